@@ -1,0 +1,1 @@
+"""Curfew sends cloud notebooks home on time."""

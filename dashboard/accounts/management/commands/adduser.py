@@ -1,0 +1,51 @@
+import getpass
+import sys
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from dashboard.accounts.models import User
+from dashboard.accounts.services import add_user
+
+
+class Command(BaseCommand):
+    """Make an account."""
+
+    help = "Make an account; asks for its password, or reads it from standard input."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare name, role, upstream users and where the password comes from."""
+        parser.add_argument("name", help="the name to sign in with")
+        parser.add_argument("--role", required=True, choices=User.Role.values)
+        parser.add_argument(
+            "--cloud-user",
+            action="append",
+            default=[],
+            metavar="NAME_OR_ID",
+            help="an upstream user who is this person; may be repeated",
+        )
+        parser.add_argument(
+            "--password-stdin",
+            action="store_true",
+            help="read the password from the first line of standard input",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Make the account or say what is wrong."""
+        if options["password_stdin"]:
+            password = sys.stdin.readline().rstrip("\r\n")
+        else:
+            password = getpass.getpass()
+            if getpass.getpass("Password (again): ") != password:
+                raise CommandError("The two passwords differ.")
+        try:
+            user = add_user(
+                username=options["name"],
+                role=options["role"],
+                password=password,
+                cloud_users=options["cloud_user"],
+            )
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from None
+        self.stdout.write(f"{user.username} can sign in now, as {user.role}.")

@@ -1,0 +1,70 @@
+"""People, their roles, and the upstream users they are."""
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.utils.functional import cached_property
+
+
+class User(AbstractUser):
+    """A person with an account here.
+
+    Source of the roles: DESIGN, part 1.4.
+    """
+
+    class Role(models.TextChoices):
+        VIEWER = "viewer", "Viewer"
+        SCIENTIST = "scientist", "Scientist"
+        OPERATOR = "operator", "Operator"
+        ADMIN = "admin", "Admin"
+
+    role = models.CharField(max_length=16, choices=Role, default=Role.VIEWER)
+
+    class Meta(AbstractUser.Meta):
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(
+                    role__in=["viewer", "scientist", "operator", "admin"]
+                ),
+                name="user_role_known",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.get_full_name() or self.username
+
+    @cached_property
+    def cloud_identifiers(self) -> frozenset[str]:
+        """Ids and names of the upstream users that are this person."""
+        return frozenset(self.cloud_users.values_list("identifier", flat=True))
+
+    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        """Reload, the upstream users too."""
+        self.__dict__.pop("cloud_identifiers", None)
+        super().refresh_from_db(*args, **kwargs)
+
+
+class CloudUser(models.Model):
+    """An upstream user, by id or by name, that belongs to an account.
+
+    Set by admins only: it decides whose instances a scientist may act on.
+    """
+
+    account = models.ForeignKey(
+        User, on_delete=models.CASCADE, related_name="cloud_users"
+    )
+    identifier = models.CharField(max_length=255)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["account", "identifier"], name="cloud_user_once_per_account"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(identifier=""), name="cloud_user_not_empty"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.identifier

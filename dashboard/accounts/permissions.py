@@ -1,0 +1,36 @@
+"""May this person do that? Pure functions over (user, owner)."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser
+
+    from .models import User
+
+
+class Owner(NamedTuple):
+    """The upstream user who created an instance (table 21)."""
+
+    id: str
+    name: str
+
+
+def owns(user: "User | AnonymousUser", owner: Owner) -> bool:
+    """Whether the upstream user is mapped to this account, by id or by name."""
+    if not user.is_authenticated:
+        return False
+    # An instance without a known owner belongs to nobody.
+    return bool(({owner.id, owner.name} - {""}) & user.cloud_identifiers)
+
+
+def can_edit(user: "User | AnonymousUser", owner: Owner) -> bool:
+    """Whether this person may change, start and stop that owner's instances.
+
+    Source: DESIGN, part 1.4. Operators and admins act on any instance, scientists on
+    their own, viewers on none; a deactivated account on none, whatever its role.
+    """
+    if not user.is_authenticated or not user.is_active:
+        return False
+    if user.role in {user.Role.OPERATOR, user.Role.ADMIN}:
+        return True
+    return user.role == user.Role.SCIENTIST and owns(user, owner)

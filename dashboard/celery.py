@@ -1,0 +1,93 @@
+"""The Celery app and the whole beat schedule.
+
+The options are the measured ones of ``docs/decisions/0003-delivery.md``: at least once
+from the broker, exactly one effect from the rows.
+"""
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging
+from django.conf import settings
+from django_structlog.celery.steps import DjangoStructLogInitStep
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
+
+VISIBILITY_TIMEOUT_SECONDS = 120
+"""Longer than the hard time limit; among all apps on one broker the shortest wins."""
+
+app = Celery("curfew")
+app.conf.update(
+    broker_url=settings.BROKER_URL,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_transport_options={
+        "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
+        # The search for messages of dead workers: every 5 s, not every 100.
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "unacked_mutex_expire": 30,
+        "socket_timeout": 5,
+        "socket_connect_timeout": 2,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+        "global_keyprefix": "curfew:",
+    },
+    task_serializer="json",
+    accept_content=["json"],
+    task_ignore_result=True,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_soft_time_limit=25,
+    task_time_limit=30,
+    task_create_missing_queues=False,
+    task_queues={name: {"exchange": name, "routing_key": name} for name in (
+        "edits", "refresh", "default"
+    )},
+    task_default_queue="default",
+    task_routes={"edits.*": {"queue": "edits"}, "instances.*": {"queue": "refresh"}},
+    worker_prefetch_multiplier=1,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    worker_soft_shutdown_timeout=20,
+    worker_hijack_root_logger=False,
+    timezone="UTC",
+    beat_schedule={
+        # Messages expire before the next is due, so that they never pile up.
+        "sweep due edits": {
+            "task": "edits.sweep_due_edits",
+            "schedule": 1,
+            "options": {"expires": 1},
+        },
+        "refresh clouds that are due": {
+            "task": "instances.refresh_due_clouds",
+            "schedule": 2,
+            "options": {"expires": 2},
+        },
+    },
+)
+app.steps["worker"].add(DjangoStructLogInitStep)
+app.autodiscover_tasks(["dashboard.instances", "dashboard.edits"])
+
+
+@setup_logging.connect
+def _keep_our_logging(**_: Any) -> None:
+    """Celery leaves logging alone when this signal has a receiver."""
+
+
+def never_wait_for_the_broker() -> None:
+    """Make publishing give up within about 0.3 s: for the web process.
+
+    The message is only a nudge; what it does not reach, the sweeper does.
+    """
+    app.conf.task_publish_retry = False
+    app.conf.broker_connection_timeout = 0.3
+    app.conf.broker_transport_options |= {
+        "socket_timeout": 0.3,
+        "socket_connect_timeout": 0.3,
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_step": 0,
+        "interval_max": 0,
+        "connect_retries_timeout": 0.3,
+    }

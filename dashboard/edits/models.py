@@ -1,0 +1,204 @@
+"""Wishes of people, what became of them, and the lane they travel in."""
+
+import uuid
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+
+from dashboard.instances.models import Instance
+
+
+class Lane(models.Model):
+    """The order of one instance's edits, and who is delivering them now.
+
+    The row is the lock: a worker that holds it has set ``lease_until`` and owns the value
+    of ``fence``; whoever takes the lane next raises the fence, and the late worker's
+    writes find no row. See ``docs/decisions/0003-delivery.md``.
+
+    Attributes:
+        next_seq: Sequence number of the next edit; given under the row's lock, so that
+            the order of numbers is the order of acceptance.
+        fence: Number of the newest attempt.
+        lease_until: Until then, by the database's clock, the lane is taken.
+        next_at: Not before this moment is anything tried; None: at once.
+        nudged_at: When a worker was last told.
+    """
+
+    instance = models.OneToOneField(
+        Instance, on_delete=models.CASCADE, related_name="lane", primary_key=True
+    )
+    next_seq = models.PositiveBigIntegerField(default=1)
+    fence = models.PositiveBigIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True)
+    next_at = models.DateTimeField(null=True, db_index=True)
+    nudged_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"lane of {self.instance_id}"
+
+
+class Edit(models.Model):
+    """One person's wish for one instance, until it is settled.
+
+    Attributes:
+        seq: Place in the instance's lane.
+        kind: Change settings, start or stop.
+        patch: The fields wished for: ``description`` (str), ``auto_stop_enable`` (bool),
+            ``auto_stop_duration`` (**seconds**), ``auto_stop_prompt`` (bool).
+        base: The same fields as the person saw them.
+        result: The same fields as the cloud holds them, once it was asked.
+        key: Idempotency key of the submission; once per person.
+        attempts: How often it was sent or about to be.
+        interrupted: How many attempts ended without a result: a killed worker.
+        applied_while_running: Whether the instance ran when it was applied, so that an
+            auto-stop change waits for the next start.
+        message: One plain sentence on the state, empty where the state says it all.
+        error_code: The upstream's code.
+        error_message: The upstream's own words.
+    """
+
+    class Kind(models.TextChoices):
+        UPDATE = "update", "Change"
+        START = "start", "Start"
+        STOP = "stop", "Stop"
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        SENDING = "sending", "Sending"
+        RETRYING = "retrying", "Retrying"
+        APPLIED = "applied", "Applied"
+        FAILED = "failed", "Failed"
+        CONFLICT = "conflict", "Conflict"
+        SUPERSEDED = "superseded", "Superseded"
+        CANCELLED = "cancelled", "Cancelled"
+
+    OPEN: ClassVar = frozenset({State.QUEUED, State.SENDING, State.RETRYING})
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    instance = models.ForeignKey(
+        Instance, on_delete=models.CASCADE, related_name="edits"
+    )
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="edits"
+    )
+    seq = models.PositiveBigIntegerField()
+    kind = models.CharField(max_length=8, choices=Kind, default=Kind.UPDATE)
+    patch = models.JSONField(default=dict)
+    base = models.JSONField(default=dict)
+    result = models.JSONField(default=dict)
+    key = models.CharField(max_length=64)
+    state = models.CharField(max_length=16, choices=State, default=State.QUEUED)
+    attempts = models.PositiveIntegerField(default=0)
+    interrupted = models.PositiveIntegerField(default=0)
+    applied_while_running = models.BooleanField(default=False)
+    message = models.TextField(blank=True)
+    error_code = models.CharField(max_length=64, blank=True)
+    error_message = models.TextField(blank=True)
+    superseded_by = models.ForeignKey(
+        "self", null=True, on_delete=models.SET_NULL, related_name="supersedes"
+    )
+    retry_of = models.ForeignKey(
+        "self", null=True, on_delete=models.SET_NULL, related_name="retries"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    deadline_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at", "-seq"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["instance", "seq"], name="edit_once_per_place"
+            ),
+            models.UniqueConstraint(fields=["actor", "key"], name="edit_once_per_key"),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["instance", "seq"],
+                name="edit_open",
+                condition=models.Q(state__in=["queued", "sending", "retrying"]),
+            ),
+            models.Index(fields=["-created_at"], name="edit_newest"),
+            models.Index(fields=["state", "-created_at"], name="edit_by_state"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} #{self.seq} of {self.instance_id}"
+
+    def get_absolute_url(self) -> str:
+        """The receipt."""
+        return reverse("edits:receipt", args=[self.pk])
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its fate is still undecided."""
+        return self.state in self.OPEN
+
+    @property
+    def waits_for_next_start(self) -> bool:
+        """Whether the cloud holds the new auto stop but the present run does not use it.
+
+        True until a run that began after the edit was applied has been observed.
+        """
+        return bool(
+            self.state == self.State.APPLIED
+            and self.applied_while_running
+            and self.finished_at
+            and {"auto_stop_enable", "auto_stop_duration"} & self.patch.keys()
+            and not (
+                self.instance.run_started_at
+                and self.instance.run_started_at > self.finished_at
+            )
+        )
+
+    def covers(self, other: "Edit") -> bool:
+        """Whether everything the other wishes for is wished for anew here."""
+        if self.kind == self.Kind.UPDATE:
+            return other.kind == self.kind and other.patch.keys() <= self.patch.keys()
+        return other.kind in {self.Kind.START, self.Kind.STOP}
+
+    def as_values(self) -> dict[str, Any]:
+        """What the audit trail keeps of it."""
+        return {"state": self.state, "kind": self.kind, "patch": self.patch}
+
+
+class Attempt(models.Model):
+    """One turn of a worker with the lane; committed before anything is sent.
+
+    Attributes:
+        number: The lane's fence during this turn.
+        body: What was sent (the JSON body of the PUT, or the action); None when reading
+            showed that nothing had to be sent.
+        sent_at: When it was about to leave; None if it never was.
+        outcome: ``applied``, ``retry``, ``failed``, ``conflict``, ``interrupted``; empty
+            while it runs.
+        ambiguous: Whether the cloud may have done it without our knowing.
+    """
+
+    instance = models.ForeignKey(
+        Instance, on_delete=models.CASCADE, related_name="attempts"
+    )
+    edits = models.ManyToManyField(Edit, related_name="turns")
+    number = models.PositiveBigIntegerField()
+    started_at = models.DateTimeField(auto_now_add=True)
+    body = models.JSONField(null=True)
+    sent_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=16, blank=True)
+    ambiguous = models.BooleanField(default=False)
+    http_status = models.PositiveSmallIntegerField(null=True)
+    error_code = models.CharField(max_length=64, blank=True)
+    request_id = models.CharField(max_length=128, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-number"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["instance", "number"], name="attempt_once_per_fence"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} on {self.instance_id}"

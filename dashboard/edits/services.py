@@ -1,0 +1,193 @@
+"""What people may do: wish, take back, try again."""
+
+import hashlib
+import json
+import uuid
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.utils import timezone
+
+from dashboard.accounts.models import User
+from dashboard.accounts.permissions import can_edit
+from dashboard.audit.services import record_event
+from dashboard.instances.models import FleetVersion, Instance
+
+from . import states, tasks
+from .models import Edit, Lane
+
+
+class EditClosedError(Exception):
+    """The edit is past the point where this can be done; the message says so."""
+
+
+def submit_edit(
+    *,
+    instance: Instance,
+    actor: User,
+    patch: dict[str, Any],
+    base: dict[str, Any],
+    key: str = "",
+) -> Edit:
+    """Accept a change of settings.
+
+    Args:
+        instance: Whose settings.
+        actor: Who wishes it.
+        patch: Only the fields that change: ``description``, ``auto_stop_enable``,
+            ``auto_stop_duration`` (seconds), ``auto_stop_prompt``; already validated.
+        base: The same fields as the actor saw them when deciding.
+        key: Names the form that was opened; the same form sent twice with the same
+            values is one edit.
+
+    Returns:
+        The edit, queued; or the earlier one when this is its double.
+
+    Raises:
+        PermissionDenied: The actor may not edit this instance.
+    """
+    return _accept(
+        instance=instance,
+        actor=actor,
+        kind=Edit.Kind.UPDATE,
+        patch=patch,
+        base={field: base.get(field) for field in patch},
+        key=key,
+    )
+
+
+def submit_power(
+    *, instance: Instance, actor: User, kind: Edit.Kind, key: str = ""
+) -> Edit:
+    """Accept a start or a stop.
+
+    Args:
+        instance: What to start or stop.
+        actor: Who wishes it.
+        kind: ``Edit.Kind.START`` or ``Edit.Kind.STOP``.
+        key: Names the confirmation that was opened, as for ``submit_edit``.
+
+    Returns:
+        The edit, queued; or the earlier one when this is its double.
+
+    Raises:
+        PermissionDenied: The actor may not act on this instance.
+    """
+    return _accept(
+        instance=instance,
+        actor=actor,
+        kind=kind,
+        patch={},
+        base={"status": instance.status},
+        key=key,
+    )
+
+
+@transaction.atomic
+def retry_edit(*, edit: Edit, actor: User) -> Edit:
+    """Wish again for what failed, as a new edit at the end of the lane.
+
+    Raises:
+        PermissionDenied: The actor may not edit this instance.
+        EditClosedError: Only a failed edit or a conflict can be tried again.
+    """
+    if edit.state not in {Edit.State.FAILED, Edit.State.CONFLICT}:
+        raise EditClosedError("Only an edit that failed can be tried again.")
+    return _accept(
+        instance=edit.instance,
+        actor=actor,
+        kind=Edit.Kind(edit.kind),
+        patch=edit.patch,
+        # Where the cloud was asked, the person has seen its answer beside the wish.
+        base=edit.base | edit.result,
+        key=f"retry:{edit.pk}",
+        retry_of=edit,
+    )
+
+
+@transaction.atomic
+def cancel_edit(*, edit: Edit, actor: User) -> Edit:
+    """Take back a wish that is not on its way.
+
+    Raises:
+        PermissionDenied: The actor may not edit this instance.
+        EditClosedError: It is being sent, or its fate is decided.
+    """
+    _require_right(actor, edit.instance)
+    lane = Lane.objects.select_for_update().get(instance_id=edit.instance_id)
+    edit = Edit.objects.select_related("instance__cloud").get(pk=edit.pk)
+    if edit.state not in {Edit.State.QUEUED, Edit.State.RETRYING}:
+        raise EditClosedError("It is too late to cancel this edit.")
+    states.move(
+        edit,
+        Edit.State.CANCELLED,
+        actor=actor,
+        message=f"Taken back by {actor.get_username()}.",
+    )
+    FleetVersion.stamp(Instance.objects.filter(pk=lane.instance_id))
+    return edit
+
+
+@transaction.atomic
+def _accept(
+    *,
+    instance: Instance,
+    actor: User,
+    kind: Edit.Kind,
+    patch: dict[str, Any],
+    base: dict[str, Any],
+    key: str,
+    retry_of: Edit | None = None,
+) -> Edit:
+    _require_right(actor, instance)
+    Lane.objects.get_or_create(instance=instance)
+    # Serialises the submitters of this instance alone: numbers follow commits.
+    lane = Lane.objects.select_for_update().get(instance=instance)
+    full_key = _key(key, kind, patch)
+    double = Edit.objects.filter(actor=actor, key=full_key).first()
+    if double is not None:
+        if double.seq == lane.next_seq - 1:
+            return double
+        # The same form with the same values, but others came between: meant anew.
+        full_key = _key(uuid.uuid4().hex, kind, patch)
+    edit = Edit.objects.create(
+        instance=instance,
+        actor=actor,
+        seq=lane.next_seq,
+        kind=kind,
+        patch=patch,
+        base=base,
+        key=full_key,
+        retry_of=retry_of,
+        deadline_at=timezone.now()
+        + timedelta(seconds=settings.CURFEW.edit_deadline_seconds),
+    )
+    lane.next_seq += 1
+    lane.save(update_fields=["next_seq"])
+    record_event(
+        actor=actor,
+        action="edit.submitted",
+        target_kind="edit",
+        target_id=str(edit.pk),
+        target_label=str(instance),
+        before=base,
+        after=edit.as_values(),
+    )
+    FleetVersion.stamp(Instance.objects.filter(pk=instance.pk))
+    # robust: an unreachable broker must not fail what is already committed.
+    transaction.on_commit(partial(tasks.nudge, instance.pk), robust=True)
+    return edit
+
+
+def _require_right(actor: User, instance: Instance) -> None:
+    if not can_edit(actor, instance.owner):
+        raise PermissionDenied("You may look at this instance but not change it.")
+
+
+def _key(form: str, kind: str, patch: dict[str, Any]) -> str:
+    content = json.dumps([form or uuid.uuid4().hex, kind, patch], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()

@@ -1,0 +1,208 @@
+"""The local mirror of the notebooks: what the cloud last told us."""
+
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.urls import reverse
+
+from dashboard.accounts.permissions import Owner
+
+if TYPE_CHECKING:
+    from dashboard.accounts.models import User
+
+
+class FleetVersion(models.Model):
+    """A single row that counts the changes of the whole fleet.
+
+    ``stamp`` raises it as the last statement of a writing transaction. The row stays
+    locked until that commits, so versions become visible in the order of their numbers
+    and a poll that asks for "since v" can never skip one.
+    """
+
+    ROW: ClassVar = 1
+
+    version = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return str(self.version)
+
+    @classmethod
+    def current(cls) -> int:
+        """The version that a page drawn now may call its own."""
+        versions = cls.objects.filter(pk=cls.ROW).values_list("version", flat=True)
+        return versions.first() or 0
+
+    @classmethod
+    def stamp(cls, changed: "models.QuerySet[Instance] | None" = None) -> int:
+        """Count one change; mark the changed instances with the new version.
+
+        Call it last in the transaction of the change: it takes the row's lock.
+
+        Args:
+            changed: The instances whose rows look different now. None when only what
+                stands around the rows changed, such as a cloud's health.
+
+        Returns:
+            The new version.
+        """
+        one_more = {"version": models.F("version") + 1}
+        if not cls.objects.filter(pk=cls.ROW).update(**one_more):
+            cls.objects.get_or_create(pk=cls.ROW)
+            cls.objects.filter(pk=cls.ROW).update(**one_more)
+        version = cls.current()
+        if changed is not None:
+            changed.update(version=version)
+        return version
+
+
+class Cloud(models.Model):
+    """One configured cloud project, and how its last refresh went.
+
+    Attributes:
+        name: The name in ``clouds.yaml``.
+        refreshed_at: When the mirror was last complete.
+        problem: Why the last refresh failed, in plain words; empty when it did not.
+        skew_ms: The upstream's clock minus ours, milliseconds.
+        refresh_lease_until: Until then somebody else is refreshing.
+        held_until: Until then no edit is sent: the credentials were refused.
+    """
+
+    name = models.CharField(max_length=255, unique=True)
+    refreshed_at = models.DateTimeField(null=True)
+    attempted_at = models.DateTimeField(null=True)
+    problem = models.TextField(blank=True)
+    problem_code = models.CharField(max_length=64, blank=True)
+    problem_since = models.DateTimeField(null=True)
+    skew_ms = models.BigIntegerField(default=0)
+    refresh_lease_until = models.DateTimeField(null=True)
+    held_until = models.DateTimeField(null=True)
+    hold_reason = models.TextField(blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class InstanceQuerySet(models.QuerySet["Instance"]):
+    """Reads of the mirror."""
+
+    def visible_to(self, user: "User") -> Self:
+        """What this person may see: everybody signed in sees the team's whole list."""
+        return self if user.is_active else self.none()
+
+
+class Instance(models.Model):
+    """Last known state of one notebook.
+
+    Typed columns hold what is searched, sorted, listed or used in rules; ``document``
+    holds everything else the cloud said, without its secrets. Sources: tables 5, 10, 14,
+    17 and 21 of the vendor's page on the update call.
+
+    Attributes:
+        instance_id: The cloud's id; opaque.
+        status: As the cloud spells it; may be one we do not know.
+        auto_stop_duration: Run time granted at each start, **seconds**.
+        stop_timestamp_ms: The end of this run by the **upstream's** clock, Unix ms.
+        stops_at: The same moment by our clock.
+        run_started_at: When this run began, as well as we know.
+        status_since: When this status was first observed; None when the instance
+            already had it when we first saw it.
+        problems: What could not be read of the cloud's document.
+        missing_since: When a complete listing first lacked it; None while it exists.
+        content_hash: Of everything that makes the row look as it does.
+        version: Fleet version of the last visible change.
+        looked_at: When it was last asked for by itself, outside a listing.
+    """
+
+    cloud = models.ForeignKey(Cloud, on_delete=models.PROTECT, related_name="instances")
+    instance_id = models.CharField(max_length=255)
+    name = models.CharField(max_length=512)
+    description = models.TextField(blank=True)
+    status = models.CharField(max_length=64)
+    owner_id = models.CharField(max_length=255, blank=True)
+    owner_name = models.CharField(max_length=255, blank=True)
+    flavor = models.CharField(max_length=255, blank=True)
+    flavor_type = models.CharField(max_length=32, blank=True)
+    workspace_id = models.CharField(max_length=255, blank=True)
+    auto_stop_enable = models.BooleanField(null=True)
+    auto_stop_duration = models.BigIntegerField(null=True)
+    auto_stop_prompt = models.BooleanField(null=True)
+    stop_timestamp_ms = models.BigIntegerField(null=True)
+    stops_at = models.DateTimeField(null=True)
+    run_started_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField(null=True)
+    document = models.JSONField(default=dict)
+    problems = models.JSONField(default=list)
+    search_text = models.TextField(blank=True)
+    content_hash = models.CharField(max_length=64)
+    status_since = models.DateTimeField(null=True)
+    first_seen_at = models.DateTimeField()
+    missing_since = models.DateTimeField(null=True)
+    looked_at = models.DateTimeField(null=True)
+    version = models.BigIntegerField(default=0)
+
+    objects = InstanceQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["cloud", "instance_id"], name="instance_once_per_cloud"
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(Lower("name"), "id", name="instance_by_name"),
+            models.Index(Lower("owner_name"), "id", name="instance_by_owner"),
+            models.Index("status", "id", name="instance_by_status"),
+            models.Index("stops_at", "id", name="instance_by_stop"),
+            models.Index("updated_at", "id", name="instance_by_update"),
+            models.Index("version", name="instance_by_version"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.instance_id
+
+    def get_absolute_url(self) -> str:
+        """The detail page."""
+        return reverse("instances:detail", args=[self.cloud.name, self.instance_id])
+
+    @property
+    def owner(self) -> Owner:
+        """The upstream user who created it."""
+        return Owner(self.owner_id, self.owner_name)
+
+    @property
+    def stops_at_ms(self) -> int | None:
+        """End of this run by our clock, Unix **ms**, for ``data-stops-at``."""
+        return None if self.stops_at is None else round(self.stops_at.timestamp() * 1e3)
+
+
+class InstanceEvent(models.Model):
+    """A change of status that was observed, and why as far as it can be told."""
+
+    class Reason(models.TextChoices):
+        AUTO_STOP = "auto_stop", "auto stop"
+        REQUESTED = "requested", "asked for"
+        FROZEN = "frozen", "frozen by the cloud"
+        UNKNOWN = "unknown", "reason unknown"
+
+    instance = models.ForeignKey(
+        Instance, on_delete=models.CASCADE, related_name="events"
+    )
+    at = models.DateTimeField()
+    from_status = models.CharField(max_length=64, blank=True)
+    to_status = models.CharField(max_length=64)
+    reason = models.CharField(
+        max_length=16, choices=Reason, default=Reason.UNKNOWN
+    )
+
+    class Meta:
+        ordering: ClassVar = ["-at", "-pk"]
+        indexes: ClassVar = [models.Index(fields=["instance", "-at"])]
+
+    def __str__(self) -> str:
+        return f"{self.from_status} → {self.to_status}"

@@ -1,0 +1,78 @@
+"""Logs: one JSON line per event on standard error, secrets removed."""
+
+import logging
+import re
+import sys
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+SECRET_KEYS = re.compile(
+    r"secret|token|password|private|credential|cookie|authorization|^ak$|^sk$", re.I
+)
+QUIET = {
+    # Each of these logs request lines or headers at INFO or DEBUG.
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "openstack": logging.WARNING,
+    "keystoneauth": logging.WARNING,
+    "urllib3": logging.WARNING,
+    "kombu": logging.WARNING,
+}
+
+
+def redact(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Blank every value whose key looks like a secret's, at any depth."""
+    return {key: _redacted(key, value) for key, value in event.items()}
+
+
+def _redacted(key: str, value: Any) -> Any:
+    if SECRET_KEYS.search(key):
+        return "[redacted]"
+    if isinstance(value, dict):
+        return {inner: _redacted(str(inner), held) for inner, held in value.items()}
+    return value
+
+
+def processors() -> list[Processor]:
+    """The steps every event passes, ours and the libraries' alike."""
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        redact,
+        structlog.processors.format_exc_info,
+        structlog.processors.UnicodeDecoder(),
+    ]
+
+
+def configure(level: int = logging.INFO) -> None:
+    """Send structlog's and the standard library's events to standard error."""
+    structlog.configure(
+        processors=[
+            *processors(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=processors(),
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                # Escapes control characters, so that one event stays one line.
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    for name, quiet_level in QUIET.items():
+        logging.getLogger(name).setLevel(quiet_level)

@@ -1,0 +1,67 @@
+"""What every request passes."""
+
+import zoneinfo
+from collections.abc import Callable
+
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+from django.utils.cache import add_never_cache_headers, patch_vary_headers
+from django_htmx.http import HttpResponseClientRedirect
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+TIME_ZONE_COOKIE = "curfew_tz"
+"""Written by ``static/time.js``: the browser's zone, such as ``Europe/Berlin``."""
+
+
+class SignInRequiredMiddleware(LoginRequiredMiddleware):
+    """Ask for a sign-in; an htmx request is told to leave the page for it.
+
+    A sign-in form swapped into a table row would help nobody.
+    """
+
+    def handle_no_permission(
+        self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
+    ) -> HttpResponseBase:
+        """Redirect to the sign-in page, which leads back to where the person was."""
+        if not request.htmx:  # type: ignore[attr-defined]  # set by HtmxMiddleware
+            return super().handle_no_permission(request, view_func)
+        # The fragment's own address is no page to come back to.
+        shown = request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]
+        login = redirect_to_login(shown, self.get_login_url(view_func))
+        return HttpResponseClientRedirect(login.url)
+
+
+class PersonalPagesMiddleware:
+    """Keep what a signed-in person sees out of every cache."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Add ``Cache-Control`` and ``Vary`` to the answer."""
+        response = self.get_response(request)
+        if not response.has_header("Cache-Control"):
+            add_never_cache_headers(response)
+            patch_vary_headers(response, ["Cookie"])
+        return response
+
+
+class TimeZoneMiddleware:
+    """Show times in the viewer's zone, as far as the browser has told it."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Activate the zone named by the cookie for this request."""
+        name = request.COOKIES.get(TIME_ZONE_COOKIE, "")
+        try:
+            zone = zoneinfo.ZoneInfo(name) if name else None
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            zone = None
+        with timezone.override(zone):
+            return self.get_response(request)

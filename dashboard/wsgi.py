@@ -1,0 +1,13 @@
+"""Entry point of the web server."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
+
+application = get_wsgi_application()
+
+from dashboard.celery import never_wait_for_the_broker  # noqa: E402 (needs settings)
+
+never_wait_for_the_broker()

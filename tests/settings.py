@@ -1,0 +1,19 @@
+"""The application's settings, with an environment for tests."""
+
+import os
+import socket
+
+with socket.socket() as probe:
+    probe.bind(("127.0.0.1", 0))
+    BROKER_PORT = probe.getsockname()[1]
+
+os.environ["CURFEW_SECRET_KEY"] = "only-for-tests-" * 4
+os.environ.setdefault("CURFEW_DATABASE_URL", "sqlite:///:memory:")
+os.environ["CURFEW_REDIS_URL"] = f"redis://127.0.0.1:{BROKER_PORT}/0"
+
+from dashboard.settings import *  # noqa: E402, F403 (needs the environment)
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES = {
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+}
