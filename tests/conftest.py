@@ -1,0 +1,93 @@
+"""The cast and the parts every test may ask for."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+
+from dashboard.accounts.models import CloudUser, User
+from dashboard.instances.models import Cloud, Instance
+
+from . import factories
+
+PASSWORD = "correct horse battery"
+
+
+def _person(role: str, **fields: Any) -> User:
+    return User.objects.create_user(
+        username=fields.pop("username", role), password=PASSWORD, role=role, **fields
+    )
+
+
+@pytest.fixture
+def viewer(db: None) -> User:
+    """Sees everything, changes nothing."""
+    return _person("viewer")
+
+
+@pytest.fixture
+def scientist(db: None) -> User:
+    """Is anna.schmidt upstream, the owner of the instances that factories make."""
+    user = _person("scientist")
+    CloudUser.objects.create(account=user, identifier="anna.schmidt")
+    return user
+
+
+@pytest.fixture
+def stranger(db: None) -> User:
+    """A scientist who owns none of them."""
+    user = _person("scientist", username="stranger")
+    CloudUser.objects.create(account=user, identifier="tom.becker")
+    return user
+
+
+@pytest.fixture
+def operator(db: None) -> User:
+    """Acts on any instance."""
+    return _person("operator")
+
+
+@pytest.fixture
+def admin(db: None) -> User:
+    """Acts on any instance, and on people."""
+    return _person("admin")
+
+
+@pytest.fixture
+def cloud_row(db: None) -> Cloud:
+    """A cloud whose mirror is fresh."""
+    return factories.make_cloud()
+
+
+@pytest.fixture
+def instance(cloud_row: Cloud) -> Instance:
+    """A running notebook of anna.schmidt's that stops in two hours."""
+    return factories.make_instance(cloud=cloud_row)
+
+
+def missing(what: str) -> None:
+    """Skip for want of a program; on CI that is a failure, not a skip."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{what} is missing, and on CI nothing may be.", pytrace=False)
+    pytest.skip(f"{what} is not installed here.")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _broker() -> Iterator[None]:
+    """The embedded broker, on the port that the settings of this process name."""
+    from dashboard.ops.broker import EmbeddedBroker
+
+    from .settings import BROKER_PORT
+
+    with EmbeddedBroker(port=BROKER_PORT):
+        yield
+
+
+@pytest.fixture
+def _empty_cache() -> Iterator[None]:
+    """Limits on sign-ins are counted in the cache."""
+    cache.clear()
+    yield
+    cache.clear()
