@@ -1,0 +1,151 @@
+"""One process that we start, watch and stop, with all it starts itself."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+TETHER = Path(__file__).with_name("tether.py")
+POLL_SECONDS = 0.05
+
+
+class Child:
+    """A process in a session of its own, logging to a file.
+
+    Its own session keeps the terminal's Ctrl-C away from it and gives everything it
+    starts one process group, which is stopped with it. On Linux it does not outlive us;
+    elsewhere, and while it is still shutting down, the next ``start`` finds it by its
+    pid file and stops it first.
+
+    Attributes:
+        name: For messages.
+        command: Program and arguments.
+        log_path: Standard output and error are appended here.
+        pid_path: Remembers the running process for the next start.
+        env: Added to our own environment.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        command: Sequence[str],
+        log_path: Path,
+        pid_path: Path,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self.command = list(command)
+        self.log_path = log_path
+        self.pid_path = pid_path
+        self.env = dict(env or {})
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The running process; None before ``start`` and after ``stop``."""
+        return self._process.pid if self._process else None
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended, negative for a signal; None while it runs."""
+        return self._process.poll() if self._process else None
+
+    def start(self) -> None:
+        """Start it, after stopping one that an earlier run left behind."""
+        self.reap()
+        for path in (self.log_path, self.pid_path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 (our own command)
+                _tethered(self.command),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=os.environ | self.env,
+                start_new_session=True,
+            )
+        pid = self._process.pid
+        self.pid_path.write_text(f"{pid} {_born(pid)}\n")
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM to the process itself: it stops its own children in order."""
+        if self._process and self._process.poll() is None:
+            self._process.terminate()
+
+    def stop(self, grace_seconds: float = 5) -> None:
+        """Stop it and everything it started; SIGKILL once the grace is over."""
+        if self._process is None:
+            return
+        self.ask_to_stop()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(grace_seconds)
+        _kill_group(self._process.pid)
+        self._process.wait()
+        self._process = None
+        self.pid_path.unlink(missing_ok=True)
+
+    def reap(self, grace_seconds: float = 5) -> None:
+        """Stop the process of an earlier run that the pid file remembers.
+
+        Its birth is remembered too, so that a stranger who was given the same pid since
+        is left alone.
+        """
+        pid = self._remembered()
+        if pid is None:
+            return
+        deadline = time.monotonic() + grace_seconds
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        while self._remembered() == pid and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        _kill_group(pid)
+        self.pid_path.unlink(missing_ok=True)
+
+    def last_lines(self, count: int = 20) -> list[str]:
+        """The end of its log."""
+        if not self.log_path.exists():
+            return []
+        return self.log_path.read_text(errors="replace").splitlines()[-count:]
+
+    def _remembered(self) -> int | None:
+        """Pid of the earlier process, if that very process still runs."""
+        try:
+            pid, born = self.pid_path.read_text().strip().split(" ", 1)
+        except (FileNotFoundError, ValueError):
+            return None
+        return int(pid) if born and _born(int(pid)) == born else None
+
+
+def _tethered(command: list[str]) -> list[str]:
+    if sys.platform != "linux":
+        return command
+    return [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *command]
+
+
+def _born(pid: int) -> str:
+    """When a process began, in the system's own words; empty when it is gone."""
+    if sys.platform == "linux":
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
+        # Behind the name, which may hold spaces and brackets: state, …, start time.
+        state, *fields = stat.rpartition(")")[2].split()
+        return "" if state in "ZX" else fields[18]
+    shown = subprocess.run(  # noqa: S603
+        ["ps", "-o", "lstart=", "-p", str(pid)],  # noqa: S607
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return shown.stdout.strip()
+
+
+def _kill_group(leader: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)

