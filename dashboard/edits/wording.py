@@ -1,0 +1,179 @@
+"""Edits in words for people: what was asked, what became of it, what to do next."""
+
+from typing import Any, NamedTuple
+
+from dashboard.instances.clock import exact_text
+
+from .models import Attempt, Edit
+
+State = Edit.State
+
+FIELD_LABELS = {
+    "description": "Description",
+    "auto_stop_enable": "Auto-stop",
+    "auto_stop_duration": "Run time from each start",
+    "auto_stop_prompt": "Reminder in the ModelArts console",
+}
+"""In the order in which they are told."""
+
+_UPDATE_SENTENCES: dict[str, str] = {
+    State.QUEUED: "Waiting for its turn; it goes out within seconds.",
+    State.SENDING: "On its way to ModelArts now.",
+    State.RETRYING: "It did not get through yet; Curfew goes on trying by itself.",
+    State.APPLIED: "Done: ModelArts holds what was asked, as read back from it.",
+    State.FAILED: "Not done, and Curfew has stopped trying.",
+    State.CONFLICT: (
+        "Not done: somebody else changed the same setting in the meantime, and Curfew "
+        "does not overwrite it unasked."
+    ),
+    State.SUPERSEDED: "Replaced by a later edit of the same settings.",
+    State.CANCELLED: "Taken back before it was sent; nothing was changed.",
+}
+_POWER_SENTENCES = _UPDATE_SENTENCES | {
+    State.APPLIED: "Done: ModelArts has accepted it.",
+    State.CONFLICT: (
+        "Not done: the instance was in another state by then, and Curfew does not act "
+        "on that unasked."
+    ),
+    State.SUPERSEDED: "Replaced by a later start or stop.",
+    State.CANCELLED: "Taken back before it was sent.",
+}
+_NEXT_STEPS: dict[str, str] = {
+    State.FAILED: "Try again once the reason is mended, or edit the instance anew.",
+    State.CONFLICT: (
+        "Compare the values below: try again to put yours in place of the newer ones, "
+        "or leave them."
+    ),
+}
+_ICONS: dict[str, str] = {
+    State.QUEUED: "clock",
+    State.SENDING: "send",
+    State.RETRYING: "rotate-cw",
+    State.APPLIED: "check",
+    State.FAILED: "triangle-alert",
+    State.CONFLICT: "git-compare",
+    State.SUPERSEDED: "replace",
+    State.CANCELLED: "undo-2",
+}
+_TONES: dict[str, str] = {
+    State.QUEUED: "wait",
+    State.SENDING: "busy",
+    State.RETRYING: "warn",
+    State.APPLIED: "good",
+    State.FAILED: "bad",
+    State.CONFLICT: "bad",
+    State.SUPERSEDED: "rest",
+    State.CANCELLED: "rest",
+}
+_OUTCOMES = {
+    "": "under way",
+    "applied": "accepted and read back",
+    "retry": "did not get through, to be repeated",
+    "failed": "refused",
+    "conflict": "stopped: changed by somebody else",
+    "interrupted": "interrupted, result unknown",
+}
+
+
+class Look(NamedTuple):
+    """An edit's state for the eye: a word, a shape and a colour."""
+
+    label: str
+    icon: str
+    tone: str
+
+
+class Change(NamedTuple):
+    """One field of an edit, in words.
+
+    Attributes:
+        field: Name in ``Edit.patch``.
+        before: As the person saw it.
+        wish: What was asked for.
+        now: What the cloud held when it was last asked; None while it was not.
+    """
+
+    field: str
+    label: str
+    before: str
+    wish: str
+    now: str | None
+
+
+def look(edit: Edit) -> Look:
+    """How the state of an edit is shown."""
+    return Look(edit.get_state_display(), _ICONS[edit.state], _TONES[edit.state])
+
+
+def sentence(edit: Edit) -> str:
+    """The state in one plain sentence."""
+    power = edit.kind != Edit.Kind.UPDATE
+    said = (_POWER_SENTENCES if power else _UPDATE_SENTENCES)[edit.state]
+    if edit.waits_for_next_start:
+        return f"{said} It counts from the next start; the present run is not touched."
+    return said
+
+
+def next_step(edit: Edit) -> str:
+    """The way on, for a state that needs one; else empty."""
+    if edit.kind != Edit.Kind.UPDATE and edit.state in _NEXT_STEPS:
+        return "Look at the instance's present state, and try again if it still fits."
+    return _NEXT_STEPS.get(edit.state, "")
+
+
+def wish(edit: Edit) -> str:
+    """What was asked, in a few words without the values of texts."""
+    if edit.kind == Edit.Kind.START:
+        return "Start the instance"
+    if edit.kind == Edit.Kind.STOP:
+        return "Stop the instance"
+    said = []
+    for field, value in _in_order(edit.patch):
+        if field == "description":
+            said.append("clear the description" if not value else "new description")
+        elif field == "auto_stop_enable":
+            said.append(f"auto-stop {value_text(field, value)}")
+        elif field == "auto_stop_duration":
+            said.append(f"run time {value_text(field, value)}")
+        else:
+            said.append(f"console reminder {value_text(field, value)}")
+    text = ", ".join(said)
+    return text[:1].upper() + text[1:]
+
+
+def changes(edit: Edit) -> list[Change]:
+    """Each field asked for: from what, to what, and what the cloud holds."""
+    return [
+        Change(
+            field,
+            FIELD_LABELS.get(field, field),
+            value_text(field, edit.base.get(field)),
+            value_text(field, value),
+            value_text(field, edit.result[field]) if field in edit.result else None,
+        )
+        for field, value in _in_order(edit.patch)
+    ]
+
+
+def value_text(field: str, value: Any) -> str:
+    """One value as a person reads it."""
+    if value is None:
+        return "not reported"
+    if field == "auto_stop_duration":
+        return exact_text(value)
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value) or "(empty)"
+
+
+def outcome(attempt: Attempt) -> str:
+    """How a worker's turn ended."""
+    return _OUTCOMES.get(attempt.outcome, attempt.outcome)
+
+
+def _in_order(patch: dict[str, Any]) -> list[tuple[str, Any]]:
+    order = list(FIELD_LABELS)
+    return sorted(
+        patch.items(),
+        key=lambda item: order.index(item[0]) if item[0] in order else len(order),
+    )
