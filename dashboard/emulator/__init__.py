@@ -1,0 +1,47 @@
+"""An emulator of the cloud: IAM and ModelArts over real HTTP, on one port.
+
+Written from the API documents, never from Curfew's own client, with which it shares no
+code. In process::
+
+    with Emulator(fleet=60, seed=1, speed=1.0) as cloud:
+        ...  # cloud.url, cloud.clouds_yaml(), cloud.fleet, cloud.faults, cloud.log
+
+or as a program: ``python -m dashboard.emulator --port 8900 --fleet 60``.
+
+Under ``/_emulator/`` it has a control plane without any sign-in (see the module
+``control``), for tests and scripts on the same machine: do not expose the port.
+``docs/emulator.md`` tells what is imitated and what was chosen where the documents are
+silent.
+"""
+
+from .app import ROUTES
+from .clock import Clock
+from .cloud import Emulator
+from .faults import Fault, FaultScript
+from .fleet import Applied, Fleet
+from .instance import STATUSES, AutoStop, Failure, Instance
+from .lifecycle import Behaviour
+from .log import LogEntry, RequestLog
+from .people import PEOPLE, SERVICE_USER, User
+from .repository import CANARIES
+
+__all__ = [
+    "CANARIES",
+    "PEOPLE",
+    "ROUTES",
+    "SERVICE_USER",
+    "STATUSES",
+    "Applied",
+    "AutoStop",
+    "Behaviour",
+    "Clock",
+    "Emulator",
+    "Failure",
+    "Fault",
+    "FaultScript",
+    "Fleet",
+    "Instance",
+    "LogEntry",
+    "RequestLog",
+    "User",
+]

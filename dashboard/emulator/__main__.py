@@ -1,0 +1,72 @@
+"""``python -m dashboard.emulator``: serve an emulated cloud until told to stop.
+
+Prints a ready clouds.yaml on stdout once it listens. SIGTERM and SIGINT end it at once.
+"""
+
+import argparse
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from .cloud import Emulator
+
+
+def main() -> int:
+    """Run the command line; return the exit status."""
+    options = _parser().parse_args()
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    cloud = Emulator(
+        fleet=options.fleet,
+        seed=options.seed,
+        speed=options.speed,
+        host=options.host,
+        port=options.port,
+        skew_seconds=options.skew,
+        token_seconds=options.token_seconds,
+        verbose=options.verbose,
+    )
+    try:
+        cloud.start()
+    except OSError as error:
+        sys.stderr.write(f"cannot listen on {cloud.url}: {error.strerror}\n")
+        return 1
+    text = cloud.clouds_yaml(options.name, signed=options.signed)
+    if options.clouds_file is not None:
+        options.clouds_file.write_text(text, encoding="utf-8")
+    sys.stdout.write(text)
+    sys.stdout.flush()
+    stopping.wait()
+    cloud.stop()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m dashboard.emulator",
+        description="An emulator of IAM and ModelArts on one port.",
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address (default %(default)s)")
+    add("--port", type=int, default=0, help="port; 0, the default, takes a free one")
+    add("--fleet", type=int, default=60, help="instances (default %(default)s)")
+    add("--seed", type=int, default=1, help="which instances (default %(default)s)")
+    add("--speed", type=float, default=1.0, help="emulated seconds per second")
+    add("--skew", type=float, default=0.0, help="seconds the cloud's clock is ahead")
+    add(
+        "--token-seconds",
+        type=float,
+        default=86_400,
+        help="life of a token, emulated seconds (default %(default)s)",
+    )
+    add("--name", default="demo", help="name of the cloud (default %(default)s)")
+    add("--clouds-file", type=Path, help="write the clouds.yaml there, too")
+    add("--signed", action="store_true", help="clouds.yaml with AK/SK, no password")
+    add("--verbose", action="store_true", help="a line per request on stderr")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,165 @@
+"""Routes of the emulated cloud: which call does what, and with which status.
+
+Source: modelarts-api.md A.1 (calls), C.1 (tokens), D.1 (errors). Success of a ModelArts
+call is 200: the manual never names it (A.1).
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from . import validation
+from .errors import RefusalError, gateway_refusal, service_refusal
+from .fleet import Fleet
+from .iam import Iam
+from .message import Answer, Request
+
+BODY_LIMIT_BYTES = 12 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Route:
+    """What a request asks for.
+
+    Attributes:
+        name: One of ROUTES' names; ``unknown`` for anything else.
+        instance_id: The instance in the path, else None.
+        project_id: The project in the path, else None.
+    """
+
+    name: str
+    instance_id: str | None = None
+    project_id: str | None = None
+
+
+_INSTANCES = r"/v1/(?P<project>[^/]+)/demanager/instances"
+_INSTANCE = rf"{_INSTANCES}/(?P<instance>[^/]+)"
+
+#: (method, path, name); the names are what faults and the log call a route.
+ROUTES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
+    (method, re.compile(pattern), name)
+    for method, pattern, name in (
+        ("GET", r"/", "versions"),
+        ("GET", r"/v3/?", "version"),
+        ("POST", r"/v3/auth/tokens", "token.issue"),
+        ("GET", r"/v3/auth/tokens", "token.show"),
+        ("HEAD", r"/v3/auth/tokens", "token.show"),
+        ("DELETE", r"/v3/auth/tokens", "token.revoke"),
+        ("GET", r"/v3/projects", "projects"),
+        ("GET", _INSTANCES, "list"),
+        ("POST", _INSTANCES, "create"),
+        ("GET", _INSTANCE, "show"),
+        ("PUT", _INSTANCE, "update"),
+        ("DELETE", _INSTANCE, "delete"),
+        ("POST", rf"{_INSTANCE}/action", "action"),
+        ("GET", rf"{_INSTANCE}/token", "token"),
+    )
+)
+
+
+def find_route(method: str, path: str) -> Route:
+    """Return the route of a request."""
+    for route_method, pattern, name in ROUTES:
+        if route_method == method and (match := pattern.fullmatch(path)):
+            found = match.groupdict()
+            return Route(name, found.get("instance"), found.get("project"))
+    return Route("unknown")
+
+
+class App:
+    """Answers requests; knows nothing of sockets and faults.
+
+    Args:
+        iam: The identity service.
+        fleets: By project id.
+    """
+
+    def __init__(self, iam: Iam, fleets: Mapping[str, Fleet]) -> None:
+        self._iam = iam
+        self._fleets = fleets
+        self._identity: dict[str, Callable[[Request], Answer]] = {
+            "versions": lambda request: Answer(300, _versions(request)),
+            "version": lambda request: Answer(200, {"version": _version(request)}),
+            "token.issue": iam.issue,
+            "token.show": iam.show,
+            "token.revoke": iam.revoke,
+            "projects": iam.projects,
+        }
+
+    def answer(self, request: Request, route: Route, *, dry: bool = False) -> Answer:
+        """Answer a request; refusals are answers, too.
+
+        Args:
+            request: The request.
+            route: As find_route returned it.
+            dry: Answer a write as usual, but change nothing.
+        """
+        try:
+            if len(request.body) > BODY_LIMIT_BYTES:
+                raise service_refusal("4104", "The request body is too large.", 413)
+            if route.name in self._identity:
+                return self._identity[route.name](request)
+            if route.project_id is None:
+                raise gateway_refusal(
+                    "0101", "The API does not exist.", 404, request.id
+                )
+            return self._notebooks(request, route, route.project_id, dry)
+        except RefusalError as refusal:
+            return Answer(refusal.status, refusal.body)
+
+    def _notebooks(
+        self, request: Request, route: Route, project_id: str, dry: bool
+    ) -> Answer:
+        caller = self._iam.authorize(request, project_id)
+        fleet = self._fleets[project_id]
+        instance_id = route.instance_id or ""
+        applied = None
+        match route.name:
+            case "list":
+                query = validation.parse_list_query(request.query)
+                document = fleet.listing(query, caller)
+            case "create":
+                creation = validation.parse_create(request.body)
+                document, applied = fleet.create(creation, caller, dry=dry)
+            case "update":
+                fleet.get(instance_id)
+                wish = validation.parse_update(request.body)
+                document, applied = fleet.update(instance_id, wish, dry=dry)
+            case "action":
+                fleet.get(instance_id)
+                action = validation.parse_action(request.body)
+                document, applied = fleet.act(instance_id, action, dry=dry)
+            case "delete":
+                document, applied = fleet.delete(instance_id, dry=dry)
+            case "token":
+                document = _browser_token(fleet, instance_id)
+            case _:
+                document = fleet.show(instance_id)
+        return Answer(200, document, applied=None if dry else applied)
+
+
+def _browser_token(fleet: Fleet, instance_id: str) -> dict[str, str]:
+    if fleet.get(instance_id).status != "RUNNING":
+        raise service_refusal("6327", "The instance is not running.")
+    digest = hashlib.sha256(f"browser token/{instance_id}".encode()).hexdigest()
+    return {"token": digest[:32]}
+
+
+def _version(request: Request) -> dict[str, object]:
+    return {
+        "id": "v3.6",
+        "status": "stable",
+        "updated": "2016-04-04T00:00:00Z",
+        "links": [{"rel": "self", "href": f"{request.base_url}/v3/"}],
+        "media-types": [
+            {
+                "base": "application/json",
+                "type": "application/vnd.openstack.identity-v3+json",
+            }
+        ],
+    }
+
+
+def _versions(request: Request) -> dict[str, object]:
+    return {"versions": {"values": [_version(request)]}}

@@ -1,0 +1,137 @@
+"""The control plane under ``/_emulator/``: for tests and scripts, without sign-in.
+
+It is meant for loopback: whoever reaches the port commands the cloud.
+
+=======  =============================  ================================================
+GET      /_emulator/faults              the script, with counts
+POST     /_emulator/faults              one fault or a list of them, added at the end
+DELETE   /_emulator/faults              forget all
+GET      /_emulator/clock               now_ms, speed, skew_seconds
+POST     /_emulator/clock               any of ``advance`` (s), ``speed``, ``skew`` (s)
+GET      /_emulator/log                 entries; query ``route``, ``instance_id``,
+                                        ``after`` (number of an entry)
+GET      /_emulator/instances           raw state of all
+GET      /_emulator/instances/<id>      raw state of one
+POST     /_emulator/instances/<id>      set raw state, past all rules: arguments of
+                                        Fleet.force
+DELETE   /_emulator/tokens              revoke every token
+=======  =============================  ================================================
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from .clock import Clock
+from .errors import RefusalError
+from .faults import Fault, FaultScript
+from .fleet import Fleet
+from .iam import Iam
+from .instance import Instance
+from .log import RequestLog
+from .message import Answer, Request
+from .validation import parse_object
+
+#: What may be set over HTTP; the rest of Instance is not JSON.
+SETTABLE = frozenset(
+    {
+        "name",
+        "description",
+        "status",
+        "stops_in_seconds",
+        "auto_stop",
+        "frozen",
+        "overrides",
+        "has_credential",
+        "created_ms",
+        "updated_ms",
+    }
+)
+
+
+class Control:
+    """Answers requests to the control plane."""
+
+    def __init__(
+        self, clock: Clock, fleet: Fleet, iam: Iam, faults: FaultScript, log: RequestLog
+    ) -> None:
+        self._clock = clock
+        self._fleet = fleet
+        self._iam = iam
+        self._faults = faults
+        self._log = log
+
+    def answer(self, request: Request) -> Answer:
+        """Answer a request: 200, 404 for no such thing, 400 for nonsense."""
+        name, _, rest = request.path.removeprefix("/_emulator/").partition("/")
+        actions: dict[tuple[str, str], Callable[[Request, str], Any]] = {
+            ("GET", "faults"): lambda *_: self._faults.document(),
+            ("POST", "faults"): self._add_faults,
+            ("DELETE", "faults"): lambda *_: self._faults.clear(),
+            ("GET", "clock"): lambda *_: self._clock_document(),
+            ("POST", "clock"): self._set_clock,
+            ("GET", "log"): self._log_document,
+            ("GET", "instances"): self._instances,
+            ("POST", "instances"): self._force,
+            ("DELETE", "tokens"): lambda *_: {"revoked": self._iam.revoke_all()},
+        }
+        action = actions.get((request.method, name))
+        if action is None:
+            return Answer(404, {"error": "no such control"})
+        try:
+            return Answer(200, action(request, rest))
+        except RefusalError as refusal:
+            return Answer(refusal.status, refusal.body)
+        except (ValueError, TypeError) as error:
+            return Answer(400, {"error": str(error)})
+
+    def _add_faults(self, request: Request, _: str) -> list[dict[str, Any]]:
+        given = json.loads(request.body)
+        for document in given if isinstance(given, list) else [given]:
+            self._faults.add(Fault.from_document(document))
+        return self._faults.document()
+
+    def _clock_document(self) -> dict[str, float]:
+        return {
+            "now_ms": self._clock.now_ms(),
+            "speed": self._clock.speed,
+            "skew_seconds": self._clock.skew_seconds,
+        }
+
+    def _set_clock(self, request: Request, _: str) -> dict[str, float]:
+        given = json.loads(request.body)
+        setters = {
+            "advance": self._clock.advance,
+            "speed": self._clock.set_speed,
+            "skew": self._clock.set_skew,
+        }
+        if unknown := given.keys() - setters.keys():
+            raise ValueError(f"unknown members: {', '.join(sorted(unknown))}")
+        for name, value in given.items():
+            setters[name](float(value))
+        return self._clock_document()
+
+    def _log_document(self, request: Request, _: str) -> list[dict[str, Any]]:
+        query = request.query
+        entries = self._log.entries(
+            route=query.get("route"),
+            instance_id=query.get("instance_id"),
+            after=int(query.get("after", "0")),
+        )
+        return [entry.document() for entry in entries]
+
+    def _instances(self, _: Request, instance_id: str) -> Any:
+        if instance_id:
+            return _raw(self._fleet.get(instance_id))
+        return [_raw(instance) for instance in self._fleet.instances()]
+
+    def _force(self, request: Request, instance_id: str) -> dict[str, Any]:
+        given = parse_object(request.body)
+        if unknown := given.keys() - SETTABLE:
+            raise ValueError(f"unknown members: {', '.join(sorted(unknown))}")
+        return _raw(self._fleet.force(instance_id, **given))
+
+
+def _raw(instance: Instance) -> dict[str, Any]:
+    return asdict(instance)

@@ -1,0 +1,60 @@
+"""Refusals, in the three shapes the documents print.
+
+Source: modelarts-api.md, D.1 (shapes) and D.3 (codes).
+"""
+
+from http import HTTPStatus
+from typing import Any
+
+
+class RefusalError(Exception):
+    """A request the cloud turns down.
+
+    Attributes:
+        status: HTTP status.
+        body: JSON body of the answer.
+    """
+
+    def __init__(self, status: int, body: dict[str, Any]) -> None:
+        super().__init__(f"{status} {body}")
+        self.status = status
+        self.body = body
+
+
+def service_refusal(code: str, message: str, status: int = 400) -> RefusalError:
+    """Build ModelArts' own refusal.
+
+    The text stands under ``error_message``, as the demanager documents print it; the
+    live service's clients decode ``error_msg`` (A.10, 17).
+
+    Args:
+        code: Four digits after ``ModelArts.``.
+        message: English text for the caller.
+        status: HTTP status; nearly everything is 400, unknown instances included.
+    """
+    return RefusalError(
+        status, {"error_code": f"ModelArts.{code}", "error_message": message}
+    )
+
+
+def gateway_refusal(
+    code: str, message: str, status: int, request_id: str
+) -> RefusalError:
+    """Build a refusal by the gateway in front of the service.
+
+    Args:
+        code: Four digits after ``APIG.``.
+        message: English text for the caller.
+        status: HTTP status.
+        request_id: The id that is also in the answer's ``X-Request-Id`` header.
+    """
+    body = {"error_msg": message, "error_code": f"APIG.{code}"}
+    return RefusalError(status, body | {"request_id": request_id})
+
+
+def iam_refusal(status: int, message: str) -> RefusalError:
+    """Build a refusal by the identity service, in Keystone's shape."""
+    title = HTTPStatus(status).phrase
+    return RefusalError(
+        status, {"error": {"message": message, "code": status, "title": title}}
+    )

@@ -1,0 +1,87 @@
+"""What the cloud was asked and what it did: the second witness of a checker."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .fleet import Applied
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """One request; or, with ``late_for``, one late effect of an earlier request.
+
+    Attributes:
+        number: Position in the log, from 1.
+        at_ms: When the request had been read, cloud's clock, Unix milliseconds.
+        wall_ms: The same by the real clock.
+        method: HTTP method.
+        route: Name, as in app.ROUTES; ``unknown`` otherwise.
+        path: Decoded path, without the query.
+        query: Decoded query.
+        instance_id: The instance in the path.
+        request_id: ``X-Request-Id`` of the answer.
+        body: Text of a write to ModelArts; None otherwise. Never a password: bodies
+            sent to IAM are not kept.
+        status: HTTP status answered; None when no answer was sent.
+        fault: Kind of the scripted fault, if one struck.
+        applied: What was stored, when and in which order; None when nothing was.
+        late_for: Number of the request whose effect this is.
+    """
+
+    number: int
+    at_ms: int
+    wall_ms: int
+    method: str
+    route: str
+    path: str
+    query: dict[str, str]
+    instance_id: str | None
+    request_id: str
+    body: str | None
+    status: int | None
+    fault: str | None
+    applied: Applied | None
+    late_for: int | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return the entry as JSON."""
+        return asdict(self)
+
+
+class RequestLog:
+    """Append-only, in the order of the answers; safe between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entries: list[LogEntry] = []
+
+    def append(self, make: Callable[[int], LogEntry]) -> LogEntry:
+        """Append the entry made for the next number, and return it."""
+        with self._lock:
+            entry = make(len(self._entries) + 1)
+            self._entries.append(entry)
+            return entry
+
+    def entries(
+        self,
+        *,
+        route: str | None = None,
+        instance_id: str | None = None,
+        after: int = 0,
+    ) -> list[LogEntry]:
+        """Return entries in order.
+
+        Args:
+            route: Only this route.
+            instance_id: Only this instance.
+            after: Only entries with a greater number.
+        """
+        with self._lock:
+            entries = self._entries[after:]
+        return [
+            entry
+            for entry in entries
+            if route in {None, entry.route} and instance_id in {None, entry.instance_id}
+        ]

@@ -1,0 +1,65 @@
+"""Requests and answers, between the socket and the routes."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from .fleet import Applied
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request, read completely.
+
+    Attributes:
+        target: Path and query as received, percent-encoded.
+        headers: By lower-case name.
+        id: Goes into ``X-Request-Id`` and into the gateway's errors.
+        base_url: How the client reached us, ``http://host:port``.
+    """
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+    id: str
+    base_url: str
+
+    @property
+    def path(self) -> str:
+        """Decoded path."""
+        return unquote(self.target.partition("?")[0])
+
+    @property
+    def query(self) -> dict[str, str]:
+        """Decoded query; of a repeated parameter the last one counts."""
+        text = self.target.partition("?")[2]
+        return dict(parse_qsl(text, keep_blank_values=True))
+
+
+@dataclass
+class Answer:
+    """What goes back.
+
+    Attributes:
+        status: HTTP status.
+        document: JSON value; None for no body.
+        headers: Beyond the usual ones.
+        applied: What a write changed.
+    """
+
+    status: int = 200
+    document: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    applied: Applied | None = None
+
+    def body(self) -> bytes:
+        """Return the document in UTF-8; nothing for no document."""
+        if self.document is None:
+            return b""
+        return json.dumps(self.document, ensure_ascii=False).encode(
+            # Lone surrogates, put there by a test, go out as they are.
+            errors="surrogatepass"
+        )

@@ -1,0 +1,134 @@
+"""HTTP/1.1 over plain sockets, with access to the socket for the faults."""
+
+import contextlib
+import socket
+import socketserver
+import struct
+import sys
+import threading
+import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from .exchange import Delivery, Exchange
+from .message import Request
+
+#: Close at once, by RST: linger on, for 0 seconds.
+_LINGER_ZERO = struct.pack("ii", 1, 0)
+
+
+class CloudServer(ThreadingHTTPServer):
+    """Serves an Exchange, one daemon thread per connection.
+
+    Args:
+        host: Address to bind.
+        port: Port to bind; 0 takes a free one.
+        exchange: What answers.
+        verbose: Write a line per request to stderr.
+    """
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(
+        self, host: str, port: int, exchange: Exchange, *, verbose: bool = False
+    ) -> None:
+        self.exchange = exchange
+        self.verbose = verbose
+        self.stopping = threading.Event()
+        self._connections: set[socket.socket] = set()
+        self._connections_lock = threading.Lock()
+        super().__init__((host, port), CloudHandler)
+
+    def server_bind(self) -> None:
+        """Bind without looking up our own name, which may take seconds."""
+        socketserver.TCPServer.server_bind(self)
+        host, port = self.socket.getsockname()[:2]
+        self.server_name, self.server_port = host, port
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Remember the connection, then serve it in its thread."""
+        with self._connections_lock:
+            self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection that came to its end."""
+        with self._connections_lock:
+            self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Pass over clients that went away; show anything else."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
+
+    def stop(self) -> None:
+        """Stop listening and break every connection, kept-alive ones included."""
+        self.stopping.set()
+        self.shutdown()
+        self.server_close()
+        with self._connections_lock:
+            connections = list(self._connections)
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+class CloudHandler(BaseHTTPRequestHandler):
+    """Reads requests off one connection and delivers what the exchange says."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: CloudServer
+
+    def _serve(self) -> None:
+        if "chunked" in self.headers.get("Transfer-Encoding", ""):
+            self.send_error(411)
+            self.close_connection = True
+            return
+        length = int(self.headers.get("Content-Length") or 0)
+        address = f"{self.server.server_name}:{self.server.server_port}"
+        request = Request(
+            method=self.command,
+            target=self.path,
+            headers={name.lower(): value for name, value in self.headers.items()},
+            body=self.rfile.read(length),
+            id=uuid.uuid4().hex,
+            base_url=f"http://{self.headers.get('Host') or address}",
+        )
+        self._deliver(self.server.exchange.perform(request, self.server.stopping))
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
+
+    def _deliver(self, delivery: Delivery) -> None:
+        stopping = self.server.stopping
+        if delivery.drip_seconds:
+            for byte in delivery.data:
+                self.connection.sendall(bytes([byte]))
+                if stopping.wait(delivery.drip_seconds):
+                    break
+        else:
+            self.connection.sendall(delivery.data)
+        if delivery.ending == "hang":
+            # Until the client has had enough, or the server stops.
+            self.connection.settimeout(0.2)
+            while not stopping.is_set():
+                try:
+                    if not self.connection.recv(1):
+                        break
+                except TimeoutError:
+                    continue
+        if delivery.ending == "reset":
+            self.connection.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO
+            )
+            self.connection.close()
+        if delivery.ending != "keep":
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing, unless asked to."""
+        if self.server.verbose:
+            super().log_message(format, *args)
