@@ -42,9 +42,10 @@ app.conf.update(
     task_soft_time_limit=25,
     task_time_limit=30,
     task_create_missing_queues=False,
-    task_queues={name: {"exchange": name, "routing_key": name} for name in (
-        "edits", "refresh", "default"
-    )},
+    task_queues={
+        name: {"exchange": name, "routing_key": name}
+        for name in ("edits", "refresh", "default")
+    },
     task_default_queue="default",
     task_routes={"edits.*": {"queue": "edits"}, "instances.*": {"queue": "refresh"}},
     worker_prefetch_multiplier=1,

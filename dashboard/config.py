@@ -88,7 +88,7 @@ class Config(BaseSettings):
                 fault, each naming its variable and never a secret's value.
         """
         try:
-            return cls()  # type: ignore[call-arg]  # the environment fills it
+            return cls()
         except ValidationError as error:
             raise SystemExit("\n".join(_sentences(error))) from None
 

@@ -82,8 +82,9 @@ DATABASES = {"default": dj_database_url.parse(CURFEW.database_url)}
 _database = DATABASES["default"]
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     if _database["NAME"] != ":memory:":
-        _database["NAME"] = BASE_DIR / _database["NAME"]
-        _database["NAME"].parent.mkdir(parents=True, exist_ok=True)
+        _path = BASE_DIR / _database["NAME"]
+        _path.parent.mkdir(parents=True, exist_ok=True)
+        _database["NAME"] = str(_path)
     _database["OPTIONS"] = {
         # Writers queue at BEGIN instead of failing in the middle of a transaction.
         "transaction_mode": "IMMEDIATE",

@@ -16,7 +16,7 @@ def make_cloud(name: str = "demo", **fields: Any) -> Cloud:
 
 
 def make_instance(**fields: Any) -> Instance:
-    """A running notebook of anna.schmidt's that stops in two hours, with an 8 h setting.
+    """A running notebook of anna.schmidt's that stops in two hours; next run: 8 h.
 
     ``stops_in`` (seconds from now) is a short way to say ``stops_at``.
     """

@@ -11,7 +11,7 @@ os.environ["CURFEW_SECRET_KEY"] = "only-for-tests-" * 4
 os.environ.setdefault("CURFEW_DATABASE_URL", "sqlite:///:memory:")
 os.environ["CURFEW_REDIS_URL"] = f"redis://127.0.0.1:{BROKER_PORT}/0"
 
-from dashboard.settings import *  # noqa: E402, F403 (needs the environment)
+from dashboard.settings import *  # noqa: F403 (needs the environment)
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {

@@ -42,7 +42,7 @@ def record_event(
     """
     context = structlog.contextvars.get_contextvars()
     return AuditEvent.objects.create(
-        actor=actor,
+        actor=actor,  # type: ignore[misc]  # the user model is above this app
         actor_label=actor.get_username() if actor else SYSTEM,
         action=action,
         target_kind=target_kind,

@@ -13,9 +13,9 @@ from dashboard.instances.models import Instance
 class Lane(models.Model):
     """The order of one instance's edits, and who is delivering them now.
 
-    The row is the lock: a worker that holds it has set ``lease_until`` and owns the value
-    of ``fence``; whoever takes the lane next raises the fence, and the late worker's
-    writes find no row. See ``docs/decisions/0003-delivery.md``.
+    The row is the lock: a worker that holds it has set ``lease_until`` and owns the
+    value of ``fence``; whoever takes the lane next raises the fence, and the late
+    worker's writes find no row. See ``docs/decisions/0003-delivery.md``.
 
     Attributes:
         next_seq: Sequence number of the next edit; given under the row's lock, so that
@@ -45,8 +45,8 @@ class Edit(models.Model):
     Attributes:
         seq: Place in the instance's lane.
         kind: Change settings, start or stop.
-        patch: The fields wished for: ``description`` (str), ``auto_stop_enable`` (bool),
-            ``auto_stop_duration`` (**seconds**), ``auto_stop_prompt`` (bool).
+        patch: The fields wished for: ``description`` (str), ``auto_stop_enable``
+            (bool), ``auto_stop_duration`` (**seconds**), ``auto_stop_prompt`` (bool).
         base: The same fields as the person saw them.
         result: The same fields as the cloud holds them, once it was asked.
         key: Idempotency key of the submission; once per person.
@@ -138,7 +138,7 @@ class Edit(models.Model):
 
     @property
     def waits_for_next_start(self) -> bool:
-        """Whether the cloud holds the new auto stop but the present run does not use it.
+        """Whether the cloud holds the new auto stop but this run does not use it.
 
         True until a run that began after the edit was applied has been observed.
         """
@@ -172,8 +172,8 @@ class Attempt(models.Model):
         body: What was sent (the JSON body of the PUT, or the action); None when reading
             showed that nothing had to be sent.
         sent_at: When it was about to leave; None if it never was.
-        outcome: ``applied``, ``retry``, ``failed``, ``conflict``, ``interrupted``; empty
-            while it runs.
+        outcome: What the turn led to: a state of the edits, ``dropped`` or
+            ``interrupted``; empty while it runs.
         ambiguous: Whether the cloud may have done it without our knowing.
     """
 

@@ -17,8 +17,20 @@ from dashboard.accounts.permissions import can_edit
 from dashboard.audit.services import record_event
 from dashboard.instances.models import FleetVersion, Instance
 
-from . import states, tasks
+from . import states, tasks, wishes
 from .models import Edit, Lane
+
+
+class EditConflictError(Exception):
+    """Somebody changed the same fields since the person looked.
+
+    Attributes:
+        differences: What was seen, what is now and what is wished, for each field.
+    """
+
+    def __init__(self, differences: list[wishes.Difference]) -> None:
+        super().__init__(", ".join(difference.field for difference in differences))
+        self.differences = differences
 
 
 class EditClosedError(Exception):
@@ -40,7 +52,8 @@ def submit_edit(
         actor: Who wishes it.
         patch: Only the fields that change: ``description``, ``auto_stop_enable``,
             ``auto_stop_duration`` (seconds), ``auto_stop_prompt``; already validated.
-        base: The same fields as the actor saw them when deciding.
+        base: The same fields as the actor saw them when deciding; None for a field
+            whose value nobody knew.
         key: Names the form that was opened; the same form sent twice with the same
             values is one edit.
 
@@ -49,6 +62,7 @@ def submit_edit(
 
     Raises:
         PermissionDenied: The actor may not edit this instance.
+        EditConflictError: A field is no longer, or soon will not be, what was seen.
     """
     return _accept(
         instance=instance,
@@ -102,8 +116,12 @@ def retry_edit(*, edit: Edit, actor: User) -> Edit:
         actor=actor,
         kind=Edit.Kind(edit.kind),
         patch=edit.patch,
-        # Where the cloud was asked, the person has seen its answer beside the wish.
-        base=edit.base | edit.result,
+        # What the receipt showed beside the button, not what was seen back then.
+        base={
+            name: value
+            for name, value in wishes.expected_values(edit.instance).items()
+            if name in edit.patch
+        },
         key=f"retry:{edit.pk}",
         retry_of=edit,
     )
@@ -154,6 +172,9 @@ def _accept(
             return double
         # The same form with the same values, but others came between: meant anew.
         full_key = _key(uuid.uuid4().hex, kind, patch)
+    expected = wishes.expected_values(instance)
+    if different := wishes.differences(patch, base, expected):
+        raise EditConflictError(different)
     edit = Edit.objects.create(
         instance=instance,
         actor=actor,
@@ -167,7 +188,8 @@ def _accept(
         + timedelta(seconds=settings.CURFEW.edit_deadline_seconds),
     )
     lane.next_seq += 1
-    lane.save(update_fields=["next_seq"])
+    lane.nudged_at = timezone.now()
+    lane.save(update_fields=["next_seq", "nudged_at"])
     record_event(
         actor=actor,
         action="edit.submitted",

@@ -13,8 +13,8 @@ log = structlog.get_logger(__name__)
 def drain_instance(instance_pk: int) -> None:
     """Deliver what is waiting for one instance, oldest wish first.
 
-    Only a nudge: safe to run twice, late or never, since order and due times live in the
-    rows and the sweeper asks again.
+    Only a nudge: safe to run twice, late or never, since order and due times live in
+    the rows and the sweeper asks again.
 
     Args:
         instance_pk: ``Instance.pk``.

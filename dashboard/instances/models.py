@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from django.db import models
-from django.db.models import Q
 from django.db.models.functions import Lower
 from django.urls import reverse
 
@@ -99,8 +98,8 @@ class Instance(models.Model):
     """Last known state of one notebook.
 
     Typed columns hold what is searched, sorted, listed or used in rules; ``document``
-    holds everything else the cloud said, without its secrets. Sources: tables 5, 10, 14,
-    17 and 21 of the vendor's page on the update call.
+    holds everything else the cloud said, without its secrets. Sources: tables 5, 10,
+    14, 17 and 21 of the vendor's page on the update call.
 
     Attributes:
         instance_id: The cloud's id; opaque.
@@ -196,9 +195,7 @@ class InstanceEvent(models.Model):
     at = models.DateTimeField()
     from_status = models.CharField(max_length=64, blank=True)
     to_status = models.CharField(max_length=64)
-    reason = models.CharField(
-        max_length=16, choices=Reason, default=Reason.UNKNOWN
-    )
+    reason = models.CharField(max_length=16, choices=Reason, default=Reason.UNKNOWN)
 
     class Meta:
         ordering: ClassVar = ["-at", "-pk"]

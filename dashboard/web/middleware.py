@@ -23,7 +23,7 @@ class SignInRequiredMiddleware(LoginRequiredMiddleware):
     A sign-in form swapped into a table row would help nobody.
     """
 
-    def handle_no_permission(
+    def handle_no_permission(  # type: ignore[override]  # htmx: a header redirects
         self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
     ) -> HttpResponseBase:
         """Redirect to the sign-in page, which leads back to where the person was."""

@@ -1,0 +1,277 @@
+"""Taking an instance's lane and giving it back: the database's half of delivery.
+
+Every function is one transaction. Time is the database's, so that workers on different
+machines agree.
+"""
+
+import random
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
+
+from dashboard.accounts.permissions import can_edit
+from dashboard.instances.models import Cloud, FleetVersion, Instance
+from dashboard.instances.refresh import apply_observation
+from dashboard.modelarts.client import Observation
+from dashboard.modelarts.errors import AuthenticationError, ModelArtsError
+
+from . import states, wishes
+from .models import Attempt, Edit, Lane
+
+log = structlog.get_logger(__name__)
+
+LEASE = timedelta(seconds=45)
+"""Longer than a task's hard time limit: whoever held the lane then is dead."""
+
+NUDGE_AGAIN = timedelta(seconds=3)
+HOLD = timedelta(seconds=60)
+MOST_INTERRUPTED = 3
+LONGEST_PAUSE_SECONDS = 60.0
+SWEEP = 500
+
+State = Edit.State
+
+
+@dataclass
+class Turn:
+    """A worker's right to deliver for one instance, until the lease ends.
+
+    Attributes:
+        edits: What is to be delivered, of one kind, oldest first; all ``sending``.
+    """
+
+    instance: Instance
+    edits: list[Edit]
+    attempt: Attempt
+
+
+@dataclass
+class Result:
+    """What a turn led to.
+
+    Attributes:
+        fates: The new state of each edit, with the fields to write beside it.
+        observation: The cloud's last word on the instance, if there was one.
+        error: Why it did not succeed.
+        ambiguous: Whether the cloud may have done it without our knowing.
+    """
+
+    fates: dict[Edit, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    observation: Observation | None = None
+    error: ModelArtsError | None = None
+    ambiguous: bool = False
+
+
+def due_instances() -> list[int]:
+    """Instances with open edits that nobody delivers and nobody was told of lately."""
+    now = Now()
+    waiting = Edit.objects.filter(instance=OuterRef("pk"), state__in=Edit.OPEN)
+    lanes = Lane.objects.filter(
+        Q(lease_until=None) | Q(lease_until__lte=now),
+        Q(next_at=None) | Q(next_at__lte=now),
+        Q(nudged_at=None) | Q(nudged_at__lte=now - NUDGE_AGAIN),
+        Exists(waiting),
+    )
+    due = list(lanes.order_by("nudged_at").values_list("pk", flat=True)[:SWEEP])
+    Lane.objects.filter(pk__in=due).update(nudged_at=now)
+    return due
+
+
+@transaction.atomic
+def claim(instance_pk: int) -> Turn | None:
+    """Take the lane and decide what goes out; committed before anything is sent.
+
+    Returns:
+        The turn; None when somebody else has it, nothing is waiting or it is not time.
+    """
+    lane = (
+        Lane.objects.select_for_update(of=("self",))
+        .select_related("instance__cloud")
+        .annotate(now=Now())
+        .filter(pk=instance_pk)
+        .first()
+    )
+    if (
+        lane is None
+        or _later(lane.lease_until, lane.now)
+        or _later(lane.next_at, lane.now)
+    ):
+        return None
+    cloud = lane.instance.cloud
+    if _later(cloud.held_until, lane.now):
+        Lane.objects.filter(pk=lane.pk).update(next_at=cloud.held_until)
+        return None
+    edits = _deliverable(lane)
+    if not edits:
+        FleetVersion.stamp(Instance.objects.filter(pk=instance_pk))
+        return None
+    attempt = _begin(lane, edits, lane.now)
+    for edit in edits:
+        states.move(edit, State.SENDING, attempts=edit.attempts + 1)
+    FleetVersion.stamp(Instance.objects.filter(pk=instance_pk))
+    return Turn(lane.instance, edits, attempt)
+
+
+def _later(moment: datetime | None, now: datetime) -> bool:
+    return moment is not None and moment > now
+
+
+def _begin(lane: Lane, edits: list[Edit], now: datetime) -> Attempt:
+    lane.fence += 1
+    lane.lease_until = now + LEASE
+    lane.next_at = None
+    lane.save(update_fields=["fence", "lease_until", "next_at"])
+    attempt = Attempt.objects.create(instance=lane.instance, number=lane.fence)
+    attempt.edits.set(edits)
+    return attempt
+
+
+def _deliverable(lane: "Lane") -> list[Edit]:
+    """The next edits to go out, after those are settled that never will."""
+    waiting = list(
+        Edit.objects.filter(instance_id=lane.pk, state__in=Edit.OPEN)
+        .select_related("actor", "instance__cloud")
+        .order_by("seq")
+    )
+    _note_interruption(lane, waiting)
+    waiting = [edit for edit in waiting if _still_wanted(edit, lane)]
+    edits = wishes.of_one_kind(waiting)
+    gone = wishes.superseded(edits)
+    for edit, by in gone.items():
+        states.move(
+            edit,
+            State.SUPERSEDED,
+            superseded_by=by,
+            message=f"Replaced by a later edit of {by.actor.get_username()}.",
+        )
+    return [edit for edit in edits if edit not in gone]
+
+
+def _note_interruption(lane: Lane, edits: list[Edit]) -> None:
+    """Whoever was sending has died: the lease is over and no result is written."""
+    unfinished = Attempt.objects.filter(instance_id=lane.pk, outcome="")
+    unfinished.filter(sent_at__isnull=False).update(ambiguous=True)
+    unfinished.update(outcome="interrupted", finished_at=Now())
+    for edit in edits:
+        if edit.state == State.SENDING:
+            edit.interrupted += 1
+            edit.save(update_fields=["interrupted"])
+
+
+def _still_wanted(edit: Edit, lane: Any) -> bool:
+    """Whether an edit may go out; the ones that may not are settled here."""
+    if not can_edit(edit.actor, lane.instance.owner):
+        states.move(
+            edit,
+            State.CANCELLED,
+            message=f"{edit.actor.get_username()} is no longer permitted to change "
+            "this instance.",
+        )
+    elif edit.interrupted >= MOST_INTERRUPTED:
+        states.move(
+            edit,
+            State.FAILED,
+            message="It could not be delivered because of a fault in Curfew, which "
+            "has been logged. Try again, and tell your admin if it happens again.",
+        )
+        log.error("poisonous edit", edit=str(edit.pk), interrupted=edit.interrupted)
+    elif edit.deadline_at <= lane.now:
+        states.move(
+            edit,
+            State.FAILED,
+            message=f"Not delivered in time. {edit.message}".strip(),
+        )
+    else:
+        return True
+    return False
+
+
+@transaction.atomic
+def about_to_send(turn: Turn, body: dict[str, Any]) -> bool:
+    """Write down what is about to leave, if this worker still may send it.
+
+    Args:
+        turn: The turn; gets a new attempt when its present one has sent already.
+        body: The JSON body of the request.
+
+    Returns:
+        False when the lane was taken over, or an actor lost the right to edit or the
+        deadline passed meanwhile: then nothing may be sent.
+    """
+    lane = Lane.objects.select_for_update().annotate(now=Now()).get(pk=turn.instance.pk)
+    if lane.fence != turn.attempt.number:
+        return False
+    fresh = Edit.objects.filter(pk__in=[edit.pk for edit in turn.edits])
+    for edit in fresh.select_related("actor", "instance"):
+        allowed = can_edit(edit.actor, edit.instance.owner)
+        if not allowed or edit.deadline_at <= lane.now:
+            return False
+    if turn.attempt.sent_at is not None:
+        Attempt.objects.filter(pk=turn.attempt.pk).update(
+            outcome="applied", finished_at=Now()
+        )
+        turn.attempt = _begin(lane, turn.edits, lane.now)
+    Attempt.objects.filter(pk=turn.attempt.pk).update(body=body, sent_at=Now())
+    turn.attempt.sent_at = lane.now
+    return True
+
+
+@transaction.atomic
+def record(turn: Turn, result: Result) -> bool:
+    """Write the outcome and give the lane back.
+
+    Returns:
+        False when the lane was taken over meanwhile: this result counts for nothing.
+    """
+    lane = Lane.objects.select_for_update().annotate(now=Now()).get(pk=turn.instance.pk)
+    if lane.fence != turn.attempt.number:
+        log.warning("turn overtaken", instance=turn.instance.instance_id)
+        return False
+    if result.observation:
+        apply_observation(turn.instance.cloud, result.observation)
+    lane.lease_until = None
+    lane.next_at = None
+    for edit, (state, changes) in result.fates.items():
+        states.move(edit, state, **changes)
+        if state == State.RETRYING:
+            lane.next_at = lane.now + _pause(edit, result.error)
+    lane.save(update_fields=["lease_until", "next_at"])
+    if isinstance(result.error, AuthenticationError):
+        Cloud.objects.filter(pk=turn.instance.cloud_id).update(
+            held_until=lane.now + HOLD, hold_reason=result.error.sentence
+        )
+    _finish(turn.attempt, result)
+    FleetVersion.stamp(Instance.objects.filter(pk=turn.instance.pk))
+    return True
+
+
+def _finish(attempt: Attempt, result: Result) -> None:
+    reached = {state for state, _ in result.fates.values()}
+    error = result.error
+    Attempt.objects.filter(pk=attempt.pk).update(
+        outcome=next(
+            (
+                str(state)
+                for state in (State.RETRYING, State.FAILED, State.CONFLICT)
+                if state in reached
+            ),
+            str(next(iter(reached), "dropped")),
+        ),
+        finished_at=Now(),
+        ambiguous=result.ambiguous,
+        http_status=error.status if error else None,
+        error_code=(error.error_code or "")[:64] if error else "",
+        request_id=(error.request_id or "")[:128] if error else "",
+    )
+
+
+def _pause(edit: Edit, error: ModelArtsError | None) -> timedelta:
+    """Full jitter, doubling, never shorter than the cloud asked for."""
+    ceiling = min(LONGEST_PAUSE_SECONDS, 2.0 ** min(edit.attempts, 6))
+    pause = random.uniform(0.5, max(1.0, ceiling))  # noqa: S311 (no secret)
+    return timedelta(seconds=max(pause, (error and error.retry_after_seconds) or 0))

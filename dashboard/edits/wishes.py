@@ -1,0 +1,202 @@
+"""What is wished for, against what is: the rules, without a word to the cloud."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from dashboard.instances.models import Instance
+from dashboard.modelarts import schemas
+
+from .models import Edit
+
+FIELDS = (
+    "description",
+    "auto_stop_enable",
+    "auto_stop_duration",
+    "auto_stop_prompt",
+)
+"""Everything the cloud lets be changed (tables 2 to 4), by the mirror's names."""
+
+AUTO_STOP_FIELDS = frozenset(FIELDS[1:])
+
+OUR_OWN_FOR = timedelta(hours=1)
+"""How long a value that we wished for may turn up late without being a stranger's."""
+
+
+def mirror_values(instance: Instance) -> dict[str, Any]:
+    """The editable fields as the mirror last knew them."""
+    return {name: getattr(instance, name) for name in FIELDS}
+
+
+def cloud_values(wire: schemas.Instance) -> dict[str, Any]:
+    """The editable fields as the cloud just said; None for what it did not say."""
+    auto_stop = (wire.spec and wire.spec.auto_stop) or schemas.AutoStop()
+    return {
+        "description": wire.description or "",
+        "auto_stop_enable": auto_stop.enable,
+        "auto_stop_duration": auto_stop.duration,
+        "auto_stop_prompt": auto_stop.prompt,
+    }
+
+
+def expected_values(instance: Instance) -> dict[str, Any]:
+    """The editable fields as they will be once the open edits are through.
+
+    This is what a form is opened on: the next wish builds on the wishes under way.
+    """
+    values = mirror_values(instance)
+    waiting = instance.edits.filter(state__in=Edit.OPEN, kind=Edit.Kind.UPDATE)
+    for patch in waiting.order_by("seq").values_list("patch", flat=True):
+        values |= patch
+    return values
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One field that is not what the person saw: three values to choose from."""
+
+    field: str
+    opened_on: Any
+    now: Any
+    wished: Any
+
+
+def differences(
+    patch: Mapping[str, Any], base: Mapping[str, Any], now: Mapping[str, Any]
+) -> list[Difference]:
+    """The wished-for fields that somebody else changed since the person looked.
+
+    A field that already is as wished is no difference; nor is one whose value, then or
+    now, nobody knows.
+    """
+    return [
+        Difference(name, base.get(name), now.get(name), wished)
+        for name, wished in patch.items()
+        if base.get(name) is not None
+        and now.get(name) not in (None, base[name], wished)
+    ]
+
+
+def of_one_kind(edits: Sequence[Edit]) -> list[Edit]:
+    """The leading edits that one request can carry: changes, or starts and stops.
+
+    A start between two changes is a border: the duration is taken when it happens.
+    """
+    leading: list[Edit] = []
+    for edit in edits:
+        if (edit.kind == Edit.Kind.UPDATE) != (edits[0].kind == Edit.Kind.UPDATE):
+            break
+        leading.append(edit)
+    return leading
+
+
+def superseded(edits: Sequence[Edit]) -> dict[Edit, Edit]:
+    """The edits of which nothing is left, each with the newest one that covers it.
+
+    Args:
+        edits: Of one kind, oldest first.
+    """
+    gone: dict[Edit, Edit] = {}
+    for position, edit in enumerate(edits):
+        later = edits[position + 1 :]
+        if edit.kind == Edit.Kind.UPDATE:
+            wished_anew = {name for other in later for name in other.patch}
+            covered = bool(later) and edit.patch.keys() <= wished_anew
+        else:
+            covered = bool(later)
+        if covered:
+            gone[edit] = later[-1]
+    return gone
+
+
+@dataclass
+class Verdict:
+    """What to do with a turn's edits, now that the cloud's values are known.
+
+    Attributes:
+        send: Fields and values that have to go out; empty when all is as wished.
+        conflicts: Edits that must not be sent, each with what differs.
+    """
+
+    send: dict[str, Any] = field(default_factory=dict)
+    conflicts: dict[Edit, list[Difference]] = field(default_factory=dict)
+
+
+def judge(
+    edits: Sequence[Edit], now: Mapping[str, Any], earlier: Iterable[Edit]
+) -> Verdict:
+    """Compare field by field what is, what was and what is wished.
+
+    A field equal to the wish needs nothing; equal to what the person saw, or to a value
+    of an earlier edit of ours that may have landed late or not at all, it is sent;
+    anything else was somebody else's doing: a conflict.
+
+    Args:
+        edits: The turn's changes, oldest first; of the same field the newest counts.
+        now: The cloud's values (``cloud_values``).
+        earlier: Recent edits of the same instance, from before these.
+    """
+    verdict = Verdict()
+    ours: dict[str, list[Any]] = {}
+    for edit in earlier:
+        for name, value in edit.patch.items():
+            ours.setdefault(name, []).extend((value, edit.base.get(name)))
+    newest = {name: edit for edit in edits for name in edit.patch}
+    for edit in edits:
+        mine = {name: edit.patch[name] for name in edit.patch if newest[name] is edit}
+        strange = [
+            difference
+            for difference in differences(mine, edit.base, now)
+            if difference.now not in ours.get(difference.field, ())
+        ]
+        if strange:
+            verdict.conflicts[edit] = strange
+        else:
+            changed = {name: wish for name, wish in mine.items() if wish != now[name]}
+            verdict.send |= changed
+        for name in edit.patch:
+            ours.setdefault(name, []).extend((edit.patch[name], edit.base.get(name)))
+    return verdict
+
+
+def earlier_edits(edits: Sequence[Edit]) -> list[Edit]:
+    """Recent edits of the same instance whose values the cloud may still show."""
+    first = edits[0]
+    return list(
+        Edit.objects.filter(
+            instance_id=first.instance_id,
+            seq__lt=first.seq,
+            kind=Edit.Kind.UPDATE,
+            created_at__gte=timezone.now() - OUR_OWN_FOR,
+        )
+    )
+
+
+def request_for(
+    send: Mapping[str, Any], now: Mapping[str, Any]
+) -> schemas.UpdateInstanceRequest:
+    """The body that changes just these fields.
+
+    ``auto_stop`` always travels with ``enable``, whose absence means false, and an
+    enabled one with its ``duration`` (ModelArts.6348): both as they are in the cloud
+    unless they are what changes.
+
+    Raises:
+        pydantic.ValidationError: The cloud holds a companion value that it would
+            refuse.
+    """
+    auto_stop = None
+    if AUTO_STOP_FIELDS & send.keys():
+        enable = bool(send.get("auto_stop_enable", now["auto_stop_enable"]))
+        duration = send.get("auto_stop_duration")
+        if duration is None and enable:
+            duration = now["auto_stop_duration"]
+        auto_stop = schemas.AutoStopChange(
+            enable=enable, duration=duration, prompt=send.get("auto_stop_prompt")
+        )
+    return schemas.UpdateInstanceRequest(
+        description=send.get("description"), auto_stop=auto_stop
+    )

@@ -1,0 +1,156 @@
+"""From the cloud's document to a row of the mirror: pure functions, no queries."""
+
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dashboard.modelarts import schemas
+from dashboard.modelarts.schemas import InstanceStatus
+
+from .models import Instance, InstanceEvent
+
+SAME_RUN_MS = 5_000
+"""A stop moment that moved by less belongs to the same run."""
+
+AUTO_STOP_MARGIN = timedelta(seconds=90)
+"""A stop seen this long before its time may still be the auto stop: clocks differ and
+refreshes take their time, but nobody else's stop falls here by accident often."""
+
+
+def moment(ms: int | None) -> datetime | None:
+    """An upstream time, Unix **ms**, as an aware datetime; None when out of range."""
+    if ms is None:
+        return None
+    try:
+        return datetime.fromtimestamp(ms / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def columns(
+    wire: schemas.Instance, *, skew_ms: int, known: Instance | None
+) -> dict[str, Any]:
+    """Everything of a row that follows from the cloud's document.
+
+    Args:
+        wire: The document as parsed.
+        skew_ms: The upstream's clock minus ours, milliseconds.
+        known: The row so far. A document without ``spec`` (the newest edition's
+            answers) says nothing about auto stop, so the known values stay.
+
+    Returns:
+        Values by field name, ``content_hash`` among them.
+    """
+    document = wire.document()
+    spec = wire.spec
+    if spec is None and known is not None and "spec" in known.document:
+        document["spec"] = known.document["spec"]
+        spec = schemas.NotebookSpec.model_validate(document["spec"])
+    auto_stop = (spec and spec.auto_stop) or schemas.AutoStop()
+    status = wire.status or "UNKNOWN"
+    running = status == InstanceStatus.RUNNING
+    stop_timestamp_ms = auto_stop.stop_timestamp if running else None
+    profile, flavor = wire.profile, wire.flavor_details
+    owner = wire.user or schemas.User()
+    values: dict[str, Any] = {
+        "name": (wire.name or wire.id)[:512],
+        "description": wire.description or "",
+        "status": status[:64],
+        "owner_id": (owner.id or "")[:255],
+        "owner_name": (owner.name or "")[:255],
+        "flavor": (wire.flavor or (flavor and flavor.name) or "")[:255],
+        "flavor_type": (
+            (flavor and flavor.type) or (profile and profile.flavor_type) or ""
+        ).upper()[:32],
+        "workspace_id": ((wire.workspace and wire.workspace.id) or "")[:255],
+        "auto_stop_enable": auto_stop.enable,
+        "auto_stop_duration": auto_stop.duration,
+        "auto_stop_prompt": auto_stop.prompt,
+        "stop_timestamp_ms": stop_timestamp_ms,
+        "stops_at": moment(stop_timestamp_ms and stop_timestamp_ms - skew_ms),
+        "created_at": moment(wire.creation_timestamp),
+        "updated_at": moment(wire.latest_update_timestamp),
+        "document": document,
+        "problems": wire.problems,
+    }
+    values["search_text"] = "\n".join(
+        (values["name"], values["description"], owner.name or "", wire.id)
+    ).casefold()
+    values["content_hash"] = _hash(values)
+    return values
+
+
+def _hash(values: dict[str, Any]) -> str:
+    queue = values["document"].get("queuing_info") or {}
+    if "end_timestamp" in queue:
+        # Sinks with every answer, while the moment it counts down to stays.
+        queue = {key: held for key, held in queue.items() if key != "remain_time"}
+        document = values["document"] | {"queuing_info": queue}
+        values = values | {"document": document}
+    content = json.dumps(values, sort_keys=True, default=str, ensure_ascii=False)
+    return hashlib.sha256(content.encode("utf-8", "replace")).hexdigest()
+
+
+def follow_run(row: Instance, *, before: Instance | None, now: datetime) -> None:
+    """Set ``run_started_at`` of a row that has its new columns.
+
+    The cloud does not say when a run began; ``stop_timestamp`` is that moment plus the
+    duration granted then (worked out from the samples).
+    """
+    if row.status != InstanceStatus.RUNNING:
+        return
+    went_on = (
+        before is not None
+        and before.status == InstanceStatus.RUNNING
+        and before.run_started_at is not None
+        and _same_stop(before.stop_timestamp_ms, row.stop_timestamp_ms)
+    )
+    if went_on and before is not None:
+        row.run_started_at = before.run_started_at
+        return
+    seen_starting = before is not None and before.status != InstanceStatus.RUNNING
+    if row.stops_at and row.auto_stop_duration:
+        start = row.stops_at - timedelta(seconds=row.auto_stop_duration)
+        row.run_started_at = min(max(start, row.created_at or start), now)
+    else:
+        row.run_started_at = now if seen_starting else None
+
+
+def _same_stop(one: int | None, other: int | None) -> bool:
+    # A stop moment that appears or vanishes within a run is auto stop being switched.
+    return one is None or other is None or abs(one - other) <= SAME_RUN_MS
+
+
+def reason_of_change(
+    *,
+    before: Instance,
+    to_status: str,
+    asked_for: bool,
+    last: str | None,
+    now: datetime,
+) -> str:
+    """Why a status changed, as far as it can be told.
+
+    Args:
+        before: The row before the change.
+        to_status: The new status.
+        asked_for: Whether a start or stop of ours led there.
+        last: Reason of the event before this one.
+        now: When the change was observed.
+
+    Returns:
+        One of ``InstanceEvent.Reason``.
+    """
+    reasons = InstanceEvent.Reason
+    if asked_for:
+        return reasons.REQUESTED
+    if before.document.get("error_code") == "ModelArts.6326":
+        return reasons.FROZEN
+    stopping = {InstanceStatus.STOPPING, InstanceStatus.STOPPED}
+    if to_status in stopping:
+        if before.status == InstanceStatus.STOPPING and last:
+            return last
+        if before.stops_at and now >= before.stops_at - AUTO_STOP_MARGIN:
+            return reasons.AUTO_STOP
+    return reasons.UNKNOWN

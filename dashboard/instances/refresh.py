@@ -1,0 +1,384 @@
+"""Worker side: ask the cloud, write into the mirror what changed.
+
+Only changed rows are written. An unreadable document never stops the others, and only
+a complete listing says that something is gone.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from dashboard.modelarts import schemas
+from dashboard.modelarts.client import (
+    InstancePage,
+    Observation,
+    UnreadableInstance,
+    upstream_skew_ms,
+)
+from dashboard.modelarts.errors import InstanceNotFoundError, ModelArtsError
+from dashboard.modelarts.schemas import TRANSITIONAL, InstanceStatus
+
+from . import mirror, upstream
+from .models import Cloud, FleetVersion, Instance, InstanceEvent
+
+log = structlog.get_logger(__name__)
+
+PAGE_SIZE = 200
+LEASE = timedelta(seconds=120)
+"""Longer than the hard time limit of the refreshing task."""
+
+SKEW_TOLERANCE_MS = 1_500
+"""``remain_time`` is rounded up to a second, so an estimate wobbles by that much."""
+
+LOOK_AGAIN = timedelta(seconds=4)
+HOT_FOR = timedelta(minutes=5)
+MOST_LOOKS = 20
+
+
+@dataclass
+class Outcome:
+    """What one refresh did; ``problem`` is empty when it was complete."""
+
+    cloud: str
+    seen: int = 0
+    new: int = 0
+    changed: int = 0
+    missing: int = 0
+    unreadable: int = 0
+    problem: str = ""
+
+
+def ensure_clouds() -> list[Cloud]:
+    """The rows of the configured clouds, made where they are new.
+
+    Raises:
+        ConfigurationError: No cloud is described anywhere.
+    """
+    names = upstream.cloud_names()
+    Cloud.objects.bulk_create(
+        [Cloud(name=name) for name in names], ignore_conflicts=True
+    )
+    return list(Cloud.objects.filter(name__in=names))
+
+
+def due_clouds(max_age: timedelta) -> list[Cloud]:
+    """The clouds whose last refresh was begun longer ago than ``max_age``."""
+    now = timezone.now()
+    return [
+        cloud
+        for cloud in ensure_clouds()
+        if cloud.attempted_at is None or cloud.attempted_at <= now - max_age
+    ]
+
+
+def refresh_cloud(name: str) -> Outcome | None:
+    """List one cloud and bring the mirror up to date.
+
+    Args:
+        name: ``Cloud.name``.
+
+    Returns:
+        What was done; None when somebody else is refreshing this cloud.
+    """
+    now = timezone.now()
+    free = Q(refresh_lease_until=None) | Q(refresh_lease_until__lte=now)
+    claimed = Cloud.objects.filter(free, name=name).update(
+        refresh_lease_until=now + LEASE, attempted_at=now
+    )
+    if not claimed:
+        return None
+    cloud = Cloud.objects.get(name=name)
+    outcome = Outcome(cloud=name)
+    code = ""
+    try:
+        _refresh(cloud, outcome)
+    except ModelArtsError as error:
+        outcome.problem, code = error.sentence, error.error_code or ""
+    finally:
+        _record(cloud, outcome, code)
+    log.info("cloud refreshed", **vars(outcome))
+    return outcome
+
+
+def _refresh(cloud: Cloud, outcome: Outcome) -> None:
+    seen: set[str] = set()
+    totals: set[int] = set()
+    anonymous = 0
+    pages = iter(upstream.client_for(cloud.name).list_instances(page_size=PAGE_SIZE))
+    while True:
+        asked_at = timezone.now()
+        page = next(pages, None)
+        if page is None:
+            break
+        totals.add(page.total_count)
+        _follow_clock(cloud, page.instances, page)
+        seen |= {wire.id for wire in page.instances}
+        seen |= {bad.instance_id for bad in page.unreadable if bad.instance_id}
+        anonymous += sum(bad.instance_id is None for bad in page.unreadable)
+        outcome.unreadable += len(page.unreadable)
+        _write(cloud, page.instances, page.unreadable, asked_at, outcome)
+    outcome.seen = len(seen) + anonymous
+    # The set may change between pages; then the next refresh decides what is gone. An
+    # instance without a readable id may be any of those that seem to be missing.
+    if len(totals) == 1 and len(seen) == totals.pop():
+        outcome.missing = _mark_missing(cloud, seen)
+    elif totals:
+        log.warning("listing incomplete", cloud=cloud.name, seen=len(seen))
+
+
+def _record(cloud: Cloud, outcome: Outcome, code: str) -> None:
+    now = timezone.now()
+    with transaction.atomic():
+        healthy_before = not cloud.problem
+        fields: dict[str, Any] = {
+            "refresh_lease_until": None,
+            "problem": outcome.problem,
+        }
+        if outcome.problem:
+            fields["problem_code"] = code
+            fields["problem_since"] = now if healthy_before else cloud.problem_since
+        else:
+            fields |= {"refreshed_at": now, "problem_code": "", "problem_since": None}
+        Cloud.objects.filter(pk=cloud.pk).update(**fields)
+        if cloud.problem != outcome.problem or cloud.refreshed_at is None:
+            FleetVersion.stamp()
+
+
+def _follow_clock(
+    cloud: Cloud, instances: list[schemas.Instance], answer: InstancePage | Observation
+) -> None:
+    skew = upstream_skew_ms(instances, answer.clock)
+    if skew is not None and abs(skew - cloud.skew_ms) > SKEW_TOLERANCE_MS:
+        cloud.skew_ms = skew
+        Cloud.objects.filter(pk=cloud.pk).update(skew_ms=skew)
+
+
+def apply_observation(cloud: Cloud, observation: Observation) -> Instance:
+    """Write one instance that was asked for by itself; call it in a transaction.
+
+    Returns:
+        The row as it is now, stamped with a new version if it looks different.
+    """
+    wire = observation.instance
+    _follow_clock(cloud, [wire], observation)
+    now = timezone.now()
+    _write(cloud, [wire], [], now, Outcome(cloud.name))
+    rows = Instance.objects.filter(cloud=cloud, instance_id=wire.id)
+    rows.update(looked_at=now)
+    return rows.get()
+
+
+def _write(
+    cloud: Cloud,
+    instances: list[schemas.Instance],
+    unreadable: list[UnreadableInstance],
+    asked_at: datetime,
+    outcome: Outcome,
+) -> None:
+    ids = [wire.id for wire in instances]
+    ids += [bad.instance_id for bad in unreadable if bad.instance_id]
+    with transaction.atomic():
+        known = {
+            row.instance_id: row
+            for row in Instance.objects.select_for_update().filter(
+                cloud=cloud, instance_id__in=ids
+            )
+        }
+        changes = _Changes(cloud, known, timezone.now())
+        for wire in instances:
+            row = known.get(wire.id)
+            # Somebody looked at it by itself after this listing was asked for.
+            if row and row.looked_at and row.looked_at > asked_at:
+                continue
+            changes.add(wire)
+        for bad in unreadable:
+            changes.add_unreadable(bad)
+        changes.save()
+    outcome.new += len(changes.new)
+    outcome.changed += len(changes.changed)
+
+
+class _Changes:
+    """The rows of one page that differ from what the cloud says now."""
+
+    def __init__(self, cloud: Cloud, known: dict[str, Instance], now: datetime) -> None:
+        self.cloud, self.known, self.now = cloud, known, now
+        self.new: dict[str, Instance] = {}
+        self.changed: dict[str, Instance] = {}
+        self.events: list[InstanceEvent] = []
+
+    def add(self, wire: schemas.Instance) -> None:
+        before = self.known.get(wire.id)
+        values = mirror.columns(wire, skew_ms=self.cloud.skew_ms, known=before)
+        if before is None:
+            row = Instance(
+                cloud=self.cloud, instance_id=wire.id, first_seen_at=self.now, **values
+            )
+            mirror.follow_run(row, before=None, now=self.now)
+            self.new[wire.id] = row
+            return
+        same = before.content_hash == values["content_hash"]
+        if same and before.missing_since is None:
+            return
+        row = Instance(
+            pk=before.pk,
+            cloud=self.cloud,
+            instance_id=before.instance_id,
+            first_seen_at=before.first_seen_at,
+            status_since=before.status_since,
+            run_started_at=before.run_started_at,
+            version=before.version,
+            looked_at=before.looked_at,
+            missing_since=None,
+            **values,
+        )
+        mirror.follow_run(row, before=before, now=self.now)
+        if row.status != before.status:
+            self._note_transition(before, row)
+        self.changed[wire.id] = row
+
+    def _note_transition(self, before: Instance, row: Instance) -> None:
+        kinds: dict[str, str] = {
+            InstanceStatus.STOPPING: "stop",
+            InstanceStatus.STOPPED: "stop",
+            InstanceStatus.STARTING: "start",
+            InstanceStatus.START_QUEUING: "start",
+            InstanceStatus.RUNNING: "start",
+        }
+        asked_for = before.edits.filter(
+            kind=kinds.get(row.status, ""),
+            state__in=["sending", "applied"],
+            created_at__gte=self.now - timedelta(minutes=15),
+        ).exists()
+        last = before.events.first()
+        reason = mirror.reason_of_change(
+            before=before,
+            to_status=row.status,
+            asked_for=asked_for,
+            last=last.reason if last else None,
+            now=self.now,
+        )
+        row.status_since = self.now
+        if reason == InstanceEvent.Reason.AUTO_STOP and before.stops_at:
+            row.status_since = min(before.stops_at, self.now)
+        self.events.append(
+            InstanceEvent(
+                instance_id=row.pk,
+                at=row.status_since,
+                from_status=before.status,
+                to_status=row.status,
+                reason=reason,
+            )
+        )
+
+    def add_unreadable(self, bad: UnreadableInstance) -> None:
+        log.warning(
+            "unreadable instance",
+            cloud=self.cloud.name,
+            instance=bad.instance_id,
+            problem=bad.problem,
+        )
+        if bad.instance_id is None:
+            return
+        row = self.known.get(bad.instance_id)
+        if row is None:
+            row = Instance(
+                cloud=self.cloud,
+                instance_id=bad.instance_id,
+                name=(bad.name or bad.instance_id)[:512],
+                status=(bad.status or "UNKNOWN")[:64],
+                first_seen_at=self.now,
+                search_text=f"{bad.name or ''}\n{bad.instance_id}".casefold(),
+                problems=[bad.problem],
+            )
+            self.new[bad.instance_id] = row
+        elif row.problems != [bad.problem] or row.missing_since:
+            # What was last readable stays, with the notice; the next readable
+            # document differs from this hash and so replaces it.
+            row.problems, row.missing_since, row.content_hash = [bad.problem], None, ""
+            self.changed[bad.instance_id] = row
+
+    def save(self) -> None:
+        if not self.new and not self.changed:
+            return
+        Instance.objects.bulk_create(self.new.values())
+        Instance.objects.bulk_update(self.changed.values(), _WRITTEN)
+        InstanceEvent.objects.bulk_create(self.events)
+        touched = [*self.new, *self.changed]
+        FleetVersion.stamp(
+            Instance.objects.filter(cloud=self.cloud, instance_id__in=touched)
+        )
+
+
+_WRITTEN = [
+    field.name
+    for field in Instance._meta.concrete_fields
+    if field.name
+    not in {"id", "cloud", "instance_id", "first_seen_at", "version", "looked_at"}
+]
+
+
+def _mark_missing(cloud: Cloud, seen: set[str]) -> int:
+    present = Instance.objects.filter(cloud=cloud, missing_since=None)
+    gone = [
+        pk
+        for pk, instance_id in present.values_list("pk", "instance_id")
+        if instance_id not in seen
+    ]
+    return mark_missing(gone)
+
+
+def mark_missing(pks: Iterable[int]) -> int:
+    """Grey instances that the cloud no longer knows; they are kept, never dropped.
+
+    Returns:
+        How many became missing just now.
+    """
+    with transaction.atomic():
+        rows = Instance.objects.filter(pk__in=list(pks), missing_since=None)
+        gone = list(rows.values_list("pk", flat=True))
+        if gone:
+            rows.update(missing_since=timezone.now(), stops_at=None)
+            FleetVersion.stamp(Instance.objects.filter(pk__in=gone))
+    return len(gone)
+
+
+def hot_instances(cloud: Cloud) -> list[Instance]:
+    """Instances about which news is expected any moment, longest unseen first.
+
+    Those in a transition and those past their stop, for some minutes; a long queue is
+    left to the ordinary refresh.
+    """
+    now = timezone.now()
+    in_transition = Q(status__in=TRANSITIONAL, status_since__gte=now - HOT_FOR)
+    past_its_stop = Q(
+        status=InstanceStatus.RUNNING, stops_at__lte=now, stops_at__gte=now - HOT_FOR
+    )
+    unseen = Q(looked_at=None) | Q(looked_at__lte=now - LOOK_AGAIN)
+    return list(
+        Instance.objects.filter(in_transition | past_its_stop, unseen)
+        .filter(cloud=cloud, missing_since=None)
+        .order_by(F("looked_at").asc(nulls_first=True))[:MOST_LOOKS]
+    )
+
+
+def look_at(instance: Instance) -> None:
+    """Ask the cloud about one instance and write down the answer.
+
+    Raises:
+        ModelArtsError: The cloud could not be asked; the mirror stays as it is.
+    """
+    client = upstream.client_for(instance.cloud.name)
+    try:
+        observation = client.show_instance(instance.instance_id)
+    except InstanceNotFoundError:
+        mark_missing([instance.pk])
+        return
+    with transaction.atomic():
+        apply_observation(instance.cloud, observation)

@@ -1,0 +1,101 @@
+"""The one place that hands out cloud clients: one per process and cloud."""
+
+import threading
+import time
+from functools import cache, partial
+
+import redis
+import structlog
+from django.conf import settings
+
+from dashboard.modelarts import clouds
+from dashboard.modelarts.client import ModelArtsClient
+from dashboard.modelarts.errors import ThrottledError
+
+log = structlog.get_logger(__name__)
+
+LONGEST_WAIT_SECONDS = 5.0
+BURST = 5
+
+# One shared schedule per cloud (the generic cell rate algorithm): each request books
+# the next free slot and is told how long to wait for it. The clock is Redis's own.
+_BOOK_A_SLOT = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+local interval = tonumber(ARGV[1])
+local booked = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now)
+local wait = math.max(0, booked - now - (tonumber(ARGV[2]) - 1) * interval)
+if wait > tonumber(ARGV[3]) then return tostring(-wait) end
+redis.call('SET', KEYS[1], string.format('%.6f', booked + interval), 'EX', 60)
+return tostring(wait)
+"""
+
+_clients: dict[str, ModelArtsClient] = {}
+_lock = threading.Lock()
+
+
+def cloud_names() -> list[str]:
+    """The clouds that form the fleet: ``CURFEW_CLOUDS``, else what the files name.
+
+    Raises:
+        ConfigurationError: No cloud is described anywhere; the message says where to.
+    """
+    return settings.CURFEW.clouds or clouds.configured_clouds()
+
+
+def client_for(cloud: str) -> ModelArtsClient:
+    """The pooled client of this process for one cloud.
+
+    Args:
+        cloud: A name from ``cloud_names``.
+
+    Raises:
+        ConfigurationError: The cloud is not described, or not completely.
+    """
+    with _lock:
+        if cloud not in _clients:
+            _clients[cloud] = ModelArtsClient.from_config(
+                clouds.load_cloud(cloud),
+                before_request=partial(_wait_for_turn, cloud),
+            )
+        return _clients[cloud]
+
+
+def forget_clients() -> None:
+    """Close every client, so that the next one reads its configuration anew."""
+    with _lock:
+        for client in _clients.values():
+            client.close()
+        _clients.clear()
+
+
+@cache
+def _redis() -> redis.Redis:
+    return redis.Redis.from_url(
+        str(settings.CACHES["default"]["LOCATION"]),
+        socket_timeout=1,
+        socket_connect_timeout=0.3,
+    )
+
+
+def _wait_for_turn(cloud: str) -> None:
+    """Keep all processes together below ``CURFEW_UPSTREAM_RATE`` for this cloud.
+
+    Raises:
+        ThrottledError: The queue is longer than ``LONGEST_WAIT_SECONDS``.
+    """
+    interval = 1 / settings.CURFEW.upstream_rate
+    arguments = (interval, BURST, LONGEST_WAIT_SECONDS)
+    try:
+        answer = _redis().eval(_BOOK_A_SLOT, 1, f"curfew:rate:{cloud}", *arguments)
+        wait = float(answer)
+    except redis.RedisError as error:
+        # Without Redis no process knows of the others: go slowly rather than not.
+        log.warning("rate limit without redis", cloud=cloud, reason=str(error)[:200])
+        wait = interval
+    if wait < 0:
+        raise ThrottledError(
+            "Curfew is asking this cloud as fast as it may; this has to wait its turn.",
+            retry_after_seconds=min(-wait, 60),
+        )
+    time.sleep(wait)
