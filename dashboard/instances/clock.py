@@ -1,0 +1,257 @@
+"""What a person reads about the time an instance has left. Pure functions.
+
+Two clocks, never blurred (DESIGN, 2.1.1): *this run* ends at a moment the cloud fixed
+when the instance started; *next run* is the setting, which counts from the next start.
+``static/countdown.js`` redraws the same words each second; a test holds the two together.
+"""
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dashboard.modelarts.statuses import InstanceStatus
+
+if TYPE_CHECKING:
+    from .models import Instance
+
+DUE_TEXT = "due, waiting for ModelArts"
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+
+
+class State(StrEnum):
+    """Where an instance is in its run."""
+
+    COUNTING = "counting"
+    DUE = "due"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    NO_AUTO_STOP = "no-auto-stop"
+    NO_STOP_TIME = "no-stop-time"
+    STARTING = "starting"
+    QUEUED = "queued"
+    FAILED = "failed"
+    GONE = "gone"
+    UNKNOWN = "unknown"
+
+
+class Urgency(StrEnum):
+    """How near the stop is; decides the colour of a countdown."""
+
+    NONE = "none"
+    SOON = "soon"
+    NEAR = "near"
+    NOW = "now"
+    OVERDUE = "overdue"
+
+
+class Clock(NamedTuple):
+    """This run of an instance, as seen at one moment.
+
+    Attributes:
+        state: Where the run is.
+        text: All of it in words, without the moment of the stop.
+        stops_at: When it stops or should have; None unless counting or due.
+        stopped_at: When it was seen to stop; None unless stopped and known.
+    """
+
+    state: State
+    text: str
+    urgency: Urgency = Urgency.NONE
+    stops_at: datetime | None = None
+    stopped_at: datetime | None = None
+
+    @property
+    def stops_at_ms(self) -> int | None:
+        """For ``data-stops-at``: Unix **ms**, by our clock."""
+        return None if self.stops_at is None else unix_ms(self.stops_at)
+
+    @property
+    def stopped_at_ms(self) -> int | None:
+        """For ``data-ago``: Unix **ms**, by our clock."""
+        return None if self.stopped_at is None else unix_ms(self.stopped_at)
+
+
+class Look(NamedTuple):
+    """A status for the eye: a word, a shape and a colour, each enough by itself."""
+
+    label: str
+    icon: str
+    tone: str
+
+
+_S = InstanceStatus
+_LOOKS: dict[str, Look] = {
+    _S.CREATE_QUEUING: Look("Queued to be created", "hourglass", "wait"),
+    _S.CREATING: Look("Creating", "loader", "busy"),
+    _S.CREATE_FAILED: Look("Creation failed", "triangle-alert", "bad"),
+    _S.START_QUEUING: Look("Queued to start", "hourglass", "wait"),
+    _S.READY_TO_START: Look("Ready to start", "hourglass", "wait"),
+    _S.STARTING: Look("Starting", "sunrise", "busy"),
+    _S.RESTARTING: Look("Restarting", "refresh-cw", "busy"),
+    _S.START_FAILED: Look("Start failed", "triangle-alert", "bad"),
+    _S.RUNNING: Look("Running", "circle-play", "good"),
+    _S.STOPPING: Look("Stopping", "sunset", "busy"),
+    _S.STOPPED: Look("Stopped", "moon", "rest"),
+    _S.UNAVAILABLE: Look("Unavailable", "triangle-alert", "bad"),
+    _S.DELETED: Look("Deleted", "trash-2", "rest"),
+    _S.RESIZING: Look("Resizing", "scaling", "busy"),
+    _S.RESIZE_FAILED: Look("Resizing failed", "triangle-alert", "bad"),
+}
+_GONE = Look("Missing", "circle-dashed", "rest")
+
+_STATES: dict[str, State] = {
+    _S.CREATE_QUEUING: State.QUEUED,
+    _S.START_QUEUING: State.QUEUED,
+    _S.READY_TO_START: State.STARTING,
+    _S.CREATING: State.STARTING,
+    _S.STARTING: State.STARTING,
+    _S.RESTARTING: State.STARTING,
+    _S.RESIZING: State.STARTING,
+    _S.STOPPING: State.STOPPING,
+    _S.CREATE_FAILED: State.FAILED,
+    _S.START_FAILED: State.FAILED,
+    _S.RESIZE_FAILED: State.FAILED,
+    _S.UNAVAILABLE: State.FAILED,
+    _S.DELETED: State.GONE,
+}
+
+
+def status_look(status: str) -> Look:
+    """How a status is shown; one we do not know stands verbatim and neutral.
+
+    Source: ``docs/modelarts-api.md``, A.7.
+    """
+    return _LOOKS.get(status) or Look(
+        status or "Unknown", "circle-question-mark", "unknown"
+    )
+
+
+def look(instance: "Instance") -> Look:
+    """How an instance's status is shown; what vanished has none any more."""
+    return _GONE if instance.missing_since else status_look(instance.status)
+
+
+def this_run(instance: "Instance", now: datetime) -> Clock:
+    """The present run, at ``now`` (aware)."""
+    if instance.missing_since is not None:
+        return Clock(State.GONE, "gone from the cloud")
+    if instance.status == _S.RUNNING:
+        return _running(instance, now)
+    if instance.status == _S.STOPPED:
+        return _stopped(instance, now)
+    state = _STATES.get(instance.status, State.UNKNOWN)
+    if state is State.QUEUED:
+        return Clock(state, _queue_text(instance, now))
+    if state is State.UNKNOWN:
+        return Clock(state, "status not known to Curfew")
+    return Clock(state, status_look(instance.status).label.lower())
+
+
+def next_run(instance: "Instance") -> str:
+    """What the setting grants at the next start, to the second."""
+    if instance.auto_stop_enable is None:
+        return "not reported"
+    if not instance.auto_stop_enable:
+        return "no auto stop"
+    if instance.auto_stop_duration is None:
+        return "length not reported"
+    return exact_text(instance.auto_stop_duration)
+
+
+def remaining_text(seconds: int) -> str:
+    """Time left, no finer than it matters: ``3 d 4 h``, ``3 h 12 min``, ``4 min 9 s``.
+
+    Args:
+        seconds: At least 1; seconds are only shown under five minutes.
+    """
+    if seconds > 2 * _DAY:
+        return f"{seconds // _DAY} d {seconds % _DAY // _HOUR} h"
+    if seconds >= _HOUR:
+        return f"{seconds // _HOUR} h {seconds % _HOUR // _MINUTE} min"
+    if seconds >= 5 * _MINUTE:
+        return f"{seconds // _MINUTE} min"
+    if seconds >= _MINUTE:
+        return f"{seconds // _MINUTE} min {seconds % _MINUTE} s"
+    return f"{seconds} s"
+
+
+def ago_text(seconds: int) -> str:
+    """Time since, in its largest unit: ``just now``, ``12 s ago``, ``3 min ago``."""
+    if seconds < 5:
+        return "just now"
+    if seconds < _MINUTE:
+        return f"{seconds} s ago"
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE} min ago"
+    if seconds < 2 * _DAY:
+        return f"{seconds // _HOUR} h ago"
+    return f"{seconds // _DAY} d ago"
+
+
+def exact_text(seconds: int) -> str:
+    """A length without any rounding: ``8 h``, ``1 h 23 min 20 s``."""
+    parts = [
+        (seconds // _HOUR, "h"),
+        (seconds % _HOUR // _MINUTE, "min"),
+        (seconds % _MINUTE, "s"),
+    ]
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"
+
+
+def urgency(seconds: int) -> Urgency:
+    """How near a stop is that comes in so many seconds."""
+    if seconds <= 0:
+        return Urgency.OVERDUE
+    if seconds < 5 * _MINUTE:
+        return Urgency.NOW
+    if seconds < 15 * _MINUTE:
+        return Urgency.NEAR
+    return Urgency.SOON if seconds < _HOUR else Urgency.NONE
+
+
+def whole_seconds(span: timedelta) -> int:
+    """Seconds of a span, rounded up, so that nothing reads 0 before its time."""
+    return -(-span // timedelta(seconds=1))
+
+
+def unix_ms(moment: datetime) -> int:
+    """A moment as Unix time in milliseconds."""
+    return round(moment.timestamp() * 1e3)
+
+
+def _running(instance: "Instance", now: datetime) -> Clock:
+    # Whatever the setting says now: a change counts from the next start only.
+    if instance.stops_at is not None:
+        left = whole_seconds(instance.stops_at - now)
+        if left <= 0:
+            return Clock(State.DUE, DUE_TEXT, Urgency.OVERDUE, instance.stops_at)
+        text = remaining_text(left)
+        return Clock(State.COUNTING, text, urgency(left), instance.stops_at)
+    if instance.auto_stop_enable is False:
+        return Clock(State.NO_AUTO_STOP, "runs until stopped")
+    return Clock(State.NO_STOP_TIME, "stop time not reported")
+
+
+def _stopped(instance: "Instance", now: datetime) -> Clock:
+    since = instance.status_since
+    if since is None:
+        return Clock(State.STOPPED, "stopped")
+    passed = (now - since) // timedelta(seconds=1)
+    return Clock(State.STOPPED, f"stopped {ago_text(passed)}", stopped_at=since)
+
+
+def _queue_text(instance: "Instance", now: datetime) -> str:
+    info: dict[str, Any] = instance.document.get("queuing_info") or {}
+    parts = ["queued"]
+    if rank := info.get("rank"):
+        parts.append(f"place {rank}")
+    if end_ms := info.get("end_timestamp"):
+        end = datetime.fromtimestamp(end_ms / 1e3, UTC)
+        # The end is told by the upstream's clock.
+        wait = whole_seconds(end - now - timedelta(milliseconds=instance.cloud.skew_ms))
+    else:
+        wait = info.get("remain_time") or 0
+    if wait > 0:
+        # Not ticking, so no seconds that would be wrong at once.
+        parts.append(f"about {remaining_text(max(wait, 5 * _MINUTE))}")
+    return ", ".join(parts)
