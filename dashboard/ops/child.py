@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+PROJECT = Path(__file__).resolve().parents[2]
 TETHER = Path(__file__).with_name("tether.py")
 POLL_SECONDS = 0.05
 
 
 class Child:
-    """A process in a session of its own, logging to a file.
+    """A process in a session of its own, in the project's folder, logging to a file.
 
     Its own session keeps the terminal's Ctrl-C away from it and gives everything it
     starts one process group, which is stopped with it. On Linux it does not outlive us;
@@ -67,6 +68,7 @@ class Child:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=os.environ | self.env,
+                cwd=PROJECT,
                 start_new_session=True,
             )
         pid = self._process.pid

@@ -1,0 +1,363 @@
+"""The demo: everything Curfew needs, on one machine, started by one command.
+
+``prepare_environment`` runs before Django reads its settings, the rest after. Nothing
+here is fit for production, and ``manage.py run`` uses none of it.
+"""
+
+import argparse
+import fcntl
+import os
+import secrets
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from .broker import EmbeddedBroker
+from .child import PROJECT, Child
+from .supervisor import Supervisor
+
+STARTED = time.monotonic()
+PASSWORD = "curfew-demo"  # noqa: S105 (published on purpose)
+LOOPBACK = "127.0.0.1"
+ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 (compared, not bound)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who can sign in to the demo."""
+
+    name: str
+    role: str
+    can: str
+    cloud_users: tuple[str, ...] = ()
+
+
+PEOPLE = (
+    Person("ada", "admin", "acts on every instance, and on people"),
+    Person("oskar", "operator", "acts on every instance"),
+    Person("anna", "scientist", "acts on anna.schmidt's", ("anna.schmidt",)),
+    Person("li", "scientist", "acts on li.wei's", ("li.wei",)),
+    Person("vera", "viewer", "sees everything, changes nothing"),
+)
+
+
+class DemoError(Exception):
+    """The demo cannot start; the message is a sentence for people."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the demo's options, for both who read the command line."""
+    parser.add_argument(
+        "--host", default=LOOPBACK, help="address to listen on (%(default)s)"
+    )
+    parser.add_argument(
+        "--port", type=_port, default=8000, help="port of the web server (%(default)s)"
+    )
+    parser.add_argument(
+        "--fleet",
+        type=_count,
+        default=60,
+        metavar="N",
+        help="instances in the emulated cloud (%(default)s)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, help="makes another fleet (%(default)s)"
+    )
+    parser.add_argument(
+        "--speed",
+        type=_factor,
+        default=1.0,
+        metavar="X",
+        help="how much faster the emulated cloud's time runs (%(default)s)",
+    )
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        default=PROJECT / "var" / "demo",
+        help="where the demo keeps its files, new at each start (var/demo)",
+    )
+    parser.add_argument(
+        "--verbose-logs", action="store_true", help="show the processes' logs, too"
+    )
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 1 <= port <= 65_535:
+        raise argparse.ArgumentTypeError("must be between 1 and 65535")
+    return port
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if not 0 <= count <= 10_000:
+        raise argparse.ArgumentTypeError("must be between 0 and 10000")
+    return count
+
+
+def _factor(text: str) -> float:
+    factor = float(text)
+    if not 0 < factor <= 10_000:
+        raise argparse.ArgumentTypeError("must be above 0 and at most 10000")
+    return factor
+
+
+def prepare_environment(arguments: Sequence[str]) -> None:
+    """Set the environment of the demo: this process's and that of all it starts.
+
+    Call it before Django's settings are read. Ends the process for ``--help`` and for
+    options that make no sense.
+
+    Args:
+        arguments: The command line behind ``demo``.
+    """
+    parser = argparse.ArgumentParser(
+        prog="manage.py demo", description="Start everything, with an emulated cloud."
+    )
+    add_arguments(parser)
+    # Django's own options (--verbosity …) are Django's to read.
+    options, _ = parser.parse_known_args(arguments)
+    files = Files(options.data_dir.resolve())
+    # Credentials and names of real clouds must not reach the demo.
+    for name in [name for name in os.environ if name.startswith("OS_")]:
+        del os.environ[name]
+    for name in ("CURFEW_CLOUDS", "CURFEW_DEBUG", "CURFEW_CSRF_TRUSTED_ORIGINS"):
+        os.environ.pop(name, None)
+    hosts = (
+        "*" if options.host in ANY_ADDRESS else f"localhost,{LOOPBACK},{options.host}"
+    )
+    os.environ |= {
+        "CURFEW_SECRET_KEY": secrets.token_urlsafe(48),
+        "CURFEW_DATABASE_URL": f"sqlite:///{files.database}",
+        "CURFEW_REDIS_URL": f"redis://{LOOPBACK}:{free_port()}/0",
+        "CURFEW_ALLOWED_HOSTS": hosts,
+        "OS_CLIENT_CONFIG_FILE": str(files.clouds),
+        "OS_CLIENT_SECURE_FILE": str(files.secure),
+    }
+    os.environ.setdefault("CURFEW_REFRESH_SECONDS", "5")
+
+
+class Files:
+    """Where the demo keeps what."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.lock = folder / "lock"
+        self.pids = folder / "pids"
+        self.logs = folder / "logs"
+        self.broker = folder / "broker"
+        self.beat_schedule = folder / "beat-schedule"
+        self.database = folder / "curfew.sqlite3"
+        self.clouds = folder / "clouds.yaml"
+        # Empty: it keeps the person's own secure.yaml from being found and merged in.
+        self.secure = folder / "secure.yaml"
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Keep a second demo out of the folder.
+
+        Raises:
+            DemoError: A demo is running there.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.lock.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise DemoError(
+                    f"A demo is already running in {self.folder}. Stop it first, or "
+                    "give this one a --data-dir and a --port of its own."
+                ) from None
+            yield
+
+    def clear(self) -> None:
+        """Forget the earlier demo: the emulated fleet starts anew, so does its mirror.
+
+        Only what a demo writes is removed: the folder may be anybody's.
+        """
+        for folder in (self.logs, self.broker):
+            shutil.rmtree(folder, ignore_errors=True)
+        for file in (self.database, self.beat_schedule, self.clouds, self.secure):
+            # SQLite and beat's shelve add endings of their own.
+            for path in self.folder.glob(f"{file.name}*"):
+                path.unlink()
+        self.logs.mkdir()
+        self.secure.write_text("{}\n")
+        # The emulator fills it; it holds a password, if only an emulated one.
+        self.clouds.touch(mode=0o600)
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def check_port(host: str, port: int) -> None:
+    """Make sure that the web server will get its port.
+
+    Raises:
+        DemoError: It will not.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        # As the server does: connections of an earlier run that linger are no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise DemoError(
+                f"Cannot listen on {host}, port {port} ({error.strerror}). Choose "
+                f"another, for example: manage.py demo --port {port % 65_535 + 1}"
+            ) from None
+
+
+class Demo:
+    """The demo's processes, and how each is made ready."""
+
+    def __init__(
+        self,
+        *,
+        options: argparse.Namespace,
+        broker_port: int,
+        supervisor: Supervisor,
+    ) -> None:
+        self.options = options
+        self.files = Files(options.data_dir.resolve())
+        self.supervisor = supervisor
+        self.emulator_port = free_port()
+        reached = LOOPBACK if options.host in ANY_ADDRESS else options.host
+        self.address = (
+            f"http://{f'[{reached}]' if ':' in reached else reached}:{options.port}/"
+        )
+        self.broker = EmbeddedBroker(port=broker_port, data_dir=self.files.broker)
+        self.broker.child.pid_path = self.files.pids / "broker.pid"
+        manage = str(PROJECT / "manage.py")
+        self.emulator = self._child(
+            "emulator",
+            "-m",
+            "dashboard.emulator",
+            *("--port", str(self.emulator_port)),
+            *("--fleet", str(options.fleet)),
+            *("--seed", str(options.seed)),
+            *("--speed", str(options.speed)),
+            *("--clouds-file", str(self.files.clouds)),
+        )
+        self.web = self._child(
+            "web", manage, "run", "--host", options.host, "--port", str(options.port)
+        )
+        celery = ("-m", "celery", "--app", "dashboard")
+        self.worker = self._child(
+            "worker",
+            *celery,
+            "worker",
+            *("--queues", "edits,refresh,default"),
+            *("--concurrency", "4"),
+            # There is no other worker to talk to.
+            *("--without-gossip", "--without-mingle"),
+        )
+        self.beat = self._child(
+            "beat",
+            *celery,
+            "beat",
+            *("--schedule", str(self.files.beat_schedule)),
+            *("--pidfile", ""),
+        )
+
+    def _child(self, name: str, *arguments: str) -> Child:
+        return Child(
+            name=name,
+            command=[sys.executable, *arguments],
+            log_path=self.files.logs / f"{name}.log",
+            pid_path=self.files.pids / f"{name}.pid",
+        )
+
+    def forget_earlier_run(self) -> None:
+        """Stop what a killed demo left behind and remove its files."""
+        for child in (
+            self.web,
+            self.worker,
+            self.beat,
+            self.emulator,
+            self.broker.child,
+        ):
+            child.reap()
+        self.files.clear()
+
+    def start_broker_and_emulator(self) -> None:
+        """Start the two that everything else talks to."""
+        self.supervisor.start(self.broker.child)
+        self.supervisor.start(self.emulator)
+        self.supervisor.wait_for(self.broker.child, self.broker.answers, seconds=20)
+
+    def wait_for_emulator(self) -> None:
+        """Wait until the emulated cloud answers and has written its clouds.yaml."""
+        answers = _answering(f"http://{LOOPBACK}:{self.emulator_port}/v3")
+        self.supervisor.wait_for(
+            self.emulator,
+            lambda: self.files.clouds.stat().st_size > 0 and answers(),
+            seconds=60,
+        )
+
+    def start_web(self) -> None:
+        """Start the web server, without waiting for it."""
+        self.supervisor.start(self.web)
+
+    def wait_for_web(self) -> None:
+        """Wait until it answers."""
+        self.supervisor.wait_for(
+            self.web, _answering(f"{self.address}healthz"), seconds=60
+        )
+
+    def start_worker_and_beat(self) -> None:
+        """Start Celery, without waiting for it."""
+        self.supervisor.start(self.worker)
+        self.supervisor.start(self.beat)
+
+
+def _answering(url: str) -> Callable[[], bool]:
+    def answers() -> bool:
+        try:
+            return httpx.get(url, timeout=2, trust_env=False).status_code < 500
+        except httpx.TransportError:
+            return False
+
+    return answers
+
+
+def welcome(demo: Demo) -> str:
+    """The address and the sign-ins, in a box."""
+    heads = ("name", "password", "role", "")
+    rows = [heads, *((one.name, PASSWORD, one.role, one.can) for one in PEOPLE)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    table = [
+        "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    ]
+    text = [
+        f"Curfew is ready: {demo.address}",
+        "",
+        *table,
+        "",
+        f"Started in {time.monotonic() - STARTED:.0f} s.  Ctrl-C stops everything.",
+    ]
+    width = max(map(len, text))
+    return "\n".join(
+        [
+            "",
+            f"╭─{'─' * width}─╮",
+            *(f"│ {line.ljust(width)} │" for line in text),
+            f"╰─{'─' * width}─╯",
+            f"Logs: {demo.files.logs}",
+            "",
+        ]
+    )

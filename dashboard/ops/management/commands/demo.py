@@ -1,0 +1,148 @@
+import argparse
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import connections
+
+from dashboard.accounts.services import add_user
+from dashboard.ops import demo
+from dashboard.ops.broker import BrokerError
+from dashboard.ops.supervisor import ChildEndedError, StoppedError, Supervisor
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Command(BaseCommand):
+    """Run everything Curfew needs on one machine, with an emulated cloud."""
+
+    help = "Start everything, with an emulated cloud, and print how to sign in."
+    # Nothing to check yet: the database is about to be made.
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare what ``prepare_environment`` has parsed already."""
+        demo.add_arguments(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Start, show, supervise; stop everything when asked to."""
+        stop = threading.Event()
+        supervisor = Supervisor(
+            say=self._say, stop_asked=stop.is_set, echo=options["verbose_logs"]
+        )
+        try:
+            with _stopped_by_signals(stop):
+                self._run(argparse.Namespace(**options), supervisor)
+        except StoppedError:
+            pass
+        except (demo.DemoError, ChildEndedError, BrokerError) as error:
+            raise CommandError(str(error)) from None
+        self._say("Stopped.")
+
+    def _run(self, options: argparse.Namespace, supervisor: Supervisor) -> None:
+        demo.check_port(options.host, options.port)
+        broker_port = urlsplit(settings.BROKER_URL).port or 0
+        with ExitStack() as stack:
+            files = demo.Files(options.data_dir.resolve())
+            stack.enter_context(files.owned())
+            place = demo.Demo(
+                options=options, broker_port=broker_port, supervisor=supervisor
+            )
+            place.forget_earlier_run()
+            stack.enter_context(_logging_to_file(files))
+            stack.callback(self._stop, supervisor)
+            for name, prepare in self._steps(place):
+                supervisor.check_stop()
+                self._step(name, prepare)
+            # The children have connections of their own.
+            connections.close_all()
+            self._say(demo.welcome(place))
+            supervisor.run()
+
+    def _steps(self, place: demo.Demo) -> list[tuple[str, Callable[[], object]]]:
+        return [
+            ("Starting broker and cloud emulator", place.start_broker_and_emulator),
+            ("Making the database", lambda: call_command("migrate", verbosity=0)),
+            ("Collecting static files", _collect_static),
+            ("Adding people", _add_people),
+            ("Starting the web server", place.start_web),
+            ("Waiting for the emulated cloud", place.wait_for_emulator),
+            ("Reading the fleet", self._refresh),
+            ("Starting Celery worker and beat", place.start_worker_and_beat),
+            ("Waiting for the web server", place.wait_for_web),
+        ]
+
+    def _step(self, name: str, prepare: Callable[[], object]) -> None:
+        self.stdout.write(f"{name} … ".ljust(40), ending="")
+        self.stdout.flush()
+        began = time.monotonic()
+        try:
+            prepare()
+        except BaseException:
+            self.stdout.write("")
+            raise
+        self._say(f"{time.monotonic() - began:4.1f} s")
+
+    def _refresh(self) -> None:
+        try:
+            call_command("refresh", stdout=self.stdout)
+        except CommandError as error:
+            # Beat asks again in a few seconds; the pages say what is wrong.
+            self._say(f"\n{error}")
+
+    def _stop(self, supervisor: Supervisor) -> None:
+        self._say("\nStopping …")
+        supervisor.stop()
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
+
+
+@contextmanager
+def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """Ask to stop instead of breaking off, as often as it is asked."""
+    before = {
+        number: signal.signal(number, lambda *_: stop.set()) for number in STOP_SIGNALS
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _logging_to_file(files: demo.Files) -> Iterator[None]:
+    """Keep the log lines of this process off the terminal."""
+    handler = logging.getLogger().handlers[0]
+    assert isinstance(handler, logging.StreamHandler)  # noqa: S101 (see dashboard.logs)
+    with (files.logs / "demo.log").open("a") as log:
+        terminal = handler.setStream(log)
+        try:
+            yield
+        finally:
+            handler.setStream(terminal)
+
+
+def _collect_static() -> None:
+    call_command("collectstatic", interactive=False, verbosity=0)
+
+
+def _add_people() -> None:
+    for person in demo.PEOPLE:
+        add_user(
+            username=person.name,
+            role=person.role,
+            password=demo.PASSWORD,
+            cloud_users=person.cloud_users,
+            check_password=False,
+        )

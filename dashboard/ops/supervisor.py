@@ -1,0 +1,169 @@
+"""Keeps a handful of processes running until told to stop."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from .child import POLL_SECONDS, Child
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30
+LONG_LIVED_SECONDS = 60
+"""A child that lived this long starts over with the shortest pause."""
+
+
+class ChildEndedError(Exception):
+    """A child ended before it was ready; the message has the end of its log."""
+
+
+class StoppedError(Exception):
+    """The person asked to stop while something was being waited for."""
+
+
+class Supervisor:
+    """Starts children, restarts those that die, stops them all.
+
+    Args:
+        say: Shows a line to the person.
+        stop_asked: Whether the person has asked to stop. Asked between steps, so that
+            no child is ever half started when everything is stopped.
+        echo: Whether to show the children's logs, too.
+    """
+
+    def __init__(
+        self,
+        *,
+        say: Callable[[str], None],
+        stop_asked: Callable[[], bool],
+        echo: bool = False,
+    ) -> None:
+        self._say = say
+        self._stop_asked = stop_asked
+        self._echo = echo
+        self._watched: list[_Watched] = []
+
+    def start(self, child: Child) -> None:
+        """Start a child and watch it from now on."""
+        watched = _Watched(child)
+        self._watched.append(watched)
+        watched.start()
+
+    def wait_for(
+        self, child: Child, ready: Callable[[], bool], *, seconds: float
+    ) -> None:
+        """Wait until a child is ready.
+
+        Raises:
+            ChildEndedError: It ended, or was not ready in time.
+            StoppedError: The person asked to stop.
+        """
+        deadline = time.monotonic() + seconds
+        while not ready():
+            self.check_stop()
+            self._show_logs()
+            ended = child.exit_code is not None
+            if ended or time.monotonic() > deadline:
+                problem = (
+                    f"ended ({_how(child.exit_code)})"
+                    if ended
+                    else f"was not ready within {seconds:.0f} s"
+                )
+                log = "\n".join(f"    {line}" for line in child.last_lines())
+                raise ChildEndedError(
+                    f"The {child.name} {problem}. The end of {child.log_path}:\n{log}"
+                )
+            time.sleep(POLL_SECONDS)
+
+    def check_stop(self) -> None:
+        """Raise StoppedError once the person has asked to stop."""
+        if self._stop_asked():
+            raise StoppedError
+
+    def run(self) -> None:
+        """Restart what dies, with growing pauses, until the person asks to stop."""
+        while not self._stop_asked():
+            for watched in self._watched:
+                self._tend(watched)
+            self._show_logs()
+            time.sleep(POLL_SECONDS)
+
+    def stop(self) -> None:
+        """Stop every child: all at once, but the first started last.
+
+        What was started first (the broker) is what the others need to end in order.
+        """
+        children = [watched.child for watched in self._watched]
+        for child in children[1:]:
+            child.ask_to_stop()
+        for child in reversed(children):
+            child.stop()
+        self._show_logs()
+        self._watched.clear()
+
+    def _tend(self, watched: "_Watched") -> None:
+        child = watched.child
+        if watched.restart_at is not None:
+            if time.monotonic() >= watched.restart_at:
+                watched.start()
+        elif child.exit_code is not None:
+            lived, pause = watched.plan_restart()
+            self._say(
+                f"The {child.name} ended ({_how(child.exit_code)}); "
+                f"restarting it in {pause:.1f} s. Log: {child.log_path}"
+            )
+            if lived < LONG_LIVED_SECONDS and not self._echo:
+                for line in child.last_lines(5):
+                    self._say(f"    {line}")
+            # Whatever it had started must not live beside its successor.
+            child.stop()
+
+    def _show_logs(self) -> None:
+        if self._echo:
+            for watched in self._watched:
+                for line in watched.new_log_lines():
+                    self._say(f"{watched.child.name:>8} | {line}")
+
+
+class _Watched:
+    """A child and what is known of its past."""
+
+    def __init__(self, child: Child) -> None:
+        self.child = child
+        self.restart_at: float | None = None
+        self._started_at = 0.0
+        self._pause = FIRST_PAUSE_SECONDS
+        self._shown_bytes = 0
+
+    def start(self) -> None:
+        self.restart_at = None
+        self._started_at = time.monotonic()
+        self.child.start()
+
+    def plan_restart(self) -> tuple[float, float]:
+        """Seconds it lived, and seconds until it is started again."""
+        now = time.monotonic()
+        lived = now - self._started_at
+        if lived >= LONG_LIVED_SECONDS:
+            self._pause = FIRST_PAUSE_SECONDS
+        pause = self._pause
+        self._pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        self.restart_at = now + pause
+        return lived, pause
+
+    def new_log_lines(self) -> Sequence[str]:
+        try:
+            with self.child.log_path.open("rb") as log:
+                log.seek(self._shown_bytes)
+                # A line still being written waits for its end.
+                text = log.read().rpartition(b"\n")[0]
+        except FileNotFoundError:
+            return []
+        if not text:
+            return []
+        self._shown_bytes += len(text) + 1
+        return text.decode(errors="replace").splitlines()
+
+
+def _how(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        return f"signal {-exit_code}"
+    return f"exit code {exit_code}"
