@@ -1,8 +1,8 @@
 """What the documented error codes mean: whose matter it is, in plain words.
 
 Sources: ModelArts API Reference, "Error Codes"; API Gateway User Guide, "Error Codes";
-IAM API Reference, "Error Codes". Six ModelArts codes mean different things under
-different HTTP statuses, so those are keyed by both.
+IAM API Reference, "Error Codes". Some codes mean different things under different
+HTTP statuses, so those are keyed by both.
 """
 
 from enum import Enum, auto
@@ -216,9 +216,9 @@ _PERMISSION: dict[str, str] = {
     "IAM.0002": _RIGHTS,
     "IAM.0003": _RIGHTS,
     "IAM.0080": "The cloud user is disabled; its administrator must enable it.",
-    "IAM.0081": "The cloud user may only use the console; it needs programmatic access.",
+    "IAM.0081": "The cloud user is for the console only; it needs API access.",
     "IAM.0082": "The cloud user may not sign in here; its administrator must allow it.",
-    "IAM.0083": "The cloud user may not use this region; its administrator can allow it.",
+    "IAM.0083": "The cloud user has no rights in this region; ask its administrator.",
 }
 
 _OPERATOR: dict[str, str] = {
@@ -241,6 +241,12 @@ _BY_CODE: dict[str, Meaning] = {
 }
 
 _BY_STATUS: dict[tuple[int, str], Meaning] = {
+    (400, "APIG.0201"): Meaning(
+        Kind.INPUT, "The cloud did not understand the request."
+    ),
+    (413, "APIG.0201"): Meaning(Kind.INPUT, "The request is too large."),
+    (414, "APIG.0201"): Meaning(Kind.INPUT, "The request is too large."),
+    (494, "APIG.0201"): Meaning(Kind.INPUT, "The request is too large."),
     (400, "ModelArts.0204"): Meaning(Kind.CREDENTIALS, _PROJECT),
     (400, "ModelArts.0210"): Meaning(Kind.CREDENTIALS, _PROJECT),
     (401, "ModelArts.0112"): Meaning(Kind.PERMISSION, _RIGHTS),

@@ -1,4 +1,6 @@
-"""Everything the client raises, in one tree::
+"""Everything the client raises, in one tree.
+
+::
 
     ModelArtsError
     ├── NotSentError            nothing reached ModelArts: no connection, no token

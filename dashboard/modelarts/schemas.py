@@ -66,6 +66,7 @@ __all__ = [
     "FailedReasons",
     "FlavorDetails",
     "Instance",
+    "InstanceList",
     "InstanceStatus",
     "Location",
     "NotebookSpec",
@@ -379,6 +380,18 @@ class Instance(Tolerant):
         if reading.problems:
             instance._problems = tuple(reading.problems)
         return instance
+
+
+class InstanceList(Tolerant):
+    """Answer to the list call ("Querying a List of Development Environment Instances").
+
+    Attributes:
+        total_count: All matches, not those on this page.
+        instances: Elements as received, so that one bad one does not spoil the others.
+    """
+
+    total_count: Whole = None
+    instances: list[Any] | None = None
 
 
 class ActionResponse(Tolerant):

@@ -1,0 +1,266 @@
+"""From an HTTP answer to a value, or to the error it stands for.
+
+Decided by status first, then by code, as "Error Codes" of the ModelArts API Reference
+needs: the same code means different things under different statuses.
+"""
+
+import math
+import re
+import time
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple
+
+import httpx
+
+from dashboard.modelarts import wire
+from dashboard.modelarts.codes import Kind, Meaning, meaning_of
+from dashboard.modelarts.errors import (
+    AmbiguousError,
+    AuthenticationError,
+    InstanceNotFoundError,
+    InvalidInputError,
+    ModelArtsError,
+    PermissionRefusedError,
+    RefusedError,
+    StateRefusedError,
+    ThrottledError,
+)
+
+MAX_RETRY_AFTER_SECONDS = 60.0
+"""Longest wait that upstream may ask for; more is cut to this."""
+
+_MESSAGE_LENGTH = 300
+_NAME_LENGTH = 128
+_CODE_KEYS = ("error_code", "errorCode", "code")
+_MESSAGE_KEYS = ("error_message", "error_msg", "errorMsg", "message")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+# Nothing a person reads is that long; a token or a key is.
+_LONG_RUN = re.compile(r"[A-Za-z0-9+/_=-]{60,}")
+
+_ERRORS: dict[Kind, type[ModelArtsError]] = {
+    Kind.INPUT: InvalidInputError,
+    Kind.STATE: StateRefusedError,
+    Kind.GONE: InstanceNotFoundError,
+    Kind.LATER: RefusedError,
+    Kind.CREDENTIALS: AuthenticationError,
+    Kind.PERMISSION: PermissionRefusedError,
+    Kind.OPERATOR: RefusedError,
+}
+_BY_STATUS: dict[int, Meaning] = {
+    401: Meaning(
+        Kind.CREDENTIALS,
+        "The cloud refuses our credentials; an operator must check clouds.yaml.",
+    ),
+    403: Meaning(
+        Kind.PERMISSION,
+        "The cloud account may not do this; its administrator can grant the rights.",
+    ),
+    409: Meaning(Kind.STATE, "This conflicts with the present state of the instance."),
+    413: Meaning(Kind.INPUT, "The request is too large."),
+    414: Meaning(Kind.INPUT, "The request is too large."),
+    422: Meaning(Kind.INPUT, "ModelArts does not accept one of the values."),
+}
+_GONE = Meaning(Kind.GONE, "The instance no longer exists.")
+_REFUSED = Meaning(Kind.OPERATOR, "ModelArts refuses the request.")
+_NO_SUCH_API = Meaning(
+    Kind.OPERATOR,
+    "There is no ModelArts at this address; an operator must correct the endpoint.",
+)
+_REDIRECT = Meaning(
+    Kind.OPERATOR,
+    "The ModelArts address redirects elsewhere, which is never followed; an operator "
+    "must correct the endpoint.",
+)
+_SERVER_TROUBLE = "ModelArts has trouble answering; this is tried again."
+_BUSY = "ModelArts is busy and asks to wait."
+_UNREADABLE = "ModelArts sent an answer that cannot be read."
+
+
+class ErrorBody(NamedTuple):
+    """What an error body of any of the documented shapes says; None where silent."""
+
+    code: str | None = None
+    message: str | None = None
+    request_id: str | None = None
+
+
+def read_document(response: httpx.Response) -> dict[str, wire.Json]:
+    """The JSON object of a successful answer.
+
+    Args:
+        response: Already read.
+
+    Raises:
+        AmbiguousError: The body is no JSON object.
+    """
+    try:
+        document = wire.read_json(response.content)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise unreadable(response)
+    return document
+
+
+def unreadable(response: httpx.Response) -> AmbiguousError:
+    """The error for a successful answer that is not what the documents promise."""
+    return AmbiguousError(
+        _UNREADABLE,
+        status=response.status_code,
+        request_id=_request_id(response, ErrorBody()),
+    )
+
+
+def error_from(
+    response: httpx.Response, *, about_instance: bool = False
+) -> ModelArtsError:
+    """The error that a 3xx, 4xx or 5xx answer stands for.
+
+    Args:
+        response: Already read, as far as it could be.
+        about_instance: Whether the path named an instance, so that a bare 404 means
+            that instance.
+
+    Returns:
+        The error, to be raised by the caller.
+    """
+    status = response.status_code
+    body = read_error_body(response.content)
+    meaning = meaning_of(status, body.code)
+    kind, sentence = _classify(response, body, meaning, about_instance)
+    return kind(
+        sentence,
+        status=status,
+        error_code=body.code,
+        upstream_message=body.message,
+        request_id=_request_id(response, body),
+        retry_after_seconds=retry_after_seconds(response.headers),
+    )
+
+
+def is_credentials_refusal(response: httpx.Response) -> bool:
+    """Whether a renewed token may help: 401, but also 403 with ModelArts.0203.
+
+    Args:
+        response: Already read.
+    """
+    code = read_error_body(response.content).code
+    meaning = meaning_of(response.status_code, code)
+    if response.status_code == 401:
+        return meaning is None or meaning.kind is not Kind.PERMISSION
+    return (response.status_code, code) == (403, "ModelArts.0203")
+
+
+def read_error_body(body: bytes) -> ErrorBody:
+    """Read the error body of ModelArts, of its gateway or of IAM.
+
+    Args:
+        body: JSON of any documented shape, HTML, or nothing.
+
+    Returns:
+        All None for what is no such JSON; nobody should be shown a page of HTML.
+    """
+    try:
+        document = wire.read_json(body)
+    except ValueError:
+        return ErrorBody()
+    if not isinstance(document, dict):
+        return ErrorBody()
+    levels = [document, *(v for v in document.values() if isinstance(v, dict))]
+    return ErrorBody(
+        code=_first_name(levels, _CODE_KEYS),
+        message=_first_message(levels),
+        request_id=_first_name(levels, ("request_id", "requestId")),
+    )
+
+
+def retry_after_seconds(headers: httpx.Headers) -> float | None:
+    """What a Retry-After header asks for, 0 to 60 seconds.
+
+    Args:
+        headers: Of the answer; a date in it is taken relative to its own ``Date``.
+
+    Returns:
+        None where there is none or it makes no sense.
+    """
+    text = headers.get("Retry-After", "").strip()
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        moment_ms = http_date_ms(text)
+        if moment_ms is None:
+            return None
+        now_ms = http_date_ms(headers.get("Date", "")) or time.time_ns() // 1_000_000
+        seconds = (moment_ms - now_ms) / 1_000
+    if math.isnan(seconds):
+        return None
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)
+
+
+def http_date_ms(text: str) -> int | None:
+    """Unix time in milliseconds of an HTTP date, None for what is none."""
+    try:
+        moment = parsedate_to_datetime(text)
+        return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1_000)
+    except (ValueError, OverflowError):
+        return None
+
+
+def clean_message(text: str) -> str:
+    """Upstream's words in one short line without control characters or long keys."""
+    line = " ".join(_UNPRINTABLE.sub(" ", wire.redact_address(text)).split())
+    line = _LONG_RUN.sub("…", line)
+    return line if len(line) <= _MESSAGE_LENGTH else line[: _MESSAGE_LENGTH - 1] + "…"
+
+
+def _classify(
+    response: httpx.Response,
+    body: ErrorBody,
+    meaning: Meaning | None,
+    about_instance: bool,
+) -> tuple[type[ModelArtsError], str]:
+    status = response.status_code
+    waits = retry_after_seconds(response.headers) is not None
+    if status == 429 or (status == 503 and waits):
+        return ThrottledError, _transient_sentence(meaning, _BUSY)
+    if status >= 500 or status == 408:
+        return AmbiguousError, _transient_sentence(meaning, _SERVER_TROUBLE)
+    if status < 400:
+        meaning = _REDIRECT
+    if meaning is None and status == 404:
+        gone = about_instance and not (body.code or "").startswith("APIG")
+        meaning = _GONE if gone else _NO_SUCH_API
+    meaning = meaning or _BY_STATUS.get(status, _REFUSED)
+    return _ERRORS[meaning.kind], meaning.sentence
+
+
+def _transient_sentence(meaning: Meaning | None, default: str) -> str:
+    return meaning.sentence if meaning and meaning.kind is Kind.LATER else default
+
+
+def _request_id(response: httpx.Response, body: ErrorBody) -> str | None:
+    return body.request_id or _name(response.headers.get("X-Request-Id"))
+
+
+def _first_name(
+    levels: list[dict[str, wire.Json]], keys: tuple[str, ...]
+) -> str | None:
+    names = (_name(level.get(key)) for level in levels for key in keys)
+    return next((name for name in names if name), None)
+
+
+def _first_message(levels: list[dict[str, wire.Json]]) -> str | None:
+    texts = (level.get(key) for level in levels for key in _MESSAGE_KEYS)
+    return next(
+        (clean_message(text) for text in texts if text and isinstance(text, str)), None
+    )
+
+
+def _name(value: wire.Json) -> str | None:
+    """A code or an id: short, one printable word, or nothing."""
+    if not isinstance(value, str) or not value.isprintable():
+        return None
+    return value[:_NAME_LENGTH].strip() or None

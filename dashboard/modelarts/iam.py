@@ -1,0 +1,245 @@
+"""Tokens from the identity service.
+
+Source: IAM API Reference, "Obtaining a User Token Through Password Authentication".
+The token is in the header ``X-Subject-Token`` of a 201; its life and its project are in
+the body.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from dashboard.modelarts import answers, wire
+from dashboard.modelarts.endpoints import SERVICE_TYPE
+from dashboard.modelarts.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ModelArtsError,
+    NotSentError,
+    ThrottledError,
+)
+from dashboard.modelarts.failures import connect_sentence
+from dashboard.modelarts.transport import open_http
+
+_WHOM = "The cloud's sign-in service"
+_DEFAULT_LIFE_SECONDS = 3_600.0  # documented are 24 h; used where the answer is silent
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordCredentials:
+    """Who signs in, and for which project.
+
+    Attributes:
+        auth_url: Address of IAM, with or without ``/v3``.
+        username: Name of the user, unless ``user_id`` is given.
+        password: Not in the repr.
+        user_domain_name: Account the user belongs to; or its id.
+        project_id: Project the token is scoped to; wins over the name.
+        project_name: Looked up in the user's own domain unless another is named.
+    """
+
+    auth_url: str
+    password: str = field(repr=False)
+    username: str | None = None
+    user_id: str | None = None
+    user_domain_name: str | None = None
+    user_domain_id: str | None = None
+    project_id: str | None = None
+    project_name: str | None = None
+    project_domain_name: str | None = None
+    project_domain_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A token as IAM issued it.
+
+    Attributes:
+        value: For ``X-Auth-Token``; not in the repr.
+        life_seconds: From its issue to its expiry, by IAM's own clock.
+        project_id: Project it is scoped to.
+        endpoint: Address of ModelArts in its catalog, None where there is none.
+    """
+
+    value: str = field(repr=False)
+    life_seconds: float
+    project_id: str | None
+    endpoint: str | None
+
+
+def fetch_token(
+    credentials: PasswordCredentials,
+    *,
+    with_catalog: bool,
+    region: str | None = None,
+    verify: bool | str = True,
+    transport: httpx.BaseTransport | None = None,
+) -> IssuedToken:
+    """Sign in once; never repeated here, since wrong passwords lock the user.
+
+    The connection is not kept: the next sign-in is hours away.
+
+    Args:
+        credentials: Who signs in.
+        with_catalog: Whether the service catalog is needed.
+        region: Whose ModelArts to take from the catalog.
+        verify: See ``transport.open_http``.
+        transport: See ``transport.open_http``.
+
+    Returns:
+        The token.
+
+    Raises:
+        AuthenticationError: IAM refuses (any 4xx but 408 and 429).
+        ThrottledError: IAM asks to wait.
+        NotSentError: IAM cannot be reached or has trouble; ModelArts was not asked.
+        ConfigurationError: The address is no HTTP address.
+    """
+    try:
+        with open_http(verify=verify, transport=transport) as http:
+            response = http.post(
+                _tokens_url(credentials.auth_url),
+                params=None if with_catalog else {"nocatalog": "1"},
+                content=json.dumps(_request_body(credentials)).encode(),
+                headers={"Content-Type": "application/json;charset=utf8"},
+            )
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL):
+        raise ConfigurationError(
+            "auth.auth_url is no HTTP address; correct it in clouds.yaml."
+        ) from None
+    except (httpx.ConnectError, httpx.ConnectTimeout) as failure:
+        raise NotSentError(connect_sentence(failure, _WHOM)) from None
+    except httpx.RequestError:
+        raise NotSentError(f"{_WHOM} did not answer properly in time.") from None
+    if not response.is_success:
+        raise _refusal(response, credentials)
+    return _issued_token(response, region)
+
+
+def _tokens_url(auth_url: str) -> str:
+    root = auth_url.strip().rstrip("/")
+    return f"{root if root.endswith('/v3') else root + '/v3'}/auth/tokens"
+
+
+def _request_body(credentials: PasswordCredentials) -> dict[str, Any]:
+    user: dict[str, Any] = {"password": credentials.password}
+    if credentials.user_id:
+        user["id"] = credentials.user_id
+    else:
+        user["name"] = credentials.username
+        user["domain"] = _domain(
+            credentials.user_domain_id, credentials.user_domain_name
+        )
+    project: dict[str, Any]
+    if credentials.project_id:
+        project = {"id": credentials.project_id}
+    else:
+        project = {"name": credentials.project_name}
+        domain = _domain(credentials.project_domain_id, credentials.project_domain_name)
+        if domain:
+            project["domain"] = domain
+    return {
+        "auth": {
+            "identity": {"methods": ["password"], "password": {"user": user}},
+            "scope": {"project": project},
+        }
+    }
+
+
+def _domain(domain_id: str | None, domain_name: str | None) -> dict[str, str]:
+    if domain_id:
+        return {"id": domain_id}
+    return {"name": domain_name} if domain_name else {}
+
+
+def _refusal(
+    response: httpx.Response, credentials: PasswordCredentials
+) -> ModelArtsError:
+    status = response.status_code
+    said = answers.error_from(response)
+    kind: type[ModelArtsError] = AuthenticationError
+    sentence = (
+        f"{_WHOM} refuses to sign us in; an operator must check user, password, "
+        "domain and project in clouds.yaml."
+    )
+    if status == 429 or (status == 503 and said.retry_after_seconds is not None):
+        kind, sentence = ThrottledError, f"{_WHOM} has had too many requests."
+    elif status >= 500 or status == 408:
+        kind, sentence = NotSentError, f"{_WHOM} has trouble answering."
+    elif said.error_code and said.error_code.startswith("IAM."):
+        sentence = said.sentence
+    message = said.upstream_message
+    return kind(
+        sentence,
+        status=status,
+        error_code=said.error_code,
+        # Some servers quote what they were sent.
+        upstream_message=message and message.replace(credentials.password, "…"),
+        request_id=said.request_id,
+        retry_after_seconds=said.retry_after_seconds,
+    )
+
+
+def _issued_token(response: httpx.Response, region: str | None) -> IssuedToken:
+    value = response.headers.get("X-Subject-Token", "").strip()
+    if not value or not value.isascii():
+        raise NotSentError(f"{_WHOM} answered without a token.")
+    try:
+        body = wire.read_json(response.content)
+    except ValueError:
+        body = None
+    token = _member(body, "token")
+    project_id = _member(_member(token, "project"), "id")
+    return IssuedToken(
+        value=value,
+        life_seconds=_life_seconds(token),
+        project_id=project_id if isinstance(project_id, str) else None,
+        endpoint=_catalog_endpoint(token, region),
+    )
+
+
+def _life_seconds(token: wire.Json) -> float:
+    """Expiry minus issue: both by IAM's clock, so ours need not be right."""
+    expires_at = _moment(_member(token, "expires_at"))
+    issued_at = _moment(_member(token, "issued_at")) or datetime.now(UTC)
+    if expires_at is None or expires_at <= issued_at:
+        return _DEFAULT_LIFE_SECONDS
+    return (expires_at - issued_at).total_seconds()
+
+
+def _moment(text: wire.Json) -> datetime | None:
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _catalog_endpoint(token: wire.Json, region: str | None) -> str | None:
+    for endpoint in _modelarts_endpoints(_member(token, "catalog")):
+        url = _member(endpoint, "url")
+        if (
+            isinstance(url, str)
+            and url.startswith(("https://", "http://"))
+            and _member(endpoint, "interface") in (None, "public")
+            and (not region or _member(endpoint, "region") in (region, None, "*"))
+        ):
+            return url
+    return None
+
+
+def _modelarts_endpoints(catalog: wire.Json) -> Iterator[wire.Json]:
+    for service in catalog if isinstance(catalog, list) else []:
+        endpoints = _member(service, "endpoints")
+        if _member(service, "type") == SERVICE_TYPE and isinstance(endpoints, list):
+            yield from endpoints
+
+
+def _member(value: wire.Json, name: str) -> wire.Json:
+    return value.get(name) if isinstance(value, dict) else None

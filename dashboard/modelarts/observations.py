@@ -1,0 +1,170 @@
+"""What an answer showed, and when: the values that the client returns."""
+
+import time
+from dataclasses import dataclass
+
+import httpx
+from pydantic import ValidationError
+
+from dashboard.modelarts import answers, schemas, wire
+
+_RECEIVED_AT_KEY = "curfew_received_at_ms"
+
+
+@dataclass(frozen=True, slots=True)
+class ClockReading:
+    """Two clocks at one moment.
+
+    Attributes:
+        received_at_ms: Our clock when the head of the answer arrived, Unix ms.
+        date_ms: The answer's ``Date`` header, Unix ms in whole seconds; None where
+            there is none.
+    """
+
+    received_at_ms: int
+    date_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One instance as it was at one moment."""
+
+    instance: schemas.Instance
+    clock: ClockReading
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableInstance:
+    """An element of a list that is no usable instance.
+
+    Attributes:
+        instance_id: As far as it could be read, like ``name`` and ``status``.
+        problem: What is wrong, in plain words and without values.
+    """
+
+    instance_id: str | None
+    name: str | None
+    status: str | None
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstancePage:
+    """One page of a listing.
+
+    Attributes:
+        instances: Readable ones that no earlier page held.
+        unreadable: The others, in the order of the answer.
+        total_count: How many match in all, as upstream says with this page.
+        offset: Index of the first record of this page.
+        clock: When the page was received.
+    """
+
+    instances: list[schemas.Instance]
+    unreadable: list[UnreadableInstance]
+    total_count: int
+    offset: int
+    clock: ClockReading
+
+
+def note_arrival(response: httpx.Response) -> None:
+    """Hook: remember when the head of an answer arrived."""
+    response.extensions[_RECEIVED_AT_KEY] = time.time_ns() // 1_000_000
+
+
+def read_observation(response: httpx.Response) -> Observation:
+    """The instance of a successful answer.
+
+    Raises:
+        AmbiguousError: It holds no usable instance.
+    """
+    document = answers.read_document(response)
+    try:
+        instance = schemas.Instance.model_validate(document)
+    except ValidationError:
+        raise answers.unreadable(response) from None
+    return Observation(instance, _clock_reading(response))
+
+
+def read_page(
+    response: httpx.Response, *, offset: int, seen: set[str]
+) -> tuple[InstancePage, int]:
+    """One page of a listing.
+
+    Args:
+        response: Successful and already read.
+        offset: Index of its first record.
+        seen: Ids of earlier pages; those of this page are added.
+
+    Returns:
+        The page, and how many records the answer held, repeated ones included.
+
+    Raises:
+        AmbiguousError: It is no list, or does not say how many match in all.
+    """
+    listing = schemas.InstanceList.model_validate(answers.read_document(response))
+    total = listing.total_count
+    records = listing.instances
+    if total is None or total < 0 or (records is None and total > 0):
+        raise answers.unreadable(response)
+    records = records or []
+    page = InstancePage([], [], total, offset, _clock_reading(response))
+    for record in records:
+        try:
+            instance = schemas.Instance.model_validate(record)
+        except ValidationError:
+            page.unreadable.append(_unreadable(record))
+            continue
+        if instance.id not in seen:
+            seen.add(instance.id)
+            page.instances.append(instance)
+    return page, len(records)
+
+
+def upstream_skew_ms(
+    instances: list[schemas.Instance], clock: ClockReading
+) -> int | None:
+    """How far the cloud's clock is ahead of ours, in milliseconds.
+
+    ``stop_timestamp - remain_time * 1000`` is the cloud's own now, up to a second too
+    early since ``remain_time`` is rounded up: so the greatest of several estimates is
+    the closest, once those that stand out are left aside.
+
+    Args:
+        instances: Of the answer that ``clock`` belongs to.
+        clock: When that answer came.
+
+    Returns:
+        From the running instances, else from the ``Date`` header, else None.
+    """
+    estimates = sorted(
+        stop.stop_timestamp - stop.remain_time * 1_000
+        for instance in instances
+        if instance.spec is not None
+        and (stop := instance.spec.auto_stop) is not None
+        and stop.stop_timestamp is not None
+        and stop.remain_time is not None
+        and stop.remain_time > 0
+    )
+    if estimates:
+        middle = estimates[(len(estimates) - 1) // 2]
+        closest = max(e for e in estimates if e <= middle + 1_000)
+        return closest - clock.received_at_ms
+    return None if clock.date_ms is None else clock.date_ms - clock.received_at_ms
+
+
+def _clock_reading(response: httpx.Response) -> ClockReading:
+    return ClockReading(
+        received_at_ms=response.extensions[_RECEIVED_AT_KEY],
+        date_ms=answers.http_date_ms(response.headers.get("Date", "")),
+    )
+
+
+def _unreadable(record: wire.Json) -> UnreadableInstance:
+    if not isinstance(record, dict):
+        return UnreadableInstance(None, None, None, "It is no JSON object.")
+    instance_id, name, status = (
+        value if isinstance(value := record.get(key), str) and value else None
+        for key in ("id", "name", "status")
+    )
+    return UnreadableInstance(instance_id, name, status, "It has no usable id.")

@@ -1,0 +1,286 @@
+"""HTTP within limits: a total deadline, a largest answer, nothing unasked for.
+
+httpx bounds each read, not a call: a server that sends one byte a second would hold a
+caller for ever. So the deadline is enforced beneath HTTP, on the socket itself, where
+it covers connecting, TLS, headers and body alike, and where the calls to the identity
+service made on the way count in. Only the name lookup is beyond its reach: the C
+library gives no handle on it.
+"""
+
+import ssl
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, cast
+
+import httpcore
+import httpx
+
+TOTAL_SECONDS = 6.0
+"""Longest that one call may take, from its first to its last byte."""
+
+CONNECT_SECONDS = 3.0
+READ_SECONDS = 5.0
+WRITE_SECONDS = 5.0
+POOL_SECONDS = 2.0
+
+MAX_BYTES = 1_000_000
+"""Largest answer to a call that did not ask for more."""
+
+_MAX_BYTES_KEY = "curfew_max_bytes"
+_MAX_CONNECTIONS = 4
+# Gateways close idle connections without a word; be the first to do so.
+_KEEPALIVE_SECONDS = 15.0
+
+
+class OversizedAnswerError(httpx.TransportError):
+    """The answer is larger than the call allows."""
+
+
+class EncodedAnswerError(httpx.TransportError):
+    """The answer is compressed although that was not asked for: it could be a bomb."""
+
+
+class Deadline:
+    """The moment by which the present call must be over, by the monotonic clock."""
+
+    def __init__(self, seconds: float) -> None:
+        """Begin now."""
+        self._ends = time.monotonic() + seconds
+
+    def remaining_seconds(self) -> float:
+        """Seconds left; negative once it has passed."""
+        return self._ends - time.monotonic()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Do not count the time spent inside the block."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._ends += time.monotonic() - began
+
+
+_deadline: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
+
+
+@contextmanager
+def deadline(seconds: float = TOTAL_SECONDS) -> Iterator[Deadline]:
+    """Bound all that is sent and received inside the block, in this thread.
+
+    Inside another deadline this is the same one: the outermost counts.
+    """
+    outer = _deadline.get()
+    if outer is not None:
+        yield outer
+        return
+    mine = Deadline(seconds)
+    token = _deadline.set(mine)
+    try:
+        yield mine
+    finally:
+        _deadline.reset(token)
+
+
+def largest_answer(max_bytes: int) -> dict[str, Any]:
+    """Request extensions that allow an answer of this many bytes."""
+    return {_MAX_BYTES_KEY: max_bytes}
+
+
+def open_http(
+    *,
+    verify: bool | str = True,
+    transport: httpx.BaseTransport | None = None,
+    **options: Any,
+) -> httpx.Client:
+    """A pooled client with our limits: no redirects, no proxy from the environment.
+
+    Args:
+        verify: Whether to check certificates, or the path of the authority's file or
+            directory. TLS 1.2 or newer either way.
+        transport: Instead of the network, for tests.
+        options: For ``httpx.Client``.
+
+    Returns:
+        The client; whoever opens it closes it.
+    """
+    return httpx.Client(
+        transport=transport or BoundedTransport(verify),
+        timeout=httpx.Timeout(
+            connect=CONNECT_SECONDS,
+            read=READ_SECONDS,
+            write=WRITE_SECONDS,
+            pool=POOL_SECONDS,
+        ),
+        headers={"Accept-Encoding": "identity", "User-Agent": "curfew"},
+        follow_redirects=False,
+        trust_env=False,
+        **options,
+    )
+
+
+def ssl_context(verify: bool | str) -> ssl.SSLContext:
+    """TLS 1.2 or newer. See ``open_http`` for ``verify``.
+
+    Raises:
+        OSError: There is no readable certificate authority at that path.
+    """
+    if isinstance(verify, str):
+        path = Path(verify)
+        context = (
+            ssl.create_default_context(capath=path)
+            if path.is_dir()
+            else ssl.create_default_context(cafile=path)
+        )
+    else:
+        context = httpx.create_ssl_context(verify=verify, trust_env=False)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+class BoundedTransport(httpx.BaseTransport):
+    """HTTP/1.1 over a small pool, under the deadline and the size limit."""
+
+    def __init__(self, verify: bool | str) -> None:
+        """Open an empty pool. See ``open_http`` for ``verify``."""
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=ssl_context(verify),
+            max_connections=_MAX_CONNECTIONS,
+            max_keepalive_connections=_MAX_CONNECTIONS,
+            keepalive_expiry=_KEEPALIVE_SECONDS,
+            network_backend=_DeadlineBackend(),
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request and return when the head of its answer is here.
+
+        Raises:
+            httpx.TransportError: As httpx's own transport does; also
+                ``OversizedAnswerError`` and ``EncodedAnswerError``.
+        """
+        with _httpx_errors():
+            answer = self._pool.handle_request(
+                httpcore.Request(
+                    method=request.method,
+                    url=httpcore.URL(
+                        scheme=request.url.raw_scheme,
+                        host=request.url.raw_host,
+                        port=request.url.port,
+                        target=request.url.raw_path,
+                    ),
+                    headers=request.headers.raw,
+                    content=cast(httpx.SyncByteStream, request.stream),
+                    extensions=request.extensions,
+                )
+            )
+        body = _BoundedStream(
+            cast(Iterable[bytes], answer.stream),
+            request.extensions.get(_MAX_BYTES_KEY, MAX_BYTES),
+        )
+        response = httpx.Response(
+            status_code=answer.status,
+            headers=answer.headers,
+            stream=body,
+            extensions=answer.extensions,
+        )
+        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+            response.close()
+            raise EncodedAnswerError("compressed answer", request=request)
+        return response
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close()
+
+
+class _BoundedStream(httpx.SyncByteStream):
+    def __init__(self, stream: Iterable[bytes], max_bytes: int) -> None:
+        self._stream = stream
+        self._max_bytes = max_bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        received = 0
+        with _httpx_errors():
+            for chunk in self._stream:
+                received += len(chunk)
+                if received > self._max_bytes:
+                    raise OversizedAnswerError(f"over {self._max_bytes} bytes")
+                yield chunk
+
+    def close(self) -> None:
+        close = getattr(self._stream, "close", None)
+        if close is not None:
+            close()
+
+
+class _DeadlineBackend(httpcore.SyncBackend):
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        timeout = _shortened(timeout, httpcore.ConnectTimeout)
+        return _DeadlineStream(
+            super().connect_tcp(host, port, timeout, local_address, socket_options)
+        )
+
+
+class _DeadlineStream(httpcore.NetworkStream):
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        timeout = _shortened(timeout, httpcore.ReadTimeout)
+        return self._stream.read(max_bytes, timeout)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, _shortened(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        timeout = _shortened(timeout, httpcore.ConnectTimeout)
+        return _DeadlineStream(
+            self._stream.start_tls(ssl_context, server_hostname, timeout)
+        )
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+def _shortened(timeout: float | None, expired: type[Exception]) -> float | None:
+    """The shorter of a timeout and what is left of the present call."""
+    present = _deadline.get()
+    if present is None:
+        return timeout
+    remaining = present.remaining_seconds()
+    if remaining <= 0:
+        raise expired("the call took too long")
+    return remaining if timeout is None else min(timeout, remaining)
+
+
+@contextmanager
+def _httpx_errors() -> Iterator[None]:
+    """Raise httpcore's errors by httpx's names, which are the same names."""
+    try:
+        yield
+    except (
+        httpcore.TimeoutException,
+        httpcore.NetworkError,
+        httpcore.ProtocolError,
+        httpcore.UnsupportedProtocol,
+    ) as error:
+        named: type[httpx.TransportError] = getattr(httpx, type(error).__name__)
+        raise named(str(error)) from error
