@@ -167,8 +167,8 @@ class Emulator:
         user = self.service_user
         if signed:
             lines = [
-                "    auth_type: none",
                 "    auth:",
+                f"      auth_url: {self.url}/v3",
                 f"      project_id: {self.project_id}",
                 f"    ak: {user.access_key}",
                 f"    sk: {user.secret_key}",
