@@ -1,12 +1,13 @@
 """What a person may type about an instance."""
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from django import forms
 
-from dashboard.instances.models import Instance
+from dashboard.instances.clock import exact_text
 from dashboard.modelarts.schemas import (
     AUTO_STOP_MAX_SECONDS,
     AUTO_STOP_MIN_SECONDS,
@@ -15,7 +16,7 @@ from dashboard.modelarts.schemas import (
     description_problems,
 )
 
-from .seen import Seen, Settings, unified_line_breaks
+from .seen import Seen, Settings
 
 STEP_SECONDS = 1_800
 """Half an hour: finer steps would promise a precision the cloud does not keep."""
@@ -42,6 +43,28 @@ def hours_text(seconds: int | None) -> str:
     return str((Decimal(seconds) / _HOUR).quantize(Decimal("0.01")))
 
 
+_STEPS = tuple(
+    (hours_text(seconds), exact_text(seconds))
+    for seconds in range(AUTO_STOP_MIN_SECONDS, AUTO_STOP_MAX_SECONDS + 1, STEP_SECONDS)
+)
+
+
+class Limits(NamedTuple):
+    """The form's rules, for the attributes that page and script go by.
+
+    Attributes:
+        hours: Each step of the slider: as the box shows it, and in words.
+    """
+
+    description_max_length: int = DESCRIPTION_MAX_LENGTH
+    description_forbidden: str = DESCRIPTION_FORBIDDEN
+    min_hours: int = _MIN_HOURS
+    max_hours: int = _MAX_HOURS
+    step_hours: str = hours_text(STEP_SECONDS)
+    preset_hours: tuple[int, ...] = PRESET_HOURS
+    hours: tuple[tuple[str, str], ...] = _STEPS
+
+
 class EditForm(forms.Form):
     """Description, auto-stop and reminder of one instance.
 
@@ -53,7 +76,10 @@ class EditForm(forms.Form):
     Args:
         data: The posted fields, None for a form that is being opened.
         seen: What the form shows, or showed, at first.
+        wishes: Of a form that is opened again: the patch typed before, laid over it.
     """
+
+    limits = Limits()
 
     description = forms.CharField(required=False, strip=False)
     auto_stop_enable = forms.BooleanField(required=False)
@@ -62,9 +88,15 @@ class EditForm(forms.Form):
     # A checkbox that is off is not posted, and neither is one that was not there.
     prompt_shown = forms.BooleanField(required=False)
 
-    def __init__(self, data: Any = None, *, seen: Seen) -> None:
+    def __init__(
+        self,
+        data: Any = None,
+        *,
+        seen: Seen,
+        wishes: Mapping[str, Any] | None = None,
+    ) -> None:
         self.seen = seen
-        shown = seen.settings
+        shown = Settings(**(seen.settings.as_dict() | dict(wishes or {})))
         super().__init__(
             data,
             initial={
@@ -81,9 +113,12 @@ class EditForm(forms.Form):
         Raises:
             ValidationError: ModelArts would refuse the text.
         """
-        text = unified_line_breaks(self.cleaned_data["description"])
-        changed = text != self.seen.settings.description
-        if changed and (problems := description_problems(text)):
+        text = _unified_line_breaks(self.cleaned_data["description"])
+        stored = self.seen.settings.description
+        # Browsers send CRLF whatever the field held before.
+        if text == _unified_line_breaks(stored):
+            return stored
+        if problems := description_problems(text):
             raise forms.ValidationError(problems)
         return text
 
@@ -110,47 +145,43 @@ class EditForm(forms.Form):
         Call it on a valid form.
         """
         shown, typed = self.seen.settings, self.cleaned_data
-        wish: dict[str, Any] = {
-            "description": typed["description"],
-            # Unknown looks like off: only switching it on is a wish.
-            "auto_stop_enable": typed["auto_stop_enable"]
-            or (None if shown.auto_stop_enable is None else False),
-            "auto_stop_duration": (
-                shown.auto_stop_duration
-                if typed["auto_stop_hours"] is None
-                else typed["auto_stop_hours"]
-            ),
-        }
+        wish: dict[str, Any] = {"description": typed["description"]}
+        # What nobody knows looks like off: only switching it on is a wish.
+        if typed["auto_stop_enable"] != bool(shown.auto_stop_enable):
+            wish["auto_stop_enable"] = typed["auto_stop_enable"]
+        if typed["auto_stop_hours"] is not None:
+            wish["auto_stop_duration"] = typed["auto_stop_hours"]
         was_asked = typed["prompt_shown"] or typed["prompt"]
         if was_asked and typed["prompt"] != _reminds(shown):
             wish["auto_stop_prompt"] = typed["prompt"]
         opened_on = shown.as_dict()
-        return {key: value for key, value in wish.items() if value != opened_on[key]}
-
-    def conflicts(self, instance: Instance) -> list[str]:
-        """Fields of the patch that somebody else changed, to something else, since.
-
-        Args:
-            instance: The mirror's row as it is now.
-        """
-        then, now = self.seen.settings.as_dict(), Settings.of(instance).as_dict()
-        return [
-            field
-            for field, wish in self.patch().items()
-            if now[field] not in (then[field], wish)
-        ]
+        return {name: value for name, value in wish.items() if value != opened_on[name]}
 
     @property
-    def limits(self) -> dict[str, Any]:
-        """What the page and its script need to know of the rules above."""
-        return {
-            "description_max_length": DESCRIPTION_MAX_LENGTH,
-            "description_forbidden": DESCRIPTION_FORBIDDEN,
-            "min_hours": _MIN_HOURS,
-            "max_hours": _MAX_HOURS,
-            "step_hours": hours_text(STEP_SECONDS),
-            "preset_hours": PRESET_HOURS,
-        }
+    def stored_hours(self) -> tuple[str, str]:
+        """The duration the form was opened on: as the box shows it, and in words."""
+        seconds = self.seen.settings.auto_stop_duration
+        return hours_text(seconds), "" if seconds is None else exact_text(seconds)
+
+    @property
+    def stored_off_grid(self) -> bool:
+        """Whether the slider cannot stand where the stored duration is."""
+        return self.stored_hours not in (*self.limits.hours, ("", ""))
+
+    @property
+    def next_run(self) -> str:
+        """The run time in the form in words; empty while it cannot be understood."""
+        text = str(self["auto_stop_hours"].value() or "").strip()
+        if text == self.stored_hours[0]:
+            return self.stored_hours[1]
+        try:
+            return exact_text(_seconds(text))
+        except forms.ValidationError:
+            return ""
+
+
+def _unified_line_breaks(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _reminds(settings: Settings) -> bool:

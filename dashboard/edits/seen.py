@@ -12,6 +12,8 @@ from django.core import signing
 
 from dashboard.instances.models import Instance
 
+from .wishes import expected_values
+
 MAX_AGE_SECONDS = 24 * 3600
 """After a day a form says more about yesterday than about the instance."""
 
@@ -25,7 +27,7 @@ class Settings:
     """The fields of an instance that may be edited; named as in ``Edit.patch``.
 
     Attributes:
-        description: With line breaks as LF, as they are sent.
+        description: As the cloud holds it, whatever its line breaks.
         auto_stop_enable: None when the cloud did not say.
         auto_stop_duration: **Seconds**; None when the cloud did not say.
         auto_stop_prompt: None when the cloud did not say.
@@ -35,16 +37,6 @@ class Settings:
     auto_stop_enable: bool | None
     auto_stop_duration: int | None
     auto_stop_prompt: bool | None
-
-    @classmethod
-    def of(cls, instance: Instance) -> Self:
-        """What the mirror holds."""
-        return cls(
-            description=unified_line_breaks(instance.description),
-            auto_stop_enable=instance.auto_stop_enable,
-            auto_stop_duration=instance.auto_stop_duration,
-            auto_stop_prompt=instance.auto_stop_prompt,
-        )
 
     def as_dict(self) -> dict[str, Any]:
         """By field name, as ``services.submit_edit`` wants its ``base``."""
@@ -65,8 +57,8 @@ class Seen:
 
     @classmethod
     def now(cls, instance: Instance) -> Self:
-        """For a form that is opened now."""
-        return cls(Settings.of(instance), secrets.token_urlsafe(12))
+        """For a form that is opened now: the mirror, and the edits under way."""
+        return cls(Settings(**expected_values(instance)), secrets.token_urlsafe(12))
 
     @classmethod
     def read(cls, token: str, instance: Instance) -> Self:
@@ -85,11 +77,6 @@ class Seen:
         """For the form's hidden field ``seen``."""
         note = {"settings": self.settings.as_dict(), "nonce": self.nonce}
         return signing.dumps(note, salt=_salt(instance), compress=True)
-
-
-def unified_line_breaks(text: str) -> str:
-    """LF only: browsers send CRLF whatever the field held before."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _salt(instance: Instance) -> str:

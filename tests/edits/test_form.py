@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from dashboard.edits.forms import EditForm, hours_text
 from dashboard.edits.seen import Seen, Settings
-from dashboard.instances.models import Instance
 
 SETTINGS = Settings(
     description="Churn model",
@@ -213,24 +212,29 @@ def test_no_duration_is_changed_by_opening_and_saving(seconds: int) -> None:
     assert _patch(_with(auto_stop_duration=seconds)) == {}
 
 
-class TestConflicts:
-    """Fields that changed between opening and saving."""
+def test_a_form_opened_again_holds_what_was_typed_and_leaves_the_rest_alone() -> None:
+    """The settings moved on, but only the description was mine."""
+    now = _with(description="theirs", auto_stop_duration=3_600)
+    form = EditForm(seen=Seen(now, "n"), wishes={"description": "mine"})
+    assert form["description"].value() == "mine"
+    assert form["auto_stop_hours"].value() == "1"
+    again = {name: form[name].value() for name in ("description", "auto_stop_hours")}
+    assert _patch(now, **again) == {"description": "mine"}
 
-    @staticmethod
-    def _now(**changes: Any) -> Instance:
-        return Instance(**(SETTINGS.as_dict() | changes))
 
-    def test_another_field_is_none(self) -> None:
-        form = _form(description="mine")
-        assert form.is_valid()
-        assert form.conflicts(self._now(auto_stop_duration=3_600)) == []
+@pytest.mark.parametrize(
+    ("hours", "words"),
+    [("8.5", "8 h 30 min"), ("1", "1 h"), ("1.39", "1 h 23 min 20 s"), ("?", "")],
+)
+def test_the_next_run_is_told_in_words(hours: str, words: str) -> None:
+    form = _form(_with(auto_stop_duration=5_000), auto_stop_hours=hours)
+    assert form.next_run == words
 
-    def test_the_same_field_is_one(self) -> None:
-        form = _form(description="mine", auto_stop_hours="2")
-        assert form.is_valid()
-        assert form.conflicts(self._now(description="theirs")) == ["description"]
 
-    def test_the_same_wish_is_none(self) -> None:
-        form = _form(description="mine")
-        assert form.is_valid()
-        assert form.conflicts(self._now(description="mine")) == []
+def test_every_step_of_the_slider_has_its_words() -> None:
+    steps = dict(EditForm.limits.hours)
+    assert len(steps) == 47
+    assert steps["1.5"] == "1 h 30 min"
+    assert not _form().stored_off_grid
+    assert _form(_with(auto_stop_duration=5_000)).stored_off_grid
+    assert not _form(_with(auto_stop_duration=None)).stored_off_grid
