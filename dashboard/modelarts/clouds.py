@@ -5,6 +5,7 @@ Found by ``openstack.config``, so with the files, variables and precedence that 
 returned objects; nothing here prints or stores them.
 """
 
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,7 +77,10 @@ def load_cloud(name: str | None = None) -> CloudConfig:
             f"There is no cloud {name!r} in clouds.yaml; described are: {known}."
         )
     try:
-        found = config.get_one(name, validate=False)
+        with warnings.catch_warnings():
+            # It speaks up for everybody, metrics configured or not.
+            warnings.filterwarnings("ignore", message="Support for InfluxDB")
+            found = config.get_one(name, validate=False)
         verify, _ = found.get_requests_verify_args()
     except ConfigException as error:
         raise ConfigurationError(f"Cloud {name!r}: {error}") from None
