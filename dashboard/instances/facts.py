@@ -1,0 +1,317 @@
+"""Everything known about an instance, put in words and order for its page.
+
+Read from the stored document, member by member: nothing gets to the page because it
+happened to be in the document. Tables are those of "Modifying the Description of a
+Development Environment Instance" in the ModelArts API Reference.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from dashboard.modelarts import schemas
+from dashboard.modelarts.codes import meaning_of
+
+from .clock import exact_text
+from .mirror import moment
+from .models import Instance
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line: a name and either a text or a moment.
+
+    Attributes:
+        code: The text is a technical name, to be set in a fixed-width face.
+    """
+
+    label: str
+    text: str = ""
+    at: datetime | None = None
+    code: bool = False
+
+
+@dataclass(frozen=True)
+class Section:
+    """Facts that belong together."""
+
+    title: str
+    facts: list[Fact]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why the cloud could not do it.
+
+    Attributes:
+        sentence: Ours, in plain words.
+        message: The cloud's own, beside its code.
+        details: What else it said, by its names.
+    """
+
+    sentence: str
+    code: str
+    message: str
+    details: list[Fact]
+
+
+def sections(instance: Instance) -> list[Section]:
+    """All that is known, but for clocks and settings; empty sections are left out."""
+    wire = _document(instance)
+    groups = [
+        Section("Queue", _queue(wire.queuing_info)),
+        Section("Hardware", _hardware(instance, wire.flavor_details)),
+        Section("Storage", _storage(wire.spec)),
+        Section("Software", _software(wire.profile)),
+        Section("Place", _place(instance, wire)),
+        Section("Repository", _repository(wire)),
+        Section("Identity", _identity(instance)),
+        Section("Times", _times(instance, wire.spec)),
+        Section("Annotations", _annotations(wire.spec)),
+    ]
+    return [group for group in groups if group.facts]
+
+
+def failure(instance: Instance) -> Failure | None:
+    """What went wrong with the instance itself; None when nothing is told."""
+    wire = _document(instance)
+    reasons = (wire.spec and wire.spec.failed_reasons) or schemas.FailedReasons()
+    code = reasons.code or wire.error_code or ""
+    details = _map_facts(reasons.detail)
+    if not (code or reasons.message or details):
+        return None
+    known = meaning_of(400, code)
+    sentence = known.sentence if known else "ModelArts reports a failure."
+    return Failure(sentence, code, reasons.message or "", details)
+
+
+def _document(instance: Instance) -> schemas.Instance:
+    return schemas.Instance.model_validate(
+        {**instance.document, "id": instance.instance_id}
+    )
+
+
+def _queue(queue: schemas.QueuingInfo | None) -> list[Fact]:
+    if queue is None:
+        return []
+    return _told(
+        _text("Place in the queue", queue.rank),
+        _text("Waits to be", _QUEUES.get(queue.status or "", queue.status)),
+        _at("Waiting since", queue.begin_timestamp),
+        _at("Expected to leave it", queue.end_timestamp),
+        _text("For the flavour", queue.flavor, code=True),
+    )
+
+
+_QUEUES = {"CREATE_QUEUING": "created", "START_QUEUING": "started"}
+
+
+def _hardware(instance: Instance, flavor: schemas.FlavorDetails | None) -> list[Fact]:
+    known = flavor or schemas.FlavorDetails()
+    params = known.params or {}
+    return _told(
+        _text("Flavour", instance.flavor, code=True),
+        _text("Type", instance.flavor_type),
+        *(
+            _text(_PARAMS.get(name, name), _param_text(value))
+            for name, value in sorted(params.items(), key=_param_order)
+        ),
+        _text("Sale", _SALE.get((known.status or "").lower(), known.status)),
+        _text("In the queue for it", known.queuing_num),
+        _span("Queue left", known.queue_left_time),
+        _yes_no("This account may use it", known.is_permitted),
+        _text("Price", _PROMOTIONS.get((known.promo_type or "").lower())),
+        _text("Billed as", known.billing_flavor, code=True),
+        _text("Billing ratio", known.billing_params),
+        _text("Instances of this flavour", known.instance_num),
+        _span("Run time the flavour grants", known.duration),
+        _text("Kept while idle", _store_time(known.store_time)),
+        _text("Storage to choose from", ", ".join(known.storage_list or [])),
+    )
+
+
+_PARAMS = {
+    "CPU": "CPUs",
+    "GPU": "GPUs",
+    "NPU": "NPUs",
+    "gpu_type": "GPU type",
+    "memory": "Memory",
+    "graphics_memory": "Graphics memory",
+    "type": "Architecture",
+}
+_SALE = {"onsale": "on sale", "soldout": "sold out"}
+_PROMOTIONS = {"free": "free", "nodiscount": "no discount"}
+
+
+def _param_order(item: tuple[str, Any]) -> tuple[int, str]:
+    names = list(_PARAMS)
+    name = item[0]
+    return (names.index(name) if name in names else len(names), name)
+
+
+def _param_text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_param_text(member) for member in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_param_text(held)}" for key, held in value.items())
+    return "" if value is None else str(value)
+
+
+def _store_time(hours: int | None) -> str | None:
+    if hours is None:
+        return None
+    return "for ever" if hours == -1 else f"{hours} h"
+
+
+def _storage(spec: schemas.NotebookSpec | None) -> list[Fact]:
+    if spec is None:
+        return []
+    facts = []
+    if spec.storage:
+        facts += _one_storage(spec.storage, "")
+    further = spec.extend_storage or []
+    for number, storage in enumerate(further, start=1):
+        facts += _one_storage(storage, f"Further storage {number}: ")
+    return facts
+
+
+def _one_storage(storage: schemas.Storage, prefix: str) -> list[Fact]:
+    location = storage.location or schemas.Location()
+    size = location.volume_size
+    size_text = None if size is None else f"{size} {location.volume_unit or 'GB'}"
+    lines = _told(
+        _text("Type", _STORAGE.get((storage.type or "").lower(), storage.type)),
+        _text("Path", location.path, code=True),
+        _text("Size", size_text),
+    )
+    if not prefix:
+        return lines
+    return [
+        Fact(prefix + fact.label.lower(), fact.text, code=fact.code) for fact in lines
+    ]
+
+
+_STORAGE = {
+    "obs": "object storage (OBS)",
+    "evs": "disk (EVS)",
+    "efs": "file storage (EFS)",
+    "obsfs": "parallel file system (OBSFS)",
+}
+
+
+def _software(profile: schemas.Profile | None) -> list[Fact]:
+    if profile is None:
+        return []
+    provision = profile.provision or schemas.Provision()
+    deployment = provision.spec or schemas.ProvisionSpec()
+    image = deployment.params or schemas.ProvisionParams()
+    return _told(
+        _text("Work environment", profile.name or profile.id),
+        _text("About it", profile.description),
+        _text("Its id", profile.id if profile.id != profile.name else None, code=True),
+        _text("Made for", profile.flavor_type),
+        _text("Image", _image_name(image), code=True),
+        _text("Runs as", _joined(profile.de_type, provision.type, deployment.engine)),
+        *_map_facts(profile.labels, "Label "),
+        *_map_facts(provision.annotations, "Provision: "),
+        *_map_facts(image.annotations, "Image: "),
+    )
+
+
+def _image_name(image: schemas.ProvisionParams) -> str:
+    path = "/".join(part for part in (image.namespace, image.image_name) if part)
+    return ":".join(part for part in (path, image.image_tag) if part)
+
+
+def _place(instance: Instance, wire: schemas.Instance) -> list[Fact]:
+    pool = wire.pool or schemas.Pool()
+    workspace = instance.workspace_id
+    spec = wire.spec or schemas.NotebookSpec()
+    return _told(
+        _text("Cloud", instance.cloud.name),
+        _text("Workspace", "default (0)" if workspace == "0" else workspace),
+        _text("Resource pool", pool.name or pool.id),
+        _text("Pool id", pool.id if pool.name else None, code=True),
+        _text("Pool type", _POOLS.get(pool.type or "", pool.type)),
+        _text("Pool of the project", pool.owner and pool.owner.project_id, code=True),
+        _text("AI project", wire.ai_project and wire.ai_project.id),
+        _text("Log path", spec.log_path, code=True),
+        _text("Start-up script", spec.custom_script_path, code=True),
+    )
+
+
+_POOLS = {"USER_DEFINED": "dedicated"}
+
+
+def _repository(wire: schemas.Instance) -> list[Fact]:
+    # Documented at the top (table 5), sampled inside spec (table 14).
+    repository = wire.repository or (wire.spec and wire.spec.repository)
+    if not repository:
+        return []
+    connection = repository.connection_info or schemas.ConnectionInfo()
+    return _told(
+        _text("Address", connection.url, code=True),
+        _text("Branch", repository.branch, code=True),
+        _text("User", repository.user_name),
+        _text("Kept at", repository.type),
+        _text("Protocol", connection.protocol),
+        _text("Repository id", repository.id, code=True),
+    )
+
+
+def _identity(instance: Instance) -> list[Fact]:
+    return _told(
+        _text("Instance id", instance.instance_id, code=True),
+        _text("Owner", instance.owner_name),
+        _text("Owner id", instance.owner_id, code=True),
+    )
+
+
+def _times(instance: Instance, spec: schemas.NotebookSpec | None) -> list[Fact]:
+    return _told(
+        Fact("Created", at=instance.created_at),
+        Fact("Last changed", at=instance.updated_at),
+        Fact("This run began", at=instance.run_started_at),
+        _at("Resources reserved until", spec and spec.resource_reserved_timestamp),
+        Fact("First seen by Curfew", at=instance.first_seen_at),
+        Fact("Missing since", at=instance.missing_since),
+    )
+
+
+def _annotations(spec: schemas.NotebookSpec | None) -> list[Fact]:
+    if spec is None:
+        return []
+    # ``url`` cannot be opened without a token, so it is never a link (table 14).
+    return [*_map_facts(spec.annotations), *_map_facts(spec.extend_params)]
+
+
+def _map_facts(members: dict[str, str] | None, prefix: str = "") -> list[Fact]:
+    lines = (members or {}).items()
+    return _told(*(_text(prefix + key, value, code=True) for key, value in lines))
+
+
+def _text(label: str, value: str | int | None, *, code: bool = False) -> Fact:
+    return Fact(label, "" if value is None else str(value), code=code)
+
+
+def _span(label: str, seconds: int | None) -> Fact:
+    if seconds is None:
+        return Fact(label)
+    return Fact(label, exact_text(seconds) if seconds >= 0 else f"{seconds} s")
+
+
+def _yes_no(label: str, value: bool | None) -> Fact:
+    return Fact(label, {None: "", True: "yes", False: "no"}[value])
+
+
+def _at(label: str, ms: int | None) -> Fact:
+    return Fact(label, at=moment(ms))
+
+
+def _joined(*parts: str | None) -> str:
+    return ", ".join(part for part in parts if part)
+
+
+def _told(*facts: Fact) -> list[Fact]:
+    """Those that say something."""
+    return [fact for fact in facts if fact.text or fact.at]
