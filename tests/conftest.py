@@ -2,13 +2,17 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.cache import cache
 
 from dashboard.accounts.models import CloudUser, User
+from dashboard.emulator import Emulator
+from dashboard.instances import upstream
 from dashboard.instances.models import Cloud, Instance
+from dashboard.instances.refresh import ensure_clouds, refresh_cloud
 
 from . import factories
 
@@ -65,6 +69,30 @@ def cloud_row(db: None) -> Cloud:
 def instance(cloud_row: Cloud) -> Instance:
     """A running notebook of anna.schmidt's that stops in two hours."""
     return factories.make_instance(cloud=cloud_row)
+
+
+@pytest.fixture
+def empty_cloud(
+    db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Emulator]:
+    """The emulator over HTTP, not yet read, as the one configured cloud ``demo``."""
+    for name in [name for name in os.environ if name.startswith("OS_")]:
+        monkeypatch.delenv(name)
+    with Emulator(fleet=40, seed=1) as emulator:
+        described = tmp_path / "clouds.yaml"
+        described.write_text(emulator.clouds_yaml("demo"))
+        monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(described))
+        upstream.forget_clients()
+        yield emulator
+        upstream.forget_clients()
+
+
+@pytest.fixture
+def cloud(empty_cloud: Emulator) -> Emulator:
+    """The emulator over HTTP, mirrored once."""
+    ensure_clouds()
+    refresh_cloud("demo")
+    return empty_cloud
 
 
 def missing(what: str) -> None:

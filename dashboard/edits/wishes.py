@@ -137,7 +137,7 @@ def judge(
     Args:
         edits: The turn's changes, oldest first; of the same field the newest counts.
         now: The cloud's values (``cloud_values``).
-        earlier: Recent edits of the same instance, from before these.
+        earlier: ``earlier_edits`` of these.
     """
     verdict = Verdict()
     ours: dict[str, list[Any]] = {}
@@ -163,15 +163,18 @@ def judge(
 
 
 def earlier_edits(edits: Sequence[Edit]) -> list[Edit]:
-    """Recent edits of the same instance whose values the cloud may still show."""
-    first = edits[0]
+    """Recent other edits of the same instance, on whose values these may build.
+
+    Superseded ones between them, too: the later ones were made seeing those.
+    """
+    last = edits[-1]
     return list(
         Edit.objects.filter(
-            instance_id=first.instance_id,
-            seq__lt=first.seq,
+            instance_id=last.instance_id,
+            seq__lt=last.seq,
             kind=Edit.Kind.UPDATE,
             created_at__gte=timezone.now() - OUR_OWN_FOR,
-        )
+        ).exclude(pk__in=[edit.pk for edit in edits])
     )
 
 

@@ -1,0 +1,184 @@
+"""Accepting edits, taking them back, trying them again."""
+
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from django.core.exceptions import PermissionDenied
+
+from dashboard.accounts.models import User
+from dashboard.audit.models import AuditEvent
+from dashboard.edits import services, tasks
+from dashboard.edits.models import Edit
+from dashboard.instances.models import FleetVersion, Instance
+
+
+@pytest.fixture
+def nudge(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mock]:
+    """Stands for the broker."""
+    nudge = Mock()
+    monkeypatch.setattr(tasks, "nudge", nudge)
+    return nudge
+
+
+def submit(instance: Instance, actor: User, text: str, **options: Any) -> Edit:
+    options.setdefault("base", {"description": instance.description})
+    return services.submit_edit(
+        instance=instance, actor=actor, patch={"description": text}, **options
+    )
+
+
+def test_an_edit_is_queued_audited_and_nudged_on_commit(
+    instance: Instance,
+    operator: User,
+    nudge: Mock,
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    version = FleetVersion.current()
+    with django_capture_on_commit_callbacks(execute=True):
+        edit = submit(instance, operator, "new")
+        nudge.assert_not_called()
+    nudge.assert_called_once_with(instance.pk)
+    assert edit.state == Edit.State.QUEUED
+    assert edit.base == {"description": "Churn model, second try"}
+    event = AuditEvent.objects.get(action="edit.submitted")
+    assert (event.actor, event.target_id) == (operator, str(edit.pk))
+    instance.refresh_from_db()
+    assert instance.version == FleetVersion.current() == version + 1
+
+
+def test_numbers_follow_the_order_of_acceptance(
+    instance: Instance, operator: User, admin: User
+) -> None:
+    first = submit(instance, operator, "a")
+    second = submit(instance, admin, "b", base={"description": "a"})
+    assert second.seq == first.seq + 1
+
+
+@pytest.mark.parametrize("role", ["viewer", "stranger"])
+def test_those_who_may_not_edit_are_refused(
+    instance: Instance, role: str, request: pytest.FixtureRequest
+) -> None:
+    with pytest.raises(PermissionDenied):
+        submit(instance, request.getfixturevalue(role), "new")
+    assert not Edit.objects.exists()
+
+
+def test_a_scientist_edits_what_is_theirs(instance: Instance, scientist: User) -> None:
+    assert submit(instance, scientist, "mine").is_open
+
+
+def test_the_same_form_sent_twice_is_one_edit(
+    instance: Instance, operator: User
+) -> None:
+    first = submit(instance, operator, "new", key="form-1")
+    again = submit(instance, operator, "new", key="form-1")
+    assert again == first
+    assert Edit.objects.count() == 1
+
+
+def test_the_same_form_with_other_values_is_another_edit(
+    instance: Instance, operator: User
+) -> None:
+    submit(instance, operator, "a", key="form-1")
+    second = submit(
+        instance, operator, "b", key="form-1", base={"description": "a"}
+    )
+    assert second.patch == {"description": "b"}
+    assert Edit.objects.count() == 2
+
+
+def test_back_to_an_earlier_value_is_meant_anew(
+    instance: Instance, operator: User
+) -> None:
+    first = submit(instance, operator, "a", key="form-1")
+    submit(instance, operator, "b", key="form-1", base={"description": "a"})
+    third = submit(instance, operator, "a", key="form-1", base={"description": "b"})
+    assert third != first
+    assert third.patch == {"description": "a"}
+
+
+def test_a_form_opened_before_somebody_elses_edit_is_a_conflict(
+    instance: Instance, operator: User, admin: User
+) -> None:
+    submit(instance, admin, "hers")
+    with pytest.raises(services.EditConflictError) as caught:
+        submit(instance, operator, "his")
+    (difference,) = caught.value.differences
+    assert (difference.now, difference.wished) == ("hers", "his")
+    assert Edit.objects.count() == 1
+
+
+def test_edits_of_different_fields_do_not_meet(
+    instance: Instance, operator: User, admin: User
+) -> None:
+    submit(instance, admin, "hers")
+    other = services.submit_edit(
+        instance=instance,
+        actor=operator,
+        patch={"auto_stop_duration": 7200},
+        base={"auto_stop_duration": 8 * 3600},
+    )
+    assert other.is_open
+
+
+def test_a_waiting_edit_can_be_taken_back_once(
+    instance: Instance, operator: User
+) -> None:
+    edit = submit(instance, operator, "new")
+    assert services.cancel_edit(edit=edit, actor=operator).state == "cancelled"
+    with pytest.raises(services.EditClosedError):
+        services.cancel_edit(edit=edit, actor=operator)
+
+
+def test_nobody_takes_back_what_they_may_not_edit(
+    instance: Instance, operator: User, viewer: User
+) -> None:
+    edit = submit(instance, operator, "new")
+    with pytest.raises(PermissionDenied):
+        services.cancel_edit(edit=edit, actor=viewer)
+
+
+def test_a_failed_edit_is_tried_again_as_a_new_one_and_only_once(
+    instance: Instance, operator: User
+) -> None:
+    edit = submit(instance, operator, "new")
+    Edit.objects.filter(pk=edit.pk).update(state=Edit.State.FAILED)
+    edit.refresh_from_db()
+    again = services.retry_edit(edit=edit, actor=operator)
+    assert (again.retry_of, again.patch, again.state) == (edit, edit.patch, "queued")
+    assert services.retry_edit(edit=edit, actor=operator) == again
+
+
+def test_an_open_edit_cannot_be_tried_again(instance: Instance, operator: User) -> None:
+    edit = submit(instance, operator, "new")
+    with pytest.raises(services.EditClosedError):
+        services.retry_edit(edit=edit, actor=operator)
+
+
+def test_start_and_stop_are_edits_too(instance: Instance, operator: User) -> None:
+    edit = services.submit_power(
+        instance=instance, actor=operator, kind=Edit.Kind.STOP, key="page-1"
+    )
+    again = services.submit_power(
+        instance=instance, actor=operator, kind=Edit.Kind.STOP, key="page-1"
+    )
+    assert edit == again
+    assert (edit.kind, edit.base) == ("stop", {"status": "RUNNING"})
+
+
+def test_an_unreachable_broker_does_not_fail_what_is_committed(
+    instance: Instance,
+    operator: User,
+    settings: Any,
+    django_capture_on_commit_callbacks: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unreachable(*args: Any, **kwargs: Any) -> None:
+        raise ConnectionRefusedError("no broker")
+
+    monkeypatch.setattr(tasks.drain_instance, "delay", unreachable)
+    with django_capture_on_commit_callbacks(execute=True):
+        edit = submit(instance, operator, "new")
+    assert Edit.objects.get(pk=edit.pk).state == Edit.State.QUEUED
