@@ -23,6 +23,7 @@ INSTALLED_APPS = [
     "dashboard.accounts",
     "dashboard.instances",
     "dashboard.edits",
+    "dashboard.metrics",
     "dashboard.ops",
     "django.contrib.auth",
     "django.contrib.contenttypes",

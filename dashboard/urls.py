@@ -8,4 +8,5 @@ urlpatterns = [
     path("accounts/", include("allauth.account.urls")),
     path("instances/", include("dashboard.instances.urls")),
     path("", include("dashboard.edits.urls")),
+    path("", include("dashboard.metrics.urls")),
 ]

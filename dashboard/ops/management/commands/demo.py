@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from io import StringIO
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -67,36 +68,29 @@ class Command(BaseCommand):
             self._say(demo.welcome(place))
             supervisor.run()
 
-    def _steps(self, place: demo.Demo) -> list[tuple[str, Callable[[], object]]]:
+    def _steps(self, place: demo.Demo) -> list[tuple[str, Callable[[], str | None]]]:
         return [
             ("Starting broker and cloud emulator", place.start_broker_and_emulator),
-            ("Making the database", lambda: call_command("migrate", verbosity=0)),
+            ("Making the database", _migrate),
             ("Collecting static files", _collect_static),
             ("Adding people", _add_people),
             ("Starting the web server", place.start_web),
             ("Waiting for the emulated cloud", place.wait_for_emulator),
-            ("Reading the fleet", self._refresh),
+            ("Reading the fleet", _refresh),
             ("Starting Celery worker and beat", place.start_worker_and_beat),
             ("Waiting for the web server", place.wait_for_web),
         ]
 
-    def _step(self, name: str, prepare: Callable[[], object]) -> None:
+    def _step(self, name: str, prepare: Callable[[], str | None]) -> None:
         self.stdout.write(f"{name} … ".ljust(40), ending="")
         self.stdout.flush()
         began = time.monotonic()
         try:
-            prepare()
+            note = prepare()
         except BaseException:
             self.stdout.write("")
             raise
-        self._say(f"{time.monotonic() - began:4.1f} s")
-
-    def _refresh(self) -> None:
-        try:
-            call_command("refresh", stdout=self.stdout)
-        except CommandError as error:
-            # Beat asks again in a few seconds; the pages say what is wrong.
-            self._say(f"\n{error}")
+        self._say(f"{time.monotonic() - began:4.1f} s   {note or ''}".rstrip())
 
     def _stop(self, supervisor: Supervisor) -> None:
         self._say("\nStopping …")
@@ -131,6 +125,20 @@ def _logging_to_file(files: demo.Files) -> Iterator[None]:
             yield
         finally:
             handler.setStream(terminal)
+
+
+def _migrate() -> None:
+    call_command("migrate", verbosity=0)
+
+
+def _refresh() -> str:
+    report = StringIO()
+    try:
+        call_command("refresh", stdout=report, stderr=report)
+    except CommandError as error:
+        # Beat asks again in a few seconds; the pages say what is wrong.
+        report.write(str(error))
+    return " ".join(report.getvalue().split())
 
 
 def _collect_static() -> None:

@@ -5,7 +5,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
+
+from dashboard.ops.doctor import pending_migrations
 
 
 class Command(BaseCommand):
@@ -51,13 +52,12 @@ class Command(BaseCommand):
 
 def _check_migrations() -> None:
     try:
-        executor = MigrationExecutor(connection)
-        pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        pending = pending_migrations()
     except DatabaseError as error:
         raise CommandError(f"The database cannot be reached: {error}") from None
     if pending:
         raise CommandError(
-            f"{len(pending)} migrations are not applied. Run: manage.py migrate"
+            f"{pending} migrations are not applied. Run: manage.py migrate"
         )
 
 

@@ -1,0 +1,11 @@
+"""Addresses for machines that watch over us."""
+
+from django.urls import path
+
+from . import views
+
+app_name = "metrics"
+urlpatterns = [
+    path("healthz", views.healthz, name="healthz"),
+    path("readyz", views.readyz, name="readyz"),
+]

@@ -1,0 +1,25 @@
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from dashboard.ops.doctor import examine
+
+
+class Command(BaseCommand):
+    """Check what Curfew needs: a line each, exit status 1 when something is wrong."""
+
+    help = "Check settings, database, broker, cache, worker and each cloud."
+    # A database that is away is a finding, not a traceback.
+    requires_system_checks = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Print each finding as soon as it is known."""
+        healthy = True
+        for finding in examine():
+            mark = "✓" if finding.healthy else "✗"
+            self.stdout.write(f"{mark} {finding.name}: {finding.sentence}")
+            self.stdout.flush()
+            healthy = healthy and finding.healthy
+        if not healthy:
+            sys.exit(1)

@@ -1,0 +1,101 @@
+"""/healthz and /readyz: what a load balancer and a supervisor ask."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from dashboard.metrics import readiness
+from tests import factories
+
+
+def ago(seconds: float) -> Any:
+    return timezone.now() - timedelta(seconds=seconds)
+
+
+def test_healthz_touches_nothing(client: Client) -> None:
+    # Without the db fixture, any query would fail the test.
+    response = client.get("/healthz")
+    assert response.status_code == 200
+    assert response.content == b"ok"
+    assert not response.cookies
+    assert "no-store" in response["Cache-Control"]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_only_reads(client: Client, db: None, path: str) -> None:
+    assert client.post(path).status_code == 405
+
+
+def test_ready(client: Client, db: None) -> None:
+    factories.make_cloud("demo", refreshed_at=ago(12), attempted_at=ago(12))
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    assert not response.cookies
+    answer = response.json()
+    assert answer["ready"] is True
+    assert answer["reasons"] == []
+    assert 12 <= answer["mirror_age_seconds"]["demo"] < 60
+
+
+@pytest.mark.parametrize(
+    ("cloud", "reason"),
+    [
+        ({"refreshed_at": ago(1000), "attempted_at": ago(1)}, "s old"),
+        ({"refreshed_at": ago(1000), "attempted_at": ago(1000)}, "s old"),
+        ({"refreshed_at": None, "attempted_at": ago(1)}, "never complete"),
+        ({"refreshed_at": None, "attempted_at": None}, "never complete"),
+    ],
+)
+def test_a_mirror_that_is_too_old(
+    client: Client, db: None, cloud: dict[str, Any], reason: str
+) -> None:
+    factories.make_cloud("demo", **cloud)
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    answer = response.json()
+    assert answer["ready"] is False
+    assert len(answer["reasons"]) == 1
+    assert reason in answer["reasons"][0]
+
+
+def test_without_any_cloud(client: Client, db: None) -> None:
+    assert client.get("/readyz").json()["reasons"] == ["No cloud was asked yet."]
+
+
+def test_a_cloud_no_longer_configured_is_forgotten(client: Client, db: None) -> None:
+    factories.make_cloud("demo", refreshed_at=ago(3), attempted_at=ago(3))
+    factories.make_cloud("gone", refreshed_at=ago(9000), attempted_at=ago(9000))
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    assert list(response.json()["mirror_age_seconds"]) == ["demo"]
+
+
+def test_without_broker(client: Client, db: None, settings: Any) -> None:
+    settings.BROKER_URL = "redis://127.0.0.1:1/0"
+    factories.make_cloud("demo", attempted_at=ago(1))
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["reasons"] == ["The broker does not answer."]
+
+
+@pytest.fixture
+def broken_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        from django.db import OperationalError
+
+        raise OperationalError("secret-host:5432 refused")
+
+    monkeypatch.setattr(readiness.Cloud.objects, "all", fail)
+
+
+def test_without_database_quotes_no_error(
+    client: Client, broken_database: Callable[[], None]
+) -> None:
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["reasons"] == ["The database does not answer."]
+    assert b"secret-host" not in response.content
