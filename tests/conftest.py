@@ -73,12 +73,19 @@ def instance(cloud_row: Cloud) -> Instance:
 
 @pytest.fixture
 def empty_cloud(
-    db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    db: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Emulator]:
-    """The emulator over HTTP, not yet read, as the one configured cloud ``demo``."""
+    """The emulator over HTTP, not yet read, as the one configured cloud ``demo``.
+
+    Parametrize it indirectly with options of ``Emulator``.
+    """
+    options = {"fleet": 40, "seed": 1} | getattr(request, "param", {})
     for name in [name for name in os.environ if name.startswith("OS_")]:
         monkeypatch.delenv(name)
-    with Emulator(fleet=40, seed=1) as emulator:
+    with Emulator(**options) as emulator:
         described = tmp_path / "clouds.yaml"
         described.write_text(emulator.clouds_yaml("demo"))
         monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(described))

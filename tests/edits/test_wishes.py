@@ -109,7 +109,11 @@ def test_a_start_is_a_border_between_changes() -> None:
         ({"auto_stop_enable": False}, {"spec": {"auto_stop": {"enable": False}}}),
         (
             {"auto_stop_prompt": False},
-            {"spec": {"auto_stop": {"enable": True, "duration": 3600, "prompt": False}}},
+            {
+                "spec": {
+                    "auto_stop": {"enable": True, "duration": 3600, "prompt": False}
+                }
+            },
         ),
     ],
 )
@@ -150,7 +154,7 @@ _patches = st.fixed_dictionaries(
 def test_what_is_sent_leads_to_the_newest_wish_for_every_field(
     patches: list[dict[str, Any]],
 ) -> None:
-    """However wishes of one lane follow each other, the last word of each field wins."""
+    """However the wishes of a lane follow each other, each field's last word wins."""
     edits = []
     expected = dict(NOW)
     for patch in patches:
