@@ -105,12 +105,12 @@ class Supervisor:
             if time.monotonic() >= watched.restart_at:
                 watched.start()
         elif child.exit_code is not None:
-            lived, pause = watched.plan_restart()
+            pause = watched.plan_restart()
             self._say(
                 f"The {child.name} ended ({_how(child.exit_code)}); "
                 f"restarting it in {pause:.1f} s. Log: {child.log_path}"
             )
-            if lived < LONG_LIVED_SECONDS and not self._echo:
+            if child.exit_code > 0 and not self._echo:
                 for line in child.last_lines(5):
                     self._say(f"    {line}")
             # Whatever it had started must not live beside its successor.
@@ -138,16 +138,15 @@ class _Watched:
         self._started_at = time.monotonic()
         self.child.start()
 
-    def plan_restart(self) -> tuple[float, float]:
-        """Seconds it lived, and seconds until it is started again."""
+    def plan_restart(self) -> float:
+        """Seconds until it is started again."""
         now = time.monotonic()
-        lived = now - self._started_at
-        if lived >= LONG_LIVED_SECONDS:
+        if now - self._started_at >= LONG_LIVED_SECONDS:
             self._pause = FIRST_PAUSE_SECONDS
         pause = self._pause
         self._pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
         self.restart_at = now + pause
-        return lived, pause
+        return pause
 
     def new_log_lines(self) -> Sequence[str]:
         try:

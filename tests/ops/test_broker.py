@@ -1,12 +1,9 @@
 """The embedded broker: starts, answers, stops, and leaves nothing behind."""
 
-import os
 import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,27 +12,7 @@ import redis
 from dashboard.ops import broker
 from dashboard.ops.broker import BrokerError, EmbeddedBroker
 
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
-def running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+from .processes import free_port, running, wait_until
 
 
 def test_answers_with_safe_settings(tmp_path: Path) -> None:

@@ -1,0 +1,227 @@
+"""``manage.py demo``: one command brings everything up, Ctrl-C takes it all down."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from dashboard.ops import demo
+from dashboard.ops.child import PROJECT
+
+from .processes import free_port, marked, running, wait_until
+
+SOMEBODYS_CLOUD = {"OS_CLOUD": "real", "OS_USERNAME": "me", "OS_PASSWORD": "secret"}
+
+
+class Run:
+    """A demo under way, in a process of its own."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.mark = uuid.uuid4().hex
+        self.folder = folder
+        self.port = free_port()
+        self.output = folder.parent / f"{self.mark}.out"
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("CURFEW_", "DJANGO_"))
+        }
+        with self.output.open("w") as output:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "manage.py", "demo"),
+                    *("--port", str(self.port), "--data-dir", str(folder)),
+                    *("--fleet", "7", *options),
+                ],
+                cwd=PROJECT,
+                # Another cloud's variables are in the way, as on many a desk.
+                env=inherited | SOMEBODYS_CLOUD | {"MARK": self.mark},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def text(self) -> str:
+        return self.output.read_text()
+
+    def wait_for_text(self, text: str) -> None:
+        wait_until(
+            lambda: text in self.text or self.process.poll() is not None, seconds=120
+        )
+        assert text in self.text, self.text
+
+    def pid_of(self, name: str) -> int:
+        try:
+            return int((self.folder / "pids" / f"{name}.pid").read_text().split()[0])
+        except (FileNotFoundError, IndexError):
+            return 0
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        for pid in marked(self.mark):
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    run = Run(tmp_path / "demo")
+    yield run
+    run.end()
+
+
+@pytest.mark.stack
+def test_the_whole_life_of_a_demo(run: Run) -> None:
+    run.wait_for_text("Curfew is ready: ")
+    for person in demo.PEOPLE:
+        assert person.name in run.text
+    assert demo.PASSWORD in run.text
+
+    with httpx.Client(
+        base_url=f"http://127.0.0.1:{run.port}", follow_redirects=True, trust_env=False
+    ) as browser:
+        assert browser.get("/healthz").text == "ok"
+        wait_until(lambda: browser.get("/readyz").status_code == 200)
+        browser.get("/accounts/login/")
+        page = browser.post(
+            "/accounts/login/?next=/edits/",
+            data={"login": "oskar", "password": demo.PASSWORD},
+            headers={"X-CSRFToken": browser.cookies["csrftoken"]},
+        )
+        assert page.url.path == "/edits/"
+
+    assert stat.S_IMODE((run.folder / "clouds.yaml").stat().st_mode) == 0o600
+
+    worker = run.pid_of("worker")
+    os.kill(worker, signal.SIGKILL)
+    run.wait_for_text("The worker ended (signal 9)")
+    wait_until(lambda: run.pid_of("worker") not in {0, worker})
+    wait_until(lambda: running(run.pid_of("worker")))
+
+    # A second one keeps its hands off.
+    second = Run(run.folder)
+    second.wait_for_text("already running")
+    assert second.process.wait() == 1
+
+    run.process.send_signal(signal.SIGINT)
+    assert run.process.wait(timeout=60) == 0
+    assert not marked(run.mark)
+    assert "Traceback" not in run.text
+
+
+@pytest.mark.stack
+def test_a_killed_demo_leaves_nothing_in_the_way(run: Run) -> None:
+    run.wait_for_text("Starting the web server")
+    run.process.kill()
+    run.process.wait()
+    again = Run(run.folder)
+    try:
+        again.wait_for_text("Reading the fleet")
+        wait_until(lambda: not marked(run.mark))
+        again.process.send_signal(signal.SIGTERM)
+        assert again.process.wait(timeout=60) == 0
+        assert not marked(again.mark)
+    finally:
+        again.end()
+
+
+@pytest.mark.stack
+def test_ctrl_c_while_it_prepares(run: Run) -> None:
+    run.wait_for_text("Making the database")
+    run.process.send_signal(signal.SIGINT)
+    assert run.process.wait(timeout=60) == 0
+    assert not marked(run.mark)
+    assert "Traceback" not in run.text
+
+
+def test_a_taken_port_is_one_sentence() -> None:
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.listen()
+        port = stranger.getsockname()[1]
+        with pytest.raises(demo.DemoError, match=rf"{port} .*demo --port {port + 1}"):
+            demo.check_port("127.0.0.1", port)
+
+
+def test_real_clouds_stay_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    environment = {
+        "OS_PASSWORD": "real",
+        "OS_CLOUD": "real",
+        "CURFEW_CLOUDS": "real",
+        "CURFEW_DEBUG": "true",
+        "CURFEW_REFRESH_SECONDS": "9",
+        "PATH": "kept",
+    }
+    monkeypatch.setattr(os, "environ", environment)
+    demo.prepare_environment(["--data-dir", str(tmp_path), "--verbosity", "2"])
+    assert {name for name in environment if name.startswith("OS_")} == {
+        "OS_CLIENT_CONFIG_FILE",
+        "OS_CLIENT_SECURE_FILE",
+    }
+    assert "CURFEW_CLOUDS" not in environment
+    assert "CURFEW_DEBUG" not in environment
+    assert environment["CURFEW_REFRESH_SECONDS"] == "9"
+    assert len(environment["CURFEW_SECRET_KEY"]) >= 32
+    assert environment["PATH"] == "kept"
+
+
+def test_each_run_has_a_secret_key_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(os, "environ", {})
+    keys = set()
+    for _ in range(2):
+        demo.prepare_environment(["--data-dir", str(tmp_path)])
+        keys.add(os.environ["CURFEW_SECRET_KEY"])
+    assert len(keys) == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--port", "0"],
+        ["--port", "65536"],
+        ["--port", "web"],
+        ["--fleet", "-1"],
+        ["--fleet", "10001"],
+        ["--speed", "0"],
+    ],
+)
+def test_options_that_make_no_sense(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+) -> None:
+    monkeypatch.setattr(os, "environ", {})
+    with pytest.raises(SystemExit):
+        demo.prepare_environment(arguments)
+    assert arguments[0] in capsys.readouterr().err
+
+
+def test_help_starts_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "environ", {})
+    with pytest.raises(SystemExit) as ended:
+        demo.prepare_environment(["--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    for option in ("--port", "--fleet", "--seed", "--speed", "--data-dir"):
+        assert option in shown
+
+
+def test_clearing_spares_what_is_not_the_demos(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("three years of work")
+    (tmp_path / "curfew.sqlite3-wal").write_text("old")
+    demo.Files(tmp_path).clear()
+    assert (tmp_path / "thesis.txt").exists()
+    assert not (tmp_path / "curfew.sqlite3-wal").exists()
