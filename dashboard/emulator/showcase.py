@@ -257,6 +257,7 @@ SHOWCASE = (
         "priya.raman",
         _8NV32,
         "START_FAILED",
+        disk_gb=1_000,
         failure=Failure(
             "ModelArts.6360",
             "Resources are insufficient to start the instance.",
