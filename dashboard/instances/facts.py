@@ -233,8 +233,12 @@ def _place(instance: Instance, wire: schemas.Instance) -> list[Fact]:
         _text("Resource pool", pool.name or pool.id),
         _text("Pool id", pool.id if pool.name else None, code=True),
         _text("Pool type", _POOLS.get(pool.type or "", pool.type)),
-        _text("Pool of the project", pool.owner and pool.owner.project_id, code=True),
-        _text("AI project", wire.ai_project and wire.ai_project.id),
+        _text(
+            "Pool of the project",
+            pool.owner.project_id if pool.owner else None,
+            code=True,
+        ),
+        _text("AI project", wire.ai_project.id if wire.ai_project else None),
         _text("Log path", spec.log_path, code=True),
         _text("Start-up script", spec.custom_script_path, code=True),
     )
@@ -272,7 +276,10 @@ def _times(instance: Instance, spec: schemas.NotebookSpec | None) -> list[Fact]:
         Fact("Created", at=instance.created_at),
         Fact("Last changed", at=instance.updated_at),
         Fact("This run began", at=instance.run_started_at),
-        _at("Resources reserved until", spec and spec.resource_reserved_timestamp),
+        _at(
+            "Resources reserved until",
+            spec.resource_reserved_timestamp if spec else None,
+        ),
         Fact("First seen by Curfew", at=instance.first_seen_at),
         Fact("Missing since", at=instance.missing_since),
     )

@@ -1,0 +1,140 @@
+"""The page of one instance, and its poll."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.db import models
+from django.http import HttpResponse, HttpResponseBadRequest
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from dashboard.accounts.http import SignedInRequest
+from dashboard.accounts.permissions import can_edit
+
+from . import clock, facts, offers, tasks
+from .filters import ChangesForm
+from .models import Instance, InstanceEvent
+from .selectors import Freshness
+
+HISTORY = 20
+"""Edits and events shown on the page."""
+
+NEWS_STAYS = timedelta(minutes=10)
+"""How long the outcome of an edit stands at the top of the page."""
+
+
+class Happening(NamedTuple):
+    """A change of status, in words; empty where nothing is known."""
+
+    at: datetime
+    look: clock.Look
+    before: str
+    reason: str
+
+
+@require_safe
+def detail(request: SignedInRequest, cloud: str, instance_id: str) -> HttpResponse:
+    """Everything known about one instance; 404 when it is not there to be seen."""
+    instance = _instance(request, cloud, instance_id)
+    tasks.ask_for_look(instance)
+    return render(request, "instances/detail.html", _context(request, instance))
+
+
+@require_safe
+def detail_changes(
+    request: SignedInRequest, cloud: str, instance_id: str
+) -> HttpResponse:
+    """Fragment: what is live on the page, when it changed since the last poll.
+
+    Query parameters:
+        since: Fleet version of the instance as drawn.
+
+    Returns:
+        200 with ``instances/detail.html#changes``; 204 when nothing changed, with the
+        mirror's age in ``HX-Trigger``; 400 for a ``since`` that makes no sense.
+    """
+    form = ChangesForm(request.GET)
+    if not form.is_valid():
+        return HttpResponseBadRequest()
+    instance = _instance(request, cloud, instance_id)
+    if instance.version != form.cleaned_data["since"]:
+        context = _context(request, instance)
+        return render(request, "instances/detail.html#changes", context)
+    news = {
+        "now_ms": clock.unix_ms(timezone.now()),
+        "as_of_ms": _freshness(instance).as_of_ms,
+    }
+    headers = {"HX-Trigger": json.dumps({"curfew:unchanged": news})}
+    return HttpResponse(status=204, headers=headers)
+
+
+def _instance(request: SignedInRequest, cloud: str, instance_id: str) -> Instance:
+    return get_object_or_404(
+        Instance.objects.visible_to(request.user).select_related("cloud"),
+        cloud__name=cloud,
+        instance_id=instance_id,
+    )
+
+
+def _context(request: SignedInRequest, instance: Instance) -> dict[str, Any]:
+    this_run = clock.this_run(instance, timezone.now())
+    edits = list(
+        instance.edits.select_related("actor").fetch_mode(models.FETCH_PEERS)[:HISTORY]
+    )
+    under_way = any(edit.is_open for edit in edits)
+    return {
+        "instance": instance,
+        "look": clock.look(instance),
+        "this_run": this_run,
+        "next_run": clock.next_run(instance),
+        "may_edit": can_edit(request.user, instance.owner),
+        "edit_obstacle": offers.edit_obstacle(instance),
+        "start_obstacle": offers.start_obstacle(instance),
+        "stop_obstacle": offers.stop_obstacle(instance),
+        "failure": facts.failure(instance),
+        "sections": facts.sections(instance),
+        "duration": _duration(instance),
+        "edits": edits,
+        "news": _news(edits),
+        "under_way": under_way,
+        "events": [_happening(event) for event in instance.events.all()[:HISTORY]],
+        "freshness": _freshness(instance),
+        "interval_seconds": _interval_seconds(this_run, under_way),
+    }
+
+
+def _news(edits: list[Any]) -> list[Any]:
+    """What the page says at its top: all that is under way, else the latest outcome."""
+    under_way = [edit for edit in edits if edit.is_open]
+    just_now = timezone.now() - NEWS_STAYS
+    return under_way or [
+        edit for edit in edits[:1] if edit.finished_at and edit.finished_at > just_now
+    ]
+
+
+def _happening(event: InstanceEvent) -> Happening:
+    unknown = event.reason == InstanceEvent.Reason.UNKNOWN
+    return Happening(
+        at=event.at,
+        look=clock.status_look(event.to_status),
+        before=clock.status_look(event.from_status).label if event.from_status else "",
+        reason="" if unknown else event.get_reason_display(),
+    )
+
+
+def _duration(instance: Instance) -> str:
+    seconds = instance.auto_stop_duration
+    return "not reported" if seconds is None else clock.exact_text(seconds)
+
+
+def _freshness(instance: Instance) -> Freshness:
+    return Freshness([instance.cloud], instance.cloud.refreshed_at, timezone.now())
+
+
+def _interval_seconds(this_run: clock.Clock, is_edited: bool) -> int:
+    moving = {clock.State.STARTING, clock.State.STOPPING, clock.State.DUE}
+    if is_edited:
+        return 1
+    return 2 if this_run.state in moving else 5
