@@ -1,10 +1,12 @@
 """Edits in words for people: what was asked, what became of it, what to do next."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from dashboard.instances.clock import exact_text
 
 from .models import Attempt, Edit
+from .wishes import Difference
 
 State = Edit.State
 
@@ -90,14 +92,23 @@ class Change(NamedTuple):
         field: Name in ``Edit.patch``.
         before: As the person saw it.
         wish: What was asked for.
-        now: What the cloud held when it was last asked; None while it was not.
+        now: What the cloud holds; empty where that is not told.
     """
 
     field: str
     label: str
     before: str
     wish: str
-    now: str | None
+    now: str
+
+
+class Conflict(NamedTuple):
+    """A field that somebody else changed meanwhile: three values to choose from."""
+
+    label: str
+    opened_on: str
+    now: str
+    wish: str
 
 
 def look(edit: Edit) -> Look:
@@ -141,18 +152,34 @@ def wish(edit: Edit) -> str:
     return text[:1].upper() + text[1:]
 
 
-def changes(edit: Edit) -> list[Change]:
-    """Each field asked for: from what, to what, and what the cloud holds."""
+def changes(edit: Edit, now: Mapping[str, Any]) -> list[Change]:
+    """Each field asked for: from what, to what, and what the cloud holds.
+
+    Args:
+        edit: A change of settings; a start or stop has none.
+        now: The cloud's values, by field; may lack some.
+    """
     return [
         Change(
             field,
             FIELD_LABELS.get(field, field),
             value_text(field, edit.base.get(field)),
             value_text(field, value),
-            value_text(field, edit.result[field]) if field in edit.result else None,
+            value_text(field, now[field]) if field in now else "",
         )
         for field, value in _in_order(edit.patch)
     ]
+
+
+def conflict(difference: Difference) -> Conflict:
+    """A difference in words."""
+    field = difference.field
+    return Conflict(
+        FIELD_LABELS.get(field, field),
+        value_text(field, difference.opened_on),
+        value_text(field, difference.now),
+        value_text(field, difference.wished),
+    )
 
 
 def value_text(field: str, value: Any) -> str:

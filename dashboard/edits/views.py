@@ -1,0 +1,179 @@
+"""Wishing: change the settings of an instance, start it, stop it."""
+
+import secrets
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods
+from django_htmx.http import HttpResponseClientRedirect
+
+from dashboard.accounts.http import SignedInRequest
+from dashboard.accounts.permissions import can_edit
+from dashboard.instances import clock, offers
+from dashboard.instances.models import Instance
+
+from . import services, wording
+from .forms import EditForm
+from .models import Edit
+from .seen import Seen, SeenError
+
+NOT_YOURS = (
+    "You may look at this instance but not change it. Its owner and the operators can."
+)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def edit(request: SignedInRequest, cloud: str, instance_id: str) -> HttpResponse:
+    """The form of one instance's settings, and its submission.
+
+    Returns:
+        200 with the form; 303 (or ``HX-Redirect``) to the instance once the edit is
+        accepted; 422 with the form, all typed text in it, when a value is wrong, the
+        form too old, or somebody else changed the same field; 403 for an instance that
+        is not theirs; 409 for one that can no longer be edited; 404 for an unknown one.
+    """
+    instance = _instance(request, cloud, instance_id)
+    title = "Edit"
+    if not can_edit(request.user, instance.owner):
+        return _refusal(request, instance, title, NOT_YOURS, status=403)
+    if obstacle := offers.edit_obstacle(instance):
+        return _refusal(request, instance, title, obstacle, status=409)
+    if request.method == "POST":
+        return _save(request, instance)
+    return _form_page(request, instance, EditForm(seen=Seen.now(instance)))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def start(request: SignedInRequest, cloud: str, instance_id: str) -> HttpResponse:
+    """Ask whether to start the instance (GET), and have it started (POST).
+
+    Returns:
+        See ``stop``.
+    """
+    return _power(request, _instance(request, cloud, instance_id), Edit.Kind.START)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def stop(request: SignedInRequest, cloud: str, instance_id: str) -> HttpResponse:
+    """Say what a stop loses (GET), and have the instance stopped (POST).
+
+    Returns:
+        200 with the question; 303 to the instance once the wish is accepted; 403 for an
+        instance that is not theirs; 409 when its status does not allow it; 404 for an
+        unknown one.
+    """
+    return _power(request, _instance(request, cloud, instance_id), Edit.Kind.STOP)
+
+
+def _save(request: SignedInRequest, instance: Instance) -> HttpResponse:
+    token = request.POST.get("seen", "")
+    try:
+        seen = Seen.read(token, instance) if token else Seen.now(instance)
+    except SeenError:
+        form = EditForm(request.POST, seen=Seen.now(instance))
+        return _form_page(request, instance, form, is_too_old=True)
+    form = EditForm(request.POST, seen=seen)
+    if not form.is_valid():
+        return _form_page(request, instance, form)
+    patch = form.patch()
+    if not patch:
+        messages.info(request, "You changed nothing, so nothing was sent.")
+        return _leave(request, instance)
+    try:
+        services.submit_edit(
+            instance=instance,
+            actor=request.user,
+            patch=patch,
+            base=seen.settings.as_dict(),
+            key=seen.nonce,
+        )
+    except services.EditConflictError as conflict:
+        # What was not touched follows the cloud: saving again must not turn it back.
+        again = EditForm(seen=Seen.now(instance), wishes=patch)
+        conflicts = [
+            wording.conflict(difference) for difference in conflict.differences
+        ]
+        return _form_page(request, instance, again, conflicts=conflicts)
+    messages.success(request, "Saved here, and on its way to ModelArts.")
+    return _leave(request, instance)
+
+
+def _form_page(
+    request: SignedInRequest,
+    instance: Instance,
+    form: EditForm,
+    *,
+    conflicts: list[wording.Conflict] | None = None,
+    is_too_old: bool = False,
+) -> HttpResponse:
+    context = {
+        "instance": instance,
+        "form": form,
+        "seen": form.seen.token(instance),
+        "this_run": clock.this_run(instance, timezone.now()),
+        "conflicts": conflicts or [],
+        "is_too_old": is_too_old,
+        "under_way": instance.edits.filter(state__in=Edit.OPEN).select_related("actor"),
+    }
+    template = "edits/edit.html#form" if request.htmx else "edits/edit.html"
+    refused = bool(form.errors or conflicts or is_too_old)
+    return render(request, template, context, status=422 if refused else 200)
+
+
+def _power(
+    request: SignedInRequest, instance: Instance, kind: Edit.Kind
+) -> HttpResponse:
+    starts = kind == Edit.Kind.START
+    obstacle = (offers.start_obstacle if starts else offers.stop_obstacle)(instance)
+    if not can_edit(request.user, instance.owner):
+        return _refusal(request, instance, kind.label, NOT_YOURS, status=403)
+    if obstacle:
+        return _refusal(request, instance, kind.label, obstacle, status=409)
+    if request.method != "POST":
+        context: dict[str, Any] = {
+            "instance": instance,
+            "starts": starts,
+            "key": secrets.token_urlsafe(12),
+            "this_run": clock.this_run(instance, timezone.now()),
+            "next_run": clock.next_run(instance),
+        }
+        return render(request, "edits/power.html", context)
+    services.submit_power(
+        instance=instance,
+        actor=request.user,
+        kind=kind,
+        key=request.POST.get("key", ""),
+    )
+    messages.success(request, f"{kind.label} is on its way to ModelArts.")
+    return _leave(request, instance)
+
+
+def _instance(request: SignedInRequest, cloud: str, instance_id: str) -> Instance:
+    return get_object_or_404(
+        Instance.objects.visible_to(request.user).select_related("cloud"),
+        cloud__name=cloud,
+        instance_id=instance_id,
+    )
+
+
+def _refusal(
+    request: SignedInRequest,
+    instance: Instance,
+    title: str,
+    reason: str,
+    *,
+    status: int,
+) -> HttpResponse:
+    context = {"instance": instance, "title": title, "reason": reason}
+    return render(request, "edits/refusal.html", context, status=status)
+
+
+def _leave(request: SignedInRequest, instance: Instance) -> HttpResponse:
+    """To the instance's page, where the chip tells what becomes of it."""
+    url = instance.get_absolute_url()
+    if request.htmx:
+        return HttpResponseClientRedirect(url)
+    return HttpResponseRedirect(url, status=303)
