@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from . import validation
+from .creation import parse_create
 from .errors import RefusalError, gateway_refusal, service_refusal
 from .fleet import Fleet
 from .iam import Iam
@@ -120,7 +121,7 @@ class App:
                 query = validation.parse_list_query(request.query)
                 document = fleet.listing(query, caller)
             case "create":
-                creation = validation.parse_create(request.body)
+                creation = parse_create(request.body)
                 document, applied = fleet.create(creation, caller, dry=dry)
             case "update":
                 fleet.get(instance_id)

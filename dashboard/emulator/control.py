@@ -30,8 +30,8 @@ from .fleet import Fleet
 from .iam import Iam
 from .instance import Instance
 from .log import RequestLog
+from .members import parse_object
 from .message import Answer, Request
-from .validation import parse_object
 
 #: What may be set over HTTP; the rest of Instance is not JSON.
 SETTABLE = frozenset(

@@ -13,11 +13,13 @@ from typing import Any
 
 from . import lifecycle
 from .clock import Clock
+from .creation import CreateWish
 from .errors import RefusalError, service_refusal
 from .instance import AutoStop, Instance
 from .lifecycle import Behaviour
 from .people import User
-from .validation import AutoStopWish, CreateWish, ListQuery, UpdateWish
+from .selection import select
+from .validation import AutoStopWish, ListQuery, UpdateWish
 
 
 @dataclass(frozen=True)
@@ -101,23 +103,10 @@ class Fleet:
         """Return the answer of the list call for this caller."""
         with self._lock:
             self._settle_all()
-            matches = [
-                instance
-                for instance in self._instances.values()
-                if _matches(instance, query, caller)
-            ]
-            # Names repeat: the id makes the order total, or pages would overlap.
-            if query.sort_by == "name":
-                matches.sort(key=lambda i: (i.name, i.id), reverse=query.descending)
-            else:
-                matches.sort(
-                    key=lambda i: (i.created_ms, i.id), reverse=query.descending
-                )
-            end = query.offset + query.limit if query.limit else None
-            page = matches[query.offset : end]
+            page, total = select(self._instances.values(), query, caller)
             return {
                 "instances": [self._document(instance) for instance in page],
-                "total_count": len(matches),
+                "total_count": total,
             }
 
     def update(
@@ -314,16 +303,3 @@ class Fleet:
 def unknown_instance() -> RefusalError:
     """Return this generation's "not found": HTTP 400 with 6309."""
     return service_refusal("6309", "The instance does not exist.")
-
-
-def _matches(instance: Instance, query: ListQuery, caller: User) -> bool:
-    return (
-        (not query.only_own or instance.owner.id == caller.id)
-        and query.status in {None, instance.status}
-        and query.workspace_id in {None, instance.workspace.id}
-        and query.ai_project_id in {None, "default-ai-project"}
-        and (
-            query.pool_id is None
-            or (instance.pool is not None and instance.pool.id == query.pool_id)
-        )
-    )

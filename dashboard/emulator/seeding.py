@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import Any
 
 from .catalog import FLAVORS, Flavor, profiles_for
+from .creation import evs
 from .instance import AutoStop, Failure, Instance, Queue
 from .people import PEOPLE, POOLS, USERS, WORKSPACES
 from .repository import Repository
 from .showcase import DAY, HOUR, MINUTE, SHOWCASE, Sketch
-from .validation import evs
 
 #: What follows a status by itself.
 _NEXT = {

@@ -1,0 +1,113 @@
+"""What tokens are and how they are written down.
+
+Source: modelarts-api.md C.1.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from .errors import iam_refusal
+from .people import DOMAIN_ID, DOMAIN_NAME, PROJECTS, REGION, Project, User, fixed_id
+
+
+@dataclass(frozen=True)
+class Token:
+    """An issued token; times are Unix milliseconds of the cloud's clock.
+
+    Attributes:
+        project: Scope; None for a token scoped to the domain or to nothing.
+    """
+
+    user: User
+    project: Project | None
+    methods: tuple[str, ...]
+    issued_ms: int
+    expires_ms: int
+
+
+def find_project(scope: Any) -> Project | None:
+    """Return the project a token shall be scoped to; None for no project.
+
+    With both scopes, the project wins (C.1).
+
+    Raises:
+        RefusalError: 401, no such project.
+    """
+    given = (scope or {}).get("project")
+    if given is None:
+        return None
+    for project in PROJECTS:
+        # With a name alone IAM looks inside the user's own domain.
+        by_name = given.get("name") == project.name and is_ours(
+            given.get("domain", {"id": DOMAIN_ID})
+        )
+        if given.get("id") == project.id or by_name:
+            return project
+    raise iam_refusal(401, "The project does not exist or is not accessible.")
+
+
+def is_ours(domain: dict[str, Any]) -> bool:
+    """Tell whether a request names the account there is, by id or by name."""
+    return domain.get("id") == DOMAIN_ID or domain.get("name") == DOMAIN_NAME
+
+
+def token_document(token: Token, base_url: str, with_catalog: bool) -> dict[str, Any]:
+    """Return the body that describes a token.
+
+    Args:
+        token: The token.
+        base_url: How the client reached us; endpoints of the catalog begin with it.
+        with_catalog: Whether to list the services.
+    """
+    domain = {"id": DOMAIN_ID, "name": DOMAIN_NAME}
+    document: dict[str, Any] = {
+        "methods": list(token.methods),
+        "expires_at": _iso(token.expires_ms),
+        "issued_at": _iso(token.issued_ms),
+        "user": {
+            "domain": domain,
+            "id": token.user.id,
+            "name": token.user.name,
+            "password_expires_at": "",
+        },
+        "roles": [{"id": fixed_id("role", "te_admin"), "name": "te_admin"}],
+    }
+    if token.project is None:
+        document["domain"] = domain
+    else:
+        document["project"] = {
+            "domain": domain,
+            "id": token.project.id,
+            "name": token.project.name,
+        }
+    if with_catalog:
+        document["catalog"] = [_entry("identity", "iam", "*", f"{base_url}/v3")]
+        if token.project is not None:
+            url = f"{base_url}/v1/{token.project.id}"
+            document["catalog"].append(
+                _entry("modelartsv1", "modelartsv1", REGION, url)
+            )
+    return {"token": document}
+
+
+def _entry(kind: str, name: str, region: str, url: str) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "id": fixed_id("service", kind),
+        "name": name,
+        "endpoints": [
+            {
+                "url": url,
+                "region": region,
+                "region_id": region,
+                "interface": "public",
+                "id": fixed_id("endpoint", kind),
+            }
+        ],
+    }
+
+
+def _iso(moment_ms: int) -> str:
+    moment = datetime.fromtimestamp(moment_ms / 1000, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

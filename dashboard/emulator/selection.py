@@ -1,0 +1,40 @@
+"""Which instances a list request means, in which order, and which page of them.
+
+Source: modelarts-api.md A.2.
+"""
+
+from collections.abc import Iterable
+
+from .instance import Instance
+from .people import User
+from .validation import ListQuery
+
+
+def select(
+    instances: Iterable[Instance], query: ListQuery, caller: User
+) -> tuple[list[Instance], int]:
+    """Return the page asked for and the number of all matches.
+
+    An offset beyond the end gives an empty page; no document says what it should.
+    """
+    matches = [one for one in instances if _matches(one, query, caller)]
+    # Names repeat: the id makes the order total, or pages would overlap.
+    if query.sort_by == "name":
+        matches.sort(key=lambda one: (one.name, one.id), reverse=query.descending)
+    else:
+        matches.sort(key=lambda one: (one.created_ms, one.id), reverse=query.descending)
+    end = query.offset + query.limit if query.limit else None
+    return matches[query.offset : end], len(matches)
+
+
+def _matches(instance: Instance, query: ListQuery, caller: User) -> bool:
+    return (
+        (not query.only_own or instance.owner.id == caller.id)
+        and query.status in {None, instance.status}
+        and query.workspace_id in {None, instance.workspace.id}
+        and query.ai_project_id in {None, "default-ai-project"}
+        and (
+            query.pool_id is None
+            or (instance.pool is not None and instance.pool.id == query.pool_id)
+        )
+    )
