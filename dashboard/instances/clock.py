@@ -2,7 +2,7 @@
 
 Two clocks, never blurred (DESIGN, 2.1.1): *this run* ends at a moment the cloud fixed
 when the instance started; *next run* is the setting, which counts from the next start.
-``static/countdown.js`` redraws the same words each second; a test holds the two together.
+``static/countdown.js`` redraws the same words each second; a test compares the two.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -59,6 +59,11 @@ class Clock(NamedTuple):
     urgency: Urgency = Urgency.NONE
     stops_at: datetime | None = None
     stopped_at: datetime | None = None
+
+    @property
+    def verb(self) -> str:
+        """What stands before the moment of the stop."""
+        return "was due" if self.state is State.DUE else "stops"
 
     @property
     def stops_at_ms(self) -> int | None:
@@ -245,12 +250,11 @@ def _queue_text(instance: "Instance", now: datetime) -> str:
     parts = ["queued"]
     if rank := info.get("rank"):
         parts.append(f"place {rank}")
+    wait = info.get("remain_time") or 0
     if end_ms := info.get("end_timestamp"):
+        # Told by the upstream's clock, and still true when the copy has aged.
         end = datetime.fromtimestamp(end_ms / 1e3, UTC)
-        # The end is told by the upstream's clock.
         wait = whole_seconds(end - now - timedelta(milliseconds=instance.cloud.skew_ms))
-    else:
-        wait = info.get("remain_time") or 0
     if wait > 0:
         # Not ticking, so no seconds that would be wrong at once.
         parts.append(f"about {remaining_text(max(wait, 5 * _MINUTE))}")

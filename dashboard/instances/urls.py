@@ -1,4 +1,18 @@
-from django.urls import URLPattern
+"""Addresses of the fleet. Source: DESIGN, part 1.5."""
+
+from django.urls import path
+
+from . import detail, views
 
 app_name = "instances"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", views.fleet, name="list"),
+    path("changes", views.changes, name="changes"),
+    path("<str:cloud>/<str:instance_id>/", detail.detail, name="detail"),
+    path(
+        "<str:cloud>/<str:instance_id>/changes",
+        detail.detail_changes,
+        name="detail_changes",
+    ),
+    path("<str:cloud>/<str:instance_id>/countdown/", views.countdown, name="countdown"),
+]

@@ -1,0 +1,185 @@
+"""The list's query: what may stand in its address. Source: DESIGN, part 1.5."""
+
+from datetime import timedelta
+from typing import ClassVar
+
+import django_filters
+from django import forms
+from django.db.models import Case, Expression, F, OrderBy, Q, QuerySet, When
+from django.db.models.functions import Lower
+from django.http import QueryDict
+from django.utils import timezone
+
+from dashboard.modelarts.statuses import InstanceStatus
+
+from .models import Instance
+
+MISSING = "MISSING"
+"""The one value of ``status`` that is ours: no longer in the cloud's listing."""
+
+DUE_WITHIN = timedelta(hours=1)
+_SEARCH_WORDS = 8
+
+PRESENT = Q(missing_since=None)
+RUNNING = PRESENT & Q(status=InstanceStatus.RUNNING)
+AUTO_STOP_OFF = PRESENT & Q(auto_stop_enable=False)
+
+
+def due() -> Q:
+    """Running, and stopping within the hour or overdue."""
+    return RUNNING & Q(stops_at__lte=timezone.now() + DUE_WITHIN)
+
+
+class UpperCaseChoiceField(forms.ChoiceField):
+    """Choices whose case does not matter."""
+
+    def to_python(self, value: object) -> str:
+        """Compare in upper case."""
+        return str(super().to_python(value)).upper()
+
+
+class UpperCaseChoiceFilter(django_filters.Filter):  # type: ignore[misc]  # untyped
+    """Filter by such a choice."""
+
+    field_class = UpperCaseChoiceField
+
+
+class InstanceFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped library
+    """Which instances are listed.
+
+    A value that cannot be meant is in ``form.errors`` and filters nothing. The open
+    sets (status, owner, cloud, workspace) take any text and may match nothing.
+    """
+
+    q = django_filters.CharFilter(method="search", max_length=512)
+    status = django_filters.CharFilter(method="by_status", max_length=64)
+    autostop = django_filters.ChoiceFilter(
+        choices=[("on", "on"), ("due", "stops within the hour"), ("off", "off")],
+        method="by_auto_stop",
+    )
+    flavor_type = UpperCaseChoiceFilter(
+        choices=[("CPU", "CPU"), ("GPU", "GPU"), ("ASCEND", "Ascend")],
+        lookup_expr="iexact",
+    )
+    owner = django_filters.CharFilter(method="by_owner", max_length=255)
+    cloud = django_filters.CharFilter("cloud__name", max_length=255)
+    workspace = django_filters.CharFilter("workspace_id", max_length=255)
+
+    class Meta:
+        model = Instance
+        fields: ClassVar[list[str]] = []
+
+    def search(
+        self, queryset: QuerySet[Instance], name: str, value: str
+    ) -> QuerySet[Instance]:
+        """Every word must occur somewhere in name, description, owner or id."""
+        for word in value.casefold().split()[:_SEARCH_WORDS]:
+            queryset = queryset.filter(search_text__contains=word)
+        return queryset
+
+    def by_status(
+        self, queryset: QuerySet[Instance], name: str, value: str
+    ) -> QuerySet[Instance]:
+        """By the present status; a vanished instance's last one says nothing."""
+        if value.upper() == MISSING:
+            return queryset.exclude(PRESENT)
+        return queryset.filter(PRESENT, status__iexact=value)
+
+    def by_auto_stop(
+        self, queryset: QuerySet[Instance], name: str, value: str
+    ) -> QuerySet[Instance]:
+        """On and off are the setting; due is about this run."""
+        condition = {
+            "on": PRESENT & Q(auto_stop_enable=True),
+            "off": AUTO_STOP_OFF,
+            "due": due(),
+        }[value]
+        return queryset.filter(condition)
+
+    def by_owner(
+        self, queryset: QuerySet[Instance], name: str, value: str
+    ) -> QuerySet[Instance]:
+        """By the upstream user's name or id."""
+        return queryset.filter(Q(owner_name=value) | Q(owner_id=value))
+
+
+class ListForm(forms.Form):
+    """How the list is ordered and cut into pages."""
+
+    SORTS: ClassVar = ("stops_in", "name", "owner", "status", "updated")
+    PER_PAGE: ClassVar = (25, 50, 100)
+
+    sort = forms.ChoiceField(
+        choices=[(s, s) for key in SORTS for s in (key, f"-{key}")], required=False
+    )
+    page = forms.IntegerField(min_value=1, max_value=1_000_000, required=False)
+    per_page = forms.TypedChoiceField(
+        choices=[(size, size) for size in PER_PAGE], coerce=int, required=False
+    )
+
+
+class ChangesForm(forms.Form):
+    """What a poll adds to the list's query.
+
+    Attributes:
+        since: Fleet version of the page as drawn.
+        shown: ``selectors.shown`` of the page as drawn; empty when unknown.
+    """
+
+    since = forms.IntegerField(min_value=0, max_value=2**63 - 1)
+    shown = forms.CharField(max_length=32, required=False)
+
+
+class ListQuery:
+    """The list's part of an address, read with good will.
+
+    Attributes:
+        filters: The bound filters.
+        sort: A key of ``ListForm.SORTS``, perhaps with a minus.
+        page: From 1; may lie past the end.
+        ignored: What stood in the address and makes no sense, as ``sort=upwards``.
+        kept: The rest, for links from the page.
+    """
+
+    def __init__(self, data: QueryDict) -> None:
+        self.filters = InstanceFilter(data, queryset=Instance.objects.none())
+        form = ListForm(data)
+        errors = {**self.filters.form.errors, **form.errors}
+        known = [*self.filters.form.fields, *form.fields]
+        self.sort: str = form.cleaned_data.get("sort") or "stops_in"
+        self.page: int = form.cleaned_data.get("page") or 1
+        self.per_page: int = form.cleaned_data.get("per_page") or ListForm.PER_PAGE[0]
+        self.ignored = [f"{name}={data[name]}" for name in known if name in errors]
+        self.kept = QueryDict(mutable=True)
+        for name in known:
+            if name not in errors and data.get(name):
+                self.kept[name] = _spelled(name, str(data[name]))
+
+    @property
+    def active_filters(self) -> list[str]:
+        """Names of what narrows the list."""
+        return [name for name in self.filters.form.fields if name in self.kept]
+
+    def apply(self, instances: QuerySet[Instance]) -> QuerySet[Instance]:
+        """Filter and order; ties are broken, so that pages never overlap."""
+        return ordered(self.filters.filter_queryset(instances), self.sort)
+
+
+def _spelled(name: str, value: str) -> str:
+    # As the selects of the page spell them.
+    return value.upper() if name in {"status", "flavor_type"} else value
+
+
+def ordered(instances: QuerySet[Instance], sort: str) -> QuerySet[Instance]:
+    """Order by a sort key; what has no value comes last in both directions."""
+    key = sort.removeprefix("-")
+    fields: dict[str, Expression | F] = {
+        "stops_in": Case(When(RUNNING, then=F("stops_at"))),
+        "name": Lower("name"),
+        "owner": Lower("owner_name"),
+        "status": F("status"),
+        "updated": F("updated_at"),
+    }
+    field = fields[key]
+    first = OrderBy(field, descending=sort.startswith("-"), nulls_last=True)
+    return instances.order_by(first, Lower("name"), "pk")

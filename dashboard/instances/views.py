@@ -1,0 +1,106 @@
+"""The list of instances, its poll, and one instance's countdown."""
+
+import json
+from typing import Any
+
+from django.http import HttpResponse, HttpResponseBadRequest
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+from django_htmx.http import HttpResponseClientRefresh
+
+from dashboard.accounts.http import SignedInRequest
+
+from . import clock, controls, selectors
+from .filters import ChangesForm, ListQuery
+from .models import FleetVersion, Instance
+
+FIRST_RUN = "nothing"
+"""``shown`` of the page that stands in for the list until a cloud was read."""
+
+
+@require_GET
+def fleet(request: SignedInRequest) -> HttpResponse:
+    """The list.
+
+    Query parameters:
+        See ``filters``; what makes no sense is ignored, and the page says so.
+    """
+    query = ListQuery(request.GET)
+    context = _context(request, query)
+    context["columns"] = controls.columns(query)
+    context["selects"] = controls.selects(selectors.facets(request.user), query)
+    return render(request, "instances/list.html", context)
+
+
+@require_GET
+def changes(request: SignedInRequest) -> HttpResponse:
+    """Fragment: what changed in the list since the caller's last poll.
+
+    Query parameters:
+        The list's own, and ``since``: version of the fleet the page was drawn from;
+        ``shown``: which rows stand on it. Without ``shown`` all rows are sent.
+
+    Returns:
+        200 with ``instances/list.html#changes``; 204 when nothing changed, with the
+        mirror's age in ``HX-Trigger``; 400 for a ``since`` that makes no sense.
+    """
+    form = ChangesForm(request.GET)
+    if not form.is_valid():
+        return HttpResponseBadRequest()
+    since, shown = form.cleaned_data["since"], form.cleaned_data["shown"]
+    if since == FleetVersion.current():
+        return _nothing_new()
+    context = _context(request, ListQuery(request.GET))
+    if shown == FIRST_RUN and not context["freshness"].never_read:
+        return HttpResponseClientRefresh()
+    # A version from the future is of another database: nothing of it can be trusted.
+    context["whole"] = shown != context["shown"] or since > context["version"]
+    context["changed"] = [
+        row for row in context["fleet"].rows if row.instance.version > since
+    ]
+    return render(request, "instances/list.html#changes", context)
+
+
+@require_GET
+def countdown(request: SignedInRequest, cloud: str, instance_id: str) -> HttpResponse:
+    """Fragment: both clocks of one instance; 404 when it is not there to be seen."""
+    instance = get_object_or_404(
+        Instance.objects.visible_to(request.user).select_related("cloud"),
+        cloud__name=cloud,
+        instance_id=instance_id,
+    )
+    context = {
+        "instance": instance,
+        "this_run": clock.this_run(instance, timezone.now()),
+        "next_run": clock.next_run(instance),
+    }
+    return render(request, "instances/_countdown.html", context)
+
+
+def _context(request: SignedInRequest, query: ListQuery) -> dict[str, Any]:
+    now = timezone.now()
+    # Before the rows: what changes in between is then sent twice, but never missed.
+    version = FleetVersion.current()
+    fleet = selectors.fleet_page(query, user=request.user, now=now)
+    freshness = selectors.freshness(now)
+    numbers = selectors.counters(request.user)
+    return {
+        "query": query,
+        "version": version,
+        "fleet": fleet,
+        "shown": FIRST_RUN if freshness.never_read else fleet.shown,
+        "interval_seconds": 2 if freshness.never_read else fleet.interval_seconds,
+        "counters": controls.quick_filters(numbers, query),
+        "freshness": freshness,
+    }
+
+
+def _nothing_new() -> HttpResponse:
+    now = timezone.now()
+    news = {
+        "now_ms": clock.unix_ms(now),
+        "as_of_ms": selectors.freshness(now).as_of_ms,
+    }
+    headers = {"HX-Trigger": json.dumps({"curfew:unchanged": news})}
+    return HttpResponse(status=204, headers=headers)

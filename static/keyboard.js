@@ -1,0 +1,53 @@
+"use strict";
+/* Shortcuts: / to search, j k or arrows to walk the rows, e to edit, ? for help.
+   Enter needs nothing: the row's link has the focus. */
+{
+  const dialog = document.getElementById("keyboard");
+  const button = document.getElementById("keyboard-button");
+  if (dialog && button) {
+    button.hidden = false;
+    button.addEventListener("click", () => dialog.showModal());
+  }
+
+  const links = () => [...document.querySelectorAll("[data-row-link]")];
+
+  const walk = (step) => {
+    const all = links();
+    const row = document.activeElement.closest("tr");
+    const here = row ? all.indexOf(row.querySelector("[data-row-link]")) : -1;
+    const next = here < 0 ? (step > 0 ? 0 : all.length - 1) : here + step;
+    all[next]?.focus();
+    return all.length > 0;
+  };
+
+  const inRow = () => document.activeElement.closest("tr") !== null;
+
+  const actions = {
+    "/": () => {
+      const search = document.getElementById("q");
+      search?.select();
+      search?.focus();
+      return Boolean(search);
+    },
+    "?": () => {
+      dialog?.showModal();
+      return Boolean(dialog);
+    },
+    j: () => walk(1),
+    k: () => walk(-1),
+    // Outside the table the arrows scroll, as everywhere.
+    ArrowDown: () => inRow() && walk(1),
+    ArrowUp: () => inRow() && walk(-1),
+    e: () => {
+      const edit = document.activeElement.closest("tr")?.querySelector("[data-row-edit]");
+      edit?.click();
+      return Boolean(edit);
+    },
+  };
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (event.target.closest("input, select, textarea, dialog, [contenteditable]")) return;
+    if (actions[event.key]?.()) event.preventDefault();
+  });
+}

@@ -1,0 +1,147 @@
+"use strict";
+/* Decides when the page's one poller (#poller) asks. The server names the interval; a
+   long quiet stretches it, a hidden tab rests, trouble backs off and is told.
+
+   The answer is htmx's to swap; this file only keeps what a swap would lose. */
+{
+  const QUIET_POLLS = 12;
+  const SLOWEST = 15;
+  const BACKOFF = [1, 2, 4, 8, 10];
+  const GIVE_UP_WAITING = 15_000;
+
+  const poller = () => document.getElementById("poller");
+  const isPoll = (event) => event.detail.requestConfig?.elt?.id === "poller";
+
+  let timer = 0;
+  let failures = 0;
+  let quiet = 0;
+  let sentAt = null;
+  let over = false; // Only a reload helps now.
+
+  const tell = (text, tone = "warn") => {
+    const place = document.getElementById("connection");
+    place.dataset.tone = tone;
+    if (place.textContent !== text) place.textContent = text;
+  };
+
+  const seconds = () => {
+    if (failures) return BACKOFF[Math.min(failures, BACKOFF.length) - 1];
+    const named = Number(poller()?.dataset.interval) || 5;
+    // Under 5 s something is under way, which no quiet may slow down.
+    if (named < 5 || quiet < QUIET_POLLS) return named;
+    return Math.min(SLOWEST, named * (1 + (quiet - QUIET_POLLS) / QUIET_POLLS));
+  };
+
+  const schedule = () => {
+    clearTimeout(timer);
+    if (over || document.hidden || !poller()) return;
+    // Jitter: a hundred watchers must not ask in step.
+    timer = setTimeout(poll, seconds() * 1000 * (0.9 + Math.random() * 0.2));
+  };
+
+  const poll = () => {
+    clearTimeout(timer);
+    const element = poller();
+    if (over || document.hidden || !element) return;
+    if (sentAt !== null && performance.now() - sentAt < GIVE_UP_WAITING) {
+      schedule();
+      return;
+    }
+    sentAt = performance.now();
+    // Should an answer get lost between browser and htmx, this asks again.
+    timer = setTimeout(poll, GIVE_UP_WAITING);
+    htmx.trigger(element, "curfew:poll");
+  };
+
+  const succeeded = (status) => {
+    if (failures) {
+      tell("Connected again.", "good");
+      setTimeout(() => failures || over || tell(""), 4000);
+    }
+    failures = 0;
+    quiet = status === 204 ? quiet + 1 : 0;
+  };
+
+  const failed = (status) => {
+    quiet = 0;
+    if (status >= 400 && status < 500 && status !== 408 && status !== 429) {
+      over = true;
+      tell("This page is out of step with the server. Reload it to go on.", "bad");
+      return;
+    }
+    failures += 1;
+    tell("Connection lost, retrying. What you see may be out of date.");
+  };
+
+  const setNow = (ms) => {
+    if (ms > 0) document.dispatchEvent(new CustomEvent("curfew:now", { detail: ms }));
+  };
+
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (!isPoll(event)) return;
+    sentAt = null;
+    const { status } = event.detail.xhr;
+    if (status >= 200 && status < 400) succeeded(status);
+    // An answer to a poller that is gone, since the filters drew a new one.
+    else if (event.detail.requestConfig.elt.isConnected) failed(status);
+    schedule();
+  });
+
+  /* Nothing changed: only the mirror's age goes on, and the server's clock. */
+  document.addEventListener("curfew:unchanged", (event) => {
+    const { now_ms: nowMs, as_of_ms: asOfMs } = event.detail;
+    const age = document.querySelector("#freshness [data-ago]");
+    if (age && asOfMs) age.dataset.ago = asOfMs;
+    setNow(nowMs);
+  });
+
+  /* An answer drawn for filters that were changed meanwhile must not be swapped in. */
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (isPoll(event) && !event.detail.requestConfig.elt.isConnected) {
+      event.detail.shouldSwap = false;
+    }
+  });
+
+  /* What a swap would lose: open menus and ticked boxes. Elements need an id for it.
+     Focus in an element with an id is kept by htmx, scroll by not moving anything. */
+  let kept = [];
+  const keep = (event) => {
+    const target = event.detail.target;
+    const within = (selector) => [...(target?.querySelectorAll?.(selector) ?? [])];
+    kept.push(
+      ...within("details[id]").map(({ id, open }) => ({ id, property: "open", value: open })),
+      ...within("input:is([type=checkbox], [type=radio])[id]").map(({ id, checked }) => ({
+        id,
+        property: "checked",
+        value: checked,
+      })),
+    );
+  };
+  const restore = () => {
+    for (const { id, property, value } of kept) {
+      const element = document.getElementById(id);
+      if (element) element[property] = value;
+    }
+    kept = [];
+  };
+  document.addEventListener("htmx:oobBeforeSwap", keep);
+  document.addEventListener("htmx:oobAfterSwap", restore);
+
+  document.addEventListener("htmx:load", (event) => {
+    if (event.target.id === "poller") setNow(Number(event.target.dataset.now));
+    // The filters drew a new one: its interval counts.
+    else if (event.target.querySelector?.("#poller")) schedule();
+  });
+
+  const atOnce = () => {
+    quiet = 0;
+    poll();
+  };
+  document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : atOnce()));
+  document.addEventListener("curfew:lost-time", atOnce);
+  document.addEventListener("curfew:due", atOnce);
+  addEventListener("online", atOnce);
+  addEventListener("pageshow", (event) => event.persisted && atOnce());
+
+  schedule();
+}

@@ -1,0 +1,35 @@
+"use strict";
+/* Moments in the viewer's zone. The server draws them in the zone that the cookie names;
+   on a first visit it does not know, so every <time data-format> is redrawn here.
+   Formats as in dashboard/web/templatetags/pages.py. */
+{
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const clock = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZoneName: "short" };
+  const date = { day: "numeric", month: "short", year: "numeric" };
+  const formats = {
+    stop: { weekday: "short", ...clock },
+    moment: { ...date, ...clock },
+    second: { ...date, ...clock, second: "2-digit" },
+  };
+  const writers = Object.fromEntries(
+    Object.entries(formats).map(([name, parts]) => [name, new Intl.DateTimeFormat("en-GB", parts)]),
+  );
+
+  const draw = (root) => {
+    for (const time of root.querySelectorAll("time[data-format]")) {
+      const moment = new Date(time.dateTime);
+      const writer = writers[time.dataset.format];
+      if (!writer || Number.isNaN(moment.valueOf())) continue;
+      // "Mon, 14:05" is one comma more than the server writes.
+      const text = writer.format(moment).replace(/^([A-Z][a-z]+),/, "$1");
+      if (time.textContent !== text) time.textContent = text;
+    }
+  };
+
+  if (zone) {
+    const secure = location.protocol === "https:" ? "; Secure" : "";
+    document.cookie = `curfew_tz=${zone}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
+  }
+  draw(document);
+  document.addEventListener("htmx:load", (event) => draw(event.target));
+}
