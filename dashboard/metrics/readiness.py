@@ -32,7 +32,7 @@ class Readiness:
 
 
 def measure() -> Readiness:
-    """Look at database, broker and mirror; takes about a second at worst."""
+    """Look at database, broker and mirror."""
     state = Readiness()
     try:
         clouds = list(Cloud.objects.all())

@@ -81,7 +81,9 @@ def _database() -> str:
     try:
         pending = pending_migrations()
     except DatabaseError as error:
-        raise FaultError(f"It cannot be reached: {_first_line(error)}") from None
+        raise FaultError(
+            f"CURFEW_DATABASE_URL cannot be reached: {_first_line(error)}."
+        ) from None
     if pending:
         raise FaultError(
             f"{pending} migrations are not applied. Run: manage.py migrate"

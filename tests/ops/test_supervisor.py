@@ -137,7 +137,9 @@ def test_waiting_ends_when_asked_to_stop(place: Place) -> None:
 
 def test_echo_shows_whole_lines_once(place: Place) -> None:
     supervisor = place.supervisor(echo=True)
-    child = place.child("print('one'); print('two', flush=True); input()")
+    child = place.child(
+        "print('one'); print('two', flush=True); import time; time.sleep(600)"
+    )
     supervisor.start(child)
     supervisor.wait_for(child, lambda: len(place.said) >= 2, seconds=60)
     supervisor.stop()

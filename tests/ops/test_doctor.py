@@ -1,0 +1,163 @@
+"""doctor: one line each, exit status 1 when something is wrong, no secret shown."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import OperationalError
+
+from dashboard.emulator.cloud import Emulator
+from dashboard.instances import upstream
+from dashboard.ops import doctor
+
+PASSWORD_LINE = "password: "
+
+
+@pytest.fixture(scope="module")
+def emulated() -> Iterator[Emulator]:
+    cloud = Emulator(fleet=7)
+    cloud.start()
+    yield cloud
+    cloud.stop()
+
+
+@pytest.fixture
+def clouds_file(
+    emulated: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    path = tmp_path / "clouds.yaml"
+    path.write_text(emulated.clouds_yaml("lab"))
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(path))
+    upstream.forget_clients()
+    yield path
+    upstream.forget_clients()
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[dict[str, str]]]:
+    """What the workers say they serve; empty it and there is none."""
+    served = {"celery@host": [{"name": "edits"}, {"name": "refresh"}]}
+    served["celery@other"] = [{"name": "default"}]
+
+    class Inspect:
+        def __init__(self, **_: Any) -> None: ...
+
+        def active_queues(self) -> dict[str, list[dict[str, str]]] | None:
+            return served or None
+
+    monkeypatch.setattr(doctor.current_app.control, "inspect", Inspect)
+    return served
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """Findings by name; each begins with its mark."""
+    found = {}
+    for line in capsys.readouterr().out.splitlines():
+        mark, _, rest = line.partition(" ")
+        name, _, sentence = rest.partition(": ")
+        found[name] = f"{mark} {sentence}"
+    return found
+
+
+Worker = dict[str, list[dict[str, str]]]
+
+
+def examine(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """Run it where it must find a fault."""
+    with pytest.raises(SystemExit) as ended:
+        call_command("doctor")
+    assert ended.value.code == 1
+    return lines(capsys)
+
+
+def test_all_is_well(
+    db: None, clouds_file: Path, worker: Worker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("doctor")
+    found = lines(capsys)
+    assert list(found) == [
+        "settings", "database", "broker", "cache", "worker", "cloud lab",
+    ]  # fmt: skip
+    assert all(line.startswith("✓ ") for line in found.values())
+    assert "7 instances" in found["cloud lab"]
+
+
+def test_a_wrong_password_is_told_and_not_shown(
+    db: None, clouds_file: Path, worker: Worker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = clouds_file.read_text()
+    right = text.partition(PASSWORD_LINE)[2].splitlines()[0]
+    clouds_file.write_text(text.replace(right, "canary-9f2c"))
+    with pytest.raises(SystemExit):
+        call_command("doctor")
+    shown = capsys.readouterr().out
+    assert "✗ cloud lab: " in shown
+    assert "canary-9f2c" not in shown
+
+
+def test_an_unknown_cloud(
+    db: None,
+    clouds_file: Path,
+    worker: Worker,
+    capsys: pytest.CaptureFixture[str],
+    settings: Any,
+) -> None:
+    settings.CURFEW = settings.CURFEW.model_copy(update={"clouds": ["lab", "moon"]})
+    found = examine(capsys)
+    assert found["cloud lab"].startswith("✓")
+    assert found["cloud moon"].startswith("✗")
+
+
+def test_no_worker(
+    db: None, clouds_file: Path, worker: Worker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worker.clear()
+    assert "celery --app dashboard worker" in examine(capsys)["worker"]
+
+
+def test_a_queue_nobody_serves(
+    db: None, clouds_file: Path, worker: Worker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del worker["celery@other"]
+    assert examine(capsys)["worker"] == "✗ No worker serves the queue default."
+
+
+def test_a_silent_broker(
+    db: None,
+    clouds_file: Path,
+    worker: Worker,
+    capsys: pytest.CaptureFixture[str],
+    settings: Any,
+) -> None:
+    settings.BROKER_URL = "redis://127.0.0.1:1/0"
+    found = examine(capsys)
+    assert found["broker"].startswith("✗")
+    assert found["cloud lab"].startswith("✓")
+
+
+@pytest.mark.django_db
+def test_pending_migrations(
+    clouds_file: Path,
+    worker: Worker,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(doctor, "pending_migrations", lambda: 3)
+    assert "manage.py migrate" in examine(capsys)["database"]
+
+
+def test_a_database_that_is_away(
+    clouds_file: Path,
+    worker: Worker,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse() -> int:
+        raise OperationalError("connection refused\nIs the server running?")
+
+    monkeypatch.setattr(doctor, "pending_migrations", refuse)
+    assert examine(capsys)["database"] == (
+        "✗ CURFEW_DATABASE_URL cannot be reached: connection refused."
+    )
