@@ -148,8 +148,11 @@ class _Settings:
         self._auth = values.get("auth") or {}
 
     def get(self, key: str) -> str | None:
-        value = self._auth.get(key) or self._values.get(key)
-        return str(value) if value else None
+        for values in (self._auth, self._values):
+            # openstack.config turns a key left empty into the word "None".
+            if values.get(key) not in (None, "", "None"):
+                return str(values[key])
+        return None
 
     def need(self, key: str, purpose: str) -> str:
         value = self.get(key)

@@ -68,16 +68,19 @@ _deadline: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 
 
 @contextmanager
-def deadline(seconds: float = TOTAL_SECONDS) -> Iterator[Deadline]:
+def deadline(seconds: float | None = None) -> Iterator[Deadline]:
     """Bound all that is sent and received inside the block, in this thread.
 
     Inside another deadline this is the same one: the outermost counts.
+
+    Args:
+        seconds: From now on; None means ``TOTAL_SECONDS``.
     """
     outer = _deadline.get()
     if outer is not None:
         yield outer
         return
-    mine = Deadline(seconds)
+    mine = Deadline(TOTAL_SECONDS if seconds is None else seconds)
     token = _deadline.set(mine)
     try:
         yield mine
