@@ -1,0 +1,103 @@
+"""A cloud that answers as it is told, without the network or badly over it."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import httpx
+import pytest
+
+from dashboard.modelarts.auth import StaticTokenAuth
+from dashboard.modelarts.client import ModelArtsClient
+from dashboard.modelarts.clouds import CloudConfig
+
+PROJECT = "0123456789abcdef0123456789abcdef"
+TOKEN = "CANARY-TOKEN"
+
+type Answer = Callable[[httpx.Request], httpx.Response]
+type Serve = Callable[[socket.socket], None]
+
+
+def cloud_config(
+    endpoint: str | None = "https://modelarts.example.com",
+    auth: httpx.Auth | None = None,
+    project_id: str | None = PROJECT,
+    region: str | None = None,
+) -> CloudConfig:
+    return CloudConfig(
+        name="test",
+        endpoint=endpoint,
+        project_id=project_id,
+        region=region,
+        auth=auth or StaticTokenAuth(TOKEN),
+    )
+
+
+class FakeCloud:
+    """Answers from a list or by a function, and remembers what it was asked."""
+
+    def __init__(self, *answers: httpx.Response | Exception | Answer) -> None:
+        self.answers = list(answers)
+        self.requests: list[httpx.Request] = []
+        self.tokens: list[str | None] = []  # a repeated request is the same object
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        self.tokens.append(request.headers.get("X-Auth-Token"))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer(request) if callable(answer) else answer
+
+    def client(self, config: CloudConfig | None = None) -> ModelArtsClient:
+        return ModelArtsClient(
+            config or cloud_config(), transport=httpx.MockTransport(self)
+        )
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Serve], str]]:
+    """Serve raw bytes on loopback: called with each connection; gives the address."""
+    opened: list[tuple[socket.socket, threading.Thread]] = []
+
+    def begin(handle: Serve) -> str:
+        listener = socket.create_server(("127.0.0.1", 0))
+
+        def accept() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return  # the test is over
+                with connection, _hung_up():
+                    handle(connection)
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        opened.append((listener, thread))
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    yield begin
+    for listener, thread in opened:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(timeout=10)
+        assert not thread.is_alive()
+
+
+@contextmanager
+def _hung_up() -> Iterator[None]:
+    with suppress(OSError):  # the client had enough: what these servers are for
+        yield
+
+
+def read_request(connection: socket.socket) -> bytes:
+    """The head of a request, and of its body what came along."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        chunk = connection.recv(65536)
+        if not chunk:
+            break
+        received += chunk
+    return received

@@ -1,0 +1,154 @@
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from dashboard.modelarts import errors
+from dashboard.modelarts.iam import IssuedToken, PasswordCredentials, fetch_token
+
+from .conftest import FakeCloud
+
+PASSWORD = "CANARY-PASSWORD"
+BODY: dict[str, Any] = {
+    "token": {
+        "issued_at": "2030-01-01T00:00:00.855000Z",
+        "expires_at": "2030-01-02T00:00:00.855000Z",
+        "project": {"id": "p1", "name": "eu-de"},
+        "catalog": [
+            {"type": "compute", "endpoints": [{"url": "https://ecs.example.com"}]},
+            {
+                "type": "modelartsv1",
+                "endpoints": [
+                    {
+                        "interface": "public",
+                        "region": region,
+                        "url": f"https://modelarts.{region}.example.com/v1/p1",
+                    }
+                    for region in ("eu-nl", "eu-de")
+                ],
+            },
+        ],
+    }
+}
+
+
+def credentials(**changes: Any) -> PasswordCredentials:
+    values = {
+        "auth_url": "https://iam.example.com/v3",
+        "username": "curfew",
+        "password": PASSWORD,
+        "user_domain_name": "OTC",
+        "project_name": "eu-de",
+    }
+    return PasswordCredentials(**(values | changes))
+
+
+def issued(body: Any = BODY, **headers: str) -> httpx.Response:
+    return httpx.Response(
+        201, json=body, headers={"X-Subject-Token": "MII" + "x" * 6_000} | headers
+    )
+
+
+def fetch(cloud: FakeCloud, with_catalog: bool = True, **changes: Any) -> IssuedToken:
+    return fetch_token(
+        credentials(**changes),
+        with_catalog=with_catalog,
+        region="eu-de",
+        transport=httpx.MockTransport(cloud),
+    )
+
+
+@pytest.mark.parametrize(
+    "auth_url",
+    [
+        "https://iam.example.com",
+        "https://iam.example.com/v3",
+        "https://iam.example.com/v3/",
+    ],
+)
+def test_asks_the_documented_way(auth_url: str) -> None:
+    cloud = FakeCloud(issued())
+    token = fetch(cloud, auth_url=auth_url)
+    (request,) = cloud.requests
+    assert str(request.url) == "https://iam.example.com/v3/auth/tokens"
+    assert request.headers["Content-Type"] == "application/json;charset=utf8"
+    assert json.loads(request.content) == {
+        "auth": {
+            "identity": {
+                "methods": ["password"],
+                "password": {
+                    "user": {
+                        "name": "curfew",
+                        "password": PASSWORD,
+                        "domain": {"name": "OTC"},
+                    }
+                },
+            },
+            "scope": {"project": {"name": "eu-de"}},
+        }
+    }
+    assert token.life_seconds == 86_400
+    assert token.project_id == "p1"
+    assert token.endpoint == "https://modelarts.eu-de.example.com/v1/p1"
+
+
+def test_ids_win_over_names_and_the_catalog_stays_out_unless_needed() -> None:
+    cloud = FakeCloud(issued())
+    fetch(cloud, with_catalog=False, user_id="u1", project_id="p1")
+    (request,) = cloud.requests
+    assert request.url.query == b"nocatalog=1"
+    auth = json.loads(request.content)["auth"]
+    assert auth["scope"] == {"project": {"id": "p1"}}
+    assert auth["identity"]["password"]["user"] == {"id": "u1", "password": PASSWORD}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [None, [], {}, {"token": None}, {"token": {"catalog": [1, {}], "project": 1}}],
+)
+def test_a_strange_body_still_gives_the_token(body: Any) -> None:
+    token = fetch(FakeCloud(issued(body)))
+    assert token.value.startswith("MII")
+    assert (token.project_id, token.endpoint) == (None, None)
+    assert token.life_seconds == 3_600
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        (httpx.Response(401, json={"error": {"message": f"no {PASSWORD}"}}),
+         errors.AuthenticationError, "check user, password"),
+        (httpx.Response(401, json={"error_code": "IAM.0061"}),
+         errors.AuthenticationError, "locked"),
+        (httpx.Response(400), errors.AuthenticationError, "refuses"),
+        (httpx.Response(403, json={"error_code": "IAM.0080"}),
+         errors.AuthenticationError, "disabled"),
+        (httpx.Response(302), errors.AuthenticationError, "refuses"),
+        (httpx.Response(429, headers={"Retry-After": "9"}),
+         errors.ThrottledError, "too many"),
+        (httpx.Response(503, headers={"Retry-After": "9"}),
+         errors.ThrottledError, "too many"),
+        (httpx.Response(500), errors.NotSentError, "trouble"),
+        (httpx.Response(201, json=BODY), errors.NotSentError, "without a token"),
+        (httpx.ConnectError("refused"), errors.NotSentError, "cannot be reached"),
+        (httpx.ReadTimeout("late"), errors.NotSentError, "in time"),
+        (httpx.RemoteProtocolError("cut"), errors.NotSentError, "in time"),
+    ],
+)  # fmt: skip
+def test_what_fails_here_never_reached_modelarts(
+    answer: httpx.Response | Exception, kind: type[errors.ModelArtsError], words: str
+) -> None:
+    cloud = FakeCloud(answer)
+    with pytest.raises(errors.ModelArtsError) as caught:
+        fetch(cloud)
+    assert type(caught.value) is kind
+    assert not caught.value.ambiguous
+    assert words in caught.value.sentence
+    assert "CANARY" not in repr(vars(caught.value))
+    assert len(cloud.requests) == 1
+
+
+def test_a_nonsense_address_is_told() -> None:
+    with pytest.raises(errors.ConfigurationError):
+        fetch_token(credentials(auth_url="iam.example.com"), with_catalog=True)

@@ -1,0 +1,234 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from dashboard.modelarts import schemas, wire
+
+CANARY = "CANARY-SECRET"
+
+
+def instance_of(**members: Any) -> schemas.Instance:
+    return schemas.Instance.model_validate({"id": "DE-1"} | members)
+
+
+def test_numbers_and_strings_stand_in_for_each_other() -> None:
+    read = instance_of(
+        id=17,
+        name=5,
+        creation_timestamp="1594887749962",
+        latest_update_timestamp=1594888143062,
+        spec={"auto_stop": {"duration": "3600", "enable": "TRUE", "prompt": 0}},
+    )
+    assert (read.id, read.name) == ("17", "5")
+    assert read.creation_timestamp == 1594887749962
+    assert read.latest_update_timestamp == 1594888143062
+    assert read.spec is not None
+    assert read.spec.auto_stop == schemas.AutoStop(
+        duration=3600, enable=True, prompt=False
+    )
+    assert read.problems == []
+
+
+def test_unknown_members_and_statuses_pass() -> None:
+    read = instance_of(status="HIBERNATING", invented={"a": 1}, spec=None)
+    assert read.status == "HIBERNATING"
+    assert "invented" not in read.document()
+    assert read.problems == []
+
+
+def test_a_wrong_member_is_noted_and_left_out() -> None:
+    read = instance_of(
+        name=["no"],
+        creation_timestamp="yesterday",
+        user={"id": {"a": 1}, "name": "anna"},
+        spec={
+            "auto_stop": {"duration": True, "stop_timestamp": 10**18, "enable": "ja"},
+            "storage": "evs",
+            "annotations": {"url": "https://x", "odd": {"a": 1}},
+        },
+        flavor_details={"storage_list": "obs", "instance_num": 2**63},
+    )
+    assert read.user == schemas.User(name="anna")
+    assert read.spec is not None
+    assert read.spec.annotations == {"url": "https://x"}
+    assert sorted(read.problems) == [
+        "creation_timestamp",
+        "flavor_details.instance_num",
+        "flavor_details.storage_list",
+        "name",
+        "spec.annotations.odd",
+        "spec.auto_stop.duration",
+        "spec.auto_stop.enable",
+        "spec.auto_stop.stop_timestamp",
+        "spec.storage",
+        "user.id",
+    ]
+
+
+def test_an_answer_cannot_set_problems() -> None:
+    assert instance_of(problems=["made up"], _problems=["made up"]).problems == []
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        None,
+        [],
+        "DE-1",
+        {},
+        {"id": None},
+        {"id": ""},
+        {"id": True},
+        {"id": {}},
+        {"id": "a/b"},
+        {"id": ".."},
+        {"id": "a\nb"},
+        {"id": " a"},
+        {"id": "x" * 129},
+    ],
+)
+def test_without_a_usable_id_there_is_no_instance(document: Any) -> None:
+    with pytest.raises(ValidationError):
+        schemas.Instance.model_validate(document)
+
+
+def test_secrets_do_not_survive() -> None:
+    secret = {"ssh_private_key": CANARY, "access_token": CANARY}
+    repository = {
+        "id": "r",
+        "user_email": CANARY,
+        "connection_info": {
+            "url": f"https://me:{CANARY}@git.example.com/x?token={CANARY}",
+            "credential": secret,
+        },
+    }
+    free = {"ak": CANARY, "obs_sk": CANARY, "userToken": CANARY, "kept": "yes"}
+    read = instance_of(
+        credential=secret,
+        token=CANARY,
+        repository=repository,
+        spec={
+            "credential": secret,
+            "repository": repository,
+            "annotations": free | {"url": f"https://h/?access_token={CANARY}"},
+            "extend_params": free,
+            "failed_reasons": {"detail": free},
+        },
+        profile={"labels": free, "provision": {"annotations": free}},
+        flavor_details={"params": free | {"nested": {"password": CANARY, "GPU": 1}}},
+    )
+    assert CANARY not in repr(read)
+    assert CANARY not in json.dumps(read.document())
+    assert read.spec is not None
+    assert read.spec.extend_params == {"kept": "yes"}
+    assert read.flavor_details is not None
+    assert read.flavor_details.params == {"kept": "yes", "nested": {"GPU": 1}}
+
+
+def test_a_document_reads_back_but_for_the_volatile_part() -> None:
+    stop = {"enable": True, "duration": 3600, "stop_timestamp": 1594891408723}
+    first = instance_of(name="a", spec={"auto_stop": stop | {"remain_time": 10}})
+    later = instance_of(name="a", spec={"auto_stop": stop | {"remain_time": 9}})
+    assert first.document() == later.document()
+    assert schemas.Instance.model_validate(first.document()).document() == (
+        first.document()
+    )
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["id", "url", "auto_stop", "x"]), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(list(schemas.Instance.model_fields)), ANY_JSON))
+def test_no_document_crashes_the_reading(members: dict[str, Any]) -> None:
+    document = wire.read_json(
+        json.dumps({"id": "DE-1"} | members | {"id": "x"}).encode()
+    )
+    read = schemas.Instance.model_validate(document)
+    text = json.dumps(read.document(), ensure_ascii=False)
+    assert "\x00" not in text
+    assert text.encode()
+
+
+class TestStatuses:
+    def test_a_plain_string_is_found(self) -> None:
+        assert "RUNNING" in schemas.STOPPABLE
+        assert "STOPPED" in schemas.STARTABLE
+        assert "NEW_ONE" not in schemas.TRANSITIONAL
+
+    def test_the_groups_do_not_overlap_where_they_must_not(self) -> None:
+        assert not schemas.TRANSITIONAL & (
+            schemas.FAILED | schemas.STARTABLE | schemas.STOPPABLE
+        )
+        assert not schemas.STARTABLE & schemas.STOPPABLE
+
+
+class TestDescription:
+    @given(st.text(max_size=600))
+    def test_request_and_predicate_agree(self, text: str) -> None:
+        fine = (
+            len(text) <= 512
+            and not any(mark in "&<>\"'/" for mark in text)
+            and not any(
+                (ord(mark) < 32 and mark not in "\n\r\t") or 127 <= ord(mark) < 160
+                for mark in text
+            )
+            and not any(0xD800 <= ord(mark) < 0xE000 for mark in text)
+        )
+        assert (schemas.description_problems(text) == []) is fine
+        if fine:
+            request = schemas.UpdateInstanceRequest(description=text)
+            assert request.body() == {"description": text}
+        else:
+            with pytest.raises(ValidationError):
+                schemas.UpdateInstanceRequest(description=text)
+
+    def test_the_sentences_name_the_offenders(self) -> None:
+        sentences = " ".join(schemas.description_problems("a&b/" + "\x00" + "x" * 512))
+        for offender in ("& /", "U+0000", "517", "512"):
+            assert offender in sentences
+
+    def test_lookalikes_are_text(self) -> None:
+        assert schemas.description_problems("\uff06 \uff1c \uff0f \U0001f600") == []
+
+    def test_length_counts_code_points(self) -> None:
+        assert schemas.description_problems("\U0001f600" * 512) == []
+        assert schemas.description_problems("\U0001f600" * 513)
+
+
+class TestUpdateRequest:
+    def test_body_holds_only_what_is_set(self) -> None:
+        change = schemas.AutoStopChange(enable=False)
+        assert schemas.UpdateInstanceRequest(auto_stop=change).body() == {
+            "spec": {"auto_stop": {"enable": False}}
+        }
+        change = schemas.AutoStopChange(enable=True, duration=5430, prompt=False)
+        assert schemas.UpdateInstanceRequest(
+            description="", auto_stop=change
+        ).body() == {
+            "description": "",
+            "spec": {"auto_stop": {"enable": True, "duration": 5430, "prompt": False}},
+        }
+
+    @pytest.mark.parametrize("duration", [3_599, 86_401, -1, True, 3600.5, "3600"])
+    def test_duration_out_of_range_is_refused(self, duration: Any) -> None:
+        with pytest.raises(ValidationError):
+            schemas.AutoStopChange(enable=True, duration=duration)
+
+    def test_enable_needs_a_duration(self) -> None:
+        with pytest.raises(ValidationError, match="run time"):
+            schemas.AutoStopChange(enable=True)
+
+    def test_nothing_to_change_is_refused(self) -> None:
+        with pytest.raises(ValidationError, match="Nothing to change"):
+            schemas.UpdateInstanceRequest()
