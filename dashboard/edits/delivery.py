@@ -82,6 +82,8 @@ def _deliver(turn: Turn) -> Result:
     try:
         client = upstream.client_for(turn.instance.cloud.name)
         seen = client.show_instance(turn.instance.instance_id)
+        if not turn.edits:
+            return _recheck(turn, client, seen)
         if turn.edits[0].kind == Edit.Kind.UPDATE:
             return _update(turn, client, seen)
         return _switch(turn, client, seen)
@@ -155,6 +157,24 @@ def _send(
     ):
         return answer
     return client.show_instance(instance_id)
+
+
+def _recheck(turn: Turn, client: ModelArtsClient, seen: Observation) -> Result:
+    """See whether an older write of ours landed late, over a newer one; put it right.
+
+    A value that was never ours is a stranger's: it is shown, not fought.
+    """
+    result = Result(observation=seen)
+    now = wishes.cloud_values(seen.instance)
+    late = wishes.late_writes(turn.instance, now)
+    if late and turn.may_repair:
+        turn.vouching = list(set(late.values()))
+        wanted = {name: edit.patch[name] for name, edit in late.items()}
+        log.warning("late write put right", instance=turn.instance.instance_id)
+        result.observation = _send(turn, client, wanted, now)
+        result.repaired = True
+        lanes.note_repair(turn, late, now)
+    return result
 
 
 def _switch(turn: Turn, client: ModelArtsClient, seen: Observation) -> Result:

@@ -11,16 +11,22 @@ from typing import Any
 
 import structlog
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from dashboard.accounts.permissions import can_edit
+from dashboard.audit.services import record_event
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 from dashboard.instances.refresh import apply_observation
 from dashboard.modelarts.client import Observation
-from dashboard.modelarts.errors import AuthenticationError, ModelArtsError
+from dashboard.modelarts.errors import (
+    AmbiguousError,
+    AuthenticationError,
+    ModelArtsError,
+    NotSentError,
+)
 
-from . import states, wishes
+from . import life, states, wishes
 from .models import Attempt, Edit, Lane
 
 log = structlog.get_logger(__name__)
@@ -29,12 +35,24 @@ LEASE = timedelta(seconds=45)
 """Longer than a task's hard time limit: whoever held the lane then is dead."""
 
 NUDGE_AGAIN = timedelta(seconds=3)
+CIRCUIT_OPENS_AT = 5
+"""So many calls in a row without an answer, and a cloud's edits wait."""
+
+PROBE_EVERY = timedelta(seconds=10)
 HOLD = timedelta(seconds=60)
+SETTLE = timedelta(seconds=60)
+"""How long a write without a known end may still land: the gateway's own patience,
+which is not published, so this is our assumption."""
+
+RECHECK = timedelta(seconds=15)
+MOST_REPAIRS = 2
 MOST_INTERRUPTED = 3
 LONGEST_PAUSE_SECONDS = 60.0
 SWEEP = 500
 
 State = Edit.State
+
+_TURN = ("holder", "lease_until", "unsettled_until", "recheck_at")
 
 
 @dataclass
@@ -43,11 +61,17 @@ class Turn:
 
     Attributes:
         edits: What is to be delivered, of one kind, oldest first; all ``sending``.
+            None of them: look whether a late write has to be put right.
+        vouching: The edits for whose sake something is sent, whose authors must be
+            permitted at that moment.
+        may_repair: Whether a late write may still be put right.
     """
 
     instance: Instance
     edits: list[Edit]
     attempt: Attempt
+    vouching: list[Edit]
+    may_repair: bool = False
 
 
 @dataclass
@@ -59,36 +83,64 @@ class Result:
         observation: The cloud's last word on the instance, if there was one.
         error: Why it did not succeed.
         ambiguous: Whether the cloud may have done it without our knowing.
+        repaired: Whether a late write was put right.
     """
 
     fates: dict[Edit, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     observation: Observation | None = None
     error: ModelArtsError | None = None
     ambiguous: bool = False
+    repaired: bool = False
 
 
+@transaction.atomic
 def due_instances() -> list[int]:
-    """Instances with open edits that nobody delivers and nobody was told of lately."""
+    """Instances with open edits that nobody delivers and nobody was told of lately.
+
+    Lanes of processes that have died are freed first. Of a cloud whose circuit is open
+    one lane is named, as the probe.
+    """
+    _free_lanes_of_the_dead()
     now = Now()
     waiting = Edit.objects.filter(instance=OuterRef("pk"), state__in=Edit.OPEN)
     lanes = Lane.objects.filter(
         Q(lease_until=None) | Q(lease_until__lte=now),
         Q(next_at=None) | Q(next_at__lte=now),
         Q(nudged_at=None) | Q(nudged_at__lte=now - NUDGE_AGAIN),
-        Exists(waiting),
+        Q(instance__cloud__held_until=None) | Q(instance__cloud__held_until__lte=now),
+        Exists(waiting) | Q(recheck_at__lte=now),
     )
-    due = list(lanes.order_by("nudged_at").values_list("pk", flat=True)[:SWEEP])
+    sound = lanes.filter(instance__cloud__failures__lt=CIRCUIT_OPENS_AT)
+    due = list(sound.order_by("nudged_at").values_list("pk", flat=True)[:SWEEP])
+    for cloud in Cloud.objects.filter(failures__gte=CIRCUIT_OPENS_AT):
+        probe = lanes.filter(instance__cloud=cloud).order_by("nudged_at").first()
+        if probe is not None:
+            due.append(probe.pk)
     Lane.objects.filter(pk__in=due).update(nudged_at=now)
     return due
 
 
-@transaction.atomic
+def _free_lanes_of_the_dead() -> None:
+    taken = Lane.objects.filter(lease_until__gt=Now(), holder__isnull=False)
+    holders = set(taken.values_list("holder", flat=True).distinct())
+    if dead := life.dead(key for key in holders if key is not None):
+        freed = taken.filter(holder__in=dead).update(lease_until=Now(), nudged_at=None)
+        log.warning("lanes of a dead worker freed", lanes=freed)
+
+
 def claim(instance_pk: int) -> Turn | None:
     """Take the lane and decide what goes out; committed before anything is sent.
 
     Returns:
         The turn; None when somebody else has it, nothing is waiting or it is not time.
     """
+    # Before the lane is taken, so that nobody ever sees a lane without its sign.
+    holder = life.holder()
+    with transaction.atomic():
+        return _claim(instance_pk, holder)
+
+
+def _claim(instance_pk: int, holder: int) -> Turn | None:
     lane = (
         Lane.objects.select_for_update(of=("self",))
         .select_related("instance__cloud")
@@ -96,25 +148,40 @@ def claim(instance_pk: int) -> Turn | None:
         .filter(pk=instance_pk)
         .first()
     )
-    if (
-        lane is None
-        or _later(lane.lease_until, lane.now)
-        or _later(lane.next_at, lane.now)
-    ):
+    if lane is None or not _is_free(lane):
         return None
-    cloud = lane.instance.cloud
-    if _later(cloud.held_until, lane.now):
-        Lane.objects.filter(pk=lane.pk).update(next_at=cloud.held_until)
-        return None
+    lane.holder = holder
     edits = _deliverable(lane)
-    if not edits:
+    recheck = lane.recheck_at is not None and lane.recheck_at <= lane.now
+    if not edits and not recheck:
+        lane.save(update_fields=["unsettled_until", "recheck_at"])
         FleetVersion.stamp(Instance.objects.filter(pk=instance_pk))
         return None
     attempt = _begin(lane, edits, lane.now)
     for edit in edits:
         states.move(edit, State.SENDING, attempts=edit.attempts + 1)
-    FleetVersion.stamp(Instance.objects.filter(pk=instance_pk))
-    return Turn(lane.instance, edits, attempt)
+    if edits:
+        FleetVersion.stamp(Instance.objects.filter(pk=instance_pk))
+    return Turn(
+        lane.instance,
+        edits,
+        attempt,
+        vouching=edits,
+        may_repair=lane.repairs < MOST_REPAIRS,
+    )
+
+
+def _is_free(lane: Any) -> bool:
+    if _later(lane.lease_until, lane.now) or _later(lane.next_at, lane.now):
+        return False
+    cloud = lane.instance.cloud
+    if _later(cloud.held_until, lane.now):
+        return False
+    if cloud.failures < CIRCUIT_OPENS_AT:
+        return True
+    # The circuit is open: whoever wins this update sends, as the probe.
+    probe = Cloud.objects.filter(pk=cloud.pk, held_until=cloud.held_until)
+    return bool(probe.update(held_until=lane.now + PROBE_EVERY))
 
 
 def _later(moment: datetime | None, now: datetime) -> bool:
@@ -125,7 +192,7 @@ def _begin(lane: Lane, edits: list[Edit], now: datetime) -> Attempt:
     lane.fence += 1
     lane.lease_until = now + LEASE
     lane.next_at = None
-    lane.save(update_fields=["fence", "lease_until", "next_at"])
+    lane.save(update_fields=[*_TURN, "next_at", "fence"])
     attempt = Attempt.objects.create(instance=lane.instance, number=lane.fence)
     attempt.edits.set(edits)
     return attempt
@@ -155,12 +222,18 @@ def _deliverable(lane: "Lane") -> list[Edit]:
 def _note_interruption(lane: Lane, edits: list[Edit]) -> None:
     """Whoever was sending has died: the lease is over and no result is written."""
     unfinished = Attempt.objects.filter(instance_id=lane.pk, outcome="")
-    unfinished.filter(sent_at__isnull=False).update(ambiguous=True)
+    if unfinished.filter(sent_at__isnull=False).update(ambiguous=True):
+        _unsettle(lane)
     unfinished.update(outcome="interrupted", finished_at=Now())
     for edit in edits:
         if edit.state == State.SENDING:
             edit.interrupted += 1
             edit.save(update_fields=["interrupted"])
+
+
+def _unsettle(lane: Any) -> None:
+    lane.unsettled_until = lane.now + SETTLE
+    lane.recheck_at = lane.now + RECHECK
 
 
 def _still_wanted(edit: Edit, lane: Any) -> bool:
@@ -206,10 +279,10 @@ def about_to_send(turn: Turn, body: dict[str, Any]) -> bool:
     lane = Lane.objects.select_for_update().annotate(now=Now()).get(pk=turn.instance.pk)
     if lane.fence != turn.attempt.number:
         return False
-    fresh = Edit.objects.filter(pk__in=[edit.pk for edit in turn.edits])
+    fresh = Edit.objects.filter(pk__in=[edit.pk for edit in turn.vouching])
     for edit in fresh.select_related("actor", "instance"):
         allowed = can_edit(edit.actor, edit.instance.owner)
-        if not allowed or edit.deadline_at <= lane.now:
+        if not allowed or (edit.is_open and edit.deadline_at <= lane.now):
             return False
     if turn.attempt.sent_at is not None:
         Attempt.objects.filter(pk=turn.attempt.pk).update(
@@ -219,6 +292,23 @@ def about_to_send(turn: Turn, body: dict[str, Any]) -> bool:
     Attempt.objects.filter(pk=turn.attempt.pk).update(body=body, sent_at=Now())
     turn.attempt.sent_at = lane.now
     return True
+
+
+@transaction.atomic
+def note_repair(turn: Turn, late: dict[str, Edit], before: dict[str, Any]) -> None:
+    """Leave a line in the audit trail for each edit that was sent once more."""
+    for edit in turn.vouching:
+        names = [name for name, newest in late.items() if newest == edit]
+        record_event(
+            actor=None,
+            action="edit.repaired",
+            target_kind="edit",
+            target_id=str(edit.pk),
+            target_label=str(turn.instance),
+            before={name: before[name] for name in names},
+            after={name: edit.patch[name] for name in names},
+            reason="An older change landed late; this one was sent again.",
+        )
 
 
 @transaction.atomic
@@ -234,20 +324,55 @@ def record(turn: Turn, result: Result) -> bool:
         return False
     if result.observation:
         apply_observation(turn.instance.cloud, result.observation)
-    lane.lease_until = None
-    lane.next_at = None
+    lane.lease_until = lane.holder = lane.next_at = None
     for edit, (state, changes) in result.fates.items():
         states.move(edit, state, **changes)
         if state == State.RETRYING:
             lane.next_at = lane.now + _pause(edit, result.error)
-    lane.save(update_fields=["lease_until", "next_at"])
-    if isinstance(result.error, AuthenticationError):
-        Cloud.objects.filter(pk=turn.instance.cloud_id).update(
-            held_until=lane.now + HOLD, hold_reason=result.error.sentence
-        )
+    _plan_recheck(lane, result)
+    lane.save(update_fields=[*_TURN, "next_at", "repairs"])
+    _note_health(turn.instance.cloud, result.error, lane.now)
     _finish(turn.attempt, result)
-    FleetVersion.stamp(Instance.objects.filter(pk=turn.instance.pk))
+    if result.fates:
+        FleetVersion.stamp(Instance.objects.filter(pk=turn.instance.pk))
     return True
+
+
+def _plan_recheck(lane: Any, result: Result) -> None:
+    """A write that may still land is looked for until its time is over."""
+    lane.repairs += result.repaired
+    if result.ambiguous:
+        _unsettle(lane)
+    elif result.error and lane.recheck_at:
+        # Not seen, so not over.
+        lane.recheck_at = lane.now + RECHECK
+    elif lane.unsettled_until is None or lane.unsettled_until <= lane.now:
+        lane.unsettled_until = lane.recheck_at = None
+        lane.repairs = 0
+    else:
+        lane.recheck_at = min(lane.now + RECHECK, lane.unsettled_until)
+
+
+def _note_health(cloud: Cloud, error: ModelArtsError | None, now: datetime) -> None:
+    """Open the cloud's circuit or close it; every process sees the same row."""
+    row = Cloud.objects.filter(pk=cloud.pk)
+    if isinstance(error, AuthenticationError):
+        # Asking on would lock the account.
+        row.filter(held_since=None).update(held_since=now)
+        row.update(
+            failures=CIRCUIT_OPENS_AT,
+            held_until=now + HOLD,
+            hold_reason=error.sentence,
+        )
+    elif isinstance(error, NotSentError | AmbiguousError):
+        row.update(failures=F("failures") + 1)
+        opened = row.filter(failures__gte=CIRCUIT_OPENS_AT)
+        opened.filter(held_since=None).update(held_since=now)
+        opened.update(held_until=now + PROBE_EVERY, hold_reason=error.sentence)
+    else:
+        row.filter(failures__gt=0).update(
+            failures=0, held_until=None, held_since=None, hold_reason=""
+        )
 
 
 def _finish(attempt: Attempt, result: Result) -> None:

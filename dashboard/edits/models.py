@@ -22,8 +22,12 @@ class Lane(models.Model):
             the order of numbers is the order of acceptance.
         fence: Number of the newest attempt.
         lease_until: Until then, by the database's clock, the lane is taken.
+        holder: Which process took it, by its sign of life (``life``).
         next_at: Not before this moment is anything tried; None: at once.
         nudged_at: When a worker was last told.
+        unsettled_until: Until then a write of ours whose end is unknown may still land.
+        recheck_at: When to look whether one did; None: no need.
+        repairs: How often a late write was put right in this unsettled time.
     """
 
     instance = models.OneToOneField(
@@ -32,8 +36,12 @@ class Lane(models.Model):
     next_seq = models.PositiveBigIntegerField(default=1)
     fence = models.PositiveBigIntegerField(default=0)
     lease_until = models.DateTimeField(null=True)
+    holder = models.BigIntegerField(null=True)
     next_at = models.DateTimeField(null=True, db_index=True)
     nudged_at = models.DateTimeField(null=True)
+    unsettled_until = models.DateTimeField(null=True)
+    recheck_at = models.DateTimeField(null=True, db_index=True)
+    repairs = models.PositiveSmallIntegerField(default=0)
 
     def __str__(self) -> str:
         return f"lane of {self.instance_id}"

@@ -178,6 +178,33 @@ def earlier_edits(edits: Sequence[Edit]) -> list[Edit]:
     )
 
 
+def late_writes(instance: Instance, now: Mapping[str, Any]) -> dict[str, Edit]:
+    """Fields where the cloud shows an older wish of ours, with the edit that should be.
+
+    Args:
+        instance: Whose lane.
+        now: ``cloud_values``.
+    """
+    recent = Edit.objects.filter(
+        instance=instance,
+        kind=Edit.Kind.UPDATE,
+        attempts__gt=0,
+        created_at__gte=timezone.now() - OUR_OWN_FOR,
+    )
+    late: dict[str, Edit] = {}
+    older: dict[str, list[Any]] = {}
+    newest: dict[str, Edit] = {}
+    for edit in recent.order_by("seq"):
+        for name, value in edit.patch.items():
+            older.setdefault(name, []).append(value)
+            if edit.state == Edit.State.APPLIED:
+                newest[name] = edit
+    for name, edit in newest.items():
+        if now[name] != edit.patch[name] and now[name] in older[name]:
+            late[name] = edit
+    return late
+
+
 def request_for(
     send: Mapping[str, Any], now: Mapping[str, Any]
 ) -> schemas.UpdateInstanceRequest:

@@ -65,7 +65,11 @@ class Cloud(models.Model):
         problem: Why the last refresh failed, in plain words; empty when it did not.
         skew_ms: The upstream's clock minus ours, milliseconds.
         refresh_lease_until: Until then somebody else is refreshing.
-        held_until: Until then no edit is sent: the credentials were refused.
+        failures: Calls for edits that failed without an answer, in a row.
+        held_until: Until then no edit is sent; after that, while ``failures`` says the
+            circuit is open, one at a time to see whether the cloud is back.
+        hold_reason: Why, in plain words.
+        held_since: When that began.
     """
 
     name = models.CharField(max_length=255, unique=True)
@@ -76,6 +80,8 @@ class Cloud(models.Model):
     problem_since = models.DateTimeField(null=True)
     skew_ms = models.BigIntegerField(default=0)
     refresh_lease_until = models.DateTimeField(null=True)
+    failures = models.PositiveIntegerField(default=0)
+    held_since = models.DateTimeField(null=True)
     held_until = models.DateTimeField(null=True)
     hold_reason = models.TextField(blank=True)
 

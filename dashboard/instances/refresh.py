@@ -145,6 +145,9 @@ def _record(cloud: Cloud, outcome: Outcome, code: str) -> None:
             fields["problem_since"] = now if healthy_before else cloud.problem_since
         else:
             fields |= {"refreshed_at": now, "problem_code": "", "problem_since": None}
+            # It answers: edits need not wait for their next probe.
+            fields |= {"failures": 0, "held_until": None}
+            fields |= {"held_since": None, "hold_reason": ""}
         Cloud.objects.filter(pk=cloud.pk).update(**fields)
         if cloud.problem != outcome.problem or cloud.refreshed_at is None:
             FleetVersion.stamp()

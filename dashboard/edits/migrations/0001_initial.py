@@ -7,98 +7,199 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('instances', '0001_initial'),
+        ("instances", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Lane',
+            name="Lane",
             fields=[
-                ('instance', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='lane', serialize=False, to='instances.instance')),
-                ('next_seq', models.PositiveBigIntegerField(default=1)),
-                ('fence', models.PositiveBigIntegerField(default=0)),
-                ('lease_until', models.DateTimeField(null=True)),
-                ('next_at', models.DateTimeField(db_index=True, null=True)),
-                ('nudged_at', models.DateTimeField(null=True)),
+                (
+                    "instance",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="lane",
+                        serialize=False,
+                        to="instances.instance",
+                    ),
+                ),
+                ("next_seq", models.PositiveBigIntegerField(default=1)),
+                ("fence", models.PositiveBigIntegerField(default=0)),
+                ("lease_until", models.DateTimeField(null=True)),
+                ("next_at", models.DateTimeField(db_index=True, null=True)),
+                ("nudged_at", models.DateTimeField(null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Edit',
+            name="Edit",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('seq', models.PositiveBigIntegerField()),
-                ('kind', models.CharField(choices=[('update', 'Change'), ('start', 'Start'), ('stop', 'Stop')], default='update', max_length=8)),
-                ('patch', models.JSONField(default=dict)),
-                ('base', models.JSONField(default=dict)),
-                ('result', models.JSONField(default=dict)),
-                ('key', models.CharField(max_length=64)),
-                ('state', models.CharField(choices=[('queued', 'Queued'), ('sending', 'Sending'), ('retrying', 'Retrying'), ('applied', 'Applied'), ('failed', 'Failed'), ('conflict', 'Conflict'), ('superseded', 'Superseded'), ('cancelled', 'Cancelled')], default='queued', max_length=16)),
-                ('attempts', models.PositiveIntegerField(default=0)),
-                ('interrupted', models.PositiveIntegerField(default=0)),
-                ('applied_while_running', models.BooleanField(default=False)),
-                ('message', models.TextField(blank=True)),
-                ('error_code', models.CharField(blank=True, max_length=64)),
-                ('error_message', models.TextField(blank=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('deadline_at', models.DateTimeField()),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('actor', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='edits', to=settings.AUTH_USER_MODEL)),
-                ('instance', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='edits', to='instances.instance')),
-                ('retry_of', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='retries', to='edits.edit')),
-                ('superseded_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='supersedes', to='edits.edit')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid.uuid4,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("seq", models.PositiveBigIntegerField()),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("update", "Change"),
+                            ("start", "Start"),
+                            ("stop", "Stop"),
+                        ],
+                        default="update",
+                        max_length=8,
+                    ),
+                ),
+                ("patch", models.JSONField(default=dict)),
+                ("base", models.JSONField(default=dict)),
+                ("result", models.JSONField(default=dict)),
+                ("key", models.CharField(max_length=64)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("sending", "Sending"),
+                            ("retrying", "Retrying"),
+                            ("applied", "Applied"),
+                            ("failed", "Failed"),
+                            ("conflict", "Conflict"),
+                            ("superseded", "Superseded"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="queued",
+                        max_length=16,
+                    ),
+                ),
+                ("attempts", models.PositiveIntegerField(default=0)),
+                ("interrupted", models.PositiveIntegerField(default=0)),
+                ("applied_while_running", models.BooleanField(default=False)),
+                ("message", models.TextField(blank=True)),
+                ("error_code", models.CharField(blank=True, max_length=64)),
+                ("error_message", models.TextField(blank=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("deadline_at", models.DateTimeField()),
+                ("finished_at", models.DateTimeField(null=True)),
+                (
+                    "actor",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="edits",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "instance",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="edits",
+                        to="instances.instance",
+                    ),
+                ),
+                (
+                    "retry_of",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="retries",
+                        to="edits.edit",
+                    ),
+                ),
+                (
+                    "superseded_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="supersedes",
+                        to="edits.edit",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at', '-seq'],
+                "ordering": ["-created_at", "-seq"],
             },
         ),
         migrations.CreateModel(
-            name='Attempt',
+            name="Attempt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveBigIntegerField()),
-                ('started_at', models.DateTimeField(auto_now_add=True)),
-                ('body', models.JSONField(null=True)),
-                ('sent_at', models.DateTimeField(null=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('outcome', models.CharField(blank=True, max_length=16)),
-                ('ambiguous', models.BooleanField(default=False)),
-                ('http_status', models.PositiveSmallIntegerField(null=True)),
-                ('error_code', models.CharField(blank=True, max_length=64)),
-                ('request_id', models.CharField(blank=True, max_length=128)),
-                ('instance', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='attempts', to='instances.instance')),
-                ('edits', models.ManyToManyField(related_name='turns', to='edits.edit')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("number", models.PositiveBigIntegerField()),
+                ("started_at", models.DateTimeField(auto_now_add=True)),
+                ("body", models.JSONField(null=True)),
+                ("sent_at", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                ("outcome", models.CharField(blank=True, max_length=16)),
+                ("ambiguous", models.BooleanField(default=False)),
+                ("http_status", models.PositiveSmallIntegerField(null=True)),
+                ("error_code", models.CharField(blank=True, max_length=64)),
+                ("request_id", models.CharField(blank=True, max_length=128)),
+                (
+                    "instance",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="attempts",
+                        to="instances.instance",
+                    ),
+                ),
+                (
+                    "edits",
+                    models.ManyToManyField(related_name="turns", to="edits.edit"),
+                ),
             ],
             options={
-                'ordering': ['-number'],
+                "ordering": ["-number"],
             },
         ),
         migrations.AddIndex(
-            model_name='edit',
-            index=models.Index(condition=models.Q(('state__in', ['queued', 'sending', 'retrying'])), fields=['instance', 'seq'], name='edit_open'),
+            model_name="edit",
+            index=models.Index(
+                condition=models.Q(("state__in", ["queued", "sending", "retrying"])),
+                fields=["instance", "seq"],
+                name="edit_open",
+            ),
         ),
         migrations.AddIndex(
-            model_name='edit',
-            index=models.Index(fields=['-created_at'], name='edit_newest'),
+            model_name="edit",
+            index=models.Index(fields=["-created_at"], name="edit_newest"),
         ),
         migrations.AddIndex(
-            model_name='edit',
-            index=models.Index(fields=['state', '-created_at'], name='edit_by_state'),
+            model_name="edit",
+            index=models.Index(fields=["state", "-created_at"], name="edit_by_state"),
         ),
         migrations.AddConstraint(
-            model_name='edit',
-            constraint=models.UniqueConstraint(fields=('instance', 'seq'), name='edit_once_per_place'),
+            model_name="edit",
+            constraint=models.UniqueConstraint(
+                fields=("instance", "seq"), name="edit_once_per_place"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='edit',
-            constraint=models.UniqueConstraint(fields=('actor', 'key'), name='edit_once_per_key'),
+            model_name="edit",
+            constraint=models.UniqueConstraint(
+                fields=("actor", "key"), name="edit_once_per_key"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='attempt',
-            constraint=models.UniqueConstraint(fields=('instance', 'number'), name='attempt_once_per_fence'),
+            model_name="attempt",
+            constraint=models.UniqueConstraint(
+                fields=("instance", "number"), name="attempt_once_per_fence"
+            ),
         ),
     ]

@@ -6,116 +6,190 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Cloud',
+            name="Cloud",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=255, unique=True)),
-                ('refreshed_at', models.DateTimeField(null=True)),
-                ('attempted_at', models.DateTimeField(null=True)),
-                ('problem', models.TextField(blank=True)),
-                ('problem_code', models.CharField(blank=True, max_length=64)),
-                ('problem_since', models.DateTimeField(null=True)),
-                ('skew_ms', models.BigIntegerField(default=0)),
-                ('refresh_lease_until', models.DateTimeField(null=True)),
-                ('held_until', models.DateTimeField(null=True)),
-                ('hold_reason', models.TextField(blank=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("name", models.CharField(max_length=255, unique=True)),
+                ("refreshed_at", models.DateTimeField(null=True)),
+                ("attempted_at", models.DateTimeField(null=True)),
+                ("problem", models.TextField(blank=True)),
+                ("problem_code", models.CharField(blank=True, max_length=64)),
+                ("problem_since", models.DateTimeField(null=True)),
+                ("skew_ms", models.BigIntegerField(default=0)),
+                ("refresh_lease_until", models.DateTimeField(null=True)),
+                ("held_until", models.DateTimeField(null=True)),
+                ("hold_reason", models.TextField(blank=True)),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='FleetVersion',
+            name="FleetVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('version', models.BigIntegerField(default=0)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("version", models.BigIntegerField(default=0)),
             ],
         ),
         migrations.CreateModel(
-            name='Instance',
+            name="Instance",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('instance_id', models.CharField(max_length=255)),
-                ('name', models.CharField(max_length=512)),
-                ('description', models.TextField(blank=True)),
-                ('status', models.CharField(max_length=64)),
-                ('owner_id', models.CharField(blank=True, max_length=255)),
-                ('owner_name', models.CharField(blank=True, max_length=255)),
-                ('flavor', models.CharField(blank=True, max_length=255)),
-                ('flavor_type', models.CharField(blank=True, max_length=32)),
-                ('workspace_id', models.CharField(blank=True, max_length=255)),
-                ('auto_stop_enable', models.BooleanField(null=True)),
-                ('auto_stop_duration', models.BigIntegerField(null=True)),
-                ('auto_stop_prompt', models.BooleanField(null=True)),
-                ('stop_timestamp_ms', models.BigIntegerField(null=True)),
-                ('stops_at', models.DateTimeField(null=True)),
-                ('run_started_at', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField(null=True)),
-                ('updated_at', models.DateTimeField(null=True)),
-                ('document', models.JSONField(default=dict)),
-                ('problems', models.JSONField(default=list)),
-                ('search_text', models.TextField(blank=True)),
-                ('content_hash', models.CharField(max_length=64)),
-                ('status_since', models.DateTimeField(null=True)),
-                ('first_seen_at', models.DateTimeField()),
-                ('missing_since', models.DateTimeField(null=True)),
-                ('looked_at', models.DateTimeField(null=True)),
-                ('version', models.BigIntegerField(default=0)),
-                ('cloud', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='instances', to='instances.cloud')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("instance_id", models.CharField(max_length=255)),
+                ("name", models.CharField(max_length=512)),
+                ("description", models.TextField(blank=True)),
+                ("status", models.CharField(max_length=64)),
+                ("owner_id", models.CharField(blank=True, max_length=255)),
+                ("owner_name", models.CharField(blank=True, max_length=255)),
+                ("flavor", models.CharField(blank=True, max_length=255)),
+                ("flavor_type", models.CharField(blank=True, max_length=32)),
+                ("workspace_id", models.CharField(blank=True, max_length=255)),
+                ("auto_stop_enable", models.BooleanField(null=True)),
+                ("auto_stop_duration", models.BigIntegerField(null=True)),
+                ("auto_stop_prompt", models.BooleanField(null=True)),
+                ("stop_timestamp_ms", models.BigIntegerField(null=True)),
+                ("stops_at", models.DateTimeField(null=True)),
+                ("run_started_at", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField(null=True)),
+                ("updated_at", models.DateTimeField(null=True)),
+                ("document", models.JSONField(default=dict)),
+                ("problems", models.JSONField(default=list)),
+                ("search_text", models.TextField(blank=True)),
+                ("content_hash", models.CharField(max_length=64)),
+                ("status_since", models.DateTimeField(null=True)),
+                ("first_seen_at", models.DateTimeField()),
+                ("missing_since", models.DateTimeField(null=True)),
+                ("looked_at", models.DateTimeField(null=True)),
+                ("version", models.BigIntegerField(default=0)),
+                (
+                    "cloud",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="instances",
+                        to="instances.cloud",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='InstanceEvent',
+            name="InstanceEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField()),
-                ('from_status', models.CharField(blank=True, max_length=64)),
-                ('to_status', models.CharField(max_length=64)),
-                ('reason', models.CharField(choices=[('auto_stop', 'auto stop'), ('requested', 'asked for'), ('frozen', 'frozen by the cloud'), ('unknown', 'reason unknown')], default='unknown', max_length=16)),
-                ('instance', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='instances.instance')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                ("from_status", models.CharField(blank=True, max_length=64)),
+                ("to_status", models.CharField(max_length=64)),
+                (
+                    "reason",
+                    models.CharField(
+                        choices=[
+                            ("auto_stop", "auto stop"),
+                            ("requested", "asked for"),
+                            ("frozen", "frozen by the cloud"),
+                            ("unknown", "reason unknown"),
+                        ],
+                        default="unknown",
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "instance",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="events",
+                        to="instances.instance",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-at', '-pk'],
+                "ordering": ["-at", "-pk"],
             },
         ),
         migrations.AddIndex(
-            model_name='instance',
-            index=models.Index(django.db.models.functions.text.Lower('name'), models.F('id'), name='instance_by_name'),
+            model_name="instance",
+            index=models.Index(
+                django.db.models.functions.text.Lower("name"),
+                models.F("id"),
+                name="instance_by_name",
+            ),
         ),
         migrations.AddIndex(
-            model_name='instance',
-            index=models.Index(django.db.models.functions.text.Lower('owner_name'), models.F('id'), name='instance_by_owner'),
+            model_name="instance",
+            index=models.Index(
+                django.db.models.functions.text.Lower("owner_name"),
+                models.F("id"),
+                name="instance_by_owner",
+            ),
         ),
         migrations.AddIndex(
-            model_name='instance',
-            index=models.Index(models.F('status'), models.F('id'), name='instance_by_status'),
+            model_name="instance",
+            index=models.Index(
+                models.F("status"), models.F("id"), name="instance_by_status"
+            ),
         ),
         migrations.AddIndex(
-            model_name='instance',
-            index=models.Index(models.F('stops_at'), models.F('id'), name='instance_by_stop'),
+            model_name="instance",
+            index=models.Index(
+                models.F("stops_at"), models.F("id"), name="instance_by_stop"
+            ),
         ),
         migrations.AddIndex(
-            model_name='instance',
-            index=models.Index(models.F('updated_at'), models.F('id'), name='instance_by_update'),
+            model_name="instance",
+            index=models.Index(
+                models.F("updated_at"), models.F("id"), name="instance_by_update"
+            ),
         ),
         migrations.AddIndex(
-            model_name='instance',
-            index=models.Index(models.F('version'), name='instance_by_version'),
+            model_name="instance",
+            index=models.Index(models.F("version"), name="instance_by_version"),
         ),
         migrations.AddConstraint(
-            model_name='instance',
-            constraint=models.UniqueConstraint(fields=('cloud', 'instance_id'), name='instance_once_per_cloud'),
+            model_name="instance",
+            constraint=models.UniqueConstraint(
+                fields=("cloud", "instance_id"), name="instance_once_per_cloud"
+            ),
         ),
         migrations.AddIndex(
-            model_name='instanceevent',
-            index=models.Index(fields=['instance', '-at'], name='instances_i_instanc_5eb942_idx'),
+            model_name="instanceevent",
+            index=models.Index(
+                fields=["instance", "-at"], name="instances_i_instanc_5eb942_idx"
+            ),
         ),
     ]

@@ -1,0 +1,114 @@
+"""A write whose end is unknown may land after a newer one; it is put right."""
+
+import time
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from dashboard.accounts.models import User
+from dashboard.audit.models import AuditEvent
+from dashboard.edits import delivery, lanes, services
+from dashboard.edits.models import Edit, Lane
+from dashboard.emulator import Emulator, Fault
+from dashboard.instances.models import Instance
+
+
+@pytest.fixture
+def running(cloud: Emulator) -> Instance:
+    found = Instance.objects.filter(
+        status="RUNNING", stops_at__gt=timezone.now() + timedelta(minutes=10)
+    )
+    return found.order_by("pk")[0]
+
+
+@pytest.fixture
+def landed_late(cloud: Emulator, running: Instance, operator: User) -> Instance:
+    """The cloud shows an older wish although a newer one was applied and verified."""
+    cloud.faults.add(Fault("late", method="PUT", seconds=0.3, times=1))
+    older, newer = (
+        services.submit_edit(
+            instance=running,
+            actor=operator,
+            patch={"description": text},
+            base={"description": seen},
+        )
+        for text, seen in [("older", running.description), ("newer", "older")]
+    )
+    Edit.objects.filter(pk=newer.pk).update(state=Edit.State.CANCELLED)
+    delivery.drain(running.pk)  # sends the older one; the answer is 504
+    Edit.objects.filter(pk=newer.pk).update(state=Edit.State.QUEUED)
+    Lane.objects.update(next_at=None)
+    delivery.drain(running.pk)
+    assert Edit.objects.get(pk=older.pk).state == Edit.State.SUPERSEDED
+    assert Edit.objects.get(pk=newer.pk).state == Edit.State.APPLIED
+    deadline = time.monotonic() + 5
+    while cloud.fleet.get(running.instance_id).description != "older":
+        assert time.monotonic() < deadline, "the late write never landed"
+        time.sleep(0.02)
+    return running
+
+
+def look_again() -> None:
+    Lane.objects.update(recheck_at=timezone.now())
+
+
+def test_it_is_looked_for_until_the_cloud_has_settled(landed_late: Instance) -> None:
+    lane = Lane.objects.get(pk=landed_late.pk)
+    assert lane.recheck_at is not None
+    assert lane.unsettled_until is not None
+    assert lanes.due_instances() == [], "not before its time"
+    Lane.objects.update(recheck_at=timezone.now(), nudged_at=None)
+    assert lanes.due_instances() == [landed_late.pk]
+
+
+def test_the_newest_wish_is_sent_again_and_audited(
+    cloud: Emulator, landed_late: Instance
+) -> None:
+    look_again()
+    delivery.drain(landed_late.pk)
+    assert cloud.fleet.get(landed_late.instance_id).description == "newer"
+    event = AuditEvent.objects.get(action="edit.repaired")
+    assert (event.before, event.after) == (
+        {"description": "older"},
+        {"description": "newer"},
+    )
+    landed_late.refresh_from_db()
+    assert landed_late.description == "newer"
+
+
+def test_it_is_not_fought_for_ever(cloud: Emulator, landed_late: Instance) -> None:
+    for _ in range(lanes.MOST_REPAIRS + 2):
+        cloud.fleet.force(landed_late.instance_id, description="older")
+        look_again()
+        delivery.drain(landed_late.pk)
+    repairs = AuditEvent.objects.filter(action="edit.repaired")
+    assert repairs.count() == lanes.MOST_REPAIRS
+
+
+def test_a_strangers_value_is_shown_not_fought(
+    cloud: Emulator, landed_late: Instance
+) -> None:
+    cloud.fleet.force(landed_late.instance_id, description="From the console")
+    look_again()
+    delivery.drain(landed_late.pk)
+    assert cloud.fleet.get(landed_late.instance_id).description == "From the console"
+    landed_late.refresh_from_db()
+    assert landed_late.description == "From the console"
+
+
+def test_nothing_is_repaired_for_who_lost_the_right(
+    cloud: Emulator, landed_late: Instance
+) -> None:
+    User.objects.update(role=User.Role.VIEWER)
+    look_again()
+    delivery.drain(landed_late.pk)
+    assert cloud.fleet.get(landed_late.instance_id).description == "older"
+
+
+def test_once_settled_it_is_left_alone(landed_late: Instance) -> None:
+    now = timezone.now()
+    Lane.objects.update(recheck_at=now, unsettled_until=now)
+    delivery.drain(landed_late.pk)
+    lane = Lane.objects.get(pk=landed_late.pk)
+    assert (lane.recheck_at, lane.unsettled_until) == (None, None)
