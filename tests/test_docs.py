@@ -1,0 +1,86 @@
+"""What can be configured or queued has its line in docs/."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from dashboard.celery import app
+from dashboard.config import Config
+
+ROOT = Path(__file__).resolve().parent.parent
+SETTINGS = (ROOT / "docs" / "settings.md").read_text()
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+README = (ROOT / "README.md").read_text()
+
+
+def rows(text: str) -> dict[str, str]:
+    """Table rows by their first cell."""
+    return {
+        line.split("|")[1].strip(" `"): line
+        for line in text.splitlines()
+        if line.startswith("| ")
+    }
+
+
+def task_names() -> list[str]:
+    for path in ROOT.glob("dashboard/*/tasks.py"):
+        import_module(f"dashboard.{path.parent.name}.tasks")
+    return sorted(name for name in app.tasks if not name.startswith("celery."))
+
+
+@pytest.mark.parametrize("name", Config.model_fields)
+def test_every_setting_has_its_line(name: str) -> None:
+    row = rows(SETTINGS)[f"CURFEW_{name.upper()}"]
+    field = Config.model_fields[name]
+    if field.is_required():
+        assert "required" in row
+    elif isinstance(field.default, list):
+        assert ",".join(field.default) in row
+    else:
+        assert f"`{str(field.default).removesuffix('.0').lower()}`" in row.lower()
+
+
+def test_no_line_for_a_setting_that_is_gone() -> None:
+    described = {name for name in rows(SETTINGS) if name.startswith("CURFEW_")}
+    assert described == {f"CURFEW_{name.upper()}" for name in Config.model_fields}
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_every_task_has_its_line(name: str) -> None:
+    queue = app.amqp.router.route({}, name)["queue"].name
+    assert f"`{queue}`" in rows(OPERATIONS)[name]
+
+
+def test_no_line_for_a_task_that_is_gone() -> None:
+    described = {name for name in rows(OPERATIONS) if "." in name.partition(" ")[0]}
+    assert {name for name in described if " " not in name} == set(task_names())
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "pip install uv && uv run manage.py demo",
+        "pip install uv && uv run --group dev pytest",
+    ],
+)
+def test_the_two_commands(command: str) -> None:
+    assert command in README.splitlines()
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    assert (
+        "pip install uv && uv run --group dev pytest"
+        in (ROOT / ".ci" / "run").read_text()
+    )
+
+
+@pytest.mark.parametrize(
+    "paper", ["README.md", *(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
+)
+def test_links_lead_somewhere(paper: str) -> None:
+    path = ROOT / paper
+    for target in re.findall(r"\]\(([^)#]+)", path.read_text()):
+        if "://" not in target:
+            assert (path.parent / target).exists(), target
