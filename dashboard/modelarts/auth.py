@@ -6,7 +6,7 @@ Source: ModelArts API Reference, "Authentication".
 import random
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -132,7 +132,7 @@ class IamTokenAuth(httpx.Auth):
         return token
 
     @contextmanager
-    def _alone(self) -> Generator[None]:
+    def _alone(self) -> Iterator[None]:
         with deadline() as present:
             patience = max(present.remaining_seconds(), 0.0)
             if not self._lock.acquire(timeout=patience):

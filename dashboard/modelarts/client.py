@@ -236,8 +236,8 @@ class ModelArtsClient:
                 f"The ModelArts address of cloud {self._config.name!r} is no address; "
                 "correct it in clouds.yaml."
             )
-        # httpx's error holds the request with its token: not to be kept as the cause.
-        raise error from None
+        # Raised out here, since httpx's error holds the request with its token.
+        raise error
 
     def _base_url(self) -> str:
         """Address of the instances; may sign in, where only the token tells it."""

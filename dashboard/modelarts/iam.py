@@ -99,6 +99,7 @@ def fetch_token(
         NotSentError: IAM cannot be reached or has trouble; ModelArts was not asked.
         ConfigurationError: The address is no HTTP address.
     """
+    error: ModelArtsError
     try:
         with open_http(verify=verify, transport=transport) as http:
             response = http.post(
@@ -107,17 +108,19 @@ def fetch_token(
                 content=json.dumps(_request_body(credentials)).encode(),
                 headers={"Content-Type": "application/json;charset=utf8"},
             )
+        if response.is_success:
+            return _issued_token(response, region)
+        error = _refusal(response, credentials)
     except (httpx.UnsupportedProtocol, httpx.InvalidURL):
-        raise ConfigurationError(
+        error = ConfigurationError(
             "auth.auth_url is no HTTP address; correct it in clouds.yaml."
-        ) from None
+        )
     except (httpx.ConnectError, httpx.ConnectTimeout) as failure:
-        raise NotSentError(connect_sentence(failure, _WHOM)) from None
+        error = NotSentError(connect_sentence(failure, _WHOM))
     except httpx.RequestError:
-        raise NotSentError(f"{_WHOM} did not answer properly in time.") from None
-    if not response.is_success:
-        raise _refusal(response, credentials)
-    return _issued_token(response, region)
+        error = NotSentError(f"{_WHOM} did not answer properly in time.")
+    # Raised out here, since httpx's error holds the request with the password.
+    raise error
 
 
 def _tokens_url(auth_url: str) -> str:

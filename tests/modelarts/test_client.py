@@ -231,7 +231,8 @@ class TestExchange:
         with cloud.client() as client, pytest.raises(errors.ModelArtsError) as caught:
             client.start_instance("DE-1")
         assert type(caught.value) is kind
-        assert caught.value.__cause__ is None  # it would hold the request, so the token
+        # It would hold the request, and so the token.
+        assert caught.value.__cause__ is caught.value.__context__ is None
 
     def test_a_404_on_the_list_is_a_wrong_address(self) -> None:
         with pytest.raises(errors.RefusedError):

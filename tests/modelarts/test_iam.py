@@ -146,6 +146,7 @@ def test_what_fails_here_never_reached_modelarts(
     assert not caught.value.ambiguous
     assert words in caught.value.sentence
     assert "CANARY" not in repr(vars(caught.value))
+    assert caught.value.__context__ is None  # it would hold the password
     assert len(cloud.requests) == 1
 
 
