@@ -114,6 +114,9 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"unknown kind of fault: {self.kind!r}")
+        for name in ("probability", "latency_seconds", "seconds", "status", "size"):
+            if not isinstance(getattr(self, name), int | float):
+                raise ValueError(f"{name} must be a number")
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> "Fault":

@@ -84,17 +84,18 @@ class CloudHandler(BaseHTTPRequestHandler):
     server: CloudServer
 
     def _serve(self) -> None:
-        if "chunked" in self.headers.get("Transfer-Encoding", ""):
+        length = self.headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in self.headers or not length.isdecimal():
+            # No client of the documents sends chunks.
             self.send_error(411)
             self.close_connection = True
             return
-        length = int(self.headers.get("Content-Length") or 0)
         address = f"{self.server.server_name}:{self.server.server_port}"
         request = Request(
             method=self.command,
             target=self.path,
             headers={name.lower(): value for name, value in self.headers.items()},
-            body=self.rfile.read(length),
+            body=self.rfile.read(int(length)),
             id=uuid.uuid4().hex,
             base_url=f"http://{self.headers.get('Host') or address}",
         )

@@ -312,10 +312,16 @@ def test_chances_repeat_with_the_seed() -> None:
 
 
 @pytest.mark.parametrize(
-    "document", [{}, {"kind": "boredom"}, {"kind": "drop", "whom": "me"}]
+    "document",
+    [
+        {},
+        {"kind": "boredom"},
+        {"kind": "drop", "whom": "me"},
+        {"kind": "delay", "latency_seconds": "long"},
+    ],
 )
 def test_a_misspelt_fault_is_refused(document: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"kind|unknown"):
+    with pytest.raises(ValueError, match=r"kind|unknown|number"):
         Fault.from_document(document)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from dashboard.emulator import Behaviour, Emulator, Failure
 
-from .conftest import START_MS, Api
+from .conftest import START_MS, STILL, Api
 
 STOPPED = "weekend-job"  # auto stop after 24 h
 RUNNING = "churn-forecast-v2"  # 1 h, stops two minutes after the start
@@ -33,7 +33,7 @@ def test_a_start_leads_to_a_run_that_ends_by_itself(api: Api, cloud: Emulator) -
     assert shown["status"] == "RUNNING"
     assert shown["spec"]["annotations"]["url"].startswith("https://")
     run = shown["spec"]["auto_stop"]
-    assert 86_390 < run["remain_time"] <= 86_400
+    assert run["remain_time"] == 86_400
     started_ms = cloud.fleet.get(one).run_started_ms
     assert started_ms is not None
     assert run["stop_timestamp"] == started_ms + 86_400_000
@@ -68,7 +68,7 @@ def test_a_changed_duration_counts_from_the_next_start(
     assert status(api, one) == "STOPPED"
     api.act(one, "start")
     cloud.clock.advance(8)
-    assert auto_stop(api, one)["remain_time"] in {7_199, 7_200}
+    assert auto_stop(api, one)["remain_time"] == 7_200
 
 
 def test_switching_off_while_running_waits_for_the_next_start(
@@ -88,7 +88,9 @@ def test_switching_off_while_running_waits_for_the_next_start(
 @pytest.fixture
 def at_once() -> Iterator[Api]:
     behaviour = Behaviour(enable_while_running="at_once")
-    with Emulator(fleet=60, start_ms=START_MS, behaviour=behaviour) as cloud:
+    with Emulator(
+        fleet=60, speed=STILL, start_ms=START_MS, behaviour=behaviour
+    ) as cloud:
         api = Api(cloud)
         api.sign_in()
         yield api
@@ -123,7 +125,7 @@ def test_a_restart_is_a_new_run(api: Api, cloud: Emulator) -> None:
     assert api.act(one, "restart").json["current_status"] == "RESTARTING"
     cloud.clock.advance(8)
     assert status(api, one) == "RUNNING"
-    assert auto_stop(api, one)["remain_time"] in {3_599, 3_600}
+    assert auto_stop(api, one)["remain_time"] == 3_600
 
 
 def test_a_sold_out_free_flavor_queues(api: Api, cloud: Emulator) -> None:
@@ -170,8 +172,7 @@ def test_the_update_time_follows_updates_only(api: Api, cloud: Emulator) -> None
     assert api.show(one).json["latest_update_timestamp"] == before
     api.update(one, {"description": "moved"})
     after = api.show(one).json["latest_update_timestamp"]
-    assert int(after) >= START_MS + 8_000
-    assert len(after) == 13
+    assert after == str(START_MS + 8_000)
 
 
 def test_a_created_instance_comes_up_and_can_be_deleted(
@@ -213,7 +214,7 @@ def test_any_state_can_be_forced(cloud: Emulator, api: Api) -> None:
     one = api.id_of(STOPPED)
     doom = Failure("ModelArts.6360", "No room.")
     cloud.fleet.force(one, status="RUNNING", stops_in_seconds=61, doomed=doom)
-    assert auto_stop(api, one)["remain_time"] in {60, 61}
+    assert auto_stop(api, one)["remain_time"] == 61
     cloud.fleet.force(one, status="HIBERNATING", overrides={"user": {"name": "<b>"}})
     shown = api.show(one).json
     assert shown["status"] == "HIBERNATING"
