@@ -73,12 +73,13 @@ class Command(BaseCommand):
             ("Starting broker and cloud emulator", place.start_broker_and_emulator),
             ("Making the database", _migrate),
             ("Collecting static files", _collect_static),
-            ("Adding people", _add_people),
             ("Starting the web server", place.start_web),
+            ("Adding people", _add_people),
             ("Waiting for the emulated cloud", place.wait_for_emulator),
             ("Reading the fleet", _refresh),
-            ("Starting Celery worker and beat", place.start_worker_and_beat),
             ("Waiting for the web server", place.wait_for_web),
+            # Last: they would only take time from the first page.
+            ("Starting Celery worker and beat", place.start_worker_and_beat),
         ]
 
     def _step(self, name: str, prepare: Callable[[], str | None]) -> None:
