@@ -153,8 +153,8 @@ class Files:
         self.pids = folder / "pids"
         self.logs = folder / "logs"
         self.broker = folder / "broker"
-        self.beat_schedule = folder / "beat-schedule"
-        self.database = folder / "curfew.sqlite3"
+        self.beat_schedule = folder / "beat" / "schedule"
+        self.database = folder / "database" / "curfew.sqlite3"
         self.clouds = folder / "clouds.yaml"
         # Empty: it keeps the person's own secure.yaml from being found and merged in.
         self.secure = folder / "secure.yaml"
@@ -182,13 +182,13 @@ class Files:
 
         Only what a demo writes is removed: the folder may be anybody's.
         """
-        for folder in (self.logs, self.broker):
-            shutil.rmtree(folder, ignore_errors=True)
-        for file in (self.database, self.beat_schedule, self.clouds, self.secure):
-            # SQLite and beat's shelve add endings of their own.
-            for path in self.folder.glob(f"{file.name}*"):
-                path.unlink()
-        self.logs.mkdir()
+        # Folders, since the database and the schedule have files beside them.
+        kept = (self.logs, self.broker, self.database.parent, self.beat_schedule.parent)
+        for folder in kept:
+            if folder.exists():
+                shutil.rmtree(folder)
+            folder.mkdir()
+        self.clouds.unlink(missing_ok=True)
         self.secure.write_text("{}\n")
         # The emulator fills it; it holds a password, if only an emulated one.
         self.clouds.touch(mode=0o600)

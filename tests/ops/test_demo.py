@@ -221,7 +221,12 @@ def test_help_starts_nothing(
 
 def test_clearing_spares_what_is_not_the_demos(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("three years of work")
-    (tmp_path / "curfew.sqlite3-wal").write_text("old")
-    demo.Files(tmp_path).clear()
+    files = demo.Files(tmp_path)
+    files.clear()
+    write_ahead_log = files.database.with_name(f"{files.database.name}-wal")
+    write_ahead_log.write_text("old")
+    files.clouds.write_text("clouds: {old: {}}")
+    files.clear()
     assert (tmp_path / "thesis.txt").exists()
-    assert not (tmp_path / "curfew.sqlite3-wal").exists()
+    assert not write_ahead_log.exists()
+    assert not files.clouds.read_text()
