@@ -257,7 +257,7 @@ class ModelArtsClient:
                     "auth.project_id in clouds.yaml."
                 )
             root = split_endpoint(endpoint).root
-            project = quote(project_id, safe="~")
+            project = quote(project_id, safe="")
             self._base = f"{root}/v1/{project}/demanager/instances"
         return self._base
 

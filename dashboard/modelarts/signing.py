@@ -72,4 +72,4 @@ def _canonical_path(path: str) -> str:
 
 
 def _encode(text: str) -> str:
-    return quote(text, safe="~")
+    return quote(text, safe="")

@@ -180,6 +180,29 @@ def test_only_the_token_that_was_used_is_thrown_away(iam: Iam) -> None:
     assert cloud.tokens == ["T1", "T2"]
 
 
+def test_a_renewal_that_was_refused_is_not_renewed_by_another_thread(iam: Iam) -> None:
+    """Another thread may try T2 before the one that fetched it knows it is no good."""
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        if cloud.tokens.count("T2") == 1 and not other.requests:
+            with (
+                other.client(cloud_config(auth=iam.auth)) as client,
+                pytest.raises(errors.AuthenticationError),
+            ):
+                client.show_instance("DE-1")
+        return httpx.Response(401)
+
+    other = FakeCloud(httpx.Response(401))
+    cloud = FakeCloud(refuse)
+    with (
+        cloud.client(cloud_config(auth=iam.auth)) as client,
+        pytest.raises(errors.AuthenticationError),
+    ):
+        client.show_instance("DE-1")
+    assert other.tokens == ["T2"]
+    assert iam.issued == 2
+
+
 def run_in_threads(count: int, act: Callable[[], None]) -> list[BaseException]:
     gate = threading.Barrier(count)
     failures: list[BaseException] = []

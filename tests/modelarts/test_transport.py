@@ -1,8 +1,10 @@
 """Limits, over real sockets: time, size, encoding, redirects, broken answers."""
 
+import gzip
 import itertools
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
 from unittest.mock import patch
@@ -82,7 +84,9 @@ def reset(connection: socket.socket) -> None:
             answering(HEAD + b"X-Big: " + b"x" * 200_000 + b"\r\n\r\n"), id="big header"
         ),
         pytest.param(
-            answering(complete(HEAD + b"Content-Encoding: gzip\r\n", b"\x1f\x8b")),
+            answering(
+                complete(HEAD + b"Content-Encoding: gzip\r\n", gzip.compress(BODY))
+            ),
             id="compressed",
         ),
         pytest.param(reset, id="reset"),
@@ -149,6 +153,24 @@ def test_a_silent_server_is_ambiguous(
 
     with pytest.raises(errors.AmbiguousError, match="in time"):
         put(handle)
+
+
+def test_the_deadline_shortens_a_longer_read_timeout(
+    put: Callable[[Serve], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "TOTAL_SECONDS", 0.3)
+    given_up = threading.Event()
+
+    def handle(connection: socket.socket) -> None:
+        read_request(connection)
+        given_up.wait(timeout=transport.READ_SECONDS - 1)
+        connection.sendall(complete(HEAD, BODY))
+
+    try:
+        with pytest.raises(errors.AmbiguousError):
+            put(handle)
+    finally:
+        given_up.set()
 
 
 def test_no_listener_means_not_sent() -> None:
