@@ -149,7 +149,7 @@ class Files:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.lock = folder / "lock"
+        self.lock = folder / "curfew-demo.lock"
         self.pids = folder / "pids"
         self.logs = folder / "logs"
         self.broker = folder / "broker"
@@ -161,12 +161,17 @@ class Files:
 
     @contextmanager
     def owned(self) -> Iterator[None]:
-        """Keep a second demo out of the folder.
+        """Keep a second demo out of the folder, and ours out of somebody's papers.
 
         Raises:
-            DemoError: A demo is running there.
+            DemoError: A demo is running there, or it holds what no demo has written.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.lock.exists() and any(self.folder.iterdir()):
+            raise DemoError(
+                f"{self.folder} holds other files, and a demo removes its own at each "
+                "start. Choose an empty folder for --data-dir."
+            )
         with self.lock.open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -178,13 +183,14 @@ class Files:
             yield
 
     def clear(self) -> None:
-        """Forget the earlier demo: the emulated fleet starts anew, so does its mirror.
-
-        Only what a demo writes is removed: the folder may be anybody's.
-        """
+        """Forget the earlier demo: the emulated fleet starts anew, so does its mirror."""
         # Folders, since the database and the schedule have files beside them.
-        kept = (self.logs, self.broker, self.database.parent, self.beat_schedule.parent)
-        for folder in kept:
+        for folder in (
+            self.logs,
+            self.broker,
+            self.database.parent,
+            self.beat_schedule.parent,
+        ):
             if folder.exists():
                 shutil.rmtree(folder)
             folder.mkdir()

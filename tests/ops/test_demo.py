@@ -219,14 +219,30 @@ def test_help_starts_nothing(
         assert option in shown
 
 
-def test_clearing_spares_what_is_not_the_demos(tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("three years of work")
+def test_an_earlier_demos_files_are_removed(tmp_path: Path) -> None:
     files = demo.Files(tmp_path)
     files.clear()
     write_ahead_log = files.database.with_name(f"{files.database.name}-wal")
     write_ahead_log.write_text("old")
     files.clouds.write_text("clouds: {old: {}}")
     files.clear()
-    assert (tmp_path / "thesis.txt").exists()
     assert not write_ahead_log.exists()
     assert not files.clouds.read_text()
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("three years of work")
+    with (
+        pytest.raises(demo.DemoError, match="holds other files"),
+        demo.Files(tmp_path).owned(),
+    ):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_demos_own_folder_is_taken_again(tmp_path: Path) -> None:
+    files = demo.Files(tmp_path)
+    for _ in range(2):
+        with files.owned():
+            files.clear()
+            files.database.write_text("made by the demo")

@@ -59,7 +59,9 @@ class Command(BaseCommand):
             )
             place.forget_earlier_run()
             stack.enter_context(_logging_to_file(files))
-            stack.callback(self._stop, supervisor)
+            stack.callback(supervisor.stop)
+            # Two callbacks: the second is called even where the terminal is gone.
+            stack.callback(self._say, "\nStopping …")
             for name, prepare in self._steps(place):
                 supervisor.check_stop()
                 self._step(name, prepare)
@@ -92,10 +94,6 @@ class Command(BaseCommand):
             self.stdout.write("")
             raise
         self._say(f"{time.monotonic() - began:4.1f} s   {note or ''}".rstrip())
-
-    def _stop(self, supervisor: Supervisor) -> None:
-        self._say("\nStopping …")
-        supervisor.stop()
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
