@@ -1,0 +1,48 @@
+"""What the pages of edits are tested with."""
+
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from dashboard.accounts.models import User
+from dashboard.edits import tasks
+from dashboard.edits.models import Edit
+from dashboard.edits.services import submit_edit
+from dashboard.instances.models import Instance
+
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def as_operator(client: Client, operator: User) -> Client:
+    """An operator's browser."""
+    client.force_login(operator)
+    return client
+
+
+@pytest.fixture
+def edit(instance: Instance, operator: User, monkeypatch: pytest.MonkeyPatch) -> Edit:
+    """An operator's new description, waiting."""
+    monkeypatch.setattr(tasks, "nudge", lambda pk: None)
+    return submit_edit(
+        instance=instance,
+        actor=operator,
+        patch={"description": "Third try"},
+        base={"description": instance.description},
+    )
+
+
+def settle(edit: Edit, state: str, **changes: Any) -> None:
+    """Bring an edit to its end behind everybody's back."""
+    Edit.objects.filter(pk=edit.pk).update(
+        state=state, finished_at=edit.created_at, **changes
+    )
+
+
+def hidden(html: str, name: str) -> str:
+    """Value of a hidden field."""
+    found = re.search(rf'name="{name}" value="([^"]*)"', html)
+    assert found, f"no hidden field {name}"
+    return found[1]

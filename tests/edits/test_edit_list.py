@@ -1,0 +1,119 @@
+"""The list of all edits."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from dashboard.accounts.models import User
+from dashboard.edits.models import Edit
+from dashboard.edits.services import submit_edit
+from dashboard.instances.models import Instance
+from tests import factories
+
+from .conftest import HTMX, settle
+
+LIST = "/edits/"
+
+
+def submit(instance: Instance, actor: User, text: str) -> Edit:
+    base = {"description": None}
+    return submit_edit(
+        instance=instance, actor=actor, patch={"description": text}, base=base
+    )
+
+
+def shown(as_operator: Client, query: str = "") -> list[Edit]:
+    return list(as_operator.get(LIST + query).context["page"])
+
+
+@pytest.fixture
+def edits(instance: Instance, edit: Edit, operator: User, admin: User) -> list[Edit]:
+    """Three, oldest first: by the operator, by the admin, by the admin elsewhere."""
+    elsewhere = factories.make_instance(
+        cloud=factories.make_cloud("other"), name="forecast", search_text="forecast"
+    )
+    return [edit, submit(instance, admin, "two"), submit(elsewhere, admin, "three")]
+
+
+def test_the_newest_stands_first(as_operator: Client, edits: list[Edit]) -> None:
+    assert shown(as_operator) == edits[::-1]
+    html = as_operator.get(LIST).content.decode()
+    assert f'data-edit="{edits[0].pk}" data-state="queued"' in html
+
+
+@pytest.mark.parametrize("person", ["viewer", "stranger"])
+def test_everybody_sees_the_team_s_edits(
+    client: Client, edits: list[Edit], person: str, request: pytest.FixtureRequest
+) -> None:
+    client.force_login(request.getfixturevalue(person))
+    assert shown(client) == edits[::-1]
+
+
+def test_filters(as_operator: Client, edits: list[Edit]) -> None:
+    first, second, third = edits
+    settle(first, "failed")
+    assert shown(as_operator, "?state=failed") == [first]
+    assert shown(as_operator, "?state=open") == [third, second]
+    assert shown(as_operator, "?actor=admin") == [third, second]
+    assert shown(as_operator, "?mine=on") == [first]
+    assert shown(as_operator, "?cloud=other") == [third]
+    assert shown(as_operator, "?q=FORECAST") == [third]
+    assert shown(as_operator, "?q=forecast+nothing") == []
+    assert shown(as_operator, "?actor=admin&cloud=demo") == [second]
+
+
+@pytest.mark.parametrize(
+    "query", ["?state=nonsense", "?actor=nobody", "?cloud=none", "?q=%00"]
+)
+def test_what_makes_no_sense_is_ignored_and_said(
+    as_operator: Client, edits: list[Edit], query: str
+) -> None:
+    answer = as_operator.get(LIST + query)
+    assert list(answer.context["page"]) == edits[::-1]
+    assert "Ignored, since it makes no sense" in answer.content.decode()
+
+
+@pytest.mark.parametrize("query", ["?page=0", "?page=999", "?page=x", "?per_page=7"])
+def test_pages_that_do_not_exist_lead_to_one_that_does(
+    as_operator: Client, edits: list[Edit], query: str
+) -> None:
+    assert shown(as_operator, query) == edits[::-1]
+
+
+def test_pages(as_operator: Client, instance: Instance, operator: User) -> None:
+    made = [submit(instance, operator, f"text {number}") for number in range(27)]
+    assert shown(as_operator) == made[:1:-1]
+    assert shown(as_operator, "?page=2") == made[1::-1]
+    assert len(shown(as_operator, "?per_page=50")) == 27
+    assert "?page=2" in as_operator.get(LIST).content.decode()
+
+
+def test_nothing_yet_and_nothing_matches_are_told_apart(as_operator: Client) -> None:
+    assert "Nothing has been edited yet" in as_operator.get(LIST).content.decode()
+    assert "No edit matches" in as_operator.get(LIST + "?q=x").content.decode()
+
+
+def test_the_number_of_queries_does_not_grow(
+    as_operator: Client,
+    instance: Instance,
+    operator: User,
+    django_assert_num_queries: Any,
+) -> None:
+    submit(instance, operator, "one")
+    as_operator.get(LIST)
+    with django_assert_num_queries(6):  # session, user, count, edits, two selects
+        as_operator.get(LIST)
+    for number in range(10):
+        submit(factories.make_instance(), operator, f"text {number}")
+    with django_assert_num_queries(6):
+        as_operator.get(LIST)
+
+
+def test_sign_in_and_wrong_method(client: Client, operator: User) -> None:
+    assert client.get(LIST).status_code == 302
+    assert "login" in client.get(LIST, headers=HTMX)["HX-Redirect"]
+    client.force_login(operator)
+    assert client.post(LIST).status_code == 405
+    assert reverse("edits:list") == LIST

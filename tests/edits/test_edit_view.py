@@ -1,0 +1,330 @@
+"""The page of the edit form, and what becomes of what is posted there."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+from django.urls import reverse
+
+from dashboard.accounts.models import User
+from dashboard.edits.models import Edit
+from dashboard.edits.seen import Seen, SeenError
+from dashboard.instances.models import Instance
+from tests import factories
+
+from .conftest import HTMX, hidden
+
+FORM = "edits/edit.html"
+
+
+def address(instance: Instance) -> str:
+    return reverse("edits:edit", args=[instance.cloud.name, instance.instance_id])
+
+
+def fields(instance: Instance, **typed: Any) -> dict[str, Any]:
+    """What a browser posts from the form as opened now; None leaves a field out."""
+    shown = {
+        "seen": Seen.now(instance).token(instance),
+        "description": instance.description,
+        "auto_stop_enable": "on",
+        "auto_stop_hours": "8",
+        "prompt_shown": "1",
+        "prompt": "on",
+    }
+    return {name: text for name, text in (shown | typed).items() if text is not None}
+
+
+def latest() -> Edit:
+    return Edit.objects.latest("created_at")
+
+
+def test_the_form_shows_what_the_mirror_holds(
+    as_operator: Client, instance: Instance
+) -> None:
+    html = as_operator.get(address(instance)).content.decode()
+    assert "Churn model, second try</textarea>" in html
+    assert 'name="auto_stop_hours"' in html
+    assert 'min="1" max="24" step="0.5"' in html
+    assert 'value="8"' in html
+
+
+def test_a_change_is_accepted_and_leads_to_the_instance(
+    as_operator: Client, instance: Instance, operator: User
+) -> None:
+    posted = fields(instance, description="one\r\ntwo", auto_stop_hours="4.5")
+    answer = as_operator.post(address(instance), posted)
+    assert answer.status_code == 303
+    assert answer["Location"] == instance.get_absolute_url()
+    assert latest().patch == {"description": "one\ntwo", "auto_stop_duration": 16_200}
+    assert latest().base == {
+        "description": "Churn model, second try",
+        "auto_stop_duration": 28_800,
+    }
+    assert latest().actor == operator
+    assert latest().state == Edit.State.QUEUED
+
+
+def test_htmx_is_sent_to_the_instance_too(
+    as_operator: Client, instance: Instance
+) -> None:
+    posted = fields(instance, description="new")
+    answer = as_operator.post(address(instance), posted, headers=HTMX)
+    assert answer["HX-Redirect"] == instance.get_absolute_url()
+
+
+def test_the_same_form_sent_twice_is_one_edit(
+    as_operator: Client, instance: Instance
+) -> None:
+    posted = fields(instance, description="new")
+    as_operator.post(address(instance), posted)
+    as_operator.post(address(instance), posted)
+    assert Edit.objects.count() == 1
+
+
+def test_a_form_without_changes_makes_no_edit(
+    as_operator: Client, instance: Instance
+) -> None:
+    answer = as_operator.post(address(instance), fields(instance), follow=True)
+    assert "You changed nothing, so nothing was sent." in answer.content.decode()
+    assert not Edit.objects.exists()
+
+
+@pytest.mark.parametrize("prompt_shown", ["1", None])
+def test_the_reminder_counts_only_where_the_form_showed_it(
+    as_operator: Client, instance: Instance, prompt_shown: str | None
+) -> None:
+    posted = fields(instance, description="new", prompt=None, prompt_shown=prompt_shown)
+    as_operator.post(address(instance), posted)
+    assert ("auto_stop_prompt" in latest().patch) == (prompt_shown is not None)
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_wrong_values_come_back_with_all_that_was_typed(
+    as_operator: Client, instance: Instance, headers: dict[str, str]
+) -> None:
+    posted = fields(instance, description="R&D <3", auto_stop_hours="8.3")
+    answer = as_operator.post(address(instance), posted, headers=headers)
+    html = answer.content.decode()
+    assert answer.status_code == 422
+    assert "R&amp;D &lt;3</textarea>" in html
+    assert 'value="8.3"' in html
+    assert "ModelArts does not allow &amp; &lt; in a description." in html
+    assert "8.3 h is not a step of half an hour." in html
+    assert hidden(html, "seen") == posted["seen"]
+    assert ("<html" in html) == (not headers)
+    assert not Edit.objects.exists()
+
+
+def test_the_form_is_opened_on_the_edits_under_way(
+    as_operator: Client, instance: Instance, edit: Edit
+) -> None:
+    html = as_operator.get(address(instance)).content.decode()
+    assert "Third try</textarea>" in html
+    assert "Changes are under way." in html
+
+
+class TestConflict:
+    """Somebody else changed the same field between opening and saving."""
+
+    def test_nothing_is_saved_and_all_three_values_are_shown(
+        self, as_operator: Client, instance: Instance
+    ) -> None:
+        posted = fields(instance, description="mine")
+        Instance.objects.update(description="theirs")
+        answer = as_operator.post(address(instance), posted)
+        html = answer.content.decode()
+        assert answer.status_code == 422
+        assert not Edit.objects.exists()
+        for text in ("Churn model, second try", "theirs", "mine</textarea>"):
+            assert text in html
+
+    def test_saving_again_puts_mine_in_place_and_leaves_the_rest(
+        self, as_operator: Client, instance: Instance
+    ) -> None:
+        posted = fields(instance, description="mine")
+        Instance.objects.update(description="theirs", auto_stop_duration=3_600)
+        html = as_operator.post(address(instance), posted).content.decode()
+        assert 'name="auto_stop_hours"' in html
+        assert 'value="1" data-stored="1"' in html
+        again = posted | {"seen": hidden(html, "seen"), "auto_stop_hours": "1"}
+        as_operator.post(address(instance), again)
+        assert latest().patch == {"description": "mine"}
+        assert latest().base == {"description": "theirs"}
+
+    def test_another_field_is_no_conflict(
+        self, as_operator: Client, instance: Instance
+    ) -> None:
+        posted = fields(instance, auto_stop_hours="2")
+        Instance.objects.update(description="theirs")
+        assert as_operator.post(address(instance), posted).status_code == 303
+        assert latest().patch == {"auto_stop_duration": 7_200}
+
+
+class TestSeen:
+    """The note of what the form was opened on."""
+
+    def test_without_one_the_mirror_counts(
+        self, as_operator: Client, instance: Instance
+    ) -> None:
+        as_operator.post(
+            address(instance), fields(instance, description="new", seen=None)
+        )
+        assert latest().patch == {"description": "new"}
+
+    @pytest.mark.parametrize("token", ["nonsense", "a:b:c", "é" * 9, "." * 5_000])
+    def test_a_forged_one_is_refused_and_the_text_kept(
+        self, as_operator: Client, instance: Instance, token: str
+    ) -> None:
+        posted = fields(instance, description="new", seen=token)
+        answer = as_operator.post(address(instance), posted)
+        html = answer.content.decode()
+        assert answer.status_code == 422
+        assert "this form is too old" in html
+        assert "new</textarea>" in html
+        assert not Edit.objects.exists()
+        as_operator.post(address(instance), posted | {"seen": hidden(html, "seen")})
+        assert latest().patch == {"description": "new"}
+
+    def test_one_of_another_instance_is_refused(
+        self, as_operator: Client, instance: Instance
+    ) -> None:
+        other = factories.make_instance()
+        token = Seen.now(other).token(other)
+        with pytest.raises(SeenError):
+            Seen.read(token, instance)
+
+    def test_it_holds_for_a_day(self, instance: Instance) -> None:
+        now = datetime.now(UTC)
+        seen = Seen.now(instance)
+        token = seen.token(instance)
+        with time_machine.travel(now + timedelta(hours=23), tick=False):
+            assert Seen.read(token, instance) == seen
+        tomorrow = time_machine.travel(now + timedelta(hours=25), tick=False)
+        with tomorrow, pytest.raises(SeenError):
+            Seen.read(token, instance)
+
+
+class TestOutlook:
+    """The sentence about both clocks."""
+
+    @pytest.mark.parametrize(
+        ("status", "extra", "words"),
+        [
+            ("RUNNING", {}, "This run still stops"),
+            ("RUNNING", {"stops_in": -60}, "This run is due to stop;"),
+            (
+                "RUNNING",
+                {"stops_in": None, "auto_stop_enable": False},
+                "This run goes on until somebody stops it",
+            ),
+            ("RUNNING", {"stops_in": None}, "ModelArts does not report"),
+            ("STARTING", {}, "A run is about to begin."),
+            ("START_QUEUING", {}, "A run is about to begin."),
+            ("STOPPING", {}, "This run is ending."),
+            ("STOPPED", {}, "The instance does not run now."),
+            ("START_FAILED", {}, "The instance does not run now."),
+            ("HIBERNATING", {}, "in the status “HIBERNATING”"),
+        ],
+    )
+    def test_this_run(
+        self, as_operator: Client, status: str, extra: dict[str, Any], words: str
+    ) -> None:
+        instance = factories.make_instance(status=status, **extra)
+        assert words in as_operator.get(address(instance)).content.decode()
+
+    @pytest.mark.parametrize(
+        ("typed", "shown"),
+        [
+            ({"auto_stop_hours": "2"}, "on"),
+            ({"auto_stop_hours": "x"}, "unclear"),
+            ({"auto_stop_enable": None}, "off"),
+        ],
+    )
+    def test_next_run(
+        self, as_operator: Client, instance: Instance, typed: dict[str, Any], shown: str
+    ) -> None:
+        posted = fields(instance, description="<", **typed)
+        html = as_operator.post(address(instance), posted).content.decode()
+        visible = [
+            name
+            for name in ("on", "unclear", "off")
+            if f'data-outlook="{name}">' in html
+        ]
+        assert visible == [shown]
+
+
+@pytest.mark.parametrize("person", ["viewer", "stranger"])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_who_may_not_change_it_is_told_so(
+    client: Client,
+    instance: Instance,
+    person: str,
+    method: str,
+    request: pytest.FixtureRequest,
+) -> None:
+    client.force_login(request.getfixturevalue(person))
+    answer = getattr(client, method)(address(instance), {"description": "x"})
+    assert answer.status_code == 403
+    assert "You may look at this instance but not change it." in answer.content.decode()
+    assert not Edit.objects.exists()
+
+
+def test_its_owner_may(client: Client, instance: Instance, scientist: User) -> None:
+    client.force_login(scientist)
+    assert client.get(address(instance)).status_code == 200
+    posted = fields(instance, description="mine")
+    assert client.post(address(instance), posted).status_code == 303
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_a_vanished_instance_says_why_it_cannot_be_edited(
+    as_operator: Client, method: str
+) -> None:
+    instance = factories.make_instance(missing_since=datetime.now(UTC))
+    answer = getattr(as_operator, method)(address(instance))
+    assert answer.status_code == 409
+    assert "no longer lists this instance" in answer.content.decode()
+
+
+def test_the_sign_in_comes_first(client: Client, instance: Instance) -> None:
+    answer = client.get(address(instance))
+    assert answer.status_code == 302
+    assert "/accounts/login/" in answer["Location"]
+    answer = client.post(address(instance), headers=HTMX)
+    assert "/accounts/login/" in answer["HX-Redirect"]
+
+
+def test_an_unknown_instance_is_not_found(
+    as_operator: Client, instance: Instance
+) -> None:
+    for cloud, name in ((instance.cloud.name, "DE-0"), ("x", instance.instance_id)):
+        assert (
+            as_operator.get(reverse("edits:edit", args=[cloud, name])).status_code
+            == 404
+        )
+
+
+def test_other_methods_are_refused(as_operator: Client, instance: Instance) -> None:
+    assert as_operator.put(address(instance)).status_code == 405
+
+
+@pytest.mark.parametrize(
+    "text", ["<script>alert(1)</script>", "</textarea><b>", "日本語 مرحبا " * 40]
+)
+def test_hostile_text_stays_text(as_operator: Client, text: str) -> None:
+    instance = factories.make_instance(name=text[:512], description=text)
+    html = as_operator.get(address(instance)).content.decode()
+    assert "<script>alert" not in html
+    assert "</textarea><b>" not in html
+
+
+def test_opening_costs_a_fixed_number_of_queries(
+    as_operator: Client,
+    instance: Instance,
+    edit: Edit,
+    django_assert_max_num_queries: Any,
+) -> None:
+    with django_assert_max_num_queries(6):
+        as_operator.get(address(instance))
