@@ -27,6 +27,8 @@
     const live = byId("description-live");
     const marks = [...dataset.forbidden].filter((mark) => value.includes(mark));
     const said = [];
+    // What the server said of the text stands until that is touched.
+    if (byId("description-errors")) return;
     if (marks.length) said.push(live.dataset.forbiddenWords.replace("{}", marks.join(" ")));
     if (length > limit) said.push(live.dataset.longWords.replace("{}", length - limit));
     setText(live, said.join(" "));
@@ -65,6 +67,13 @@
     byId("hours-slider").value = text;
     // Whoever picks a run time wants one.
     field("auto_stop_enable").checked = true;
+  };
+
+  /* -- what the server said -- */
+
+  const forgetErrors = (input) => {
+    input.removeAttribute("aria-invalid");
+    input.closest(".field")?.querySelector(".errorlist")?.remove();
   };
 
   /* -- leaving -- */
@@ -111,6 +120,7 @@
 
   document.addEventListener("input", (event) => {
     if (event.target.form !== form()) return;
+    forgetErrors(event.target.id === "hours-slider" ? field("auto_stop_hours") : event.target);
     if (event.target.id === "hours-slider") takeHours(event.target.value);
     else if (event.target === field("auto_stop_hours")) byId("hours-slider").value = event.target.value;
     draw();
@@ -119,6 +129,7 @@
     const preset = event.target.closest("[data-hours]");
     if (!preset) return;
     takeHours(preset.dataset.hours);
+    forgetErrors(field("auto_stop_hours"));
     draw();
   });
 

@@ -47,6 +47,9 @@ _NEXT_STEPS: dict[str, str] = {
         "or leave them."
     ),
 }
+_NEXT_START = (
+    "The new auto-stop counts from the next start; the present run is not touched."
+)
 _ICONS: dict[str, str] = {
     State.QUEUED: "clock",
     State.SENDING: "send",
@@ -68,12 +71,12 @@ _TONES: dict[str, str] = {
     State.CANCELLED: "rest",
 }
 _OUTCOMES = {
-    "": "under way",
-    "applied": "accepted and read back",
-    "retry": "did not get through, to be repeated",
-    "failed": "refused",
-    "conflict": "stopped: changed by somebody else",
-    "interrupted": "interrupted, result unknown",
+    "": "Under way",
+    "applied": "Accepted and read back",
+    "retry": "Did not get through, to be repeated",
+    "failed": "Refused",
+    "conflict": "Not sent: changed by somebody else",
+    "interrupted": "Interrupted, result unknown",
 }
 
 
@@ -121,7 +124,7 @@ def sentence(edit: Edit) -> str:
     power = edit.kind != Edit.Kind.UPDATE
     said = (_POWER_SENTENCES if power else _UPDATE_SENTENCES)[edit.state]
     if edit.waits_for_next_start:
-        return f"{said} It counts from the next start; the present run is not touched."
+        return f"{said} {_NEXT_START}"
     return said
 
 
