@@ -112,8 +112,8 @@ def _factor(text: str) -> float:
 def prepare_environment(arguments: Sequence[str]) -> None:
     """Set the environment of the demo: this process's and that of all it starts.
 
-    Call it before Django's settings are read. Ends the process for ``--help`` and for
-    options that make no sense.
+    Call it before Django's settings are read. Ends the process for ``--help`` and, with
+    a sentence, for options that make no sense.
 
     Args:
         arguments: The command line behind ``demo``.
@@ -125,6 +125,10 @@ def prepare_environment(arguments: Sequence[str]) -> None:
     # Django's own options (--verbosity …) are Django's to read.
     options, _ = parser.parse_known_args(arguments)
     files = Files(options.data_dir.resolve())
+    try:
+        files.claim()
+    except DemoError as error:
+        raise SystemExit(str(error)) from None
     # Credentials and names of real clouds must not reach the demo.
     for name in [name for name in os.environ if name.startswith("OS_")]:
         del os.environ[name]
@@ -159,12 +163,11 @@ class Files:
         # Empty: it keeps the person's own secure.yaml from being found and merged in.
         self.secure = folder / "secure.yaml"
 
-    @contextmanager
-    def owned(self) -> Iterator[None]:
-        """Keep a second demo out of the folder, and ours out of somebody's papers.
+    def claim(self) -> None:
+        """Mark the folder as a demo's, whose files are removed at the next start.
 
         Raises:
-            DemoError: A demo is running there, or it holds what no demo has written.
+            DemoError: It holds what no demo has written.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self.lock.exists() and any(self.folder.iterdir()):
@@ -172,6 +175,15 @@ class Files:
                 f"{self.folder} holds other files, and a demo removes its own at each "
                 "start. Choose an empty folder for --data-dir."
             )
+        self.lock.touch()
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Keep a second demo out of the folder.
+
+        Raises:
+            DemoError: A demo is running there.
+        """
         with self.lock.open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -183,7 +195,7 @@ class Files:
             yield
 
     def clear(self) -> None:
-        """Forget the earlier demo: the emulated fleet starts anew, so does its mirror."""
+        """Forget the earlier demo: the fleet starts anew, so must its mirror."""
         # Folders, since the database and the schedule have files beside them.
         for folder in (
             self.logs,

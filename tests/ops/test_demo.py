@@ -232,17 +232,14 @@ def test_an_earlier_demos_files_are_removed(tmp_path: Path) -> None:
 
 def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("three years of work")
-    with (
-        pytest.raises(demo.DemoError, match="holds other files"),
-        demo.Files(tmp_path).owned(),
-    ):
-        pass
+    with pytest.raises(SystemExit, match="holds other files"):
+        demo.prepare_environment(["--data-dir", str(tmp_path)])
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_a_demos_own_folder_is_taken_again(tmp_path: Path) -> None:
     files = demo.Files(tmp_path)
     for _ in range(2):
-        with files.owned():
-            files.clear()
-            files.database.write_text("made by the demo")
+        files.claim()
+        files.clear()
+        files.database.write_text("made by the demo")
