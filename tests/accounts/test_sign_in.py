@@ -1,0 +1,88 @@
+"""Signing in and out."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from dashboard.accounts.models import User
+from tests.conftest import PASSWORD
+
+LOGIN = reverse("account_login")
+LOGOUT = reverse("account_logout")
+
+pytestmark = pytest.mark.usefixtures("_empty_cache")
+
+
+def test_the_form_has_the_fields_of_the_contract(client: Client, db: None) -> None:
+    page = client.get(LOGIN)
+    assert page.status_code == 200
+    assert 'name="login"' in page.text
+    assert 'name="password"' in page.text
+
+
+def test_a_person_gets_in_and_back_to_where_they_were(
+    client: Client, viewer: User
+) -> None:
+    form = {"login": "viewer", "password": PASSWORD, "next": "/instances/?q=x"}
+    response = client.post(LOGIN, form)
+    assert (response.status_code, response.headers["Location"]) == (
+        302,
+        "/instances/?q=x",
+    )
+    page = client.get("/instances/").text
+    assert '<bdi>viewer</bdi> <span class="role">Viewer</span>' in page
+
+
+@pytest.mark.parametrize("next_page", ["https://evil.example/", "//evil.example"])
+def test_nobody_is_led_astray(client: Client, viewer: User, next_page: str) -> None:
+    form = {"login": "viewer", "password": PASSWORD, "next": next_page}
+    assert client.post(LOGIN, form).headers["Location"] == "/"
+
+
+@pytest.mark.parametrize("login", ["viewer", "nobody"])
+def test_a_wrong_password_is_one_plain_sentence(
+    client: Client, viewer: User, login: str
+) -> None:
+    response = client.post(LOGIN, {"login": login, "password": "wrong"})
+    assert response.status_code == 200
+    # The same for both: it must not tell which accounts exist.
+    sentence = "The username and/or password you specified are not correct."
+    assert response.text.count(sentence) == 1
+    assert f'value="{login}"' in response.text
+    assert "wrong" not in response.text
+
+
+def test_guessing_is_slowed_down(client: Client, viewer: User) -> None:
+    form = {"login": "viewer", "password": "wrong"}
+    for _ in range(12):
+        response = client.post(LOGIN, form)
+    assert "Too many failed" in response.text or response.status_code == 429
+    # Then the right one does not help, either.
+    response = client.post(LOGIN, form | {"password": PASSWORD})
+    assert response.status_code != 302
+
+
+def test_a_deactivated_account_stays_outside(client: Client, viewer: User) -> None:
+    User.objects.update(is_active=False)
+    client.post(LOGIN, {"login": "viewer", "password": PASSWORD})
+    assert client.get("/instances/").status_code == 302
+
+
+def test_signing_out_takes_a_post(client: Client, viewer: User) -> None:
+    client.force_login(viewer)
+    page = client.get(LOGOUT)
+    assert "Sign out?" in page.text
+    assert client.get("/instances/").status_code == 200
+    assert client.post(LOGOUT).status_code == 302
+    assert client.get("/instances/").status_code == 302
+
+
+def test_nobody_signs_up(client: Client, db: None) -> None:
+    page = client.get(LOGIN).text
+    assert "sign up" not in page.lower()
+    response = client.post(
+        reverse("account_signup"),
+        {"username": "mallory", "password1": PASSWORD, "password2": PASSWORD},
+    )
+    assert not User.objects.filter(username="mallory").exists()
+    assert response.status_code in {200, 302, 403}

@@ -1,0 +1,203 @@
+"""What people read about the time that is left."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from dashboard.instances import clock
+from dashboard.instances.clock import State, Urgency
+from dashboard.instances.models import Cloud, Instance
+from dashboard.modelarts.statuses import InstanceStatus
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+def an_instance(status: str = "RUNNING", **fields: Any) -> Instance:
+    fields.setdefault("auto_stop_enable", True)
+    fields.setdefault("auto_stop_duration", 8 * 3600)
+    return Instance(
+        cloud=Cloud(name="demo", skew_ms=fields.pop("skew_ms", 0)),
+        status=status,
+        **fields,
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (1, "1 s"),
+        (59, "59 s"),
+        (60, "1 min 0 s"),
+        (299, "4 min 59 s"),
+        (300, "5 min"),
+        (3_599, "59 min"),
+        (3_600, "1 h 0 min"),
+        (11_520, "3 h 12 min"),
+        (172_800, "48 h 0 min"),
+        (172_801, "2 d 0 h"),
+        (360_000, "4 d 4 h"),
+    ],
+)
+def test_remaining_time_is_no_finer_than_it_matters(seconds: int, text: str) -> None:
+    assert clock.remaining_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-3, "just now"),
+        (4, "just now"),
+        (5, "5 s ago"),
+        (60, "1 min ago"),
+        (3_600, "1 h ago"),
+        (172_800, "2 d ago"),
+    ],
+)
+def test_past_time_is_told_in_its_largest_unit(seconds: int, text: str) -> None:
+    assert clock.ago_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "urgency"),
+    [
+        (3_600, Urgency.NONE),
+        (3_599, Urgency.SOON),
+        (900, Urgency.SOON),
+        (899, Urgency.NEAR),
+        (300, Urgency.NEAR),
+        (299, Urgency.NOW),
+        (1, Urgency.NOW),
+        (0, Urgency.OVERDUE),
+        (-9, Urgency.OVERDUE),
+    ],
+)
+def test_urgency_rises_at_60_15_and_5_minutes(seconds: int, urgency: Urgency) -> None:
+    assert clock.urgency(seconds) == urgency
+
+
+def test_a_running_instance_counts_down_to_its_moment() -> None:
+    stops_at = NOW + timedelta(hours=3, minutes=12)
+    run = clock.this_run(an_instance(stops_at=stops_at), NOW)
+    assert run == (State.COUNTING, "3 h 12 min", Urgency.NONE, stops_at, None)
+
+
+def test_a_part_of_a_second_left_is_not_zero() -> None:
+    run = clock.this_run(an_instance(stops_at=NOW + timedelta(milliseconds=1)), NOW)
+    assert (run.state, run.text) == (State.COUNTING, "1 s")
+
+
+@pytest.mark.parametrize("late", [timedelta(0), timedelta(minutes=7)])
+def test_past_its_moment_it_is_due(late: timedelta) -> None:
+    run = clock.this_run(an_instance(stops_at=NOW - late), NOW)
+    assert run.state == State.DUE
+    assert run.text == "due, waiting for ModelArts"
+    assert run.urgency == Urgency.OVERDUE
+    assert run.verb == "was due"
+
+
+def test_switching_auto_stop_off_does_not_lengthen_this_run() -> None:
+    instance = an_instance(auto_stop_enable=False, stops_at=NOW + timedelta(minutes=10))
+    assert clock.this_run(instance, NOW).text == "10 min"
+    assert clock.next_run(instance) == "no auto stop"
+
+
+@pytest.mark.parametrize(
+    ("enabled", "state", "text"),
+    [
+        (False, State.NO_AUTO_STOP, "runs until stopped"),
+        (True, State.NO_STOP_TIME, "stop time not reported"),
+        (None, State.NO_STOP_TIME, "stop time not reported"),
+    ],
+)
+def test_running_without_a_stop_time(
+    enabled: bool | None, state: State, text: str
+) -> None:
+    run = clock.this_run(an_instance(auto_stop_enable=enabled), NOW)
+    assert (run.state, run.text) == (state, text)
+
+
+def test_stopped_tells_since_when_if_that_was_seen() -> None:
+    since = NOW - timedelta(minutes=3, seconds=20)
+    run = clock.this_run(an_instance("STOPPED", status_since=since), NOW)
+    assert (run.text, run.stopped_at) == ("stopped 3 min ago", since)
+    assert clock.this_run(an_instance("STOPPED"), NOW).text == "stopped"
+
+
+def test_a_queued_instance_tells_place_and_wait_by_the_cloud_s_clock() -> None:
+    ends = NOW + timedelta(minutes=21, seconds=30)
+    instance = an_instance(
+        "START_QUEUING",
+        skew_ms=30_000,
+        document={
+            "queuing_info": {"rank": 3, "end_timestamp": clock.unix_ms(ends)},
+        },
+    )
+    assert clock.this_run(instance, NOW).text == "queued, place 3, about 21 min"
+
+
+@pytest.mark.parametrize(
+    ("info", "text"),
+    [
+        ({}, "queued"),
+        ({"rank": 1}, "queued, place 1"),
+        ({"remain_time": 7_200}, "queued, about 2 h 0 min"),
+        ({"remain_time": 20}, "queued, about 5 min"),
+    ],
+)
+def test_a_queue_that_tells_less(info: dict[str, int], text: str) -> None:
+    instance = an_instance("CREATE_QUEUING", document={"queuing_info": info})
+    assert clock.this_run(instance, NOW).text == text
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("STARTING", State.STARTING),
+        ("READY_TO_START", State.STARTING),
+        ("STOPPING", State.STOPPING),
+        ("START_FAILED", State.FAILED),
+        ("UNAVAILABLE", State.FAILED),
+        ("DELETED", State.GONE),
+        ("SNAPSHOTTING", State.UNKNOWN),
+        ("", State.UNKNOWN),
+    ],
+)
+def test_other_statuses(status: str, state: State) -> None:
+    # A stop time that was left over must not start a countdown.
+    run = clock.this_run(an_instance(status, stops_at=NOW + timedelta(hours=1)), NOW)
+    assert (run.state, run.stops_at) == (state, None)
+
+
+def test_what_vanished_has_no_countdown() -> None:
+    instance = an_instance(missing_since=NOW, stops_at=NOW + timedelta(hours=1))
+    run = clock.this_run(instance, NOW)
+    assert (run.state, run.stops_at) == (State.GONE, None)
+    assert clock.look(instance).label == "Missing"
+
+
+@pytest.mark.parametrize("status", InstanceStatus)
+def test_every_documented_status_has_a_look_and_a_state(status: str) -> None:
+    assert clock.status_look(status).tone != "unknown"
+    assert clock.this_run(an_instance(status), NOW).state != State.UNKNOWN
+
+
+def test_an_unknown_status_stands_verbatim_and_neutral() -> None:
+    look = clock.status_look("SNAPSHOTTING")
+    assert (look.label, look.tone) == ("SNAPSHOTTING", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"auto_stop_duration": 8 * 3600}, "8 h"),
+        ({"auto_stop_duration": 5_000}, "1 h 23 min 20 s"),
+        ({"auto_stop_duration": 1_800}, "30 min"),
+        ({"auto_stop_duration": 0}, "0 s"),
+        ({"auto_stop_duration": None}, "length not reported"),
+        ({"auto_stop_enable": False}, "no auto stop"),
+        ({"auto_stop_enable": None}, "not reported"),
+    ],
+)
+def test_the_next_run_is_told_to_the_second(fields: dict[str, Any], text: str) -> None:
+    assert clock.next_run(an_instance(**fields)) == text

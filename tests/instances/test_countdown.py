@@ -1,0 +1,53 @@
+"""The countdown fragment."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from dashboard.accounts.models import User
+from dashboard.instances.models import Instance
+from tests.factories import make_instance
+
+
+def url(cloud: str, instance_id: str) -> str:
+    return reverse("instances:countdown", args=[cloud, instance_id])
+
+
+def test_both_clocks(client: Client, viewer: User, instance: Instance) -> None:
+    client.force_login(viewer)
+    response = client.get(url("demo", instance.instance_id))
+    assert response.status_code == 200
+    assert f'data-instance="{instance.instance_id}"' in response.text
+    assert f'data-stops-at="{instance.stops_at_ms}"' in response.text
+    assert "<time datetime=" in response.text
+    assert "This run" in response.text
+    assert "Next run" in response.text
+    assert "<html" not in response.text
+
+
+def test_after_zero_it_is_due(client: Client, viewer: User) -> None:
+    instance = make_instance(stops_in=-30)
+    client.force_login(viewer)
+    text = client.get(url("demo", instance.instance_id)).text
+    assert "due, waiting for ModelArts" in text
+    assert "was due" in text
+
+
+@pytest.mark.parametrize("cloud", ["demo", "elsewhere"])
+def test_unknown_is_404(
+    client: Client, viewer: User, instance: Instance, cloud: str
+) -> None:
+    known = instance.instance_id if cloud == "elsewhere" else "DE-none"
+    client.force_login(viewer)
+    assert client.get(url(cloud, known)).status_code == 404
+
+
+def test_anonymous_is_sent_to_sign_in(client: Client, instance: Instance) -> None:
+    response = client.get(url("demo", instance.instance_id))
+    assert response.status_code == 302
+    assert response.headers["Location"].startswith(reverse("account_login"))
+
+
+def test_only_get(client: Client, viewer: User, instance: Instance) -> None:
+    client.force_login(viewer)
+    assert client.post(url("demo", instance.instance_id)).status_code == 405

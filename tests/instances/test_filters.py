@@ -1,0 +1,151 @@
+"""Which instances the list's address asks for, and in which order."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.http import QueryDict
+
+from dashboard.instances.filters import ListQuery
+from dashboard.instances.models import Cloud, Instance
+from tests.factories import make_cloud, make_instance
+
+pytestmark = pytest.mark.django_db
+
+
+def names(address: str) -> list[str]:
+    found = ListQuery(QueryDict(address)).apply(Instance.objects.all())
+    return [instance.name for instance in found]
+
+
+def make(*stops_in: tuple[str, float | None]) -> None:
+    for name, seconds in stops_in:
+        make_instance(
+            name=name, stops_in=seconds, status="RUNNING" if seconds else "STOPPED"
+        )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Prüfstand", "PRÜFSTAND", "ranking", "anna", "DE-77", "stand anna", "  rank  "],
+)
+def test_search_looks_at_name_description_owner_and_id(text: str) -> None:
+    make_instance(
+        name="prüfstand",
+        description="Ranking model",
+        owner_name="anna.schmidt",
+        instance_id="DE-77",
+    )
+    make_instance(name="other", description="", owner_name="tom", instance_id="DE-1")
+    assert names(f"q={text}") == ["prüfstand"]
+
+
+@pytest.mark.parametrize("wildcard", ["%", "_", "\\"])
+def test_search_knows_no_wildcards(wildcard: str) -> None:
+    make_instance(name="plain", description="")
+    query = QueryDict(mutable=True)
+    query["q"] = wildcard
+    assert names(query.urlencode()) == []
+
+
+def test_status_is_the_present_one() -> None:
+    make_instance(name="here")
+    make_instance(name="gone", missing_since=datetime.now(UTC))
+    assert names("status=RUNNING") == ["here"]
+    assert names("status=running") == ["here"]
+    assert names("status=MISSING") == ["gone"]
+    assert names("status=SNAPSHOTTING") == []
+
+
+def test_auto_stop_on_off_and_due() -> None:
+    make_instance(name="soon", stops_in=3_500)
+    make_instance(name="later", stops_in=3_700)
+    make_instance(name="overdue", stops_in=-60)
+    make_instance(name="free", stops_in=None, auto_stop_enable=False)
+    make_instance(name="gone", stops_in=60, missing_since=datetime.now(UTC))
+    assert names("autostop=on") == ["overdue", "soon", "later"]
+    assert names("autostop=off") == ["free"]
+    assert names("autostop=due") == ["overdue", "soon"]
+
+
+@pytest.mark.parametrize("spelled", ["ASCEND", "ascend", "Ascend"])
+def test_flavour_type_in_any_case(spelled: str) -> None:
+    make_instance(name="npu", flavor_type="ASCEND")
+    make_instance(name="gpu", flavor_type="GPU")
+    assert names(f"flavor_type={spelled}") == ["npu"]
+
+
+def test_owner_by_name_or_id_cloud_and_workspace() -> None:
+    lab: Cloud = make_cloud("lab")
+    make_instance(name="a", owner_name="li.wei", owner_id="u1", workspace_id="w1")
+    make_instance(name="b", owner_name="tom", owner_id="u2", cloud=lab)
+    assert names("owner=li.wei") == names("owner=u1") == ["a"]
+    assert names("cloud=lab") == ["b"]
+    assert names("workspace=w1") == ["a"]
+    assert names("owner=nobody") == []
+
+
+@pytest.mark.parametrize(
+    ("sort", "expected"),
+    [
+        ("", ["overdue", "soon", "later", "idle"]),
+        ("stops_in", ["overdue", "soon", "later", "idle"]),
+        ("-stops_in", ["later", "soon", "overdue", "idle"]),
+        ("name", ["idle", "later", "overdue", "soon"]),
+        ("-name", ["soon", "overdue", "later", "idle"]),
+        ("status", ["later", "overdue", "soon", "idle"]),
+    ],
+)
+def test_order(sort: str, expected: list[str]) -> None:
+    make(("idle", None), ("later", 9_000), ("soon", 60), ("overdue", -60))
+    assert names(f"sort={sort}") == expected
+
+
+def test_names_and_owners_are_ordered_without_case() -> None:
+    make_instance(name="b", owner_name="Anna")
+    make_instance(name="A", owner_name="bert")
+    assert names("sort=name") == ["A", "b"]
+    assert names("sort=owner") == ["b", "A"]
+
+
+def test_what_has_no_value_comes_last_in_both_directions() -> None:
+    make_instance(name="unknown", updated_at=None)
+    make_instance(name="old", updated_at=datetime.now(UTC) - timedelta(days=9))
+    make_instance(name="new")
+    assert names("sort=updated") == ["old", "new", "unknown"]
+    assert names("sort=-updated") == ["new", "old", "unknown"]
+
+
+def test_a_vanished_instance_is_not_the_next_to_stop() -> None:
+    make_instance(name="gone", stops_in=-999, missing_since=datetime.now(UTC))
+    make_instance(name="here", stops_in=600)
+    assert names("") == ["here", "gone"]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "sort=upwards",
+        "sort=name,owner",
+        "page=abc",
+        "page=0",
+        "page=99999999999999999999",
+        "per_page=7",
+        "autostop=maybe",
+        "flavor_type=banana",
+        "q=%00",
+    ],
+)
+def test_garbage_is_ignored_and_named(part: str) -> None:
+    make_instance(name="here")
+    query = ListQuery(QueryDict(f"{part}&status=RUNNING"))
+    assert [item.split("=")[0] for item in query.ignored] == [part.split("=")[0]]
+    assert dict(query.kept.items()) == {"status": "RUNNING"}
+    assert names(part) == ["here"]
+
+
+def test_links_keep_what_was_chosen_and_nothing_else() -> None:
+    query = ListQuery(QueryDict("q=x&status=running&since=4&shown=ab&utm=1&owner="))
+    kept: Iterable[tuple[str, object]] = query.kept.items()
+    assert dict(kept) == {"q": "x", "status": "RUNNING"}
+    assert query.active_filters == ["q", "status"]

@@ -1,0 +1,260 @@
+"""The list of instances."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from html import unescape
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from dashboard.accounts.models import User
+from dashboard.edits.models import Edit
+from dashboard.instances.models import Cloud, Instance
+from tests.factories import make_cloud, make_instance
+
+from .pages import add_edit, rows_of
+
+URL = reverse("instances:list")
+
+
+def test_anonymous_is_sent_to_sign_in(client: Client, db: None) -> None:
+    response = client.get(URL)
+    assert response.status_code == 302
+    assert response.headers["Location"] == f"{reverse('account_login')}?next={URL}"
+
+
+@pytest.mark.parametrize("method", ["post", "put", "delete"])
+def test_other_methods_are_refused(client: Client, viewer: User, method: str) -> None:
+    client.force_login(viewer)
+    assert getattr(client, method)(URL).status_code == 405
+
+
+def test_a_row_shows_both_clocks_as_the_contract_says(
+    client: Client, viewer: User, instance: Instance
+) -> None:
+    client.force_login(viewer)
+    page = client.get(URL).text
+    assert (
+        f'<tr id="instance-{instance.pk}" data-instance="{instance.instance_id}"'
+        in page
+    )
+    assert f'data-stops-at="{instance.stops_at_ms}"' in page
+    assert instance.stops_at is not None
+    assert f'<time datetime="{instance.stops_at.isoformat()}"' in page
+    assert "1 h 59 min" in page or "2 h 0 min" in page
+    assert '<span class="clock-setting">8 h</span>' in page
+    assert instance.get_absolute_url() in page
+
+
+@pytest.mark.parametrize(
+    ("role", "may"),
+    [
+        ("viewer", False),
+        ("stranger", False),
+        ("scientist", True),
+        ("operator", True),
+        ("admin", True),
+    ],
+)
+def test_edit_is_offered_to_those_who_may(
+    client: Client,
+    request: pytest.FixtureRequest,
+    instance: Instance,
+    role: str,
+    may: bool,
+) -> None:
+    client.force_login(request.getfixturevalue(role))
+    edit = reverse("edits:edit", args=[instance.cloud.name, instance.instance_id])
+    assert (edit in client.get(URL).text) is may
+
+
+def test_a_vanished_instance_stays_and_cannot_be_edited(
+    client: Client, operator: User, instance: Instance
+) -> None:
+    Instance.objects.update(missing_since=datetime.now(UTC))
+    client.force_login(operator)
+    page = client.get(URL).text
+    assert rows_of(page) == [str(instance.pk)]
+    assert "Missing" in page
+    assert "data-stops-at" not in page
+    assert f'id="edit-{instance.pk}"' not in page
+
+
+@pytest.mark.parametrize("number", [3, 30])
+def test_queries_do_not_grow_with_the_fleet(
+    client: Client,
+    scientist: User,
+    number: int,
+    django_assert_num_queries: object,
+) -> None:
+    for _ in range(number):
+        add_edit(make_instance(), scientist, key=str(_), state=Edit.State.QUEUED)
+    client.force_login(scientist)
+    # Session, person, version, count, rows, edits, upstream users, clouds, counters,
+    # facets.
+    with django_assert_num_queries(10):  # type: ignore[operator]
+        page = client.get(URL, {"per_page": 50}).text
+    assert len(rows_of(page)) == number
+    assert page.count("data-edit=") == number
+
+
+def test_pages_do_not_overlap(client: Client, viewer: User, cloud_row: Cloud) -> None:
+    for _ in range(60):
+        make_instance(name="same", stops_in=None, status="STOPPED")
+    client.force_login(viewer)
+    pages = [rows_of(client.get(URL, {"page": page}).text) for page in (1, 2, 3)]
+    assert [len(rows) for rows in pages] == [25, 25, 10]
+    assert len({pk for rows in pages for pk in rows}) == 60
+    # Past the end is the end.
+    assert rows_of(client.get(URL, {"page": 99}).text) == pages[2]
+
+
+@pytest.mark.parametrize(
+    ("state", "finished_ago", "shown"),
+    [
+        ("queued", None, True),
+        ("applied", timedelta(minutes=1), True),
+        ("applied", timedelta(minutes=11), False),
+        ("failed", timedelta(hours=23), True),
+        ("failed", timedelta(hours=25), False),
+    ],
+)
+def test_an_edit_s_chip_stays_while_it_is_news(
+    client: Client,
+    operator: User,
+    instance: Instance,
+    state: str,
+    finished_ago: timedelta | None,
+    shown: bool,
+) -> None:
+    finished = finished_ago and datetime.now(UTC) - finished_ago
+    edit = add_edit(instance, operator, state=state, finished_at=finished)
+    client.force_login(operator)
+    chip = f'data-edit="{edit.pk}" data-state="{state}"'
+    assert (chip in client.get(URL).text) is shown
+
+
+def test_names_are_text_and_never_markup(
+    client: Client, viewer: User, cloud_row: Cloud
+) -> None:
+    hostile = '"><script>alert(1)</script>{{ 7 }}<b hx-get=/x>'
+    make_instance(name=hostile, description=hostile, owner_name=hostile, status="<x>")
+    client.force_login(viewer)
+    page = client.get(URL).text
+    assert "<script>alert" not in page
+    assert "<b hx-get" not in page
+    assert hostile in unescape(page)
+    # htmx leaves alone whatever an instance brings along.
+    assert '<div class="table-frame" hx-disable>' in page
+
+
+def test_first_run_says_what_to_do(client: Client, viewer: User) -> None:
+    client.force_login(viewer)
+    page = client.get(URL).text
+    assert "No cloud has been read yet" in page
+    assert "clouds.yaml" in page
+    assert "shown=nothing" in page
+
+
+def test_first_run_shows_why_the_first_reading_failed(
+    client: Client, viewer: User
+) -> None:
+    make_cloud(refreshed_at=None, problem="The password was refused.")
+    client.force_login(viewer)
+    page = client.get(URL).text
+    assert "No cloud has been read yet" in page
+    assert "The password was refused." in page
+
+
+def test_an_empty_cloud_is_not_a_first_run(
+    client: Client, viewer: User, cloud_row: Cloud
+) -> None:
+    client.force_login(viewer)
+    page = client.get(URL).text
+    assert "Nothing here yet" in page
+    assert "Nothing matches" not in page
+
+
+def test_nothing_matches_leads_back_to_everything(
+    client: Client, viewer: User, instance: Instance
+) -> None:
+    client.force_login(viewer)
+    page = client.get(URL, {"q": "zzz"}).text
+    assert "Nothing matches" in page
+    assert f'<a class="button" href="{URL}">Clear the filters</a>' in page
+
+
+def test_garbage_in_the_address_is_told(
+    client: Client, viewer: User, instance: Instance
+) -> None:
+    client.force_login(viewer)
+    response = client.get(URL, {"sort": "<upwards>", "page": "abc"})
+    assert response.status_code == 200
+    assert "sort=&lt;upwards&gt;" in response.text
+    assert "page=abc" in response.text
+    assert rows_of(response.text) == [str(instance.pk)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "age"), [(20, "fresh"), (100, "old"), (400, "stale")]
+)
+def test_the_mirror_s_age_is_told(
+    client: Client, viewer: User, seconds: int, age: str
+) -> None:
+    make_cloud(refreshed_at=datetime.now(UTC) - timedelta(seconds=seconds))
+    client.force_login(viewer)
+    assert f'data-age="{age}"' in client.get(URL).text
+
+
+def test_the_cloud_in_trouble_is_named_and_the_oldest_counts(
+    client: Client, viewer: User
+) -> None:
+    make_cloud("good")
+    make_cloud(
+        "lab",
+        refreshed_at=datetime.now(UTC) - timedelta(hours=1),
+        problem="No answer.",
+    )
+    client.force_login(viewer)
+    page = client.get(URL).text
+    assert "as of 1 h ago" in page
+    assert "<bdi>lab</bdi>:</strong> No answer." in page
+    assert "<bdi>good</bdi>" not in page
+
+
+def test_counters_are_quick_filters(
+    client: Client, viewer: User, cloud_row: Cloud
+) -> None:
+    make_instance(stops_in=60)
+    make_instance(stops_in=9_000)
+    make_instance(stops_in=None, auto_stop_enable=False)
+    make_instance(status="STOPPED")
+    client.force_login(viewer)
+    page = client.get(URL, {"autostop": "off"}).text
+    found = re.findall(
+        r'href="([^"]+)" data-tone="\w+" data-number="(\d+)"( aria-current)?', page
+    )
+    assert found == [
+        ("/instances/", "4", ""),
+        ("/instances/?status=RUNNING", "3", ""),
+        ("/instances/?autostop=due", "1", ""),
+        ("/instances/?autostop=off", "1", " aria-current"),
+    ]
+
+
+def test_the_sorted_column_says_so_and_links_to_its_reverse(
+    client: Client, viewer: User, instance: Instance
+) -> None:
+    client.force_login(viewer)
+    page = client.get(URL, {"sort": "-name", "q": "note"}).text
+    assert 'aria-sort="descending"><a href="/instances/?q=note&amp;sort=name">' in page
+    assert page.count("aria-sort") == 1
+
+
+def test_a_chosen_value_that_is_gone_stays_chosen(
+    client: Client, viewer: User, instance: Instance
+) -> None:
+    client.force_login(viewer)
+    page = client.get(URL, {"owner": "left.long.ago"}).text
+    assert '<option value="left.long.ago" selected>' in page

@@ -1,0 +1,59 @@
+"""Error pages: in our look, with a way on, and dependent on nothing broken."""
+
+import pytest
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.test import Client, RequestFactory, override_settings
+from django.urls import path
+from django.views import defaults
+from django.views.csrf import csrf_failure
+
+from dashboard.accounts.models import User
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    raise RuntimeError("secret detail")
+
+
+urlpatterns = [path("broken", broken)]
+
+
+def test_not_found(client: Client, viewer: User) -> None:
+    client.force_login(viewer)
+    response = client.get("/no/such/page")
+    assert response.status_code == 404
+    assert "There is nothing here" in response.text
+    assert '<a class="button primary" href="/">' in response.text
+
+
+@override_settings(ROOT_URLCONF=__name__)
+def test_a_fault_of_ours_tells_no_details(
+    client: Client, viewer: User, settings: object
+) -> None:
+    client.force_login(viewer)
+    client.raise_request_exception = False
+    response = client.get("/broken")
+    assert response.status_code == 500
+    assert "Something broke on our side" in response.text
+    assert "secret detail" not in response.text
+
+
+def test_the_500_page_needs_no_database() -> None:
+    # No db fixture: a query would fail this test.
+    response = defaults.server_error(RequestFactory().get("/"))
+    assert response.status_code == 500
+    assert b"Something broke on our side" in response.content
+
+
+@pytest.mark.parametrize("name", ["400", "403", "404", "500", "403_csrf"])
+def test_every_page_has_a_way_on(name: str) -> None:
+    page = render_to_string(f"{name}.html")
+    assert "<h1" in page
+    assert 'class="button primary" href="/"' in page
+    assert " style=" not in page
+
+
+def test_a_refused_form_says_what_to_do() -> None:
+    response = csrf_failure(RequestFactory().post("/"), reason="missing")
+    assert response.status_code == 403
+    assert b"Nothing was changed" in response.content

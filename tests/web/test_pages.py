@@ -1,0 +1,65 @@
+"""What every page has in common."""
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from dashboard.accounts.models import User
+from dashboard.instances.models import Instance
+from dashboard.web.templatetags import pages
+
+
+@pytest.fixture
+def page(client: Client, viewer: User, instance: Instance) -> str:
+    client.force_login(viewer)
+    return client.get(reverse("instances:list")).text
+
+
+def test_nothing_inline_that_the_policy_would_block(page: str) -> None:
+    assert not re.findall(r"<script(?![^>]* src=)", page)
+    assert "<style" not in page
+    assert not re.findall(r"<[^>]+ (?:style|on\w+|hx-on[^=]*)=", page)
+
+
+def test_the_policy_is_strict(client: Client, db: None) -> None:
+    policy = client.get(reverse("account_login")).headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+
+
+def test_a_page_is_for_one_person_only(client: Client, viewer: User) -> None:
+    client.force_login(viewer)
+    response = client.get(reverse("instances:list"))
+    assert "no-store" in response.headers["Cache-Control"]
+    assert "private" in response.headers["Cache-Control"]
+
+
+@pytest.mark.parametrize(
+    ("cookie", "expected"),
+    [
+        ("Europe/Berlin", "Mon 14:05 CET"),
+        ("", "Mon 13:05 UTC"),
+        ("../../etc/passwd", "Mon 13:05 UTC"),
+        ("No/Where", "Mon 13:05 UTC"),
+    ],
+)
+def test_moments_stand_in_the_viewer_s_zone(
+    client: Client, viewer: User, instance: Instance, cookie: str, expected: str
+) -> None:
+    Instance.objects.update(stops_at=datetime(2026, 11, 23, 13, 5, tzinfo=UTC))
+    client.force_login(viewer)
+    client.cookies["curfew_tz"] = cookie
+    assert expected in client.get(reverse("instances:list")).text
+
+
+def test_a_moment_that_is_not_known_is_a_dash() -> None:
+    assert pages.moment(None) == "\N{EN DASH}"
+
+
+def test_icons_are_silent() -> None:
+    svg = pages.icon("moon")
+    assert svg.startswith("<svg")
+    assert 'aria-hidden="true"' in svg
