@@ -82,9 +82,7 @@ def test_the_same_form_with_other_values_is_another_edit(
     instance: Instance, operator: User
 ) -> None:
     submit(instance, operator, "a", key="form-1")
-    second = submit(
-        instance, operator, "b", key="form-1", base={"description": "a"}
-    )
+    second = submit(instance, operator, "b", key="form-1", base={"description": "a"})
     assert second.patch == {"description": "b"}
     assert Edit.objects.count() == 2
 
