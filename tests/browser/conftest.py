@@ -1,0 +1,162 @@
+"""A whole demo of its own, and a real Chromium in front of it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from playwright.sync_api import BrowserContext, Page
+
+from dashboard.ops.child import PROJECT
+from dashboard.ops.demo import PASSWORD
+from tests.conftest import missing
+from tests.ops.processes import free_port, wait_until
+
+CHROMIUM = shutil.which("chromium")
+
+
+class Demo:
+    """``manage.py demo`` in processes of its own, and the controls of its cloud."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self.output = folder.parent / "demo.out"
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("CURFEW_", "DJANGO_", "OS_"))
+        }
+        with self.output.open("w") as output:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "manage.py", "demo"),
+                    *("--port", self.url.rpartition(":")[2]),
+                    *("--data-dir", str(folder)),
+                ],
+                cwd=PROJECT,
+                env=inherited,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait_until_ready(self) -> None:
+        def ready() -> bool:
+            assert self.process.poll() is None, self.output.read_text()
+            return "Curfew is ready" in self.output.read_text()
+
+        wait_until(ready, seconds=120)
+        described = yaml.safe_load((self.folder / "clouds.yaml").read_text())
+        auth_url: str = described["clouds"]["demo"]["auth"]["auth_url"]
+        self.cloud = httpx.Client(
+            base_url=auth_url.removesuffix("/v3") + "/_emulator", trust_env=False
+        )
+
+    def instance(self, name: str) -> dict[str, Any]:
+        """The emulator's own idea of the instance with this name."""
+        answer = self.cloud.get("/instances").raise_for_status()
+        found: dict[str, Any] = next(
+            one for one in answer.json() if one["name"] == name
+        )
+        return found
+
+    def force(self, name: str, **state: Any) -> None:
+        """Put an instance of the cloud into some state."""
+        path = f"/instances/{self.instance(name)['id']}"
+        self.cloud.post(path, json=state).raise_for_status()
+
+    def signal_web(self, number: signal.Signals) -> None:
+        """Freeze or thaw the web server, all processes of it."""
+        pid = int((self.folder / "pids" / "web.pid").read_text().split()[0])
+        os.killpg(os.getpgid(pid), number)
+
+    def end(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        self.cloud.close()
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """One demo for all browser tests; each uses instances of its own."""
+    if CHROMIUM is None:
+        missing("Chromium")
+    demo = Demo(tmp_path_factory.mktemp("browser") / "demo")
+    try:
+        demo.wait_until_ready()
+        yield demo
+    finally:
+        demo.end()
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    """Debian's Chromium, which looks nothing up and reports nowhere."""
+    return {
+        "executable_path": CHROMIUM,
+        "args": [
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+        ],
+    }
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(demo: Demo) -> dict[str, Any]:
+    """Where paths start, and a zone that is not the server's."""
+    return {
+        "base_url": demo.url,
+        "timezone_id": "Europe/Berlin",
+        "locale": "en-GB",
+        "viewport": {"width": 1280, "height": 900},
+    }
+
+
+@pytest.fixture
+def complaints(context: BrowserContext) -> Iterator[list[str]]:
+    """Errors of scripts and violations of the policy; none may be left."""
+    found: list[str] = []
+    context.on("weberror", lambda error: found.append(str(error.error)))
+    context.on(
+        "console",
+        lambda message: (
+            found.append(message.text)
+            if message.type == "error" and "Failed to load" not in message.text
+            else None
+        ),
+    )
+    yield found
+    assert found == []
+
+
+SignIn = Callable[[str], Page]
+
+
+@pytest.fixture
+def sign_in(page: Page, complaints: list[str]) -> SignIn:
+    """Sign somebody in through the form; ends on the list."""
+
+    def signed_in(name: str) -> Page:
+        page.goto("/")
+        page.get_by_label("Username").or_(page.locator("[name=login]")).first.fill(name)
+        page.locator("[name=password]").fill(PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/instances/")
+        return page
+
+    return signed_in

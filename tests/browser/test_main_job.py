@@ -1,0 +1,280 @@
+"""The main job in a real browser, on real processes, from sign-in to confirmation."""
+
+import re
+import signal
+import time
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from dashboard.ops.demo import PASSWORD
+from tests.ops.processes import wait_until
+
+from .conftest import Demo, SignIn
+
+pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(300)]
+
+FAR_FUTURE = 5 * 3600
+
+
+def row_of(page: Page, name: str):  # type: ignore[no-untyped-def]
+    return page.locator("tr[data-instance]").filter(
+        has=page.get_by_role("link", name=name, exact=True)
+    )
+
+
+def open_instance(page: Page, name: str) -> None:
+    page.goto(f"/instances/?q={name}")
+    page.get_by_role("link", name=name, exact=True).click()
+    page.wait_for_url("**/instances/demo/**")
+
+
+def test_a_wrong_password_is_told_in_one_sentence(page: Page, demo: Demo) -> None:
+    page.goto("/instances/")
+    page.locator("[name=login]").fill("nobody")
+    page.locator("[name=password]").fill("not the password")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page).to_have_url(re.compile("/accounts/login/"))
+
+
+def test_sign_in_leads_to_the_list_with_ticking_countdowns(sign_in: SignIn) -> None:
+    page = sign_in("vera")
+    clocks = page.locator("[data-stops-at] .clock-text")
+    expect(clocks.first).to_be_visible()
+    # Under five minutes the seconds show, and they move without any request.
+    ticking = page.locator("[data-urgency=now] .clock-text").first
+    before = ticking.inner_text()
+    expect(ticking).not_to_have_text(before, timeout=5_000)
+    assert int(
+        page.locator("[data-stops-at]").first.get_attribute("data-stops-at") or 0
+    )
+
+
+def test_bad_input_then_good_until_the_cloud_confirms(
+    sign_in: SignIn, demo: Demo
+) -> None:
+    name = "ablation-5000s"
+    page = sign_in("anna")
+    open_instance(page, name)
+    page.get_by_role("link", name="Edit", exact=True).click()
+
+    text = page.get_by_label("Description")
+    text.fill("Bad <text> & more")
+    expect(page.locator("#description-live")).to_contain_text("& < >")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert").first).to_contain_text("Nothing was saved")
+    expect(text).to_have_value("Bad <text> & more")
+    assert demo.instance(name)["description"] != "Bad <text> & more"
+
+    text.fill("Good words, once more")
+    page.locator("[name=auto_stop_hours]").fill("6")
+    expect(page.locator("#hours-slider")).to_have_value("6")
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_url(re.compile(r"/instances/demo/[^/]+/$"))
+    chip = page.locator("#outcome [data-edit]").first
+    expect(chip).to_have_attribute("data-state", "applied", timeout=20_000)
+    expect(page.locator("#outcome")).to_contain_text("next start")
+    there = demo.instance(name)
+    assert there["description"] == "Good words, once more"
+    assert there["auto_stop"]["duration_seconds"] == 6 * 3600
+
+
+def test_a_value_off_the_grid_is_kept_when_only_the_words_change(
+    sign_in: SignIn, demo: Demo
+) -> None:
+    name = "timeseries-lab"
+    stored = demo.instance(name)["auto_stop"]["duration_seconds"]
+    assert stored % 1800
+    page = sign_in("oskar")
+    open_instance(page, name)
+    page.get_by_role("link", name="Edit", exact=True).click()
+    page.get_by_label("Description").fill("Only words")
+    page.get_by_role("button", name="Save").click()
+    chip = page.locator("#outcome [data-edit]").first
+    expect(chip).to_have_attribute("data-state", "applied", timeout=20_000)
+    there = demo.instance(name)
+    assert there["description"] == "Only words"
+    assert there["auto_stop"]["duration_seconds"] == stored
+
+
+def test_the_list_shows_the_chip_without_a_reload(
+    sign_in: SignIn, demo: Demo, browser: Browser
+) -> None:
+    """One person edits, another one watches the list."""
+    name = "defects-lab-55"
+    watcher = sign_in("vera")
+    watcher.goto(f"/instances/?q={name}")
+    loaded = watcher.evaluate("performance.timeOrigin")
+    other = browser.new_context(base_url=demo.url)
+    try:
+        page = other.new_page()
+        page.goto("/accounts/login/")
+        page.locator("[name=login]").fill("oskar")
+        page.locator("[name=password]").fill(PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/instances/")
+        open_instance(page, name)
+        page.get_by_role("link", name="Edit", exact=True).click()
+        page.get_by_label("Description").fill("Seen from the list")
+        page.get_by_role("button", name="Save").click()
+        expect(row_of(watcher, name)).to_contain_text(
+            "Seen from the list", timeout=20_000
+        )
+        expect(row_of(watcher, name).locator("[data-edit]")).to_have_attribute(
+            "data-state", "applied", timeout=20_000
+        )
+        assert watcher.evaluate("performance.timeOrigin") == loaded
+    finally:
+        other.close()
+
+
+def test_a_countdown_reaches_zero_and_becomes_stopped(
+    sign_in: SignIn, demo: Demo
+) -> None:
+    name = "class-of-2026"
+    demo.force(name, stops_in_seconds=20)
+    page = sign_in("vera")
+    page.goto(f"/instances/?q={name}")
+    row = row_of(page, name)
+    expect(row.locator("[data-stops-at] .clock-text")).to_have_text(
+        re.compile(r"^\d+ s$"), timeout=20_000
+    )
+    expect(row).to_contain_text("due, waiting for ModelArts", timeout=30_000)
+    expect(row).not_to_contain_text("0:00")
+    expect(row.locator(".status")).to_contain_text("Stopped", timeout=40_000)
+    expect(row).to_contain_text(re.compile("stopped (just now|\\d+ (s|min) ago)"))
+
+
+def test_focus_and_typed_text_survive_the_polls(sign_in: SignIn, demo: Demo) -> None:
+    name = "ocr-finetune"
+    page = sign_in("oskar")
+    page.goto(f"/instances/?q={name}")
+    edit = row_of(page, name).get_by_role("link", name="Edit")
+    edit.focus()
+    demo.force(name, description="Changed under the focus")
+    expect(row_of(page, name)).to_contain_text(
+        "Changed under the focus", timeout=20_000
+    )
+    expect(row_of(page, name).get_by_role("link", name="Edit")).to_be_focused()
+
+
+def test_the_page_recovers_after_the_server_was_away(
+    sign_in: SignIn, demo: Demo, complaints: list[str]
+) -> None:
+    name = "notebook-c6fd"
+    page = sign_in("vera")
+    page.goto(f"/instances/?q={name}")
+    loaded = page.evaluate("performance.timeOrigin")
+    demo.signal_web(signal.SIGSTOP)
+    frozen_at = time.monotonic()
+    try:
+        expect(page.locator("#connection")).to_contain_text(
+            "Connection lost, retrying", timeout=40_000
+        )
+        demo.force(name, description="While nobody listened")
+        wait_until(lambda: time.monotonic() - frozen_at >= 20)
+        expect(row_of(page, name)).to_be_visible()
+    finally:
+        demo.signal_web(signal.SIGCONT)
+    expect(row_of(page, name)).to_contain_text("While nobody listened", timeout=40_000)
+    expect(page.locator("#connection")).not_to_contain_text("lost", timeout=20_000)
+    assert page.evaluate("performance.timeOrigin") == loaded
+    # htmx tells the console of every request that got no answer.
+    complaints[:] = [text for text in complaints if not text.startswith("htmx:")]
+
+
+def test_keyboard_only(sign_in: SignIn, demo: Demo) -> None:
+    page = sign_in("oskar")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to")).to_be_focused()
+    page.keyboard.press("/")
+    expect(page.locator("#q")).to_be_focused()
+    page.keyboard.type("dialect-classifier")
+    page.wait_for_url("**q=dialect-classifier**")
+    expect(page.locator("tr[data-instance]")).to_have_count(1)
+    link = page.get_by_role("link", name="dialect-classifier", exact=True)
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if link.evaluate("element => element === document.activeElement"):
+            break
+    expect(link).to_be_focused()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/instances/demo/**")
+    edit = page.get_by_role("link", name="Edit", exact=True)
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if edit.evaluate("element => element === document.activeElement"):
+            break
+    expect(edit).to_be_focused()
+    page.keyboard.press("Enter")
+    text = page.get_by_label("Description")
+    expect(text).to_be_visible()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if text.evaluate("element => element === document.activeElement"):
+            break
+    page.keyboard.press("Control+a")
+    page.keyboard.type("Typed without a mouse")
+    page.keyboard.press("Tab")
+    for _ in range(40):
+        if page.evaluate("document.activeElement.id") == "save-button":
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    chip = page.locator("#outcome [data-edit]").first
+    expect(chip).to_have_attribute("data-state", "applied", timeout=20_000)
+    assert demo.instance("dialect-classifier")["description"] == "Typed without a mouse"
+
+
+def test_stop_asks_first_and_says_what_is_lost(sign_in: SignIn, demo: Demo) -> None:
+    name = "radar-demo-58"
+    page = sign_in("oskar")
+    open_instance(page, name)
+    page.get_by_role("link", name="Stop").click()
+    expect(page.locator("main")).to_contain_text("/home/ma-user/work")
+    assert demo.instance(name)["status"] == "RUNNING"
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#actions .status")).to_contain_text(
+        re.compile("Stopping|Stopped"), timeout=30_000
+    )
+    assert demo.instance(name)["status"] in {"STOPPING", "STOPPED"}
+
+
+def test_a_viewer_is_offered_nothing(sign_in: SignIn) -> None:
+    page = sign_in("vera")
+    open_instance(page, "embeddings-refresh")
+    expect(page.get_by_role("link", name="Edit", exact=True)).to_have_count(0)
+    answer = page.request.get(page.url + "edit/")
+    assert answer.status == 403
+
+
+def test_without_javascript_everything_still_works(
+    demo: Demo, browser: Browser
+) -> None:
+    name = "weather-lab-51"
+    context: BrowserContext = browser.new_context(
+        base_url=demo.url, java_script_enabled=False
+    )
+    try:
+        page = context.new_page()
+        page.goto("/")
+        page.locator("[name=login]").fill("oskar")
+        page.locator("[name=password]").fill(PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/instances/")
+        open_instance(page, name)
+        page.get_by_role("link", name="Edit", exact=True).click()
+        page.get_by_label("Description").fill("Written without scripts")
+        page.get_by_role("button", name="Save").click()
+
+        def arrived() -> bool:
+            page.reload()
+            return bool(
+                page.locator("[data-edit][data-state=applied]").count()
+                and demo.instance(name)["description"] == "Written without scripts"
+            )
+
+        wait_until(arrived, seconds=30)
+    finally:
+        context.close()
