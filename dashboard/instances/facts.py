@@ -207,8 +207,8 @@ def _software(profile: schemas.Profile | None) -> list[Fact]:
     image = deployment.params or schemas.ProvisionParams()
     return _told(
         _text("Work environment", profile.name or profile.id),
-        _text("About it", profile.description),
-        _text("Its id", profile.id if profile.id != profile.name else None, code=True),
+        _text("Profile", profile.description),
+        _text("Profile id", profile.id if profile.id != profile.name else None, code=True),
         _text("Made for", profile.flavor_type),
         _text("Image", _image_name(image), code=True),
         _text("Runs as", _joined(profile.de_type, provision.type, deployment.engine)),
@@ -234,7 +234,7 @@ def _place(instance: Instance, wire: schemas.Instance) -> list[Fact]:
         _text("Pool id", pool.id if pool.name else None, code=True),
         _text("Pool type", _POOLS.get(pool.type or "", pool.type)),
         _text(
-            "Pool of the project",
+            "Project of the pool",
             pool.owner.project_id if pool.owner else None,
             code=True,
         ),
