@@ -128,9 +128,11 @@
   document.addEventListener("htmx:oobAfterSwap", restore);
 
   document.addEventListener("htmx:load", (event) => {
-    if (event.target.id === "poller") setNow(Number(event.target.dataset.now));
+    const drawn = poller();
+    if (!drawn || !event.target.contains(drawn)) return;
+    setNow(Number(drawn.dataset.now));
     // The filters drew a new one: its interval counts.
-    else if (event.target.querySelector?.("#poller")) schedule();
+    if (drawn !== event.target) schedule();
   });
 
   const atOnce = () => {
