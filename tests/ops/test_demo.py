@@ -15,6 +15,7 @@ import pytest
 
 from dashboard.ops import demo
 from dashboard.ops.child import PROJECT
+from dashboard.ops.demo_files import DemoError, Files
 
 from .processes import free_port, marked, running, wait_until
 
@@ -148,7 +149,7 @@ def test_a_taken_port_is_one_sentence() -> None:
         stranger.bind(("127.0.0.1", 0))
         stranger.listen()
         port = stranger.getsockname()[1]
-        with pytest.raises(demo.DemoError, match=rf"{port} .*demo --port {port + 1}"):
+        with pytest.raises(DemoError, match=rf"{port} .*demo --port {port + 1}"):
             demo.check_port("127.0.0.1", port)
 
 
@@ -220,7 +221,7 @@ def test_help_starts_nothing(
 
 
 def test_an_earlier_demos_files_are_removed(tmp_path: Path) -> None:
-    files = demo.Files(tmp_path)
+    files = Files(tmp_path)
     files.clear()
     write_ahead_log = files.database.with_name(f"{files.database.name}-wal")
     write_ahead_log.write_text("old")
@@ -238,7 +239,7 @@ def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_demos_own_folder_is_taken_again(tmp_path: Path) -> None:
-    files = demo.Files(tmp_path)
+    files = Files(tmp_path)
     for _ in range(2):
         files.claim()
         files.clear()

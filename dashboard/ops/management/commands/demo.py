@@ -17,6 +17,7 @@ from django.db import connections
 from dashboard.accounts.services import add_user
 from dashboard.ops import demo
 from dashboard.ops.broker import BrokerError
+from dashboard.ops.demo_files import DemoError, Files
 from dashboard.ops.supervisor import ChildEndedError, StoppedError, Supervisor
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -44,7 +45,7 @@ class Command(BaseCommand):
                 self._run(argparse.Namespace(**options), supervisor)
         except StoppedError:
             pass
-        except (demo.DemoError, ChildEndedError, BrokerError) as error:
+        except (DemoError, ChildEndedError, BrokerError) as error:
             raise CommandError(str(error)) from None
         self._say("Stopped.")
 
@@ -52,7 +53,7 @@ class Command(BaseCommand):
         demo.check_port(options.host, options.port)
         broker_port = urlsplit(settings.BROKER_URL).port or 0
         with ExitStack() as stack:
-            files = demo.Files(options.data_dir.resolve())
+            files = Files(options.data_dir.resolve())
             stack.enter_context(files.owned())
             place = demo.Demo(
                 options=options, broker_port=broker_port, supervisor=supervisor
@@ -114,7 +115,7 @@ def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
 
 
 @contextmanager
-def _logging_to_file(files: demo.Files) -> Iterator[None]:
+def _logging_to_file(files: Files) -> Iterator[None]:
     """Keep the log lines of this process off the terminal."""
     handler = logging.getLogger().handlers[0]
     assert isinstance(handler, logging.StreamHandler)  # noqa: S101 (see dashboard.logs)
