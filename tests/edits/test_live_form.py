@@ -1,0 +1,213 @@
+"""The edit form in a real browser: help while typing, and nothing typed is lost."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
+from django.test import Client
+from django.urls import reverse
+from playwright.sync_api import BrowserContext, Dialog, Page, Route, expect
+
+from dashboard.edits.forms import EditForm
+from dashboard.edits.models import Edit
+from dashboard.instances.models import Instance
+from dashboard.modelarts.schemas import description_problems
+from tests import factories
+from tests.conftest import missing
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    """Debian's Chromium, which phones nobody."""
+    if not CHROMIUM.exists():
+        missing("Chromium")
+    # Playwright keeps an event loop in this thread, which Django would take for
+    # asynchronous code.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    switches = (
+        "--no-sandbox --disable-gpu --disable-quic --no-first-run "
+        "--disable-background-networking --disable-component-update --disable-sync"
+    )
+    return {"executable_path": CHROMIUM, "args": switches.split()}
+
+
+@pytest.fixture
+def browser_page(
+    page: Page,
+    context: BrowserContext,
+    transactional_db: None,
+    live_server: Any,
+    as_operator: Client,
+) -> Iterator[Page]:
+    """An operator's browser; it must not complain."""
+    name = settings.SESSION_COOKIE_NAME
+    session = as_operator.cookies[name].value
+    context.add_cookies([{"name": name, "value": session, "url": live_server.url}])
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "console",
+        lambda message: (
+            complaints.append(message.text)
+            if "Content Security Policy" in message.text
+            else None
+        ),
+    )
+    yield page
+    assert complaints == []
+
+
+def _lose(route: Route) -> None:
+    route.abort()
+
+
+def open_form(page: Page, live_server: Any, instance: Instance) -> None:
+    path = reverse("edits:edit", args=[instance.cloud.name, instance.instance_id])
+    page.goto(live_server.url + path)
+
+
+@pytest.fixture
+def form(browser_page: Page, live_server: Any, instance: Instance) -> Page:
+    """The form of a running instance with 8 h."""
+    open_form(browser_page, live_server, instance)
+    return browser_page
+
+
+@pytest.fixture
+def asked(form: Page) -> list[str]:
+    """Questions of the browser on leaving; the person stays."""
+    kinds: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        kinds.append(dialog.type)
+        dialog.dismiss()
+
+    form.on("dialog", stay)
+    return kinds
+
+
+def test_the_description_is_counted_and_its_faults_named_as_by_the_server(
+    form: Page,
+) -> None:
+    counter = form.locator("#description-counter")
+    live = form.locator("#description-live")
+    expect(counter).to_have_text("23 / 512")
+    form.fill("#id_description", "😀\n日本")
+    expect(counter).to_have_text("4 / 512")
+    expect(live).to_have_text("")
+    form.fill("#id_description", "R&D <3 / x")
+    expect(live).to_have_text(description_problems("R&D <3 / x")[0])
+    form.fill("#id_description", "😀" * 514)
+    expect(counter).to_have_text("514 / 512")
+    expect(live).to_have_text("2 characters too many.")
+
+
+def test_slider_box_and_presets_move_together(form: Page) -> None:
+    box, slider = form.locator("#id_auto_stop_hours"), form.locator("#hours-slider")
+    form.get_by_role("button", name="12 h").click()
+    expect(box).to_have_value("12")
+    expect(slider).to_have_value("12")
+    slider.press("ArrowRight")
+    expect(box).to_have_value("12.5")
+    box.fill("3.5")
+    expect(slider).to_have_value("3.5")
+
+
+def test_picking_a_run_time_switches_auto_stop_on(form: Page) -> None:
+    form.locator("#id_auto_stop_enable").uncheck()
+    expect(form.locator("[data-outlook=off]")).to_be_visible()
+    expect(form.locator("[data-outlook=switched]")).to_be_visible()
+    form.get_by_role("button", name="2 h", exact=True).click()
+    expect(form.locator("#id_auto_stop_enable")).to_be_checked()
+    expect(form.locator("[data-outlook=on]")).to_be_visible()
+    expect(form.locator("[data-outlook=switched]")).to_be_hidden()
+
+
+def test_the_outlook_has_the_server_s_words_for_every_step(form: Page) -> None:
+    box = form.locator("#id_auto_stop_hours")
+    words = form.locator("[data-outlook-hours]")
+    for text, expected in EditForm.limits.hours:
+        box.fill(text)
+        expect(words).to_have_text(expected)
+    box.fill("25")
+    expect(form.locator("[data-outlook=unclear]")).to_be_visible()
+    expect(form.locator("[data-outlook=on]")).to_be_hidden()
+
+
+def test_a_value_off_the_grid_is_told_exactly(
+    browser_page: Page, live_server: Any
+) -> None:
+    instance = factories.make_instance(auto_stop_duration=5_000)
+    open_form(browser_page, live_server, instance)
+    words = browser_page.locator("[data-outlook-hours]")
+    expect(words).to_have_text("1 h 23 min 20 s")
+    browser_page.fill("#id_auto_stop_hours", "2")
+    expect(words).to_have_text("2 h")
+    browser_page.fill("#id_auto_stop_hours", "1.39")
+    expect(words).to_have_text("1 h 23 min 20 s")
+    browser_page.fill("#id_description", "only this")
+    browser_page.click("#save-button")
+    browser_page.wait_for_url(live_server.url + instance.get_absolute_url())
+    assert Edit.objects.get().patch == {"description": "only this"}
+
+
+def test_an_error_keeps_the_text_and_takes_the_focus(form: Page) -> None:
+    form.fill("#id_description", "R&D")
+    form.click("#save-button")
+    expect(form.get_by_role("alert").first).to_be_focused()
+    expect(form.locator("#id_description")).to_have_value("R&D")
+    expect(form.locator("#description-counter")).to_have_text("3 / 512")
+    assert Axe().run(form).violations_count == 0
+    form.fill("#id_description", "Research")
+    expect(form.locator("#description-errors")).to_have_count(0)
+
+
+def test_an_unreachable_server_loses_nothing(form: Page) -> None:
+    form.route("**/edit/", _lose)
+    form.fill("#id_description", "kept")
+    form.click("#save-button")
+    expect(form.locator("#unreachable")).to_be_visible()
+    expect(form.locator("#id_description")).to_have_value("kept")
+    form.unroute("**/edit/", _lose)
+    form.click("#save-button")
+    form.wait_for_url(lambda url: not url.endswith("/edit/"))
+    assert Edit.objects.get().patch == {"description": "kept"}
+
+
+class TestLeaving:
+    """Unsaved changes are not left without a question."""
+
+    def test_with_changes_the_browser_asks(self, form: Page, asked: list[str]) -> None:
+        form.fill("#id_description", "unsaved")
+        form.get_by_role("link", name="Cancel").click()
+        expect(form.locator("#id_description")).to_have_value("unsaved")
+        assert asked == ["beforeunload"]
+
+    def test_changes_taken_back_are_none(self, form: Page, asked: list[str]) -> None:
+        form.get_by_role("button", name="12 h").click()
+        form.get_by_role("button", name="8 h", exact=True).click()
+        form.get_by_role("link", name="Cancel").click()
+        form.wait_for_url(lambda url: not url.endswith("/edit/"))
+        assert asked == []
+
+    def test_saving_is_no_leaving(self, form: Page, asked: list[str]) -> None:
+        form.fill("#id_description", "saved")
+        form.click("#save-button")
+        form.wait_for_url(lambda url: not url.endswith("/edit/"))
+        assert asked == []
+
+    def test_after_an_error_it_still_asks(self, form: Page, asked: list[str]) -> None:
+        form.fill("#id_description", "R&D")
+        form.click("#save-button")
+        expect(form.get_by_role("alert").first).to_be_visible()
+        form.get_by_role("link", name="Cancel").click()
+        expect(form.locator("#id_description")).to_have_value("R&D")
+        assert asked == ["beforeunload"]
