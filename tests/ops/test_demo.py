@@ -144,6 +144,17 @@ def test_ctrl_c_while_it_prepares(run: Run) -> None:
     assert "Traceback" not in run.text
 
 
+@pytest.mark.stack
+def test_signals_upon_signals_stop_it_all_the_same(run: Run) -> None:
+    """Ctrl-C held down, while the shell and uv send signals of their own."""
+    run.wait_for_text("Making the database")
+    for _ in range(300):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            run.process.send_signal(number)
+    assert run.process.wait(timeout=60) == 0
+    assert not marked(run.mark)
+
+
 def test_a_taken_port_is_one_sentence() -> None:
     with socket.socket() as stranger:
         stranger.bind(("127.0.0.1", 0))

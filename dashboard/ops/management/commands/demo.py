@@ -1,7 +1,6 @@
 import argparse
 import logging
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -36,9 +35,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Start, show, supervise; stop everything when asked to."""
-        stop = threading.Event()
+        stop = _StopAsked()
         supervisor = Supervisor(
-            say=self._say, stop_asked=stop.is_set, echo=options["verbose_logs"]
+            say=self._say, stop_asked=lambda: stop.asked, echo=options["verbose_logs"]
         )
         try:
             with _stopped_by_signals(stop):
@@ -101,12 +100,23 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
+class _StopAsked:
+    """Whether somebody asked to stop.
+
+    Not a ``threading.Event``: a second signal that arrives while a handler is setting it
+    waits for ever for the event's own lock.
+    """
+
+    asked = False
+
+    def __call__(self, *_: object) -> None:
+        self.asked = True
+
+
 @contextmanager
-def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+def _stopped_by_signals(stop: _StopAsked) -> Iterator[None]:
     """Ask to stop instead of breaking off, as often as it is asked."""
-    before = {
-        number: signal.signal(number, lambda *_: stop.set()) for number in STOP_SIGNALS
-    }
+    before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
     try:
         yield
     finally:
