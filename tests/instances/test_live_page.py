@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ def fleet_page(
     transactional_db: None,
     live_server: Any,
     client: Client,
-) -> Page:
+) -> Iterator[Page]:
     """A signed-in person's browser, on its way to the list."""
     operator = User.objects.create_user("operator", role="operator")
     client.force_login(operator)
@@ -76,7 +77,12 @@ def fleet_page(
         ]
     )
     make_cloud()
-    return page
+    yield page
+    # A poll still being answered would meet the emptying of the tables.
+    context.close()
+    for thread in threading.enumerate():
+        if "process_request_thread" in thread.name:
+            thread.join(timeout=10)
 
 
 def open_list(page: Page, live_server: Any, query: str = "") -> None:
@@ -154,6 +160,78 @@ def test_a_countdown_ticks_by_the_server_s_clock_and_ends_as_due(
         "nearly: due, waiting for ModelArts"
     )
     assert fleet_page.evaluate("dues") == 1
+
+
+def test_thresholds_are_announced_where_one_instance_is_watched(
+    fleet_page: Page, live_server: Any
+) -> None:
+    instance = make_instance(name="watched", stops_in=15 * 60 + 30)
+    fleet_page.clock.install()
+    fleet_page.route("**/changes?**", lambda route: route.fulfill(status=204))
+    fleet_page.goto(f"{live_server.url}{instance.get_absolute_url()}")
+    announcer = fleet_page.locator("#announcer")
+    expect(announcer).to_be_empty()
+    fleet_page.clock.run_for(31_000)
+    expect(announcer).to_have_text("watched stops in 15 minutes")
+    fleet_page.clock.run_for(10 * 60_000)
+    expect(announcer).to_have_text("watched stops in 5 minutes")
+
+
+def test_a_hidden_tab_rests_and_catches_up_on_return(
+    fleet_page: Page, live_server: Any
+) -> None:
+    make_instance()
+    fleet_page.clock.install()
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=204)
+
+    fleet_page.route("**/changes?**", answer)
+    open_list(fleet_page, live_server)
+
+    def show(hidden: str) -> None:
+        fleet_page.evaluate(
+            "hidden => { Object.defineProperty(document, 'hidden',"
+            " { value: hidden === 'hidden', configurable: true });"
+            " document.dispatchEvent(new Event('visibilitychange')); }",
+            hidden,
+        )
+
+    show("hidden")
+    asked.clear()
+    fleet_page.clock.run_for(60_000)
+    assert asked == []
+    with fleet_page.expect_request("**/changes?**"):
+        show("visible")
+
+
+def test_a_long_quiet_stretches_the_interval(
+    fleet_page: Page, live_server: Any
+) -> None:
+    make_instance()
+    fleet_page.clock.install()
+    fleet_page.route("**/changes?**", lambda route: route.fulfill(status=204))
+    open_list(fleet_page, live_server)
+    # From each answer to the next question, by the page's own clock.
+    fleet_page.evaluate(
+        """() => {
+          let answered = performance.now();
+          window.pauses = [];
+          document.addEventListener("htmx:beforeRequest", () =>
+            pauses.push((performance.now() - answered) / 1000));
+          document.addEventListener("htmx:afterRequest", () =>
+            { answered = performance.now(); });
+        }"""
+    )
+    pauses: list[float] = []
+    while len(pauses) < 45:
+        fleet_page.clock.run_for(1_000)
+        pauses = fleet_page.evaluate("pauses")
+    assert max(pauses[:10]) <= 5.6
+    assert min(pauses[-5:]) >= 13.4
+    assert max(pauses) <= 16.6
 
 
 def test_a_changed_row_is_swapped_and_the_focus_stays(
