@@ -208,7 +208,7 @@ def _software(profile: schemas.Profile | None) -> list[Fact]:
     return _told(
         _text("Work environment", profile.name or profile.id),
         _text("Profile", profile.description),
-        _text("Profile id", profile.id if profile.id != profile.name else None, code=True),
+        _text("Profile id", profile.id if profile.name else None, code=True),
         _text("Made for", profile.flavor_type),
         _text("Image", _image_name(image), code=True),
         _text("Runs as", _joined(profile.de_type, provision.type, deployment.engine)),
