@@ -20,7 +20,7 @@ URL = reverse("instances:changes")
 
 
 @pytest.fixture
-def page(client: Client, viewer: User, cloud_row: Cloud) -> Client:
+def watcher(client: Client, viewer: User, cloud_row: Cloud) -> Client:
     """Somebody who looks at the list."""
     client.force_login(viewer)
     return client
@@ -45,13 +45,13 @@ def change(*instances: Instance, **fields: Any) -> None:
 
 
 def test_nothing_new_is_204_and_tells_the_mirror_s_age(
-    page: Client, cloud_row: Cloud, django_assert_num_queries: Any
+    watcher: Client, cloud_row: Cloud, django_assert_num_queries: Any
 ) -> None:
     make_instance()
-    url = draw(page)
+    url = draw(watcher)
     # Session, person, version, and the clouds for their age: however big the fleet.
     with django_assert_num_queries(4):
-        response = page.get(url)
+        response = watcher.get(url)
     assert response.status_code == 204
     assert response.content == b""
     news = json.loads(response.headers["HX-Trigger"])["curfew:unchanged"]
@@ -60,11 +60,11 @@ def test_nothing_new_is_204_and_tells_the_mirror_s_age(
     assert news["now_ms"] >= news["as_of_ms"]
 
 
-def test_a_changed_row_comes_alone_and_before_anything_else(page: Client) -> None:
+def test_a_changed_row_comes_alone_and_before_anything_else(watcher: Client) -> None:
     one, two = make_instance(name="a"), make_instance(name="b")
-    url = draw(page, sort="name")
+    url = draw(watcher, sort="name")
     change(two, description="Third try")
-    response = page.get(url)
+    response = watcher.get(url)
     assert response.status_code == 200
     assert rows_of(response.text) == [str(two.pk)]
     assert f'id="instance-{one.pk}"' not in response.text
@@ -74,80 +74,82 @@ def test_a_changed_row_comes_alone_and_before_anything_else(page: Client) -> Non
     assert re.search(r'<tr [^>]*hx-swap-oob="true"', response.text)
     for part in ("counters", "freshness", "foot"):
         assert re.search(rf'id="{part}"[^>]* hx-swap-oob="true"', response.text)
-    assert page.get(next_poll(response.text)).status_code == 204
+    assert watcher.get(next_poll(response.text)).status_code == 204
 
 
 @pytest.mark.parametrize("stops_in", [5, 20_000])
-def test_a_new_order_brings_the_whole_body(page: Client, stops_in: int) -> None:
+def test_a_new_order_brings_the_whole_body(watcher: Client, stops_in: int) -> None:
     one, two = make_instance(stops_in=60), make_instance(stops_in=600)
-    url = draw(page)
+    url = draw(watcher)
     moved = make_instance(stops_in=stops_in)
     change(moved)
-    response = page.get(url)
+    response = watcher.get(url)
     assert response.text.strip().startswith('<tbody id="rows" hx-swap-oob="true">')
     order = [moved.pk, one.pk, two.pk] if stops_in == 5 else [one.pk, two.pk, moved.pk]
     assert rows_of(response.text) == [str(pk) for pk in order]
-    assert page.get(next_poll(response.text)).status_code == 204
+    assert watcher.get(next_poll(response.text)).status_code == 204
 
 
-def test_a_row_that_no_longer_fits_the_filter_leaves(page: Client) -> None:
+def test_a_row_that_no_longer_fits_the_filter_leaves(watcher: Client) -> None:
     one, two = make_instance(), make_instance()
-    url = draw(page, status="RUNNING")
+    url = draw(watcher, status="RUNNING")
     change(one, status="STOPPED", stops_at=None)
-    response = page.get(url)
+    response = watcher.get(url)
     assert rows_of(response.text) == [str(two.pk)]
     assert response.text.strip().startswith("<tbody")
     assert "status=RUNNING" in next_poll(response.text)
 
 
-def test_the_last_row_to_leave_leaves_a_word(page: Client) -> None:
+def test_the_last_row_to_leave_leaves_a_word(watcher: Client) -> None:
     one = make_instance()
-    url = draw(page, status="RUNNING")
+    url = draw(watcher, status="RUNNING")
     change(one, status="STOPPED", stops_at=None)
-    assert "Nothing matches" in page.get(url).text
+    assert "Nothing matches" in watcher.get(url).text
 
 
-def test_a_change_elsewhere_sends_no_row(page: Client) -> None:
+def test_a_change_elsewhere_sends_no_row(watcher: Client) -> None:
     make_instance(name="here")
     other = make_instance(name="other")
-    url = draw(page, q="here")
+    url = draw(watcher, q="here")
     change(other, name="other still")
-    response = page.get(url)
+    response = watcher.get(url)
     assert response.status_code == 200
     assert rows_of(response.text) == []
     assert "<tbody" not in response.text
 
 
-def test_without_shown_all_rows_come(page: Client) -> None:
+def test_without_shown_all_rows_come(watcher: Client) -> None:
     one, two = make_instance(), make_instance()
     change(one)
-    response = page.get(URL, {"since": 0})
+    response = watcher.get(URL, {"since": 0})
     assert set(rows_of(response.text)) == {str(one.pk), str(two.pk)}
 
 
-def test_a_version_of_another_database_brings_everything(page: Client) -> None:
+def test_a_version_of_another_database_brings_everything(watcher: Client) -> None:
     make_instance()
-    url = re.sub(r"since=\d+", "since=999", draw(page))
-    assert len(rows_of(page.get(url).text)) == 1
+    url = re.sub(r"since=\d+", "since=999", draw(watcher))
+    assert len(rows_of(watcher.get(url).text)) == 1
 
 
-def test_trouble_with_a_cloud_reaches_the_page(page: Client, cloud_row: Cloud) -> None:
+def test_trouble_with_a_cloud_reaches_the_page(
+    watcher: Client, cloud_row: Cloud
+) -> None:
     make_instance()
-    url = draw(page)
+    url = draw(watcher)
     Cloud.objects.update(problem="The cloud does not answer.")
     FleetVersion.stamp()
-    assert "The cloud does not answer." in page.get(url).text
+    assert "The cloud does not answer." in watcher.get(url).text
 
 
 @pytest.mark.parametrize("since", ["", "x", "-1", "1.5", "9" * 30, None])
-def test_a_nonsense_since_is_400(page: Client, since: str | None) -> None:
+def test_a_nonsense_since_is_400(watcher: Client, since: str | None) -> None:
     query = {} if since is None else {"since": since}
-    assert page.get(URL, query).status_code == 400
+    assert watcher.get(URL, query).status_code == 400
 
 
-def test_the_list_s_own_garbage_does_not_break_the_poll(page: Client) -> None:
+def test_the_list_s_own_garbage_does_not_break_the_poll(watcher: Client) -> None:
     make_instance()
-    response = page.get(URL, {"since": 5, "sort": "x", "page": "y", "q": "\0"})
+    response = watcher.get(URL, {"since": 5, "sort": "x", "page": "y", "q": "\0"})
     assert response.status_code == 200
 
 
@@ -162,7 +164,7 @@ def test_the_list_s_own_garbage_does_not_break_the_poll(page: Client) -> None:
     ],
 )
 def test_the_server_says_how_soon_to_ask_again(
-    page: Client,
+    watcher: Client,
     operator: User,
     fields: dict[str, Any],
     edit_state: str | None,
@@ -173,7 +175,7 @@ def test_the_server_says_how_soon_to_ask_again(
         edit = add_edit(instance, operator, state=edit_state)
         if not edit.is_open:
             Edit.objects.update(finished_at=edit.created_at)
-    assert f'data-interval="{seconds}"' in page.get(LIST).text
+    assert f'data-interval="{seconds}"' in watcher.get(LIST).text
 
 
 def test_the_first_run_page_turns_into_the_list(client: Client, viewer: User) -> None:
@@ -203,5 +205,5 @@ def test_anonymous_htmx_is_led_to_sign_in(client: Client, db: None) -> None:
     assert "next=/instances/%3Fq%3Dx" in response.headers["HX-Redirect"]
 
 
-def test_only_get(page: Client) -> None:
-    assert page.post(URL, {"since": 0}).status_code == 405
+def test_only_get(watcher: Client) -> None:
+    assert watcher.post(URL, {"since": 0}).status_code == 405

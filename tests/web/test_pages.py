@@ -13,15 +13,15 @@ from dashboard.web.templatetags import pages
 
 
 @pytest.fixture
-def page(client: Client, viewer: User, instance: Instance) -> str:
+def drawn(client: Client, viewer: User, instance: Instance) -> str:
     client.force_login(viewer)
     return client.get(reverse("instances:list")).text
 
 
-def test_nothing_inline_that_the_policy_would_block(page: str) -> None:
-    assert not re.findall(r"<script(?![^>]* src=)", page)
-    assert "<style" not in page
-    assert not re.findall(r"<[^>]+ (?:style|on\w+|hx-on[^=]*)=", page)
+def test_nothing_inline_that_the_policy_would_block(drawn: str) -> None:
+    assert not re.findall(r"<script(?![^>]* src=)", drawn)
+    assert "<style" not in drawn
+    assert not re.findall(r"<[^>]+ (?:style|on\w+|hx-on[^=]*)=", drawn)
 
 
 def test_the_policy_is_strict(client: Client, db: None) -> None:
