@@ -11,6 +11,7 @@ worker from sending and from recording.
 import fcntl
 import os
 import secrets
+import tempfile
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -33,7 +34,8 @@ class _Sign:
         self._connection: psycopg.Connection[Any] | None = None
         self._file: IO[str] | None = None
         if connection.vendor == "postgresql":
-            self._connection = psycopg.connect(**_parameters(), autocommit=True)
+            parameters = connection.get_connection_params()
+            self._connection = psycopg.connect(**parameters, autocommit=True)
             self._connection.execute(
                 "SELECT pg_advisory_lock(%s, %s)", (_NAMESPACE, self.key)
             )
@@ -88,16 +90,12 @@ def _alive(key: int) -> bool:
     return False
 
 
-def _parameters() -> dict[str, Any]:
-    parameters = connection.get_connection_params()
-    wanted = {"dbname", "user", "password", "host", "port", "sslmode", "service"}
-    return {name: held for name, held in parameters.items() if name in wanted}
-
-
 def _path(key: int) -> Path:
     """Beside the database, which is as local as the lock has to be."""
     name = str(connection.settings_dict["NAME"])
-    where = Path("var") if ":memory:" in name or "mode=memory" in name else Path(name)
-    folder = where.with_name(f"{where.name}.workers")
+    if ":memory:" in name or "mode=memory" in name:
+        # No other process can see this database: only tests come here.
+        name = str(Path(tempfile.gettempdir()) / f"curfew-{os.getpid()}")
+    folder = Path(f"{name}.workers")
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"{key}.lock"

@@ -1,5 +1,6 @@
 """The one place that hands out cloud clients: one per process and cloud."""
 
+import os
 import threading
 import time
 from functools import cache, partial
@@ -35,12 +36,16 @@ _lock = threading.Lock()
 
 
 def cloud_names() -> list[str]:
-    """The clouds that form the fleet: ``CURFEW_CLOUDS``, else what the files name.
+    """The clouds that form the fleet: ``CURFEW_CLOUDS``, else ``OS_CLOUD``, else all.
 
     Raises:
         ConfigurationError: No cloud is described anywhere; the message says where to.
     """
-    return settings.CURFEW.clouds or clouds.configured_clouds()
+    if settings.CURFEW.clouds:
+        return settings.CURFEW.clouds
+    if chosen := os.environ.get("OS_CLOUD"):
+        return [chosen]
+    return clouds.configured_clouds()
 
 
 def client_for(cloud: str) -> ModelArtsClient:

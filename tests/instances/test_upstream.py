@@ -1,0 +1,63 @@
+"""Which clouds form the fleet, and how fast they are asked."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from dashboard.instances import upstream
+from dashboard.modelarts.errors import ThrottledError
+
+
+@pytest.fixture
+def two_clouds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    described = tmp_path / "clouds.yaml"
+    described.write_text("clouds:\n  one: {auth: {}}\n  two: {auth: {}}\n")
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(described))
+    monkeypatch.delenv("OS_CLOUD", raising=False)
+
+
+@pytest.mark.usefixtures("two_clouds")
+def test_every_cloud_of_the_file_unless_chosen(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert upstream.cloud_names() == ["one", "two"]
+    monkeypatch.setenv("OS_CLOUD", "two")
+    assert upstream.cloud_names() == ["two"]
+    settings.CURFEW = settings.CURFEW.model_copy(update={"clouds": ["one"]})
+    assert upstream.cloud_names() == ["one"]
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch, settings: Any) -> list[float]:
+    """How long each request was held back, without the waiting."""
+    settings.CURFEW = settings.CURFEW.model_copy(update={"upstream_rate": 10})
+    upstream._redis().delete("curfew:rate:some")
+    held: list[float] = []
+    monkeypatch.setattr(upstream.time, "sleep", held.append)
+    return held
+
+
+def test_a_burst_passes_then_requests_queue(waits: list[float]) -> None:
+    for _ in range(upstream.BURST + 3):
+        upstream._wait_for_turn("some")
+    assert waits[: upstream.BURST] == pytest.approx([0] * upstream.BURST, abs=0.05)
+    assert waits[upstream.BURST :] == sorted(waits[upstream.BURST :])
+    assert waits[-1] == pytest.approx(0.3, abs=0.1)
+
+
+def test_nobody_waits_for_ever(waits: list[float]) -> None:
+    with pytest.raises(ThrottledError):
+        for _ in range(200):
+            upstream._wait_for_turn("some")
+    assert max(waits) <= upstream.LONGEST_WAIT_SECONDS
+
+
+def test_without_redis_it_goes_slowly_rather_than_not(
+    waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = redis.Redis(port=1, socket_connect_timeout=0.1)
+    monkeypatch.setattr(upstream, "_redis", lambda: nowhere)
+    upstream._wait_for_turn("some")
+    assert waits == [0.1]
