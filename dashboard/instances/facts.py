@@ -205,10 +205,11 @@ def _software(profile: schemas.Profile | None) -> list[Fact]:
     provision = profile.provision or schemas.Provision()
     deployment = provision.spec or schemas.ProvisionSpec()
     image = deployment.params or schemas.ProvisionParams()
+    same = profile.name in (None, profile.id)
     return _told(
         _text("Work environment", profile.name or profile.id),
         _text("Profile", profile.description),
-        _text("Profile id", profile.id if profile.name else None, code=True),
+        _text("Profile id", None if same else profile.id, code=True),
         _text("Made for", profile.flavor_type),
         _text("Image", _image_name(image), code=True),
         _text("Runs as", _joined(profile.de_type, provision.type, deployment.engine)),
