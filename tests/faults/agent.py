@@ -1,0 +1,146 @@
+"""Our hand inside a stack: a process with its settings, ordered about by JSON lines.
+
+The process that runs pytest has a database of its own; this one has the stack's.
+"""
+
+import json
+import os
+import sys
+from typing import Any
+
+import django
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "dashboard.settings"
+django.setup()
+
+from django.conf import settings  # noqa: E402 (needs the set-up)
+from django.core.management import call_command  # noqa: E402
+from django.db import connections  # noqa: E402
+from django.utils import timezone  # noqa: E402
+
+from dashboard.accounts.models import User  # noqa: E402
+from dashboard.accounts.services import add_user  # noqa: E402
+from dashboard.celery import app, never_wait_for_the_broker  # noqa: E402
+from dashboard.edits import services  # noqa: E402
+from dashboard.edits.models import Edit, Lane  # noqa: E402
+from dashboard.instances.models import Cloud, Instance  # noqa: E402
+from dashboard.instances.refresh import ensure_clouds, refresh_cloud  # noqa: E402
+from tests.faults import evidence  # noqa: E402
+from tests.faults.cast import PASSWORD, PEOPLE  # noqa: E402
+
+
+def prepare() -> None:
+    """Make the database, the people and the mirror."""
+    call_command("migrate", verbosity=0)
+    for name, (role, cloud_users) in PEOPLE.items():
+        add_user(
+            username=name,
+            role=role,
+            password=PASSWORD,
+            cloud_users=cloud_users,
+            check_password=False,
+        )
+    if not (settings.STATIC_ROOT / "staticfiles.json").exists():
+        call_command("collectstatic", interactive=False, verbosity=0)
+    ensure_clouds()
+    refresh_cloud("demo")
+
+
+def instances() -> list[dict[str, Any]]:
+    """The mirror, as far as tests choose from it."""
+    fields = ("instance_id", "status", "owner_name", "description")
+    return list(Instance.objects.order_by("pk").values(*fields))
+
+
+def submit(
+    instance: str, actor: str, patch: dict[str, Any], key: str = "", seen: Any = None
+) -> str:
+    """Accept an edit as the web process would; return its id."""
+    row = Instance.objects.get(instance_id=instance)
+    edit = services.submit_edit(
+        instance=row,
+        actor=User.objects.get(username=actor),
+        patch=patch,
+        base=seen or services.wishes.expected_values(row),
+        key=key,
+    )
+    return str(edit.pk)
+
+
+def edits(ids: list[str]) -> list[dict[str, Any]]:
+    """How these stand, in the order asked for."""
+    fields = ("id", "state", "message", "attempts", "interrupted", "superseded_by")
+    rows = {
+        str(row["id"]): row | {"id": str(row["id"])}
+        for row in Edit.objects.filter(pk__in=ids).values(*fields)
+    }
+    return [rows[one] for one in ids]
+
+
+def open_edits() -> int:
+    """How many are under way."""
+    return Edit.objects.filter(state__in=Edit.OPEN).count()
+
+
+def unsettled() -> int:
+    """How many lanes are still looked after for late writes."""
+    return Lane.objects.filter(recheck_at__isnull=False).count()
+
+
+def cloud() -> dict[str, Any]:
+    """The circuit of the one cloud."""
+    return Cloud.objects.values("failures", "hold_reason", "problem").get()
+
+
+def set_role(name: str, role: str) -> int:
+    """Change what somebody may do; return when it was so, Unix ms."""
+    User.objects.filter(username=name).update(role=role)
+    return int(timezone.now().timestamp() * 1000)
+
+
+def queue_garbage() -> None:
+    """Put a message into the edits' queue that is not even JSON."""
+    with app.connection_for_write() as connection:
+        connection.default_channel.client.lpush("edits", b"{no json")
+
+
+def collect() -> dict[str, Any]:
+    """What the database can testify."""
+    return evidence.from_database()
+
+
+ORDERS = {
+    order.__name__: order
+    for order in (
+        prepare,
+        instances,
+        submit,
+        edits,
+        open_edits,
+        unsettled,
+        cloud,
+        set_role,
+        queue_garbage,
+        collect,
+    )
+}
+
+
+def main() -> None:
+    """Obey until standard input ends."""
+    never_wait_for_the_broker()
+    answers = sys.stdout
+    sys.stdout = sys.stderr  # keeps everybody else's words out of the answers
+    for line in sys.stdin:
+        order, arguments = json.loads(line)
+        try:
+            answer = {"result": ORDERS[order](**arguments)}
+        except Exception as error:  # whatever it is, the test shall see it
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        connections.close_all()
+        answers.write(json.dumps(answer, default=str) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""Somebody at a browser: signs in, opens the form, changes a field, saves."""
+
+import itertools
+import time
+from html.parser import HTMLParser
+from typing import Any
+
+import httpx
+
+from .cast import PASSWORD
+from .evidence import Acceptance
+
+_forms = itertools.count(1)
+
+
+class SaveError(Exception):
+    """The page did not say that the edit is accepted; ``status`` says what it did."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        super().__init__(f"{answer.status_code}: {answer.text[:2000]}")
+        self.status = answer.status_code
+        self.text = answer.text
+
+
+class _Fields(HTMLParser):
+    """What a browser would post of a page's forms, untouched."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.values: dict[str, str] = {}
+        self._area: str | None = None
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        name = given.get("name")
+        if tag == "textarea" and name:
+            self._area = name
+            self.values[name] = ""
+        if tag != "input" or not name:
+            return
+        if given.get("type") in {"checkbox", "radio"} and "checked" not in given:
+            return
+        self.values[name] = given.get("value") or ""
+
+    def handle_data(self, data: str) -> None:
+        if self._area:
+            self.values[self._area] += data
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "textarea":
+            self._area = None
+
+
+class OpenForm:
+    """The form of one instance, as it was when it was opened."""
+
+    def __init__(self, person: "Person", instance: str) -> None:
+        self.person = person
+        self.instance = instance
+        self.url = f"/instances/demo/{instance}/edit/"
+        self.name = f"form {next(_forms)}"
+        page = person.browser.get(self.url)
+        if page.status_code != 200:
+            raise SaveError(page)
+        self.fields = _Fields(page.text).values
+
+    def save(self, *, hours: int | None = None, **typed: str) -> Acceptance:
+        """Change fields and post the form.
+
+        Raises:
+            SaveError: It was not accepted.
+            httpx.HTTPError: Nobody answered.
+        """
+        wish: dict[str, Any] = dict(typed)
+        if hours is not None:
+            wish["auto_stop_duration"] = hours * 3600
+            typed["auto_stop_hours"] = str(hours)
+        began = time.time() * 1000
+        answer = self.person.browser.post(self.url, data=self.fields | typed)
+        if answer.status_code != 303:
+            raise SaveError(answer)
+        ended = time.time() * 1000
+        return Acceptance(
+            self.name, self.instance, self.person.name, wish, began, ended
+        )
+
+
+class Person:
+    """One person's browser, signed in."""
+
+    def __init__(self, name: str, url: str) -> None:
+        self.name = name
+        self.browser = httpx.Client(base_url=url, trust_env=False, timeout=40)
+        page = self.browser.get("/accounts/login/").raise_for_status()
+        fields = _Fields(page.text).values | {"login": name, "password": PASSWORD}
+        answer = self.browser.post("/accounts/login/", data=fields)
+        assert answer.status_code == 302, answer.text[:500]
+
+    def open(self, instance: str) -> OpenForm:
+        """Open the form of an instance."""
+        return OpenForm(self, instance)
+
+    def describe(self, instance: str, text: str) -> Acceptance:
+        """Open the form, type another description, save."""
+        return self.open(instance).save(description=text)
