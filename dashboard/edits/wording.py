@@ -61,12 +61,12 @@ _ICONS: dict[str, str] = {
     State.CANCELLED: "undo-2",
 }
 _TONES: dict[str, str] = {
-    State.QUEUED: "wait",
+    State.QUEUED: "busy",
     State.SENDING: "busy",
     State.RETRYING: "warn",
     State.APPLIED: "good",
     State.FAILED: "bad",
-    State.CONFLICT: "bad",
+    State.CONFLICT: "warn",
     State.SUPERSEDED: "rest",
     State.CANCELLED: "rest",
 }
