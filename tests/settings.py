@@ -13,6 +13,9 @@ os.environ["CURFEW_REDIS_URL"] = f"redis://127.0.0.1:{BROKER_PORT}/0"
 
 from dashboard.settings import *  # noqa: F403 (needs the environment)
 
+# Nothing that other processes collect or serve.
+STATIC_ROOT = BASE_DIR / "var" / "test-static"  # noqa: F405
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}

@@ -358,21 +358,22 @@ def _note_health(cloud: Cloud, error: ModelArtsError | None, now: datetime) -> N
     row = Cloud.objects.filter(pk=cloud.pk)
     if isinstance(error, AuthenticationError):
         # Asking on would lock the account.
-        row.filter(held_since=None).update(held_since=now)
-        row.update(
-            failures=CIRCUIT_OPENS_AT,
-            held_until=now + HOLD,
-            hold_reason=error.sentence,
-        )
+        row.update(failures=CIRCUIT_OPENS_AT, held_until=now + HOLD)
     elif isinstance(error, NotSentError | AmbiguousError):
         row.update(failures=F("failures") + 1)
-        opened = row.filter(failures__gte=CIRCUIT_OPENS_AT)
-        opened.filter(held_since=None).update(held_since=now)
-        opened.update(held_until=now + PROBE_EVERY, hold_reason=error.sentence)
+        row.filter(failures__gte=CIRCUIT_OPENS_AT).update(held_until=now + PROBE_EVERY)
     else:
-        row.filter(failures__gt=0).update(
-            failures=0, held_until=None, held_since=None, hold_reason=""
+        closed = row.filter(held_since__isnull=False).update(
+            held_until=None, held_since=None, hold_reason=""
         )
+        row.filter(failures__gt=0).update(failures=0)
+        if closed:
+            FleetVersion.stamp()
+        return
+    if error is not None:
+        opened = row.filter(failures__gte=CIRCUIT_OPENS_AT, held_since=None)
+        if opened.update(held_since=now, hold_reason=error.sentence):
+            FleetVersion.stamp()
 
 
 def _finish(attempt: Attempt, result: Result) -> None:

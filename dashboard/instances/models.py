@@ -91,6 +91,12 @@ class Cloud(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def waiting_edits(self) -> int:
+        """Edits of its instances whose fate is open."""
+        waiting = ["queued", "sending", "retrying"]
+        return self.instances.filter(edits__state__in=waiting).count()
+
 
 class InstanceQuerySet(models.QuerySet["Instance"]):
     """Reads of the mirror."""

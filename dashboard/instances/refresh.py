@@ -148,8 +148,11 @@ def _record(cloud: Cloud, outcome: Outcome, code: str) -> None:
             # It answers: edits need not wait for their next probe.
             fields |= {"failures": 0, "held_until": None}
             fields |= {"held_since": None, "hold_reason": ""}
-        Cloud.objects.filter(pk=cloud.pk).update(**fields)
-        if cloud.problem != outcome.problem or cloud.refreshed_at is None:
+        row = Cloud.objects.filter(pk=cloud.pk)
+        held = row.filter(held_since__isnull=False).exists()
+        row.update(**fields)
+        released = held and not outcome.problem
+        if cloud.problem != outcome.problem or cloud.refreshed_at is None or released:
             FleetVersion.stamp()
 
 

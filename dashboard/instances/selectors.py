@@ -197,6 +197,11 @@ class Freshness:
         return [cloud for cloud in self.clouds if cloud.problem]
 
     @property
+    def held(self) -> list[Cloud]:
+        """Clouds to which no edit is sent for now."""
+        return [cloud for cloud in self.clouds if cloud.held_since]
+
+    @property
     def never_read(self) -> bool:
         """Whether no cloud was ever read: the first run."""
         return not any(cloud.refreshed_at for cloud in self.clouds)

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.edits import delivery, lanes, services
 from dashboard.edits.models import Attempt, Edit, Lane
 from dashboard.emulator import Emulator, Fault
-from dashboard.instances.models import Cloud, Instance
+from dashboard.instances.models import Cloud, FleetVersion, Instance
 from dashboard.instances.refresh import refresh_cloud
 
 
@@ -95,3 +96,22 @@ def test_a_refusal_is_an_answer(cloud: Emulator, waiting: Sequence[Edit]) -> Non
     for edit in waiting:
         delivery.drain(edit.instance_id)
     assert Cloud.objects.get().failures == 0
+
+
+def test_the_list_says_that_edits_wait_and_why(
+    open_circuit: Cloud, operator: User, client: Client
+) -> None:
+    client.force_login(operator)
+    page = client.get("/instances/").content.decode()
+    assert "Edits are held back" in page
+    assert "8 of them wait" in page
+
+
+def test_open_pages_are_told_when_it_opens_and_closes(
+    cloud: Emulator, waiting: Sequence[Edit], open_circuit: Cloud
+) -> None:
+    opened = FleetVersion.current()
+    cloud.faults.clear()
+    refresh_cloud("demo")
+    assert FleetVersion.current() > opened
+    assert Cloud.objects.get().held_since is None
