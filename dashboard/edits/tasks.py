@@ -4,7 +4,7 @@ import structlog
 from celery import shared_task
 from kombu.exceptions import OperationalError
 
-from . import delivery
+from . import delivery, pulse
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +27,7 @@ def sweep_due_edits() -> None:
     """Nudge every instance whose edits are due and whose nudge may have been lost."""
     for instance_pk in delivery.due_instances():
         nudge(instance_pk)
+    pulse.note_sweep()
 
 
 def nudge(instance_pk: int) -> None:

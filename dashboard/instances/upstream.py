@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from functools import cache, partial
+from functools import partial
 
 import redis
 import structlog
@@ -12,6 +12,9 @@ from django.conf import settings
 from dashboard.modelarts import clouds
 from dashboard.modelarts.client import ModelArtsClient
 from dashboard.modelarts.errors import ThrottledError
+from dashboard.web.shared import shared_redis
+
+from . import traffic
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +65,7 @@ def client_for(cloud: str) -> ModelArtsClient:
             _clients[cloud] = ModelArtsClient.from_config(
                 clouds.load_cloud(cloud),
                 before_request=partial(_wait_for_turn, cloud),
+                after_call=partial(traffic.count, cloud),
             )
         return _clients[cloud]
 
@@ -74,15 +78,6 @@ def forget_clients() -> None:
         _clients.clear()
 
 
-@cache
-def _redis() -> redis.Redis:
-    return redis.Redis.from_url(
-        str(settings.CACHES["default"]["LOCATION"]),
-        socket_timeout=1,
-        socket_connect_timeout=0.3,
-    )
-
-
 def _wait_for_turn(cloud: str) -> None:
     """Keep all processes together below ``CURFEW_UPSTREAM_RATE`` for this cloud.
 
@@ -92,7 +87,9 @@ def _wait_for_turn(cloud: str) -> None:
     interval = 1 / settings.CURFEW.upstream_rate
     arguments = (interval, BURST, LONGEST_WAIT_SECONDS)
     try:
-        answer = _redis().eval(_BOOK_A_SLOT, 1, f"curfew:rate:{cloud}", *arguments)
+        answer = shared_redis().eval(
+            _BOOK_A_SLOT, 1, f"curfew:rate:{cloud}", *arguments
+        )
         wait = float(answer)
     except redis.RedisError as error:
         # Without Redis no process knows of the others: go slowly rather than not.

@@ -13,9 +13,14 @@ import httpx
 
 from dashboard.modelarts import answers, schemas
 from dashboard.modelarts.auth import IamTokenAuth
+from dashboard.modelarts.calls import Call, outcome_of
 from dashboard.modelarts.clouds import CloudConfig
 from dashboard.modelarts.endpoints import region_endpoint, split_endpoint
-from dashboard.modelarts.errors import ConfigurationError, InvalidInputError
+from dashboard.modelarts.errors import (
+    ConfigurationError,
+    InvalidInputError,
+    ModelArtsError,
+)
 from dashboard.modelarts.failures import error_from_failure
 from dashboard.modelarts.observations import (
     ClockReading,
@@ -61,6 +66,7 @@ class ModelArtsClient:
         config: CloudConfig,
         *,
         before_request: Callable[[], None] | None = None,
+        after_call: Callable[[Call], None] | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         """Open a pool; nothing is sent yet.
@@ -69,10 +75,13 @@ class ModelArtsClient:
             config: From ``clouds.load_cloud``.
             before_request: Called before each request to ModelArts, the repeated one
                 included: the place for a rate limiter. What it raises goes through.
+            after_call: Told of each call when it is over, however it ended. It must
+                not raise.
             transport: Instead of the network, for tests.
         """
         self._config = config
         self._before_request = before_request
+        self._after_call = after_call
         self._base: str | None = None
         self._http = open_http(
             verify=config.verify,
@@ -83,10 +92,14 @@ class ModelArtsClient:
 
     @classmethod
     def from_config(
-        cls, config: CloudConfig, *, before_request: Callable[[], None] | None = None
+        cls,
+        config: CloudConfig,
+        *,
+        before_request: Callable[[], None] | None = None,
+        after_call: Callable[[Call], None] | None = None,
     ) -> Self:
         """A client for one cloud. See ``__init__``."""
-        return cls(config, before_request=before_request)
+        return cls(config, before_request=before_request, after_call=after_call)
 
     def __enter__(self) -> Self:
         """The client itself."""
@@ -147,7 +160,7 @@ class ModelArtsClient:
         offset = 0
         while True:
             query = canonical_query((params | {"offset": str(offset)}).items())
-            response = self._exchange("GET", f"?{query}", extensions=allowed)
+            response = self._exchange("list", "GET", f"?{query}", extensions=allowed)
             page, records = read_page(response, offset=offset, seen=seen)
             yield page
             offset += records
@@ -163,7 +176,7 @@ class ModelArtsClient:
             InstanceNotFoundError: It does not exist.
             ModelArtsError: Any other failure.
         """
-        return read_observation(self._exchange("GET", _path(instance_id)))
+        return read_observation(self._exchange("show", "GET", _path(instance_id)))
 
     def update_instance(
         self, instance_id: str, change: schemas.UpdateInstanceRequest
@@ -179,7 +192,7 @@ class ModelArtsClient:
             ModelArtsError: It was not changed.
         """
         return read_observation(
-            self._exchange("PUT", _path(instance_id), body=change.body())
+            self._exchange("update", "PUT", _path(instance_id), body=change.body())
         )
 
     def start_instance(self, instance_id: str) -> schemas.ActionResponse:
@@ -203,13 +216,13 @@ class ModelArtsClient:
         return self._act(instance_id, "stop")
 
     def _act(self, instance_id: str, action: str) -> schemas.ActionResponse:
-        response = self._exchange(
-            "POST", f"{_path(instance_id)}/action", body={"action": action}
-        )
+        path = f"{_path(instance_id)}/action"
+        response = self._exchange(action, "POST", path, body={"action": action})
         return schemas.ActionResponse.model_validate(answers.read_document(response))
 
     def _exchange(
         self,
+        operation: str,
         method: str,
         path: str,
         *,
@@ -217,18 +230,36 @@ class ModelArtsClient:
         extensions: dict[str, Any] | None = None,
     ) -> httpx.Response:
         """Send one request and read its answer, all within the deadline."""
-        content = None if body is None else _encoded(body)
+        outcome = "interrupted"
+        with deadline() as present:
+            try:
+                response = self._send(method, path, body, extensions)
+                outcome = "ok"
+            except ModelArtsError as error:
+                outcome = outcome_of(error)
+                raise
+            finally:
+                if self._after_call is not None:
+                    self._after_call(Call(operation, outcome, present.spent_seconds()))
+        return response
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None,
+        extensions: dict[str, Any] | None,
+    ) -> httpx.Response:
         try:
-            with deadline():
-                request = self._http.build_request(
-                    method,
-                    f"{self._base_url()}{path}",
-                    content=content,
-                    headers={"Content-Type": "application/json"},
-                    extensions=extensions,
-                )
-                response = self._http.send(request, stream=True)
-                return _completed(response, about_instance=path.startswith("/"))
+            request = self._http.build_request(
+                method,
+                f"{self._base_url()}{path}",
+                content=None if body is None else _encoded(body),
+                headers={"Content-Type": "application/json"},
+                extensions=extensions,
+            )
+            response = self._http.send(request, stream=True)
+            return _completed(response, about_instance=path.startswith("/"))
         except httpx.RequestError as failure:
             error = error_from_failure(failure)
         except httpx.InvalidURL:
@@ -256,6 +287,7 @@ class ModelArtsClient:
                     "endpoint or no project; set modelartsv1_endpoint_override and "
                     "auth.project_id in clouds.yaml."
                 )
+            self._config.check_endpoint(endpoint)
             root = split_endpoint(endpoint).root
             project = quote(project_id, safe="")
             self._base = f"{root}/v1/{project}/demanager/instances"

@@ -48,7 +48,12 @@ class Deadline:
 
     def __init__(self, seconds: float) -> None:
         """Begin now."""
+        self._seconds = seconds
         self._ends = time.monotonic() + seconds
+
+    def spent_seconds(self) -> float:
+        """Seconds since the beginning, pauses not counted."""
+        return self._seconds - self.remaining_seconds()
 
     def remaining_seconds(self) -> float:
         """Seconds left; negative once it has passed."""
