@@ -11,6 +11,7 @@ from structlog.typing import EventDict, Processor
 SECRET_KEYS = re.compile(
     r"secret|token|password|private|credential|cookie|authorization|^ak$|^sk$", re.I
 )
+PASSWORD_IN_ADDRESS = re.compile(r"(\w://[^\s:/@]*:)[^\s/@]+@")
 QUIET = {
     # Each of these logs request lines or headers at INFO or DEBUG.
     "httpx": logging.WARNING,
@@ -35,6 +36,16 @@ def _redacted(key: str, value: Any) -> Any:
     return value
 
 
+def scrub(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Blank passwords in addresses, wherever a text or traceback quotes one."""
+    return {
+        key: PASSWORD_IN_ADDRESS.sub(r"\1[redacted]@", value)
+        if isinstance(value, str)
+        else value
+        for key, value in event.items()
+    }
+
+
 def processors() -> list[Processor]:
     """The steps every event passes, ours and the libraries' alike."""
     return [
@@ -49,6 +60,19 @@ def processors() -> list[Processor]:
     ]
 
 
+def formatter() -> logging.Formatter:
+    """Renders any event as one line; ``server_logs.json`` names it, too."""
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=processors(),
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            scrub,
+            # Escapes control characters, so that one event stays one line.
+            structlog.processors.JSONRenderer(),
+        ],
+    )
+
+
 def configure(level: int = logging.INFO) -> None:
     """Send structlog's and the standard library's events to standard error."""
     structlog.configure(
@@ -61,18 +85,10 @@ def configure(level: int = logging.INFO) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=processors(),
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                # Escapes control characters, so that one event stays one line.
-                structlog.processors.JSONRenderer(),
-            ],
-        )
-    )
+    handler.setFormatter(formatter())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
+    logging.captureWarnings(capture=True)
     for name, quiet_level in QUIET.items():
         logging.getLogger(name).setLevel(quiet_level)

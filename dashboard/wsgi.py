@@ -9,5 +9,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
 application = get_wsgi_application()
 
 from dashboard.celery import never_wait_for_the_broker  # noqa: E402 (needs settings)
+from dashboard.web.database import share_connections  # noqa: E402
 
 never_wait_for_the_broker()
+share_connections()

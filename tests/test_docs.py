@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from dashboard.celery import app
 from dashboard.config import Config
@@ -36,6 +37,10 @@ def test_every_setting_has_its_line(name: str) -> None:
     field = Config.model_fields[name]
     if field.is_required():
         assert "required" in row
+    elif field.default is None:
+        assert "where" in row, "it depends, so the row says on what"
+    elif isinstance(field.default, SecretStr):
+        assert "| empty |" in row
     elif isinstance(field.default, list):
         assert ",".join(field.default) in row
     else:

@@ -14,8 +14,12 @@ from openstack.config import OpenStackConfig
 from openstack.exceptions import ConfigException
 
 from dashboard.modelarts.auth import AkSkAuth, IamTokenAuth, StaticTokenAuth
-from dashboard.modelarts.endpoints import region_endpoint, split_endpoint
-from dashboard.modelarts.errors import ConfigurationError
+from dashboard.modelarts.endpoints import (
+    region_endpoint,
+    sends_in_clear,
+    split_endpoint,
+)
+from dashboard.modelarts.errors import ConfigurationError, InsecureEndpointError
 from dashboard.modelarts.iam import PasswordCredentials
 from dashboard.modelarts.transport import ssl_context
 
@@ -35,6 +39,7 @@ class CloudConfig:
         region: Region in clouds.yaml, if any.
         auth: Proves who we are; keep one per process, it holds the token.
         verify: Whether to check certificates, or the path of the authority.
+        allow_http: Whether credentials may be sent in clear, to an emulated cloud.
     """
 
     name: str
@@ -43,6 +48,20 @@ class CloudConfig:
     region: str | None
     auth: httpx.Auth = field(repr=False)
     verify: bool | str = True
+    allow_http: bool = False
+
+    def check_endpoint(self, address: str) -> None:
+        """Make sure that credentials may be sent to this address.
+
+        Raises:
+            InsecureEndpointError: They could be read on the way.
+        """
+        if sends_in_clear(address) and not self.allow_http:
+            raise InsecureEndpointError(
+                f"Cloud {self.name!r}: an address begins with http://, so credentials "
+                "could be read on the way; correct it to https:// in clouds.yaml, or "
+                "set allow_http there where the cloud is only an emulated one."
+            )
 
 
 def configured_clouds() -> list[str]:
@@ -90,7 +109,10 @@ def load_cloud(name: str | None = None) -> CloudConfig:
             f"Cloud {name!r}: a value with braces cannot be read; where it is a key "
             "or a password, put it under auth."
         ) from None
-    return _described(name, found.config, _checked_verify(name, verify))
+    described = _described(name, found.config, _checked_verify(name, verify))
+    for address in (found.config.get("auth", {}).get("auth_url"), described.endpoint):
+        described.check_endpoint(address or "")
+    return described
 
 
 def _open_config() -> OpenStackConfig:
@@ -167,6 +189,7 @@ def _described(name: str, values: dict[str, Any], verify: bool | str) -> CloudCo
     settings = _Settings(name, values)
     region = settings.get("region_name")
     endpoint, project_id = _place(settings)
+    allow_http = settings.get("allow_http") == "True"
     auth: httpx.Auth
     access_key, secret_key = settings.get("ak"), settings.get("sk")
     if access_key and secret_key and project_id:
@@ -191,6 +214,7 @@ def _described(name: str, values: dict[str, Any], verify: bool | str) -> CloudCo
                 verify=verify,
             ),
             verify=verify,
+            allow_http=allow_http,
         )
     endpoint = endpoint or region_endpoint(region)
     if endpoint is None:
@@ -202,7 +226,7 @@ def _described(name: str, values: dict[str, Any], verify: bool | str) -> CloudCo
         raise ConfigurationError(
             f"Cloud {name!r}: set auth.project_id; a token alone does not tell it."
         )
-    return CloudConfig(name, endpoint, project_id, region, auth, verify)
+    return CloudConfig(name, endpoint, project_id, region, auth, verify, allow_http)
 
 
 def _sendable(settings: _Settings, text: str) -> str:

@@ -1,7 +1,9 @@
 """Where ModelArts is, for a region or an address somebody configured."""
 
+import ipaddress
 import re
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 SERVICE_TYPE = "modelartsv1"
 """Type of ModelArts in the service catalog of a token."""
@@ -32,3 +34,18 @@ def region_endpoint(region: str | None) -> str | None:
     if region not in _OTC_REGIONS:
         return None
     return f"https://modelarts.{region}.otc.t-systems.com"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address never leaves this machine."""
+    host = host.strip("[]").rstrip(".").lower()
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def sends_in_clear(address: str) -> bool:
+    """Whether what is sent there could be read on the way: http beyond loopback."""
+    parts = urlsplit(address)
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")

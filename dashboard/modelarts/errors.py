@@ -13,6 +13,7 @@
     ├── InvalidInputError       the values sent are not acceptable
     ├── RefusedError            any other no, redirects among them
     └── ConfigurationError      our own description of the cloud is wrong
+        └── InsecureEndpointError  it would send credentials in clear
 
 Which answer becomes which error is decided in ``answers`` and ``failures``; what the
 documented codes mean is written in ``codes``.
@@ -115,3 +116,7 @@ class RefusedError(ModelArtsError):
 
 class ConfigurationError(ModelArtsError):
     """A cloud is not described well enough; the sentence says what to do."""
+
+
+class InsecureEndpointError(ConfigurationError):
+    """An address begins with http:// and is not on this machine."""

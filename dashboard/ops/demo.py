@@ -16,6 +16,8 @@ from pathlib import Path
 
 import httpx
 
+from dashboard.config import SECRETS
+
 from .broker import EmbeddedBroker
 from .child import PROJECT, Child
 from .demo_files import DemoError, Files
@@ -24,6 +26,11 @@ from .supervisor import Supervisor
 STARTED = time.monotonic()
 PASSWORD = "curfew-demo"  # noqa: S105 (published on purpose)
 LOOPBACK = "127.0.0.1"
+NOT_FOR_THE_DEMO = (
+    *("CURFEW_CLOUDS", "CURFEW_DEBUG", "CURFEW_CSRF_TRUSTED_ORIGINS"),
+    *("CURFEW_METRICS_TOKEN", "CURFEW_TRUSTED_PROXIES"),
+    *(f"CURFEW_{field.upper()}_FILE" for field in SECRETS),
+)
 ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 (compared, not bound)
 
 
@@ -126,7 +133,7 @@ def prepare_environment(arguments: Sequence[str]) -> None:
     # Credentials and names of real clouds must not reach the demo.
     for name in [name for name in os.environ if name.startswith("OS_")]:
         del os.environ[name]
-    for name in ("CURFEW_CLOUDS", "CURFEW_DEBUG", "CURFEW_CSRF_TRUSTED_ORIGINS"):
+    for name in NOT_FOR_THE_DEMO:
         os.environ.pop(name, None)
     hosts = (
         "*" if options.host in ANY_ADDRESS else f"localhost,{LOOPBACK},{options.host}"
@@ -136,6 +143,7 @@ def prepare_environment(arguments: Sequence[str]) -> None:
         "CURFEW_DATABASE_URL": f"sqlite:///{files.database}",
         "CURFEW_REDIS_URL": f"redis://{LOOPBACK}:{free_port()}/0",
         "CURFEW_ALLOWED_HOSTS": hosts,
+        "CURFEW_HTTPS": "false",
         "OS_CLIENT_CONFIG_FILE": str(files.clouds),
         "OS_CLIENT_SECURE_FILE": str(files.secure),
     }

@@ -9,15 +9,22 @@ import redis
 from celery import current_app
 from django.conf import settings
 from django.core.cache import cache
+from django.core.checks import Tags, run_checks
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
 from kombu.exceptions import OperationalError
 
+from dashboard.edits import pulse
 from dashboard.instances import upstream
 from dashboard.metrics.readiness import broker_answers
 from dashboard.modelarts.errors import ModelArtsError
 
+from .production import unsafe_settings
+
 WORKER_SECONDS = 3
+OLDEST_SWEEP_SECONDS = 15
+MOST_APART_SECONDS = 2
 
 
 class FaultError(Exception):
@@ -33,13 +40,28 @@ class Finding:
     sentence: str
 
 
-def examine() -> Iterator[Finding]:
-    """Run every check, slowest last; each is given as soon as it is known."""
-    yield _finding("settings", _settings)
-    yield _finding("database", _database)
-    yield _finding("broker", _broker)
-    yield _finding("cache", _cache)
-    yield _finding("worker", _worker)
+def examine(only: str = "") -> Iterator[Finding]:
+    """Run the checks, slowest last; each is given as soon as it is known.
+
+    Args:
+        only: Begin of the names of those to run, such as ``beat`` or ``cloud``.
+    """
+    checks = {
+        "settings": _settings,
+        "database": _database,
+        "broker": _broker,
+        "cache": _cache,
+        "worker": _worker,
+        "beat": _beat,
+    }
+    for name, check in checks.items():
+        if name.startswith(only):
+            yield _finding(name, check)
+    if "cloud".startswith(only) or only.startswith("cloud"):
+        yield from _clouds(only)
+
+
+def _clouds(only: str) -> Iterator[Finding]:
     try:
         clouds = upstream.cloud_names()
     except ModelArtsError as error:
@@ -50,7 +72,8 @@ def examine() -> Iterator[Finding]:
             "clouds", healthy=False, sentence="No cloud is described in clouds.yaml."
         )
     for name in clouds:
-        yield _finding(f"cloud {name}", partial(_cloud, name))
+        if f"cloud {name}".startswith(only):
+            yield _finding(f"cloud {name}", partial(_cloud, name))
 
 
 def _finding(name: str, check: Callable[[], str]) -> Finding:
@@ -64,7 +87,13 @@ def _settings() -> str:
     # Wrong ones stop every command, this one too, before it gets here.
     if settings.DEBUG:
         raise FaultError("CURFEW_DEBUG is on: error pages show internals to everybody.")
-    return "Complete and well-formed."
+    if faults := list(unsafe_settings(settings.CURFEW)):
+        raise FaultError(" ".join(faults))
+    if not settings.CURFEW.is_local:
+        tags = [Tags.security]
+        if complaints := run_checks(tags=tags, include_deployment_checks=True):
+            raise FaultError(" ".join(complaint.msg for complaint in complaints))
+    return "Complete, well-formed and safe."
 
 
 def pending_migrations() -> int:
@@ -88,13 +117,47 @@ def _database() -> str:
         raise FaultError(
             f"{pending} migrations are not applied. Run: manage.py migrate"
         )
+    _compare_clocks()
     return f"{connection.display_name} answers, all migrations are applied."
+
+
+def _compare_clocks() -> None:
+    """Leases and due times follow the database's clock, countdowns ours."""
+    if connection.vendor != "postgresql":
+        return  # SQLite's clock is this machine's
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        theirs = cursor.fetchone()[0]
+    apart = abs((theirs - timezone.now()).total_seconds())
+    if apart > MOST_APART_SECONDS:
+        raise FaultError(
+            f"Its clock and this machine's are {apart:.0f} s apart. Have both follow "
+            "the same time server."
+        )
 
 
 def _broker() -> str:
     if not broker_answers():
         raise FaultError("It does not answer. Check CURFEW_REDIS_URL and the server.")
-    return "It answers."
+    return _judge_broker()
+
+
+def _judge_broker() -> str:
+    try:
+        with redis.Redis.from_url(settings.BROKER_URL, socket_timeout=1) as client:
+            memory = client.info("memory")
+            persistence = client.info("persistence")
+    except redis.RedisError:
+        return "It answers; it does not say how it keeps things."
+    if memory["maxmemory_policy"] != "noeviction":
+        raise FaultError(
+            "It may drop what is queued to make room. Set maxmemory-policy noeviction."
+        )
+    if not persistence["aof_enabled"]:
+        raise FaultError(
+            "It forgets what is queued when it is restarted. Set appendonly yes."
+        )
+    return "It answers and keeps what is queued."
 
 
 def _cache() -> str:
@@ -127,6 +190,19 @@ def _worker() -> str:
     if missing := sorted(set(current_app.conf.task_queues) - queues):
         raise FaultError(f"No worker serves the queue {' or '.join(missing)}.")
     return f"{len(served)} answering, every queue is served."
+
+
+def _beat() -> str:
+    try:
+        age = pulse.sweep_age_seconds()
+    except redis.RedisError:
+        raise FaultError("It cannot be known while the cache is away.") from None
+    if age is None or age > OLDEST_SWEEP_SECONDS:
+        since = "ever" if age is None else f"for {age:.0f} s"
+        raise FaultError(
+            f"Nobody has looked for due edits {since}. Run: celery --app dashboard beat"
+        )
+    return f"Due edits were last looked for {age:.0f} s ago."
 
 
 def _cloud(name: str) -> str:

@@ -1,13 +1,19 @@
 """doctor: one line each, exit status 1 when something is wrong, no secret shown."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
+import time_machine
+from django.conf import settings as django_settings
+from django.core.cache import cache
 from django.core.management import call_command
 from django.db import OperationalError
 
+from dashboard.edits import pulse
 from dashboard.emulator.cloud import Emulator
 from dashboard.instances import upstream
 from dashboard.ops import doctor
@@ -61,6 +67,12 @@ def lines(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     return found
 
 
+@pytest.fixture(autouse=True)
+def _swept(_empty_cache: None) -> None:
+    """Beat and a worker were here just now."""
+    pulse.note_sweep()
+
+
 Worker = dict[str, list[dict[str, str]]]
 
 
@@ -78,7 +90,7 @@ def test_all_is_well(
     call_command("doctor")
     found = lines(capsys)
     assert list(found) == [
-        "settings", "database", "broker", "cache", "worker", "cloud lab",
+        "settings", "database", "broker", "cache", "worker", "beat", "cloud lab",
     ]  # fmt: skip
     assert all(line.startswith("✓ ") for line in found.values())
     assert "7 instances" in found["cloud lab"]
@@ -161,3 +173,65 @@ def test_a_database_that_is_away(
     assert examine(capsys)["database"] == (
         "✗ CURFEW_DATABASE_URL cannot be reached: connection refused."
     )
+
+
+@pytest.mark.parametrize(
+    ("only", "names"),
+    [("beat", ["beat"]), ("cloud", ["cloud lab"]), ("cloud lab", ["cloud lab"])],
+)
+def test_only_some(
+    db: None,
+    clouds_file: Path,
+    capsys: pytest.CaptureFixture[str],
+    only: str,
+    names: list[str],
+) -> None:
+    call_command("doctor", "--only", only)
+    assert list(lines(capsys)) == names
+
+
+@pytest.mark.parametrize(
+    ("ago", "told"), [(None, "for due edits ever"), (60, "for due edits for 60 s")]
+)
+def test_a_beat_that_is_silent(
+    ago: float | None, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cache.clear()
+    if ago is not None:
+        with time_machine.travel(datetime.now(UTC) - timedelta(seconds=ago)):
+            pulse.note_sweep()
+    with pytest.raises(SystemExit):
+        call_command("doctor", "--only", "beat")
+    assert told in lines(capsys)["beat"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("maxmemory-policy", "allkeys-lru", "Set maxmemory-policy noeviction"),
+        ("appendonly", "no", "Set appendonly yes"),
+    ],
+)
+def test_a_broker_that_forgets(
+    option: str, value: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with redis.Redis.from_url(django_settings.BROKER_URL) as client:
+        before = client.config_get(option)[option]
+        client.config_set(option, value)
+        try:
+            with pytest.raises(SystemExit):
+                call_command("doctor", "--only", "broker")
+        finally:
+            client.config_set(option, before)
+    assert told in lines(capsys)["broker"]
+
+
+def test_unsafe_settings(
+    settings: Any, clouds_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.CURFEW = settings.CURFEW.model_copy(
+        update={"redis_url": "redis://far.example:6379/0"}
+    )
+    with pytest.raises(SystemExit):
+        call_command("doctor", "--only", "settings")
+    assert "CURFEW_REDIS_URL has no password" in lines(capsys)["settings"]

@@ -2,7 +2,7 @@ import logging
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 
 from dashboard.ops.doctor import examine
 
@@ -14,13 +14,23 @@ class Command(BaseCommand):
     # A database that is away is a finding, not a traceback.
     requires_system_checks = []
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare which checks to run."""
+        parser.add_argument(
+            "--only",
+            default="",
+            metavar="NAME",
+            help="run the checks whose names begin so: settings, database, broker, "
+            "cache, worker, beat, cloud (all)",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Print each finding as soon as it is known."""
         healthy = True
         # The findings say it all; the libraries' complaints would stand in between.
         logging.disable()
         try:
-            for finding in examine():
+            for finding in examine(options["only"]):
                 mark = "✓" if finding.healthy else "✗"
                 self.stdout.write(f"{mark} {finding.name}: {finding.sentence}")
                 self.stdout.flush()

@@ -7,6 +7,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 
 from dashboard.ops.doctor import pending_migrations
+from dashboard.ops.production import unsafe_settings
+
+SERVER_LOGS = settings.BASE_DIR / "dashboard" / "server_logs.json"
+"""The server's own few lines are JSON, too."""
 
 
 class Command(BaseCommand):
@@ -34,6 +38,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Check what must have been prepared, then become the server."""
+        _check_settings(options["host"])
         _check_migrations()
         _check_static_files()
         connection.close()
@@ -45,9 +50,14 @@ class Command(BaseCommand):
             *("--workers", str(options["workers"])),
             *("--blocking-threads", str(options["threads"])),
             *("--respawn-failed-workers", "--workers-kill-timeout", "10"),
-            *("--log-level", "warning"),
+            *("--log-level", "warning", "--log-config", str(SERVER_LOGS)),
         ]
         os.execv(command[0], command)  # noqa: S606 (becoming it is the point)
+
+
+def _check_settings(host: str) -> None:
+    if faults := list(unsafe_settings(settings.CURFEW, host=host)):
+        raise CommandError("\n".join(faults))
 
 
 def _check_migrations() -> None:

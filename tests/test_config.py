@@ -1,0 +1,88 @@
+"""Settings: from the environment or from files, and a sentence for each fault."""
+
+from pathlib import Path
+
+import pytest
+
+from dashboard.config import PREFIX, SECRETS, Config
+
+KEY = "0123456789abcdef" * 4
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for field in Config.model_fields:
+        for end in ("", "_FILE"):
+            monkeypatch.delenv(f"{PREFIX}{field.upper()}{end}", raising=False)
+    monkeypatch.setenv("CURFEW_SECRET_KEY", KEY)
+    monkeypatch.setenv("CURFEW_REDIS_URL", "redis://127.0.0.1:6379/0")
+
+
+def refused() -> str:
+    with pytest.raises(SystemExit) as ended:
+        Config.from_environment()
+    return str(ended.value)
+
+
+def test_secrets_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = {
+        "secret_key": KEY[::-1],
+        "database_url": "postgres://curfew:canary@db/curfew",
+        "redis_url": "redis://:canary@redis:6379/0",
+        "metrics_token": "canary",
+    }
+    assert set(held) == set(SECRETS)
+    for field, value in held.items():
+        (tmp_path / field).write_text(f"{value}\n")
+        monkeypatch.delenv(f"{PREFIX}{field.upper()}", raising=False)
+        monkeypatch.setenv(f"{PREFIX}{field.upper()}_FILE", str(tmp_path / field))
+    config = Config.from_environment()
+    assert config.secret_key.get_secret_value() == held["secret_key"]
+    assert config.database_url == held["database_url"]
+    assert config.redis_url == held["redis_url"]
+    assert config.metrics_token.get_secret_value() == held["metrics_token"]
+    assert "canary" not in repr(config)
+
+
+def test_a_file_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CURFEW_SECRET_KEY")
+    monkeypatch.setenv("CURFEW_SECRET_KEY_FILE", "/nowhere/key")
+    assert refused() == (
+        "CURFEW_SECRET_KEY_FILE is wrong: /nowhere/key cannot be read "
+        "(No such file or directory)."
+    )
+
+
+def test_a_secret_given_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CURFEW_SECRET_KEY_FILE", str(tmp_path / "key"))
+    assert "are both set" in refused()
+
+
+def test_a_wrong_secret_is_told_and_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key").write_text("canary")
+    monkeypatch.delenv("CURFEW_SECRET_KEY")
+    monkeypatch.setenv("CURFEW_SECRET_KEY_FILE", str(tmp_path / "key"))
+    told = refused()
+    assert "CURFEW_SECRET_KEY is wrong: a random text of at least 32" in told
+    assert "canary" not in told
+
+
+@pytest.mark.parametrize(
+    ("hosts", "https", "used"),
+    [
+        ("localhost,127.0.0.1", "", False),
+        ("localhost", "true", True),
+        ("curfew.example.org,localhost", "", True),
+        ("*", "", True),
+        ("*", "false", False),
+    ],
+)
+def test_https_everywhere_but_at_home(
+    monkeypatch: pytest.MonkeyPatch, hosts: str, https: str, used: bool
+) -> None:
+    monkeypatch.setenv("CURFEW_ALLOWED_HOSTS", hosts)
+    if https:
+        monkeypatch.setenv("CURFEW_HTTPS", https)
+    assert Config.from_environment().uses_https is used
