@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
+from pytest_django import DjangoDbBlocker
 
 from dashboard.accounts.models import CloudUser, User
 from dashboard.emulator import Emulator
@@ -100,6 +102,23 @@ def cloud(empty_cloud: Emulator) -> Emulator:
     ensure_clouds()
     refresh_cloud("demo")
     return empty_cloud
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
+    """The test database; at the end nobody else is connected to it.
+
+    PostgreSQL drops no database in use, and signs of life keep their connections.
+    """
+    yield
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
 
 
 def missing(what: str) -> None:

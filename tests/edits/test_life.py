@@ -7,13 +7,16 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.edits import lanes, life, services
 from dashboard.edits.models import Lane
 from dashboard.instances.models import Instance
+from tests.ops.processes import wait_until
 
 pytestmark = pytest.mark.django_db
 
@@ -30,26 +33,45 @@ def test_nobody_is_dead() -> None:
     assert life.dead([4711]) == {4711}
 
 
+TAKE_FILE = """
+import fcntl, sys, time
+file = open(sys.argv[1], "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+print("locked", flush=True)
+time.sleep(60)
+"""
+TAKE_ADVISORY_LOCK = """
+import psycopg, sys, time
+connection = psycopg.connect(sys.argv[1], autocommit=True)
+connection.execute("SELECT pg_advisory_lock(%s, %s)", [int(sys.argv[2]), 1])
+print("locked", flush=True)
+time.sleep(60)
+"""
+
+
 def test_a_killed_process_is_dead_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(life, "_path", lambda key: tmp_path / f"{key}.lock")
-    script = (
-        "import fcntl, sys, time; file = open(sys.argv[1], 'w');"
-        "fcntl.flock(file, fcntl.LOCK_EX); print('locked', flush=True); time.sleep(60)"
-    )
-    holder = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path / "1.lock")],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert holder.stdout
-    assert holder.stdout.readline() == "locked\n"
-    assert life.dead([1]) == set()
-    os.kill(holder.pid, signal.SIGKILL)
-    holder.wait()
-    holder.stdout.close()
-    assert life.dead([1]) == {1}
+    if connection.vendor == "postgresql":
+        address = psycopg.conninfo.make_conninfo(
+            **{
+                name: connection.get_connection_params()[name]
+                for name in ("dbname", "user", "password", "host", "port")
+            }
+        )
+        script = [TAKE_ADVISORY_LOCK, address, str(life._NAMESPACE)]
+    else:
+        script = [TAKE_FILE, str(tmp_path / "1.lock")]
+    with subprocess.Popen(
+        [sys.executable, "-c", *script], stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == "locked\n"
+        assert life.dead([1]) == set()
+        os.kill(holder.pid, signal.SIGKILL)
+        holder.wait()
+    wait_until(lambda: life.dead([1]) == {1})
 
 
 def test_the_sweeper_frees_the_lanes_of_the_dead(
