@@ -1,6 +1,7 @@
 """The cast and the parts every test may ask for."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -145,3 +146,19 @@ def _empty_cache() -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    """Debian's Chromium, which looks nothing up and reports nowhere."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        missing("Chromium")
+    # Playwright keeps an event loop in this thread until the end of the session, which
+    # Django would take for asynchronous code, in other tests too.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    switches = (
+        "--no-sandbox --disable-gpu --disable-quic --no-first-run "
+        "--disable-background-networking --disable-component-update --disable-sync"
+    )
+    return {"executable_path": chromium, "args": switches.split()}

@@ -151,6 +151,12 @@ class EditForm(forms.Form):
             wish["auto_stop_enable"] = typed["auto_stop_enable"]
         if typed["auto_stop_hours"] is not None:
             wish["auto_stop_duration"] = typed["auto_stop_hours"]
+        # A page of ours posts all of it. A script that posts only some of the fields
+        # means those; leaving out a switch must not switch off what saves money.
+        if "description" not in self.data:
+            del wish["description"]
+        if not {"auto_stop_enable", "auto_stop_hours"} & self.data.keys():
+            wish.pop("auto_stop_enable", None)
         was_asked = typed["prompt_shown"] or typed["prompt"]
         if was_asked and typed["prompt"] != _reminds(shown):
             wish["auto_stop_prompt"] = typed["prompt"]

@@ -1,7 +1,6 @@
 """A whole demo of its own, and a real Chromium in front of it."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,10 +15,7 @@ from playwright.sync_api import BrowserContext, Page
 
 from dashboard.ops.child import PROJECT
 from dashboard.ops.demo import PASSWORD
-from tests.conftest import missing
 from tests.ops.processes import free_port, wait_until
-
-CHROMIUM = shutil.which("chromium")
 
 
 class Demo:
@@ -87,33 +83,19 @@ class Demo:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """One demo for all browser tests; each uses instances of its own."""
-    if CHROMIUM is None:
-        missing("Chromium")
+def demo(
+    tmp_path_factory: pytest.TempPathFactory, browser_type_launch_args: dict[str, Any]
+) -> Iterator[Demo]:
+    """One demo for all browser tests; each uses instances of its own.
+
+    Without a browser there is no need of one.
+    """
     demo = Demo(tmp_path_factory.mktemp("browser") / "demo")
     try:
         demo.wait_until_ready()
         yield demo
     finally:
         demo.end()
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args() -> dict[str, Any]:
-    """Debian's Chromium, which looks nothing up and reports nowhere."""
-    return {
-        "executable_path": CHROMIUM,
-        "args": [
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-        ],
-    }
 
 
 @pytest.fixture(scope="session")

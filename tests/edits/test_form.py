@@ -105,6 +105,15 @@ def test_switching_on_needs_hours_that_the_cloud_accepts() -> None:
     assert _patch(fine, auto_stop_enable=True) == {"auto_stop_enable": True}
 
 
+def test_fields_that_are_not_posted_are_left_alone() -> None:
+    form = EditForm({"description": "Only words"}, seen=Seen(SETTINGS, "n"))
+    assert form.is_valid()
+    assert form.patch() == {"description": "Only words"}
+    form = EditForm({"auto_stop_hours": "2"}, seen=Seen(SETTINGS, "n"))
+    assert form.is_valid()
+    assert form.patch() == {"auto_stop_enable": False}
+
+
 def test_unknown_settings_are_not_switched_off_by_looking() -> None:
     unknown = Settings("", None, None, None)
     assert _patch(unknown) == {}

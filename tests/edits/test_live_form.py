@@ -1,8 +1,6 @@
 """The edit form in a real browser: help while typing, and nothing typed is lost."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,26 +15,8 @@ from dashboard.edits.models import Edit
 from dashboard.instances.models import Instance
 from dashboard.modelarts.schemas import description_problems
 from tests import factories
-from tests.conftest import missing
-
-CHROMIUM = Path("/usr/bin/chromium")
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args() -> dict[str, Any]:
-    """Debian's Chromium, which phones nobody."""
-    if not CHROMIUM.exists():
-        missing("Chromium")
-    # Playwright keeps an event loop in this thread, which Django would take for
-    # asynchronous code.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
-    switches = (
-        "--no-sandbox --disable-gpu --disable-quic --no-first-run "
-        "--disable-background-networking --disable-component-update --disable-sync"
-    )
-    return {"executable_path": CHROMIUM, "args": switches.split()}
 
 
 @pytest.fixture

@@ -1,11 +1,9 @@
 """The list in a real browser: ticking, polling, and what swaps must not lose."""
 
 import json
-import os
 import re
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,29 +15,12 @@ from playwright.sync_api import BrowserContext, Page, Route, expect
 from dashboard.accounts.models import User
 from dashboard.instances import clock
 from dashboard.instances.models import FleetVersion, Instance
-from tests.conftest import missing
 from tests.factories import make_cloud, make_instance
 
-CHROMIUM = Path("/usr/bin/chromium")
 STATIC = settings.BASE_DIR / "static"
 ASK_NOW = "document.dispatchEvent(new Event('curfew:due'))"
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args() -> dict[str, Any]:
-    """Debian's Chromium, which phones nobody."""
-    if not CHROMIUM.exists():
-        missing("Chromium")
-    # Playwright keeps an event loop in this thread until the end of the session, which
-    # Django would take for asynchronous code, in other tests too.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
-    switches = (
-        "--no-sandbox --disable-gpu --disable-quic --no-first-run "
-        "--disable-background-networking --disable-component-update --disable-sync"
-    )
-    return {"executable_path": CHROMIUM, "args": switches.split()}
 
 
 @pytest.fixture
