@@ -1,11 +1,18 @@
-"""Liveness and readiness: no sign-in, no cookies."""
+"""Liveness, readiness and metrics: no sign-in, no cookies."""
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 
-from . import readiness
+from . import access, readiness
+from .collector import CurfewCollector
+
+_REGISTRY = CollectorRegistry(auto_describe=False)
+_REGISTRY.register(CurfewCollector())
 
 
 @login_not_required
@@ -35,3 +42,24 @@ def readyz(request: HttpRequest) -> JsonResponse:
         },
         status=503 if state.reasons else 200,
     )
+
+
+@login_not_required
+@require_safe
+@never_cache
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Numbers for Prometheus, in the format it asks for.
+
+    Returns:
+        200; 401 where a token is set and not given; 403 for a stranger without one.
+    """
+    if not access.may_read(request):
+        asks = settings.CURFEW.metrics_token.get_secret_value()
+        return HttpResponse(
+            "Metrics are for machines of this site; see docs/operations.md.",
+            status=401 if asks else 403,
+            content_type="text/plain; charset=utf-8",
+            headers={"WWW-Authenticate": "Bearer"} if asks else None,
+        )
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    return HttpResponse(encode(_REGISTRY), content_type=content_type)

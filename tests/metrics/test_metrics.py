@@ -1,0 +1,239 @@
+"""/metrics: every number agrees with database and Redis; strangers see none."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+from django.conf import settings as django_settings
+from django.db import DatabaseError
+from django.test import Client
+from django.utils import timezone
+from prometheus_client.parser import text_string_to_metric_families
+
+from dashboard.accounts.models import User
+from dashboard.edits import pulse
+from dashboard.edits.models import Edit
+from dashboard.instances import traffic
+from dashboard.instances.models import Instance
+from dashboard.metrics import collector
+from dashboard.modelarts.calls import Call, outcome_of
+from dashboard.modelarts.errors import NotSentError, RefusedError, ThrottledError
+from dashboard.web.shared import shared_redis
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _nothing_counted(_empty_cache: None) -> Iterator[None]:
+    with redis.Redis.from_url(django_settings.BROKER_URL) as broker:
+        broker.flushdb()
+        yield
+        broker.flushdb()
+
+
+def scrape(client: Client, **headers: Any) -> dict[str, float]:
+    """Samples as ``name{label="value"}``."""
+    response = client.get("/metrics", **headers)
+    assert response.status_code == 200
+    assert not response.cookies
+    found = {}
+    for family in text_string_to_metric_families(response.content.decode()):
+        for sample in family.samples:
+            labels = ",".join(f'{k}="{v}"' for k, v in sorted(sample.labels.items()))
+            found[f"{sample.name}{{{labels}}}" if labels else sample.name] = (
+                sample.value
+            )
+    return found
+
+
+def test_the_fleet(client: Client) -> None:
+    lab, far = factories.make_cloud("lab"), factories.make_cloud("far")
+    for stops_in in (-5, 60, 600, 7200):
+        factories.make_instance(cloud=lab, stops_in=stops_in)
+    factories.make_instance(
+        cloud=lab, auto_stop_enable=False, stops_at=None, stops_in=None
+    )
+    factories.make_instance(cloud=lab, missing_since=timezone.now())
+    factories.make_instance(cloud=far, status="STOPPED", problems=["name: odd"])
+    found = scrape(client)
+    assert found['curfew_instances{cloud="lab",status="RUNNING"}'] == 5
+    assert found['curfew_instances{cloud="far",status="STOPPED"}'] == 1
+    assert found['curfew_instances_due{cloud="lab"}'] == 2
+    assert found['curfew_instances_overdue{cloud="lab"}'] == 1
+    assert found['curfew_instances_auto_stop_off{cloud="lab"}'] == 1
+    assert found['curfew_instances_unreadable{cloud="far"}'] == 1
+
+
+def test_the_clouds(client: Client) -> None:
+    old = timezone.now() - timedelta(seconds=90)
+    factories.make_cloud("well", skew_ms=1500)
+    factories.make_cloud("ill", refreshed_at=old, problem="It is away.", failures=5)
+    factories.make_cloud("new", refreshed_at=None)
+    found = scrape(client)
+    assert 90 <= found['curfew_mirror_age_seconds{cloud="ill"}'] < 150
+    assert 'curfew_mirror_age_seconds{cloud="new"}' not in found
+    assert found['curfew_mirror_problem{cloud="ill"}'] == 1
+    assert found['curfew_circuit_open{cloud="ill"}'] == 1
+    assert found['curfew_mirror_problem{cloud="well"}'] == 0
+    assert found['curfew_circuit_open{cloud="well"}'] == 0
+    assert found['curfew_cloud_skew_seconds{cloud="well"}'] == 1.5
+
+
+def test_the_edits(client: Client, instance: Instance, operator: User) -> None:
+    now = timezone.now()
+    states = ["queued", "queued", "sending", "applied", "applied", "failed"]
+    for seq, state in enumerate(states, start=1):
+        Edit.objects.create(
+            instance=instance,
+            actor=operator,
+            seq=seq,
+            state=state,
+            key=str(seq),
+            deadline_at=now,
+        )
+    Edit.objects.filter(seq=1).update(created_at=now - timedelta(hours=2))
+    Edit.objects.filter(seq=4).update(created_at=now - timedelta(hours=25))
+    found = scrape(client)
+    open_edits = {
+        key: value for key, value in found.items() if key.startswith("curfew_edits_o")
+    }
+    assert open_edits == {
+        'curfew_edits_open{state="queued"}': 2,
+        'curfew_edits_open{state="retrying"}': 0,
+        'curfew_edits_open{state="sending"}': 1,
+    }
+    assert found['curfew_edits_last_day{state="applied"}'] == 1
+    assert found['curfew_edits_last_day{state="failed"}'] == 1
+    assert found['curfew_edits_last_day{state="conflict"}'] == 0
+    assert 7200 <= found["curfew_oldest_open_edit_seconds"] < 7300
+
+
+def test_the_queues(client: Client) -> None:
+    with redis.Redis.from_url(django_settings.BROKER_URL) as broker:
+        broker.rpush("curfew:edits", "one", "two")
+        broker.hset("curfew:unacked", "tag", "message")
+    pulse.note_sweep()
+    found = scrape(client)
+    assert found['curfew_queue_messages{queue="edits"}'] == 2
+    assert found['curfew_queue_messages{queue="refresh"}'] == 0
+    assert found["curfew_queue_unacknowledged"] == 1
+    assert 0 <= found["curfew_sweep_age_seconds"] < 60
+
+
+def test_calls_to_the_cloud(client: Client) -> None:
+    factories.make_cloud("lab")
+    for outcome, seconds in (("ok", 0.01), ("ok", 0.3), ("http_503", 20.0)):
+        traffic.count("lab", Call("show", outcome, seconds))
+    found = scrape(client)
+    of = 'cloud="lab",operation="show"'
+    assert found[f'curfew_upstream_calls_total{{{of},outcome="ok"}}'] == 2
+    assert found[f'curfew_upstream_calls_total{{{of},outcome="http_503"}}'] == 1
+    bucket = 'curfew_upstream_seconds_bucket{cloud="lab",le="%s",operation="show"}'
+    assert [found[bucket % end] for end in ("0.05", "0.25", "0.5", "10.0", "+Inf")] == [
+        *(1, 1, 2, 2, 3)
+    ]
+    assert found[f"curfew_upstream_seconds_count{{{of}}}"] == 3
+    assert found[f"curfew_upstream_seconds_sum{{{of}}}"] == pytest.approx(20.31)
+
+
+def test_real_calls_are_counted(client: Client, cloud: Any) -> None:
+    counted = traffic.read(["demo"])["demo"]
+    assert counted.outcomes == {("list", "ok"): 1}
+    assert sum(counted.buckets["list"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (
+            RefusedError("No.", status=400, error_code="ModelArts.6309"),
+            "ModelArts.6309",
+        ),
+        (RefusedError("No.", status=400, error_code="evil{} name"), "http_400"),
+        (ThrottledError("Wait.", status=429), "http_429"),
+        (NotSentError("Away."), "NotSent"),
+    ],
+)
+def test_outcomes_are_few(error: Any, name: str) -> None:
+    assert outcome_of(error) == name
+
+
+def test_without_redis(
+    client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    factories.make_instance()
+    settings.BROKER_URL = "redis://127.0.0.1:1/0"
+    found = scrape(client)
+    assert found["curfew_broker_up"] == 0
+    assert found["curfew_database_up"] == 1
+    assert found['curfew_instances{cloud="demo",status="RUNNING"}'] == 1
+
+
+def test_without_database(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise DatabaseError("secret-host:5432 refused")
+
+    monkeypatch.setattr(collector.Instance.objects, "filter", lambda **_: fail())
+    response = client.get("/metrics")
+    assert b"curfew_database_up 0.0" in response.content
+    assert b"curfew_broker_up 1.0" in response.content
+    assert b"secret-host" not in response.content
+
+
+def test_costs_a_fixed_number_of_queries(
+    client: Client, django_assert_max_num_queries: Any
+) -> None:
+    for _ in range(30):
+        factories.make_instance()
+    with django_assert_max_num_queries(11):
+        scrape(client)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"REMOTE_ADDR": "10.1.2.3"}, 200),
+        ({"REMOTE_ADDR": "::ffff:192.168.1.9"}, 200),
+        ({"REMOTE_ADDR": "8.8.8.8"}, 403),
+        ({"REMOTE_ADDR": "2001:4860:4860::8888"}, 403),
+        ({"REMOTE_ADDR": "::ffff:8.8.8.8"}, 403),
+        ({"REMOTE_ADDR": ""}, 403),
+        ({"HTTP_X_FORWARDED_FOR": "127.0.0.1"}, 403),
+        ({"HTTP_FORWARDED": "for=127.0.0.1"}, 403),
+    ],
+)
+def test_without_a_token_only_neighbours(
+    client: Client, headers: dict[str, str], status: int
+) -> None:
+    assert client.get("/metrics", **headers).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [("Bearer right", 200), ("Bearer wrong", 401), ("right", 401), ("", 401)],
+)
+def test_with_a_token_only_who_knows_it(
+    client: Client, settings: Any, given: str, status: int
+) -> None:
+    settings.CURFEW = settings.CURFEW.model_copy(
+        update={"metrics_token": type(settings.CURFEW.metrics_token)("right")}
+    )
+    response = client.get(
+        "/metrics", HTTP_AUTHORIZATION=given, HTTP_X_FORWARDED_FOR="8.8.8.8"
+    )
+    assert response.status_code == status
+    assert ("WWW-Authenticate" in response) == (status == 401)
+
+
+def test_only_reads(client: Client) -> None:
+    assert client.post("/metrics").status_code == 405
+
+
+def test_the_counts_outlive_this_process() -> None:
+    traffic.count("lab", Call("list", "ok", 0.1))
+    shared_redis().connection_pool.disconnect()
+    assert traffic.read(["lab"])["lab"].outcomes == {("list", "ok"): 1}
