@@ -33,7 +33,7 @@ def test_every_cloud_of_the_file_unless_chosen(
 def waits(monkeypatch: pytest.MonkeyPatch, settings: Any) -> list[float]:
     """How long each request was held back, without the waiting."""
     settings.CURFEW = settings.CURFEW.model_copy(update={"upstream_rate": 10})
-    upstream._redis().delete("curfew:rate:some")
+    upstream.shared_redis().delete("curfew:rate:some")
     held: list[float] = []
     monkeypatch.setattr(upstream.time, "sleep", held.append)
     return held
@@ -61,6 +61,6 @@ def test_without_redis_it_goes_slowly_rather_than_not(
     waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nowhere = redis.Redis(port=1, socket_connect_timeout=0.1)
-    monkeypatch.setattr(upstream, "_redis", lambda: nowhere)
+    monkeypatch.setattr(upstream, "shared_redis", lambda: nowhere)
     upstream._wait_for_turn("some")
     assert waits == [0.1]
