@@ -322,6 +322,8 @@ def record(turn: Turn, result: Result) -> bool:
     if lane.fence != turn.attempt.number:
         log.warning("turn overtaken", instance=turn.instance.instance_id)
         return False
+    # Locks in one order: lane, cloud, instance, fleet.
+    health_changed = _note_health(turn.instance.cloud, result.error, lane.now)
     if result.observation:
         apply_observation(turn.instance.cloud, result.observation)
     lane.lease_until = lane.holder = lane.next_at = None
@@ -331,10 +333,11 @@ def record(turn: Turn, result: Result) -> bool:
             lane.next_at = lane.now + _pause(edit, result.error)
     _plan_recheck(lane, result)
     lane.save(update_fields=[*_TURN, "next_at", "repairs"])
-    _note_health(turn.instance.cloud, result.error, lane.now)
     _finish(turn.attempt, result)
     if result.fates:
         FleetVersion.stamp(Instance.objects.filter(pk=turn.instance.pk))
+    elif health_changed:
+        FleetVersion.stamp()
     return True
 
 
@@ -353,8 +356,12 @@ def _plan_recheck(lane: Any, result: Result) -> None:
         lane.recheck_at = min(lane.now + RECHECK, lane.unsettled_until)
 
 
-def _note_health(cloud: Cloud, error: ModelArtsError | None, now: datetime) -> None:
-    """Open the cloud's circuit or close it; every process sees the same row."""
+def _note_health(cloud: Cloud, error: ModelArtsError | None, now: datetime) -> bool:
+    """Open the cloud's circuit or close it; every process sees the same row.
+
+    Returns:
+        Whether pages show the cloud differently now.
+    """
     row = Cloud.objects.filter(pk=cloud.pk)
     if isinstance(error, AuthenticationError):
         # Asking on would lock the account.
@@ -367,13 +374,9 @@ def _note_health(cloud: Cloud, error: ModelArtsError | None, now: datetime) -> N
             held_until=None, held_since=None, hold_reason=""
         )
         row.filter(failures__gt=0).update(failures=0)
-        if closed:
-            FleetVersion.stamp()
-        return
-    if error is not None:
-        opened = row.filter(failures__gte=CIRCUIT_OPENS_AT, held_since=None)
-        if opened.update(held_since=now, hold_reason=error.sentence):
-            FleetVersion.stamp()
+        return bool(closed)
+    opened = row.filter(failures__gte=CIRCUIT_OPENS_AT, held_since=None)
+    return bool(opened.update(held_since=now, hold_reason=error.sentence))
 
 
 def _finish(attempt: Attempt, result: Result) -> None:

@@ -46,6 +46,10 @@ class FleetVersion(models.Model):
         Returns:
             The new version.
         """
+        if changed is not None:
+            # Everybody locks instances first, then the counter; a refresh has them
+            # already.
+            list(changed.select_for_update(no_key=True).order_by("pk").values("pk"))
         one_more = {"version": models.F("version") + 1}
         if not cls.objects.filter(pk=cls.ROW).update(**one_more):
             cls.objects.get_or_create(pk=cls.ROW)

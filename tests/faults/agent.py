@@ -25,7 +25,7 @@ from dashboard.edits import services  # noqa: E402
 from dashboard.edits.models import Edit, Lane  # noqa: E402
 from dashboard.instances.models import Cloud, Instance  # noqa: E402
 from dashboard.instances.refresh import ensure_clouds, refresh_cloud  # noqa: E402
-from tests.faults import evidence  # noqa: E402
+from tests.faults import evidence, interleavings  # noqa: E402
 from tests.faults.cast import PASSWORD, PEOPLE  # noqa: E402
 
 
@@ -122,6 +122,8 @@ ORDERS = {
         set_role,
         queue_garbage,
         collect,
+        interleavings.refresh_and_claim,
+        interleavings.refresh_and_record,
     )
 }
 

@@ -69,7 +69,7 @@ class Postgres:
             command=[
                 *as_server,
                 *(str(found / "postgres"), "-D", data),
-                *(part for item in options.items() for part in ("-c", "%s=%s" % item)),
+                *(f"--{name}={value}" for name, value in options.items()),
             ],
             log_path=logs / "postgres.log",
             pid_path=logs / "postgres.pid",

@@ -65,6 +65,7 @@ class Stack:
             "CURFEW_REFRESH_SECONDS": "10",
             # High, so that the faults are measured and not the rate limit.
             "CURFEW_UPSTREAM_RATE": "500",
+            "CURFEW_WRITES_PER_MINUTE": "0",
             "CURFEW_TEST_SETTLE_SECONDS": str(SETTLE_SECONDS),
             "CURFEW_TEST_ARMED": str(self.armed),
             "DJANGO_SETTINGS_MODULE": "dashboard.settings",
@@ -99,6 +100,7 @@ class Stack:
         ]
         self.worker = self.workers[0]
         self.beat = self.new_beat("beat")
+        self.ended: list[tuple[str, int]] = []
         self.accepted: list[Acceptance] = []
         self.strangers: list[Stranger] = []
         self.demoted: dict[str, int] = {}
@@ -174,9 +176,7 @@ class Stack:
             self.broker.start()
         if self.postgres and self.postgres.child.pid is None:
             self.postgres.start()
-        for child in (self.web, self.beat, *self.workers):
-            if child.exit_code is not None:
-                child.stop()
+        self.supervise()
         for child in (self.web, self.beat):
             if child.pid is None:
                 child.start()
@@ -207,6 +207,14 @@ class Stack:
         """Let it go on."""
         if child.pid:
             os.killpg(child.pid, signal.SIGCONT)
+
+    def supervise(self) -> None:
+        """Start again what has ended by itself, as the supervisor in production."""
+        for child in (self.web, self.beat, *self.workers):
+            if child.exit_code is not None:
+                self.ended.append((child.name, child.exit_code))
+                child.stop()
+                child.start()
 
     def kill_broker(self, *, empty: bool = False) -> None:
         """``kill -9`` the broker; ``empty`` takes its append-only file away, too."""

@@ -1,7 +1,7 @@
 """Celery's entry point for the workers of the fault suite: the genuine app, mortal.
 
-Where a fault of the cloud cannot hold a worker at the wanted line, a file does: as soon
-as the armed file exists, the process dies there. ``CURFEW_TEST_SETTLE_SECONDS`` shortens
+Where a fault of the cloud cannot hold a worker at the wanted line, a file does: once
+the armed file exists, the process dies there. ``CURFEW_TEST_SETTLE_SECONDS`` shortens
 the minute for which late writes are looked for, which a test would have to wait out.
 """
 
