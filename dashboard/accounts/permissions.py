@@ -23,6 +23,23 @@ def owns(user: "User | AnonymousUser", owner: Owner) -> bool:
     return bool(({owner.id, owner.name} - {""}) & user.cloud_identifiers)
 
 
+def can_write_rules(user: "User | AnonymousUser") -> bool:
+    """Whether this person writes the rules that notebooks are held to."""
+    return user.is_authenticated and user.is_active and user.role == "admin"
+
+
+def can_decide_exceptions(user: "User | AnonymousUser") -> bool:
+    """Whether this person may give an instance leave to break a rule."""
+    decides = {"operator", "admin"}
+    return user.is_authenticated and user.is_active and user.role in decides
+
+
+def can_bulk(user: "User | AnonymousUser") -> bool:
+    """Whether this person may change many at once: each of them only if theirs."""
+    acts = {"scientist", "operator", "admin"}
+    return user.is_authenticated and user.is_active and user.role in acts
+
+
 def can_edit(user: "User | AnonymousUser", owner: Owner) -> bool:
     """Whether this person may change, start and stop that owner's instances.
 

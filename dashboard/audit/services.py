@@ -23,6 +23,7 @@ def record_event(
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
     reason: str = "",
+    into: list[AuditEvent] | None = None,
 ) -> AuditEvent:
     """Write one event; call it in the transaction of the change it describes.
 
@@ -35,13 +36,14 @@ def record_event(
         before: Values before the change.
         after: Values after it.
         reason: Why, one plain sentence.
+        into: Of many events: put it there, unsaved, for ``record_events``.
 
     Returns:
         The event written. Its request id is the one bound to the running request, or to
         the request that queued the running task.
     """
     context = structlog.contextvars.get_contextvars()
-    return AuditEvent.objects.create(
+    event = AuditEvent(
         actor=actor,  # type: ignore[misc]  # the user model is above this app
         actor_label=actor.get_username() if actor else SYSTEM,
         action=action,
@@ -53,3 +55,13 @@ def record_event(
         reason=reason,
         request_id=str(context.get("request_id", ""))[:64],
     )
+    if into is None:
+        event.save()
+    else:
+        into.append(event)
+    return event
+
+
+def record_events(events: list[AuditEvent]) -> None:
+    """Write many events at once, as ``record_event`` put them into the list."""
+    AuditEvent.objects.bulk_create(events, batch_size=200)
