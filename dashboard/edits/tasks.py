@@ -4,6 +4,8 @@ import structlog
 from celery import shared_task
 from kombu.exceptions import OperationalError
 
+from dashboard.instances import polling
+
 from . import delivery, pulse
 
 log = structlog.get_logger(__name__)
@@ -24,10 +26,14 @@ def drain_instance(instance_pk: int) -> None:
 
 @shared_task(name="edits.sweep_due_edits", ignore_result=True)
 def sweep_due_edits() -> None:
-    """Nudge every instance whose edits are due and whose nudge may have been lost."""
+    """Nudge every instance whose edits are due and whose nudge may have been lost.
+
+    And tell the polls where the fleet is, should somebody have died before telling.
+    """
     for instance_pk in delivery.due_instances():
         nudge(instance_pk)
     pulse.note_sweep()
+    polling.publish()
 
 
 def nudge(instance_pk: int) -> None:

@@ -1,21 +1,21 @@
 """The page of one instance, and its poll."""
 
-import json
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import models
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_edit
 
-from . import clock, facts, offers, tasks
+from . import clock, facts, offers, polling, tasks
 from .filters import ChangesForm
-from .models import Instance, InstanceEvent
+from .models import FleetVersion, Instance, InstanceEvent
 from .selectors import Freshness
 
 HISTORY = 20
@@ -37,9 +37,11 @@ class Happening(NamedTuple):
 @require_safe
 def detail(request: SignedInRequest, cloud: str, instance_id: str) -> HttpResponse:
     """Everything known about one instance; 404 when it is not there to be seen."""
+    version = FleetVersion.current()
     instance = _instance(request, cloud, instance_id)
     tasks.ask_for_look(instance)
-    return render(request, "instances/detail.html", _context(request, instance))
+    context = _context(request, instance, version)
+    return render(request, "instances/detail.html", context)
 
 
 @require_safe
@@ -58,16 +60,17 @@ def detail_changes(
     form = ChangesForm(request.GET)
     if not form.is_valid():
         return HttpResponseBadRequest()
+    version = FleetVersion.current()
     instance = _instance(request, cloud, instance_id)
     if instance.version != form.cleaned_data["since"]:
-        context = _context(request, instance)
+        context = _context(request, instance, version)
         return render(request, "instances/detail.html#changes", context)
-    news = {
-        "now_ms": clock.unix_ms(timezone.now()),
-        "as_of_ms": _freshness(instance).as_of_ms,
-    }
-    headers = {"HX-Trigger": json.dumps({"curfew:unchanged": news})}
-    return HttpResponse(status=204, headers=headers)
+    return polling.unchanged(
+        request,
+        version=version,
+        as_of_ms=instance.cloud.refreshed_at_ms,
+        cloud=instance.cloud,
+    )
 
 
 def _instance(request: SignedInRequest, cloud: str, instance_id: str) -> Instance:
@@ -78,7 +81,9 @@ def _instance(request: SignedInRequest, cloud: str, instance_id: str) -> Instanc
     )
 
 
-def _context(request: SignedInRequest, instance: Instance) -> dict[str, Any]:
+def _context(
+    request: SignedInRequest, instance: Instance, version: int
+) -> dict[str, Any]:
     this_run = clock.this_run(instance, timezone.now())
     edits = list(
         instance.edits.select_related("actor").fetch_mode(models.FETCH_PEERS)[:HISTORY]
@@ -101,8 +106,24 @@ def _context(request: SignedInRequest, instance: Instance) -> dict[str, Any]:
         "under_way": under_way,
         "events": [_happening(event) for event in instance.events.all()[:HISTORY]],
         "freshness": _freshness(instance),
-        "interval_seconds": _interval_seconds(this_run, under_way),
+        "poller": _poller(
+            request, instance, version, _interval_seconds(this_run, under_way)
+        ),
     }
+
+
+def _poller(
+    request: SignedInRequest, instance: Instance, version: int, interval_seconds: int
+) -> polling.Poller:
+    names = [instance.cloud.name, instance.instance_id]
+    url = reverse("instances:detail_changes", args=names)
+    return polling.poller(
+        request,
+        f"{url}?since={instance.version}",
+        version=version,
+        interval_seconds=interval_seconds,
+        cloud=instance.cloud,
+    )
 
 
 def _news(edits: list[Any]) -> list[Any]:

@@ -1,12 +1,14 @@
 """The local mirror of the notebooks: what the cloud last told us."""
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.urls import reverse
 
 from dashboard.accounts.permissions import Owner
+from dashboard.web import live
 
 if TYPE_CHECKING:
     from dashboard.accounts.models import User
@@ -57,6 +59,8 @@ class FleetVersion(models.Model):
         version = cls.current()
         if changed is not None:
             changed.update(version=version)
+        # For polls that ask no database; whoever dies before this is covered for there.
+        transaction.on_commit(partial(live.put_version, version), robust=True)
         return version
 
 
@@ -94,6 +98,12 @@ class Cloud(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def refreshed_at_ms(self) -> int | None:
+        """When the mirror was last complete, Unix **ms**."""
+        at = self.refreshed_at
+        return None if at is None else round(at.timestamp() * 1e3)
 
     @property
     def waiting_edits(self) -> int:

@@ -1,17 +1,18 @@
 """The list of instances, its poll, and one instance's countdown."""
 
-import json
 from typing import Any
 
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 from django_htmx.http import HttpResponseClientRefresh
 
 from dashboard.accounts.http import SignedInRequest
+from dashboard.web import live
 
-from . import clock, controls, selectors
+from . import clock, controls, polling, selectors
 from .filters import ChangesForm, ListQuery
 from .models import FleetVersion, Instance
 
@@ -50,7 +51,7 @@ def changes(request: SignedInRequest) -> HttpResponse:
         return HttpResponseBadRequest()
     since, shown = form.cleaned_data["since"], form.cleaned_data["shown"]
     if since == FleetVersion.current():
-        return _nothing_new()
+        return _nothing_new(request, since)
     context = _context(request, ListQuery(request.GET))
     if shown == FIRST_RUN and not context["freshness"].never_read:
         return HttpResponseClientRefresh()
@@ -85,22 +86,29 @@ def _context(request: SignedInRequest, query: ListQuery) -> dict[str, Any]:
     fleet = selectors.fleet_page(query, user=request.user, now=now)
     freshness = selectors.freshness(now)
     numbers = selectors.counters(request.user)
+    shown = FIRST_RUN if freshness.never_read else fleet.shown
+    asks = query.kept.copy()
+    asks.update({"since": str(version), "shown": shown})
+    poller = polling.poller(
+        request,
+        f"{reverse('instances:changes')}?{asks.urlencode()}",
+        version=version,
+        interval_seconds=2 if freshness.never_read else fleet.interval_seconds,
+    )
     return {
         "query": query,
         "version": version,
         "fleet": fleet,
-        "shown": FIRST_RUN if freshness.never_read else fleet.shown,
-        "interval_seconds": 2 if freshness.never_read else fleet.interval_seconds,
+        "shown": shown,
+        "poller": poller,
         "counters": controls.quick_filters(numbers, query),
         "freshness": freshness,
     }
 
 
-def _nothing_new() -> HttpResponse:
-    now = timezone.now()
-    news = {
-        "now_ms": clock.unix_ms(now),
-        "as_of_ms": selectors.freshness(now).as_of_ms,
-    }
-    headers = {"HX-Trigger": json.dumps({"curfew:unchanged": news})}
-    return HttpResponse(status=204, headers=headers)
+def _nothing_new(request: SignedInRequest, version: int) -> HttpResponse:
+    freshness = selectors.freshness(timezone.now())
+    moments = {cloud.pk: cloud.refreshed_at_ms for cloud in freshness.clouds}
+    # The next polls shall not come here for that.
+    live.put(version, moments)
+    return polling.unchanged(request, version=version, as_of_ms=freshness.as_of_ms)

@@ -193,7 +193,7 @@ class TestPoll:
         self, as_viewer: Client, instance: Instance, django_assert_num_queries: Any
     ) -> None:
         since = instance.version
-        with django_assert_num_queries(3):  # session, user, instance
+        with django_assert_num_queries(4):  # session, user, version, instance
             answer = poll(as_viewer, instance, since)
         assert answer.status_code == 204
         assert "as_of_ms" in json.loads(answer["HX-Trigger"])["curfew:unchanged"]
@@ -251,7 +251,8 @@ def test_the_number_of_queries_does_not_grow(
     django_assert_num_queries: Any,
 ) -> None:
     monkeypatch.setattr(tasks, "nudge", lambda pk: None)
-    with django_assert_num_queries(5):  # session, user, instance, edits, events
+    # Session, user, version, instance, edits, events.
+    with django_assert_num_queries(6):
         text(as_viewer, instance)
     for number in range(6):
         submit_edit(
@@ -263,5 +264,5 @@ def test_the_number_of_queries_does_not_grow(
         InstanceEvent.objects.create(
             instance=instance, at=datetime.now(UTC), to_status="RUNNING"
         )
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         text(as_viewer, instance)

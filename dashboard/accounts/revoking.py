@@ -1,0 +1,49 @@
+"""Whoever loses a right or a session loses the grants of their polls, too.
+
+Writes past the models, such as ``QuerySet.update`` and raw SQL, send no signal: then
+the grants end by themselves within a minute. They open no data anyway (``web.grants``).
+"""
+
+from functools import partial
+from typing import Any
+
+from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.db.models.signals import post_delete, post_save
+from django.dispatch import receiver
+
+from dashboard.web import live
+
+from .models import CloudUser, User
+
+_SIGN_IN = frozenset({"last_login"})
+"""What a sign-in writes."""
+
+
+@receiver([post_save, post_delete], sender=User)
+def _person_changed(
+    instance: User,
+    created: bool = False,
+    update_fields: frozenset[str] | None = None,
+    **_: Any,
+) -> None:
+    """Role, activity, password; whatever it was."""
+    if not created and update_fields != _SIGN_IN:
+        _revoke(instance.pk)
+
+
+@receiver([post_save, post_delete], sender=CloudUser)
+def _belongings_changed(instance: CloudUser, **_: Any) -> None:
+    _revoke(instance.account_id)
+
+
+@receiver(post_delete, sender=Session)
+def _session_ended(instance: Session, **_: Any) -> None:
+    """A sign-out, or an end by somebody else's hand."""
+    user_pk = instance.get_decoded().get("_auth_user_id")
+    if user_pk is not None:
+        _revoke(int(user_pk))
+
+
+def _revoke(user_pk: int) -> None:
+    transaction.on_commit(partial(live.revoke, user_pk), robust=True)

@@ -1,0 +1,86 @@
+"""The poller of a page: what it asks for, how soon, and by which grant."""
+
+from typing import NamedTuple
+
+from django.http import HttpResponse
+
+from dashboard.accounts.http import SignedInRequest
+from dashboard.web import grants, live, polls
+
+from .models import Cloud, FleetVersion
+
+
+class Poller(NamedTuple):
+    """The element that asks.
+
+    Attributes:
+        url: What it asks for.
+        grant: Spares the server to look up who asks while nothing changes.
+        interval_seconds: How soon.
+    """
+
+    url: str
+    grant: str
+    interval_seconds: int
+
+
+def poller(
+    request: SignedInRequest,
+    url: str,
+    *,
+    version: int,
+    interval_seconds: int,
+    cloud: Cloud | None = None,
+) -> Poller:
+    """The poller of a page that was just drawn.
+
+    Args:
+        request: Who asks.
+        url: What the poller is going to ask for.
+        version: The fleet's, read before what the page shows.
+        interval_seconds: See ``Poller``.
+        cloud: Whose mirror's age the page tells; None for that of all.
+    """
+    grant = _grant(request, url, version, cloud)
+    return Poller(url, grant, interval_seconds)
+
+
+def unchanged(
+    request: SignedInRequest,
+    *,
+    version: int,
+    as_of_ms: int | None,
+    cloud: Cloud | None = None,
+) -> HttpResponse:
+    """204 with the mirror's age in ``HX-Trigger``, and a new grant for the poller.
+
+    Args:
+        request: The poll.
+        version: The fleet's, read before it was found that nothing changed.
+        as_of_ms: When the mirror was last complete, Unix **ms**.
+        cloud: See ``poller``.
+    """
+    grant = _grant(request, request.get_full_path(), version, cloud)
+    news = polls.unchanged(as_of_ms, grant=grant)
+    return HttpResponse(status=204, headers={"HX-Trigger": news})
+
+
+def publish() -> None:
+    """Tell all processes what the database says, for their polls. Never raises."""
+    # The version first: what changes in between is then told too late, never skipped.
+    version = FleetVersion.current()
+    live.put(
+        version, {cloud.pk: cloud.refreshed_at_ms for cloud in Cloud.objects.all()}
+    )
+
+
+def _grant(
+    request: SignedInRequest, url: str, version: int, cloud: Cloud | None
+) -> str:
+    return grants.issue(
+        version=version,
+        user_pk=request.user.pk,
+        session_key=request.session.session_key or "",
+        url=url,
+        cloud_pk=cloud.pk if cloud else 0,
+    )

@@ -1,0 +1,390 @@
+"""Polls that are answered ahead of session and database."""
+
+import json
+import re
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import pytest
+import redis
+import time_machine
+from django.contrib.sessions.models import Session
+from django.core.handlers.wsgi import WSGIHandler
+from django.db import transaction
+from django.test import Client, RequestFactory
+from django.urls import reverse
+
+from dashboard.accounts.models import User
+from dashboard.edits.tasks import sweep_due_edits
+from dashboard.instances.models import Cloud, FleetVersion, Instance
+from dashboard.web import grants, live
+from dashboard.web.polls import QuickPolls
+from dashboard.web.shared import quick_redis
+from tests.factories import make_cloud, make_instance
+
+LIST = reverse("instances:list")
+
+Poll = Callable[..., "Answer"]
+
+
+class Answer(SimpleNamespace):
+    """What came back, and whether Django was asked."""
+
+    status: str
+    headers: dict[str, str]
+    was_quick: bool
+
+    @property
+    def news(self) -> dict[str, Any]:
+        """Of an answer that says that nothing changed."""
+        found: dict[str, Any] = json.loads(self.headers["HX-Trigger"])
+        return found["curfew:unchanged"]  # type: ignore[no-any-return]
+
+
+@pytest.fixture(autouse=True)
+def _fresh_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of an earlier test; and this process believes nothing it has read."""
+    monkeypatch.setattr(live, "MEMORY_SECONDS", -1)
+    monkeypatch.setattr(live._rest, "until", float("-inf"))
+    quick_redis().flushdb()
+
+
+@pytest.fixture
+def watcher(client: Client, viewer: User, cloud_row: Cloud) -> Client:
+    """Somebody who looks at the list."""
+    client.force_login(viewer)
+    return client
+
+
+@pytest.fixture
+def poll() -> Poll:
+    """Ask as htmx would, through what stands in front of Django."""
+
+    def ask(client: Client, page: str, **more: str) -> Answer:
+        url, grant = poller(page)
+        answer = Answer(was_quick=True)
+        django = WSGIHandler()
+
+        def slow(environ: Any, start_response: Any) -> Any:
+            answer.was_quick = False
+            return django(environ, start_response)
+
+        def start_response(status: str, headers: Any, *_: Any) -> None:
+            answer.status, answer.headers = status, dict(headers)
+
+        cookies = "; ".join(f"{one.key}={one.value}" for one in client.cookies.values())
+        environ = RequestFactory().get(url).environ | {
+            "PATH_INFO": unquote_to_bytes(url.partition("?")[0]).decode("latin-1"),
+            "HTTP_COOKIE": cookies,
+            "HTTP_CURFEW_GRANT": grant,
+            "HTTP_HX_REQUEST": "true",
+            **more,
+        }
+        body = QuickPolls(slow, live.Board())(environ, start_response)
+        answer.body = b"".join(body)
+        if hasattr(body, "close"):
+            body.close()
+        return answer
+
+    return ask
+
+
+def poller(page: str) -> tuple[str, str]:
+    """What the page's poller asks for, and its grant."""
+    found = re.search(r'<div id="poller"[^>]* hx-get="([^"]+)"', page)
+    grant = re.search(r"hx-headers='{\"Curfew-Grant\": \"([^\"]+)\"}'", page)
+    assert found
+    assert grant
+    return found[1].replace("&amp;", "&"), grant[1]
+
+
+def draw(client: Client, **query: str) -> str:
+    """The list; what its polls need is known."""
+    page = client.get(LIST, query).text
+    live.put(
+        FleetVersion.current(),
+        {cloud.pk: cloud.refreshed_at_ms for cloud in Cloud.objects.all()},
+    )
+    return page
+
+
+def test_nothing_new_asks_neither_session_nor_database(
+    watcher: Client,
+    poll: Poll,
+    cloud_row: Cloud,
+    django_assert_num_queries: Any,
+) -> None:
+    make_instance(name="Müller & Söhne's")
+    page = draw(watcher, q="müller & 'x'", status="RUNNING", page="2")
+    with django_assert_num_queries(0):
+        answer = poll(watcher, page)
+    assert (answer.status, answer.body) == ("204 No Content", b"")
+    assert answer.was_quick
+    assert answer.news["as_of_ms"] == cloud_row.refreshed_at_ms
+    assert abs(answer.news["now_ms"] - time.time() * 1000) < 60_000
+    assert "no-store" in answer.headers["Cache-Control"]
+
+
+def test_one_round_trip_to_redis(
+    watcher: Client, poll: Poll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = draw(watcher)
+    sent: list[object] = []
+    original = redis.Connection.send_packed_command
+
+    def send(self: redis.Connection, command: Any, **more: Any) -> None:
+        sent.append(command)
+        original(self, command, **more)
+
+    monkeypatch.setattr(redis.Connection, "send_packed_command", send)
+    assert poll(watcher, page).was_quick
+    assert len(sent) == 1
+
+
+def test_what_was_read_is_believed_for_a_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live, "MEMORY_SECONDS", 60)
+    board = live.Board()
+    live.put(1, {})
+    first = board.read()
+    live.put(2, {})
+    assert board.read() is first
+    monkeypatch.setattr(live, "MEMORY_SECONDS", -1)
+    news = board.read()
+    assert news
+    assert news.version == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_change_is_told_at_once_and_in_full(watcher: Client, poll: Poll) -> None:
+    one = make_instance()
+    page = draw(watcher)
+    with transaction.atomic():
+        FleetVersion.stamp(Instance.objects.filter(pk=one.pk))
+        assert poll(watcher, page).was_quick, "not before it is committed"
+    answer = poll(watcher, page)
+    assert not answer.was_quick
+    assert f'id="instance-{one.pk}"' in answer.body.decode()
+    assert poll(watcher, answer.body.decode()).was_quick
+
+
+class TestDeathBetweenCommitAndNews:
+    """The version in Redis is old, and nobody is left to say so."""
+
+    @pytest.fixture
+    def drawn(self, watcher: Client) -> str:
+        """Drawn before a change that was committed and not told."""
+        make_instance()
+        page = draw(watcher)
+        # The commit hooks of a test's transaction are never run.
+        FleetVersion.stamp(Instance.objects.all())
+        return page
+
+    def test_the_sweeper_tells_it(
+        self, watcher: Client, poll: Poll, drawn: str
+    ) -> None:
+        assert poll(watcher, drawn).was_quick
+        sweep_due_edits()
+        assert not poll(watcher, drawn).was_quick
+
+    def test_without_a_sweeper_it_expires(
+        self, watcher: Client, poll: Poll, drawn: str
+    ) -> None:
+        # No poll prolongs it.
+        poll(watcher, drawn)
+        held = quick_redis()
+        assert 0 < held.pttl(live._VERSION) <= live.LIFE_SECONDS * 1000
+        held.delete(live._VERSION)
+        assert poll(watcher, drawn).status == "200 OK"
+
+    def test_a_slow_reader_puts_no_older_version_back(self) -> None:
+        live.put_version(8)
+        live.put(7, {})
+        live.put_version(6)
+        assert quick_redis().get(live._VERSION) == b"8"
+
+
+def test_without_news_the_database_is_asked_and_tells_the_others(
+    watcher: Client, poll: Poll
+) -> None:
+    page = draw(watcher)
+    quick_redis().flushdb()
+    first, second = poll(watcher, page), poll(watcher, page)
+    assert (first.status, first.was_quick) == ("204 No Content", False)
+    assert (second.status, second.was_quick) == ("204 No Content", True)
+
+
+def test_without_redis_the_database_is_asked(
+    watcher: Client, poll: Poll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = draw(watcher)
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise redis.ConnectionError
+
+    monkeypatch.setattr(redis.Connection, "send_packed_command", refuse)
+    answer = poll(watcher, page)
+    assert (answer.status, answer.was_quick) == ("204 No Content", False)
+    # And the commit of a change does not fail.
+    live.put_version(3)
+    live.revoke(3)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestWhoMayNoMore:
+    """The grant is there still, and would be good for most of a minute."""
+
+    @pytest.fixture
+    def drawn(self, watcher: Client) -> str:
+        """With a grant."""
+        return draw(watcher)
+
+    def test_a_sign_out_leads_away_though_the_cookie_is_kept(
+        self, watcher: Client, poll: Poll, drawn: str
+    ) -> None:
+        kept = watcher.cookies.copy()
+        assert poll(watcher, drawn).was_quick
+        watcher.post(reverse("account_logout"))
+        watcher.cookies = kept
+        answer = poll(watcher, drawn)
+        assert not answer.was_quick
+        assert answer.headers["HX-Redirect"].startswith(reverse("account_login"))
+
+    def test_a_session_that_somebody_ended(
+        self, watcher: Client, poll: Poll, drawn: str
+    ) -> None:
+        Session.objects.all().delete()
+        assert "HX-Redirect" in poll(watcher, drawn).headers
+
+    def test_a_deactivated_account(
+        self, watcher: Client, viewer: User, poll: Poll, drawn: str
+    ) -> None:
+        viewer.is_active = False
+        viewer.save(update_fields=["is_active"])
+        assert "HX-Redirect" in poll(watcher, drawn).headers
+
+    def test_a_role_that_changed(
+        self, watcher: Client, viewer: User, poll: Poll, drawn: str
+    ) -> None:
+        viewer.role = User.Role.OPERATOR
+        viewer.save()
+        assert not poll(watcher, drawn).was_quick
+
+    def test_other_upstream_users(
+        self, watcher: Client, viewer: User, poll: Poll, drawn: str
+    ) -> None:
+        viewer.cloud_users.create(identifier="anna.schmidt")
+        assert not poll(watcher, drawn).was_quick
+
+    def test_others_are_not_held_up(
+        self, watcher: Client, poll: Poll, drawn: str, operator: User
+    ) -> None:
+        operator.role = User.Role.VIEWER
+        operator.save()
+        assert poll(watcher, drawn).was_quick
+
+    def test_without_a_signal_the_grant_soon_ends(
+        self, watcher: Client, poll: Poll, drawn: str
+    ) -> None:
+        User.objects.update(is_active=False)
+        assert poll(watcher, drawn).was_quick
+        with time_machine.travel(time.time() + grants.LIFE_SECONDS + 1, tick=False):
+            assert "HX-Redirect" in poll(watcher, drawn).headers
+
+
+def test_a_sign_in_costs_nobody_the_quick_path(
+    viewer: User, django_capture_on_commit_callbacks: Any
+) -> None:
+    with django_capture_on_commit_callbacks() as told:
+        viewer.save(update_fields=["last_login"])
+    assert not told
+
+
+def test_a_grant_that_ended_is_renewed(watcher: Client, poll: Poll) -> None:
+    page = draw(watcher)
+    with time_machine.travel(time.time() + grants.LIFE_SECONDS + 1, tick=False):
+        answer = poll(watcher, page)
+        assert not answer.was_quick
+        renewed = answer.news["grant"]
+        assert poll(watcher, page, HTTP_CURFEW_GRANT=renewed).was_quick
+
+
+class TestForgeries:
+    """Nothing but the very poll that the grant was made for."""
+
+    def test_another_session(self, watcher: Client, operator: User, poll: Poll) -> None:
+        page = draw(watcher)
+        other = Client()
+        other.force_login(operator)
+        assert not poll(other, page).was_quick
+        assert "HX-Redirect" in poll(Client(), page).headers
+
+    def test_other_filters(self, watcher: Client, poll: Poll) -> None:
+        page = draw(watcher, status="RUNNING")
+        query = poller(page)[0].partition("?")[2]
+        for other in (query + "&q=x", query.replace("RUNNING", "STOPPED"), ""):
+            assert not poll(watcher, page, QUERY_STRING=other).was_quick
+
+    def test_another_address_or_method(
+        self, watcher: Client, poll: Poll, instance: Instance
+    ) -> None:
+        page = draw(watcher)
+        other = f"{instance.get_absolute_url()}changes"
+        assert not poll(watcher, page, PATH_INFO=other).was_quick
+        assert not poll(watcher, page, REQUEST_METHOD="POST").was_quick
+
+    @pytest.mark.parametrize("position", [0, 5, 20, -1])
+    def test_a_changed_character(
+        self, watcher: Client, poll: Poll, position: int
+    ) -> None:
+        page = draw(watcher)
+        letters = list(poller(page)[1])
+        letters[position] = "7" if letters[position] != "7" else "8"
+        forged = "".join(letters)
+        assert not poll(watcher, page, HTTP_CURFEW_GRANT=forged).was_quick
+
+    @pytest.mark.parametrize("text", [".", "....", "1.2.3.4.", "é", "x" * 9_000])
+    def test_nonsense(self, watcher: Client, poll: Poll, text: str) -> None:
+        page = draw(watcher)
+        assert not poll(watcher, page, HTTP_CURFEW_GRANT=text).was_quick
+
+
+class TestPageOfOneInstance:
+    """Its poll goes the same way."""
+
+    @pytest.mark.parametrize("cloud", ["demo", "Übung 1"])
+    def test_nothing_new(
+        self, watcher: Client, poll: Poll, cloud: str, django_assert_num_queries: Any
+    ) -> None:
+        mirror = make_cloud(cloud)
+        make_cloud("other", refreshed_at=None)
+        instance = make_instance(cloud=mirror)
+        draw(watcher)
+        page = watcher.get(instance.get_absolute_url()).text
+        with django_assert_num_queries(0):
+            answer = poll(watcher, page)
+        assert answer.was_quick
+        assert answer.news["as_of_ms"] == mirror.refreshed_at_ms
+
+    def test_a_change_elsewhere_costs_one_look(
+        self, watcher: Client, poll: Poll
+    ) -> None:
+        instance, other = make_instance(), make_instance()
+        draw(watcher)
+        page = watcher.get(instance.get_absolute_url()).text
+        live.put_version(FleetVersion.stamp(Instance.objects.filter(pk=other.pk)))
+        answer = poll(watcher, page)
+        assert (answer.status, answer.was_quick) == ("204 No Content", False)
+        renewed = answer.news["grant"]
+        assert poll(watcher, page, HTTP_CURFEW_GRANT=renewed).was_quick
+
+
+def test_the_age_is_that_of_the_cloud_that_lags_most() -> None:
+    assert live.News(1, {1: 5, 2: 3}).as_of_ms(0) == 3
+    assert live.News(1, {1: 5, 2: None}).as_of_ms(0) is None
+    assert live.News(1, {}).as_of_ms(0) is None
+    assert live.News(1, {1: 5, 2: None}).as_of_ms(1) == 5
