@@ -13,13 +13,17 @@ SECRET_KEYS = re.compile(
 )
 PASSWORD_IN_ADDRESS = re.compile(r"(\w://[^\s:/@]*:)[^\s/@]+@")
 QUIET = {
-    # Each of these logs request lines or headers at INFO or DEBUG.
+    # Each of these logs request lines, headers or addresses at INFO or DEBUG.
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
     "openstack": logging.WARNING,
     "keystoneauth": logging.WARNING,
     "urllib3": logging.WARNING,
     "kombu": logging.WARNING,
+    # Each task sent, received and done: several lines a second where all is well.
+    "celery.beat": logging.WARNING,
+    "celery.worker.strategy": logging.WARNING,
+    "celery.app.trace": logging.WARNING,
 }
 
 
