@@ -75,6 +75,8 @@ class Config(BaseSettings):
         edit_deadline_seconds: How long an edit is retried before it is failed.
         metrics_token: What ``/metrics`` asks for as a bearer token; empty: it answers
             direct requests from private addresses only.
+        writes_per_minute: How many forms one person may send; 0 for any number.
+        polls_per_minute: The same for what open pages ask by themselves.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
@@ -94,6 +96,8 @@ class Config(BaseSettings):
     upstream_rate: Annotated[float, Field(gt=0, le=1_000)] = 10
     edit_deadline_seconds: Annotated[int, Field(ge=10, le=86_400)] = 900
     metrics_token: SecretStr = SecretStr("")
+    writes_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 600
+    polls_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 6_000
 
     @property
     def is_local(self) -> bool:

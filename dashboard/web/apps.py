@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django_structlog.signals import bind_extra_request_metadata
 
 
 class WebConfig(AppConfig):
@@ -11,3 +12,7 @@ class WebConfig(AppConfig):
         live in the same package and must import neither Django nor Celery.
         """
         import dashboard.celery  # noqa: F401
+
+        from .address import bind_address
+
+        bind_extra_request_metadata.connect(bind_address)

@@ -1,0 +1,37 @@
+"""Where a request comes from."""
+
+import ipaddress
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """The client's address, as far as those can be believed who tell it.
+
+    Without trusted proxies that is the other end of the connection, and
+    ``X-Forwarded-For`` is anybody's text. Each trusted proxy adds the address it was
+    called from at the end, so with n of them the n-th from the end is true.
+
+    Returns:
+        The address in its one canonical spelling; None when there is none.
+    """
+    proxies: int = settings.CURFEW.trusted_proxies
+    told = request.META.get("REMOTE_ADDR", "")
+    if proxies:
+        hops = request.headers.get("X-Forwarded-For", "").split(",")
+        told = hops[-proxies] if len(hops) >= proxies else hops[0]
+    try:
+        return ipaddress.ip_address(told.strip()).compressed
+    except ValueError:
+        return None
+
+
+def bind_address(sender: object, request: HttpRequest, **_: Any) -> None:
+    """Put the address beside the request's id: for logs, audit and the tasks it queues.
+
+    A receiver of django-structlog's ``bind_extra_request_metadata``.
+    """
+    structlog.contextvars.bind_contextvars(address=client_address(request))

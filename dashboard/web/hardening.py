@@ -1,0 +1,63 @@
+"""What browsers are told and asked beyond what Django does by itself."""
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.urls import get_callable
+
+from .limits import READS
+from .middleware import GetResponse
+
+PERMISSIONS_POLICY = ", ".join(
+    f"{feature}=()"
+    for feature in (
+        "accelerometer",
+        "camera",
+        "display-capture",
+        "geolocation",
+        "gyroscope",
+        "magnetometer",
+        "microphone",
+        "midi",
+        "payment",
+        "usb",
+    )
+)
+"""Nothing here needs any of these; passkeys and full screen are left alone."""
+
+OURS = frozenset({"same-origin", "none"})
+"""Values of ``Sec-Fetch-Site`` of what our own pages send, or the person itself."""
+
+
+class HeadersMiddleware:
+    """Headers on every answer, static files and errors included."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer, with the headers."""
+        response = self.get_response(request)
+        response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        return response
+
+
+class SameOriginMiddleware:
+    """A second lock beside the CSRF token: no write that another site has sent.
+
+    Browsers set ``Sec-Fetch-Site`` themselves and no page can forge it. One that does
+    not send it has the token to pass all the same.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer; refuse a write from elsewhere as if its token were wrong."""
+        site = request.headers.get("Sec-Fetch-Site", "none")
+        trusted = request.headers.get("Origin") in settings.CSRF_TRUSTED_ORIGINS
+        if request.method in READS or site in OURS or trusted:
+            return self.get_response(request)
+        refuse = get_callable(settings.CSRF_FAILURE_VIEW)
+        refusal: HttpResponse = refuse(request, reason=f"sent by a page {site}")
+        return refusal

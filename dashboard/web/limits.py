@@ -1,0 +1,99 @@
+"""How much one person and one address may ask in a minute.
+
+Counted in Redis, so that all processes count together: one round trip for both counts.
+Without Redis everything is allowed. Then the work behind it is slow, but a counter that
+is away must not close the house.
+"""
+
+import time
+from typing import NamedTuple
+
+import redis
+import structlog
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from .address import client_address
+from .middleware import GetResponse
+from .shared import quick_redis
+
+log = structlog.get_logger(__name__)
+
+WINDOW_SECONDS = 60
+HOUSEHOLD = 5
+"""So many times what one person may is for all behind one address: an office."""
+
+READS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_PATIENCE_SECONDS = 5.0
+_away_until = 0.0
+
+
+class Limit(NamedTuple):
+    """Requests in a minute; 0 means no limit."""
+
+    person: int
+    address: int
+
+
+def allows(what: str, request: HttpRequest, limit: Limit) -> bool:
+    """Count one request, and say whether it is within the limit.
+
+    Args:
+        what: Each kind is counted by itself.
+        request: Whose it is.
+        limit: How many may be.
+    """
+    global _away_until
+    counters = [
+        (key, most) for key, most in _counters(what, request, limit) if most > 0
+    ]
+    if not counters or time.monotonic() < _away_until:
+        return True
+    try:
+        with quick_redis().pipeline(transaction=False) as pipe:
+            for key, _ in counters:
+                pipe.incr(key)
+                pipe.expire(key, 2 * WINDOW_SECONDS)
+            counts = pipe.execute()[::2]
+    except redis.RedisError as error:
+        _away_until = time.monotonic() + _PATIENCE_SECONDS
+        log.warning("requests not counted", reason=str(error)[:200])
+        return True
+    return all(
+        int(count) <= most for count, (_, most) in zip(counts, counters, strict=True)
+    )
+
+
+def _counters(what: str, request: HttpRequest, limit: Limit) -> list[tuple[str, int]]:
+    window = int(time.time() // WINDOW_SECONDS)
+    address = client_address(request) or "unknown"
+    found = [(f"curfew:limit:{what}:{window}:at:{address}", limit.address)]
+    if request.user.is_authenticated:
+        found.append(
+            (f"curfew:limit:{what}:{window}:by:{request.user.pk}", limit.person)
+        )
+    return found
+
+
+class LimitsMiddleware:
+    """Hold off who writes or polls far faster than any person with many tabs."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer; 429 with a plain page and ``Retry-After`` beyond the limit."""
+        if request.method not in READS:
+            what, most = "writes", settings.CURFEW.writes_per_minute
+        elif request.htmx:  # type: ignore[attr-defined]  # set by HtmxMiddleware
+            what, most = "polls", settings.CURFEW.polls_per_minute
+        else:
+            return self.get_response(request)
+        if allows(what, request, Limit(most, HOUSEHOLD * most)):
+            return self.get_response(request)
+        log.warning("too many requests", what=what, path=request.path)
+        seconds = WINDOW_SECONDS - int(time.time() % WINDOW_SECONDS)
+        response = render(request, "429.html", {"seconds": seconds}, status=429)
+        response.headers["Retry-After"] = str(seconds)
+        return response
