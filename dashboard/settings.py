@@ -41,7 +41,10 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # First of all, since static files and errors need their headers, too.
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "dashboard.web.hardening.HeadersMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # A list of 25 rows is 67 KB, 7 KB of them on the wire. Django pads the answer at
@@ -53,11 +56,13 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "dashboard.audit.middleware.RefusalsMiddleware",
+    "dashboard.web.limits.LimitsMiddleware",
+    "dashboard.web.hardening.SameOriginMiddleware",
     "dashboard.web.middleware.SignInRequiredMiddleware",
     "dashboard.web.middleware.PersonalPagesMiddleware",
     "dashboard.web.middleware.TimeZoneMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
 ]
 

@@ -8,5 +8,6 @@ urlpatterns = [
     path("accounts/", include("allauth.account.urls")),
     path("instances/", include("dashboard.instances.urls")),
     path("", include("dashboard.edits.urls")),
+    path("", include("dashboard.audit.urls")),
     path("", include("dashboard.metrics.urls")),
 ]

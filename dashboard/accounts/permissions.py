@@ -8,11 +8,25 @@ if TYPE_CHECKING:
     from .models import User
 
 
+GRANTED: dict[str, frozenset[str]] = {
+    "audit.view_auditevent": frozenset({"operator", "admin"}),
+    "audit.export_auditevent": frozenset({"admin"}),
+}
+"""Django's permissions and the roles that hold them: what apps below this one ask."""
+
+
 class Owner(NamedTuple):
     """The upstream user who created an instance (table 21)."""
 
     id: str
     name: str
+
+
+def holds(user: "User | AnonymousUser", permission: str) -> bool:
+    """Whether this person's role grants one of Django's permissions."""
+    if not user.is_authenticated or not user.is_active:
+        return False
+    return user.role in GRANTED.get(permission, frozenset())
 
 
 def owns(user: "User | AnonymousUser", owner: Owner) -> bool:

@@ -7,34 +7,58 @@ from django.db import models
 
 
 class AuditEvent(models.Model):
-    """One thing that a person, or Curfew on somebody's behalf, did.
+    """One thing that a person, the cloud or Curfew did, or was refused.
 
-    The target is kept as kind, id and label, so that the entry outlives what it
-    describes. Written by ``services.record_event`` alone.
+    Actor and target are kept as text too, so that the entry outlives both. Written by
+    ``services.record_event`` alone; the database itself refuses every change and
+    deletion (``guard``).
+
+    Attributes:
+        actor: The account that acted. Without a constraint: deleting an account must
+            not touch its entries, so this may name a row that is gone.
+        action: What was done, as ``object.verb``.
+        outcome: Whether it was done, refused or came to nothing.
+        instance: The instance it is about, as ``Instance.reference``; may be empty.
+        before: Values before.
+        after: Values after, or those asked for.
+        request_id: Of the request that led there; also in the logs.
+        address: Where that request came from.
     """
+
+    class Outcome(models.TextChoices):
+        DONE = "done", "Done"
+        REFUSED = "refused", "Refused"
+        FAILED = "failed", "Failed"
 
     at = models.DateTimeField(auto_now_add=True, db_index=True)
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         null=True,
-        on_delete=models.SET_NULL,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
         related_name="audit_events",
     )
     actor_label = models.CharField(max_length=150)
     action = models.CharField(max_length=64, db_index=True)
+    outcome = models.CharField(max_length=8, choices=Outcome, default=Outcome.DONE)
     target_kind = models.CharField(max_length=32)
     target_id = models.CharField(max_length=255)
     target_label = models.CharField(max_length=255)
+    instance = models.CharField(max_length=511, blank=True)
     before = models.JSONField(default=dict)
     after = models.JSONField(default=dict)
     reason = models.TextField(blank=True)
     request_id = models.CharField(max_length=64, blank=True)
+    address = models.GenericIPAddressField(null=True)
 
     class Meta:
         ordering: ClassVar = ["-at", "-pk"]
         indexes: ClassVar = [
             models.Index(fields=["target_kind", "target_id", "-at"]),
+            models.Index(fields=["instance", "-at"], name="audit_by_instance"),
+            models.Index(fields=["actor_label", "-at"], name="audit_by_person"),
         ]
+        permissions: ClassVar = [("export_auditevent", "Can export audit events")]
 
     def __str__(self) -> str:
         return f"{self.actor_label} {self.action} {self.target_label}"

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from django.db.models import Model
 
 from .models import AuditEvent
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 SYSTEM = "Curfew"
 """Label of the actor when no person acted."""
 
+Outcome = AuditEvent.Outcome
+
 
 def record_event(
     *,
@@ -20,6 +23,9 @@ def record_event(
     target_kind: str,
     target_id: str,
     target_label: str,
+    by: str = SYSTEM,
+    outcome: str = Outcome.DONE,
+    instance: str = "",
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
     reason: str = "",
@@ -28,32 +34,40 @@ def record_event(
     """Write one event; call it in the transaction of the change it describes.
 
     Args:
-        actor: Who acted; None when Curfew acted by itself.
-        action: What was done, as ``object.verb`` such as ``edit.submitted``.
+        actor: Who acted; None when no account did.
+        action: What was done, as ``object.verb`` such as ``edit.submitted``. Each has
+            its line in ``docs/security.md``.
         target_kind: ``instance``, ``edit``, ``user``, ...
         target_id: Stable id of the target.
         target_label: What people call it.
+        by: What to call the actor when it is no account.
+        outcome: One of ``AuditEvent.Outcome``.
+        instance: The instance it is about, as ``Instance.reference``.
         before: Values before the change.
         after: Values after it.
         reason: Why, one plain sentence.
         into: Of many events: put it there, unsaved, for ``record_events``.
 
     Returns:
-        The event written. Its request id is the one bound to the running request, or to
-        the request that queued the running task.
+        The event written. Its request id and address are those of the running request,
+        or of the request that queued the running task.
     """
     context = structlog.contextvars.get_contextvars()
     event = AuditEvent(
-        actor=actor,  # type: ignore[misc]  # the user model is above this app
-        actor_label=actor.get_username() if actor else SYSTEM,
+        # By its id: the user model is above this app.
+        actor_id=_key(actor),
+        actor_label=(actor.get_username() if actor else by)[:150],
         action=action,
+        outcome=outcome,
         target_kind=target_kind,
-        target_id=target_id,
-        target_label=target_label[:255],
+        target_id=_storable(target_id)[:255],
+        target_label=_storable(target_label)[:255],
+        instance=_storable(instance)[:511],
         before=before or {},
         after=after or {},
-        reason=reason,
+        reason=_storable(reason),
         request_id=str(context.get("request_id", ""))[:64],
+        address=context.get("address"),
     )
     if into is None:
         event.save()
@@ -65,3 +79,12 @@ def record_event(
 def record_events(events: list[AuditEvent]) -> None:
     """Write many events at once, as ``record_event`` put them into the list."""
     AuditEvent.objects.bulk_create(events, batch_size=200)
+
+
+def _key(actor: Model | None) -> Any:
+    return actor.pk if actor else None
+
+
+def _storable(text: str) -> str:
+    # PostgreSQL stores no NUL, and an address that somebody typed may hold one.
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

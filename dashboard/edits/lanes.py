@@ -305,6 +305,7 @@ def note_repair(turn: Turn, late: dict[str, Edit], before: dict[str, Any]) -> No
             target_kind="edit",
             target_id=str(edit.pk),
             target_label=str(turn.instance),
+            instance=turn.instance.reference,
             before={name: before[name] for name in names},
             after={name: edit.patch[name] for name in names},
             reason="An older change landed late; this one was sent again.",

@@ -1,7 +1,7 @@
 """Wishes of people, what became of them, and the lane they travel in."""
 
 import uuid
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -166,10 +166,6 @@ class Edit(models.Model):
         if self.kind == self.Kind.UPDATE:
             return other.kind == self.kind and other.patch.keys() <= self.patch.keys()
         return other.kind in {self.Kind.START, self.Kind.STOP}
-
-    def as_values(self) -> dict[str, Any]:
-        """What the audit trail keeps of it."""
-        return {"state": self.state, "kind": self.kind, "patch": self.patch}
 
 
 class Attempt(models.Model):

@@ -196,8 +196,9 @@ def _accept(
         target_kind="edit",
         target_id=str(edit.pk),
         target_label=str(instance),
+        instance=instance.reference,
         before=base,
-        after=edit.as_values(),
+        after=patch or {"asked for": str(kind)},
     )
     FleetVersion.stamp(Instance.objects.filter(pk=instance.pk))
     # robust: an unreachable broker must not fail what is already committed.

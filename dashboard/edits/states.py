@@ -16,7 +16,7 @@ import structlog
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from dashboard.audit.services import record_event
+from dashboard.audit.services import Outcome, record_event
 
 from .models import Edit
 
@@ -43,6 +43,12 @@ ALLOWED: dict[str, frozenset[str]] = {
         {State.SENDING, State.SUPERSEDED, State.CANCELLED, State.FAILED}
     ),
 }
+
+OUTCOMES: dict[str, str] = {
+    State.FAILED: Outcome.FAILED,
+    State.CONFLICT: Outcome.FAILED,
+}
+"""What the audit trail calls the steps that came to nothing."""
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +85,8 @@ def move(
         target_kind="edit",
         target_id=str(edit.pk),
         target_label=str(edit.instance),
+        instance=edit.instance.reference,
+        outcome=OUTCOMES.get(state, Outcome.DONE),
         before={"state": before},
         after={"state": str(state), "result": edit.result},
         reason=edit.message,

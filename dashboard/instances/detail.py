@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.db import models
 from django.http import HttpResponse, HttpResponseBadRequest
@@ -11,7 +12,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from dashboard.accounts.http import SignedInRequest
+from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_edit
+from dashboard.modelarts.statuses import InstanceStatus
 
 from . import clock, facts, offers, polling, tasks
 from .filters import ChangesForm
@@ -26,12 +29,18 @@ NEWS_STAYS = timedelta(minutes=10)
 
 
 class Happening(NamedTuple):
-    """A change of status, in words; empty where nothing is known."""
+    """A change of status, in words; empty where nothing is known.
+
+    Attributes:
+        actor: Whose wish led there, and ``edit_id`` which; None when none of ours.
+    """
 
     at: datetime
     look: clock.Look
     before: str
     reason: str
+    actor: User | None
+    edit_id: UUID | None
 
 
 @require_safe
@@ -104,7 +113,10 @@ def _context(
         "edits": edits,
         "news": _news(edits),
         "under_way": under_way,
-        "events": [_happening(event) for event in instance.events.all()[:HISTORY]],
+        "events": [
+            _happening(event)
+            for event in instance.events.select_related("actor")[:HISTORY]
+        ],
         "freshness": _freshness(instance),
         "poller": _poller(
             request, instance, version, _interval_seconds(this_run, under_way)
@@ -136,13 +148,23 @@ def _news(edits: list[Any]) -> list[Any]:
 
 
 def _happening(event: InstanceEvent) -> Happening:
-    unknown = event.reason == InstanceEvent.Reason.UNKNOWN
     return Happening(
         at=event.at,
         look=clock.status_look(event.to_status),
         before=clock.status_look(event.from_status).label if event.from_status else "",
-        reason="" if unknown else event.get_reason_display(),
+        reason=_reason(event),
+        actor=event.actor,
+        edit_id=event.edit_id,
     )
+
+
+def _reason(event: InstanceEvent) -> str:
+    unknown = event.reason == InstanceEvent.Reason.UNKNOWN
+    # A start that nobody here asked for needs no reason; a stop always has one.
+    stops = event.to_status in {InstanceStatus.STOPPING, InstanceStatus.STOPPED}
+    if unknown and not stops:
+        return ""
+    return event.get_reason_display()
 
 
 def _duration(instance: Instance) -> str:

@@ -8,14 +8,10 @@ from typing import Any
 from dashboard.modelarts import schemas
 from dashboard.modelarts.schemas import InstanceStatus
 
-from .models import Instance, InstanceEvent
+from .models import Instance
 
 SAME_RUN_MS = 5_000
 """A stop moment that moved by less belongs to the same run."""
-
-AUTO_STOP_MARGIN = timedelta(seconds=90)
-"""A stop seen this long before its time may still be the auto stop: clocks differ and
-refreshes take their time, but nobody else's stop falls here by accident often."""
 
 
 def moment(ms: int | None) -> datetime | None:
@@ -120,37 +116,3 @@ def follow_run(row: Instance, *, before: Instance | None, now: datetime) -> None
 def _same_stop(one: int | None, other: int | None) -> bool:
     # A stop moment that appears or vanishes within a run is auto stop being switched.
     return one is None or other is None or abs(one - other) <= SAME_RUN_MS
-
-
-def reason_of_change(
-    *,
-    before: Instance,
-    to_status: str,
-    asked_for: bool,
-    last: str | None,
-    now: datetime,
-) -> str:
-    """Why a status changed, as far as it can be told.
-
-    Args:
-        before: The row before the change.
-        to_status: The new status.
-        asked_for: Whether a start or stop of ours led there.
-        last: Reason of the event before this one.
-        now: When the change was observed.
-
-    Returns:
-        One of ``InstanceEvent.Reason``.
-    """
-    reasons = InstanceEvent.Reason
-    if asked_for:
-        return reasons.REQUESTED
-    if before.document.get("error_code") == "ModelArts.6326":
-        return reasons.FROZEN
-    stopping = {InstanceStatus.STOPPING, InstanceStatus.STOPPED}
-    if to_status in stopping:
-        if before.status == InstanceStatus.STOPPING and last:
-            return last
-        if before.stops_at and now >= before.stops_at - AUTO_STOP_MARGIN:
-            return reasons.AUTO_STOP
-    return reasons.UNKNOWN

@@ -3,6 +3,7 @@
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from django.conf import settings
 from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.urls import reverse
@@ -196,6 +197,11 @@ class Instance(models.Model):
         return reverse("instances:detail", args=[self.cloud.name, self.instance_id])
 
     @property
+    def reference(self) -> str:
+        """Which one of which cloud, as in ``demo/DE-…``; for the audit trail."""
+        return f"{self.cloud.name}/{self.instance_id}"
+
+    @property
     def owner(self) -> Owner:
         """The upstream user who created it."""
         return Owner(self.owner_id, self.owner_name)
@@ -207,11 +213,18 @@ class Instance(models.Model):
 
 
 class InstanceEvent(models.Model):
-    """A change of status that was observed, and why as far as it can be told."""
+    """A change of status that was observed, and why as far as it can be told.
+
+    Attributes:
+        actor: Whose wish led there; None when it was none of ours.
+        edit_id: That wish. No key: edits are above this app.
+    """
 
     class Reason(models.TextChoices):
         AUTO_STOP = "auto_stop", "auto stop"
         REQUESTED = "requested", "asked for"
+        RESTARTED = "restarted", "restarted"
+        NEW_SETTING = "new_setting", "restarted for a new setting"
         FROZEN = "frozen", "frozen by the cloud"
         UNKNOWN = "unknown", "reason unknown"
 
@@ -222,6 +235,13 @@ class InstanceEvent(models.Model):
     from_status = models.CharField(max_length=64, blank=True)
     to_status = models.CharField(max_length=64)
     reason = models.CharField(max_length=16, choices=Reason, default=Reason.UNKNOWN)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+    edit_id = models.UUIDField(null=True)
 
     class Meta:
         ordering: ClassVar = ["-at", "-pk"]

@@ -24,7 +24,7 @@ from dashboard.modelarts.client import (
 from dashboard.modelarts.errors import InstanceNotFoundError, ModelArtsError
 from dashboard.modelarts.schemas import TRANSITIONAL, InstanceStatus
 
-from . import mirror, upstream
+from . import causes, mirror, upstream
 from .models import Cloud, FleetVersion, Instance, InstanceEvent
 
 log = structlog.get_logger(__name__)
@@ -250,28 +250,9 @@ class _Changes:
         self.changed[wire.id] = row
 
     def _note_transition(self, before: Instance, row: Instance) -> None:
-        kinds: dict[str, str] = {
-            InstanceStatus.STOPPING: "stop",
-            InstanceStatus.STOPPED: "stop",
-            InstanceStatus.STARTING: "start",
-            InstanceStatus.START_QUEUING: "start",
-            InstanceStatus.RUNNING: "start",
-        }
-        asked_for = before.edits.filter(
-            kind=kinds.get(row.status, ""),
-            state__in=["sending", "applied"],
-            created_at__gte=self.now - timedelta(minutes=15),
-        ).exists()
-        last = before.events.first()
-        reason = mirror.reason_of_change(
-            before=before,
-            to_status=row.status,
-            asked_for=asked_for,
-            last=last.reason if last else None,
-            now=self.now,
-        )
+        cause = causes.cause_of(before, row, self.now)
         row.status_since = self.now
-        if reason == InstanceEvent.Reason.AUTO_STOP and before.stops_at:
+        if cause.reason == InstanceEvent.Reason.AUTO_STOP and before.stops_at:
             row.status_since = min(before.stops_at, self.now)
         self.events.append(
             InstanceEvent(
@@ -279,9 +260,12 @@ class _Changes:
                 at=row.status_since,
                 from_status=before.status,
                 to_status=row.status,
-                reason=reason,
+                reason=cause.reason,
+                actor=cause.wish.actor if cause.wish else None,
+                edit_id=cause.wish.pk if cause.wish else None,
             )
         )
+        causes.note_stop(before, row, cause)
 
     def add_unreadable(self, bad: UnreadableInstance) -> None:
         log.warning(

@@ -1,0 +1,81 @@
+"""The query of the audit page: what may stand in its address."""
+
+from datetime import date, datetime, time, timedelta
+from typing import ClassVar
+
+import django_filters
+from django import forms
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from .models import AuditEvent
+from .wording import action_text
+
+
+def _day_input() -> forms.DateInput:
+    return forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+
+
+class AuditFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped library
+    """Which events are listed; a value that cannot be meant filters nothing.
+
+    Days are those of the viewer's zone.
+    """
+
+    person = django_filters.CharFilter(
+        "actor_label", "icontains", max_length=150, label="Person"
+    )
+    action = django_filters.ChoiceFilter(
+        choices=lambda: [(name, action_text(name)) for name in _actions()],
+        label="Action",
+        empty_label="Any",
+    )
+    target = django_filters.CharFilter(
+        method="by_target", max_length=255, label="Target"
+    )
+    outcome = django_filters.ChoiceFilter(
+        choices=AuditEvent.Outcome.choices, label="Outcome", empty_label="Any"
+    )
+    since = django_filters.DateFilter(
+        method="from_day", label="From", widget=_day_input()
+    )
+    until = django_filters.DateFilter(
+        method="to_day", label="Until", widget=_day_input()
+    )
+
+    class Meta:
+        model = AuditEvent
+        fields: ClassVar[list[str]] = []
+
+    def by_target(
+        self, queryset: QuerySet[AuditEvent], name: str, value: str
+    ) -> QuerySet[AuditEvent]:
+        """By what people call it, by its id, or by the instance it belongs to."""
+        return queryset.filter(
+            Q(target_label__icontains=value)
+            | Q(target_id=value)
+            | Q(instance__icontains=value)
+        )
+
+    def from_day(
+        self, queryset: QuerySet[AuditEvent], name: str, value: date
+    ) -> QuerySet[AuditEvent]:
+        """On that day or later."""
+        return queryset.filter(at__gte=_beginning(value))
+
+    def to_day(
+        self, queryset: QuerySet[AuditEvent], name: str, value: date
+    ) -> QuerySet[AuditEvent]:
+        """On that day or earlier."""
+        if value == date.max:
+            return queryset
+        return queryset.filter(at__lt=_beginning(value + timedelta(days=1)))
+
+
+def _beginning(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time.min))
+
+
+def _actions() -> list[str]:
+    names = AuditEvent.objects.order_by("action").values_list("action", flat=True)
+    return list(names.distinct())

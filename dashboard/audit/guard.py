@@ -1,0 +1,63 @@
+"""Triggers by which the database itself keeps the audit trail append-only.
+
+They hold for every statement of whoever uses the application's connection: the ORM in
+bulk, raw SQL, an injected one. Who owns the table in PostgreSQL could still take them
+away; ``docs/security.md`` says how to run without that right.
+"""
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+TABLE = "audit_auditevent"
+REFUSAL = "the audit trail is append-only"
+
+_POSTGRESQL = (
+    f"""
+    CREATE OR REPLACE FUNCTION {TABLE}_refuse() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION '{REFUSAL}' USING ERRCODE = 'restrict_violation'; END $$
+    """,
+    f"""
+    CREATE OR REPLACE TRIGGER {TABLE}_rows BEFORE UPDATE OR DELETE ON {TABLE}
+    FOR EACH ROW EXECUTE FUNCTION {TABLE}_refuse()
+    """,
+    f"""
+    CREATE OR REPLACE TRIGGER {TABLE}_whole BEFORE TRUNCATE ON {TABLE}
+    FOR EACH STATEMENT EXECUTE FUNCTION {TABLE}_refuse()
+    """,
+)
+_SQLITE = tuple(
+    f"""
+    CREATE TRIGGER IF NOT EXISTS {TABLE}_{verb.lower()} BEFORE {verb} ON {TABLE}
+    BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END
+    """
+    for verb in ("UPDATE", "DELETE")
+)
+_LIFT = {
+    "postgresql": (
+        f"DROP TRIGGER IF EXISTS {TABLE}_rows ON {TABLE}",
+        f"DROP TRIGGER IF EXISTS {TABLE}_whole ON {TABLE}",
+    ),
+    "sqlite": (
+        f"DROP TRIGGER IF EXISTS {TABLE}_update",
+        f"DROP TRIGGER IF EXISTS {TABLE}_delete",
+    ),
+}
+
+
+def install(connection: BaseDatabaseWrapper) -> None:
+    """Refuse updates and deletions from now on; harmless where that holds already.
+
+    SQLite forgets triggers when a migration rebuilds their table: such a migration must
+    call this again. A test looks for that.
+    """
+    _run(connection, {"postgresql": _POSTGRESQL, "sqlite": _SQLITE}[connection.vendor])
+
+
+def lift(connection: BaseDatabaseWrapper) -> None:
+    """Take the triggers away: for migrations that must, and for tests that flush."""
+    _run(connection, _LIFT[connection.vendor])
+
+
+def _run(connection: BaseDatabaseWrapper, statements: tuple[str, ...]) -> None:
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)

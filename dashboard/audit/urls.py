@@ -1,0 +1,11 @@
+"""Addresses of the audit trail. Source: DESIGN, part 1.5."""
+
+from django.urls import path
+
+from . import views
+
+app_name = "audit"
+urlpatterns = [
+    path("audit/", views.event_list, name="list"),
+    path("audit/export.csv", views.export, name="export"),
+]

@@ -1,0 +1,101 @@
+"""Audit events in words for people."""
+
+from typing import Any, NamedTuple
+
+from django.urls import NoReverseMatch, reverse
+
+from .models import AuditEvent
+
+Outcome = AuditEvent.Outcome
+
+TONES: dict[str, str] = {
+    Outcome.DONE: "rest",
+    Outcome.REFUSED: "warn",
+    Outcome.FAILED: "bad",
+}
+ICONS: dict[str, str] = {
+    Outcome.DONE: "check",
+    Outcome.REFUSED: "ban",
+    Outcome.FAILED: "triangle-alert",
+}
+
+
+class Change(NamedTuple):
+    """One value: from what to what; empty where there was none."""
+
+    name: str
+    before: str
+    after: str
+
+
+class Line(NamedTuple):
+    """An event as one line of the page.
+
+    Attributes:
+        url: Page of the target; empty when it has none.
+    """
+
+    event: AuditEvent
+    action: str
+    tone: str
+    icon: str
+    changes: list[Change]
+    url: str
+
+
+def line(event: AuditEvent) -> Line:
+    """Everything the page shows of an event."""
+    return Line(
+        event,
+        action_text(event.action),
+        TONES.get(event.outcome, "rest"),
+        ICONS.get(event.outcome, "check"),
+        changes(event),
+        _url(event),
+    )
+
+
+def action_text(action: str) -> str:
+    """``user.signed_in`` as ``User signed in``."""
+    return action.replace(".", " ").replace("_", " ").capitalize()
+
+
+def changes(event: AuditEvent) -> list[Change]:
+    """Each value that was there before or after, in the order of their names."""
+    before, after = _flat(event.before), _flat(event.after)
+    return [
+        Change(name.replace("_", " "), before.get(name, ""), after.get(name, ""))
+        for name in sorted(before.keys() | after.keys())
+    ]
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{prefix}{name}: ")
+        else:
+            found[f"{prefix}{name}"] = _text(value)
+    return found
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "not known"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list):
+        return ", ".join(map(_text, value)) or "(none)"
+    return str(value) or "(empty)"
+
+
+def _url(event: AuditEvent) -> str:
+    # By name: their apps sit above this one.
+    try:
+        if event.target_kind == "edit":
+            return reverse("edits:receipt", args=[event.target_id])
+        if event.instance:
+            return reverse("instances:detail", args=event.instance.split("/", 1))
+    except NoReverseMatch:
+        return ""
+    return ""

@@ -1,0 +1,139 @@
+"""Why did it start or stop? The likeliest answer, and the line in the audit trail.
+
+The cloud tells statuses, never reasons. What is known here decides: wishes of ours,
+the moment an auto stop was due, what the documents say of restarts and arrears.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Q
+
+from dashboard.audit.services import record_event
+from dashboard.modelarts.schemas import InstanceStatus
+
+from .models import Instance, InstanceEvent
+
+AUTO_STOP_MARGIN = timedelta(seconds=90)
+"""A stop seen this long before its time may still be the auto stop: clocks differ and
+refreshes take their time, but nobody else's stop falls here by accident often."""
+
+WISH_COUNTS = timedelta(minutes=15)
+"""A wish older than this did not lead to what is seen now."""
+
+IN_ARREARS = "ModelArts.6326"
+"""The account is frozen (``docs/modelarts-api.md``, D)."""
+
+CLOUD = "ModelArts"
+UNKNOWN = "unknown"
+"""Labels in the audit trail where no account of ours acted."""
+
+_S = InstanceStatus
+_STOPS = frozenset({_S.STOPPING, _S.STOPPED})
+_STARTS = frozenset({_S.START_QUEUING, _S.READY_TO_START, _S.STARTING, _S.RUNNING})
+_ON_THE_WAY_UP = _STARTS - {_S.RUNNING} | {_S.RESTARTING}
+Reason = InstanceEvent.Reason
+
+_SENTENCES: dict[str, str] = {
+    Reason.AUTO_STOP: "Its run time was over.",
+    Reason.REQUESTED: "Asked for in Curfew.",
+    Reason.RESTARTED: "Restarted, not by Curfew.",
+    Reason.NEW_SETTING: "Restarted, so that a new auto-stop counts.",
+    Reason.FROZEN: "The cloud has frozen the account or its resources.",
+    Reason.UNKNOWN: "Not by Curfew, and not at the time of the auto-stop: most likely "
+    "by somebody in the ModelArts console.",
+}
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why a status changed.
+
+    Attributes:
+        reason: One of ``InstanceEvent.Reason``.
+        wish: The edit that led there, when one did.
+    """
+
+    reason: str
+    wish: Any = None
+
+
+def cause_of(before: Instance, after: Instance, now: datetime) -> Cause:
+    """Why the status went from ``before`` to ``after``, as far as it can be told.
+
+    Args:
+        before: The row before the change, as stored.
+        after: The row after it.
+        now: When the change was observed.
+    """
+    last = before.events.select_related("actor").first()
+    if last and _goes_on(before.status, after.status):
+        wish = before.edits.filter(pk=last.edit_id).first() if last.edit_id else None
+        return Cause(last.reason, wish)
+    if wish := _wish(before, after.status, now):
+        waits = before.edits.filter(
+            kind="start", state__in=["queued", "sending", "retrying"], seq__gt=wish.seq
+        )
+        restarts = after.status in _STOPS and _setting_waits(before) and waits.exists()
+        return Cause(Reason.NEW_SETTING if restarts else Reason.REQUESTED, wish)
+    return Cause(_reason_of_others(before, after, now))
+
+
+def note_stop(before: Instance, after: Instance, cause: Cause) -> None:
+    """Record in the audit trail that a run ended, once, and by whom."""
+    ends = after.status in _STOPS or after.status == _S.RESTARTING
+    if not ends or before.status in _STOPS:
+        return
+    cloud_did = cause.reason in {Reason.AUTO_STOP, Reason.FROZEN}
+    wish = cause.wish
+    record_event(
+        actor=wish.actor if wish else None,
+        by=CLOUD if cloud_did else UNKNOWN,
+        action="instance.stopped",
+        target_kind="instance",
+        target_id=after.instance_id,
+        target_label=str(after),
+        instance=after.reference,
+        before={"status": before.status},
+        after={"status": after.status, "cause": cause.reason}
+        | ({"edit": str(wish.pk)} if wish else {}),
+        reason=_SENTENCES[cause.reason],
+    )
+
+
+def _goes_on(before: str, after: str) -> bool:
+    """Whether this is but the next step of what was seen before."""
+    if before == _S.STOPPING:
+        return after == _S.STOPPED
+    failed = after == _S.START_FAILED
+    return before in _ON_THE_WAY_UP and (after in _STARTS or failed)
+
+
+def _wish(before: Instance, status: str, now: datetime) -> Any:
+    """The wish of ours that fits: sent lately, and since the present status began."""
+    kind = "stop" if status in _STOPS else "start" if status in _STARTS else None
+    if kind is None:
+        return None
+    since = max(now - WISH_COUNTS, before.status_since or now - WISH_COUNTS)
+    sent = Q(state="sending") | Q(state="applied", finished_at__gte=since)
+    wishes = before.edits.filter(sent, kind=kind).select_related("actor")
+    return wishes.order_by("-seq").first()
+
+
+def _reason_of_others(before: Instance, after: Instance, now: datetime) -> str:
+    codes = {row.document.get("error_code") for row in (before, after)}
+    if IN_ARREARS in codes:
+        return Reason.FROZEN
+    if after.status == _S.RESTARTING:
+        return Reason.NEW_SETTING if _setting_waits(before) else Reason.RESTARTED
+    due = before.stops_at
+    if after.status in _STOPS and due and now >= due - AUTO_STOP_MARGIN:
+        return Reason.AUTO_STOP
+    return Reason.UNKNOWN
+
+
+def _setting_waits(before: Instance) -> bool:
+    """Whether the cloud holds an auto stop of ours that this run does not use."""
+    latest = before.edits.filter(state="applied", kind="update").order_by("-seq")
+    return any(edit.waits_for_next_start for edit in latest[:5])
