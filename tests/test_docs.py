@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from dashboard.celery import app
 from dashboard.config import Config
+from dashboard.metrics.collector import CurfewCollector
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = (ROOT / "docs" / "settings.md").read_text()
@@ -39,7 +40,7 @@ def test_every_setting_has_its_line(name: str) -> None:
         assert "required" in row
     elif field.default is None:
         assert "where" in row, "it depends, so the row says on what"
-    elif isinstance(field.default, SecretStr):
+    elif isinstance(field.default, SecretStr) or field.default in ("", {}):
         assert "| empty |" in row
     elif isinstance(field.default, list):
         assert ",".join(field.default) in row
@@ -61,6 +62,13 @@ def test_every_task_has_its_line(name: str) -> None:
 def test_no_line_for_a_task_that_is_gone() -> None:
     described = {name for name in rows(OPERATIONS) if "." in name.partition(" ")[0]}
     assert {name for name in described if " " not in name} == set(task_names())
+
+
+@pytest.mark.django_db
+def test_every_metric_has_its_line() -> None:
+    told = {family.name for family in CurfewCollector().collect()}
+    assert len(told) > 15, "database and Redis are up"
+    assert {name for name in rows(OPERATIONS) if name.startswith("curfew_")} == told
 
 
 @pytest.mark.parametrize(

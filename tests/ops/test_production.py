@@ -1,5 +1,8 @@
 """What no site may run with: each has its sentence, and ``run`` does not start."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from dashboard.config import Config
+from dashboard.ops.child import PROJECT
 from dashboard.ops.production import unsafe_settings
 
 HOME: dict[str, Any] = {
@@ -86,6 +90,28 @@ def test_clouds_in_clear(
     assert [("begins with http://" in sentence) for sentence in found] == (
         [True] if refused else []
     )
+
+
+def test_django_finds_nothing_to_deploy_against() -> None:
+    ended = subprocess.run(
+        [
+            *(sys.executable, "manage.py", "check", "--deploy"),
+            *("--tag", "security", "--fail-level", "WARNING"),
+        ],
+        cwd=PROJECT,
+        env={
+            "PATH": os.environ["PATH"],
+            "CURFEW_SECRET_KEY": "0123456789abcdef" * 4,
+            "CURFEW_REDIS_URL": "redis://:secret@redis.example:6379/0",
+            "CURFEW_DATABASE_URL": "sqlite:///:memory:",
+            "CURFEW_ALLOWED_HOSTS": "curfew.example.org,localhost",
+            "CURFEW_TRUSTED_PROXIES": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_run_refuses(settings: Any) -> None:
