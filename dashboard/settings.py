@@ -24,6 +24,7 @@ INSTALLED_APPS = [
     "dashboard.accounts",
     "dashboard.instances",
     "dashboard.edits",
+    "dashboard.handover",
     "dashboard.metrics",
     "dashboard.ops",
     "django.contrib.auth",

@@ -9,5 +9,6 @@ urlpatterns = [
     path("instances/", include("dashboard.instances.urls")),
     path("", include("dashboard.edits.urls")),
     path("", include("dashboard.audit.urls")),
+    path("", include("dashboard.handover.urls")),
     path("", include("dashboard.metrics.urls")),
 ]

@@ -1,0 +1,72 @@
+"""The query of "stopping soon": what may stand in its address."""
+
+from typing import ClassVar
+
+from django import forms
+from django.db.models import QuerySet
+from django.http import QueryDict
+
+from dashboard.instances.filters import InstanceFilter
+from dashboard.instances.models import Instance
+
+
+class DueForm(forms.Form):
+    """Whose instances, and how the timeline is grouped."""
+
+    GROUPS: ClassVar = (("owner", "owner"), ("flavor", "flavour"))
+
+    owner = forms.CharField(max_length=255, required=False)
+    cloud = forms.CharField(max_length=255, required=False)
+    group = forms.ChoiceField(choices=GROUPS, required=False)
+
+
+class PollForm(forms.Form):
+    """What a poll adds to the page's query.
+
+    Attributes:
+        since: Fleet version of the page as drawn.
+        turn: Unix **ms** from which the page looks different by itself, since a run
+            has moved on into the next lane.
+        shown: ``Board.shown`` of the page as drawn; empty when unknown.
+        drawn: ``Timeline.digest`` of it, likewise.
+    """
+
+    since = forms.IntegerField(min_value=0, max_value=2**63 - 1)
+    turn = forms.IntegerField(min_value=0, max_value=2**63 - 1, required=False)
+    shown = forms.CharField(max_length=32, required=False)
+    drawn = forms.CharField(max_length=32, required=False)
+
+
+class DueQuery:
+    """The page's part of an address, read with good will.
+
+    Attributes:
+        owner: Upstream user's name or id; empty for everybody.
+        cloud: Name of a cloud; empty for all.
+        group: A key of ``DueForm.GROUPS``.
+        ignored: What stood in the address and makes no sense, as ``group=colour``.
+        kept: The rest, for links from the page.
+    """
+
+    def __init__(self, data: QueryDict) -> None:
+        form = DueForm(data)
+        errors = form.errors
+        self.owner: str = form.cleaned_data.get("owner") or ""
+        self.cloud: str = form.cleaned_data.get("cloud") or ""
+        self.group: str = form.cleaned_data.get("group") or DueForm.GROUPS[0][0]
+        self.ignored = [f"{name}={data[name]}" for name in errors]
+        self.kept = QueryDict(mutable=True)
+        for name in form.fields:
+            if name not in errors and (value := form.cleaned_data.get(name)):
+                self.kept[name] = value
+
+    @property
+    def filters(self) -> dict[str, str]:
+        """What narrows the page, by its name in this query and in the list's."""
+        wanted = {"owner": self.owner, "cloud": self.cloud}
+        return {name: value for name, value in wanted.items() if value}
+
+    def apply(self, instances: QuerySet[Instance]) -> QuerySet[Instance]:
+        """Filter, by the rules of the list."""
+        found: QuerySet[Instance] = InstanceFilter(self.filters, queryset=instances).qs
+        return found

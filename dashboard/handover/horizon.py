@@ -1,0 +1,110 @@
+"""How near the end of a run is: the lanes of "stopping soon". Pure functions."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from django.utils import timezone
+
+
+class Lane(StrEnum):
+    """Where a run stands; the last one is on the timeline only."""
+
+    OVERDUE = "overdue"
+    QUARTER = "quarter"
+    HOUR = "hour"
+    TODAY = "today"
+    ENDLESS = "endless"
+    LATER = "later"
+
+
+class Heading(NamedTuple):
+    """What stands over a lane.
+
+    Attributes:
+        hint: The same in a sentence.
+        nothing: Said when the lane is empty.
+        tone: Its colour; beside the words, never instead of them.
+    """
+
+    label: str
+    hint: str
+    nothing: str
+    icon: str
+    tone: str
+
+
+HEADINGS: dict[Lane, Heading] = {
+    Lane.OVERDUE: Heading(
+        "Overdue",
+        "Due, and not reported as stopped yet",
+        "Nothing is overdue.",
+        "hourglass",
+        "bad",
+    ),
+    Lane.QUARTER: Heading(
+        "15 minutes", "Within a quarter of an hour", "Nothing so soon.", "bell", "warn"
+    ),
+    Lane.HOUR: Heading(
+        "1 hour", "Within the hour", "Nothing within the hour.", "clock", "busy"
+    ),
+    Lane.TODAY: Heading(
+        "Today", "Later, before midnight", "Nothing more today.", "sunset", "rest"
+    ),
+    Lane.ENDLESS: Heading(
+        "No auto-stop",
+        "Until somebody stops them",
+        "Every run has its end.",
+        "infinity",
+        "rest",
+    ),
+}
+"""The lanes of the page, in its order."""
+
+_NEARER = (timedelta(hours=1), timedelta(minutes=15), timedelta(0))
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """One moment, and what is near seen from there.
+
+    Attributes:
+        now: Aware.
+        day_ends: The coming midnight of the viewer.
+    """
+
+    now: datetime
+    day_ends: datetime
+
+    @classmethod
+    def at(cls, now: datetime) -> "Horizon":
+        """As seen in the time zone that is active."""
+        local = timezone.localtime(now)
+        tomorrow = local.date() + timedelta(days=1)
+        return cls(now, datetime.combine(tomorrow, time.min, local.tzinfo))
+
+    def lane(self, stops_at: datetime | None) -> Lane:
+        """Where a run belongs that ends then; None: that has no known end."""
+        if stops_at is None:
+            return Lane.ENDLESS
+        overdue, quarter, hour = (self.now + span for span in reversed(_NEARER))
+        if stops_at <= overdue:
+            return Lane.OVERDUE
+        if stops_at <= quarter:
+            return Lane.QUARTER
+        if stops_at <= hour:
+            return Lane.HOUR
+        return Lane.TODAY if stops_at < self.day_ends else Lane.LATER
+
+    def turn(self, ends: Iterable[datetime | None]) -> datetime:
+        """The next moment at which one of these runs changes its lane.
+
+        Never later than midnight, when what was "later" becomes "today".
+        """
+        crossings = (
+            stops_at - span for stops_at in ends if stops_at for span in _NEARER
+        )
+        coming = (moment for moment in crossings if moment > self.now)
+        return min([self.day_ends, *coming])

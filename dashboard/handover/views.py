@@ -1,0 +1,97 @@
+"""Stopping soon: what ends when, in lanes and on a timeline."""
+
+from typing import Any
+
+from django.http import HttpResponse, HttpResponseBadRequest
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+from django_htmx.http import HttpResponseClientRefresh
+
+from dashboard.accounts.http import SignedInRequest
+from dashboard.instances import clock
+from dashboard.instances.models import FleetVersion
+from dashboard.instances.selectors import facets, freshness
+from dashboard.web import polls
+
+from . import selectors
+from .forms import DueForm, DueQuery, PollForm
+
+FIRST_RUN = "nothing"
+"""``shown`` of the page that stands in for the board until a cloud was read."""
+
+
+@require_GET
+def due(request: SignedInRequest) -> HttpResponse:
+    """The page.
+
+    Query parameters:
+        See ``forms.DueForm``; what makes no sense is ignored, and the page says so.
+    """
+    context = _context(request, DueQuery(request.GET))
+    context["facets"] = facets(request.user)
+    return render(request, "handover/due.html", context)
+
+
+@require_GET
+def due_changes(request: SignedInRequest) -> HttpResponse:
+    """Fragment: what changed since the caller's last poll.
+
+    Query parameters:
+        The page's own, and those of ``forms.PollForm``.
+
+    Returns:
+        200 with ``handover/due.html#changes``; 204 when nothing changed and no run has
+        moved on into another lane, with the mirror's age in ``HX-Trigger``; 400 for a
+        ``since`` or a ``turn`` that makes no sense.
+    """
+    form = PollForm(request.GET)
+    if not form.is_valid():
+        return HttpResponseBadRequest()
+    asked = form.cleaned_data
+    since, turn_ms = asked["since"], asked["turn"] or 0
+    now = timezone.now()
+    if since == FleetVersion.current() and clock.unix_ms(now) < turn_ms:
+        # Without a grant: those are good for as long as the fleet does not change, and
+        # here something happens by time alone.
+        news = polls.unchanged(freshness(now).as_of_ms)
+        return HttpResponse(status=204, headers={"HX-Trigger": news})
+    context = _context(request, DueQuery(request.GET))
+    if asked["shown"] == FIRST_RUN and not context["freshness"].never_read:
+        return HttpResponseClientRefresh()
+    # A version from the future is of another database: nothing of it can be trusted.
+    context["whole"] = asked["shown"] != context["shown"] or since > context["version"]
+    context["changed"] = [
+        row for row in context["board"].cards if row.instance.version > since
+    ]
+    context["redrawn"] = asked["drawn"] != context["board"].timeline.digest
+    return render(request, "handover/due.html#changes", context)
+
+
+def _context(request: SignedInRequest, query: DueQuery) -> dict[str, Any]:
+    now = timezone.now()
+    # Before the rows: what changes in between is then sent twice, but never missed.
+    version = FleetVersion.current()
+    board = selectors.board(query, user=request.user, now=now)
+    fresh = freshness(now)
+    shown = FIRST_RUN if fresh.never_read else board.shown
+    asks = query.kept.copy()
+    asks.update(
+        {
+            "since": str(version),
+            "turn": str(board.turn_ms),
+            "shown": shown,
+            "drawn": board.timeline.digest,
+        }
+    )
+    return {
+        "query": query,
+        "groups": DueForm.GROUPS,
+        "board": board,
+        "version": version,
+        "shown": shown,
+        "poll_url": f"{reverse('handover:due_changes')}?{asks.urlencode()}",
+        "interval_seconds": 2 if fresh.never_read else board.interval_seconds,
+        "freshness": fresh,
+    }

@@ -1,0 +1,262 @@
+"""Stopping soon: the page."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+from django.urls import reverse
+
+from dashboard.accounts.models import User
+from dashboard.edits.models import Edit
+from dashboard.instances.models import Cloud, Instance
+from tests.factories import make_cloud, make_instance
+from tests.instances.pages import add_edit
+
+URL = reverse("handover:due")
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+LANES = ("overdue", "quarter", "hour", "today", "endless")
+
+
+@pytest.fixture
+def watcher(client: Client, viewer: User, cloud_row: Cloud) -> Client:
+    """Somebody who looks at the page."""
+    client.force_login(viewer)
+    return client
+
+
+def lane_of(page: str, instance: Instance) -> str:
+    """The lane in whose section its card stands; empty when it has none."""
+    sections = re.split(r'<section class="lane" id="lane-(\w+)"', page)[1:]
+    for lane, section in zip(sections[::2], sections[1::2], strict=True):
+        if f'id="instance-{instance.pk}"' in section:
+            return lane
+    return ""
+
+
+def numbers(page: str) -> list[int]:
+    return [
+        int(number)
+        for number in re.findall(r'<a href="#lane-.*?data-number="(\d+)"', page)
+    ]
+
+
+def test_anonymous_is_sent_to_sign_in(client: Client, db: None) -> None:
+    response = client.get(URL)
+    assert response.status_code == 302
+    assert response.headers["Location"] == f"{reverse('account_login')}?next={URL}"
+
+
+@pytest.mark.parametrize("method", ["post", "put", "delete"])
+def test_other_methods_are_refused(watcher: Client, method: str) -> None:
+    assert getattr(watcher, method)(URL).status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("stops_in", "lane"),
+    [
+        (-60, "overdue"),
+        (0, "overdue"),
+        (1, "quarter"),
+        (15 * 60, "quarter"),
+        (15 * 60 + 1, "hour"),
+        (3_600, "hour"),
+        (3_601, "today"),
+        (12 * 3_600 - 1, "today"),
+        (12 * 3_600, ""),
+    ],
+)
+@time_machine.travel(NOON, tick=False)
+def test_each_run_stands_in_its_lane(
+    watcher: Client, viewer: User, stops_in: int, lane: str
+) -> None:
+    watcher.force_login(viewer)
+    instance = make_instance(stops_in=stops_in)
+    assert lane_of(watcher.get(URL).text, instance) == lane
+
+
+@time_machine.travel(NOON, tick=False)
+def test_today_ends_at_the_viewer_s_midnight(watcher: Client, viewer: User) -> None:
+    watcher.force_login(viewer)
+    instance = make_instance(stops_in=5 * 3_600)
+    assert lane_of(watcher.get(URL).text, instance) == "today"
+    # There it is ten in the evening.
+    watcher.cookies["curfew_tz"] = "Australia/Brisbane"
+    assert lane_of(watcher.get(URL).text, instance) == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "lane"),
+    [
+        ({"stops_in": None, "auto_stop_enable": False}, "endless"),
+        ({"stops_in": None, "auto_stop_enable": None}, "endless"),
+        # Switched off, but this run still has its end.
+        ({"stops_in": 600, "auto_stop_enable": False}, "quarter"),
+        ({"status": "STOPPED", "auto_stop_enable": False}, ""),
+        ({"status": "STOPPING", "stops_in": 600}, ""),
+        ({"missing_since": NOON, "stops_in": 600}, ""),
+    ],
+)
+def test_only_what_runs_is_shown(
+    watcher: Client, fields: dict[str, Any], lane: str
+) -> None:
+    instance = make_instance(**fields)
+    assert lane_of(watcher.get(URL).text, instance) == lane
+
+
+def test_numbers_of_all_lanes(watcher: Client) -> None:
+    for stops_in in (-5, -9, 60, 1_800):
+        make_instance(stops_in=stops_in)
+    make_instance(stops_in=None, auto_stop_enable=False)
+    found = numbers(watcher.get(URL).text)
+    assert [found[0], found[1], found[2], found[4]] == [2, 1, 1, 1]
+
+
+def test_a_card_shows_both_clocks_as_the_contract_says(watcher: Client) -> None:
+    instance = make_instance(stops_in=600)
+    page = watcher.get(URL).text
+    card = f'<li id="instance-{instance.pk}" data-instance="{instance.instance_id}"'
+    assert card in page
+    assert f'data-stops-at="{instance.stops_at_ms}"' in page
+    assert "9 min" in page or "10 min" in page
+    assert '<span class="soft">Next run</span> 8 h' in page
+    assert "anna.schmidt" in page
+    assert instance.get_absolute_url() in page
+
+
+@pytest.mark.parametrize(
+    ("role", "may"),
+    [
+        ("viewer", False),
+        ("stranger", False),
+        ("scientist", True),
+        ("operator", True),
+        ("admin", True),
+    ],
+)
+def test_edit_and_stop_are_offered_to_those_who_may(
+    client: Client, request: pytest.FixtureRequest, role: str, may: bool
+) -> None:
+    client.force_login(request.getfixturevalue(role))
+    instance = make_instance(stops_in=600)
+    page = client.get(URL).text
+    for name in ("edits:edit", "edits:stop"):
+        url = reverse(name, args=[instance.cloud.name, instance.instance_id])
+        assert (f'href="{url}"' in page) is may
+
+
+def test_an_open_edit_has_its_chip(watcher: Client, operator: User) -> None:
+    edit = add_edit(make_instance(stops_in=600), operator, state=Edit.State.QUEUED)
+    page = watcher.get(URL).text
+    assert f'data-edit="{edit.pk}" data-state="queued"' in page
+    assert 'data-interval="1"' in page
+
+
+@pytest.mark.parametrize("number", [10, 300])
+def test_queries_do_not_grow_with_the_fleet(
+    client: Client, scientist: User, number: int, django_assert_num_queries: Any
+) -> None:
+    for count in range(number):
+        make_instance(stops_in=60 * count - 300)
+    client.force_login(scientist)
+    # Session, person, upstream users, version, runs, cards, edits, clouds, facets.
+    with django_assert_num_queries(9):
+        client.get(URL)
+
+
+def test_a_long_lane_leads_to_the_list(watcher: Client) -> None:
+    for _ in range(45):
+        make_instance(stops_in=600)
+    page = watcher.get(URL, {"owner": "anna.schmidt"}).text
+    assert page.count('class="due-card"') == 40
+    assert "and 5 more, in the list" in page
+    assert "/instances/?owner=anna.schmidt&amp;status=RUNNING&amp;sort=stops_in" in page
+    assert numbers(page)[1] == 45
+
+
+def test_filters_by_owner_and_cloud(watcher: Client) -> None:
+    anna = make_instance(stops_in=600)
+    tom = make_instance(stops_in=600, owner_name="tom.becker", owner_id="t")
+    lab = make_instance(stops_in=600, cloud=make_cloud("lab"))
+    page = watcher.get(URL, {"owner": "tom.becker"}).text
+    assert lane_of(page, tom) == "quarter"
+    assert not lane_of(page, anna)
+    assert '<option value="tom.becker" selected>' in page
+    assert "owner=tom.becker" in page.split('id="poller"')[1]
+    page = watcher.get(URL, {"cloud": "lab"}).text
+    assert lane_of(page, lab) == "quarter"
+    assert not lane_of(page, anna)
+    assert '<option value="lab" selected>' in page
+
+
+def test_a_chosen_owner_who_is_gone_stays_chosen(watcher: Client) -> None:
+    page = watcher.get(URL, {"owner": "left.long.ago"}).text
+    assert '<option value="left.long.ago" selected>' in page
+    assert "that fits these filters" in page
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ({"group": "colour"}, "group=colour"),
+        ({"owner": "x" * 300}, "owner=xxx"),
+        ({"cloud": "a\0b"}, "cloud=a"),
+    ],
+)
+def test_garbage_in_the_address_is_told(
+    watcher: Client, query: dict[str, str], told: str
+) -> None:
+    instance = make_instance(stops_in=600)
+    response = watcher.get(URL, query)
+    assert response.status_code == 200
+    assert "Ignored, since it makes no sense" in response.text
+    assert told in response.text
+    assert lane_of(response.text, instance) == "quarter"
+
+
+def test_names_are_text_and_never_markup(watcher: Client) -> None:
+    hostile = '"><script>alert(1)</script>{{ 7 }}<b hx-get=/x>'
+    make_instance(name=hostile, owner_name=hostile, flavor=hostile, stops_in=600)
+    for group in ("owner", "flavor"):
+        page = watcher.get(URL, {"group": group}).text
+        assert "<script>alert" not in page
+        assert "<b hx-get" not in page
+        assert hostile in unescape(page)
+    for frame in ("lanes", "day-chart"):
+        assert f'<div class="{frame}" hx-disable>' in page
+
+
+def test_no_style_stands_in_the_page(watcher: Client) -> None:
+    """The content policy would drop it."""
+    make_instance(stops_in=600)
+    assert " style=" not in watcher.get(URL).text
+
+
+def test_first_run_says_what_to_do(client: Client, viewer: User) -> None:
+    client.force_login(viewer)
+    page = client.get(URL).text
+    assert "No cloud has been read yet" in page
+    assert "shown=nothing" in page
+
+
+def test_an_empty_fleet_is_calm(watcher: Client) -> None:
+    page = watcher.get(URL).text
+    assert numbers(page) == [0, 0, 0, 0, 0]
+    assert "Nothing is overdue." in page
+    assert "Nothing is running" in page
+
+
+def test_a_run_without_end_tells_since_when(watcher: Client) -> None:
+    started = datetime.now(UTC) - timedelta(days=3)
+    make_instance(stops_in=None, auto_stop_enable=False, run_started_at=started)
+    page = watcher.get(URL).text
+    assert "runs until stopped" in page
+    assert f'<time datetime="{started.isoformat()}"' in page
+
+
+def test_the_way_there_is_in_the_bar(watcher: Client) -> None:
+    assert f'<a href="{URL}" aria-current="true">' in watcher.get(URL).text
