@@ -1,0 +1,48 @@
+"""The tests of delivery and refresh once more, on a real PostgreSQL."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from dashboard.ops.child import PROJECT
+
+from .servers import PostgresServer
+
+AGAIN = [
+    "tests/edits/test_circuit.py",
+    "tests/edits/test_delivery.py",
+    "tests/edits/test_late_writes.py",
+    "tests/edits/test_life.py",
+    "tests/edits/test_services.py",
+    "tests/instances/test_changes.py",
+    "tests/instances/test_list.py",
+    "tests/instances/test_refresh.py",
+    "tests/metrics",
+]
+
+
+@pytest.mark.postgres
+def test_delivery_and_refresh() -> None:
+    # Its settings name a broker of its own; ours must not be inherited.
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("CURFEW_", "OS_", "PYTEST_"))
+    }
+    with PostgresServer() as server:
+        ended = subprocess.run(
+            [
+                *(sys.executable, "-m", "pytest", "--quiet", "--durations=0"),
+                *("--durations-min=5", "-p", "no:cacheprovider", *AGAIN),
+            ],
+            cwd=PROJECT,
+            env=inherited | {"CURFEW_DATABASE_URL": server.url},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    summary = (ended.stdout.strip().splitlines() or [ended.stderr])[-1]
+    print(f"\nOn PostgreSQL: {summary}")  # noqa: T201 (the run's result)
+    assert ended.returncode == 0, ended.stdout[-8000:]
