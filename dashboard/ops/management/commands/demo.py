@@ -103,8 +103,8 @@ class Command(BaseCommand):
 class _StopAsked:
     """Whether somebody asked to stop.
 
-    Not a ``threading.Event``: a second signal that arrives while a handler is setting it
-    waits for ever for the event's own lock.
+    Not a ``threading.Event``: a second signal that arrives while a handler is setting
+    it waits for ever for the event's own lock.
     """
 
     asked = False
