@@ -7,7 +7,7 @@ the ``openstack`` client.
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -16,13 +16,20 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from dashboard.modelarts.endpoints import is_loopback
 
 PREFIX = "CURFEW_"
-SECRETS = ("secret_key", "database_url", "redis_url", "metrics_token")
+ROLES = ("viewer", "scientist", "operator", "admin")
+"""From the least to the most: who is in several groups gets the greatest."""
+
+SECRETS = (
+    *("secret_key", "database_url", "redis_url", "metrics_token"),
+    *("oidc_client_secret", "mail_url"),
+)
 """Settings that may be given by a file, whose path is in ``CURFEW_<NAME>_FILE``."""
 
 
@@ -47,6 +54,56 @@ def _redis_url(value: str) -> str:
         raise ValueError("must look like redis://localhost:6379/0")
     if parts.path.strip("/") and not parts.path.strip("/").isdigit():
         raise ValueError("must end in the number of a database, as in …:6379/0")
+    return value
+
+
+def _pairs(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    pairs = [part.rpartition("=") for part in _split(value)]
+    return {name.strip(): target.strip() for name, _, target in pairs}
+
+
+def _roles(value: dict[str, str]) -> dict[str, str]:
+    for group, role in value.items():
+        if not group or role not in ROLES:
+            raise ValueError(
+                "must look like curfew-admins=admin,data-science=scientist; "
+                f"roles are {', '.join(ROLES)}"
+            )
+    return value
+
+
+def _issuer(value: str) -> str:
+    parts = urlsplit(value)
+    is_safe = parts.scheme == "https" or (
+        parts.scheme == "http" and is_loopback(parts.hostname or "")
+    )
+    if value and (not is_safe or not parts.hostname or parts.query or parts.fragment):
+        raise ValueError(
+            "must be the address of an OpenID provider as its discovery document "
+            "spells it, beginning with https://"
+        )
+    return value
+
+
+def _with_issuer(value: Any, info: ValidationInfo) -> Any:
+    given = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if info.data.get("oidc_issuer") and not given:
+        raise ValueError("is needed, since CURFEW_OIDC_ISSUER is set")
+    return value
+
+
+def _mail_url(value: SecretStr) -> SecretStr:
+    parts = urlsplit(value.get_secret_value())
+    if value and (parts.scheme not in {"smtp", "smtps"} or not parts.hostname):
+        raise ValueError("must look like smtp://user:password@mail.example.org:587")
+    return value
+
+
+def _mail_from(value: str, info: ValidationInfo) -> str:
+    if info.data.get("mail_url") and "@" not in value:
+        raise ValueError("must be a mail address, since CURFEW_MAIL_URL is set")
     return value
 
 
@@ -77,6 +134,21 @@ class Config(BaseSettings):
             direct requests from private addresses only.
         writes_per_minute: How many forms one person may send; 0 for any number.
         polls_per_minute: The same for what open pages ask by themselves.
+        session_idle_minutes: After so long without a click a session ends.
+        session_hours: After so long it ends in any case.
+        mail_url: The mail server; empty: no mail is ever sent.
+        mail_from: Sender of that mail.
+        oidc_issuer: The OpenID provider; empty: people sign in here only.
+        oidc_client_id: Our name there.
+        oidc_client_secret: Our password there.
+        oidc_name: What the button on the sign-in page calls it.
+        oidc_scopes: What we ask it to tell.
+        oidc_username_claim: Claim that holds the user name.
+        oidc_role_claim: Claim that holds groups or roles; dots lead into objects.
+        oidc_roles: Role for each such group; empty: roles are given on ``/people/``.
+        oidc_default_role: Role of those in no such group; empty: they are refused.
+        oidc_cloud_user_claim: Claim with a person's upstream users; empty: they are
+            mapped on ``/people/``.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
@@ -98,6 +170,28 @@ class Config(BaseSettings):
     metrics_token: SecretStr = SecretStr("")
     writes_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 600
     polls_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 6_000
+    session_idle_minutes: Annotated[int, Field(ge=5, le=1_440)] = 60
+    session_hours: Annotated[int, Field(ge=1, le=168)] = 12
+    mail_url: Annotated[SecretStr, AfterValidator(_mail_url)] = SecretStr("")
+    mail_from: Annotated[
+        str, AfterValidator(_mail_from), Field(validate_default=True)
+    ] = ""
+    oidc_issuer: Annotated[str, AfterValidator(_issuer)] = ""
+    oidc_client_id: Annotated[
+        str, AfterValidator(_with_issuer), Field(validate_default=True)
+    ] = ""
+    oidc_client_secret: Annotated[
+        SecretStr, AfterValidator(_with_issuer), Field(validate_default=True)
+    ] = SecretStr("")
+    oidc_name: Annotated[str, Field(max_length=40)] = "single sign-on"
+    oidc_scopes: CommaList = ["openid", "profile", "email"]
+    oidc_username_claim: str = "preferred_username"
+    oidc_role_claim: str = "groups"
+    oidc_roles: Annotated[
+        dict[str, str], NoDecode, BeforeValidator(_pairs), AfterValidator(_roles)
+    ] = {}
+    oidc_default_role: Literal["", "viewer"] = ""
+    oidc_cloud_user_claim: str = ""
 
     @property
     def is_local(self) -> bool:

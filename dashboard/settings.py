@@ -7,7 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 import dj_database_url
 from django.utils.csp import CSP
 
-from dashboard import logs
+from dashboard import logs, mail
 from dashboard.config import Config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -39,6 +39,10 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "lucide",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.usersessions",
 ]
 
 MIDDLEWARE = [
@@ -66,6 +70,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
 ]
+    # Behind messages, since it says why it signs somebody out.
+    "dashboard.accounts.sessions.SessionLimitsMiddleware",
+    "dashboard.accounts.sessions.OneTimePasswordMiddleware",
 
 ROOT_URLCONF = "dashboard.urls"
 WSGI_APPLICATION = "dashboard.wsgi.application"
@@ -149,7 +156,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "MinimumLengthValidator": {"min_length": 12},
         "CommonPasswordValidator": {},
     }.items()
-]
+] + [{"NAME": "dashboard.accounts.passwords.ContextWordsValidator"}]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "dashboard.accounts.adapter.AccountAdapter"
@@ -159,7 +166,33 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_EMAIL_NOTIFICATIONS = False
-SESSION_COOKIE_AGE = 12 * 3600
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if CURFEW.uses_https else "http"
+ACCOUNT_RATE_LIMITS = {
+    "login": "60/m/ip",
+    # The key is one name from one address: nobody can lock out somebody else.
+    "login_failed": "30/15m/ip,5/15m/key",
+}
+SESSION_COOKIE_AGE = CURFEW.session_hours * 3600
+
+MFA_ADAPTER = "dashboard.accounts.mfa.MFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+# Addresses are entered by admins or come from the identity provider.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+# One step of 30 s either way: phones' clocks are not ours.
+MFA_TOTP_TOLERANCE = 1
+MFA_TOTP_ISSUER = "Curfew"
+# Browsers allow passkeys without https on http://localhost alone.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = CURFEW.is_local
+
+SOCIALACCOUNT_ADAPTER = "dashboard.accounts.oidc.SocialAdapter"
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {"provider_class": "dashboard.accounts.oidc.Provider"}
+}
+# The sign-in button is a link: a form that leads to another site would need that
+# site in the form-action of our content policy, and all sites it leads on to.
+SOCIALACCOUNT_LOGIN_ON_GET = True
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 5
 
 # -- language, time, static files ------------------------------------------------------
 
@@ -176,7 +209,8 @@ STORAGES = {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
-MAILERS = {"default": {"BACKEND": "django.core.mail.backends.console.EmailBackend"}}
+MAILERS = {"default": mail.mailer(CURFEW.mail_url.get_secret_value())}
+DEFAULT_FROM_EMAIL = CURFEW.mail_from or "curfew@localhost"
 
 # -- hardening ----------------------------------------------------------------------
 

@@ -1,11 +1,13 @@
 """Composition of the apps' addresses. Source: DESIGN, part 1.5."""
 
 from django.urls import include, path
-from django.views.generic import RedirectView
+
+from dashboard.instances.home import home
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="instances:list"), name="home"),
-    path("accounts/", include("allauth.account.urls")),
+    path("", home, name="home"),
+    path("accounts/", include("dashboard.accounts.sign_in_urls")),
+    path("people/", include("dashboard.accounts.urls")),
     path("instances/", include("dashboard.instances.urls")),
     path("", include("dashboard.edits.urls")),
     path("", include("dashboard.audit.urls")),

@@ -30,7 +30,10 @@ def test_secrets_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "database_url": "postgres://curfew:canary@db/curfew",
         "redis_url": "redis://:canary@redis:6379/0",
         "metrics_token": "canary",
+        "oidc_client_secret": "canary",
+        "mail_url": "smtp://curfew:canary@mail:587",
     }
+    monkeypatch.setenv("CURFEW_MAIL_FROM", "curfew@example.org")
     assert set(held) == set(SECRETS)
     for field, value in held.items():
         (tmp_path / field).write_text(f"{value}\n")
@@ -86,3 +89,57 @@ def test_https_everywhere_but_at_home(
     if https:
         monkeypatch.setenv("CURFEW_HTTPS", https)
     assert Config.from_environment().uses_https is used
+
+
+OIDC = {
+    "CURFEW_OIDC_ISSUER": "https://id.example.org/realms/lab",
+    "CURFEW_OIDC_CLIENT_ID": "curfew",
+    "CURFEW_OIDC_CLIENT_SECRET": "canary",
+    "CURFEW_OIDC_ROLES": "cloud-admins=admin, data=science=scientist",
+}
+
+
+def test_single_sign_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in OIDC.items():
+        monkeypatch.setenv(name, value)
+    config = Config.from_environment()
+    assert config.oidc_roles == {"cloud-admins": "admin", "data=science": "scientist"}
+    assert "canary" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("ISSUER", "http://id.example.org", "beginning with https://"),
+        ("ISSUER", "https://", "beginning with https://"),
+        ("ISSUER", "https://id.example.org/?x=1", "beginning with https://"),
+        ("CLIENT_ID", "", "is needed, since CURFEW_OIDC_ISSUER is set"),
+        ("CLIENT_SECRET", "", "is needed, since CURFEW_OIDC_ISSUER is set"),
+        ("ROLES", "cloud-admins=root", "roles are viewer, scientist, operator, admin"),
+        ("ROLES", "admin", "must look like"),
+        ("DEFAULT_ROLE", "admin", "'viewer'"),
+    ],
+)
+def test_a_wrong_single_sign_on_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str
+) -> None:
+    for variable, right in OIDC.items():
+        monkeypatch.setenv(variable, right)
+    monkeypatch.setenv(f"CURFEW_OIDC_{name}", value)
+    told = refused()
+    assert told.startswith(f"CURFEW_OIDC_{name} is wrong: ")
+    assert sentence in told
+    assert "canary" not in told
+
+
+@pytest.mark.parametrize("url", ["mail.example.org", "http://mail.example.org"])
+def test_a_wrong_mail_server_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("CURFEW_MAIL_URL", url)
+    assert "CURFEW_MAIL_URL is wrong: must look like smtp://" in refused()
+
+
+def test_mail_has_a_sender(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CURFEW_MAIL_URL", "smtps://mail.example.org")
+    assert "CURFEW_MAIL_FROM is wrong: must be a mail address" in refused()

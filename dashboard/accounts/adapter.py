@@ -1,12 +1,66 @@
 """How allauth behaves here."""
 
+from typing import Any
+
 from allauth.account.adapter import DefaultAccountAdapter
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.utils import timezone
+
+from . import services
+from .models import User
+
+MISMATCH = "This name and this password do not belong together."
+"""The same sentence for a name that exists and one that does not."""
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # untyped library
     """Accounts are made by admins; nobody signs up."""
 
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "username_password_mismatch": MISMATCH,
+        "email_password_mismatch": MISMATCH,
+        "too_many_login_attempts": (
+            "Too many failed attempts. Wait 15 minutes, then try again."
+        ),
+        "rate_limited": "Too many requests. Wait a minute, then try again.",
+    }
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Say no."""
         return False
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
+        """Check name and password; a one-time password must not be too old.
+
+        Raises:
+            ValidationError: Too many attempts, or too late.
+        """
+        user: User | None = super().authenticate(request, **credentials)
+        if user and user.one_time_until and user.one_time_until < timezone.now():
+            raise ValidationError(
+                "This one-time password has expired. Ask an administrator for another."
+            )
+        return user
+
+    def clean_password(self, password: str, user: User | None = None) -> str:
+        """Check a new password.
+
+        Raises:
+            ValidationError: It is too easy to guess, or the present one.
+        """
+        if user and user.has_usable_password() and user.check_password(password):
+            raise ValidationError("This is the present password. Choose another.")
+        cleaned: str = super().clean_password(password, user)
+        return cleaned
+
+    def set_password(self, user: User, password: str) -> None:
+        """Take a password that its owner chose; other sessions end by it."""
+        services.choose_password(user=user, password=password)
+
+    def _get_login_attempts_cache_key(
+        self, request: HttpRequest, **credentials: Any
+    ) -> str:
+        # By name alone, anybody could keep anybody else out.
+        key: str = super()._get_login_attempts_cache_key(request, **credentials)
+        return f"{key}:{self.get_client_ip(request)}"

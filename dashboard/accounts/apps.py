@@ -5,5 +5,5 @@ class AccountsConfig(AppConfig):
     name = "dashboard.accounts"
 
     def ready(self) -> None:
-        """Have changes of rights noticed; see ``revoking``."""
-        from . import revoking  # noqa: F401
+        """Have sessions stamped and changes of rights noticed."""
+        from . import revoking, sessions  # noqa: F401

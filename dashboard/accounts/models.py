@@ -1,6 +1,6 @@
 """People, their roles, and the upstream users they are."""
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
@@ -13,6 +13,11 @@ class User(AbstractUser):
     """A person with an account here.
 
     Source of the roles: DESIGN, part 1.4.
+
+    Attributes:
+        one_time_until: The present password was made by an admin: it opens nothing
+            but the page for choosing another, and until then at the latest. None for
+            a password of the person's own, or none at all.
     """
 
     class Role(models.TextChoices):
@@ -21,7 +26,14 @@ class User(AbstractUser):
         OPERATOR = "operator", "Operator"
         ADMIN = "admin", "Admin"
 
+    if TYPE_CHECKING:
+        # Made by allauth's models, which publish no types.
+        authenticator_set: Any
+        socialaccount_set: Any
+        usersession_set: Any
+
     role = models.CharField(max_length=16, choices=Role, default=Role.VIEWER)
+    one_time_until = models.DateTimeField(null=True)
 
     class Meta(AbstractUser.Meta):
         constraints: ClassVar = [

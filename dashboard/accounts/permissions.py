@@ -1,4 +1,8 @@
-"""May this person do that? Pure functions over (user, owner)."""
+"""May this person do that? One pure function for each question.
+
+Pages, polls and the worker ask here and nowhere else. A deactivated account may do
+nothing, whatever its role. Source of the roles: DESIGN, part 1.4.
+"""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -6,6 +10,8 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
 
     from .models import User
+
+    type Anybody = User | AnonymousUser
 
 
 GRANTED: dict[str, frozenset[str]] = {
@@ -22,14 +28,17 @@ class Owner(NamedTuple):
     name: str
 
 
-def holds(user: "User | AnonymousUser", permission: str) -> bool:
+def can_see_fleet(user: "Anybody") -> bool:
+    """Whether this person sees the team's instances and edits: all of them, or none."""
+    return user.is_authenticated and user.is_active
+
+
+def holds(user: "Anybody", permission: str) -> bool:
     """Whether this person's role grants one of Django's permissions."""
-    if not user.is_authenticated or not user.is_active:
-        return False
-    return user.role in GRANTED.get(permission, frozenset())
+    return _has_role(user, *GRANTED.get(permission, ()))
 
 
-def owns(user: "User | AnonymousUser", owner: Owner) -> bool:
+def owns(user: "Anybody", owner: Owner) -> bool:
     """Whether the upstream user is mapped to this account, by id or by name."""
     if not user.is_authenticated:
         return False
@@ -37,31 +46,40 @@ def owns(user: "User | AnonymousUser", owner: Owner) -> bool:
     return bool(({owner.id, owner.name} - {""}) & user.cloud_identifiers)
 
 
-def can_write_rules(user: "User | AnonymousUser") -> bool:
+def can_write_rules(user: "Anybody") -> bool:
     """Whether this person writes the rules that notebooks are held to."""
-    return user.is_authenticated and user.is_active and user.role == "admin"
+    return _has_role(user, "admin")
 
 
-def can_decide_exceptions(user: "User | AnonymousUser") -> bool:
+def can_decide_exceptions(user: "Anybody") -> bool:
     """Whether this person may give an instance leave to break a rule."""
-    decides = {"operator", "admin"}
-    return user.is_authenticated and user.is_active and user.role in decides
+    return _has_role(user, "operator", "admin")
 
 
-def can_bulk(user: "User | AnonymousUser") -> bool:
+def can_bulk(user: "Anybody") -> bool:
     """Whether this person may change many at once: each of them only if theirs."""
-    acts = {"scientist", "operator", "admin"}
-    return user.is_authenticated and user.is_active and user.role in acts
+    return _has_role(user, "scientist", "operator", "admin")
 
 
-def can_edit(user: "User | AnonymousUser", owner: Owner) -> bool:
+def can_edit(user: "Anybody", owner: Owner) -> bool:
     """Whether this person may change, start and stop that owner's instances.
 
-    Source: DESIGN, part 1.4. Operators and admins act on any instance, scientists on
-    their own, viewers on none; a deactivated account on none, whatever its role.
+    Operators and admins act on any instance, scientists on their own, viewers on none.
     """
-    if not user.is_authenticated or not user.is_active:
-        return False
-    if user.role in {user.Role.OPERATOR, user.Role.ADMIN}:
+    if _has_role(user, "operator", "admin"):
         return True
-    return user.role == user.Role.SCIENTIST and owns(user, owner)
+    return _has_role(user, "scientist") and owns(user, owner)
+
+
+def has_own_page(user: "Anybody") -> bool:
+    """Whether the home of this person shows their own instances first."""
+    return _has_role(user, "scientist")
+
+
+def can_manage_people(user: "Anybody") -> bool:
+    """Whether this person may see and change accounts."""
+    return _has_role(user, "admin")
+
+
+def _has_role(user: "Anybody", *roles: str) -> bool:
+    return user.is_authenticated and user.is_active and user.role in roles

@@ -1,13 +1,31 @@
-"""Writes to accounts."""
+"""Writes to accounts. Each is one transaction with its audit event."""
 
 from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
 
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils import timezone
 
 from dashboard.audit.services import record_event
 
 from .models import CloudUser, User
+from .passwords import one_time_password
+
+ONE_TIME_PASSWORD_LASTS = timedelta(days=3)
+
+
+class LastAdminError(Exception):
+    """Nobody would be left who can manage people; the message says so."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This is the last active admin. Make somebody else an admin first."
+        )
 
 
 @transaction.atomic
@@ -17,8 +35,10 @@ def add_user(
     role: str,
     password: str | None = None,
     cloud_users: Iterable[str] = (),
+    email: str = "",
     actor: User | None = None,
     check_password: bool = True,
+    reason: str = "",
 ) -> User:
     """Make an account.
 
@@ -27,28 +47,197 @@ def add_user(
         role: One of ``User.Role``.
         password: None makes an account that cannot sign in by password.
         cloud_users: Ids or names of the upstream users that are this person.
+        email: Another name to sign in with; each belongs to one account.
         actor: Who makes it; None for the command line.
         check_password: False only for the demo's published passwords.
+        reason: Why, for the audit trail.
 
     Raises:
-        ValidationError: Name, role or password is not acceptable; the messages say why.
+        ValidationError: Name, role, address or password is not acceptable; the messages
+            say why.
     """
-    user = User(username=username, role=role)
+    user = User(username=username, role=role, email=email)
     if password is not None and check_password:
         validate_password(password, user)
     user.set_password(password)
     user.full_clean(exclude=["password"])
+    if email and User.objects.filter(email__iexact=email).exists():
+        raise ValidationError({"email": "Another account has this address."})
     user.save()
-    identifiers = sorted({name.strip() for name in cloud_users} - {""})
+    identifiers = _tidy(cloud_users)
     CloudUser.objects.bulk_create(
         CloudUser(account=user, identifier=name) for name in identifiers
     )
+    after = {"role": role, "cloud_users": identifiers}
+    _record(user, "user.added", actor, after=after, reason=reason)
+    return user
+
+
+@transaction.atomic
+def set_role(*, user: User, role: str, actor: User | None, reason: str = "") -> None:
+    """Give another role; the same again changes nothing.
+
+    Raises:
+        LastAdminError: The last active admin would no longer be one.
+    """
+    user = _locked(user)
+    if user.role == role:
+        return
+    if actor:
+        _keep_an_admin(without=user)
+    before, user.role = user.role, role
+    user.save(update_fields=["role"])
+    _record(
+        user,
+        "user.role_changed",
+        actor,
+        before={"role": before},
+        after={"role": role},
+        reason=reason,
+    )
+
+
+@transaction.atomic
+def set_cloud_users(
+    *, user: User, cloud_users: Iterable[str], actor: User | None, reason: str = ""
+) -> None:
+    """Say which upstream users, by id or name, are this person."""
+    user = _locked(user)
+    before, after = sorted(user.cloud_identifiers), _tidy(cloud_users)
+    if before == after:
+        return
+    user.cloud_users.exclude(identifier__in=after).delete()
+    CloudUser.objects.bulk_create(
+        CloudUser(account=user, identifier=name)
+        for name in after
+        if name not in user.cloud_identifiers
+    )
+    _record(
+        user,
+        "user.cloud_users_changed",
+        actor,
+        before={"cloud_users": before},
+        after={"cloud_users": after},
+        reason=reason,
+    )
+
+
+@transaction.atomic
+def deactivate(*, user: User, actor: User) -> None:
+    """Shut somebody out at once: sessions end, and a worker sends none of their edits.
+
+    Raises:
+        LastAdminError: Nobody else could let anybody in again.
+    """
+    user = _locked(user)
+    if not user.is_active:
+        return
+    _keep_an_admin(without=user)
+    user.is_active = False
+    user.save(update_fields=["is_active"])
+    ended = _end_sessions(user)
+    _record(user, "user.deactivated", actor, after={"sessions_ended": ended})
+
+
+@transaction.atomic
+def reactivate(*, user: User, actor: User) -> None:
+    """Let somebody in again, with the role and the password they had."""
+    user = _locked(user)
+    if user.is_active:
+        return
+    user.is_active = True
+    user.save(update_fields=["is_active"])
+    _record(user, "user.reactivated", actor)
+
+
+@transaction.atomic
+def give_one_time_password(*, user: User, actor: User) -> str:
+    """Replace the password, whatever it was, and end all sessions.
+
+    Returns:
+        The password, which nobody can look up again. It serves for choosing another,
+        within ``ONE_TIME_PASSWORD_LASTS``.
+    """
+    user = _locked(user)
+    password = one_time_password()
+    user.set_password(password)
+    user.one_time_until = timezone.now() + ONE_TIME_PASSWORD_LASTS
+    user.save(update_fields=["password", "one_time_until"])
+    ended = _end_sessions(user)
+    _record(user, "user.one_time_password", actor, after={"sessions_ended": ended})
+    return password
+
+
+@transaction.atomic
+def choose_password(*, user: User, password: str) -> None:
+    """Take a password of the person's own, already checked; other sessions end by it.
+
+    The caller keeps the object it signs in with, so that one is changed, too.
+    """
+    user.set_password(password)
+    user.one_time_until = None
+    user.save(update_fields=["password", "one_time_until"])
+    _record(user, "user.password_changed", user)
+
+
+@transaction.atomic
+def reset_second_factor(*, user: User, actor: User) -> None:
+    """Forget authenticator app, passkeys and recovery codes, as after a lost phone."""
+    user = _locked(user)
+    kinds = sorted(
+        {Authenticator.Type(one.type).label for one in user.authenticator_set.all()}
+    )
+    if not kinds:
+        return
+    user.authenticator_set.all().delete()
+    ended = _end_sessions(user)
+    _record(
+        user,
+        "user.second_factor_reset",
+        actor,
+        before={"factors": [str(kind) for kind in kinds]},
+        after={"sessions_ended": ended},
+    )
+
+
+@transaction.atomic
+def end_sessions(*, user: User, actor: User) -> int:
+    """Sign somebody out everywhere; returns how many sessions that ended."""
+    ended = _end_sessions(_locked(user))
+    if ended:
+        _record(user, "user.sessions_ended", actor, after={"sessions_ended": ended})
+    return ended
+
+
+def _locked(user: User) -> User:
+    return User.objects.select_for_update().get(pk=user.pk)
+
+
+def _keep_an_admin(*, without: User) -> None:
+    # Locked, all of them: two admins who demote each other at once must not succeed.
+    admins = User.objects.filter(role=User.Role.ADMIN, is_active=True)
+    left = set(admins.select_for_update().order_by("pk").values_list("pk", flat=True))
+    if left == {without.pk}:
+        raise LastAdminError
+
+
+def _end_sessions(user: User) -> int:
+    sessions = list(UserSession.objects.filter(user=user))
+    for session in sessions:
+        session.end()
+    return len(sessions)
+
+
+def _tidy(cloud_users: Iterable[str]) -> list[str]:
+    return sorted({name.strip() for name in cloud_users} - {""})
+
+
+def _record(user: User, action: str, actor: User | None, **values: Any) -> None:
     record_event(
         actor=actor,
-        action="user.added",
+        action=action,
         target_kind="user",
         target_id=str(user.pk),
         target_label=user.username,
-        after={"role": role, "cloud_users": identifiers},
+        **values,
     )
-    return user

@@ -8,7 +8,7 @@ from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.urls import reverse
 
-from dashboard.accounts.permissions import Owner
+from dashboard.accounts.permissions import Owner, can_see_fleet
 from dashboard.web import live
 
 if TYPE_CHECKING:
@@ -118,7 +118,12 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
 
     def visible_to(self, user: "User") -> Self:
         """What this person may see: everybody signed in sees the team's whole list."""
-        return self if user.is_active else self.none()
+        return self if can_see_fleet(user) else self.none()
+
+    def owned_by(self, user: "User") -> Self:
+        """Those of the upstream users who are this person (``permissions.owns``)."""
+        mine = user.cloud_identifiers
+        return self.filter(models.Q(owner_id__in=mine) | models.Q(owner_name__in=mine))
 
 
 class Instance(models.Model):

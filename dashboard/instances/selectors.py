@@ -1,7 +1,7 @@
 """Reads of the mirror for its pages."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -60,8 +60,7 @@ class FleetPage(NamedTuple):
     @property
     def shown(self) -> str:
         """Names which rows stand here in which order."""
-        order = ",".join(str(row.instance.pk) for row in self.rows)
-        return hashlib.blake2b(order.encode(), digest_size=6).hexdigest()
+        return order_of(self.rows)
 
     @property
     def page_numbers(self) -> Iterable[int | str]:
@@ -73,9 +72,20 @@ class FleetPage(NamedTuple):
     @property
     def interval_seconds(self) -> int:
         """How soon the page should ask again."""
-        if any(row.has_open_edit for row in self.rows):
-            return 1
-        return 2 if any(row.is_moving for row in self.rows) else 5
+        return interval_seconds(self.rows)
+
+
+def order_of(rows: Sequence[Row]) -> str:
+    """Names which rows stand in which order, for a poll to compare."""
+    order = ",".join(str(row.instance.pk) for row in rows)
+    return hashlib.blake2b(order.encode(), digest_size=6).hexdigest()
+
+
+def interval_seconds(rows: Sequence[Row]) -> int:
+    """How soon a page with these rows should ask again."""
+    if any(row.has_open_edit for row in rows):
+        return 1
+    return 2 if any(row.is_moving for row in rows) else 5
 
 
 def fleet_page(query: ListQuery, *, user: User, now: datetime) -> FleetPage:

@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from . import detail, views
+from . import detail, home, views
 
 app_name = "instances"
 urlpatterns = [
     path("", views.fleet, name="list"),
     path("changes", views.changes, name="changes"),
+    path("mine/changes", home.home_changes, name="home_changes"),
     path("<str:cloud>/<str:instance_id>/", detail.detail, name="detail"),
     path(
         "<str:cloud>/<str:instance_id>/changes",

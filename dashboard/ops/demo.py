@@ -29,6 +29,7 @@ LOOPBACK = "127.0.0.1"
 NOT_FOR_THE_DEMO = (
     *("CURFEW_CLOUDS", "CURFEW_DEBUG", "CURFEW_CSRF_TRUSTED_ORIGINS"),
     *("CURFEW_METRICS_TOKEN", "CURFEW_TRUSTED_PROXIES"),
+    *("CURFEW_OIDC_ISSUER", "CURFEW_MAIL_URL"),
     *(f"CURFEW_{field.upper()}_FILE" for field in SECRETS),
 )
 ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 (compared, not bound)

@@ -1,0 +1,109 @@
+"""What an admin may type about a person."""
+
+import re
+from typing import Any
+
+from django import forms
+
+from .models import User
+from .selectors import SeenOwner
+
+_IDENTIFIERS = 50
+
+
+class SearchForm(forms.Form):
+    """The list's query; what makes no sense finds everybody."""
+
+    q = forms.CharField(max_length=200, required=False)
+
+
+class RoleForm(forms.Form):
+    """One role."""
+
+    role = forms.ChoiceField(
+        choices=User.Role.choices,
+        widget=forms.RadioSelect,
+        error_messages={"invalid_choice": "There is no such role."},
+    )
+
+
+class CloudUsersForm(forms.Form):
+    """Upstream users: those seen are ticked, others typed, one a line.
+
+    Attributes:
+        owners: All that were seen, for the page.
+    """
+
+    seen = forms.MultipleChoiceField(
+        required=False, widget=forms.CheckboxSelectMultiple
+    )
+    others = forms.CharField(
+        required=False,
+        max_length=8_000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+
+    def __init__(
+        self, data: Any = None, *, owners: list[SeenOwner], mapped: frozenset[str]
+    ) -> None:
+        self.owners = owners
+        names = {owner.identifier for owner in owners}
+        initial = {
+            "seen": sorted(mapped & names),
+            "others": "\n".join(sorted(mapped - names)),
+        }
+        super().__init__(data, initial=initial)
+        field = self.fields["seen"]
+        assert isinstance(field, forms.MultipleChoiceField)  # noqa: S101
+        field.choices = [(name, name) for name in sorted(names | mapped)]
+
+    def clean_others(self) -> list[str]:
+        """Split lines; refuse what no upstream user can be called."""
+        lines = re.split(r"[\r\n]+", self.cleaned_data["others"])
+        names = [line.strip() for line in lines if line.strip()]
+        if len(names) > _IDENTIFIERS:
+            raise forms.ValidationError(f"At most {_IDENTIFIERS} for one person.")
+        for name in names:
+            if len(name) > 255 or not name.isprintable():
+                raise forms.ValidationError(
+                    "A name or id has at most 255 characters, all of them visible."
+                )
+        return names
+
+    @property
+    def chosen(self) -> list[str]:
+        """All of them; after validation only."""
+        return [*self.cleaned_data["seen"], *self.cleaned_data["others"]]
+
+
+class AddForm(RoleForm):
+    """A new account, without a password yet."""
+
+    class SignIn:
+        """How the person will sign in."""
+
+        PASSWORD = "password"  # noqa: S105
+        SSO = "sso"
+
+    username = forms.CharField(max_length=150)
+    email = forms.EmailField(max_length=254, required=False)
+    sign_in = forms.ChoiceField(
+        choices=[
+            (SignIn.PASSWORD, "With a one-time password, which you pass on"),
+            (SignIn.SSO, "By single sign-on only"),
+        ],
+        widget=forms.RadioSelect,
+        initial=SignIn.PASSWORD,
+        required=False,
+    )
+    cloud_user = forms.CharField(max_length=255, required=False)
+
+    def __init__(self, data: Any = None, *, has_sso: bool) -> None:
+        super().__init__(data, initial={"role": User.Role.SCIENTIST})
+        if not has_sso:
+            del self.fields["sign_in"]
+
+    @property
+    def wants_password(self) -> bool:
+        """Whether to make a one-time password; after validation only."""
+        return self.cleaned_data.get("sign_in") != self.SignIn.SSO

@@ -1,0 +1,46 @@
+"""What a password may not be, and passwords for one use."""
+
+import secrets
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import ValidationError
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+
+# Without letters and digits that are read for one another.
+_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+_GROUPS, _GROUP = 4, 5
+
+
+class ContextWordsValidator:
+    """Refuse passwords that are little more than words everybody here knows."""
+
+    WORDS = ("curfew", "modelarts", "notebook", "jupyter")
+    REST = 8
+    """Characters wanted beside such words."""
+
+    def validate(self, password: str, user: "AbstractBaseUser | None" = None) -> None:
+        """Check a new password.
+
+        Raises:
+            ValidationError: Without the known words too little of it is left.
+        """
+        rest = password.casefold()
+        for word in self.WORDS:
+            rest = rest.replace(word, "")
+        if len(rest) < min(self.REST, len(password)):
+            raise ValidationError("Words such as Curfew or notebook are guessed first.")
+
+    def get_help_text(self) -> str:
+        """For the form."""
+        return "It must be more than words such as Curfew or notebook."
+
+
+def one_time_password() -> str:
+    """A random password, about 99 bits, that can be read out over the phone."""
+    groups = (
+        "".join(secrets.choice(_ALPHABET) for _ in range(_GROUP))
+        for _ in range(_GROUPS)
+    )
+    return "-".join(groups)

@@ -1,0 +1,60 @@
+"""Addresses of signing in and of one's own account: those of allauth's we use.
+
+Under allauth's names, which its own pages reverse. What is left out: signing up, mail
+addresses and codes by mail, linking third-party accounts by hand.
+"""
+
+from allauth.account import views as account
+from allauth.socialaccount import views as socialaccount
+from django.conf import settings
+from django.urls import URLPattern, URLResolver, include, path, re_path
+
+from . import sign_in
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("login/", account.login, name="account_login"),
+    path("logout/", account.logout, name="account_logout"),
+    path("inactive/", account.account_inactive, name="account_inactive"),
+    # Closed: says so.
+    path("signup/", account.signup, name="account_signup"),
+    path("reauthenticate/", account.reauthenticate, name="account_reauthenticate"),
+    path("password/change/", account.password_change, name="account_change_password"),
+    path("password/set/", account.password_set, name="account_set_password"),
+    path("2fa/", include("allauth.mfa.urls")),
+    path("sessions/", include("allauth.usersessions.urls")),
+    path(
+        "oidc/<str:provider_id>/login/",
+        sign_in.sso_begin,
+        name="openid_connect_login",
+    ),
+    path(
+        "oidc/<str:provider_id>/login/callback/",
+        sign_in.sso_callback,
+        name="openid_connect_callback",
+    ),
+    path(
+        "oidc/cancelled/",
+        socialaccount.login_cancelled,
+        name="socialaccount_login_cancelled",
+    ),
+]
+
+if settings.CURFEW.mail_url:
+    urlpatterns += [
+        path("password/reset/", account.password_reset, name="account_reset_password"),
+        path(
+            "password/reset/done/",
+            account.password_reset_done,
+            name="account_reset_password_done",
+        ),
+        re_path(
+            r"^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
+            account.password_reset_from_key,
+            name="account_reset_password_from_key",
+        ),
+        path(
+            "password/reset/key/done/",
+            account.password_reset_from_key_done,
+            name="account_reset_password_from_key_done",
+        ),
+    ]

@@ -1,0 +1,10 @@
+"""Questions that pages ask about the person in front of them."""
+
+from django import template
+
+from dashboard.accounts import permissions
+
+register = template.Library()
+
+register.filter("can_manage_people", permissions.can_manage_people)
+register.filter("has_own_page", permissions.has_own_page)

@@ -1,0 +1,230 @@
+"""People: who has an account, with which role, as which upstream users. Admins only."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.paginator import Paginator
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import (
+    require_http_methods,
+    require_POST,
+    require_safe,
+)
+
+from dashboard.audit.models import AuditEvent
+
+from . import selectors, services
+from .forms import AddForm, CloudUsersForm, RoleForm, SearchForm
+from .http import SignedInRequest
+from .models import User
+from .permissions import can_manage_people
+
+PER_PAGE = 50
+HISTORY = 10
+
+View = Callable[..., HttpResponse]
+
+
+def admins_only(view: View) -> View:
+    """Answer 403 to everybody who may not manage people."""
+
+    @wraps(view)
+    def checked(request: SignedInRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not can_manage_people(request.user):
+            raise PermissionDenied
+        return view(request, *args, **kwargs)
+
+    return checked
+
+
+@require_safe
+@admins_only
+def people(request: SignedInRequest) -> HttpResponse:
+    """Everybody, by name.
+
+    Query parameters:
+        q: Words in name, address or upstream users; ``page``.
+    """
+    form = SearchForm(request.GET)
+    q = form.cleaned_data["q"] if form.is_valid() else ""
+    page = Paginator(selectors.people(q), PER_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "q": q,
+        "page": page,
+        "pages": page.paginator.get_elided_page_range(page.number, on_ends=1),
+    }
+    return render(request, "people/list.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@admins_only
+def add(request: SignedInRequest) -> HttpResponse:
+    """The form for a new account, and its submission.
+
+    Returns:
+        200 with the form; 200 with the one-time password, which is shown this once; 303
+        to the person who needs none; 422 with the form when a value is wrong.
+    """
+    has_sso = bool(settings.CURFEW.oidc_issuer)
+    form = AddForm(request.POST or None, has_sso=has_sso)
+    if request.method == "POST" and form.is_valid():
+        try:
+            person = services.add_user(
+                username=form.cleaned_data["username"],
+                role=form.cleaned_data["role"],
+                email=form.cleaned_data["email"],
+                cloud_users=[form.cleaned_data["cloud_user"]],
+                actor=request.user,
+            )
+        except ValidationError as error:
+            for field, faults in error.message_dict.items():
+                form.add_error(field if field in form.fields else None, faults)
+        else:
+            if form.wants_password:
+                return _one_time_password(request, person)
+            return _leave(request, person, f"{person} can come in by single sign-on.")
+    context = {"form": form, "owners": selectors.owners_seen()}
+    status = 422 if request.method == "POST" else 200
+    return render(request, "people/add.html", context, status=status)
+
+
+@require_safe
+@admins_only
+def person(request: SignedInRequest, user_id: int) -> HttpResponse:
+    """One account, and all that can be done about it; 404 for an unknown one."""
+    return _page(request, _person(user_id))
+
+
+@require_POST
+@admins_only
+def role(request: SignedInRequest, user_id: int) -> HttpResponse:
+    """Give a role: 303 to the person; 422 for no role, or for the last admin."""
+    who = _person(user_id)
+    form = RoleForm(request.POST)
+    if not form.is_valid():
+        return _page(request, who, role_form=form)
+    try:
+        services.set_role(user=who, role=form.cleaned_data["role"], actor=request.user)
+    except services.LastAdminError as error:
+        form.add_error("role", str(error))
+        return _page(request, who, role_form=form)
+    who.refresh_from_db()
+    return _leave(request, who, f"{who} is {who.get_role_display().lower()} now.")
+
+
+@require_POST
+@admins_only
+def cloud_users(request: SignedInRequest, user_id: int) -> HttpResponse:
+    """Map upstream users: 303 to the person; 422 for what no user can be called."""
+    who = _person(user_id)
+    form = _cloud_users_form(who, request.POST)
+    if not form.is_valid():
+        return _page(request, who, cloud_users_form=form)
+    services.set_cloud_users(user=who, cloud_users=form.chosen, actor=request.user)
+    return _leave(request, who, "The upstream users are saved.")
+
+
+@require_POST
+@admins_only
+def active(request: SignedInRequest, user_id: int) -> HttpResponse:
+    """Let in or shut out, by ``active`` (``yes`` or ``no``).
+
+    Returns:
+        303 to the person; 400 for another wish; 409 for the last admin.
+    """
+    who = _person(user_id)
+    wish = request.POST.get("active")
+    if wish == "yes":
+        services.reactivate(user=who, actor=request.user)
+        return _leave(request, who, f"{who} can sign in again.")
+    if wish != "no":
+        return _page(request, who, status=400)
+    try:
+        services.deactivate(user=who, actor=request.user)
+    except services.LastAdminError as error:
+        messages.error(request, str(error))
+        return _page(request, who, status=409)
+    return _leave(request, who, f"{who} is signed out and stays outside.")
+
+
+@require_POST
+@admins_only
+def password(request: SignedInRequest, user_id: int) -> HttpResponse:
+    """Make a one-time password: 200 with it, shown this once."""
+    return _one_time_password(request, _person(user_id))
+
+
+@require_POST
+@admins_only
+def second_factor(request: SignedInRequest, user_id: int) -> HttpResponse:
+    """Forget authenticator app, passkeys and recovery codes: 303 to the person."""
+    who = _person(user_id)
+    services.reset_second_factor(user=who, actor=request.user)
+    return _leave(request, who, f"{who} signs in without a second factor now.")
+
+
+@require_POST
+@admins_only
+def sessions(request: SignedInRequest, user_id: int) -> HttpResponse:
+    """Sign the person out everywhere: 303 to the person."""
+    who = _person(user_id)
+    ended = services.end_sessions(user=who, actor=request.user)
+    return _leave(request, who, f"{ended} session{'' if ended == 1 else 's'} ended.")
+
+
+def _person(user_id: int) -> User:
+    return get_object_or_404(selectors.people(), pk=user_id)
+
+
+def _cloud_users_form(who: User, data: Any = None) -> CloudUsersForm:
+    owners = selectors.owners_seen()
+    return CloudUsersForm(data, owners=owners, mapped=who.cloud_identifiers)
+
+
+def _page(
+    request: SignedInRequest,
+    who: User,
+    *,
+    role_form: RoleForm | None = None,
+    cloud_users_form: CloudUsersForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    config = settings.CURFEW
+    context = {
+        "person": who,
+        "role_form": role_form or RoleForm(initial={"role": who.role}),
+        "cloud_users_form": cloud_users_form or _cloud_users_form(who),
+        "role_by_claims": bool(config.oidc_roles) and who.socialaccount_set.exists(),
+        "cloud_users_by_claims": bool(config.oidc_cloud_user_claim)
+        and who.socialaccount_set.exists(),
+        "factors": who.authenticator_set.exclude(type="recovery_codes"),
+        "sessions": who.usersession_set.count(),
+        "history": AuditEvent.objects.filter(target_kind="user", target_id=str(who.pk))[
+            :HISTORY
+        ],
+    }
+    if role_form or cloud_users_form:
+        status = 422
+    return render(request, "people/person.html", context, status=status)
+
+
+def _one_time_password(request: SignedInRequest, who: User) -> HttpResponse:
+    context = {
+        "person": who,
+        "password": services.give_one_time_password(user=who, actor=request.user),
+        "days": services.ONE_TIME_PASSWORD_LASTS.days,
+    }
+    # No redirect: it would have to keep the password somewhere on the way.
+    return render(request, "people/password.html", context)
+
+
+def _leave(request: SignedInRequest, who: User, news: str) -> HttpResponse:
+    messages.success(request, news)
+    url = reverse("people:person", args=[who.pk])
+    return HttpResponseRedirect(url, status=303)

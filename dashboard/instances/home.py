@@ -1,0 +1,125 @@
+"""Home: a scientist's own instances as cards; for others, the way to the list."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.apps import apps
+from django.db.models import Prefetch
+from django.http import HttpResponse, HttpResponseBadRequest
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+from django_htmx.http import HttpResponseClientRedirect
+
+from dashboard.accounts.http import SignedInRequest
+from dashboard.accounts.models import User
+from dashboard.accounts.permissions import has_own_page
+
+from . import offers, polling, selectors
+from .filters import ChangesForm, ordered
+from .models import FleetVersion, Instance
+
+CARDS = 100
+"""More than anybody owns; the list shows the rest."""
+
+RECENT = 3
+"""Edits shown on a card."""
+
+
+@dataclass(frozen=True)
+class Card(selectors.Row):
+    """One's own instance, with all that can be done about it.
+
+    Attributes:
+        recent: Its latest edits, newest first.
+        may_start, may_stop, may_edit: What its state and the person's rights allow.
+    """
+
+    recent: list[Any]
+    may_start: bool
+    may_stop: bool
+
+
+@require_safe
+def home(request: SignedInRequest) -> HttpResponse:
+    """The person's own instances; 302 to the list for those who look after all."""
+    if not has_own_page(request.user):
+        return redirect("instances:list")
+    return render(request, "instances/home.html", _context(request))
+
+
+@require_safe
+def home_changes(request: SignedInRequest) -> HttpResponse:
+    """Fragment: what changed at home since the last poll.
+
+    Query parameters:
+        since: Fleet version of the page as drawn; ``shown``: which cards stand on it.
+
+    Returns:
+        200 with ``instances/home.html#changes``; 204 when nothing changed, with the
+        mirror's age in ``HX-Trigger``; 400 for a ``since`` that makes no sense; a
+        redirect by htmx for somebody whose role has changed.
+    """
+    form = ChangesForm(request.GET)
+    if not form.is_valid():
+        return HttpResponseBadRequest()
+    if not has_own_page(request.user):
+        return HttpResponseClientRedirect("/")
+    since, shown = form.cleaned_data["since"], form.cleaned_data["shown"]
+    if since == FleetVersion.current():
+        return _nothing_new(request, since)
+    context = _context(request)
+    context["whole"] = shown != context["shown"] or since > context["version"]
+    context["changed"] = [
+        card for card in context["cards"] if card.instance.version > since
+    ]
+    return render(request, "instances/home.html#changes", context)
+
+
+def _context(request: SignedInRequest) -> dict[str, Any]:
+    now = timezone.now()
+    # Before the cards: what changes in between is then sent twice, but never missed.
+    version = FleetVersion.current()
+    cards = _cards(request.user, now)
+    shown = selectors.order_of(cards)
+    poller = polling.poller(
+        request,
+        f"{reverse('instances:home_changes')}?since={version}&shown={shown}",
+        version=version,
+        interval_seconds=selectors.interval_seconds(cards),
+    )
+    return {
+        "version": version,
+        "cards": cards,
+        "shown": shown,
+        "poller": poller,
+        "freshness": selectors.freshness(now),
+    }
+
+
+def _cards(user: User, now: datetime) -> list[Card]:
+    edits = apps.get_model("edits", "Edit")._default_manager
+    latest = edits.select_related("actor").order_by("-seq")[:RECENT]
+    mine = ordered(
+        Instance.objects.visible_to(user).owned_by(user), "stops_in"
+    ).prefetch_related(Prefetch("edits", latest, to_attr="recent"))
+    rows = selectors.rows(selectors.with_news(mine, now)[:CARDS], user=user, now=now)
+    return [_card(row) for row in rows]
+
+
+def _card(row: selectors.Row) -> Card:
+    instance = row.instance
+    return Card(
+        **{name: getattr(row, name) for name in selectors.Row.__dataclass_fields__}
+        | {"may_edit": row.may_edit and not offers.edit_obstacle(instance)},
+        recent=instance.recent,  # type: ignore[attr-defined]
+        may_start=row.may_edit and not offers.start_obstacle(instance),
+        may_stop=row.may_edit and not offers.stop_obstacle(instance),
+    )
+
+
+def _nothing_new(request: SignedInRequest, version: int) -> HttpResponse:
+    freshness = selectors.freshness(timezone.now())
+    return polling.unchanged(request, version=version, as_of_ms=freshness.as_of_ms)

@@ -1,0 +1,29 @@
+"""Where mail goes: a mail server, or nowhere."""
+
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+
+def mailer(url: str) -> dict[str, Any]:
+    """An entry of Django's ``MAILERS``.
+
+    Args:
+        url: ``smtp://user:password@host:587`` (STARTTLS), ``smtps://…:465`` (TLS from
+            the first byte); empty drops all mail.
+    """
+    if not url:
+        return {"BACKEND": "django.core.mail.backends.dummy.EmailBackend"}
+    parts = urlsplit(url)
+    is_tls = parts.scheme == "smtps"
+    return {
+        "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "OPTIONS": {
+            "host": parts.hostname,
+            "port": parts.port or (465 if is_tls else 587),
+            "username": unquote(parts.username or ""),
+            "password": unquote(parts.password or ""),
+            "use_ssl": is_tls,
+            "use_tls": not is_tls,
+            "timeout": 10,
+        },
+    }

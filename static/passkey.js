@@ -1,0 +1,23 @@
+"use strict";
+/* Offers passkeys where the browser can use them here, and says what went wrong.
+
+   allauth's own scripts talk to the key; this one only shows and tells. Passkeys need
+   https, or http on the name "localhost": never on an IP address. */
+{
+  const isAddress = /^[\d.]+$|:/.test(location.hostname);
+  const works = Boolean(window.PublicKeyCredential) && window.isSecureContext && !isAddress;
+
+  for (const form of document.querySelectorAll("#passkey")) form.hidden = !works;
+  for (const note of document.querySelectorAll("#passkey_unable")) note.hidden = works;
+
+  document.addEventListener("allauth.error", (event) => {
+    event.preventDefault();
+    const place = document.getElementById("passkey_trouble");
+    if (!place) return;
+    const { exception } = event.detail;
+    place.textContent =
+      exception?.name === "NotAllowedError"
+        ? "No passkey was used: it was cancelled, took too long, or there is none for this site."
+        : "That did not work. Sign in with your password, or try again.";
+  });
+}
