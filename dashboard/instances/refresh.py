@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.db import transaction
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -25,6 +25,7 @@ from dashboard.modelarts.errors import InstanceNotFoundError, ModelArtsError
 from dashboard.modelarts.schemas import TRANSITIONAL, InstanceStatus
 
 from . import causes, mirror, upstream
+from .familiar import Acquaintance
 from .models import Cloud, FleetVersion, Instance, InstanceEvent
 
 log = structlog.get_logger(__name__)
@@ -110,7 +111,9 @@ def _refresh(cloud: Cloud, outcome: Outcome) -> None:
     seen: set[str] = set()
     totals: set[int] = set()
     anonymous = 0
-    pages = iter(upstream.client_for(cloud.name).list_instances(page_size=PAGE_SIZE))
+    known = Acquaintance(cloud)
+    client = upstream.client_for(cloud.name)
+    pages = client.list_instances(page_size=PAGE_SIZE, familiar=known.familiar)
     while True:
         asked_at = timezone.now()
         page = next(pages, None)
@@ -119,10 +122,12 @@ def _refresh(cloud: Cloud, outcome: Outcome) -> None:
         totals.add(page.total_count)
         _follow_clock(cloud, page.instances, page)
         seen |= {wire.id for wire in page.instances}
+        seen.update(page.familiar)
         seen |= {bad.instance_id for bad in page.unreadable if bad.instance_id}
         anonymous += sum(bad.instance_id is None for bad in page.unreadable)
         outcome.unreadable += len(page.unreadable)
-        _write(cloud, page.instances, page.unreadable, asked_at, outcome)
+        known.learn(_write(cloud, page.instances, page.unreadable, asked_at, outcome))
+    known.forget_all_but(seen)
     outcome.seen = len(seen) + anonymous
     # The set may change between pages; then the next refresh decides what is gone. An
     # instance without a readable id may be any of those that seem to be missing.
@@ -186,15 +191,18 @@ def _write(
     unreadable: list[UnreadableInstance],
     asked_at: datetime,
     outcome: Outcome,
-) -> None:
+) -> dict[str, str]:
+    """Write what differs; the content hashes that follow from the documents alone."""
     ids = [wire.id for wire in instances]
     ids += [bad.instance_id for bad in unreadable if bad.instance_id]
     with transaction.atomic():
         known = {
             row.instance_id: row
-            for row in Instance.objects.select_for_update().filter(
-                cloud=cloud, instance_id__in=ids
-            )
+            for row in Instance.objects.select_for_update()
+            .filter(cloud=cloud, instance_id__in=ids)
+            # Large, and rarely looked at.
+            .defer("document", "search_text")
+            .fetch_mode(models.FETCH_PEERS)
         }
         changes = _Changes(cloud, known, timezone.now())
         for wire in instances:
@@ -208,6 +216,7 @@ def _write(
         changes.save()
     outcome.new += len(changes.new)
     outcome.changed += len(changes.changed)
+    return changes.hashes
 
 
 class _Changes:
@@ -218,10 +227,13 @@ class _Changes:
         self.new: dict[str, Instance] = {}
         self.changed: dict[str, Instance] = {}
         self.events: list[InstanceEvent] = []
+        self.hashes: dict[str, str] = {}
 
     def add(self, wire: schemas.Instance) -> None:
         before = self.known.get(wire.id)
         values = mirror.columns(wire, skew_ms=self.cloud.skew_ms, known=before)
+        if wire.spec is not None:
+            self.hashes[wire.id] = values["content_hash"]
         if before is None:
             row = Instance(
                 cloud=self.cloud, instance_id=wire.id, first_seen_at=self.now, **values

@@ -24,6 +24,7 @@ from dashboard.modelarts.errors import (
 from dashboard.modelarts.failures import error_from_failure
 from dashboard.modelarts.observations import (
     ClockReading,
+    Familiar,
     InstancePage,
     Observation,
     UnreadableInstance,
@@ -125,6 +126,7 @@ class ModelArtsClient:
         show_self: bool = False,
         status: str | None = None,
         workspace_id: str | None = None,
+        familiar: Familiar | None = None,
     ) -> Iterator[InstancePage]:
         """Page through the instances, one request per page, when it is asked for.
 
@@ -136,6 +138,8 @@ class ModelArtsClient:
             show_self: Only the calling user's own; False shows everybody's.
             status: One status; None for all.
             workspace_id: None leaves it to the cloud, which takes the default one.
+            familiar: Asked, with the records of each page as received, for the ids of
+                those that need not be read: reading is most of the work.
 
         Yields:
             At least one page. The last is the one that reaches ``total_count``, is
@@ -161,10 +165,12 @@ class ModelArtsClient:
         while True:
             query = canonical_query((params | {"offset": str(offset)}).items())
             response = self._exchange("list", "GET", f"?{query}", extensions=allowed)
-            page, records = read_page(response, offset=offset, seen=seen)
+            page, records = read_page(
+                response, offset=offset, seen=seen, familiar=familiar
+            )
             yield page
             offset += records
-            if not page.instances and not page.unreadable:
+            if page.is_empty:
                 return
             if offset >= min(page.total_count, _MOST_INSTANCES):
                 return

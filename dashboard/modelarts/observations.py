@@ -1,7 +1,9 @@
 """What an answer showed, and when: the values that the client returns."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 
 import httpx
 from pydantic import ValidationError
@@ -9,6 +11,9 @@ from pydantic import ValidationError
 from dashboard.modelarts import answers, schemas, wire
 
 _RECEIVED_AT_KEY = "curfew_received_at_ms"
+
+type Familiar = Callable[[Sequence[wire.Json]], AbstractSet[str]]
+"""Of the records of a page as received, the ids of those that need not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ class InstancePage:
         total_count: How many match in all, as upstream says with this page.
         offset: Index of the first record of this page.
         clock: When the page was received.
+        familiar: Ids of those that the caller said need not be read.
     """
 
     instances: list[schemas.Instance]
@@ -65,6 +71,12 @@ class InstancePage:
     total_count: int
     offset: int
     clock: ClockReading
+    familiar: list[str] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it held nothing that earlier pages did not."""
+        return not (self.instances or self.unreadable or self.familiar)
 
 
 def note_arrival(response: httpx.Response) -> None:
@@ -87,7 +99,11 @@ def read_observation(response: httpx.Response) -> Observation:
 
 
 def read_page(
-    response: httpx.Response, *, offset: int, seen: set[str]
+    response: httpx.Response,
+    *,
+    offset: int,
+    seen: set[str],
+    familiar: Familiar | None = None,
 ) -> tuple[InstancePage, int]:
     """One page of a listing.
 
@@ -95,6 +111,7 @@ def read_page(
         response: Successful and already read.
         offset: Index of its first record.
         seen: Ids of earlier pages; those of this page are added.
+        familiar: Asked which records need not be read.
 
     Returns:
         The page, and how many records the answer held, repeated ones included.
@@ -109,7 +126,13 @@ def read_page(
         raise answers.unreadable(response)
     records = records or []
     page = InstancePage([], [], total, offset, _clock_reading(response))
+    known = familiar(records) if familiar else frozenset()
     for record in records:
+        if (name := _familiar_id(record, known)) is not None:
+            if name not in seen:
+                seen.add(name)
+                page.familiar.append(name)
+            continue
         try:
             instance = schemas.Instance.model_validate(record)
         except ValidationError:
@@ -158,6 +181,11 @@ def _clock_reading(response: httpx.Response) -> ClockReading:
         received_at_ms=response.extensions[_RECEIVED_AT_KEY],
         date_ms=answers.http_date_ms(response.headers.get("Date", "")),
     )
+
+
+def _familiar_id(record: wire.Json, known: AbstractSet[str]) -> str | None:
+    name = record.get("id") if isinstance(record, dict) else None
+    return name if isinstance(name, str) and name in known else None
 
 
 def _unreadable(record: wire.Json) -> UnreadableInstance:

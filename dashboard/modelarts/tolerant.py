@@ -32,7 +32,7 @@ class Reading:
     _current: ContextVar["Reading | None"] = ContextVar("reading", default=None)
 
     def __init__(self) -> None:
-        self._path: list[str] = []
+        self.path: list[str] = []
         self.problems: list[str] = []
 
     @classmethod
@@ -54,15 +54,15 @@ class Reading:
     @contextmanager
     def at(self, name: str) -> Iterator[None]:
         """Inside the member of this name."""
-        self._path.append(name)
+        self.path.append(name)
         try:
             yield
         finally:
-            self._path.pop()
+            self.path.pop()
 
     def note(self) -> None:
         """The member we are at could not be read."""
-        path = ".".join(self._path)
+        path = ".".join(self.path)
         if path not in self.problems:
             self.problems.append(path)
 
@@ -82,15 +82,19 @@ class Tolerant(BaseModel):
         cls, value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo
     ) -> Any:
         name = info.field_name or ""
+        # Not ``reading.at``: called for each member of each instance of a listing, a
+        # context manager is most of the reading.
         reading = Reading.current()
-        with reading.at(name):
-            try:
-                return read(value)
-            except ValidationError:
-                if cls.model_fields[name].is_required():
-                    raise
-                reading.note()
-                return None
+        reading.path.append(name)
+        try:
+            return read(value)
+        except ValidationError:
+            if cls.model_fields[name].is_required():
+                raise
+            reading.note()
+            return None
+        finally:
+            reading.path.pop()
 
 
 def _text(value: Any) -> str | None:

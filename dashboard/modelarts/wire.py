@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
 
@@ -16,6 +17,7 @@ MAX_DEPTH = 32
 
 _REPLACEMENT = "\ufffd"
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_MAY_BE_UNSTORABLE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _MAX_DIGITS = 40  # beyond this int() gets slow, and beyond 4 300 it raises
 
 _SECRET_WORDS = frozenset({"ak", "sk", "pat", "pwd"})
@@ -50,7 +52,11 @@ def read_json(body: bytes) -> Json:
         value = _loads(text)
     except RecursionError:
         value = _loads(_without_depths(text))
-    return _clean(value, depth=0)
+    # JSON holds neither NUL nor surrogates but as escapes: most bodies are clean, and
+    # copying them took longer than parsing.
+    if _MAY_BE_UNSTORABLE.search(text) or _is_deeper(value, MAX_DEPTH):
+        return _clean(value, depth=0)
+    return value
 
 
 def clean_text(text: str) -> str:
@@ -58,6 +64,7 @@ def clean_text(text: str) -> str:
     return _UNSTORABLE.sub(_REPLACEMENT, text)
 
 
+@lru_cache(maxsize=4_096)
 def is_secret_key(key: str) -> bool:
     """Whether a member of this name may hold a secret.
 
@@ -107,6 +114,20 @@ def _whole_number(digits: str) -> int | None:
 def _finite_number(digits: str) -> float | None:
     number = float(digits)
     return number if math.isfinite(number) else None
+
+
+def _is_deeper(value: Json, levels: int) -> bool:
+    """Whether lists and objects are nested in more levels."""
+    if not isinstance(value, list | dict):
+        return False
+    if levels == 0:
+        return True
+    members = value.values() if isinstance(value, dict) else value
+    return any(
+        _is_deeper(member, levels - 1)
+        for member in members
+        if isinstance(member, list | dict)
+    )
 
 
 def _clean(value: Json, *, depth: int) -> Json:
