@@ -69,10 +69,10 @@ MIDDLEWARE = [
     "dashboard.web.middleware.TimeZoneMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-]
     # Behind messages, since it says why it signs somebody out.
     "dashboard.accounts.sessions.SessionLimitsMiddleware",
     "dashboard.accounts.sessions.OneTimePasswordMiddleware",
+]
 
 ROOT_URLCONF = "dashboard.urls"
 WSGI_APPLICATION = "dashboard.wsgi.application"
