@@ -18,7 +18,7 @@ from .forms import DueQuery
 from .horizon import HEADINGS, Heading, Horizon, Lane
 from .timeline import STEP, Run, Timeline, timeline
 
-MOST_CARDS = 40
+MOST_CARDS = 20
 """In one lane; whatever comes after them is a number and a link."""
 
 
