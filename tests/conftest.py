@@ -129,14 +129,16 @@ def django_db_setup(
 @contextmanager
 def _flushable() -> Iterator[None]:
     """Let the flush after a transactional test, and it alone, empty the audit trail."""
-    flush = connection.ops.execute_sql_flush
+    # The class: beside a browser's event loop a test has another connection.
+    operations = type(connection.ops)
+    flush = operations.execute_sql_flush
 
-    def flush_unguarded(statements: list[str]) -> None:
-        guard.lift(connection)
-        flush(statements)
-        guard.install(connection)
+    def flush_unguarded(self: Any, statements: list[str]) -> None:
+        guard.lift(self.connection)
+        flush(self, statements)
+        guard.install(self.connection)
 
-    with patch.object(connection.ops, "execute_sql_flush", flush_unguarded):
+    with patch.object(operations, "execute_sql_flush", flush_unguarded):
         yield
 
 
