@@ -11,12 +11,36 @@ from celery import Celery
 from celery.signals import setup_logging
 from django.conf import settings
 from django_structlog.celery.steps import DjangoStructLogInitStep
+from kombu.transport.redis import Channel, QoS
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
 
 VISIBILITY_TIMEOUT_SECONDS = 120
 """Longer than the hard time limit; among all apps on one broker the shortest wins."""
 
+
+
+class _ForgetfulQoS(QoS):  # type: ignore[misc]  # kombu publishes no types
+    """Lets go of messages whose connection is lost; the rows remember what they said.
+
+    kombu 5.7 puts them back, or acknowledges them, through a pool that is gone by then,
+    and dies of it in a way that leaves a worker which neither works nor ends.
+    """
+
+    restore_at_shutdown = False
+
+    def ack(self, delivery_tag: str) -> None:
+        """Acknowledge, unless there is nobody left to tell."""
+        if self.channel.connection is not None:
+            super().ack(delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Reject, unless there is nobody left to tell."""
+        if self.channel.connection is not None:
+            super().reject(delivery_tag, requeue=requeue)
+
+
+Channel.QoS = _ForgetfulQoS
 app = Celery("curfew")
 app.conf.update(
     broker_url=settings.BROKER_URL,

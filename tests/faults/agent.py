@@ -15,7 +15,7 @@ django.setup()
 
 from django.conf import settings  # noqa: E402 (needs the set-up)
 from django.core.management import call_command  # noqa: E402
-from django.db import connections  # noqa: E402
+from django.db import connection, connections  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from dashboard.accounts.models import User  # noqa: E402
@@ -25,7 +25,7 @@ from dashboard.edits import services  # noqa: E402
 from dashboard.edits.models import Edit, Lane  # noqa: E402
 from dashboard.instances.models import Cloud, Instance  # noqa: E402
 from dashboard.instances.refresh import ensure_clouds, refresh_cloud  # noqa: E402
-from tests.faults import evidence, interleavings  # noqa: E402
+from tests.faults import evidence, held, interleavings  # noqa: E402
 from tests.faults.cast import PASSWORD, PEOPLE  # noqa: E402
 
 
@@ -65,6 +65,12 @@ def submit(
         key=key,
     )
     return str(edit.pk)
+
+
+def edits_of(instance: str) -> list[str]:
+    """The ids of an instance's edits, oldest first."""
+    rows = Edit.objects.filter(instance__instance_id=instance).order_by("seq")
+    return [str(pk) for pk in rows.values_list("pk", flat=True)]
 
 
 def edits(ids: list[str]) -> list[dict[str, Any]]:
@@ -116,6 +122,10 @@ ORDERS = {
         instances,
         submit,
         edits,
+        edits_of,
+        held.hold_writes,
+        held.release_writes,
+        held.somebody_waits,
         open_edits,
         unsettled,
         cloud,
@@ -126,6 +136,13 @@ ORDERS = {
         interleavings.refresh_and_record,
     )
 }
+
+
+def _forget_connections() -> None:
+    """The database may be another process by the next order."""
+    connections.close_all()
+    if connection.vendor == "postgresql":
+        connection.close_pool()
 
 
 def main() -> None:
@@ -139,7 +156,7 @@ def main() -> None:
             answer = {"result": ORDERS[order](**arguments)}
         except Exception as error:  # whatever it is, the test shall see it
             answer = {"error": f"{type(error).__name__}: {error}"}
-        connections.close_all()
+        _forget_connections()
         answers.write(json.dumps(answer, default=str) + "\n")
         answers.flush()
 

@@ -39,13 +39,15 @@ class _Fields(HTMLParser):
             self.values[name] = ""
         if tag != "input" or not name:
             return
-        if given.get("type") in {"checkbox", "radio"} and "checked" not in given:
-            return
-        self.values[name] = given.get("value") or ""
+        is_box = given.get("type") in {"checkbox", "radio"}
+        if not is_box or "checked" in given:
+            self.values[name] = given.get("value") or ("on" if is_box else "")
 
     def handle_data(self, data: str) -> None:
         if self._area:
-            self.values[self._area] += data
+            # The line break behind the tag is layout.
+            text = data if self.values[self._area] else data.removeprefix("\n")
+            self.values[self._area] += text
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "textarea":
@@ -64,6 +66,12 @@ class OpenForm:
         if page.status_code != 200:
             raise SaveError(page)
         self.fields = _Fields(page.text).values
+
+    @property
+    def hours(self) -> str:
+        """The run time it shows; empty while auto stop is off."""
+        on = "auto_stop_enable" in self.fields
+        return self.fields["auto_stop_hours"] if on else ""
 
     def save(self, *, hours: int | None = None, **typed: str) -> Acceptance:
         """Change fields and post the form.

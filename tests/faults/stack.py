@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import httpx
+import redis
 
 from dashboard.ops.broker import EmbeddedBroker
 from dashboard.ops.child import PROJECT, Child
@@ -51,9 +52,9 @@ class Stack:
         self.postgres: Postgres | None = None
         database = f"sqlite:///{folder / 'database' / 'curfew.sqlite3'}"
         if kind == "production":
-            redis = shutil.which("redis-server")
-            assert redis
-            self.broker.child.command[0] = redis
+            program = shutil.which("redis-server")
+            assert program
+            self.broker.child.command[0] = program
             self.postgres = Postgres(folder)
             database = self.postgres.url
         secure = folder / "secure.yaml"
@@ -222,6 +223,12 @@ class Stack:
         if empty:
             for path in self.broker.data_dir.glob("appendonlydir/*"):
                 path.unlink()
+
+    def set_broker(self, **options: str) -> None:
+        """Change options of the running broker."""
+        with redis.Redis.from_url(self.broker.url) as client:
+            for name, value in options.items():
+                client.config_set(name, value)
 
     def start_workers(self) -> None:
         """Start those that do not run, and wait until they take tasks."""

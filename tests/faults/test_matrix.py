@@ -1,12 +1,23 @@
 """Processes and stores that die: the rows P, R and D of the fault matrix.
 
-What each row means stands in ``docs/reliability.md``.
+What each row means stands in ``docs/reliability.md``. The checker goes over all of it
+when the stack is taken down.
 """
 
+import os
+import signal
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
+import httpx
 import pytest
 
+from tests.ops.processes import wait_until
+
+from .evidence import Acceptance
+from .person import SaveError
 from .stack import Stack
 
 Row = Callable[[Stack], None]
@@ -23,12 +34,59 @@ def row(name: str) -> Callable[[Row], Row]:
     return enter
 
 
+def submit(stack: Stack, instance: str, text: str) -> str:
+    """Have the operator describe an instance; the form's page is not the point."""
+    edit: str = stack.ask(
+        "submit", instance=instance, actor="oskar", patch={"description": text}
+    )
+    return edit
+
+
+# -- processes ------------------------------------------------------------------------
+
+
+@row("P1")
+def web_killed_before_commit(stack: Stack) -> None:
+    instance = stack.take_instance()
+    form = stack.sign_in("oskar").open(instance)
+    stack.ask("hold_writes")
+    with ThreadPoolExecutor(1) as pool:
+        reply = pool.submit(form.save, description="P1")
+        wait_until(lambda: stack.ask("somebody_waits"))
+        stack.kill(stack.web)
+        with pytest.raises(httpx.TransportError):
+            reply.result()
+    stack.ask("release_writes")
+    assert stack.ask("edits_of", instance=instance) == []
+    stack.mend()
+    stack.accepted.append(form.save(description="P1"))
+    assert len(stack.ask("edits_of", instance=instance)) == 1
+
+
+@row("P2")
+def web_killed_after_commit(stack: Stack) -> None:
+    instance = stack.take_instance()
+    form = stack.sign_in("oskar").open(instance)
+    # The nudge, between commit and reply, waits 0.3 s for a frozen broker.
+    stack.freeze(stack.broker.child)
+    with ThreadPoolExecutor(1) as pool:
+        reply = pool.submit(form.save, description="P2")
+        wait_until(lambda: stack.ask("edits_of", instance=instance) != [])
+        stack.kill(stack.web)
+        with suppress(httpx.TransportError):
+            reply.result()
+    stack.thaw(stack.broker.child)
+    stack.mend()
+    stack.accepted.append(form.save(description="P2"))
+    (edit,) = stack.ask("edits_of", instance=instance)
+    stack.wait_for(edit, "applied")
+
+
 @row("P3")
 def worker_killed_before_put(stack: Stack) -> None:
     instance = stack.take_instance()
     stack.fault("hang", route="show", instance_id=instance, times=1)
-    edit = stack.ask("submit", instance=instance, actor="oskar", patch=wish("P3"))
-    stack.wait_for(edit, "sending")
+    edit = submit(stack, instance, "P3")
     stack.wait_for_strike()
     stack.kill(stack.worker)
     stack.start_workers()
@@ -40,7 +98,7 @@ def worker_killed_before_put(stack: Stack) -> None:
 def worker_killed_between_put_and_record(stack: Stack) -> None:
     instance = stack.take_instance()
     stack.fault("hang", route="update", instance_id=instance, applied=True, times=1)
-    edit = stack.ask("submit", instance=instance, actor="oskar", patch=wish("P4"))
+    edit = submit(stack, instance, "P4")
     stack.wait_for_put(instance)
     stack.kill(stack.worker)
     stack.start_workers()
@@ -49,8 +107,203 @@ def worker_killed_between_put_and_record(stack: Stack) -> None:
     assert stack.edit(edit)["interrupted"] == 1
 
 
-def wish(text: str) -> dict[str, str]:
-    return {"description": f"{text} was here"}
+@row("P5")
+def worker_killed_before_acknowledging(stack: Stack) -> None:
+    instance = stack.take_instance()
+    stack.armed.touch()
+    edit = submit(stack, instance, "P5")
+    stack.wait_for(edit, "applied")
+    wait_until(lambda: not stack.armed.exists())
+    second = submit(stack, instance, "P5, later")
+    stack.wait_for(second, "applied")
+    assert len(stack.puts(instance)) == 2
+
+
+@row("P6")
+def pool_child_killed_three_times(stack: Stack) -> None:
+    instance, other = stack.take_instance(), stack.take_instance()
+    stack.fault("hang", route="show", instance_id=instance)
+    edit = submit(stack, instance, "P6")
+    for turn in (1, 2, 3):
+        wait_until(lambda turn=turn: stack.struck() == turn)
+        for pid in stack.pool_children(stack.worker):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    stack.wait_for(edit, "failed")
+    assert "fault in Curfew" in stack.edit(edit)["message"]
+    assert stack.puts(instance) == []
+    stack.wait_for(submit(stack, other, "P6, other"), "applied")
+
+
+@row("P7")
+def worker_asked_to_stop_at_work(stack: Stack) -> None:
+    stack.fault("delay", route="show", latency_seconds=0.5)
+    edits = [submit(stack, stack.take_instance(), f"P7 {n}") for n in range(4)]
+    stack.wait_for_strike()
+    stack.worker.ask_to_stop()
+    wait_until(lambda: stack.worker.exit_code is not None, seconds=30)
+    assert stack.worker.exit_code == 0
+    stack.mend()
+    for edit in edits:
+        stack.wait_for(edit, "applied")
+        assert stack.edit(edit)["interrupted"] == 0
+
+
+@row("P8")
+def sweeper_killed_and_nudge_lost(stack: Stack) -> None:
+    stack.kill(stack.beat)
+    stack.wait_for(submit(stack, stack.take_instance(), "P8, nudged"), "applied")
+    stack.kill_broker(empty=True)
+    edit = submit(stack, stack.take_instance(), "P8, not nudged")
+    stack.mend()
+    stack.wait_for(edit, "applied")
+
+
+@row("P9")
+def two_sweepers(stack: Stack) -> None:
+    second = stack.new_beat("second-beat")
+    second.start()
+    try:
+        wait_until(lambda: any("Sending" in line for line in second.last_lines()))
+        instances = [stack.take_instance() for _ in range(3)]
+        for instance in instances:
+            stack.wait_for(submit(stack, instance, "P9"), "applied")
+            assert len(stack.puts(instance)) == 1
+    finally:
+        stack.kill(second)
+
+
+# -- broker ---------------------------------------------------------------------------
+
+
+@row("R1")
+def broker_refuses(stack: Stack) -> None:
+    person = stack.sign_in("oskar")
+    instance = stack.take_instance()
+    form = person.open(instance)
+    stack.kill_broker()
+    took = _saved(stack, lambda: form.save(description="R1"))
+    print(f"broker dead: saved in {took:.2f} s")  # noqa: T201 (measured figures)
+    stack.mend()
+    _all_applied(stack)
+
+
+@row("R2")
+def broker_frozen(stack: Stack) -> None:
+    person = stack.sign_in("oskar")
+    forms = [person.open(stack.take_instance()) for _ in range(3)]
+    stack.freeze(stack.broker.child)
+    try:
+        for form in forms:
+            took = _saved(stack, lambda form=form: form.save(description="R2"))
+            print(f"broker frozen: saved in {took:.2f} s")  # noqa: T201 (the same)
+    finally:
+        stack.thaw(stack.broker.child)
+    _all_applied(stack)
+
+
+@row("R3")
+def broker_killed_and_emptied_at_work(stack: Stack) -> None:
+    busy, waiting = stack.take_instance(), stack.take_instance()
+    stack.fault("delay", route="show", instance_id=busy, latency_seconds=2, times=1)
+    edits = [submit(stack, busy, "R3, at work")]
+    stack.wait_for_strike()
+    stack.kill_broker(empty=True)
+    edits.append(submit(stack, waiting, "R3, waiting"))
+    stack.broker.start()
+    for edit in edits:
+        stack.wait_for(edit, "applied", seconds=60)
+    assert stack.worker.exit_code is None
+
+
+@row("R4")
+def broker_full(stack: Stack) -> None:
+    form = stack.sign_in("oskar").open(stack.take_instance())
+    stack.set_broker(maxmemory="1")
+    try:
+        _saved(stack, lambda: form.save(description="R4"))
+    finally:
+        stack.set_broker(maxmemory="0")
+    _all_applied(stack)
+
+
+@row("R5")
+def broker_holds_garbage(stack: Stack) -> None:
+    stack.ask("queue_garbage")
+    edit = submit(stack, stack.take_instance(), "R5")
+
+    def applied() -> bool:
+        stack.supervise()
+        return bool(stack.edit(edit)["state"] == "applied")
+
+    wait_until(applied)
+
+
+# -- database -------------------------------------------------------------------------
+
+
+@row("D1")
+def database_locked(stack: Stack) -> None:
+    instance = stack.take_instance()
+    form = stack.sign_in("oskar").open(instance)
+    stack.ask("hold_writes")
+    with ThreadPoolExecutor(1) as pool:
+        reply = pool.submit(form.save, description="D1")
+        wait_until(lambda: stack.ask("somebody_waits"))
+        stack.ask("release_writes")
+        stack.accepted.append(reply.result())
+    _all_applied(stack)
+
+
+@row("D2")
+def database_down(stack: Stack) -> None:
+    if stack.postgres is None:
+        pytest.skip("SQLite is a file.")
+    instance = stack.take_instance()
+    form = stack.sign_in("oskar").open(instance)
+    stack.postgres.crash()
+    with pytest.raises(SaveError) as refused:
+        form.save(description="D2")
+    assert refused.value.status in {500, 503}
+    assert "Traceback" not in refused.value.text
+    stack.postgres.start()
+
+    def saved() -> bool:
+        with suppress(SaveError):
+            stack.accepted.append(form.save(description="D2"))
+            return True
+        return False
+
+    wait_until(saved)
+    _all_applied(stack)
+
+
+@row("D3")
+def database_restarted_between_put_and_record(stack: Stack) -> None:
+    if stack.postgres is None:
+        pytest.skip("SQLite is a file.")
+    instance = stack.take_instance()
+    stack.fault(
+        "delay", route="update", instance_id=instance, latency_seconds=3, times=1
+    )
+    edit = submit(stack, instance, "D3")
+    stack.wait_for_strike()
+    stack.postgres.crash()
+    stack.postgres.start()
+    stack.wait_for(edit, "applied", seconds=60)
+    stack.wait_for_put(instance)
+    assert stack.in_cloud(instance)["description"] == "D3"
+
+
+def _saved(stack: Stack, save: Callable[[], Acceptance]) -> float:
+    """Save; return how many seconds that took."""
+    began = time.monotonic()
+    stack.accepted.append(save())
+    return time.monotonic() - began
+
+
+def _all_applied(stack: Stack) -> None:
+    wait_until(lambda: stack.ask("open_edits") == 0)
 
 
 @pytest.mark.stack

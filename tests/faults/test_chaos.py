@@ -1,0 +1,140 @@
+"""Everything at once, at random, for a while; then the checker.
+
+``CURFEW_CHAOS_EDITS`` (120) says how many edits, ``CURFEW_CHAOS_SEED`` repeats a run as
+far as processes can be repeated.
+"""
+
+import os
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.ops.processes import wait_until
+
+from .checker import violations
+from .nemesis import Nemesis
+from .person import Person, SaveError
+from .stack import SETTLE_SECONDS, Stack
+
+EDITS = int(os.environ.get("CURFEW_CHAOS_EDITS", "120"))
+SEED = int(os.environ.get("CURFEW_CHAOS_SEED", "0")) or random.randrange(1, 10**6)  # noqa: S311 (no secret)
+INSTANCES = 20
+SUBMITTERS = ("oskar", "olga", "ada")
+#: What befalls about three of ten requests.
+FAULTS: list[dict[str, Any]] = [
+    {"kind": "status", "status": 500},
+    {"kind": "status", "status": 503, "retry_after": "1"},
+    {"kind": "status", "status": 429, "retry_after": "1"},
+    {"kind": "status", "status": 502, "applied": True},
+    {"kind": "status", "status": 504, "applied": True},
+    {"kind": "drop"},
+    {"kind": "drop", "applied": True},
+    {"kind": "reset", "applied": True},
+    {"kind": "hang", "applied": True},
+    {"kind": "delay", "latency_seconds": 2.5},
+    {"kind": "truncate"},
+    {"kind": "wrong_types"},
+    {"kind": "empty", "applied": True},
+    {"kind": "late", "seconds": 4, "method": "PUT"},
+    {"kind": "late", "seconds": 2, "method": "PUT", "hang": True},
+]
+
+
+class Submitter:
+    """One person who changes random instances, and how long that took each time."""
+
+    def __init__(self, person: Person, instances: list[str], seed: str) -> None:
+        self.person = person
+        self.instances = instances
+        self.random = random.Random(seed)  # noqa: S311 (no secret)
+        self.seconds: list[float] = []
+        self.unsure = 0
+
+    def submit(self, stack: Stack, number: int) -> None:
+        """Save one form, again and again until some answer says that it is accepted."""
+        instance = self.random.choice(self.instances)
+        change: dict[str, Any] = {"description": f"chaos {number}"}
+        hours = self.random.randint(2, 23) if self.random.random() < 0.4 else None
+        form = None
+        while True:
+            try:
+                form = form or self.person.open(instance)
+                if hours and form.hours not in {"", str(hours)}:
+                    change = {"hours": hours}
+                began = time.monotonic()
+                stack.accepted.append(form.save(**change))
+                self.seconds.append(time.monotonic() - began)
+            except SaveError as error:
+                if error.status == 422 and "somebody else changed" in error.text:
+                    form = None
+                    continue
+                if error.status < 500:
+                    raise
+            except httpx.TransportError:
+                self.unsure += 1
+            else:
+                break
+            time.sleep(0.1)
+        time.sleep(self.random.uniform(0, 0.6))
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(60 + EDITS * 2)
+def test_chaos(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    chance = random.Random(SEED)  # noqa: S311 (no secret)
+    instances = [stack.take_instance() for _ in range(INSTANCES)]
+    for fault in FAULTS:
+        # Each is offered the requests that those before it left alone.
+        stack.fault(**fault, probability=0.3 / len(FAULTS))
+    submitters = [
+        Submitter(stack.sign_in(name), instances, f"{SEED}{name}")
+        for name in SUBMITTERS
+    ]
+    nemesis = Nemesis(stack, chance)
+    began = time.monotonic()
+    with ThreadPoolExecutor(len(submitters)) as pool:
+        jobs = [
+            pool.submit(
+                _submit_all, submitter, stack, range(first, EDITS, len(submitters))
+            )
+            for first, submitter in enumerate(submitters)
+        ]
+        # Only the main thread may start processes: they die with the thread.
+        nemesis.strike_until(lambda: all(job.done() for job in jobs))
+        for job in jobs:
+            job.result()
+    struck = stack.struck()
+    stack.mend()
+    wait_until(lambda: stack.ask("open_edits") == 0, seconds=120)
+    wait_until(lambda: stack.ask("unsettled") == 0, seconds=SETTLE_SECONDS * 4)
+    took = time.monotonic() - began
+    evidence = stack.evidence()
+    found = violations(evidence)
+    seconds = sorted(second for one in submitters for second in one.seconds)
+    states: dict[str, int] = {}
+    for edit in evidence.edits:
+        if edit["instance"] in instances:
+            states[edit["state"]] = states.get(edit["state"], 0) + 1
+    with capsys.disabled():
+        print(  # noqa: T201 (measured figures)
+            f"\nchaos on {stack.kind}, seed {SEED}: {len(seconds)} accepted in "
+            f"{took:.0f} s, {states}, {struck} upstream faults, {nemesis.report()}, "
+            f"submit p50/p99/max {quantile(seconds, 0.5):.2f}/"
+            f"{quantile(seconds, 0.99):.2f}/{seconds[-1]:.2f} s, "
+            f"violations {len(found)}"
+        )
+    assert found == []
+
+
+def _submit_all(submitter: Submitter, stack: Stack, numbers: range) -> None:
+    for number in numbers:
+        submitter.submit(stack, number)
+
+
+def quantile(ordered: list[float], share: float) -> float:
+    """The value that this share of all does not exceed."""
+    return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
