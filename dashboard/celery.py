@@ -84,6 +84,11 @@ app.conf.update(
             "schedule": 1,
             "options": {"expires": 1},
         },
+        "let rules act": {
+            "task": "edits.enforce_rules",
+            "schedule": 60,
+            "options": {"expires": 60},
+        },
         "refresh clouds that are due": {
             "task": "instances.refresh_due_clouds",
             "schedule": 2,

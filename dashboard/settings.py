@@ -23,6 +23,7 @@ INSTALLED_APPS = [
     "dashboard.audit",
     "dashboard.accounts",
     "dashboard.instances",
+    "dashboard.policies",
     "dashboard.edits",
     "dashboard.handover",
     "dashboard.metrics",

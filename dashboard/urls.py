@@ -10,6 +10,7 @@ urlpatterns = [
     path("people/", include("dashboard.accounts.urls")),
     path("instances/", include("dashboard.instances.urls")),
     path("", include("dashboard.edits.urls")),
+    path("policies/", include("dashboard.policies.urls")),
     path("", include("dashboard.audit.urls")),
     path("", include("dashboard.handover.urls")),
     path("", include("dashboard.metrics.urls")),

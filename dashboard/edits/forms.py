@@ -137,7 +137,7 @@ class EditForm(forms.Form):
         # Even one out of range may stay, unless it is switched on only now.
         if untouched and (self.seen.settings.auto_stop_enable or _in_range(stored)):
             return None
-        return _seconds(text)
+        return seconds_of(text)
 
     def patch(self) -> dict[str, Any]:
         """The fields that the person changed, for ``services.submit_edit``.
@@ -181,7 +181,7 @@ class EditForm(forms.Form):
         if text == self.stored_hours[0]:
             return self.stored_hours[1]
         try:
-            return exact_text(_seconds(text))
+            return exact_text(seconds_of(text))
         except forms.ValidationError:
             return ""
 
@@ -202,7 +202,12 @@ def _in_range(seconds: int | Decimal | None) -> bool:
     )
 
 
-def _seconds(text: str) -> int:
+def seconds_of(text: str) -> int:
+    """Hours as typed, in **seconds**.
+
+    Raises:
+        ValidationError: No duration that ModelArts accepts.
+    """
     range_words = f"{_MIN_HOURS} to {_MAX_HOURS}"
     if not text:
         raise forms.ValidationError(

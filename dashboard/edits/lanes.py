@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
@@ -48,7 +49,7 @@ RECHECK = timedelta(seconds=15)
 MOST_REPAIRS = 2
 MOST_INTERRUPTED = 3
 LONGEST_PAUSE_SECONDS = 60.0
-SWEEP = 500
+LEAST_SWEEP = 10
 
 State = Edit.State
 
@@ -111,7 +112,11 @@ def due_instances() -> list[int]:
         Exists(waiting) | Q(recheck_at__lte=now),
     )
     sound = lanes.filter(instance__cloud__failures__lt=CIRCUIT_OPENS_AT)
-    due = list(sound.order_by("nudged_at").values_list("pk", flat=True)[:SWEEP])
+    # No more than the clouds could answer until the next sweep: the rest of a large
+    # batch waits here, in order, and not in the queue before everybody else's edits.
+    answerable = max(LEAST_SWEEP, round(settings.CURFEW.upstream_rate))
+    longest_first = sound.order_by(F("nudged_at").asc(nulls_first=True))
+    due = list(longest_first.values_list("pk", flat=True)[:answerable])
     for cloud in Cloud.objects.filter(failures__gte=CIRCUIT_OPENS_AT):
         probe = lanes.filter(instance__cloud=cloud).order_by("nudged_at").first()
         if probe is not None:

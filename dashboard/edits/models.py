@@ -8,6 +8,7 @@ from django.db import models
 from django.urls import reverse
 
 from dashboard.instances.models import Instance
+from dashboard.policies.models import Rule
 
 
 class Lane(models.Model):
@@ -47,6 +48,73 @@ class Lane(models.Model):
         return f"lane of {self.instance_id}"
 
 
+class EditBatch(models.Model):
+    """One wish for many instances: a draft until it is confirmed, then many edits.
+
+    The draft keeps what the person saw in its preview, so that the confirmation means
+    just that. See ``docs/decisions/0005-batches.md``.
+
+    Attributes:
+        selection: The instances chosen, by ``Instance.pk``.
+        source: Where they come from, in words for people.
+        kind: Change settings, start or stop; empty until it is chosen.
+        patch: As of ``Edit``; the whole wish, of which each edit carries what changes.
+        keeps_hours: Whether auto-stop is switched on with the run time that each has.
+        plan: Of the preview, for each instance that will be changed: its ``pk``, and
+            ``patch`` and ``base`` of its edit.
+        previewed_at: When the plan was made; names the page that shows it.
+        confirmed_at: When it became edits; None: a draft.
+        rule: The rule that it puts right, if that is why.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="batches"
+    )
+    source = models.CharField(max_length=255, blank=True)
+    selection = models.JSONField(default=list)
+    kind = models.CharField(max_length=8, blank=True)
+    patch = models.JSONField(default=dict)
+    keeps_hours = models.BooleanField(default=False)
+    plan = models.JSONField(default=list)
+    previewed_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    confirmed_at = models.DateTimeField(null=True, db_index=True)
+    rule = models.ForeignKey(
+        Rule, null=True, on_delete=models.SET_NULL, related_name="batches"
+    )
+    retry_of = models.ForeignKey(
+        "self", null=True, on_delete=models.SET_NULL, related_name="retries"
+    )
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"batch of {len(self.selection)}"
+
+    def get_absolute_url(self) -> str:
+        """Its progress; of a draft, its preview."""
+        name = "edits:batch" if self.confirmed_at else "edits:bulk_draft"
+        return reverse(name, args=[self.pk])
+
+
+class BatchSkip(models.Model):
+    """An instance of a batch that was left out, and why."""
+
+    batch = models.ForeignKey(EditBatch, on_delete=models.CASCADE, related_name="skips")
+    instance = models.ForeignKey(
+        Instance, on_delete=models.CASCADE, related_name="batch_skips"
+    )
+    reason = models.CharField(max_length=500)
+
+    class Meta:
+        ordering: ClassVar = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.instance_id}: {self.reason}"
+
+
 class Edit(models.Model):
     """One person's wish for one instance, until it is settled.
 
@@ -58,6 +126,7 @@ class Edit(models.Model):
         base: The same fields as the person saw them.
         result: The same fields as the cloud holds them, once it was asked.
         key: Idempotency key of the submission; once per person.
+        batch: The bulk edit it is part of.
         attempts: How often it was sent or about to be.
         interrupted: How many attempts ended without a result: a killed worker.
         applied_while_running: Whether the instance ran when it was applied, so that an
@@ -109,6 +178,9 @@ class Edit(models.Model):
     )
     retry_of = models.ForeignKey(
         "self", null=True, on_delete=models.SET_NULL, related_name="retries"
+    )
+    batch = models.ForeignKey(
+        EditBatch, null=True, on_delete=models.SET_NULL, related_name="edits"
     )
     created_at = models.DateTimeField(auto_now_add=True)
     deadline_at = models.DateTimeField()

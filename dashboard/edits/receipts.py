@@ -76,7 +76,7 @@ def retry(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
     edit = _edit(request, edit_id)
     try:
         again = services.retry_edit(edit=edit, actor=request.user)
-    except services.EditClosedError as error:
+    except (services.EditClosedError, services.RuleRefusedError) as error:
         messages.error(request, str(error))
         return _to(edit)
     except services.EditConflictError:

@@ -1,12 +1,15 @@
 """Reads of edits for their pages."""
 
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
 from django.db import models
-from django.db.models import QuerySet
+from django.db.models import Count, Max, QuerySet
 
 from dashboard.accounts.models import User
 from dashboard.instances.models import Instance
 
-from .models import Edit
+from .models import BatchSkip, Edit, EditBatch
 
 
 def edits_visible_to(user: User) -> QuerySet[Edit]:
@@ -22,3 +25,103 @@ def actors(user: User) -> QuerySet[User]:
     """The people who wished for something this person may see, by name."""
     visible = edits_visible_to(user).order_by()
     return User.objects.filter(pk__in=visible.values("actor_id")).order_by("username")
+
+
+def batches_visible_to(user: User) -> QuerySet[EditBatch]:
+    """The confirmed batches, newest first: what the team sees of its edits anyway."""
+    confirmed = EditBatch.objects.exclude(confirmed_at=None)
+    return (confirmed if user.is_active else confirmed.none()).select_related(
+        "actor", "rule", "retry_of"
+    )
+
+
+class Progress(NamedTuple):
+    """How far a batch has come.
+
+    Attributes:
+        states: Number of edits by state.
+        skipped: Instances that were left out.
+        took_seconds: From the confirmation to the last edit settled; 0 before that.
+    """
+
+    states: dict[str, int]
+    skipped: int
+    took_seconds: float
+
+    @property
+    def total(self) -> int:
+        """All edits."""
+        return sum(self.states.values())
+
+    @property
+    def open(self) -> int:
+        """Those whose fate is undecided."""
+        return sum(self.states.get(state, 0) for state in Edit.OPEN)
+
+    @property
+    def settled(self) -> int:
+        """The others."""
+        return self.total - self.open
+
+    @property
+    def waiting(self) -> int:
+        """Those that can still be taken back."""
+        return self.states.get("queued", 0) + self.states.get("retrying", 0)
+
+    @property
+    def failed(self) -> int:
+        """Those that can be tried again."""
+        return self.states.get("failed", 0) + self.states.get("conflict", 0)
+
+    @property
+    def mark(self) -> str:
+        """Differs when anything else is to be shown."""
+        return "-".join(f"{key[:2]}{self.states[key]}" for key in sorted(self.states))
+
+
+def progress(batch: EditBatch) -> Progress:
+    """Count a batch's edits, in two queries."""
+    counted = list(
+        batch.edits.order_by()
+        .values("state")
+        .annotate(number=Count("pk"), last=Max("finished_at"))
+    )
+    ends = [row["last"] for row in counted if row["last"]]
+    took = 0.0
+    if ends and batch.confirmed_at:
+        took = max(0.0, (max(ends) - batch.confirmed_at).total_seconds())
+    return Progress(
+        {row["state"]: row["number"] for row in counted}, batch.skips.count(), took
+    )
+
+
+def with_progress(found: Iterable[EditBatch]) -> list[tuple[EditBatch, Progress]]:
+    """How far each of several batches is, in two queries for all."""
+    listed = list(found)
+    states: dict[object, dict[str, int]] = {batch.pk: {} for batch in listed}
+    rows = Edit.objects.filter(batch__in=listed).order_by()
+    for row in rows.values("batch", "state").annotate(number=Count("pk")):
+        states[row["batch"]][row["state"]] = row["number"]
+    left_out = BatchSkip.objects.filter(batch__in=listed).order_by()
+    skipped = {
+        row["batch"]: row["number"]
+        for row in left_out.values("batch").annotate(number=Count("pk"))
+    }
+    return [
+        (batch, Progress(states[batch.pk], skipped.get(batch.pk, 0), 0.0))
+        for batch in listed
+    ]
+
+
+def batch_edits(batch: EditBatch, states: Sequence[str]) -> QuerySet[Edit]:
+    """A batch's edits by the instance's name; of these states, if any are named."""
+    found = batch.edits.select_related("instance__cloud", "actor")
+    if states:
+        found = found.filter(state__in=states)
+    return found.fetch_mode(models.FETCH_PEERS).order_by("instance__name", "pk")
+
+
+def batch_skips(batch: EditBatch) -> QuerySet[BatchSkip]:
+    """Who was left out, by name."""
+    found = batch.skips.select_related("instance__cloud")
+    return found.order_by("instance__name", "pk")

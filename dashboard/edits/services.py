@@ -16,6 +16,8 @@ from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_edit
 from dashboard.audit.services import record_event
 from dashboard.instances.models import FleetVersion, Instance
+from dashboard.policies.rules import Violation, Wish
+from dashboard.policies.selectors import refused
 
 from . import states, tasks, wishes
 from .models import Edit, Lane
@@ -31,6 +33,19 @@ class EditConflictError(Exception):
     def __init__(self, differences: list[wishes.Difference]) -> None:
         super().__init__(", ".join(difference.field for difference in differences))
         self.differences = differences
+
+
+class RuleRefusedError(Exception):
+    """An enforced rule stands against it.
+
+    Attributes:
+        violations: Which rules, and how each would be broken.
+    """
+
+    def __init__(self, violations: list[Violation]) -> None:
+        said = (f"Rule “{rule.name}”: {sentence}" for rule, sentence in violations)
+        super().__init__(" ".join(said))
+        self.violations = violations
 
 
 class EditClosedError(Exception):
@@ -63,6 +78,7 @@ def submit_edit(
     Raises:
         PermissionDenied: The actor may not edit this instance.
         EditConflictError: A field is no longer, or soon will not be, what was seen.
+        RuleRefusedError: An enforced rule forbids these values.
     """
     return _accept(
         instance=instance,
@@ -90,6 +106,7 @@ def submit_power(
 
     Raises:
         PermissionDenied: The actor may not act on this instance.
+        RuleRefusedError: An enforced rule forbids a start now.
     """
     return _accept(
         instance=instance,
@@ -108,6 +125,7 @@ def retry_edit(*, edit: Edit, actor: User) -> Edit:
     Raises:
         PermissionDenied: The actor may not edit this instance.
         EditClosedError: Only a failed edit or a conflict can be tried again.
+        RuleRefusedError: An enforced rule forbids it by now.
     """
     if edit.state not in {Edit.State.FAILED, Edit.State.CONFLICT}:
         raise EditClosedError("Only an edit that failed can be tried again.")
@@ -175,6 +193,9 @@ def _accept(
     expected = wishes.expected_values(instance)
     if different := wishes.differences(patch, base, expected):
         raise EditConflictError(different)
+    wish = Wish(patch, starts=kind == Edit.Kind.START)
+    if against := refused(instance, wish, expected, timezone.now()):
+        raise RuleRefusedError(against)
     edit = Edit.objects.create(
         instance=instance,
         actor=actor,

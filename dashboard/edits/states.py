@@ -13,10 +13,12 @@
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from dashboard.audit.services import Outcome, record_event
+from dashboard.audit.models import AuditEvent
+from dashboard.audit.services import Outcome, record_event, record_events
 
 from .models import Edit
 
@@ -51,6 +53,41 @@ OUTCOMES: dict[str, str] = {
 """What the audit trail calls the steps that came to nothing."""
 
 log = structlog.get_logger(__name__)
+
+
+def cancel_all(waiting: QuerySet[Edit], *, actor: "User", message: str) -> list[int]:
+    """Take back many edits in three statements; call it under their lanes' locks.
+
+    Args:
+        waiting: Edits, of which those that are not on their way are taken back.
+        actor: Who takes them back.
+        message: One plain sentence.
+
+    Returns:
+        ``pk`` of the instances concerned.
+    """
+    waiting = waiting.filter(state__in=[State.QUEUED, State.RETRYING])
+    edits = list(waiting.select_related("instance__cloud").order_by("pk"))
+    events: list[AuditEvent] = []
+    for edit in edits:
+        record_event(
+            actor=actor,
+            action=f"edit.{State.CANCELLED}",
+            target_kind="edit",
+            target_id=str(edit.pk),
+            target_label=str(edit.instance),
+            instance=edit.instance.reference,
+            outcome=OUTCOMES.get(State.CANCELLED, Outcome.DONE),
+            before={"state": edit.state},
+            after={"state": str(State.CANCELLED), "result": edit.result},
+            reason=message,
+            into=events,
+        )
+    record_events(events)
+    Edit.objects.filter(pk__in=[edit.pk for edit in edits]).update(
+        state=State.CANCELLED, finished_at=Now(), message=message
+    )
+    return [edit.instance_id for edit in edits]
 
 
 def move(

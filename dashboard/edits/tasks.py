@@ -1,14 +1,19 @@
 """Celery's side of the edits: a few lines each, all of them mere nudges."""
 
+from typing import Any
+
 import structlog
 from celery import shared_task
 from kombu.exceptions import OperationalError
 
 from dashboard.instances import polling
 
-from . import delivery, pulse
+from . import delivery, enforcement, pulse
 
 log = structlog.get_logger(__name__)
+
+SWEPT_AGAIN_SECONDS = 10
+"""Longer than ``lanes.NUDGE_AGAIN``: a late message is still of use for a while."""
 
 
 @shared_task(name="edits.drain_instance", ignore_result=True)
@@ -31,17 +36,29 @@ def sweep_due_edits() -> None:
     And tell the polls where the fleet is, should somebody have died before telling.
     """
     for instance_pk in delivery.due_instances():
-        nudge(instance_pk)
+        # Named again by then: a queue that is behind must not fill with repetitions.
+        nudge(instance_pk, expires_seconds=SWEPT_AGAIN_SECONDS)
     pulse.note_sweep()
     polling.publish()
 
 
-def nudge(instance_pk: int) -> None:
+@shared_task(name="edits.enforce_rules", ignore_result=True)
+def enforce_rules() -> None:
+    """Let the enforced rules act, or say what they would do; end what has run out."""
+    enforcement.enforce_rules()
+
+
+def nudge(instance_pk: int, *, expires_seconds: float | None = None) -> None:
     """Ask a worker to drain an instance; never raises when the broker is away.
 
     In the web process it gives up within about 0.3 s; the sweeper does the rest.
+
+    Args:
+        instance_pk: ``Instance.pk``.
+        expires_seconds: After that nobody need do it any more.
     """
+    options: dict[str, Any] = {"expires": expires_seconds} if expires_seconds else {}
     try:
-        drain_instance.delay(instance_pk)
+        drain_instance.apply_async(args=(instance_pk,), **options)
     except (OperationalError, OSError) as error:
         log.warning("nudge failed", instance_pk=instance_pk, reason=str(error)[:200])

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import receipts, views
+from . import batch_pages, bulk, receipts, views
 
 app_name = "edits"
 urlpatterns = [
@@ -14,4 +14,16 @@ urlpatterns = [
     path("edits/<uuid:edit_id>/progress", receipts.progress, name="progress"),
     path("edits/<uuid:edit_id>/retry/", receipts.retry, name="retry"),
     path("edits/<uuid:edit_id>/cancel/", receipts.cancel, name="cancel"),
+    path("bulk/", bulk.select, name="bulk"),
+    path("bulk/<uuid:batch_id>/", bulk.draft, name="bulk_draft"),
+    path("bulk/<uuid:batch_id>/confirm/", bulk.confirm, name="bulk_confirm"),
+    path("batches/", batch_pages.batch_list, name="batches"),
+    path("batches/<uuid:batch_id>/", batch_pages.batch, name="batch"),
+    path(
+        "batches/<uuid:batch_id>/progress",
+        batch_pages.batch_progress,
+        name="batch_progress",
+    ),
+    path("batches/<uuid:batch_id>/cancel/", batch_pages.cancel, name="batch_cancel"),
+    path("batches/<uuid:batch_id>/retry/", batch_pages.retry, name="batch_retry"),
 ]

@@ -1,6 +1,7 @@
 """Wishing: change the settings of an instance, start it, stop it."""
 
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -14,6 +15,7 @@ from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_edit
 from dashboard.instances import clock, offers
 from dashboard.instances.models import Instance
+from dashboard.policies.rules import Violation
 
 from . import services, wording
 from .forms import EditForm
@@ -32,8 +34,9 @@ def edit(request: SignedInRequest, cloud: str, instance_id: str) -> HttpResponse
     Returns:
         200 with the form; 303 (or ``HX-Redirect``) to the instance once the edit is
         accepted; 422 with the form, all typed text in it, when a value is wrong, the
-        form too old, or somebody else changed the same field; 403 for an instance that
-        is not theirs; 409 for one that can no longer be edited; 404 for an unknown one.
+        form too old, somebody else changed the same field, or a rule forbids it; 403
+        for an instance that is not theirs; 409 for one that can no longer be edited;
+        404 for an unknown one.
     """
     instance = _instance(request, cloud, instance_id)
     title = "Edit"
@@ -97,6 +100,8 @@ def _save(request: SignedInRequest, instance: Instance) -> HttpResponse:
             wording.conflict(difference) for difference in conflict.differences
         ]
         return _form_page(request, instance, again, conflicts=conflicts)
+    except services.RuleRefusedError as refusal:
+        return _form_page(request, instance, form, violations=refusal.violations)
     messages.success(request, "Saved here, and on its way to ModelArts.")
     return _leave(request, instance)
 
@@ -108,6 +113,7 @@ def _form_page(
     *,
     conflicts: list[wording.Conflict] | None = None,
     is_too_old: bool = False,
+    violations: Sequence[Violation] = (),
 ) -> HttpResponse:
     context = {
         "instance": instance,
@@ -116,10 +122,11 @@ def _form_page(
         "this_run": clock.this_run(instance, timezone.now()),
         "conflicts": conflicts or [],
         "is_too_old": is_too_old,
+        "violations": violations,
         "under_way": instance.edits.filter(state__in=Edit.OPEN).select_related("actor"),
     }
     template = "edits/edit.html#form" if request.htmx else "edits/edit.html"
-    refused = bool(form.errors or conflicts or is_too_old)
+    refused = bool(form.errors or conflicts or is_too_old or violations)
     return render(request, template, context, status=422 if refused else 200)
 
 
@@ -141,12 +148,22 @@ def _power(
             "next_run": clock.next_run(instance),
         }
         return render(request, "edits/power.html", context)
-    services.submit_power(
-        instance=instance,
-        actor=request.user,
-        kind=kind,
-        key=request.POST.get("key", ""),
-    )
+    try:
+        services.submit_power(
+            instance=instance,
+            actor=request.user,
+            kind=kind,
+            key=request.POST.get("key", ""),
+        )
+    except services.RuleRefusedError as refusal:
+        return _refusal(
+            request,
+            instance,
+            kind.label,
+            str(refusal),
+            status=409,
+            violations=refusal.violations,
+        )
     messages.success(request, f"{kind.label} is on its way to ModelArts.")
     return _leave(request, instance)
 
@@ -166,8 +183,14 @@ def _refusal(
     reason: str,
     *,
     status: int,
+    violations: Sequence[Violation] = (),
 ) -> HttpResponse:
-    context = {"instance": instance, "title": title, "reason": reason}
+    context = {
+        "instance": instance,
+        "title": title,
+        "reason": reason,
+        "violations": violations,
+    }
     return render(request, "edits/refusal.html", context, status=status)
 
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from dashboard.instances.clock import exact_text
 
-from .models import Attempt, Edit
+from .models import Attempt, Edit, EditBatch
 from .wishes import Difference
 
 State = Edit.State
@@ -141,8 +141,13 @@ def wish(edit: Edit) -> str:
         return "Start the instance"
     if edit.kind == Edit.Kind.STOP:
         return "Stop the instance"
+    return wishes_text(edit.patch)
+
+
+def wishes_text(patch: Mapping[str, Any]) -> str:
+    """The settings asked for, in a few words."""
     said = []
-    for field, value in _in_order(edit.patch):
+    for field, value in _in_order(patch):
         if field == "description":
             said.append("clear the description" if not value else "new description")
         elif field == "auto_stop_enable":
@@ -153,6 +158,14 @@ def wish(edit: Edit) -> str:
             said.append(f"console reminder {value_text(field, value)}")
     text = ", ".join(said)
     return text[:1].upper() + text[1:]
+
+
+def batch_wish(batch: EditBatch) -> str:
+    """What is asked of each instance of a batch; empty while nothing is chosen."""
+    if batch.kind == Edit.Kind.UPDATE:
+        own = ", with the run time each one has" if batch.keeps_hours else ""
+        return f"{wishes_text(batch.patch)}{own}"
+    return batch.kind.capitalize()
 
 
 def changes(edit: Edit, now: Mapping[str, Any]) -> list[Change]:
@@ -201,7 +214,7 @@ def outcome(attempt: Attempt) -> str:
     return _OUTCOMES.get(attempt.outcome, attempt.outcome)
 
 
-def _in_order(patch: dict[str, Any]) -> list[tuple[str, Any]]:
+def _in_order(patch: Mapping[str, Any]) -> list[tuple[str, Any]]:
     order = list(FIELD_LABELS)
     return sorted(
         patch.items(),

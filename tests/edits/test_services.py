@@ -176,7 +176,7 @@ def test_an_unreachable_broker_does_not_fail_what_is_committed(
     def unreachable(*args: Any, **kwargs: Any) -> None:
         raise ConnectionRefusedError("no broker")
 
-    monkeypatch.setattr(tasks.drain_instance, "delay", unreachable)
+    monkeypatch.setattr(tasks.drain_instance, "apply_async", unreachable)
     with django_capture_on_commit_callbacks(execute=True):
         edit = submit(instance, operator, "new")
     assert Edit.objects.get(pk=edit.pk).state == Edit.State.QUEUED

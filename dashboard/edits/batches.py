@@ -1,0 +1,276 @@
+"""Wishing for many at once: draft, preview, confirm, take back, try again.
+
+Each edit of a batch is like any other: a place in its lane, the right to it checked
+now and at delivery, its line in the audit trail. Only the statements are shared.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from dashboard.accounts.models import User
+from dashboard.accounts.permissions import can_bulk, can_edit
+from dashboard.audit.models import AuditEvent
+from dashboard.audit.services import record_event, record_events
+from dashboard.instances.models import FleetVersion, Instance
+from dashboard.policies.models import Rule
+
+from . import plans, pulse, states
+from .lanes import NUDGE_AGAIN
+from .models import BatchSkip, Edit, EditBatch, Lane
+
+MOST = 5_000
+"""Instances in one batch: more would hold the database too long in one transaction."""
+
+REQUESTS_PER_EDIT = 2
+DRAFTS_STAY = timedelta(days=1)
+_ROWS = 200
+
+
+class BatchError(Exception):
+    """It cannot be done; the message says why, in one plain sentence."""
+
+
+@transaction.atomic
+def draft_batch(
+    *,
+    actor: User,
+    selection: Iterable[int],
+    source: str,
+    rule: Rule | None = None,
+    retry_of: EditBatch | None = None,
+) -> EditBatch:
+    """Keep a selection, until it is said what shall be done with it.
+
+    Args:
+        actor: Whose draft.
+        selection: ``Instance.pk`` of those chosen.
+        source: Where they come from, in words.
+        rule: The rule that they break, if that is why.
+        retry_of: The batch whose failed edits they had.
+
+    Raises:
+        PermissionDenied: The actor's role changes nothing.
+        BatchError: Nothing, or too much, is selected.
+    """
+    if not can_bulk(actor):
+        raise PermissionDenied("You may look at the instances but not change them.")
+    chosen = sorted(set(selection))
+    if not chosen:
+        raise BatchError("Nothing is selected. Tick some instances first.")
+    if len(chosen) > MOST:
+        raise BatchError(
+            f"{len(chosen)} instances are selected; {MOST} at a time is most. "
+            "Narrow the list by a filter."
+        )
+    forgotten = timezone.now() - DRAFTS_STAY
+    actor.batches.filter(confirmed_at=None, created_at__lt=forgotten).delete()
+    return EditBatch.objects.create(
+        actor=actor,
+        selection=chosen,
+        source=source[:255],
+        rule=rule,
+        retry_of=retry_of,
+    )
+
+
+@transaction.atomic
+def preview_batch(*, batch: EditBatch, wish: plans.BulkWish) -> EditBatch:
+    """Say what shall be done, and write down what that means for each instance.
+
+    Raises:
+        BatchError: The batch is confirmed already.
+    """
+    batch = EditBatch.objects.select_for_update().get(pk=batch.pk)
+    if batch.confirmed_at:
+        raise BatchError("This was confirmed already.")
+    now = timezone.now()
+    outlook = plans.Outlook(batch.selection, actor=batch.actor, now=now)
+    plan = plans.draw_up(outlook, wish)
+    batch.kind, batch.patch = wish.kind, dict(wish.patch)
+    batch.keeps_hours, batch.previewed_at = wish.keeps_hours, now
+    batch.plan = [
+        {"pk": item.instance.pk, "patch": item.patch, "base": item.base}
+        for item in plan.items
+    ]
+    batch.save()
+    batch.skips.all().delete()
+    _keep_skips(batch, plan)
+    return batch
+
+
+@transaction.atomic
+def confirm_batch(*, batch: EditBatch, preview: str) -> EditBatch:
+    """Make the edits that the preview promised; all of them, or none.
+
+    Whom the preview did not show as it is now is left out, with the reason. Confirming
+    twice is confirming once.
+
+    Args:
+        batch: The draft.
+        preview: ``preview_of`` the page that was confirmed.
+
+    Raises:
+        PermissionDenied: The actor's role changes nothing any more.
+        BatchError: There is another preview by now, or nothing is left to do.
+    """
+    # Drafts have one owner: nobody waits for this row but their own second click.
+    batch = EditBatch.objects.select_for_update().get(pk=batch.pk)
+    if batch.confirmed_at:
+        return batch
+    if not can_bulk(batch.actor):
+        raise PermissionDenied("You may look at the instances but not change them.")
+    if not batch.kind or preview != preview_of(batch):
+        raise BatchError("This preview is out of date. Look at it once more.")
+    pks = [planned["pk"] for planned in batch.plan]
+    seqs = _lock_lanes(pks)
+    now = timezone.now()
+    plan = plans.check(plans.Outlook(pks, actor=batch.actor, now=now), batch)
+    if not plan.items:
+        raise BatchError("Nothing is left to be done. Preview it once more.")
+    batch.confirmed_at = now
+    batch.save(update_fields=["confirmed_at"])
+    _keep_skips(batch, plan)
+    made = _make_edits(batch, plan, seqs)
+    Lane.objects.filter(pk__in=made).update(
+        # Due at once, and behind those that have waited longer.
+        next_seq=F("next_seq") + 1,
+        nudged_at=Now() - NUDGE_AGAIN,
+    )
+    FleetVersion.stamp(Instance.objects.filter(pk__in=made))
+    # One message, however many lanes: the sweeper hands them out at the cloud's pace.
+    transaction.on_commit(pulse.ask_for_sweep, robust=True)
+    return batch
+
+
+@transaction.atomic
+def cancel_waiting(*, batch: EditBatch, actor: User) -> int:
+    """Take back what is not on its way, as far as it is the actor's to change.
+
+    Returns:
+        How many were taken back.
+    """
+    waiting = batch.edits.filter(state__in=[Edit.State.QUEUED, Edit.State.RETRYING])
+    theirs = _theirs(waiting, actor)
+    _lock_lanes(edit.instance_id for edit in theirs)
+    cancelled = states.cancel_all(
+        Edit.objects.filter(pk__in=[edit.pk for edit in theirs]),
+        actor=actor,
+        message=f"Taken back by {actor.get_username()}, with the rest of its batch.",
+    )
+    if cancelled:
+        FleetVersion.stamp(Instance.objects.filter(pk__in=cancelled))
+    return len(cancelled)
+
+
+@transaction.atomic
+def retry_failed(*, batch: EditBatch, actor: User) -> EditBatch:
+    """Draft the same wish anew for the instances where it failed, and preview it.
+
+    Raises:
+        PermissionDenied: The actor's role changes nothing.
+        BatchError: Nothing of it failed.
+    """
+    failed = batch.edits.filter(state__in=[Edit.State.FAILED, Edit.State.CONFLICT])
+    again = draft_batch(
+        actor=actor,
+        selection=failed.values_list("instance_id", flat=True),
+        source="What failed of an earlier batch",
+        rule=batch.rule,
+        retry_of=batch,
+    )
+    return preview_batch(batch=again, wish=plans.BulkWish.of(batch))
+
+
+def preview_of(batch: EditBatch) -> str:
+    """Names a preview, so that only what was seen can be confirmed."""
+    return batch.previewed_at.isoformat() if batch.previewed_at else ""
+
+
+def seconds_for(edits: int) -> float:
+    """How long so many edits take at least, by the pace that the cloud is spared."""
+    return edits * REQUESTS_PER_EDIT / float(settings.CURFEW.upstream_rate)
+
+
+def _lock_lanes(pks: Iterable[int]) -> dict[int, int]:
+    """Lock lanes, in one order, so that two batches never wait for each other.
+
+    Returns:
+        The number that each lane gives next.
+    """
+    wanted = sorted(pks)
+    lanes = Lane.objects.filter(pk__in=wanted)
+    lacking = set(wanted) - set(lanes.values_list("pk", flat=True))
+    Lane.objects.bulk_create(
+        (Lane(instance_id=pk) for pk in sorted(lacking)), ignore_conflicts=True
+    )
+    locked = lanes.select_for_update().order_by("pk")
+    return dict(locked.values_list("pk", "next_seq"))
+
+
+def _make_edits(batch: EditBatch, plan: plans.Plan, seqs: dict[int, int]) -> list[int]:
+    """Write the edits and their lines in the audit trail; ``Instance.pk`` of all."""
+    # Waiting for their turn must not be what makes the last of them too late.
+    patience = settings.CURFEW.edit_deadline_seconds + 2 * seconds_for(len(plan.items))
+    deadline = timezone.now() + timedelta(seconds=patience)
+    edits = [
+        Edit(
+            instance=item.instance,
+            actor=batch.actor,
+            seq=seqs[item.instance.pk],
+            kind=batch.kind,
+            patch=item.patch,
+            base=item.base,
+            key=f"{batch.pk.hex}:{item.instance.pk}",
+            batch=batch,
+            deadline_at=deadline,
+        )
+        for item in plan.items
+    ]
+    Edit.objects.bulk_create(edits, batch_size=_ROWS)
+    events: list[AuditEvent] = []
+    record_event(
+        actor=batch.actor,
+        action="batch.submitted",
+        target_kind="batch",
+        target_id=str(batch.pk),
+        target_label=batch.source or f"{len(edits)} instances",
+        after={"kind": batch.kind, "patch": batch.patch, "edits": len(edits)},
+        reason=f"Rule “{batch.rule}”." if batch.rule else "",
+        into=events,
+    )
+    for edit in edits:
+        record_event(
+            actor=batch.actor,
+            action="edit.submitted",
+            target_kind="edit",
+            target_id=str(edit.pk),
+            target_label=str(edit.instance),
+            instance=edit.instance.reference,
+            before=edit.base,
+            after=edit.patch or {"asked for": str(edit.kind)},
+            into=events,
+        )
+    record_events(events)
+    return [edit.instance_id for edit in edits]
+
+
+def _keep_skips(batch: EditBatch, plan: plans.Plan) -> None:
+    BatchSkip.objects.bulk_create(
+        (
+            BatchSkip(batch=batch, instance=skip.instance, reason=skip.reason[:500])
+            for skip in plan.skips
+        ),
+        batch_size=_ROWS,
+    )
+
+
+def _theirs(edits: QuerySet[Edit], actor: User) -> list[Edit]:
+    found = edits.select_related("instance")
+    return [edit for edit in found if can_edit(actor, edit.instance.owner)]

@@ -1,0 +1,106 @@
+"""What a person may say about many instances: which ones, and what."""
+
+from typing import ClassVar
+
+from django import forms
+from django.http import QueryDict
+
+from dashboard.accounts.models import User
+from dashboard.instances.filters import ListQuery
+from dashboard.instances.models import Instance
+
+from .batches import MOST, BatchError
+from .forms import EditForm, seconds_of
+from .models import Edit, EditBatch
+from .plans import BulkWish
+
+_LONGEST_LIST = 16 * MOST
+
+
+def selection(data: QueryDict, user: User) -> tuple[list[int], str]:
+    """The instances that a posted list means, and in words where they come from.
+
+    Args:
+        data: ``scope`` is ``matching`` for everything that ``query`` (the list's own)
+            lists; else ``pick``, once for each, and ``picked``, many with commas.
+        user: Who selects; what they may not see does not count.
+
+    Raises:
+        BatchError: It cannot be understood.
+    """
+    if data.get("scope") != "matching":
+        texts = [*data.getlist("pick"), *data.get("picked", "").split(",")]
+        said = [text.strip() for text in texts if text.strip()]
+        if sum(map(len, said)) > _LONGEST_LIST or not all(
+            text.isascii() and text.isdigit() and len(text) < 19 for text in said
+        ):
+            raise BatchError("The selection cannot be read. Select once more.")
+        seen = Instance.objects.visible_to(user).filter(
+            pk__in=map(int, said[: MOST + 1])
+        )
+        chosen = list(seen.values_list("pk", flat=True))
+        return chosen, "Selected in the list"
+    query = ListQuery(QueryDict(data.get("query", "")))
+    if query.ignored:
+        # Leaving a filter out, as the list does, would mean more instances than meant.
+        raise BatchError("The filter makes no sense, so nothing was selected by it.")
+    matching = query.apply(Instance.objects.visible_to(user))
+    pks = list(matching.values_list("pk", flat=True)[: MOST + 1])
+    narrowed = ", ".join(f"{name} {query.kept[name]}" for name in query.active_filters)
+    return pks, f"All that match: {narrowed}" if narrowed else "The whole fleet"
+
+
+class BulkForm(forms.Form):
+    """What shall be done with all of them."""
+
+    ACTIONS: ClassVar = (
+        ("hours", "Auto-stop on, with the same run time for all"),
+        ("keep", "Auto-stop on, with the run time each one has"),
+        ("off", "Auto-stop off"),
+        ("start", "Start"),
+        ("stop", "Stop"),
+    )
+    limits = EditForm.limits
+
+    action = forms.ChoiceField(
+        choices=ACTIONS,
+        widget=forms.RadioSelect,
+        error_messages={"required": "Say what shall be done."},
+    )
+    auto_stop_hours = forms.CharField(required=False)
+
+    @classmethod
+    def of(cls, batch: EditBatch) -> "BulkForm":
+        """The form as it stands for a draft."""
+        seconds = batch.patch.get("auto_stop_duration")
+        hours = f"{seconds / 3600:g}" if seconds else "8"
+        return cls(initial={"action": action_of(batch), "auto_stop_hours": hours})
+
+    def clean(self) -> dict[str, object]:
+        """Hours count only where they are asked for."""
+        data = super().clean() or {}
+        if data.get("action") == "hours":
+            try:
+                data["seconds"] = seconds_of(data.get("auto_stop_hours", ""))
+            except forms.ValidationError as error:
+                self.add_error("auto_stop_hours", error)
+        return data
+
+    def wish(self) -> BulkWish:
+        """The wish of a valid form."""
+        action = self.cleaned_data["action"]
+        if action in {"start", "stop"}:
+            return BulkWish(Edit.Kind(action), {})
+        patch: dict[str, object] = {"auto_stop_enable": action != "off"}
+        if action == "hours":
+            patch["auto_stop_duration"] = self.cleaned_data["seconds"]
+        return BulkWish(Edit.Kind.UPDATE, patch, keeps_hours=action == "keep")
+
+
+def action_of(batch: EditBatch) -> str:
+    """Which of ``BulkForm.ACTIONS`` a batch holds; empty when none is chosen yet."""
+    if batch.kind != Edit.Kind.UPDATE:
+        return batch.kind
+    if not batch.patch.get("auto_stop_enable"):
+        return "off"
+    return "keep" if batch.keeps_hours else "hours"

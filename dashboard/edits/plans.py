@@ -1,0 +1,178 @@
+"""What a wish for many instances comes to: who gets an edit, who does not and why.
+
+Nothing is written here. A preview and its confirmation ask the same functions.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple, Self
+
+from dashboard.accounts.models import User
+from dashboard.accounts.permissions import can_edit
+from dashboard.instances import offers
+from dashboard.instances.models import Instance
+from dashboard.modelarts.schemas import AUTO_STOP_MAX_SECONDS, AUTO_STOP_MIN_SECONDS
+from dashboard.policies import selectors as policies
+from dashboard.policies.rules import Wish, refusals
+
+from .models import Edit, EditBatch
+from .wishes import differences, mirror_values
+
+NOT_YOURS = "It is not yours: only its owner and the operators may change it."
+ALREADY_SO = "It already is so, or will be once its open edits are through."
+ON_ITS_WAY = "The same is on its way already."
+NO_HOURS = (
+    "It has no run time of its own that ModelArts would take; choose one for all."
+)
+CHANGED = "Somebody changed it since the preview; it was left as it is."
+
+
+class BulkWish(NamedTuple):
+    """What is wanted of each of many instances.
+
+    Attributes:
+        kind: Change settings, start or stop.
+        patch: The settings, where it is a change.
+        keeps_hours: Auto-stop is switched on with the run time that each one has.
+    """
+
+    kind: Edit.Kind
+    patch: Mapping[str, Any]
+    keeps_hours: bool = False
+
+    @classmethod
+    def of(cls, batch: EditBatch) -> Self:
+        """The one that a batch holds."""
+        return cls(Edit.Kind(batch.kind), batch.patch, batch.keeps_hours)
+
+
+class Item(NamedTuple):
+    """One edit to be made: what changes, from what."""
+
+    instance: Instance
+    patch: dict[str, Any]
+    base: dict[str, Any]
+
+
+class Skip(NamedTuple):
+    """An instance that is left out, and why, in one sentence."""
+
+    instance: Instance
+    reason: str
+
+
+@dataclass
+class Plan:
+    """What will be done, and what will not."""
+
+    items: list[Item] = field(default_factory=list)
+    skips: list[Skip] = field(default_factory=list)
+
+
+class Outlook:
+    """What is known of many instances at one moment, read in four queries.
+
+    Attributes:
+        instances: With their clouds, by ``pk``; only those the person may see.
+    """
+
+    def __init__(self, pks: Iterable[int], *, actor: User, now: datetime) -> None:
+        self.actor, self.now = actor, now
+        wanted = list(pks)
+        found = Instance.objects.visible_to(actor).filter(pk__in=wanted)
+        self.instances = {
+            instance.pk: instance
+            for instance in found.select_related("cloud")
+            .defer("document", "problems", "search_text")
+            .order_by("pk")
+        }
+        self._patches: dict[int, dict[str, Any]] = {}
+        self._powers: dict[int, str] = {}
+        under_way = Edit.objects.filter(instance__in=wanted, state__in=Edit.OPEN)
+        for pk, kind, patch in under_way.order_by("seq").values_list(
+            "instance_id", "kind", "patch"
+        ):
+            if kind == Edit.Kind.UPDATE:
+                self._patches.setdefault(pk, {}).update(patch)
+            else:
+                self._powers[pk] = kind
+        self._rules = policies.enforced()
+        self._exempt = policies.exempt(now) if self._rules else frozenset()
+
+    def expected(self, instance: Instance) -> dict[str, Any]:
+        """Its settings once its open edits are through; see ``wishes``."""
+        return mirror_values(instance) | self._patches.get(instance.pk, {})
+
+    def obstacle(
+        self, instance: Instance, kind: Edit.Kind, patch: Mapping[str, Any]
+    ) -> str:
+        """Why it must not get this edit, one sentence; empty when it may."""
+        if not can_edit(self.actor, instance.owner):
+            return NOT_YOURS
+        asks = {
+            Edit.Kind.UPDATE: offers.edit_obstacle,
+            Edit.Kind.START: offers.start_obstacle,
+            Edit.Kind.STOP: offers.stop_obstacle,
+        }
+        if self._powers.get(instance.pk) == kind:
+            return ON_ITS_WAY
+        return asks[kind](instance) or self._refusal(instance, kind, patch)
+
+    def _refusal(
+        self, instance: Instance, kind: Edit.Kind, patch: Mapping[str, Any]
+    ) -> str:
+        wish = Wish(patch, starts=kind == Edit.Kind.START)
+        found = refusals(self._rules, instance, wish, self.expected(instance), self.now)
+        found = policies.without_exempt(found, instance, self._exempt)
+        return " ".join(f"Rule “{rule.name}”: {says}" for rule, says in found)
+
+
+def draw_up(outlook: Outlook, wish: BulkWish) -> Plan:
+    """Plan a wish for all instances of an outlook, by name."""
+    plan = Plan()
+    for instance in sorted(outlook.instances.values(), key=lambda one: str(one)):
+        expected = outlook.expected(instance)
+        patch = {
+            name: value for name, value in wish.patch.items() if expected[name] != value
+        }
+        reason = outlook.obstacle(instance, wish.kind, patch)
+        if not reason and wish.kind == Edit.Kind.UPDATE:
+            reason = _needless_or_lacking(wish, patch, expected)
+        if reason:
+            plan.skips.append(Skip(instance, reason))
+            continue
+        base = {name: expected[name] for name in patch}
+        if wish.kind != Edit.Kind.UPDATE:
+            base = {"status": instance.status}
+        plan.items.append(Item(instance, patch, base))
+    return plan
+
+
+def check(outlook: Outlook, batch: EditBatch) -> Plan:
+    """What is left of a batch's plan now: rights, states and values are compared."""
+    wish = BulkWish.of(batch)
+    plan = Plan()
+    for planned in batch.plan:
+        instance = outlook.instances.get(planned["pk"])
+        if instance is None:
+            continue
+        patch, base = planned["patch"], planned["base"]
+        reason = outlook.obstacle(instance, wish.kind, patch)
+        if not reason and differences(patch, base, outlook.expected(instance)):
+            reason = CHANGED
+        if reason:
+            plan.skips.append(Skip(instance, reason))
+        else:
+            plan.items.append(Item(instance, patch, base))
+    return plan
+
+
+def _needless_or_lacking(
+    wish: BulkWish, patch: Mapping[str, Any], expected: Mapping[str, Any]
+) -> str:
+    if not patch:
+        return ALREADY_SO
+    hours = expected["auto_stop_duration"]
+    usable = hours and AUTO_STOP_MIN_SECONDS <= hours <= AUTO_STOP_MAX_SECONDS
+    return NO_HOURS if wish.keeps_hours and not usable else ""

@@ -1,0 +1,144 @@
+"""Pages of the exceptions: asking for one, deciding, ending it early."""
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import (
+    require_http_methods,
+    require_POST,
+    require_safe,
+)
+
+from dashboard.accounts.http import SignedInRequest
+from dashboard.accounts.permissions import can_decide_exceptions, can_edit
+from dashboard.instances.models import Instance
+
+from . import services
+from .forms import DecisionForm, ExceptionForm
+from .models import Rule, RuleException
+from .rules import requirement
+from .selectors import exceptions_visible_to
+from .views import tabs
+
+PER_PAGE = 50
+
+
+@require_safe
+def exception_list(request: SignedInRequest) -> HttpResponse:
+    """All exceptions: those that wait for a decision apart, then newest first."""
+    found = exceptions_visible_to(request.user)
+    waiting = found.filter(state=RuleException.State.ASKED).order_by("asked_at")
+    others = found.exclude(state=RuleException.State.ASKED)
+    page = Paginator(others, PER_PAGE).get_page(request.GET.get("page"))
+    now = timezone.now()
+    context = {
+        "waiting": waiting,
+        "page": page,
+        "rows": [(one, one.holds(now)) for one in page],
+        "pages": page.paginator.get_elided_page_range(page.number, on_ends=1),
+        **tabs(request, "exceptions"),
+    }
+    return render(request, "policies/exceptions.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def ask(request: SignedInRequest, rule_pk: int, instance_pk: int) -> HttpResponse:
+    """Ask for leave to break a rule, for one instance.
+
+    Returns:
+        200 with the form; 303 to the exceptions once it is asked for; 422 with the form
+        when something is wrong; 403 for an instance that is not theirs; 404 for an
+        unknown rule or instance.
+    """
+    seen = Instance.objects.visible_to(request.user).select_related("cloud")
+    instance = get_object_or_404(seen, pk=instance_pk)
+    rule = get_object_or_404(Rule, pk=rule_pk)
+    if not can_edit(request.user, instance.owner):
+        raise PermissionDenied("Only those who may change an instance ask for it.")
+    form = ExceptionForm(request.POST if request.method == "POST" else None)
+    if form.is_bound and form.is_valid():
+        try:
+            made = services.ask_exception(
+                rule=rule,
+                instance=instance,
+                actor=request.user,
+                until=form.cleaned_data["until"],
+                reason=form.cleaned_data["reason"],
+            )
+        except services.PolicyError as error:
+            form.add_error(None, str(error))
+        else:
+            approved = made.state == RuleException.State.APPROVED
+            messages.success(
+                request, "It holds from now on." if approved else "Asked for."
+            )
+            return _to_list()
+    context = {
+        "form": form,
+        "rule": rule,
+        "requirement": requirement(rule),
+        "instance": instance,
+        **tabs(request, "exceptions"),
+    }
+    status = 422 if form.is_bound else 200
+    return render(request, "policies/ask.html", context, status=status)
+
+
+@require_POST
+def decide(request: SignedInRequest, exception_pk: int) -> HttpResponse:
+    """Approve or deny what was asked for.
+
+    Returns:
+        303 to the exceptions, with a message; 403 for those who do not decide; 404 for
+        an unknown exception.
+    """
+    exception = _exception(request, exception_pk)
+    form = DecisionForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Say whether to approve or to deny it.")
+        return _to_list()
+    approve = form.cleaned_data["decision"] == "approve"
+    try:
+        services.decide_exception(
+            exception=exception,
+            actor=request.user,
+            approve=approve,
+            answer=form.cleaned_data["answer"],
+        )
+    except services.PolicyError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, "Approved." if approve else "Denied.")
+    return _to_list()
+
+
+@require_POST
+def end(request: SignedInRequest, exception_pk: int) -> HttpResponse:
+    """End an exception before its day.
+
+    Returns:
+        As ``decide``.
+    """
+    exception = _exception(request, exception_pk)
+    try:
+        services.end_exception(exception=exception, actor=request.user)
+    except services.PolicyError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, "Ended. The rule counts again.")
+    return _to_list()
+
+
+def _exception(request: SignedInRequest, pk: int) -> RuleException:
+    found = get_object_or_404(exceptions_visible_to(request.user), pk=pk)
+    if not can_decide_exceptions(request.user):
+        raise PermissionDenied("Operators and admins decide on exceptions.")
+    return found
+
+
+def _to_list() -> HttpResponse:
+    return HttpResponseRedirect(reverse("policies:exceptions"), status=303)

@@ -1,0 +1,148 @@
+"""What a person may type about rules and exceptions."""
+
+import zoneinfo
+from datetime import datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from django import forms
+from django.utils import timezone
+
+from .models import Rule
+
+LONGEST_EXCEPTION = timedelta(days=366)
+_SCOPE = ("cloud", "workspace_id", "flavor_type", "owner", "status")
+
+
+class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check time only
+    """One rule.
+
+    Args:
+        scopes: What occurs in the fleet, for each field of the scope.
+    """
+
+    max_hours = forms.DecimalField(
+        required=False,
+        min_value=1,
+        max_value=24,
+        step_size=Decimal("0.5"),
+        label="At most, in hours",
+    )
+
+    class Meta:
+        model = Rule
+        fields: ClassVar = [
+            *("name", "reason", "kind", "quiet_from", "quiet_until", "time_zone"),
+            *(*_SCOPE, "mode"),
+        ]
+        labels: ClassVar = {
+            "reason": "Why",
+            "kind": "Requirement",
+            "quiet_from": "Quiet from",
+            "quiet_until": "until",
+            "time_zone": "Time zone",
+            "workspace_id": "Workspace",
+            "flavor_type": "Flavour type",
+        }
+        widgets: ClassVar = {
+            "kind": forms.RadioSelect,
+            "mode": forms.RadioSelect,
+            "quiet_from": forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
+            "quiet_until": forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
+        }
+
+    def __init__(self, *args: Any, scopes: dict[str, list[str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("kind", "mode"):
+            # No empty choice beside the real ones.
+            field = self.fields[name]
+            field.choices = [one for one in field.choices if one[0]]  # type: ignore[attr-defined]
+        for name in _SCOPE:
+            now = getattr(self.instance, name)
+            known = scopes.get(name, [])
+            values = known if now in ("", *known) else [*known, now]
+            label = self.fields[name].label
+            self.fields[name] = forms.ChoiceField(
+                choices=[("", "Any"), *((value, value) for value in values)],
+                required=False,
+                label=label,
+            )
+        if self.instance.max_seconds:
+            self.initial["max_hours"] = f"{self.instance.max_seconds / 3600:g}"
+        self.initial.setdefault("quiet_from", time(22))
+        if not self.instance.pk:
+            zone = timezone.get_current_timezone_name()
+            self.initial["quiet_until"], self.initial["time_zone"] = time(6), zone
+
+    def clean_time_zone(self) -> str:
+        """A zone of the tz database.
+
+        Raises:
+            ValidationError: There is none of this name.
+        """
+        name: str = self.cleaned_data["time_zone"]
+        if name and name not in zoneinfo.available_timezones():
+            raise forms.ValidationError(
+                "No time zone has this name. Type one such as Europe/Berlin."
+            )
+        return name
+
+    def clean(self) -> dict[str, Any]:
+        """What a kind needs is asked for; what it does not need is dropped."""
+        data: dict[str, Any] = super().clean() or {}
+        kind = data.get("kind")
+        needs_hours = kind == Rule.Kind.MAX_HOURS and data.get("max_hours") is None
+        if needs_hours and "max_hours" not in self.errors:
+            self.add_error("max_hours", "Say how long a run may last.")
+        if kind == Rule.Kind.QUIET_HOURS:
+            for name in ("quiet_from", "quiet_until", "time_zone"):
+                if not data.get(name) and name not in self.errors:
+                    self.add_error(name, "Quiet hours need this.")
+            if data.get("quiet_from") and data["quiet_from"] == data.get("quiet_until"):
+                self.add_error("quiet_until", "They end when they begin.")
+        return data
+
+    def built(self) -> Rule:
+        """The rule as typed, not saved; call it on a valid form."""
+        rule: Rule = self.save(commit=False)
+        hours = self.cleaned_data["max_hours"]
+        limited = rule.kind == Rule.Kind.MAX_HOURS
+        rule.max_seconds = int(hours * 3600) if limited else None
+        if rule.kind != Rule.Kind.QUIET_HOURS:
+            rule.quiet_from = rule.quiet_until = None
+            rule.time_zone = ""
+        return rule
+
+
+class ExceptionForm(forms.Form):
+    """Asking for an exception: until which day, and why."""
+
+    until = forms.DateField(
+        label="Last day", widget=forms.DateInput(attrs={"type": "date"})
+    )
+    reason = forms.CharField(
+        label="Why", max_length=300, widget=forms.Textarea(attrs={"rows": 3})
+    )
+
+    def clean_until(self) -> datetime:
+        """The end of that day, in the person's time zone.
+
+        Raises:
+            ValidationError: It is over, or too far away.
+        """
+        day = self.cleaned_data["until"]
+        today = timezone.localdate()
+        if day < today:
+            raise forms.ValidationError("That day has passed.")
+        if day > today + LONGEST_EXCEPTION:
+            raise forms.ValidationError("An exception lasts a year at most.")
+        return timezone.make_aware(
+            datetime.combine(day + timedelta(days=1), time()),
+        )
+
+
+class DecisionForm(forms.Form):
+    """Approving or denying, with a word if wanted."""
+
+    decision = forms.ChoiceField(choices=[("approve", "Approve"), ("deny", "Deny")])
+    answer = forms.CharField(max_length=300, required=False)

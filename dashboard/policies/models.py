@@ -1,0 +1,138 @@
+"""Rules for notebooks that an admin wrote, and the exceptions from them."""
+
+import zoneinfo
+from datetime import datetime
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+
+from dashboard.instances.models import Instance
+
+
+class Rule(models.Model):
+    """One requirement, for the instances in its scope.
+
+    Attributes:
+        name: What people call it; a refusal says it.
+        reason: Why it exists, in words for those it stops.
+        kind: What it requires.
+        max_seconds: The longest run it allows, **seconds**; of ``MAX_HOURS`` alone.
+        quiet_from: Wall time at which quiet hours begin, in ``time_zone``; of
+            ``QUIET_HOURS`` alone. May lie after ``quiet_until``: then over midnight.
+        mode: Off, shown only, or enforced: wishes that break it are refused.
+        acts: Whether Curfew itself puts right what breaks it; of an enforced rule
+            alone. Until somebody says so it only shows what it would do.
+        acting_for: Who said so. The edits are theirs, and end with their right.
+        checked_at: When Curfew last looked for work for it.
+        found: How many edits it would have filed, or filed, then.
+    """
+
+    class Kind(models.TextChoices):
+        AUTO_STOP = "auto_stop", "Auto-stop must be on"
+        MAX_HOURS = "max_hours", "A run lasts at most so many hours"
+        QUIET_HOURS = "quiet_hours", "Nothing runs in quiet hours"
+
+    class Mode(models.TextChoices):
+        OFF = "off", "Off"
+        REPORT = "report", "Report"
+        ENFORCE = "enforce", "Enforce"
+
+    name = models.CharField(max_length=80, unique=True)
+    reason = models.CharField(max_length=300)
+    kind = models.CharField(max_length=16, choices=Kind)
+    max_seconds = models.PositiveIntegerField(null=True)
+    quiet_from = models.TimeField(null=True)
+    quiet_until = models.TimeField(null=True)
+    time_zone = models.CharField(max_length=64, blank=True)
+    cloud = models.CharField(max_length=255, blank=True)
+    workspace_id = models.CharField(max_length=255, blank=True)
+    flavor_type = models.CharField(max_length=32, blank=True)
+    owner = models.CharField(max_length=255, blank=True)
+    status = models.CharField(max_length=64, blank=True)
+    mode = models.CharField(max_length=8, choices=Mode, default=Mode.REPORT)
+    acts = models.BooleanField(default=False)
+    acting_for = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="rules_acting",
+    )
+    checked_at = models.DateTimeField(null=True)
+    found = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        """Its form."""
+        return reverse("policies:rule", args=[self.pk])
+
+    @property
+    def scope_words(self) -> list[str]:
+        """What narrows it to some instances; empty for all."""
+        parts = (self.cloud, self.workspace_id, self.flavor_type)
+        return [part for part in (*parts, self.owner, self.status) if part]
+
+    @property
+    def zone(self) -> zoneinfo.ZoneInfo:
+        """Where its quiet hours are told."""
+        return zoneinfo.ZoneInfo(self.time_zone or "UTC")
+
+
+class RuleException(models.Model):
+    """Leave for one instance to break one rule, until a day.
+
+    Attributes:
+        until: When it ends by itself.
+        reason: Why it is wanted, in the words of who asked.
+        answer: What was said when it was decided; may be empty.
+    """
+
+    class State(models.TextChoices):
+        ASKED = "asked", "Asked for"
+        APPROVED = "approved", "Approved"
+        DENIED = "denied", "Denied"
+        ENDED = "ended", "Ended early"
+        EXPIRED = "expired", "Expired"
+
+    rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="exceptions")
+    instance = models.ForeignKey(
+        Instance, on_delete=models.CASCADE, related_name="rule_exceptions"
+    )
+    reason = models.CharField(max_length=300)
+    until = models.DateTimeField()
+    state = models.CharField(max_length=8, choices=State, default=State.ASKED)
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+    asked_at = models.DateTimeField(auto_now_add=True)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    decided_at = models.DateTimeField(null=True)
+    answer = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-asked_at", "-pk"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["rule", "instance"],
+                condition=models.Q(state="asked"),
+                name="exception_asked_once",
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["state", "until"], name="exception_by_state")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instance} from {self.rule}"
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it counts at ``now``."""
+        return self.state == self.State.APPROVED and self.until > now

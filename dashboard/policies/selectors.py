@@ -1,0 +1,199 @@
+"""Reads of rules, of what breaks them, and of the exceptions."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+from django.db.models import QuerySet
+
+from dashboard.accounts.models import User
+from dashboard.accounts.permissions import can_edit
+from dashboard.instances.clock import exact_text
+from dashboard.instances.filters import PRESENT
+from dashboard.instances.models import Instance
+from dashboard.modelarts.statuses import InstanceStatus
+
+from .models import Rule, RuleException
+from .rules import Violation, Wish, refusals, violations
+
+_JUDGED = (
+    *("cloud__name", "instance_id", "name", "status", "owner_id", "owner_name"),
+    *("workspace_id", "flavor", "flavor_type", "missing_since", "run_started_at"),
+    *("auto_stop_enable", "auto_stop_duration"),
+)
+"""What rules and their page need of an instance: not its whole document."""
+
+Exempt = frozenset[tuple[int, int]]
+"""Pairs of rule and instance for which an exception holds."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An instance that breaks a rule.
+
+    Attributes:
+        may_ask: Whether the reader may ask for an exception, or make one.
+        is_asked: Whether somebody has asked already.
+    """
+
+    instance: Instance
+    sentence: str
+    running_for: str
+    may_ask: bool
+    is_asked: bool
+
+
+@dataclass(frozen=True)
+class RuleFindings:
+    """A rule that is not off, and what breaks it.
+
+    Attributes:
+        excepted: How many more would, but for an exception.
+    """
+
+    rule: Rule
+    findings: Sequence[Finding]
+    excepted: int
+
+
+def enforced() -> list[Rule]:
+    """The rules that refuse wishes."""
+    return list(Rule.objects.filter(mode=Rule.Mode.ENFORCE))
+
+
+def exempt(now: datetime, instances: Iterable[int] | None = None) -> Exempt:
+    """Where an exception holds at ``now``.
+
+    Args:
+        now: Aware.
+        instances: Look only for these; None: for all.
+    """
+    rows = RuleException.objects.filter(
+        state=RuleException.State.APPROVED, until__gt=now
+    )
+    if instances is not None:
+        rows = rows.filter(instance__in=instances)
+    return frozenset(rows.values_list("rule_id", "instance_id"))
+
+
+def without_exempt(
+    found: Iterable[Violation], instance: Instance, exceptions: Exempt
+) -> list[Violation]:
+    """Those for which this instance has no leave."""
+    return [one for one in found if (one.rule.pk, instance.pk) not in exceptions]
+
+
+def compliance(user: User, now: datetime) -> list[RuleFindings]:
+    """Every rule that is not off, with the instances that break it, longest run first.
+
+    Args:
+        user: Who reads.
+        now: Aware.
+    """
+    rules = list(Rule.objects.exclude(mode=Rule.Mode.OFF))
+    exceptions = exempt(now)
+    asked = frozenset(
+        RuleException.objects.filter(state=RuleException.State.ASKED).values_list(
+            "rule_id", "instance_id"
+        )
+    )
+    found: dict[int, list[Finding]] = {rule.pk: [] for rule in rules}
+    excepted = dict.fromkeys(found, 0)
+    seen = Instance.objects.visible_to(user)
+    for instance in _judged(seen) if rules else ():
+        for violation in violations(rules, instance, now):
+            pair = (violation.rule.pk, instance.pk)
+            if pair in exceptions:
+                excepted[violation.rule.pk] += 1
+                continue
+            found[violation.rule.pk].append(
+                Finding(
+                    instance,
+                    violation.sentence,
+                    running_for(instance, now),
+                    may_ask=can_edit(user, instance.owner) and pair not in asked,
+                    is_asked=pair in asked,
+                )
+            )
+    return [
+        RuleFindings(
+            rule, sorted(found[rule.pk], key=_longest_first), excepted[rule.pk]
+        )
+        for rule in rules
+    ]
+
+
+def breaking(rule: Rule, now: datetime) -> list[int]:
+    """The instances that break one rule without leave, whoever may see them."""
+    exceptions = exempt(now)
+    return [
+        instance.pk
+        for instance in _judged(Instance.objects.all())
+        if violations([rule], instance, now)
+        and (rule.pk, instance.pk) not in exceptions
+    ]
+
+
+def refused(
+    instance: Instance, wish: Wish, values: Mapping[str, Any], now: datetime
+) -> list[Violation]:
+    """The enforced rules for whose sake a wish must be refused, exceptions considered.
+
+    Args:
+        instance: With its cloud.
+        wish: What is wanted.
+        values: The settings as they will be without the wish.
+        now: Aware.
+    """
+    if not wish.is_judged:
+        return []
+    found = refusals(enforced(), instance, wish, values, now)
+    return without_exempt(found, instance, exempt(now, [instance.pk])) if found else []
+
+
+def exceptions_visible_to(user: User) -> QuerySet[RuleException]:
+    """The exceptions for every instance this person may see, newest first."""
+    return (
+        RuleException.objects.filter(instance__in=Instance.objects.visible_to(user))
+        .select_related("rule", "instance__cloud", "asked_by", "decided_by")
+        .fetch_mode(models.FETCH_PEERS)
+    )
+
+
+def scope_choices(user: User) -> dict[str, list[str]]:
+    """What occurs in the fleet, for each field of a rule's scope; in one query."""
+    fields = {
+        "cloud": "cloud__name",
+        "workspace_id": "workspace_id",
+        "flavor_type": "flavor_type",
+        "owner": "owner_name",
+        "status": "status",
+    }
+    rows = set(
+        Instance.objects.visible_to(user).values_list(*fields.values()).distinct()
+    )
+    return {
+        name: sorted({row[number] for row in rows} - {""}, key=str.casefold)
+        for number, name in enumerate(fields)
+    }
+
+
+def running_for(instance: Instance, now: datetime) -> str:
+    """How long this run has lasted, whole minutes; empty when it does not run."""
+    started = instance.run_started_at
+    if instance.status != InstanceStatus.RUNNING or started is None or started > now:
+        return ""
+    minutes = int((now - started).total_seconds()) // 60
+    return exact_text(minutes * 60) if minutes else "less than a minute"
+
+
+def _judged(instances: QuerySet[Instance]) -> QuerySet[Instance]:
+    return instances.filter(PRESENT).select_related("cloud").only(*_JUDGED)
+
+
+def _longest_first(finding: Finding) -> tuple[bool, float, str]:
+    started = finding.instance.run_started_at if finding.running_for else None
+    moment = started.timestamp() if started else 0.0
+    return (started is None, moment, finding.instance.name.casefold())

@@ -1,0 +1,244 @@
+"""Writes: rules by admins, exceptions by those who ask and those who decide."""
+
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.utils import timezone
+
+from dashboard.accounts.models import User
+from dashboard.accounts.permissions import (
+    can_decide_exceptions,
+    can_edit,
+    can_write_rules,
+)
+from dashboard.audit.services import record_event
+from dashboard.instances.models import Instance
+
+from .models import Rule, RuleException
+
+State = RuleException.State
+
+
+class PolicyError(Exception):
+    """It cannot be done now; the message says why."""
+
+
+@transaction.atomic
+def save_rule(*, rule: Rule, actor: User) -> Rule:
+    """Write a rule, new or changed.
+
+    A rule that changes in any way goes back to its dry run: what somebody allowed it
+    to do was meant for the rule as it stood.
+
+    Args:
+        rule: With the wished values, validated.
+        actor: Who writes it.
+
+    Raises:
+        PermissionDenied: Only admins write rules.
+    """
+    _require(can_write_rules(actor))
+    old = Rule.objects.select_for_update().filter(pk=rule.pk).first()
+    before = _values(old) if old else {}
+    if before != _values(rule):
+        rule.acts, rule.acting_for, rule.checked_at, rule.found = False, None, None, 0
+    rule.save()
+    _record(actor, "rule.changed" if old else "rule.added", rule, before, _values(rule))
+    return rule
+
+
+@transaction.atomic
+def delete_rule(*, rule: Rule, actor: User) -> None:
+    """Remove a rule and its exceptions; the audit trail keeps them.
+
+    Raises:
+        PermissionDenied: Only admins write rules.
+    """
+    _require(can_write_rules(actor))
+    _record(actor, "rule.removed", rule, _values(rule), {})
+    rule.delete()
+
+
+@transaction.atomic
+def set_acting(*, rule: Rule, actor: User, acts: bool) -> Rule:
+    """Let Curfew put violations right by itself, or only show what it would do.
+
+    Raises:
+        PermissionDenied: Only admins decide that.
+        PolicyError: The rule is not enforced.
+    """
+    _require(can_write_rules(actor))
+    rule = Rule.objects.select_for_update().get(pk=rule.pk)
+    if acts and rule.mode != Rule.Mode.ENFORCE:
+        raise PolicyError("Only a rule that is enforced can act by itself.")
+    if acts == rule.acts:
+        return rule
+    before = {"acts": rule.acts}
+    rule.acts, rule.acting_for = acts, actor if acts else None
+    rule.save(update_fields=["acts", "acting_for"])
+    action = "rule.acts" if acts else "rule.dry_run"
+    _record(actor, action, rule, before, {"acts": acts})
+    return rule
+
+
+@transaction.atomic
+def ask_exception(
+    *, rule: Rule, instance: Instance, actor: User, until: datetime, reason: str
+) -> RuleException:
+    """Ask for leave to break a rule; who may decide has it at once.
+
+    Args:
+        rule: Which rule.
+        instance: Which instance.
+        actor: Who asks: somebody who may edit the instance.
+        until: When it shall end by itself; ahead of now.
+        reason: Why, in one or two sentences.
+
+    Raises:
+        PermissionDenied: The actor may not edit this instance.
+        PolicyError: There is one already, or it is asked for.
+    """
+    _require(can_edit(actor, instance.owner))
+    # One line behind the other: the rule's row serialises those who ask.
+    Rule.objects.select_for_update().get(pk=rule.pk)
+    now = timezone.now()
+    for earlier in RuleException.objects.filter(rule=rule, instance=instance):
+        if earlier.state == State.ASKED:
+            raise PolicyError("An exception has been asked for already.")
+        if earlier.holds(now):
+            raise PolicyError("There is an exception already.")
+    exception = RuleException.objects.create(
+        rule=rule, instance=instance, asked_by=actor, until=until, reason=reason
+    )
+    _record_exception(actor, "exception.asked", exception, {})
+    if can_decide_exceptions(actor):
+        return decide_exception(exception=exception, actor=actor, approve=True)
+    return exception
+
+
+@transaction.atomic
+def decide_exception(
+    *, exception: RuleException, actor: User, approve: bool, answer: str = ""
+) -> RuleException:
+    """Approve or deny what was asked for.
+
+    Raises:
+        PermissionDenied: Only operators and admins decide.
+        PolicyError: It was decided already, or its time has passed.
+    """
+    _require(can_decide_exceptions(actor))
+    exception = _locked(exception)
+    if exception.state != State.ASKED:
+        raise PolicyError("This has been decided already.")
+    if approve and exception.until <= timezone.now():
+        raise PolicyError("Its last day has passed; it can only be denied.")
+    state = State.APPROVED if approve else State.DENIED
+    return _move(exception, state, actor, answer)
+
+
+@transaction.atomic
+def end_exception(*, exception: RuleException, actor: User) -> RuleException:
+    """End an exception before its day.
+
+    Raises:
+        PermissionDenied: Only operators and admins decide.
+        PolicyError: It does not hold.
+    """
+    _require(can_decide_exceptions(actor))
+    exception = _locked(exception)
+    if not exception.holds(timezone.now()):
+        raise PolicyError("This exception does not hold any more.")
+    return _move(exception, State.ENDED, actor, exception.answer)
+
+
+@transaction.atomic
+def expire_exceptions() -> int:
+    """Note which exceptions ran out; they stopped counting at their moment anyway.
+
+    Returns:
+        How many ran out since it was last asked.
+    """
+    over = RuleException.objects.select_for_update().filter(
+        state__in=[State.ASKED, State.APPROVED], until__lte=timezone.now()
+    )
+    gone = list(over.select_related("rule", "instance"))
+    for exception in gone:
+        _move(exception, State.EXPIRED, None, exception.answer)
+    return len(gone)
+
+
+@transaction.atomic
+def note_check(*, rule: Rule, found: int) -> None:
+    """Write down how many edits a rule would file, or filed, just now."""
+    Rule.objects.filter(pk=rule.pk).update(checked_at=timezone.now(), found=found)
+
+
+def _locked(exception: RuleException) -> RuleException:
+    rows = RuleException.objects.select_for_update(of=("self",))
+    return rows.select_related("rule", "instance").get(pk=exception.pk)
+
+
+def _move(
+    exception: RuleException, state: State, actor: User | None, answer: str
+) -> RuleException:
+    before = {"state": exception.state}
+    exception.state = state
+    if actor is not None:
+        exception.decided_by, exception.decided_at = actor, timezone.now()
+        exception.answer = answer
+    exception.save(update_fields=["state", "decided_by", "decided_at", "answer"])
+    _record_exception(actor, f"exception.{state}", exception, before)
+    return exception
+
+
+def _require(allowed: bool) -> None:
+    if not allowed:
+        raise PermissionDenied("Your role does not allow this.")
+
+
+def _values(rule: Rule) -> dict[str, Any]:
+    """What the audit trail keeps of a rule."""
+    names = (
+        *("name", "reason", "kind", "max_seconds", "time_zone", "mode"),
+        *("cloud", "workspace_id", "flavor_type", "owner", "status"),
+    )
+    moments = ("quiet_from", "quiet_until")
+    said = {name: getattr(rule, name) for name in names}
+    return said | {
+        name: moment.isoformat("minutes") if (moment := getattr(rule, name)) else None
+        for name in moments
+    }
+
+
+def _record(
+    actor: User, action: str, rule: Rule, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    record_event(
+        actor=actor,
+        action=action,
+        target_kind="rule",
+        target_id=str(rule.pk),
+        target_label=rule.name,
+        before=before,
+        after=after,
+    )
+
+
+def _record_exception(
+    actor: User | None,
+    action: str,
+    exception: RuleException,
+    before: dict[str, Any],
+) -> None:
+    record_event(
+        actor=actor,
+        action=action,
+        target_kind="exception",
+        target_id=str(exception.pk),
+        target_label=str(exception),
+        before=before,
+        after={"state": exception.state, "until": exception.until.isoformat()},
+        reason=exception.reason,
+    )

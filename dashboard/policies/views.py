@@ -1,0 +1,158 @@
+"""Pages of the rules: writing them, and what breaks them."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import (
+    require_http_methods,
+    require_POST,
+    require_safe,
+)
+
+from dashboard.accounts.http import SignedInRequest
+from dashboard.accounts.permissions import (
+    can_bulk,
+    can_decide_exceptions,
+    can_write_rules,
+)
+
+from . import selectors, services
+from .forms import RuleForm
+from .models import Rule
+from .rules import requirement
+
+SHOWN = 50
+"""Instances named for each rule; a bulk edit names all."""
+
+
+@require_safe
+def compliance(request: SignedInRequest) -> HttpResponse:
+    """What breaks the rules, for everybody to see.
+
+    Query parameters:
+        all: ``pk`` of the rule of which all instances are named.
+    """
+    found = selectors.compliance(request.user, timezone.now())
+    whole = request.GET.get("all", "")
+    context = {
+        "rules": [
+            {
+                "rule": one.rule,
+                "requirement": requirement(one.rule),
+                "number": len(one.findings),
+                "findings": one.findings
+                if whole == str(one.rule.pk)
+                else one.findings[:SHOWN],
+                "excepted": one.excepted,
+            }
+            for one in found
+        ],
+        "total": sum(len(one.findings) for one in found),
+        "may_put_right": can_bulk(request.user),
+        **tabs(request, "compliance"),
+    }
+    return render(request, "policies/compliance.html", context)
+
+
+@require_safe
+def rule_list(request: SignedInRequest) -> HttpResponse:
+    """The rules, for admins; 403 for others."""
+    _require_right(request)
+    rules = [(rule, requirement(rule)) for rule in Rule.objects.all()]
+    context = {"rules": rules, **tabs(request, "rules")}
+    return render(request, "policies/rules.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def new_rule(request: SignedInRequest) -> HttpResponse:
+    """The form of a new rule.
+
+    Returns:
+        See ``rule``.
+    """
+    _require_right(request)
+    return _form_page(request, Rule())
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def rule(request: SignedInRequest, rule_pk: int) -> HttpResponse:
+    """The form of a rule, and what it does by itself.
+
+    Returns:
+        200 with the form; 303 to the rule once it is written; 422 with the form when
+        something is wrong; 403 for others than admins; 404 for an unknown rule.
+    """
+    _require_right(request)
+    return _form_page(request, get_object_or_404(Rule, pk=rule_pk))
+
+
+@require_POST
+def acting(request: SignedInRequest, rule_pk: int) -> HttpResponse:
+    """Let a rule act, or go back to its dry run.
+
+    Form fields:
+        ``acts``: ``on`` to let it act.
+    """
+    _require_right(request)
+    found = get_object_or_404(Rule, pk=rule_pk)
+    acts = request.POST.get("acts") == "on"
+    try:
+        services.set_acting(rule=found, actor=request.user, acts=acts)
+    except services.PolicyError as error:
+        messages.error(request, str(error))
+    else:
+        said = "It acts from now on, once a minute." if acts else "It only watches now."
+        messages.success(request, said)
+    return HttpResponseRedirect(found.get_absolute_url(), status=303)
+
+
+@require_POST
+def delete(request: SignedInRequest, rule_pk: int) -> HttpResponse:
+    """Remove a rule, with its exceptions."""
+    _require_right(request)
+    found = get_object_or_404(Rule, pk=rule_pk)
+    services.delete_rule(rule=found, actor=request.user)
+    messages.success(request, f"The rule “{found.name}” is removed.")
+    answer = redirect("policies:rules")
+    answer.status_code = 303
+    return answer
+
+
+def tabs(request: SignedInRequest, current: str) -> dict[str, Any]:
+    """What the pages of this app share: where one may go from here."""
+    return {
+        "current": current,
+        "may_write": can_write_rules(request.user),
+        "may_decide": can_decide_exceptions(request.user),
+    }
+
+
+def _form_page(request: SignedInRequest, found: Rule) -> HttpResponse:
+    scopes = selectors.scope_choices(request.user)
+    bound = request.POST if request.method == "POST" else None
+    # Kept aside: a model form writes what was typed into its instance.
+    heading = found.name or "New rule"
+    stored = Rule.objects.filter(pk=found.pk).first()
+    form = RuleForm(bound, instance=found, scopes=scopes)
+    if form.is_bound and form.is_valid():
+        saved = services.save_rule(rule=form.built(), actor=request.user)
+        messages.success(request, "Written. It counts from now on.")
+        return HttpResponseRedirect(saved.get_absolute_url(), status=303)
+    context = {
+        "form": form,
+        "heading": heading,
+        "rule": stored,
+        "breaking": len(selectors.breaking(stored, timezone.now())) if stored else 0,
+        **tabs(request, "rules"),
+    }
+    status = 422 if form.is_bound else 200
+    return render(request, "policies/rule.html", context, status=status)
+
+
+def _require_right(request: SignedInRequest) -> None:
+    if not can_write_rules(request.user):
+        raise PermissionDenied("Only admins write rules.")

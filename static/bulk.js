@@ -1,0 +1,95 @@
+"use strict";
+/* Which instances are ticked, over pages, filters and polls: kept for this tab. The rows
+   on the page post themselves; those elsewhere travel in the field "picked". */
+{
+  const KEY = "curfew-picked";
+  const byId = (id) => document.getElementById(id);
+  const ticks = () => [...document.querySelectorAll("input[name=pick]")];
+
+  let picked = new Set();
+  const read = () => {
+    try {
+      picked = new Set(JSON.parse(sessionStorage.getItem(KEY) ?? "[]"));
+    } catch {
+      picked = new Set();
+    }
+  };
+  const write = () => {
+    try {
+      sessionStorage.setItem(KEY, JSON.stringify([...picked]));
+    } catch {
+      // Without storage the selection lasts as long as the page.
+    }
+  };
+
+  const setText = (element, text) => {
+    if (element.textContent !== text) element.textContent = text;
+  };
+
+  const draw = () => {
+    const bar = byId("bulk");
+    if (!bar) return;
+    const here = ticks();
+    for (const tick of here) tick.checked = picked.has(tick.value);
+    const shown = here.filter((tick) => tick.checked).length;
+    const elsewhere = picked.size - shown;
+    const all = byId("pick-page");
+    all.checked = here.length > 0 && shown === here.length;
+    all.indeterminate = shown > 0 && shown < here.length;
+    all.disabled = here.length === 0;
+    all.closest("[data-scripted]").hidden = false;
+    byId("pick-none").hidden = picked.size === 0;
+    byId("bulk-picked").disabled = picked.size === 0;
+    bar.toggleAttribute("data-any", picked.size > 0);
+    const told = picked.size === 0 ? "" : `${picked.size} selected`;
+    setText(byId("picked-count"), elsewhere > 0 ? `${told}, ${elsewhere} of them elsewhere` : told);
+    const listed = new Set(here.map((tick) => tick.value));
+    byId("picked").value = [...picked].filter((pk) => !listed.has(pk)).join(",");
+  };
+
+  const changed = () => {
+    write();
+    draw();
+  };
+
+  if (document.currentScript?.hasAttribute("data-forget")) {
+    // They have become a batch.
+    changed();
+  } else {
+    read();
+    document.addEventListener("change", ({ target }) => {
+      if (target.name === "pick") {
+        if (target.checked) picked.add(target.value);
+        else picked.delete(target.value);
+        changed();
+      } else if (target.id === "pick-page") {
+        for (const tick of ticks()) {
+          if (target.checked) picked.add(tick.value);
+          else picked.delete(tick.value);
+        }
+        changed();
+      }
+    });
+    document.addEventListener("click", ({ target }) => {
+      if (!target.closest("#pick-none")) return;
+      picked.clear();
+      changed();
+      byId("pick-page").focus();
+    });
+    document.addEventListener("keydown", (event) => {
+      if (event.key !== "x" || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.target.closest("input:not([name=pick]), select, textarea, dialog")) return;
+      const tick = document.activeElement.closest("tr")?.querySelector("input[name=pick]");
+      if (!tick) return;
+      tick.click();
+      event.preventDefault();
+    });
+    document.addEventListener("htmx:load", draw);
+    document.addEventListener("htmx:oobAfterSwap", draw);
+    addEventListener("pageshow", () => {
+      read();
+      draw();
+    });
+    draw();
+  }
+}
