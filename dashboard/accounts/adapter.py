@@ -5,6 +5,7 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 
 from . import services
@@ -53,6 +54,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # untyped li
             raise ValidationError("This is the present password. Choose another.")
         cleaned: str = super().clean_password(password, user)
         return cleaned
+
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:
+        """To one's account: whoever chose a first password sees what else guards it."""
+        return reverse("mfa_index")
 
     def set_password(self, user: User, password: str) -> None:
         """Take a password that its owner chose; other sessions end by it."""

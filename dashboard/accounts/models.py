@@ -33,7 +33,7 @@ class User(AbstractUser):
         usersession_set: Any
 
     role = models.CharField(max_length=16, choices=Role, default=Role.VIEWER)
-    one_time_until = models.DateTimeField(null=True)
+    one_time_until = models.DateTimeField(null=True, blank=True)
 
     class Meta(AbstractUser.Meta):
         constraints: ClassVar = [

@@ -24,17 +24,21 @@ class ContextWordsValidator:
         """Check a new password.
 
         Raises:
-            ValidationError: Without the known words too little of it is left.
+            ValidationError: Without these words and the person's own name too little of
+                it is left.
         """
+        name = user.get_username().casefold() if user else ""
         rest = password.casefold()
-        for word in self.WORDS:
-            rest = rest.replace(word, "")
+        for word in (*self.WORDS, name):
+            rest = rest.replace(word, "") if word else rest
         if len(rest) < min(self.REST, len(password)):
-            raise ValidationError("Words such as Curfew or notebook are guessed first.")
+            raise ValidationError(
+                "Your name, and words such as Curfew or notebook, are guessed first."
+            )
 
     def get_help_text(self) -> str:
         """For the form."""
-        return "It must be more than words such as Curfew or notebook."
+        return "It must be more than your name and words such as Curfew or notebook."
 
 
 def one_time_password() -> str:

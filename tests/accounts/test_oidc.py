@@ -1,0 +1,342 @@
+"""Single sign-on, against a real OpenID provider."""
+
+import base64
+import json
+import time
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from django.test import Client
+from django.urls import reverse
+
+from dashboard.accounts.models import User
+from dashboard.audit.models import AuditEvent
+
+from .provider import CALLBACK, LOGIN, Provider, query_of
+
+pytestmark = pytest.mark.usefixtures("_empty_cache")
+
+
+def is_inside(client: Client) -> bool:
+    return client.get("/instances/").status_code == 200
+
+
+def test_somebody_new_comes_in_as_their_claims_say(
+    client: Client, provider: Provider
+) -> None:
+    response = provider.sign_in(client, "42", "?next=/instances/%3Fq%3Dx")
+    assert response.status_code == 302, response.text
+    assert response.headers["Location"] == "/instances/?q=x"
+    assert is_inside(client)
+    user = User.objects.get()
+    assert (user.username, user.role) == ("anna", "scientist")
+    assert user.email == "anna@example.org"
+    assert user.cloud_identifiers == {"anna.schmidt"}
+    assert not user.has_usable_password()
+    assert user.usersession_set.count() == 1
+
+
+def test_the_request_is_bound_to_this_browser(
+    client: Client, provider: Provider
+) -> None:
+    asked = query_of(provider.begin(client))
+    assert asked["response_type"] == "code"
+    assert asked["code_challenge_method"] == "S256"
+    assert set(asked["scope"].split()) == {"openid", "profile", "email"}
+    assert len(asked["state"]) >= 16
+    assert len(asked["nonce"]) == 64
+    again = query_of(provider.begin(client))
+    for name in ("state", "nonce", "code_challenge"):
+        assert asked[name] != again[name]
+    provider.sign_in(client, "42")
+    assert len(provider.tokens[-1]["code_verifier"]) >= 43
+
+
+def test_nobody_adds_to_what_is_asked(client: Client, provider: Provider) -> None:
+    asked = query_of(
+        provider.begin(client, "?scope=admin&auth_params=nonce%3D1&process=connect")
+    )
+    assert "admin" not in asked["scope"]
+    assert asked["nonce"] != "1"
+
+
+def test_role_and_upstream_users_follow_at_each_sign_in(
+    client: Client, provider: Provider
+) -> None:
+    provider.sign_in(client, "42")
+    provider.know("42", preferred_username="renamed", groups=["science", "admins"])
+    client.post(reverse("account_logout"))
+    provider.sign_in(client, "42")
+    # The greatest of the roles; the account is known by its sub, not by its name.
+    user = User.objects.get()
+    assert (user.username, user.role) == ("anna", "admin")
+    assert user.cloud_identifiers == frozenset()
+    event = AuditEvent.objects.get(action="user.role_changed")
+    assert (event.before, event.after) == ({"role": "scientist"}, {"role": "admin"})
+    assert event.reason == "as the identity provider says"
+
+
+def test_somebody_in_no_group_is_refused(client: Client, provider: Provider) -> None:
+    provider.know("7", preferred_username="mallory", groups=["everybody"])
+    response = provider.sign_in(client, "7")
+    assert response.status_code == 403
+    assert "None of your groups has access to Curfew." in response.text
+    assert not is_inside(client)
+    assert not User.objects.exists()
+
+
+def test_somebody_who_left_all_groups_is_refused(
+    client: Client, provider: Provider
+) -> None:
+    provider.sign_in(client, "42")
+    client.post(reverse("account_logout"))
+    provider.know("42", preferred_username="anna", groups=[])
+    assert provider.sign_in(client, "42").status_code == 403
+    assert not is_inside(client)
+
+
+@pytest.mark.parametrize("provider", [{"oidc_default_role": "viewer"}], indirect=True)
+def test_somebody_in_no_group_may_be_a_viewer(
+    client: Client, provider: Provider
+) -> None:
+    provider.know("7", preferred_username="vera", groups=["everybody"])
+    provider.sign_in(client, "7")
+    assert User.objects.get().role == "viewer"
+
+
+@pytest.mark.parametrize("provider", [{"oidc_roles": {}}], indirect=True)
+def test_without_a_mapping_only_the_invited_come_in(
+    client: Client, provider: Provider
+) -> None:
+    response = provider.sign_in(client, "42")
+    assert response.status_code == 403
+    assert "Nobody has invited you yet." in response.text
+    invited = User.objects.create_user("anna", role="operator")
+    provider.sign_in(client, "42")
+    assert is_inside(client)
+    invited.refresh_from_db()
+    assert invited.role == "operator"
+
+
+def test_a_name_that_belongs_to_somebody_else_is_refused(
+    client: Client, provider: Provider
+) -> None:
+    User.objects.create_user("anna", password="correct horse battery", role="admin")
+    response = provider.sign_in(client, "42")
+    assert response.status_code == 403
+    assert "Another account has your user name." in response.text
+    assert not is_inside(client)
+
+
+def test_another_sub_does_not_get_the_account(
+    client: Client, provider: Provider
+) -> None:
+    provider.sign_in(client, "42")
+    client.post(reverse("account_logout"))
+    provider.know("43", preferred_username="anna", groups=["admins"])
+    assert provider.sign_in(client, "43").status_code == 403
+    assert User.objects.get().role == "scientist"
+
+
+def test_a_deactivated_account_stays_outside(
+    client: Client, provider: Provider
+) -> None:
+    provider.sign_in(client, "42")
+    User.objects.update(is_active=False)
+    other = Client()
+    provider.sign_in(other, "42")
+    assert not is_inside(client)
+    assert not is_inside(other)
+
+
+def test_an_unverified_address_is_nobody_s(client: Client, provider: Provider) -> None:
+    provider.know(
+        "9", preferred_username="x", email="boss@example.org", groups=["science"]
+    )
+    provider.sign_in(client, "9")
+    assert User.objects.get().email == ""
+
+
+# -- what is not to be trusted -------------------------------------------------------
+
+
+def refused(response: Any, client: Client) -> bool:
+    return (
+        response.status_code == 401
+        and "The sign-in failed" in response.text
+        and not is_inside(client)
+        and not User.objects.exists()
+    )
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    payload = token.split(".")[1]
+    found: dict[str, Any] = json.loads(
+        base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+    )
+    return found
+
+
+def test_another_issuer(client: Client, provider: Provider) -> None:
+    provider.overrides = {"issuer": "https://evil.example"}
+    response = client.get(LOGIN)
+    assert response.status_code == 401
+    assert "The sign-in failed" in response.text
+
+
+def test_a_provider_that_is_away(client: Client, provider: Provider) -> None:
+    provider.overrides = {"token_endpoint": "http://127.0.0.1:1/"}
+    assert refused(provider.sign_in(client, "42"), client)
+
+
+def sign_anew(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    """Have the provider publish a key of ours, and say something else with it."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    published = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
+    keys = {"keys": [published | {"kid": "k", "use": "sig", "alg": "RS256"}]}
+
+    def resign(answer: dict[str, Any]) -> dict[str, Any]:
+        claims = claims_of(answer["id_token"]) | change
+        claims = {name: value for name, value in claims.items() if value is not None}
+        token = jwt.encode(claims, key, "RS256", headers={"kid": "k"})
+        return answer | {"id_token": token}
+
+    provider.tamper = resign
+    monkeypatch.setattr(
+        "dashboard.accounts.oidc.Adapter._key",
+        lambda self, kid: jwt.PyJWKSet.from_dict(keys)[kid].key,
+    )
+
+
+def test_a_token_signed_anew_is_good(
+    client: Client, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So it is what the next test changes that is refused, not the way it does."""
+    sign_anew(provider, monkeypatch, {})
+    provider.sign_in(client, "42")
+    assert is_inside(client)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"iss": "https://evil.example"},
+        {"aud": "somebody-else"},
+        {"aud": ["curfew", "somebody-else"], "azp": "somebody-else"},
+        {"exp": int(time.time()) - 3600},
+        {"exp": None},
+        {"sub": "43"},
+        {"nonce": "0" * 64},
+        {"nonce": None},
+    ],
+    ids=lambda change: "-".join(change) + ("-none" if None in change.values() else ""),
+)
+def test_a_token_that_is_signed_but_not_for_this(
+    client: Client,
+    provider: Provider,
+    change: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sign_anew(provider, monkeypatch, change)
+    assert refused(provider.sign_in(client, "42"), client)
+
+
+@pytest.mark.parametrize("how", ["stranger's key", "none", "shared secret", "garbage"])
+def test_a_forged_token(client: Client, provider: Provider, how: str) -> None:
+    def forge(answer: dict[str, Any]) -> dict[str, Any]:
+        claims = claims_of(answer["id_token"]) | {"groups": ["admins"]}
+        kid = jwt.get_unverified_header(answer["id_token"]).get("kid")
+        if how == "garbage":
+            return answer | {"id_token": "a.b.c"}
+        if how == "none":
+            return answer | {"id_token": jwt.encode(claims, None, "none")}
+        if how == "shared secret":
+            secret = "secret" * 8
+            return answer | {"id_token": jwt.encode(claims, secret, "HS256")}
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        headers = {"kid": kid} if kid else {}
+        return answer | {"id_token": jwt.encode(claims, key, "RS256", headers=headers)}
+
+    provider.tamper = forge
+    assert refused(provider.sign_in(client, "42"), client)
+
+
+def test_an_answer_without_a_token(client: Client, provider: Provider) -> None:
+    provider.tamper = lambda answer: {
+        name: value for name, value in answer.items() if name != "id_token"
+    }
+    assert refused(provider.sign_in(client, "42"), client)
+
+
+def test_a_replayed_answer(client: Client, provider: Provider) -> None:
+    back = provider.consent(provider.begin(client), "42")
+    assert client.get(back).status_code == 302
+    client.post(reverse("account_logout"))
+    again = client.get(back)
+    assert again.status_code == 401
+    assert not is_inside(client)
+
+
+def test_a_state_of_another_browser(client: Client, provider: Provider) -> None:
+    back = provider.consent(provider.begin(Client()), "42")
+    assert refused(client.get(back), client)
+
+
+def test_a_code_of_another_sign_in(client: Client, provider: Provider) -> None:
+    """The code is theirs, the state is the victim's: the nonce does not fit."""
+    mallory = query_of(provider.consent(provider.begin(Client()), "42"))
+    state = query_of(provider.begin(client))["state"]
+    back = f"{CALLBACK}?code={mallory['code']}&state={state}"
+    assert refused(client.get(back), client)
+
+
+@pytest.mark.parametrize("query", ["", "?code=x", "?state=x", "?error=server_error"])
+def test_an_answer_nobody_asked_for(
+    client: Client, provider: Provider, query: str
+) -> None:
+    assert refused(client.get(CALLBACK + query), client)
+
+
+def test_a_person_may_cancel_there(client: Client, provider: Provider) -> None:
+    state = query_of(provider.begin(client))["state"]
+    response = client.get(f"{CALLBACK}?error=access_denied&state={state}", follow=True)
+    assert "You cancelled the sign-in" in response.text
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_another_site_cannot_begin(
+    client: Client, provider: Provider, site: str
+) -> None:
+    response = client.get(LOGIN, headers={"Sec-Fetch-Site": site})
+    assert response.headers["Location"] == reverse("account_login")
+
+
+@pytest.mark.parametrize("where", ["https://evil.example/", "//evil.example", "/\\e"])
+def test_nobody_is_led_astray(client: Client, provider: Provider, where: str) -> None:
+    response = provider.sign_in(client, "42", f"?next={where}")
+    assert response.headers["Location"] == "/"
+
+
+def test_the_button_is_there(client: Client, provider: Provider) -> None:
+    page = client.get("/accounts/login/?next=/edits/").text
+    assert f'href="{LOGIN}?next=%2Fedits%2F"' in page
+    assert "Use single sign-on" in page
+
+
+@pytest.mark.parametrize("url", [LOGIN, CALLBACK, "/accounts/oidc/other/login/"])
+def test_without_a_provider_there_is_no_such_page(
+    client: Client, db: None, url: str
+) -> None:
+    assert client.get(url).status_code == 404
+    assert "single sign-on" not in client.get("/accounts/login/").text
+
+
+@pytest.mark.parametrize("url", [LOGIN, CALLBACK])
+def test_other_methods_are_refused(
+    client: Client, provider: Provider, url: str
+) -> None:
+    assert client.post(url).status_code == 405

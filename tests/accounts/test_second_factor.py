@@ -1,0 +1,158 @@
+"""Authenticator app and recovery codes; passkeys are in tests/browser."""
+
+import re
+import time
+from urllib.parse import quote
+
+import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from django.test import Client
+from django.urls import reverse
+
+from dashboard.accounts import services
+from dashboard.accounts.models import User
+from dashboard.audit.models import AuditEvent
+from tests.conftest import PASSWORD
+
+LOGIN = reverse("account_login")
+ACTIVATE = reverse("mfa_activate_totp")
+ACTIVATE_ = quote(ACTIVATE, safe="")
+AUTHENTICATE = reverse("mfa_authenticate")
+CONFIRM = reverse("account_reauthenticate")
+
+pytestmark = pytest.mark.usefixtures("_empty_cache")
+
+
+def sign_in(client: Client) -> str:
+    form = {"login": "viewer", "password": PASSWORD}
+    return client.post(LOGIN, form).headers["Location"]
+
+
+def code_of(secret: str, steps: int = 0) -> str:
+    code: str = format_hotp_value(hotp_value(secret, int(time.time()) // 30 + steps))
+    return code
+
+
+@pytest.fixture
+def secret(client: Client, viewer: User) -> str:
+    """The app is set up, with this secret; nobody is signed in."""
+    sign_in(client)
+    # So near to the keys, the password is asked for again.
+    assert client.get(ACTIVATE).headers["Location"] == f"{CONFIRM}?next={ACTIVATE_}"
+    client.post(CONFIRM, {"password": PASSWORD})
+    page = client.get(ACTIVATE).text
+    found = re.search(r'class="copyable">([A-Z2-7]+)<', page)
+    assert found
+    # Neither data: addresses nor inline styles, which our content policy forbids.
+    assert "<svg" in page
+    assert "data:image" not in page
+    assert "style=" not in page
+    response = client.post(ACTIVATE, {"code": code_of(found[1], -1)})
+    assert response.headers["Location"] == reverse("mfa_view_recovery_codes")
+    client.post(reverse("account_logout"))
+    return found[1]
+
+
+def is_inside(client: Client) -> bool:
+    return client.get("/instances/").status_code == 200
+
+
+def test_the_password_alone_opens_nothing(client: Client, secret: str) -> None:
+    assert sign_in(client) == AUTHENTICATE
+    assert not is_inside(client)
+    assert client.post(AUTHENTICATE, {"code": "000000"}).status_code == 200
+    assert not is_inside(client)
+
+
+def test_a_code_opens_and_counts_once(client: Client, secret: str) -> None:
+    code = code_of(secret)
+    sign_in(client)
+    assert client.post(AUTHENTICATE, {"code": code}).headers["Location"] == "/"
+    assert is_inside(client)
+    other = Client()
+    sign_in(other)
+    other.post(AUTHENTICATE, {"code": code})
+    assert not is_inside(other)
+
+
+def test_a_recovery_code_opens_and_counts_once(client: Client, secret: str) -> None:
+    kept = Authenticator.objects.get(type=Authenticator.Type.RECOVERY_CODES)
+    code = kept.wrap().get_unused_codes()[0]
+    sign_in(client)
+    client.post(AUTHENTICATE, {"code": code})
+    assert is_inside(client)
+    assert code not in client.get(reverse("mfa_view_recovery_codes")).text
+    other = Client()
+    sign_in(other)
+    other.post(AUTHENTICATE, {"code": code})
+    assert not is_inside(other)
+
+
+def test_guessing_codes_is_slowed_down(client: Client, secret: str) -> None:
+    sign_in(client)
+    for number in range(12):
+        client.post(AUTHENTICATE, {"code": f"{number:06}"})
+    client.post(AUTHENTICATE, {"code": code_of(secret)})
+    assert not is_inside(client)
+
+
+def test_the_seed_is_sealed_in_the_database(client: Client, secret: str) -> None:
+    stored = str(list(Authenticator.objects.values_list("data", flat=True)))
+    assert secret not in stored
+    for kept in Authenticator.objects.filter(type="recovery_codes"):
+        assert kept.data["seed"].startswith("gAAAA")
+
+
+def test_an_admin_resets_it(
+    client: Client, secret: str, admin: User, viewer: User
+) -> None:
+    services.reset_second_factor(user=viewer, actor=admin)
+    sign_in(client)
+    assert is_inside(client)
+    event = AuditEvent.objects.get(action="user.second_factor_reset")
+    assert event.before == {"factors": ["Recovery codes", "TOTP Authenticator"]}
+
+
+def test_switching_it_off_wants_the_password_again(client: Client, secret: str) -> None:
+    sign_in(client)
+    client.post(AUTHENTICATE, {"code": code_of(secret)})
+    response = client.get(reverse("mfa_deactivate_totp"))
+    assert response.status_code == 302
+    assert "reauthenticate" in response.headers["Location"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("mfa_index", "mfa_list_webauthn", "mfa_add_webauthn", "mfa_activate_totp"),
+        *("usersessions_list", "account_change_password", "account_logout"),
+        *("account_reauthenticate", "mfa_view_recovery_codes"),
+    ],
+)
+def test_pages_keep_to_the_content_policy(
+    client: Client, viewer: User, name: str
+) -> None:
+    sign_in(client)
+    client.post(CONFIRM, {"password": PASSWORD})
+    page = client.get(reverse(name), follow=True)
+    assert page.status_code in {200, 404}
+    assert "style=" not in page.text
+    assert not re.search(r"\son\w+=", page.text)
+    inline = re.findall(r"<script(?![^>]*\bsrc=)([^>]*)>", page.text)
+    assert all('type="application/json"' in attributes for attributes in inline)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("email/", "confirm-email/", "login/code/confirm/", "3rdparty/"),
+        *("password/reset/", "2fa/webauthn/signup/"),
+    ],
+)
+def test_what_we_have_no_use_for_is_not_there(
+    client: Client, viewer: User, path: str
+) -> None:
+    sign_in(client)
+    assert client.get(f"/accounts/{path}").status_code in {302, 404}
+    assert "reset" not in client.get("/accounts/login/").text
