@@ -1,0 +1,204 @@
+"""The checker is checked: ten planted bugs, each of which it has to notice.
+
+All go through the same gauntlet, which a sound Curfew leaves without a violation.
+"""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dashboard.accounts.models import User
+from dashboard.edits import delivery, lanes, services, wishes
+from dashboard.edits.lanes import Result, Turn
+from dashboard.edits.models import Edit
+from dashboard.emulator import Emulator, Fault
+from dashboard.modelarts.client import ModelArtsClient, Observation
+from tests.ops.processes import wait_until
+
+from .checker import violations
+from .world import KilledError, World
+
+Patch = pytest.MonkeyPatch
+
+
+@pytest.fixture
+def world(cloud: Emulator) -> World:
+    """All of it in this process."""
+    return World(cloud)
+
+
+@pytest.fixture
+def run(
+    world: World, operator: User, scientist: User, monkeypatch: Patch
+) -> Callable[[], list[str]]:
+    """The gauntlet: everything that the ten bugs would spoil."""
+
+    def gauntlet() -> list[str]:
+        take = world.instances.popleft
+        lost, twice, merged, many = take(), take(), take(), take()
+        world.submit(lost, operator, is_nudged=False, description="nudge lost")
+        for _ in range(2):
+            world.submit(twice, operator, form="twice", description="sent twice")
+        world.submit(merged, operator, description="one field")
+        world.submit(merged, operator, auto_stop_duration=5 * 3600)
+        for number in range(8):
+            world.submit(many, operator, description=f"fast {number}")
+        _killed_after_put(world, operator, monkeypatch)
+        _demoted(world, scientist)
+        _overtaken_by_a_stranger(world, operator)
+        _not_taken(world, operator)
+        _landing_late(world, operator)
+        world.settle()
+        return violations(world.evidence())
+
+    return gauntlet
+
+
+def _killed_after_put(world: World, actor: User, monkeypatch: Patch) -> None:
+    def killed(turn: Turn, result: Result) -> bool:
+        raise KilledError
+
+    world.deliver()
+    world.submit(world.instances.popleft(), actor, description="killed")
+    with monkeypatch.context() as patch:
+        patch.setattr(lanes, "record", killed)
+        world.deliver()
+
+
+def _demoted(world: World, scientist: User) -> None:
+    instance = world.instances.popleft()
+    type(instance).objects.filter(pk=instance.pk).update(owner_name="anna.schmidt")
+    world.submit(instance, scientist, description="demoted")
+    world.demote(scientist)
+    world.deliver()
+
+
+def _overtaken_by_a_stranger(world: World, actor: User) -> None:
+    instance = world.instances.popleft()
+    world.cloud.faults.add(
+        Fault("drop", method="PUT", instance_id=instance.instance_id, times=1)
+    )
+    world.submit(instance, actor, description="overtaken")
+    world.deliver()
+    world.strange_change(instance, "from the console")
+
+
+def _not_taken(world: World, actor: User) -> None:
+    instance = world.instances.popleft()
+    world.cloud.faults.add(
+        Fault("not_changed", method="PUT", instance_id=instance.instance_id)
+    )
+    world.submit(instance, actor, description="not taken")
+
+
+def _landing_late(world: World, actor: User) -> None:
+    instance = world.instances.popleft()
+    there = instance.instance_id
+    world.cloud.faults.add(
+        Fault("late", method="PUT", instance_id=there, seconds=1, times=1)
+    )
+    world.submit(instance, actor, description="late")
+    world.deliver()
+    world.submit(instance, actor, description="newest")
+    world.pass_time(5)
+    world.queue.append(instance.pk)
+    world.deliver()
+    wait_until(lambda: world.cloud.fleet.get(there).description == "late")
+
+
+def test_a_sound_curfew_passes(run: Callable[[], list[str]]) -> None:
+    assert run() == []
+
+
+def early_ack_without_sweeper(patch: Patch, world: World) -> None:
+    patch.setattr(world, "ack_late", False)
+    patch.setattr(lanes, "_free_lanes_of_the_dead", lambda: None)
+    patch.setattr(world, "sweep", lambda: None)
+
+
+def sweeper_off(patch: Patch, world: World) -> None:
+    patch.setattr(world, "sweep", lambda: None)
+
+
+def claim_after_put(patch: Patch, world: World) -> None:
+    owed: list[Any] = []
+    announce, send = lanes.about_to_send, ModelArtsClient.update_instance
+
+    def first_send(*arguments: Any) -> Observation:
+        answer = send(*arguments)
+        announce(*owed.pop())
+        return answer
+
+    patch.setattr(lanes, "about_to_send", lambda *what: owed.append(what) or True)
+    patch.setattr(ModelArtsClient, "update_instance", first_send)
+
+
+def no_compare_before_sending_again(patch: Patch, world: World) -> None:
+    patch.setattr(wishes, "differences", lambda *_: [])
+
+
+def no_settle_recheck(patch: Patch, world: World) -> None:
+    patch.setattr(lanes, "_unsettle", lambda lane: None)
+
+
+def seq_by_id(patch: Patch, world: World) -> None:
+    create = Edit.objects.create
+
+    def numbered(**fields: Any) -> Edit:
+        fields["id"] = uuid.uuid4()
+        return create(**fields | {"seq": fields["id"].int >> 80})
+
+    patch.setattr(Edit.objects, "create", numbered)
+
+
+def supersede_regardless_of_fields(patch: Patch, world: World) -> None:
+    patch.setattr(wishes, "superseded", lambda edits: dict.fromkeys(*_split(edits)))
+
+
+def _split(edits: list[Edit]) -> tuple[list[Edit], Edit | None]:
+    return edits[:-1], edits[-1] if edits else None
+
+
+def permission_not_rechecked(patch: Patch, world: World) -> None:
+    patch.setattr(lanes, "can_edit", lambda *_: True)
+
+
+def idempotency_key_ignored(patch: Patch, world: World) -> None:
+    patch.setattr(services, "_key", lambda *_: uuid.uuid4().hex)
+
+
+def applied_on_any_200(patch: Patch, world: World) -> None:
+    def believed(turn: Turn, result: Result, edits: list[Edit], _: Any) -> Result:
+        return delivery._settle(turn, result, edits, Edit.State.APPLIED, {})
+
+    patch.setattr(delivery, "_unheeded", believed)
+
+
+@pytest.mark.parametrize(
+    ("bug", "invariant"),
+    [
+        (early_ack_without_sweeper, "I2"),
+        (sweeper_off, "I2"),
+        (claim_after_put, "I5"),
+        (no_compare_before_sending_again, "I3"),
+        (no_settle_recheck, "I3"),
+        (seq_by_id, "I3"),
+        (supersede_regardless_of_fields, "I3"),
+        (permission_not_rechecked, "I7"),
+        (idempotency_key_ignored, "I1"),
+        (applied_on_any_200, "I4"),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_a_planted_bug_is_caught(
+    bug: Callable[[Patch, World], None],
+    invariant: str,
+    run: Callable[[], list[str]],
+    world: World,
+    monkeypatch: Patch,
+) -> None:
+    bug(monkeypatch, world)
+    found = run()
+    assert any(sentence.startswith(invariant) for sentence in found), found
