@@ -26,6 +26,7 @@ INSTALLED_APPS = [
     "dashboard.policies",
     "dashboard.edits",
     "dashboard.handover",
+    "dashboard.saved",
     "dashboard.metrics",
     "dashboard.ops",
     "django.contrib.auth",

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from dashboard.instances.home import home
+from dashboard.saved.views import home
 
 urlpatterns = [
     path("", home, name="home"),
@@ -13,5 +13,6 @@ urlpatterns = [
     path("policies/", include("dashboard.policies.urls")),
     path("", include("dashboard.audit.urls")),
     path("", include("dashboard.handover.urls")),
+    path("", include("dashboard.saved.urls")),
     path("", include("dashboard.metrics.urls")),
 ]

@@ -14,7 +14,7 @@ from dashboard.instances.filters import RUNNING
 from dashboard.instances.models import Instance
 from dashboard.instances.selectors import Row, rows, with_news
 
-from .forms import DueQuery
+from .filters import DueQuery
 from .horizon import HEADINGS, Heading, Horizon, Lane
 from .timeline import STEP, Run, Timeline, timeline
 

@@ -16,7 +16,7 @@ from dashboard.instances.selectors import facets, freshness
 from dashboard.web import polls
 
 from . import selectors
-from .forms import DueForm, DueQuery, PollForm
+from .filters import DueForm, DueQuery, PollForm
 
 FIRST_RUN = "nothing"
 """``shown`` of the page that stands in for the board until a cloud was read."""
@@ -27,7 +27,7 @@ def due(request: SignedInRequest) -> HttpResponse:
     """The page.
 
     Query parameters:
-        See ``forms.DueForm``; what makes no sense is ignored, and the page says so.
+        See ``filters.DueForm``; what makes no sense is ignored, and the page says so.
     """
     context = _context(request, DueQuery(request.GET))
     context["facets"] = facets(request.user)
@@ -39,7 +39,7 @@ def due_changes(request: SignedInRequest) -> HttpResponse:
     """Fragment: what changed since the caller's last poll.
 
     Query parameters:
-        The page's own, and those of ``forms.PollForm``.
+        The page's own, and those of ``filters.PollForm``.
 
     Returns:
         200 with ``handover/due.html#changes``; 204 when nothing changed and no run has

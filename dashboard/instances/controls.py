@@ -7,7 +7,7 @@ from dashboard.modelarts.statuses import InstanceStatus
 from .filters import MISSING, InstanceFilter, ListForm, ListQuery
 from .selectors import Counters, Facets
 
-_SORT_LABELS = {
+SORT_LABELS = {
     "stops_in": "Soonest stop first",
     "-stops_in": "Latest stop first",
     "name": "Name, A to Z",
@@ -114,7 +114,7 @@ def selects(facets: Facets, query: ListQuery) -> list[Select]:
             choices = [*choices, (value, value)]
         if len(choices) > 1 or value:
             found.append(Select(name, label, [("", "any"), *choices], value))
-    found.append(Select("sort", "Order", list(_SORT_LABELS.items()), query.sort))
+    found.append(Select("sort", "Order", list(SORT_LABELS.items()), query.sort))
     sizes = [(str(size), f"{size} rows") for size in ListForm.PER_PAGE]
     found.append(Select("per_page", "Page", sizes, str(query.per_page)))
     return found

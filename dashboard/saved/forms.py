@@ -1,0 +1,74 @@
+"""What a person may type about a saved view."""
+
+import unicodedata
+from typing import Any
+
+from django import forms
+
+from dashboard.accounts.models import User
+
+from .models import SavedView
+from .permissions import can_share
+from .queries import canonical, read
+
+
+class ViewForm(forms.Form):
+    """Name and reach of a view.
+
+    ``taken`` names the person's other views, which a name must differ from.
+    """
+
+    name = forms.CharField(max_length=SavedView.NAME_LENGTH)
+    shared = forms.BooleanField(required=False)
+
+    def __init__(
+        self, *args: Any, user: User, view: SavedView | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._owner = view.owner if view else user
+        self._view = view
+        if not can_share(user):
+            del self.fields["shared"]
+
+    def clean_name(self) -> str:
+        """One line of words, different from the names of one's other views."""
+        name = " ".join(str(self.cleaned_data["name"]).split())
+        if any(unicodedata.category(letter) in {"Cc", "Cf"} for letter in name):
+            raise forms.ValidationError("A name holds no invisible characters.")
+        others = SavedView.objects.filter(owner=self._owner, name__iexact=name)
+        if self._view:
+            others = others.exclude(pk=self._view.pk)
+        if others.exists():
+            raise forms.ValidationError(
+                "There is a view of this name already. Choose another one, or delete "
+                "that first."
+            )
+        return name
+
+
+class NewViewForm(ViewForm):
+    """A view to be saved.
+
+    ``query`` holds what the list was filtered by; what makes no sense in it is left
+    out, as the list itself does.
+    """
+
+    query = forms.CharField(
+        max_length=SavedView.QUERY_LENGTH,
+        required=False,
+        strip=False,
+        widget=forms.HiddenInput,
+    )
+
+    def clean_query(self) -> str:
+        """In the one spelling."""
+        query = canonical(read(self.cleaned_data["query"]))
+        if len(query) > SavedView.QUERY_LENGTH:
+            raise forms.ValidationError("This filter is too long to be saved.")
+        return query
+
+
+class FirstForm(forms.Form):
+    """Which view opens first; empty for none."""
+
+    view = forms.IntegerField(min_value=1, max_value=2**63 - 1, required=False)

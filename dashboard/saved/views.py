@@ -1,0 +1,177 @@
+"""Saved views: the page of all, saving, changing, deleting, and which opens first."""
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse, HttpResponseBadRequest, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import (
+    require_http_methods,
+    require_POST,
+    require_safe,
+)
+
+from dashboard.accounts.http import SignedInRequest
+from dashboard.accounts.permissions import has_own_page
+from dashboard.instances import home as usual
+
+from . import services
+from .forms import FirstForm, NewViewForm, ViewForm
+from .models import SavedView
+from .permissions import can_change
+from .queries import in_words, read
+from .selectors import first_view
+
+UNPROCESSABLE = 422
+OWN_PAGE = "mine"
+"""In the query of ``/``: show one's own page, whatever opens first."""
+
+
+@require_safe
+def home(request: SignedInRequest) -> HttpResponse:
+    """What opens first: the view that the person chose, else the usual home."""
+    chosen = None if OWN_PAGE in request.GET else first_view(request.user)
+    return redirect(chosen) if chosen else usual.home(request)
+
+
+@require_safe
+def saved_views(request: SignedInRequest) -> HttpResponse:
+    """All views that the person sees, each with what it shows in words."""
+    lines = []
+    for view in SavedView.objects.for_menu(request.user):
+        query = read(view.query)
+        lines.append(
+            {
+                "view": view,
+                "words": in_words(query),
+                "ignored": query.ignored,
+                "is_mine": view.owner_id == request.user.pk,
+                "may_change": can_change(request.user, view),
+            }
+        )
+    context = {"lines": lines, "has_own_page": has_own_page(request.user)}
+    return render(request, "saved/list.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+def new_view(request: SignedInRequest) -> HttpResponse:
+    """A form with name and reach; a POST saves and leads to the list.
+
+    Query parameters of the GET:
+        The list's own: what is to be saved.
+
+    Returns:
+        302 to the list; 422 with the form when something is wrong with it; 403 when it
+        is not theirs to share.
+    """
+    if request.method == "GET":
+        form = NewViewForm(
+            initial={"query": request.GET.urlencode()}, user=request.user
+        )
+        return _form(request, form, query=request.GET.urlencode())
+    form = NewViewForm(request.POST, user=request.user)
+    _refuse_sharing(request, form)
+    if form.is_valid():
+        try:
+            view = services.save_view(
+                owner=request.user,
+                name=form.cleaned_data["name"],
+                query=form.cleaned_data["query"],
+                shared=form.cleaned_data.get("shared", False),
+            )
+        except services.ViewError as error:
+            form.add_error("name", str(error))
+        else:
+            messages.success(request, f"Saved as “{view.name}”.")
+            return redirect(view)
+    return _form(request, form, query=request.POST.get("query", ""))
+
+
+@require_http_methods(["GET", "POST"])
+def view(request: SignedInRequest, view_id: int) -> HttpResponse:
+    """Rename a view, share it or keep it to oneself.
+
+    Returns:
+        As ``new_view``; 404 for what the person does not see, 403 for another's.
+    """
+    saved = _changeable(request, view_id)
+    if request.method == "GET":
+        initial = {"name": saved.name, "shared": saved.shared}
+        form = ViewForm(initial=initial, user=request.user, view=saved)
+        return _form(request, form, query=saved.query, view=saved)
+    form = ViewForm(request.POST, user=request.user, view=saved)
+    _refuse_sharing(request, form)
+    if form.is_valid():
+        try:
+            services.change_view(
+                view=saved,
+                by=request.user,
+                name=form.cleaned_data["name"],
+                shared=form.cleaned_data.get("shared", False),
+            )
+        except services.ViewError as error:
+            form.add_error("name", str(error))
+        else:
+            messages.success(request, f"“{saved.name}” is saved.")
+            return redirect("saved:list")
+    return _form(request, form, query=saved.query, view=saved)
+
+
+@require_POST
+def delete(request: SignedInRequest, view_id: int) -> HttpResponse:
+    """Delete a view; 404 and 403 as for ``view``."""
+    saved = _changeable(request, view_id)
+    services.delete_view(view=saved, by=request.user)
+    messages.success(request, f"“{saved.name}” is deleted.")
+    return redirect("saved:list")
+
+
+@require_POST
+def first(request: SignedInRequest) -> HttpResponse:
+    """Choose what opens first; 400 for nonsense, 404 for what the person does not see.
+
+    Fields:
+        view: Key of a view; empty for none.
+    """
+    form = FirstForm(request.POST)
+    if not form.is_valid():
+        return HttpResponseBadRequest()
+    key = form.cleaned_data["view"]
+    visible = SavedView.objects.visible_to(request.user)
+    services.open_first(
+        user=request.user, view=get_object_or_404(visible, pk=key) if key else None
+    )
+    return redirect("saved:list")
+
+
+def _changeable(request: SignedInRequest, view_id: int) -> SavedView:
+    visible = SavedView.objects.visible_to(request.user).select_related("owner")
+    # A number beyond what the database holds is the number of no view.
+    saved = get_object_or_404(visible, pk=min(view_id, 2**63 - 1))
+    if not can_change(request.user, saved):
+        raise PermissionDenied
+    return saved
+
+
+def _refuse_sharing(request: SignedInRequest, form: ViewForm) -> None:
+    # Not in their form, so somebody made this request by hand.
+    if "shared" not in form.fields and request.POST.get("shared"):
+        raise PermissionDenied
+
+
+def _form(
+    request: SignedInRequest,
+    form: ViewForm,
+    *,
+    query: str,
+    view: SavedView | None = None,
+) -> HttpResponse:
+    asked = read(query)
+    context = {
+        "form": form,
+        "view": view,
+        "query": QueryDict(query),
+        "words": in_words(asked),
+        "ignored": asked.ignored,
+    }
+    status = UNPROCESSABLE if form.is_bound else 200
+    return render(request, "saved/view.html", context, status=status)

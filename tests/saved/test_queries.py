@@ -1,0 +1,46 @@
+"""The list's query, spelled in one way, and in words."""
+
+import pytest
+from django.http import QueryDict
+
+from dashboard.instances.filters import ListQuery
+from dashboard.saved.queries import canonical, in_words, read
+
+
+@pytest.mark.parametrize(
+    ("query", "spelled"),
+    [
+        ("", ""),
+        ("sort=stops_in&per_page=25&page=3", ""),
+        ("status=running", "status=RUNNING"),
+        ("owner=li.wei&q=a+b", "q=a+b&owner=li.wei"),
+        ("page=2&sort=-name", "sort=-name"),
+        ("sort=upwards&flavor_type=gpu&colour=red", "flavor_type=GPU"),
+        ("q=%26%3D%3F%23", "q=%26%3D%3F%23"),
+        ("q=a%00b", ""),
+    ],
+)
+def test_one_spelling(query: str, spelled: str) -> None:
+    assert canonical(ListQuery(QueryDict(query))) == spelled
+    assert canonical(read(spelled)) == spelled
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("", ["every instance"]),
+        ("page=4", ["every instance"]),
+        ("status=RUNNING&flavor_type=GPU", ["status: Running", "flavour: GPU"]),
+        ("status=MISSING", ["status: Missing"]),
+        ("autostop=due", ["auto stop: stops within the hour"]),
+        (
+            "q=x&cloud=lab&workspace=0&sort=-updated&per_page=100",
+            [
+                *("search: x", "cloud: lab", "workspace: 0", "rows: 100"),
+                "latest change first",
+            ],
+        ),
+    ],
+)
+def test_in_words(query: str, words: list[str]) -> None:
+    assert in_words(read(query)) == words
