@@ -1,0 +1,57 @@
+"""One of each: people, an instance, an edit of it, and where all routes lead."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from dashboard.accounts.models import User
+from dashboard.edits.models import Edit, Lane
+from dashboard.instances.models import Instance
+from tests.instances.pages import add_edit
+
+from .routes import routes
+
+
+@pytest.fixture
+def deactivated(db: None) -> User:
+    """Was an admin until lately; the session is still there."""
+    return User.objects.create_user(
+        username="deactivated", role=User.Role.ADMIN, is_active=False
+    )
+
+
+@pytest.fixture
+def person(request: pytest.FixtureRequest, client: Client) -> str:
+    """Who asks, signed in; parametrize it indirectly with a name of ``PEOPLE``."""
+    name: str = request.param
+    if name != "anonymous":
+        client.force_login(request.getfixturevalue(name))
+    return name
+
+
+@pytest.fixture
+def edit(instance: Instance, admin: User) -> Edit:
+    """One that failed."""
+    Lane.objects.create(instance=instance, next_seq=2)
+    return add_edit(instance, admin, state="failed", base={"auto_stop_duration": 1})
+
+
+@pytest.fixture
+def paths(instance: Instance, edit: Edit) -> dict[str, str]:
+    """The address of each route, on that instance, that edit and a bystander."""
+    bystander = User.objects.create_user(username="bystander", role=User.Role.VIEWER)
+    known = {
+        "cloud": instance.cloud.name,
+        "instance_id": instance.instance_id,
+        "edit_id": edit.pk,
+        "user_id": bystander.pk,
+        "key": "x",
+        "uidb36": "1",
+        "provider_id": "x",
+        "pk": "1",
+    }
+    return {
+        name: reverse(name, kwargs={each: known[each] for each in arguments})
+        for name, arguments in routes()
+        if arguments <= known.keys()
+    }

@@ -1,0 +1,125 @@
+"""Every address of the site, and what each kind of person gets there.
+
+The routes come from the URLconf itself: one that has no line here fails the tests.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from django.urls import URLResolver, get_resolver
+
+PEOPLE = (
+    *("anonymous", "deactivated", "viewer", "stranger"),
+    *("scientist", "operator", "admin"),
+)
+"""``scientist`` owns the instance in question, ``stranger`` is one who does not."""
+
+SIGN_IN = "sign-in"
+"""Sent to the sign-in page: by 302, for htmx by HX-Redirect."""
+
+
+class Rule(NamedTuple):
+    """What a route answers: status (or several, or ``SIGN_IN``) by person.
+
+    Attributes:
+        get: To a GET.
+        post: To a POST with a good token and an empty body.
+        query: To go along.
+    """
+
+    get: dict[str, Any]
+    post: dict[str, Any]
+    query: str = ""
+
+
+def signed_in(status: Any, **others: Any) -> dict[str, Any]:
+    """The same for everybody with an account in use; ``others`` name exceptions."""
+    outside = {"anonymous": SIGN_IN, "deactivated": SIGN_IN}
+    return dict.fromkeys(PEOPLE, status) | outside | others
+
+
+def owners_and_above(status: Any) -> dict[str, Any]:
+    """For those who may act on the instance; the others are refused."""
+    return signed_in(status, viewer=403, stranger=403)
+
+
+def operators_and_above(status: Any) -> dict[str, Any]:
+    """For operators and admins; the others are refused."""
+    return signed_in(status, viewer=403, stranger=403, scientist=403)
+
+
+def admins(status: Any) -> dict[str, Any]:
+    """For admins; the others are refused."""
+    return operators_and_above(status) | {"operator": 403}
+
+
+READ = Rule(signed_in(200), signed_in(405))
+POLL = Rule(signed_in((200, 204)), signed_in(405), "since=0")
+FOR_MACHINES = Rule(dict.fromkeys(PEOPLE, (200, 503)), dict.fromkeys(PEOPLE, 405))
+MANAGES = Rule(signed_in(405), admins((200, 302, 303, 400, 409, 422)))
+"""An act of an admin's upon another account."""
+
+RULES: dict[str, Rule] = {
+    "home": Rule(signed_in((200, 302)), signed_in((302, 405))),
+    "instances:list": READ,
+    "instances:changes": POLL,
+    "instances:home_changes": Rule(
+        signed_in((200, 204, 302)), signed_in(405), "since=0"
+    ),
+    "instances:detail": READ,
+    "instances:detail_changes": POLL,
+    "instances:countdown": READ,
+    "edits:edit": Rule(owners_and_above(200), owners_and_above((303, 422))),
+    # The instance runs: there is nothing to start, but who asks is judged first.
+    "edits:start": Rule(owners_and_above(409), owners_and_above(409)),
+    "edits:stop": Rule(owners_and_above(200), owners_and_above(303)),
+    "edits:list": READ,
+    "edits:receipt": READ,
+    "edits:progress": POLL,
+    "edits:retry": Rule(signed_in(405), owners_and_above((302, 303))),
+    "edits:cancel": Rule(signed_in(405), owners_and_above((302, 303))),
+    "handover:due": READ,
+    "handover:due_changes": POLL,
+    "audit:list": Rule(operators_and_above(200), signed_in(405)),
+    "audit:export": Rule(admins(200), signed_in(405)),
+    "people:list": Rule(admins(200), signed_in(405)),
+    "people:add": Rule(admins(200), admins(422)),
+    "people:person": Rule(admins(200), signed_in(405)),
+    "people:role": MANAGES,
+    "people:cloud_users": MANAGES,
+    "people:active": MANAGES,
+    "people:password": MANAGES,
+    "people:second_factor": MANAGES,
+    "people:sessions": MANAGES,
+    "metrics:healthz": FOR_MACHINES,
+    "metrics:readyz": FOR_MACHINES,
+    "metrics:metrics": FOR_MACHINES,
+}
+
+OWN_ACCOUNT = ("account_", "mfa_", "usersessions_", "socialaccount_", "openid_connect_")
+"""Pages of one's own account, by django-allauth: so their names begin. They act on the
+account of the session and take no other's id."""
+
+
+def routes() -> Iterator[tuple[str, frozenset[str]]]:
+    """Name, with its namespaces, and the arguments of each route."""
+    yield from _walk(get_resolver().url_patterns, (), frozenset())
+
+
+def _walk(
+    patterns: list[Any], spaces: tuple[str, ...], above: frozenset[str]
+) -> Iterator[tuple[str, frozenset[str]]]:
+    for each in patterns:
+        # A path names its arguments as converters, an older pattern as groups.
+        named = each.pattern.converters or each.pattern.regex.groupindex
+        arguments = above | frozenset(named)
+        if isinstance(each, URLResolver):
+            inner = (*spaces, each.namespace) if each.namespace else spaces
+            yield from _walk(each.url_patterns, inner, arguments)
+        else:
+            yield ":".join((*spaces, each.name or str(each.pattern))), arguments
+
+
+def is_own_account(name: str) -> bool:
+    """Whether a route belongs to the pages of one's own account."""
+    return name.startswith(OWN_ACCOUNT)

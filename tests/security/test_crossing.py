@@ -1,0 +1,130 @@
+"""Every route x every kind of person x every way to ask, generated from the URLconf."""
+
+from typing import Any
+
+import pytest
+from django.http import HttpResponseBase
+from django.test import Client
+
+from dashboard.accounts.models import User
+from dashboard.edits.models import Edit
+from dashboard.instances.models import Instance
+
+from .routes import PEOPLE, RULES, SIGN_IN, is_own_account, routes
+
+pytestmark = pytest.mark.usefixtures("_empty_cache")
+
+HTMX = {"HX-Request": "true"}
+WAYS: dict[str, tuple[str, dict[str, str]]] = {
+    "GET": ("get", {}),
+    "HX GET": ("get", HTMX),
+    "POST": ("post", {}),
+    "HX POST": ("post", HTMX),
+}
+WRITES = ("edits:edit", "edits:start", "edits:stop", "edits:retry", "edits:cancel")
+OUTSIDERS = {"anonymous", "deactivated", "viewer", "stranger"}
+
+
+def ours() -> set[str]:
+    return {name for name, _ in routes() if not is_own_account(name)}
+
+
+def test_every_route_has_its_line() -> None:
+    missing = sorted(ours() - RULES.keys())
+    assert not missing, f"Say in tests/security/routes.py who gets what: {missing}"
+
+
+def test_no_line_for_a_route_that_is_gone() -> None:
+    assert RULES.keys() <= ours()
+
+
+@pytest.mark.parametrize("person", PEOPLE, indirect=True)
+@pytest.mark.parametrize("name", RULES)
+def test_each_gets_what_is_theirs(
+    client: Client, paths: dict[str, str], name: str, person: str
+) -> None:
+    rule = RULES[name]
+    url = f"{paths[name]}?{rule.query}"
+    for way, (method, headers) in WAYS.items():
+        response = getattr(client, method)(url, headers=headers)
+        expected = (rule.get if method == "get" else rule.post)[person]
+        judge(response, expected, way)
+    if person in OUTSIDERS:
+        assert list(Edit.objects.values_list("state", flat=True)) == ["failed"]
+
+
+def judge(response: HttpResponseBase, expected: Any, way: str) -> None:
+    status = response.status_code
+    htmx = way.startswith("HX")
+    if expected == SIGN_IN:
+        target = response.headers.get("HX-Redirect" if htmx else "Location", "")
+        assert status == (200 if htmx else 302), way
+        assert target.startswith("/accounts/login/"), way
+        return
+    allowed = expected if isinstance(expected, tuple) else (expected,)
+    if htmx and 303 in allowed:
+        allowed = (*allowed, 200)  # the way on is in a header
+    assert status in allowed, way
+    if status in {301, 302, 303}:
+        assert not response.headers["Location"].startswith("/accounts/login/"), way
+
+
+@pytest.mark.parametrize("person", ["viewer", "admin"], indirect=True)
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/instances/other-cloud/{id}/",
+        "/instances/other-cloud/{id}/edit/",
+        "/instances/other-cloud/{id}/changes?since=0",
+        "/instances/demo/DE-not-there/",
+        "/instances/demo/DE-not-there/edit/",
+        "/instances/demo/..%2F..%2Fetc/",
+        "/edits/00000000-0000-4000-8000-000000000000/",
+        "/edits/00000000-0000-4000-8000-000000000000/progress?since=x",
+    ],
+)
+def test_what_is_not_there_is_404_for_everybody(
+    client: Client, person: str, instance: Instance, path: str
+) -> None:
+    assert client.get(path.format(id=instance.instance_id)).status_code == 404
+
+
+@pytest.mark.parametrize("person", ["stranger"], indirect=True)
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"owner": "tom.becker", "owner_id": "", "owner_name": "tom.becker"},
+        {"actor": "1", "role": "admin", "is_staff": "on", "is_superuser": "on"},
+        {"instance_id": "DE-mine", "cloud": "demo"},
+    ],
+)
+def test_no_field_talks_a_stranger_in(
+    client: Client, person: str, paths: dict[str, str], form: dict[str, str]
+) -> None:
+    for name in WRITES:
+        assert client.post(paths[name], form).status_code == 403
+    assert Edit.objects.count() == 1
+    assert User.objects.get(username="stranger").role == "scientist"
+
+
+@pytest.mark.parametrize("person", ["operator"], indirect=True)
+def test_more_fields_than_the_form_has_change_nothing(
+    client: Client, person: str, paths: dict[str, str]
+) -> None:
+    extra = {"owner": "x", "state": "applied", "patch": "{}", "actor": "1", "seq": "99"}
+    form = {"description": "New words", "auto_stop_hours": "8", "prompt": "on"}
+    form |= {"auto_stop_enable": "on", "spec[auto_stop][prompt]": "false"}
+    client.post(paths["edits:edit"], form | extra)
+    edit = Edit.objects.exclude(state="failed").get()
+    assert (edit.patch, edit.state) == ({"description": "New words"}, "queued")
+    assert edit.actor.username == "operator"
+
+
+def test_the_pages_of_ones_own_account_show_nobody_anything(
+    client: Client, db: None, paths: dict[str, str]
+) -> None:
+    for name in filter(is_own_account, paths):
+        response = client.get(paths[name])
+        assert response.status_code in {200, 302, 400, 401, 403, 404, 405}, name
+        if response.status_code == 200:
+            assert "Sign out" not in response.text
