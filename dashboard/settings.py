@@ -40,11 +40,11 @@ INSTALLED_APPS = [
     "django_structlog",
     "allauth",
     "allauth.account",
-    "lucide",
     "allauth.mfa",
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
     "allauth.usersessions",
+    "lucide",
 ]
 
 MIDDLEWARE = [
@@ -246,6 +246,8 @@ if CURFEW.trusted_proxies:
 ALLAUTH_TRUSTED_PROXY_COUNT = CURFEW.trusted_proxies
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 X_FRAME_OPTIONS = "DENY"
+# No other site needs our files.
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 # -- logs ---------------------------------------------------------------------------
 
@@ -253,6 +255,8 @@ LOGGING_CONFIG = None
 # The request id goes along with what a request puts into the queue. Of tasks that went
 # well nothing is said: the sweep alone would fill the log.
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
+# Our own knows how many proxies to believe (``web.address``).
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
 DJANGO_STRUCTLOG_CELERY_TASK_START_LOG_LEVEL = logging.DEBUG
 DJANGO_STRUCTLOG_CELERY_TASK_SUCCESS_LOG_LEVEL = logging.DEBUG
 logs.configure()

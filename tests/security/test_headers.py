@@ -1,0 +1,109 @@
+"""Every answer carries the headers, whatever it is: page, error, 304, static file."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, override_settings
+from django.urls import include, path
+
+from dashboard.accounts.models import User
+from dashboard.urls import urlpatterns as ours
+
+pytestmark = pytest.mark.usefixtures("_empty_cache")
+
+EVERYWHERE = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+POLICY = {
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+    "object-src 'none'",
+    "form-action 'self'",
+}
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    raise RuntimeError
+
+
+def not_modified(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(status=304)
+
+
+urlpatterns = [
+    path("broken", broken),
+    path("not-modified", not_modified),
+    path("", include(ours)),
+]
+
+ANSWERS: dict[str, tuple[str, int]] = {
+    "page": ("/instances/", 200),
+    "nothing new": ("/instances/changes?since=0", 204),
+    "odd question": ("/instances/changes?since=x", 400),
+    "refused": ("/audit/", 403),
+    "not there": ("/no/such/page", 404),
+    "wrong method": ("/edits/00000000-0000-4000-8000-000000000000/retry/", 405),
+    "broken": ("/broken", 500),
+    "not modified": ("/not-modified", 304),
+    "static": ("/static/page.css", 200),
+    "no such static file": ("/static/no.css", 404),
+    "machine": ("/healthz", 200),
+}
+
+
+@override_settings(ROOT_URLCONF=__name__)
+@pytest.mark.parametrize("what", ANSWERS)
+def test_on_every_answer(
+    viewer: User, what: str, tmp_path: Path, settings: Any
+) -> None:
+    url, status = ANSWERS[what]
+    settings.STATIC_ROOT = tmp_path
+    (tmp_path / "page.css").write_text("p {}")
+    client = Client(raise_request_exception=False)  # reads the static files anew
+    client.force_login(viewer)
+    response = client.get(url)
+    assert response.status_code == status
+    check(response)
+
+
+@override_settings(ALLOWED_HOSTS=["curfew.example"])
+def test_on_the_answer_to_a_wrong_host(client: Client) -> None:
+    response = client.get("/", headers={"Host": "evil.example"})
+    assert response.status_code == 400
+    check(response)
+
+
+def check(response: Any) -> None:
+    for name, value in EVERYWHERE.items():
+        assert response.headers.get(name) == value, name
+    said = set(response.headers["Content-Security-Policy"].split("; "))
+    assert said >= POLICY
+    assert "unsafe" not in response.headers["Content-Security-Policy"]
+    assert "camera=()" in response.headers["Permissions-Policy"]
+    assert "Access-Control-Allow-Origin" not in response.headers
+    assert "Server" not in response.headers
+
+
+@pytest.mark.parametrize("url", ["/instances/", "/edits/", "/accounts/login/"])
+def test_no_cache_keeps_a_personal_page(client: Client, viewer: User, url: str) -> None:
+    client.force_login(viewer)
+    response = client.get(url)
+    told = response.headers["Cache-Control"].replace(",", "").split()
+    assert {"no-store", "private"} <= set(told)
+    assert "Cookie" in response.headers["Vary"]
+    assert not response.has_header("ETag")
+
+
+def test_text_has_its_charset(client: Client, viewer: User) -> None:
+    client.force_login(viewer)
+    for url in ("/instances/", "/healthz", "/no/such/page"):
+        assert client.get(url).headers["Content-Type"].endswith("charset=utf-8")
