@@ -5,8 +5,9 @@ from typing import ClassVar
 
 import django_filters
 from django import forms
-from django.db.models import Case, Expression, F, OrderBy, Q, QuerySet, When
-from django.db.models.functions import Lower
+from django.db.models import Expression, F, OrderBy, Q, QuerySet
+from django.db.models.functions import Lower, Upper
+from django.db.models.lookups import Exact, IsNull
 from django.http import QueryDict
 from django.utils import timezone
 
@@ -21,13 +22,13 @@ DUE_WITHIN = timedelta(hours=1)
 _SEARCH_WORDS = 8
 
 PRESENT = Q(missing_since=None)
-RUNNING = PRESENT & Q(status=InstanceStatus.RUNNING)
+RUNNING = PRESENT & Q(Exact(Upper("status"), InstanceStatus.RUNNING.upper()))
 AUTO_STOP_OFF = PRESENT & Q(auto_stop_enable=False)
 
 
 def due() -> Q:
     """Running, and stopping within the hour or overdue."""
-    return RUNNING & Q(stops_at__lte=timezone.now() + DUE_WITHIN)
+    return Q(run_ends_at__lte=timezone.now() + DUE_WITHIN)
 
 
 class UpperCaseChoiceField(forms.ChoiceField):
@@ -59,7 +60,6 @@ class InstanceFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped
     )
     flavor_type = UpperCaseChoiceFilter(
         choices=[("CPU", "CPU"), ("GPU", "GPU"), ("ASCEND", "Ascend")],
-        lookup_expr="iexact",
     )
     owner = django_filters.CharFilter(method="by_owner", max_length=255)
     cloud = django_filters.CharFilter("cloud__name", max_length=255)
@@ -83,7 +83,7 @@ class InstanceFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped
         """By the present status; a vanished instance's last one says nothing."""
         if value.upper() == MISSING:
             return queryset.exclude(PRESENT)
-        return queryset.filter(PRESENT, status__iexact=value)
+        return queryset.filter(Exact(Upper("status"), value.upper()), PRESENT)
 
     def by_auto_stop(
         self, queryset: QuerySet[Instance], name: str, value: str
@@ -171,15 +171,21 @@ def _spelled(name: str, value: str) -> str:
 
 
 def ordered(instances: QuerySet[Instance], sort: str) -> QuerySet[Instance]:
-    """Order by a sort key; what has no value comes last in both directions."""
+    """Order by a sort key; what has no value comes last in both directions.
+
+    Each order is that of an index (``Instance.Meta``), backwards where that will do.
+    """
     key = sort.removeprefix("-")
-    fields: dict[str, Expression | F] = {
-        "stops_in": Case(When(RUNNING, then=F("stops_at"))),
-        "name": Lower("name"),
-        "owner": Lower("owner_name"),
-        "status": F("status"),
-        "updated": F("updated_at"),
+    name, pk = Lower("name"), F("pk")
+    keys: dict[str, list[Expression | F]] = {
+        "stops_in": [F("run_ends_at"), name, pk],
+        "name": [name, pk],
+        "owner": [Lower("owner_name"), name, pk],
+        "status": [F("status"), name, pk],
+        "updated": [F("updated_at"), name, pk],
     }
-    field = fields[key]
-    first = OrderBy(field, descending=sort.startswith("-"), nulls_last=True)
-    return instances.order_by(first, Lower("name"), "pk")
+    down = sort.startswith("-")
+    order = [OrderBy(expression, descending=down) for expression in keys[key]]
+    if key in {"stops_in", "updated"}:
+        order.insert(0, OrderBy(IsNull(keys[key][0], True)))
+    return instances.order_by(*order)

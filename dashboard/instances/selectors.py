@@ -11,7 +11,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.paginator import Page, Paginator
 from django.db import models
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_edit
@@ -91,7 +91,9 @@ def interval_seconds(rows: Sequence[Row]) -> int:
 def fleet_page(query: ListQuery, *, user: User, now: datetime) -> FleetPage:
     """The page of the list that an address asks for; the last one when past the end."""
     found = query.apply(Instance.objects.visible_to(user))
-    page = Paginator(with_news(found, now), query.per_page).get_page(query.page)
+    # Large, and looked at for those alone that wait in a queue.
+    light = with_news(found, now).defer("document", "search_text")
+    page = Paginator(light, query.per_page).get_page(query.page)
     return FleetPage(rows(page.object_list, user=user, now=now), page)
 
 
@@ -138,13 +140,14 @@ class Counters(NamedTuple):
 
 def counters(user: User) -> Counters:
     """Count what the person may see, whatever the list is filtered by."""
-    numbers = Instance.objects.visible_to(user).aggregate(
-        total=Count("pk"),
-        running=Count("pk", RUNNING),
-        due=Count("pk", due()),
-        auto_stop_off=Count("pk", AUTO_STOP_OFF),
+    seen = Instance.objects.visible_to(user)
+    # Four counts of an index each are a tenth of one pass over all rows.
+    return Counters(
+        total=seen.count(),
+        running=seen.filter(RUNNING).count(),
+        due=seen.filter(due()).count(),
+        auto_stop_off=seen.filter(AUTO_STOP_OFF).count(),
     )
-    return Counters(**numbers)
 
 
 class Facets(NamedTuple):
@@ -157,21 +160,21 @@ class Facets(NamedTuple):
 
 
 def facets(user: User) -> Facets:
-    """What occurs in the fleet, in one query; statuses as (value, label)."""
-    seen = set(
-        Instance.objects.visible_to(user)
-        .values_list("status", "owner_name", "cloud__name", "workspace_id")
-        .distinct()
-    )
+    """What occurs in the fleet; statuses as (value, label)."""
+    seen = Instance.objects.visible_to(user)
 
-    def column(number: int) -> list[str]:
-        return sorted({row[number] for row in seen} - {""}, key=str.casefold)
+    def values(field: str) -> list[str]:
+        # One column each: read off its index, unlike their combinations.
+        found = set(seen.order_by().values_list(field, flat=True).distinct())
+        return sorted(found - {""}, key=str.casefold)
 
     return Facets(
-        statuses=[(value, clock.status_look(value).label) for value in column(0)],
-        owners=column(1),
-        clouds=column(2),
-        workspaces=column(3),
+        statuses=[
+            (value, clock.status_look(value).label) for value in values("status")
+        ],
+        owners=values("owner_name"),
+        clouds=list(Cloud.objects.values_list("name", flat=True)),
+        workspaces=values("workspace_id"),
     )
 
 

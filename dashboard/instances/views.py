@@ -12,7 +12,7 @@ from django_htmx.http import HttpResponseClientRefresh
 from dashboard.accounts.http import SignedInRequest
 from dashboard.web import live
 
-from . import clock, controls, polling, selectors
+from . import clock, controls, polling, rendered, selectors
 from .filters import ChangesForm, ListQuery
 from .models import FleetVersion, Instance
 
@@ -29,6 +29,7 @@ def fleet(request: SignedInRequest) -> HttpResponse:
     """
     query = ListQuery(request.GET)
     context = _context(request, query)
+    _add_rows(context)
     context["columns"] = controls.columns(query)
     context["selects"] = controls.selects(selectors.facets(request.user), query)
     return render(request, "instances/list.html", context)
@@ -57,9 +58,14 @@ def changes(request: SignedInRequest) -> HttpResponse:
         return HttpResponseClientRefresh()
     # A version from the future is of another database: nothing of it can be trusted.
     context["whole"] = shown != context["shown"] or since > context["version"]
-    context["changed"] = [
-        row for row in context["fleet"].rows if row.instance.version > since
-    ]
+    if not context["whole"]:
+        context["changed"] = [
+            _html(row, context["freshness"], out_of_band=True)
+            for row in context["fleet"].rows
+            if row.instance.version > since
+        ]
+    else:
+        _add_rows(context)
     return render(request, "instances/list.html#changes", context)
 
 
@@ -104,6 +110,18 @@ def _context(request: SignedInRequest, query: ListQuery) -> dict[str, Any]:
         "counters": controls.quick_filters(numbers, query),
         "freshness": freshness,
     }
+
+
+def _add_rows(context: dict[str, Any]) -> None:
+    rows = context["fleet"].rows
+    context["rows"] = [_html(row, context["freshness"]) for row in rows]
+
+
+def _html(
+    row: selectors.Row, freshness: selectors.Freshness, *, out_of_band: bool = False
+) -> str:
+    several = len(freshness.clouds) > 1
+    return rendered.row_html(row, shows_cloud=several, out_of_band=out_of_band)
 
 
 def _nothing_new(request: SignedInRequest, version: int) -> HttpResponse:

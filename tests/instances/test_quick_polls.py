@@ -159,11 +159,12 @@ def test_what_was_read_is_believed_for_a_moment(
     assert news.version == 2
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_change_is_told_at_once_and_in_full(watcher: Client, poll: Poll) -> None:
+def test_a_change_is_told_at_once_and_in_full(
+    watcher: Client, poll: Poll, django_capture_on_commit_callbacks: Any
+) -> None:
     one = make_instance()
     page = draw(watcher)
-    with transaction.atomic():
+    with django_capture_on_commit_callbacks(execute=True):
         FleetVersion.stamp(Instance.objects.filter(pk=one.pk))
         assert poll(watcher, page).was_quick, "not before it is committed"
     answer = poll(watcher, page)
@@ -234,9 +235,15 @@ def test_without_redis_the_database_is_asked(
     live.revoke(3)
 
 
-@pytest.mark.django_db(transaction=True)
 class TestWhoMayNoMore:
     """The grant is there still, and would be good for most of a minute."""
+
+    @pytest.fixture(autouse=True)
+    def _committed_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def commit(told: Callable[[], None], **_: object) -> None:
+            told()
+
+        monkeypatch.setattr(transaction, "on_commit", commit)
 
     @pytest.fixture
     def drawn(self, watcher: Client) -> str:

@@ -1,0 +1,94 @@
+"""Rows that are drawn once and kept."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from dashboard.accounts.models import User
+from dashboard.instances import rendered, selectors
+from dashboard.instances.models import Cloud, Instance
+from tests.factories import make_instance
+
+from .pages import add_edit
+
+NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows with each row that is drawn by its template."""
+    rendered._parts.cache_clear()
+    found: list[str] = []
+    original = rendered.get_template
+
+    def get_template(name: str) -> Any:
+        found.append(name)
+        return original(name)
+
+    monkeypatch.setattr(rendered, "get_template", get_template)
+    return found
+
+
+def html(user: User, now: datetime = NOW, **how: bool) -> str:
+    found = selectors.with_news(Instance.objects.all(), now)
+    (row,) = selectors.rows(found, user=user, now=now)
+    return rendered.row_html(row, **{"shows_cloud": False, **how})
+
+
+def test_the_time_left_is_that_of_now(
+    viewer: User, cloud_row: Cloud, drawn: list[str]
+) -> None:
+    make_instance(stops_at=NOW + timedelta(hours=2))
+    first = html(viewer)
+    later = html(viewer, NOW + timedelta(minutes=118))
+    assert len(drawn) == 1
+    assert "2 h 0 min" in first
+    assert 'data-urgency="none"' in first
+    assert "2 min 0 s" in later
+    assert 'data-urgency="now"' in later
+    assert "due, waiting for ModelArts" in html(viewer, NOW + timedelta(hours=2))
+    assert "\0" not in first
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "other"},
+        {"description": "other"},
+        {"status": "STOPPING"},
+        {"owner_name": "other"},
+        {"flavor": "other"},
+        {"flavor_type": "CPU"},
+        {"problems": ["spec"]},
+        {"missing_since": NOW},
+        {"auto_stop_duration": 60},
+        {"stops_at": NOW + timedelta(hours=2)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_whatever_is_shown_makes_another_row(
+    viewer: User, cloud_row: Cloud, drawn: list[str], change: dict[str, Any]
+) -> None:
+    make_instance(stops_at=NOW + timedelta(hours=1))
+    before = html(viewer)
+    Instance.objects.update(**change)
+    after = html(viewer)
+    rendered._parts.cache_clear()
+    assert before != after == html(viewer)
+
+
+def test_an_edit_a_right_a_zone_and_the_way_it_comes_make_another_row(
+    viewer: User, operator: User, instance: Instance, drawn: list[str]
+) -> None:
+    seen = {html(viewer), html(operator), html(viewer, shows_cloud=True)}
+    seen.add(html(viewer, out_of_band=True))
+    with timezone.override("Asia/Tokyo"):
+        seen.add(html(viewer))
+    edit = add_edit(instance, operator)
+    seen.add(html(viewer))
+    edit.state = "sending"
+    edit.save()
+    seen.add(html(viewer))
+    assert len(seen) == len(drawn) == 7
