@@ -26,7 +26,7 @@ NOBODY = 4711
 """A sign of life that no process gives."""
 
 LONGEST_SETTLING = 60
-PAUSE_SECONDS = 4
+PAUSE_SECONDS = 10
 
 
 class KilledError(BaseException):

@@ -1,0 +1,192 @@
+"""Random interleavings of everything that can happen to the edits of one instance.
+
+Hypothesis chooses the steps and, where one goes wrong, finds the shortest way there.
+The oracle is a model in memory of what people were told and strangers did; at the end
+of each run the checker goes over the witnesses, too.
+"""
+
+import time
+from typing import Any
+
+import pytest
+from django.db import transaction
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from dashboard.accounts.models import User
+from dashboard.edits import lanes
+from dashboard.edits.models import Edit
+from dashboard.edits.services import EditClosedError, EditConflictError, cancel_edit
+from dashboard.emulator import Emulator, Fault
+from dashboard.instances.models import Instance
+
+from .checker import violations
+from .world import KilledError, World
+
+PEOPLE = ("one", "two")
+TERMINAL = frozenset(set(Edit.State.values) - Edit.OPEN)
+OUTCOMES = [
+    Fault("status", method="PUT", status=500, times=1),
+    Fault("status", method="PUT", status=504, applied=True, times=1),
+    Fault("status", method="PUT", status=429, retry_after="5", times=1),
+    Fault("status", route="show", status=503, times=1),
+    Fault("drop", method="PUT", times=1),
+    Fault("drop", method="PUT", applied=True, times=1),
+    Fault("truncate", method="PUT", times=1),
+    Fault("not_changed", method="PUT", times=1),
+    Fault("status", method="PUT", status=400, code="ModelArts.6347", times=1),
+]
+POINTS = ("about_to_send", "record")
+
+
+def make_machine(
+    cloud: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> type[RuleBasedStateMachine]:
+    """The machine, over one emulator whose fleet every run begins with."""
+
+    class EditMachine(RuleBasedStateMachine):
+        @initialize()
+        def begin(self) -> None:
+            self.atom = transaction.atomic()
+            self.atom.__enter__()
+            cloud.faults.clear()
+            self.world = World(cloud)
+            self.log_before = len(cloud.log.entries())
+            self.instance: Instance = self.world.instances.popleft()
+            self.people = [
+                User.objects.create(username=name, role="operator") for name in PEOPLE
+            ]
+            self.ended: dict[Any, str] = {}
+            self.told: set[Any] = set()
+            self.texts = 0
+
+        def teardown(self) -> None:
+            try:
+                cloud.faults.clear()
+                self.world.settle()
+                evidence = self.world.evidence()
+                evidence.log = evidence.log[self.log_before :]
+                assert violations(evidence) == []
+            finally:
+                transaction.set_rollback(True)
+                self.atom.__exit__(None, None, None)
+
+        # -- what people and strangers do ---------------------------------------------
+
+        @rule(who=st.integers(0, 1), is_nudged=st.booleans())
+        def describe(self, who: int, is_nudged: bool) -> None:
+            self.texts += 1
+            self._submit(who, is_nudged, description=f"text {self.texts}")
+
+        @rule(who=st.integers(0, 1), hours=st.integers(1, 24))
+        def lengthen(self, who: int, hours: int) -> None:
+            self._submit(who, True, auto_stop_duration=hours * 3600 + self.texts)
+
+        def _submit(self, who: int, is_nudged: bool, **patch: Any) -> None:
+            person = self.people[who]
+            person.refresh_from_db()
+            if person.role != "operator":
+                return
+            try:
+                edit = self.world.submit(
+                    self.instance, person, is_nudged=is_nudged, **patch
+                )
+            except EditConflictError:
+                return
+            self.told.add(edit.pk)
+
+        @rule()
+        def take_back(self) -> None:
+            edit = Edit.objects.filter(attempts=0, state=Edit.State.QUEUED).first()
+            if edit is not None and edit.actor.role == "operator":
+                try:
+                    cancel_edit(edit=edit, actor=edit.actor)
+                except EditClosedError:
+                    raise AssertionError("a queued edit can be taken back") from None
+
+        @precondition(lambda self: not self.world.demoted)
+        @rule()
+        def demote(self) -> None:
+            self.world.demote(self.people[1])
+
+        @rule(text=st.sampled_from(["console 1", "console 2"]))
+        def change_in_console(self, text: str) -> None:
+            self.world.strange_change(self.instance, text)
+
+        # -- what machines do ---------------------------------------------------------
+
+        @rule(outcome=st.sampled_from(OUTCOMES))
+        def spoil_an_answer(self, outcome: Fault) -> None:
+            cloud.faults.add(outcome)
+
+        @rule()
+        def deliver(self) -> None:
+            self.world.deliver()
+
+        @rule(point=st.sampled_from(POINTS))
+        def deliver_and_die(self, point: str) -> None:
+            def die(*_: Any) -> bool:
+                raise KilledError
+
+            with monkeypatch.context() as patch:
+                patch.setattr(lanes, point, die)
+                self.world.deliver()
+
+        @rule()
+        def lose_messages(self) -> None:
+            self.world.queue.clear()
+
+        @rule()
+        def double_messages(self) -> None:
+            self.world.queue.extend(list(self.world.queue)[:2])
+
+        @rule()
+        def sweep(self) -> None:
+            self.world.sweep()
+
+        @rule(seconds=st.sampled_from([1.0, 4.0, 20.0]))
+        def pass_time(self, seconds: float) -> None:
+            self.world.pass_time(seconds)
+
+        # -- what always holds --------------------------------------------------------
+
+        @invariant()
+        def nothing_is_lost(self) -> None:
+            rows = set(Edit.objects.values_list("pk", flat=True))
+            assert self.told <= rows
+
+        @invariant()
+        def what_has_ended_stays_ended(self) -> None:
+            now = dict(Edit.objects.values_list("pk", "state"))
+            for pk, state in self.ended.items():
+                assert now[pk] == state
+            self.ended = {pk: state for pk, state in now.items() if state in TERMINAL}
+
+    return EditMachine
+
+
+@pytest.mark.timeout(170)
+def test_interleavings(
+    cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = time.monotonic()
+    run_state_machine_as_test(
+        make_machine(cloud, monkeypatch),
+        settings=settings(
+            max_examples=10,
+            stateful_step_count=20,
+            derandomize=True,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    print(f"interleavings: {time.monotonic() - began:.0f} s")  # noqa: T201
