@@ -67,6 +67,8 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check t
                 required=False,
                 label=label,
             )
+        for name in ("quiet_from", "quiet_until"):
+            self.fields[name].required = False
         if self.instance.max_seconds:
             self.initial["max_hours"] = f"{self.instance.max_seconds / 3600:g}"
         self.initial.setdefault("quiet_from", time(22))

@@ -1,0 +1,123 @@
+"""A bulk edit in a real browser, from the list to what the cloud holds."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from dashboard.ops.demo import PASSWORD
+from tests.ops.processes import wait_until
+
+from .conftest import Demo, SignIn
+
+pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(300)]
+
+STOPPED_CPUS = "/instances/?status=STOPPED&flavor_type=CPU&per_page=25"
+
+
+def test_everything_that_matches(sign_in: SignIn, demo: Demo) -> None:
+    page = sign_in("oskar")
+    page.goto(STOPPED_CPUS)
+    names = page.locator("[data-row-link]").all_inner_texts()
+    assert len(names) >= 3
+    page.get_by_role("button", name=re.compile("Change all")).click()
+    page.wait_for_url("**/bulk/*/")
+    expect(page.get_by_role("heading", level=1)).to_contain_text(f"{len(names)}")
+    page.get_by_label("with the same run time").check()
+    page.get_by_label("in hours").fill("5.5")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.locator("#preview-title")).to_contain_text("5 h 30 min")
+    page.locator("#confirm-button").click()
+    page.wait_for_url("**/batches/*/")
+    loaded = page.evaluate("performance.timeOrigin")
+    expect(page.locator("#outcome")).to_contain_text("Done.", timeout=60_000)
+    expect(page.locator("[data-state=applied]")).to_have_count(len(names))
+    assert page.evaluate("performance.timeOrigin") == loaded, "it came by itself"
+    for name in names:
+        held = demo.instance(name)["auto_stop"]
+        assert (held["enabled"], held["duration_seconds"]) == (True, 19_800)
+
+
+def test_a_selection_lives_through_polls_filters_and_pages(
+    sign_in: SignIn, demo: Demo
+) -> None:
+    page = sign_in("oskar")
+    page.goto("/instances/?sort=name&per_page=25")
+    first = page.locator("input[name=pick]").first
+    first.check()
+    expect(page.locator("#picked-count")).to_have_text("1 selected")
+    name = page.locator("tr:has(:checked) [data-row-link]").inner_text()
+    demo.force(name, description="Changed under the tick")
+    row = page.locator("tr[data-instance]").filter(has_text="Changed under the tick")
+    expect(row).to_be_visible(timeout=20_000)
+    expect(row.locator("input[name=pick]")).to_be_checked()
+    page.get_by_role("link", name="Page 2").click()
+    page.wait_for_url("**page=2**")
+    expect(page.locator("#picked-count")).to_have_text(
+        "1 selected, 1 of them elsewhere"
+    )
+    page.get_by_label("All on this page").check()
+    here = page.locator("input[name=pick]:checked").count()
+    page.get_by_role("button", name="Change the selected").click()
+    page.wait_for_url("**/bulk/*/")
+    expect(page.get_by_role("heading", level=1)).to_have_text(
+        f"Change {here + 1} instances"
+    )
+    page.goto("/instances/?sort=name&per_page=25")
+    expect(page.locator("#picked-count")).to_contain_text(f"{here + 1} selected")
+    page.get_by_role("button", name="Select none").click()
+    expect(page.locator("#picked-count")).to_have_text("")
+
+
+def test_x_selects_the_row_under_the_focus(sign_in: SignIn) -> None:
+    page = sign_in("oskar")
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    expect(page.locator("#picked-count")).to_have_text("1 selected")
+    page.keyboard.press("x")
+    expect(page.locator("#picked-count")).to_have_text("")
+
+
+def test_what_breaks_a_rule_is_put_right(sign_in: SignIn, demo: Demo) -> None:
+    page = sign_in("oskar")
+    page.goto("/policies/compliance/")
+    page.get_by_role("button", name=re.compile("GPUs switch")).click()
+    page.wait_for_url("**/bulk/*/")
+    page.get_by_text("Who will be changed").click()
+    names = page.locator(".names").first.get_by_role("link").all_inner_texts()
+    assert names
+    page.locator("#confirm-button").click()
+    expect(page.locator("#outcome")).to_contain_text("Done", timeout=60_000)
+    assert all(demo.instance(name)["auto_stop"]["enabled"] for name in names)
+
+
+def test_without_javascript(demo: Demo, browser: Browser) -> None:
+    context = browser.new_context(base_url=demo.url, java_script_enabled=False)
+    try:
+        page = context.new_page()
+        page.goto("/accounts/login/")
+        page.locator("[name=login]").fill("oskar")
+        page.locator("[name=password]").fill(PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/instances/")
+        page.goto("/instances/?status=STOPPED&flavor_type=GPU")
+        ticks = page.locator("input[name=pick]")
+        for number in range(2):
+            ticks.nth(number).check()
+        names = page.locator("tr:has(:checked) [data-row-link]").all_inner_texts()
+        page.get_by_role("button", name="Change the selected").click()
+        page.get_by_label("with the same run time").check()
+        page.get_by_label("in hours").fill("3")
+        page.get_by_role("button", name="Preview").click()
+        page.locator("#confirm-button").click()
+        page.wait_for_url("**/batches/*/")
+
+        def done() -> bool:
+            page.reload()
+            return "Done." in page.locator("#outcome").inner_text()
+
+        wait_until(done, seconds=60)
+        for name in names:
+            assert demo.instance(name)["auto_stop"]["duration_seconds"] == 3 * 3600
+    finally:
+        context.close()

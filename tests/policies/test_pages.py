@@ -1,0 +1,285 @@
+"""Pages of rules, of what breaks them, and of exceptions."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from dashboard.accounts.models import User
+from dashboard.instances.models import Instance
+from dashboard.policies.models import Rule, RuleException
+from tests import factories
+
+from .conftest import make_rule
+
+RULES, COMPLIANCE = "/policies/", "/policies/compliance/"
+EXCEPTIONS = "/policies/exceptions/"
+QUERIES = 6  # session, user, rules, exceptions in force and asked for, instances
+TYPED = {"name": "At most 8 h", "reason": "Money.", "kind": "max_hours"} | {
+    "max_hours": "8",
+    "mode": "report",
+}
+
+
+@pytest.fixture
+def as_admin(client: Client, admin: User) -> Client:
+    client.force_login(admin)
+    return client
+
+
+@pytest.fixture
+def off(instance: Instance) -> Instance:
+    """A notebook of anna's without auto-stop, running for 26 hours."""
+    instance.auto_stop_enable = False
+    instance.run_started_at = datetime.now(UTC) - timedelta(hours=26, minutes=1)
+    instance.save()
+    return instance
+
+
+@pytest.fixture
+def asked(off: Instance, scientist: User) -> RuleException:
+    return RuleException.objects.create(
+        rule=make_rule(),
+        instance=off,
+        reason="The evaluation runs until <Friday>.",
+        until=timezone.now() + timedelta(days=3),
+        asked_by=scientist,
+    )
+
+
+def test_an_admin_writes_a_rule(as_admin: Client) -> None:
+    assert as_admin.get("/policies/new/").status_code == 200
+    answer = as_admin.post("/policies/new/", TYPED)
+    rule = Rule.objects.get()
+    assert (answer.status_code, answer["Location"]) == (303, f"/policies/{rule.pk}/")
+    assert (rule.max_seconds, rule.mode, rule.acts) == (8 * 3600, "report", False)
+    assert "At most 8 h" in as_admin.get(RULES).content.decode()
+
+
+def test_quiet_hours_need_their_fields(as_admin: Client) -> None:
+    typed = TYPED | {"kind": "quiet_hours", "quiet_from": "22:00"}
+    answer = as_admin.post("/policies/new/", typed | {"quiet_until": "22:00"})
+    assert answer.status_code == 422
+    said = answer.content.decode()
+    assert "They end when they begin." in said
+    assert "Quiet hours need this." in said
+    answer = as_admin.post(
+        "/policies/new/",
+        typed | {"quiet_until": "06:00", "time_zone": "Europe/Berlin"},
+    )
+    assert answer.status_code == 303
+    assert Rule.objects.get().max_seconds is None
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"name": ""},
+        {"kind": "nonsense"},
+        {"max_hours": ""},
+        {"max_hours": "0.5"},
+        {"max_hours": "25"},
+        {"max_hours": "eight"},
+        {"mode": "always"},
+        {"time_zone": "Europe/../etc"},
+        {"cloud": "no such cloud"},
+    ],
+)
+def test_a_rule_that_makes_no_sense(as_admin: Client, bad: dict[str, str]) -> None:
+    answer = as_admin.post("/policies/new/", TYPED | bad)
+    assert answer.status_code == 422
+    assert not Rule.objects.exists()
+
+
+def test_what_nobody_offered_changes_nothing(as_admin: Client) -> None:
+    as_admin.post("/policies/new/", TYPED | {"acts": "on", "acting_for": "1"})
+    rule = Rule.objects.get()
+    assert (rule.acts, rule.acting_for) == (False, None)
+
+
+def test_changing_acting_and_removing(as_admin: Client, admin: User) -> None:
+    rule = make_rule()
+    at = f"/policies/{rule.pk}/"
+    assert "Dry run." in as_admin.get(at).content.decode()
+    assert as_admin.post(f"{at}acting/", {"acts": "on"}).status_code == 303
+    assert "It acts." in as_admin.get(at).content.decode()
+    as_admin.post(f"{at}acting/")
+    rule.refresh_from_db()
+    assert not rule.acts
+    assert as_admin.post(at, TYPED | {"name": rule.name}).status_code == 303
+    rule.refresh_from_db()
+    assert rule.kind == "max_hours"
+    assert as_admin.post(f"{at}delete/").status_code == 303
+    assert not Rule.objects.exists()
+
+
+@pytest.mark.parametrize("person", ["viewer", "scientist", "operator"])
+def test_rules_are_the_admins_alone(
+    client: Client, person: str, request: pytest.FixtureRequest
+) -> None:
+    client.force_login(request.getfixturevalue(person))
+    rule = make_rule()
+    for path in (RULES, "/policies/new/", f"/policies/{rule.pk}/"):
+        assert client.get(path).status_code == 403
+    assert client.post("/policies/new/", TYPED).status_code == 403
+    for path in ("acting", "delete"):
+        assert client.post(f"/policies/{rule.pk}/{path}/").status_code == 403
+    assert Rule.objects.get() == rule
+
+
+def test_anonymous_unknown_and_wrong_method(client: Client, admin: User) -> None:
+    for path in (RULES, COMPLIANCE, EXCEPTIONS, "/policies/new/", "/policies/1/"):
+        assert client.get(path).status_code == 302
+    client.force_login(admin)
+    for path in ("/policies/7/", "/policies/7/exceptions/7/"):
+        assert client.get(path).status_code == 404
+    for path in (
+        *("/policies/7/acting/", "/policies/7/delete/"),
+        *("/policies/exceptions/7/decide/", "/policies/exceptions/7/end/"),
+    ):
+        assert client.post(path).status_code == 404
+        assert client.get(path).status_code == 405
+    for path in (RULES, COMPLIANCE, EXCEPTIONS):
+        assert client.post(path).status_code == 405
+
+
+@pytest.mark.parametrize("person", ["viewer", "scientist", "operator", "admin"])
+def test_everybody_sees_what_breaks_the_rules(
+    client: Client, off: Instance, person: str, request: pytest.FixtureRequest
+) -> None:
+    client.force_login(request.getfixturevalue(person))
+    make_rule()
+    said = client.get(COMPLIANCE).content.decode()
+    assert off.name in said
+    assert "anna.schmidt" in said
+    assert "26 h 1 min" in said
+    assert ("Put right" in said) == (person != "viewer")
+    assert (f"exceptions/{off.pk}/" in said) == (person != "viewer")
+
+
+def test_nothing_is_broken_and_no_rules(as_admin: Client, instance: Instance) -> None:
+    assert "There are no rules yet" in as_admin.get(COMPLIANCE).content.decode()
+    make_rule()
+    make_rule(name="Off", mode="off", kind="max_hours", max_seconds=3600)
+    said = as_admin.get(COMPLIANCE).content.decode()
+    assert "All instances keep the rules" in said
+
+
+def test_the_number_of_queries_does_not_grow(
+    as_admin: Client, off: Instance, django_assert_num_queries: Any
+) -> None:
+    make_rule()
+    as_admin.get(COMPLIANCE)
+    for _ in range(10):
+        factories.make_instance(auto_stop_enable=False)
+    with django_assert_num_queries(QUERIES):
+        as_admin.get(COMPLIANCE)
+    for _ in range(290):
+        factories.make_instance(auto_stop_enable=False)
+    with django_assert_num_queries(QUERIES):
+        as_admin.get(COMPLIANCE)
+    whole = f"{COMPLIANCE}?all={Rule.objects.get().pk}"
+    with django_assert_num_queries(QUERIES):
+        said = as_admin.get(whole)
+    assert said.content.decode().count("Auto-stop is off.") == 301
+
+
+def test_a_scientist_asks_and_an_operator_decides(
+    client: Client, off: Instance, scientist: User, operator: User
+) -> None:
+    rule = make_rule()
+    form = f"/policies/{rule.pk}/exceptions/{off.pk}/"
+    client.force_login(scientist)
+    assert "Ask the operators" in client.get(form).content.decode()
+    typed = {"until": timezone.localdate() + timedelta(days=2), "reason": "A <run>."}
+    assert client.post(form, typed).status_code == 303
+    again = client.post(form, typed)
+    assert again.status_code == 422
+    assert "asked for already" in again.content.decode()
+    said = client.get(EXCEPTIONS).content.decode()
+    assert "A &lt;run&gt;." in said
+    assert "Waits for an operator" in said
+    exception = RuleException.objects.get()
+    client.force_login(operator)
+    decide = f"/policies/exceptions/{exception.pk}/decide/"
+    assert client.post(decide, {"decision": "maybe"}).status_code == 303
+    exception.refresh_from_db()
+    assert exception.state == "asked"
+    client.post(decide, {"decision": "approve", "answer": "Fine."})
+    exception.refresh_from_db()
+    assert (exception.state, exception.answer) == ("approved", "Fine.")
+    assert "1 exception" in client.get(COMPLIANCE).content.decode()
+    client.post(f"/policies/exceptions/{exception.pk}/end/")
+    exception.refresh_from_db()
+    assert exception.state == "ended"
+    assert off.name in client.get(COMPLIANCE).content.decode()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"reason": ""},
+        {"reason": "x" * 301},
+        {"until": "never"},
+        {"until": "2020-01-01"},
+        {"until": "2999-01-01"},
+    ],
+)
+def test_an_exception_that_makes_no_sense(
+    client: Client, off: Instance, scientist: User, bad: dict[str, str]
+) -> None:
+    client.force_login(scientist)
+    typed = {"until": timezone.localdate().isoformat(), "reason": "A run."}
+    path = f"/policies/{make_rule().pk}/exceptions/{off.pk}/"
+    assert client.post(path, typed | bad).status_code == 422
+    assert not RuleException.objects.exists()
+
+
+@pytest.mark.parametrize("person", ["viewer", "stranger", "scientist"])
+def test_who_may_not_decide_or_ask(
+    client: Client, asked: RuleException, person: str, request: pytest.FixtureRequest
+) -> None:
+    client.force_login(request.getfixturevalue(person))
+    decide = f"/policies/exceptions/{asked.pk}/decide/"
+    assert client.post(decide, {"decision": "approve"}).status_code == 403
+    assert client.post(f"/policies/exceptions/{asked.pk}/end/").status_code == 403
+    if person != "scientist":
+        form = f"/policies/{asked.rule_id}/exceptions/{asked.instance_id}/"
+        assert client.get(form).status_code == 403
+    asked.refresh_from_db()
+    assert asked.state == "asked"
+
+
+def test_the_edit_form_says_which_rule_and_the_way_on(
+    client: Client, instance: Instance, scientist: User
+) -> None:
+    rule = make_rule()
+    client.force_login(scientist)
+    answer = client.post(
+        f"{instance.get_absolute_url()}edit/",
+        {"description": instance.description, "auto_stop_hours": "8"},
+    )
+    assert answer.status_code == 422
+    said = answer.content.decode()
+    assert "a rule stands against it" in said
+    assert rule.reason in said
+    assert f"/policies/{rule.pk}/exceptions/{instance.pk}/" in said
+    assert not instance.edits.exists()
+
+
+def test_a_start_is_refused_in_quiet_hours(client: Client, operator: User) -> None:
+    instance = factories.make_instance(status="STOPPED")
+    hour = timezone.now().hour
+    make_rule(
+        kind="quiet_hours",
+        quiet_from=f"{hour:02}:00",
+        quiet_until=f"{(hour + 2) % 24:02}:00",
+        time_zone="UTC",
+    )
+    client.force_login(operator)
+    answer = client.post(f"{instance.get_absolute_url()}start/")
+    assert answer.status_code == 409
+    assert "Nothing is started from" in answer.content.decode()
+    assert not instance.edits.exists()

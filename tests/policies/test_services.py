@@ -1,0 +1,162 @@
+"""Writing rules, asking for exceptions, deciding on them."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.exceptions import PermissionDenied
+from django.utils import timezone
+
+from dashboard.accounts.models import User
+from dashboard.audit.models import AuditEvent
+from dashboard.edits import services as edits
+from dashboard.instances.models import Instance
+from dashboard.policies import services
+from dashboard.policies.models import Rule, RuleException
+
+from .conftest import make_rule
+
+
+def in_a_week(instance: Instance, actor: User, rule: Rule) -> RuleException:
+    return services.ask_exception(
+        rule=rule,
+        instance=instance,
+        actor=actor,
+        until=timezone.now() + timedelta(days=7),
+        reason="A long evaluation.",
+    )
+
+
+def switch_off(instance: Instance, actor: User) -> object:
+    return edits.submit_edit(
+        instance=instance,
+        actor=actor,
+        patch={"auto_stop_enable": False},
+        base={"auto_stop_enable": True},
+    )
+
+
+def actions() -> list[str]:
+    return list(AuditEvent.objects.order_by("pk").values_list("action", flat=True))
+
+
+def test_a_rule_is_written_and_audited(admin: User) -> None:
+    rule = services.save_rule(
+        rule=Rule(name="On", reason="Money.", kind="auto_stop"), actor=admin
+    )
+    rule.mode = Rule.Mode.ENFORCE
+    services.save_rule(rule=rule, actor=admin)
+    services.delete_rule(rule=rule, actor=admin)
+    assert actions()[-3:] == ["rule.added", "rule.changed", "rule.removed"]
+    changed = AuditEvent.objects.get(action="rule.changed")
+    assert (changed.before["mode"], changed.after["mode"]) == ("report", "enforce")
+
+
+@pytest.mark.parametrize("person", ["viewer", "scientist", "operator"])
+def test_only_admins_write_rules(
+    person: str, db: None, request: pytest.FixtureRequest
+) -> None:
+    rule, actor = make_rule(), request.getfixturevalue(person)
+    with pytest.raises(PermissionDenied):
+        services.save_rule(rule=rule, actor=actor)
+    with pytest.raises(PermissionDenied):
+        services.delete_rule(rule=rule, actor=actor)
+    with pytest.raises(PermissionDenied):
+        services.set_acting(rule=rule, actor=actor, acts=True)
+
+
+def test_only_an_enforced_rule_acts_and_a_changed_one_no_longer(admin: User) -> None:
+    with pytest.raises(services.PolicyError):
+        services.set_acting(
+            rule=make_rule(name="Weak", mode="report"), actor=admin, acts=True
+        )
+    rule = services.set_acting(rule=make_rule(), actor=admin, acts=True)
+    assert (rule.acts, rule.acting_for) == (True, admin)
+    services.save_rule(rule=rule, actor=admin)
+    assert rule.acts, "nothing was changed"
+    rule.owner = "li.wei"
+    services.save_rule(rule=rule, actor=admin)
+    rule.refresh_from_db()
+    assert (rule.acts, rule.acting_for) == (False, None)
+
+
+def test_an_enforced_rule_refuses_the_edit(instance: Instance, operator: User) -> None:
+    make_rule()
+    with pytest.raises(edits.RuleRefusedError, match="Auto-stop on”: Auto-stop is off"):
+        switch_off(instance, operator)
+    assert not instance.edits.exists()
+
+
+@pytest.mark.parametrize("mode", ["off", "report"])
+def test_a_rule_that_is_not_enforced_refuses_nothing(
+    instance: Instance, operator: User, mode: str
+) -> None:
+    make_rule(mode=mode)
+    assert switch_off(instance, operator)
+
+
+def test_an_approved_exception_counts_until_its_day(
+    instance: Instance, scientist: User, operator: User
+) -> None:
+    asked = in_a_week(instance, scientist, make_rule())
+    with pytest.raises(edits.RuleRefusedError):
+        switch_off(instance, scientist)
+    services.decide_exception(exception=asked, actor=operator, approve=True, answer="")
+    RuleException.objects.update(until=timezone.now() - timedelta(seconds=1))
+    with pytest.raises(edits.RuleRefusedError):
+        switch_off(instance, scientist)
+    RuleException.objects.update(until=timezone.now() + timedelta(hours=1))
+    assert switch_off(instance, scientist)
+
+
+def test_who_may_decide_needs_nobody_else(instance: Instance, operator: User) -> None:
+    made = in_a_week(instance, operator, make_rule())
+    assert (made.state, made.decided_by) == ("approved", operator)
+    assert actions()[-2:] == ["exception.asked", "exception.approved"]
+
+
+def test_one_at_a_time(instance: Instance, scientist: User, operator: User) -> None:
+    rule = make_rule()
+    asked = in_a_week(instance, scientist, rule)
+    with pytest.raises(services.PolicyError, match="asked for already"):
+        in_a_week(instance, scientist, rule)
+    services.decide_exception(exception=asked, actor=operator, approve=True)
+    with pytest.raises(services.PolicyError, match="is an exception already"):
+        in_a_week(instance, scientist, rule)
+    with pytest.raises(services.PolicyError, match="decided already"):
+        services.decide_exception(exception=asked, actor=operator, approve=False)
+
+
+def test_who_may_not(
+    instance: Instance, scientist: User, stranger: User, viewer: User
+) -> None:
+    rule = make_rule()
+    for person in (stranger, viewer):
+        with pytest.raises(PermissionDenied):
+            in_a_week(instance, person, rule)
+    asked = in_a_week(instance, scientist, rule)
+    with pytest.raises(PermissionDenied):
+        services.decide_exception(exception=asked, actor=scientist, approve=True)
+    with pytest.raises(PermissionDenied):
+        services.end_exception(exception=asked, actor=scientist)
+
+
+def test_denied_ended_and_expired(
+    instance: Instance, scientist: User, operator: User
+) -> None:
+    rule = make_rule()
+    first = in_a_week(instance, scientist, rule)
+    services.decide_exception(
+        exception=first, actor=operator, approve=False, answer="Not this week."
+    )
+    second = in_a_week(instance, operator, rule)
+    assert services.end_exception(exception=second, actor=operator).state == "ended"
+    with pytest.raises(services.PolicyError):
+        services.end_exception(exception=second, actor=operator)
+    third = in_a_week(instance, operator, rule)
+    assert services.expire_exceptions() == 0
+    RuleException.objects.filter(pk=third.pk).update(until=timezone.now())
+    assert services.expire_exceptions() == 1
+    third.refresh_from_db()
+    assert third.state == "expired"
+    assert AuditEvent.objects.get(action="exception.expired").actor is None
+    assert {"exception.denied", "exception.ended"} <= set(actions())
