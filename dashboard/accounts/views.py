@@ -18,6 +18,7 @@ from django.views.decorators.http import (
 )
 
 from dashboard.audit.models import AuditEvent
+from dashboard.audit.wording import action_text
 
 from . import selectors, services
 from .forms import AddForm, CloudUsersForm, RoleForm, SearchForm

@@ -24,7 +24,16 @@ def paths(page: Page) -> list[str]:
     page.goto("/edits/")
     receipts = page.locator("[data-edit] a")
     receipt = [receipts.first.get_attribute("href") or ""] if receipts.count() else []
+    page.goto("/people/")
+    person = page.locator("[data-row-link]").first.get_attribute("href") or ""
     return [
+        "/people/",
+        "/people/add/",
+        person,
+        "/accounts/2fa/",
+        "/accounts/sessions/",
+        "/accounts/password/change/",
+        "/accounts/reauthenticate/",
         "/instances/",
         "/instances/?q=nothing-is-called-this",
         instance,
@@ -47,6 +56,13 @@ def test_no_violation(sign_in: SignIn, demo: Demo, scheme: str, width: int) -> N
         assert result.violations_count == 0, f"{path}\n{result.generate_report()}"
         # Nothing is wider than the screen (WCAG 1.4.10, reflow).
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+def test_no_violation_at_home(sign_in: SignIn, demo: Demo) -> None:
+    page = sign_in("li")
+    page.goto("/?mine=1")
+    result = Axe().run(page, options=RULES)
+    assert result.violations_count == 0, result.generate_report()
 
 
 def test_no_violation_on_the_sign_in(page: Page, demo: Demo) -> None:

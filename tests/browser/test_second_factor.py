@@ -1,0 +1,102 @@
+"""An authenticator app and passkeys, under the strict content policy."""
+
+import re
+import time
+
+import pytest
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from playwright.sync_api import Page, expect
+
+from dashboard.ops.demo import PASSWORD
+
+from .conftest import Demo, SignIn
+
+pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(120)]
+
+
+def with_key(page: Page) -> None:
+    """Plug a key into the browser that has seen its owner's finger."""
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+
+
+def confirm(page: Page) -> None:
+    """Show once more who one is."""
+    expect(page.get_by_role("heading", name="Is it you?")).to_be_visible()
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Go on").click()
+
+
+def sign_out(page: Page) -> None:
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_a_passkey_replaces_the_password(
+    page: Page, demo: Demo, complaints: list[str]
+) -> None:
+    # Browsers take no passkeys on an IP address.
+    home = demo.url.replace("127.0.0.1", "localhost")
+    with_key(page)
+    page.goto(f"{home}/accounts/login/?next=/accounts/2fa/webauthn/add/")
+    page.locator("[name=login]").fill("vera")
+    page.locator("[name=password]").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    confirm(page)
+    page.get_by_label("What to call it").fill("Laptop")
+    page.get_by_label("Sign in with it alone").check()
+    page.get_by_role("button", name="Add it").click()
+    expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
+    sign_out(page)
+    page.get_by_role("button", name="Use a passkey").click()
+    page.wait_for_url(f"{home}/instances/")
+    expect(page.locator(".person")).to_contain_text("vera")
+    page.goto(f"{home}/accounts/2fa/webauthn/")
+    expect(page.locator("li strong")).to_have_text("Laptop")
+    expect(page.get_by_text("Replaces the password")).to_be_visible()
+
+
+def test_a_passkey_is_not_offered_where_it_cannot_work(
+    page: Page, demo: Demo, complaints: list[str]
+) -> None:
+    page.goto("/accounts/login/")
+    expect(page.get_by_role("button", name="Use a passkey")).to_be_hidden()
+
+
+def test_an_app_is_asked_for_after_the_password(
+    page: Page, sign_in: SignIn, demo: Demo
+) -> None:
+    page = sign_in("oskar")
+    page.goto("/accounts/2fa/totp/activate/")
+    confirm(page)
+    expect(page.locator(".qr svg")).to_be_visible()
+    page.get_by_text("No camera at hand").click()
+    secret = page.locator("code.copyable").inner_text()
+    assert re.fullmatch(r"[A-Z2-7]{16,}", secret)
+
+    def code(steps: int) -> str:
+        shown: str = format_hotp_value(
+            hotp_value(secret, int(time.time()) // 30 + steps)
+        )
+        return shown
+
+    # A code counts once: the one before is still good for setting up.
+    page.get_by_label("Type the six digits").fill(code(-1))
+    page.get_by_role("button", name="Switch it on").click()
+    expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
+    sign_out(page)
+    page.locator("[name=login]").fill("oskar")
+    page.locator("[name=password]").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.get_by_label("Code of your app").fill(code(0))
+    page.keyboard.press("Enter")
+    page.wait_for_url("/instances/")
