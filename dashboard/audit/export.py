@@ -11,7 +11,7 @@ COLUMNS = (
     *("at", "person", "action", "outcome", "target kind", "target", "target id"),
     *("instance", "before", "after", "reason", "address", "request id"),
 )
-FORMULA = tuple("=+-@\t\r\n\0|%") + tuple("\uff1d\uff0b\uff0d\uff20")
+FORMULA = tuple("=+-@\t\r\n|%") + tuple("\uff1d\uff0b\uff0d\uff20")
 """What makes a spreadsheet calculate; the last four are the full-width ones."""
 
 BYTE_ORDER_MARK = "\ufeff"

@@ -1,0 +1,85 @@
+"""Sign-ins, failed ones, sign-outs and refusals leave their lines."""
+
+import pytest
+from django.db import DatabaseError
+from django.test import Client
+from django.urls import reverse
+
+from dashboard.accounts.models import User
+from dashboard.audit import middleware
+from dashboard.audit.models import AuditEvent
+from dashboard.instances.models import Instance
+from tests.conftest import PASSWORD
+
+LOGIN, LOGOUT = reverse("account_login"), reverse("account_logout")
+pytestmark = pytest.mark.usefixtures("_empty_cache")
+
+
+def edit_path(instance: Instance) -> str:
+    return reverse("edits:edit", args=[instance.cloud.name, instance.instance_id])
+
+
+def test_in_and_out(client: Client, viewer: User) -> None:
+    client.post(LOGIN, {"login": "viewer", "password": PASSWORD})
+    client.post(LOGOUT)
+    came, left = AuditEvent.objects.filter(action__startswith="user.s").order_by("pk")
+    assert (came.action, came.actor) == ("user.signed_in", viewer)
+    assert (left.action, left.actor) == ("user.signed_out", viewer)
+    assert came.address == left.address == "127.0.0.1"
+    assert came.request_id != left.request_id
+
+
+def test_a_wrong_password_is_a_refusal(client: Client, viewer: User) -> None:
+    client.post(LOGIN, {"login": "viewer", "password": "wrong"})
+    event = AuditEvent.objects.latest("pk")
+    assert (event.action, event.outcome) == ("user.sign_in_failed", "refused")
+    assert (event.actor, event.target_label) == (None, "viewer")
+    assert event.target_id == str(viewer.pk)
+
+
+def test_what_was_typed_instead_of_a_name_is_not_kept(client: Client, db: None) -> None:
+    client.post(LOGIN, {"login": "my-secret-password", "password": "x"})
+    event = AuditEvent.objects.latest("pk")
+    assert event.action == "user.sign_in_failed"
+    assert event.target_label == "an unknown name"
+    assert "my-secret-password" not in str(vars(event))
+
+
+def test_a_refusal_says_who_wanted_what(
+    client: Client, viewer: User, instance: Instance
+) -> None:
+    client.force_login(viewer)
+    client.post(edit_path(instance), {"description": "mine"})
+    event = AuditEvent.objects.get(action="request.refused")
+    assert (event.actor, event.outcome) == (viewer, "refused")
+    assert event.target_id == "edits:edit"
+    assert event.instance == instance.reference
+    assert event.target_label == f"POST {edit_path(instance)}"
+
+
+def test_a_form_without_its_token_is_a_refusal_too(db: None) -> None:
+    Client(enforce_csrf_checks=True).post(LOGIN, {"login": "x", "password": "y"})
+    event = AuditEvent.objects.get(action="request.refused")
+    assert (event.actor, event.actor_label) == (None, "not signed in")
+
+
+def test_who_is_refused_all_the_time_does_not_fill_the_database(
+    client: Client, viewer: User, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(middleware, "MOST", middleware.limits.Limit(3, 6))
+    client.force_login(viewer)
+    for _ in range(9):
+        assert client.get(edit_path(instance)).status_code == 403
+    refused = AuditEvent.objects.filter(action="request.refused").count()
+    assert 3 <= refused <= 6, "three in a minute, and a minute may end meanwhile"
+
+
+def test_it_stays_refused_when_that_cannot_be_written_down(
+    client: Client, viewer: User, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: object) -> None:
+        raise DatabaseError("away")
+
+    monkeypatch.setattr(middleware, "record_event", fail)
+    client.force_login(viewer)
+    assert client.get(edit_path(instance)).status_code == 403
