@@ -114,7 +114,7 @@ def _update(turn: Turn, client: ModelArtsClient, seen: Observation) -> Result:
             return _settle(turn, result, carried, State.FAILED, {"message": reasons})
         result.observation = held_by_cloud
         now = wishes.cloud_values(held_by_cloud.instance)
-        if any(now[name] != wish for name, wish in verdict.send.items()):
+        if not wishes.heeded(verdict.send, now):
             return _unheeded(turn, result, carried, now)
     running = held_by_cloud.instance.status == InstanceStatus.RUNNING
     for edit in carried:
@@ -152,9 +152,7 @@ def _send(
     answer = client.update_instance(instance_id, request)
     echoed = wishes.cloud_values(answer.instance)
     # The newest edition's answer has no ``spec``: then only reading tells.
-    if answer.instance.id == instance_id and all(
-        echoed[name] == wish for name, wish in send.items()
-    ):
+    if answer.instance.id == instance_id and wishes.heeded(send, echoed):
         return answer
     return client.show_instance(instance_id)
 

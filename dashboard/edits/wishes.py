@@ -35,11 +35,22 @@ def cloud_values(wire: schemas.Instance) -> dict[str, Any]:
     """The editable fields as the cloud just said; None for what it did not say."""
     auto_stop = (wire.spec and wire.spec.auto_stop) or schemas.AutoStop()
     return {
-        "description": wire.description or "",
+        "description": wire.description,
         "auto_stop_enable": auto_stop.enable,
         "auto_stop_duration": auto_stop.duration,
         "auto_stop_prompt": auto_stop.prompt,
     }
+
+
+def heeded(send: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether the cloud shows what was sent; no description is an empty one.
+
+    Args:
+        send: Fields and values that went out.
+        now: ``cloud_values``.
+    """
+    shown = {**now, "description": now["description"] or ""}
+    return all(shown[name] == wish for name, wish in send.items())
 
 
 def expected_values(instance: Instance) -> dict[str, Any]:
