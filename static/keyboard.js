@@ -9,18 +9,20 @@
     button.addEventListener("click", () => dialog.showModal());
   }
 
+  /* A row of a table, or a card that stands for an instance. */
+  const rowOf = () => document.activeElement.closest("tr, [data-instance]");
   const links = () => [...document.querySelectorAll("[data-row-link]")];
 
   const walk = (step) => {
     const all = links();
-    const row = document.activeElement.closest("tr");
+    const row = rowOf();
     const here = row ? all.indexOf(row.querySelector("[data-row-link]")) : -1;
     const next = here < 0 ? (step > 0 ? 0 : all.length - 1) : here + step;
     all[next]?.focus();
     return all.length > 0;
   };
 
-  const inRow = () => document.activeElement.closest("tr") !== null;
+  const inRow = () => rowOf() !== null;
 
   const actions = {
     "/": () => {
@@ -39,7 +41,7 @@
     ArrowDown: () => inRow() && walk(1),
     ArrowUp: () => inRow() && walk(-1),
     e: () => {
-      const edit = document.activeElement.closest("tr")?.querySelector("[data-row-edit]");
+      const edit = rowOf()?.querySelector("[data-row-edit]");
       edit?.click();
       return Boolean(edit);
     },

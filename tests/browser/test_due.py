@@ -1,0 +1,177 @@
+"""Stopping soon, saved views and export in a real browser."""
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from .conftest import Demo, SignIn
+from .test_accessibility import RULES
+
+pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(300)]
+
+
+def card_of(page: Page, lane: str, name: str):  # type: ignore[no-untyped-def]
+    return page.locator(f"#lane-{lane} li[data-instance]").filter(
+        has=page.get_by_role("link", name=name, exact=True)
+    )
+
+
+def test_a_run_moves_from_lane_to_lane_until_it_is_gone(
+    sign_in: SignIn, demo: Demo
+) -> None:
+    name = "speech-baseline"
+    demo.force(name, status="RUNNING", stops_in_seconds=15 * 60 + 25)
+    page = sign_in("vera")
+    page.goto("/due/")
+    loaded = page.evaluate("performance.timeOrigin")
+    expect(card_of(page, "hour", name)).to_be_visible(timeout=45_000)
+    # Nobody changes anything: only time passes.
+    expect(card_of(page, "quarter", name)).to_be_visible(timeout=60_000)
+    demo.force(name, stops_in_seconds=12)
+    expect(card_of(page, "quarter", name)).to_contain_text(
+        re.compile(r"\b\d+ s\b"), timeout=45_000
+    )
+    expect(card_of(page, "overdue", name)).to_contain_text(
+        "due, waiting for ModelArts", timeout=30_000
+    )
+    expect(page.locator(f"#lanes li[data-instance]:has-text('{name}')")).to_have_count(
+        0, timeout=60_000
+    )
+    assert page.evaluate("performance.timeOrigin") == loaded
+
+
+def test_the_timeline_is_one_tab_stop_and_the_arrows_walk(sign_in: SignIn) -> None:
+    page = sign_in("vera")
+    page.goto("/due/")
+    bars = page.locator("#timeline [data-walk]")
+    assert bars.count() > 3
+    assert page.locator("#timeline [data-walk][tabindex='-1']").count() == (
+        bars.count() - 1
+    )
+    detail = page.locator("#timeline [data-detail]")
+    bars.first.focus()
+    expect(detail).to_have_text(bars.first.get_attribute("aria-label") or "")
+    page.keyboard.press("ArrowDown")
+    expect(bars.nth(1)).to_be_focused()
+    expect(detail).to_have_text(bars.nth(1).get_attribute("aria-label") or "")
+    page.keyboard.press("End")
+    expect(bars.last).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(bars.last).to_be_focused()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    # Where one left is where one comes back to.
+    page.keyboard.press("Tab")
+    page.keyboard.press("Shift+Tab")
+    expect(bars.nth(1)).to_be_focused()
+    bars.nth(2).hover()
+    expect(detail).to_have_text(bars.nth(2).get_attribute("aria-label") or "")
+    bars.nth(1).focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/instances/demo/**")
+
+
+def test_focus_survives_a_redrawn_timeline(sign_in: SignIn, demo: Demo) -> None:
+    name = "night-shift"
+    page = sign_in("vera")
+    page.goto("/due/?owner=zo%C3%AB.van.dijk")
+    bar = page.locator("#timeline [data-walk]").filter(has_text=name)
+    bar.focus()
+    label = bar.get_attribute("aria-label") or ""
+    demo.force(name, stops_in_seconds=6 * 3_600)
+    expect(bar).not_to_have_attribute("aria-label", label, timeout=45_000)
+    expect(bar).to_be_focused()
+
+
+def test_groups_and_filters_stay_in_the_address(sign_in: SignIn) -> None:
+    page = sign_in("oskar")
+    page.goto("/due/")
+    page.get_by_label("Owner", exact=True).select_option("anna.schmidt")
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url("**owner=anna.schmidt**")
+    page.get_by_role("link", name="By flavour").click()
+    page.wait_for_url(re.compile(r"owner=anna\.schmidt&group=flavor#timeline$"))
+    expect(page.get_by_role("link", name="By flavour")).to_have_attribute(
+        "aria-current", "true"
+    )
+    page.get_by_text("The same as a table").click()
+    expect(page.get_by_role("columnheader", name="Flavour")).to_be_visible()
+
+
+def test_everything_works_without_scripts(
+    sign_in: SignIn, demo: Demo, browser: Browser
+) -> None:
+    state = sign_in("oskar").context.storage_state()
+    context = browser.new_context(
+        base_url=demo.url, java_script_enabled=False, storage_state=state
+    )
+    try:
+        page = context.new_page()
+        page.goto("/due/")
+        expect(page.locator("#lanes li[data-instance]").first).to_be_visible()
+        page.get_by_role("link", name="By flavour").click()
+        page.goto("/instances/?q=notebook")
+        page.locator("#views-menu > summary").click()
+        page.get_by_label("Save what is shown as").fill("Without scripts")
+        page.get_by_role("button", name="Save", exact=True).click()
+        page.wait_for_url("**/instances/?q=notebook")
+        expect(page.locator("#views-menu strong")).to_have_text("Without scripts")
+    finally:
+        context.close()
+
+
+def test_a_view_is_saved_marked_exported_and_deleted(
+    sign_in: SignIn, demo: Demo
+) -> None:
+    page = sign_in("oskar")
+    page.get_by_label("Status").select_option("RUNNING")
+    # The menu follows the filter without a reload.
+    page.wait_for_url("**status=RUNNING**")
+    page.locator("#views-menu > summary").click()
+    page.get_by_label("Save what is shown as").fill("What runs")
+    page.get_by_label("Share with the team").check()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("status").first).to_contain_text("Saved as “What runs”.")
+    expect(page.locator("#views-menu strong")).to_have_text("What runs")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV of this view").click()
+    file = download.value
+    assert re.fullmatch(r"curfew-what-runs-\d{8}T\d{6}Z\.csv", file.suggested_filename)
+    with Path(file.path()).open(encoding="utf-8-sig", newline="") as text:
+        rows = list(csv.DictReader(text))
+    assert {row["status"] for row in rows} == {"RUNNING"}
+    page.goto("/views/")
+    row = page.get_by_role("row").filter(has_text="What runs")
+    row.get_by_role("button", name="Open first").click()
+    page.goto("/")
+    page.wait_for_url("**/instances/?status=RUNNING")
+    page.goto("/views/")
+    page.get_by_role("link", name="Change What runs").click()
+    page.get_by_role("button", name="Delete this view").click()
+    expect(page.get_by_role("row").filter(has_text="What runs")).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [1440, 768, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_violation(sign_in: SignIn, demo: Demo, scheme: str, width: int) -> None:
+    page = sign_in("ada")
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.set_viewport_size({"width": width, "height": 900})
+    for path in (
+        "/due/",
+        "/due/?group=flavor&owner=nobody",
+        "/views/",
+        "/views/new/?q=x",
+        "/instances/?q=nothing-is-called-this",
+    ):
+        page.goto(path)
+        if path.startswith("/instances/"):
+            page.locator("#views-menu > summary").click()
+        result = Axe().run(page, options=RULES)
+        assert result.violations_count == 0, f"{path}\n{result.generate_report()}"
+        # Nothing is wider than the screen (WCAG 1.4.10, reflow).
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
