@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from allauth.mfa.models import Authenticator
 from django.apps import apps
-from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from .models import CloudUser, User
 
@@ -22,10 +22,7 @@ def people(q: str = "") -> QuerySet[User]:
     )
     found = (
         User.objects.prefetch_related("cloud_users", "socialaccount_set")
-        .annotate(
-            has_second_factor=Exists(factors),
-            seen_at=Max("usersession__last_seen_at"),
-        )
+        .annotate(has_second_factor=Exists(factors))
         .order_by("-is_active", "username")
     )
     for word in q.split()[:8]:

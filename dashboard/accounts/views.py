@@ -206,8 +206,11 @@ def _page(
         and who.socialaccount_set.exists(),
         "factors": who.authenticator_set.exclude(type="recovery_codes"),
         "sessions": who.usersession_set.count(),
-        "history": AuditEvent.objects.filter(target_kind="user", target_id=str(who.pk))[
-            :HISTORY
+        "history": [
+            (action_text(event.action), event)
+            for event in AuditEvent.objects.filter(
+                target_kind="user", target_id=str(who.pk)
+            )[:HISTORY]
         ],
     }
     if role_form or cloud_users_form:
