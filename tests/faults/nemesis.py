@@ -19,12 +19,16 @@ class Nemesis:
 
     Runs in the main thread alone, since our processes die with the thread that started
     them.
+
+    Attributes:
+        killed_ms: When the worker that delivers edits was killed.
     """
 
     def __init__(self, stack: Stack, chance: random.Random) -> None:
         self.stack = stack
         self.chance = chance
         self.strikes: Counter[str] = Counter()
+        self.killed_ms: list[float] = []
         self.blows: list[Callable[[], None]] = [
             self.kill_worker,
             self.kill_worker,
@@ -58,6 +62,8 @@ class Nemesis:
     def kill_worker(self) -> None:
         """``kill -9``, all of it."""
         worker = self._worker()
+        if worker is self.stack.worker:
+            self.killed_ms.append(time.time() * 1000)
         self.stack.kill(worker)
         worker.start()
 

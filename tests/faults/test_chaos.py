@@ -16,6 +16,7 @@ import pytest
 from tests.ops.processes import wait_until
 
 from .checker import violations
+from .evidence import Evidence
 from .nemesis import Nemesis
 from .person import Person, SaveError
 from .stack import SETTLE_SECONDS, Stack
@@ -115,6 +116,11 @@ def test_chaos(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     evidence = stack.evidence()
     found = violations(evidence)
     seconds = sorted(second for one in submitters for second in one.seconds)
+    recovered = sorted(
+        min(later) / 1000
+        for killed in nemesis.killed_ms
+        if (later := [put["wall_ms"] - killed for put in _puts_after(evidence, killed)])
+    )
     states: dict[str, int] = {}
     for edit in evidence.edits:
         if edit["instance"] in instances:
@@ -123,8 +129,8 @@ def test_chaos(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
         print(  # noqa: T201 (measured figures)
             f"\nchaos on {stack.kind}, seed {SEED}: {len(seconds)} accepted in "
             f"{took:.0f} s, {states}, {struck} upstream faults, {nemesis.report()}, "
-            f"submit p50/p99/max {quantile(seconds, 0.5):.2f}/"
-            f"{quantile(seconds, 0.99):.2f}/{seconds[-1]:.2f} s, "
+            f"kill -9 of the worker to the next PUT {_figures(recovered)}, "
+            f"submit {_figures(seconds)}, "
             f"violations {len(found)}"
         )
     assert found == []
@@ -135,6 +141,20 @@ def _submit_all(submitter: Submitter, stack: Stack, numbers: range) -> None:
         submitter.submit(stack, number)
 
 
-def quantile(ordered: list[float], share: float) -> float:
-    """The value that this share of all does not exceed."""
-    return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
+def _puts_after(evidence: Evidence, moment_ms: float) -> list[dict[str, Any]]:
+    return [
+        entry
+        for entry in evidence.log
+        if entry["route"] == "update"
+        and entry["late_for"] is None
+        and entry["wall_ms"] > moment_ms
+    ]
+
+
+def _figures(seconds: list[float]) -> str:
+    """The usual, the worst but five of a hundred, and the worst."""
+    if not seconds:
+        return "not measured"
+    shares = (0.5, 0.95, 0.99)
+    found = [seconds[int(share * (len(seconds) - 1))] for share in shares]
+    return "p50/p95/p99/max " + "/".join(f"{one:.2f}" for one in [*found, seconds[-1]])

@@ -181,8 +181,8 @@ def test_interleavings(
     run_state_machine_as_test(
         make_machine(cloud, monkeypatch),
         settings=settings(
-            max_examples=10,
-            stateful_step_count=20,
+            max_examples=30,
+            stateful_step_count=25,
             derandomize=True,
             deadline=None,
             database=None,
