@@ -71,10 +71,9 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check t
             self.fields[name].required = False
         if self.instance.max_seconds:
             self.initial["max_hours"] = f"{self.instance.max_seconds / 3600:g}"
-        self.initial.setdefault("quiet_from", time(22))
-        if not self.instance.pk:
-            zone = timezone.get_current_timezone_name()
-            self.initial["quiet_until"], self.initial["time_zone"] = time(6), zone
+        if self.instance.quiet_from is None:
+            self.initial["quiet_from"], self.initial["quiet_until"] = time(22), time(6)
+            self.initial["time_zone"] = timezone.get_current_timezone_name()
 
     def clean_time_zone(self) -> str:
         """A zone of the tz database.

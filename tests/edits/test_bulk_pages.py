@@ -1,0 +1,283 @@
+"""The pages of a bulk edit: selection, preview, confirmation, progress."""
+
+from typing import Any
+from unittest.mock import Mock
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from dashboard.accounts.models import User
+from dashboard.edits import batches, pulse
+from dashboard.edits.models import Edit, EditBatch
+from dashboard.edits.plans import BulkWish
+from dashboard.instances.models import Instance
+from dashboard.policies.models import Rule
+from tests import factories
+
+from .conftest import HTMX, hidden
+
+BULK = "/bulk/"
+OFF = BulkWish(Edit.Kind.UPDATE, {"auto_stop_enable": False})
+
+
+@pytest.fixture(autouse=True)
+def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulse, "ask_for_sweep", Mock())
+
+
+def make_batch(actor: User, size: int = 3) -> EditBatch:
+    many = [factories.make_instance() for _ in range(size)]
+    many.append(factories.make_instance(missing_since=timezone.now()))
+    draft = batches.draft_batch(
+        actor=actor, selection=[one.pk for one in many], source="Selected"
+    )
+    draft = batches.preview_batch(batch=draft, wish=OFF)
+    return batches.confirm_batch(batch=draft, preview=batches.preview_of(draft))
+
+
+def test_from_the_list_to_the_batch(as_operator: Client, instance: Instance) -> None:
+    other = factories.make_instance(name="<b>other</b>", auto_stop_enable=False)
+    listed = as_operator.get("/instances/").content.decode()
+    assert f'name="pick" value="{instance.pk}" form="bulk"' in listed
+    answer = as_operator.post(
+        BULK, {"scope": "picked", "pick": [instance.pk], "picked": f"{other.pk},"}
+    )
+    assert answer.status_code == 303
+    draft = answer["Location"]
+    assert "Change 2 instances" in as_operator.get(draft).content.decode()
+    answer = as_operator.post(draft, {"action": "off"})
+    assert (answer.status_code, answer["Location"]) == (303, draft)
+    said = as_operator.get(draft).content.decode()
+    assert "It already is so" in said
+    assert "&lt;b&gt;other&lt;/b&gt;" in said
+    confirm = {"preview": hidden(said, "preview")}
+    answer = as_operator.post(f"{draft}confirm/", confirm)
+    batch = answer["Location"]
+    assert batch.startswith("/batches/")
+    # The back button and a second click lead to the same batch.
+    assert as_operator.post(f"{draft}confirm/", confirm)["Location"] == batch
+    assert as_operator.get(draft)["Location"] == batch
+    assert Edit.objects.get().instance == instance
+    assert "<strong>0</strong> of <strong>1</strong>" in (
+        as_operator.get(batch).content.decode()
+    )
+
+
+def test_everything_that_matches(as_operator: Client) -> None:
+    wanted = {factories.make_instance(status="STOPPED").pk for _ in range(30)}
+    factories.make_instance()
+    as_operator.post(BULK, {"scope": "matching", "query": "status=STOPPED&page=2"})
+    draft = EditBatch.objects.get()
+    assert set(draft.selection) == wanted
+    assert draft.source == "All that match: status STOPPED"
+
+
+@pytest.mark.parametrize(
+    "posted",
+    [
+        {},
+        {"pick": "x"},
+        {"pick": "1' OR 1=1"},
+        {"picked": "9" * 40},
+        {"pick": "٣"},
+        {"picked": "1," * 50_000},
+        {"pick": "999999"},
+        {"scope": "matching", "query": "status=NOTHING"},
+        {"scope": "matching", "query": "autostop=nonsense"},
+    ],
+)
+def test_a_selection_that_makes_no_sense(
+    as_operator: Client, instance: Instance, posted: dict[str, str]
+) -> None:
+    assert as_operator.post(BULK, posted).status_code in {400, 422}
+    assert not EditBatch.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("posted", "words"),
+    [
+        ({}, "Say what shall be done"),
+        ({"action": "delete"}, "not one of the available"),
+        ({"action": "hours"}, "Say how long a run may last"),
+        ({"action": "hours", "auto_stop_hours": "25"}, "too long"),
+        ({"action": "hours", "auto_stop_hours": "8.2"}, "not a step of half an hour"),
+    ],
+)
+def test_a_choice_that_makes_no_sense(
+    as_operator: Client, instance: Instance, posted: dict[str, str], words: str
+) -> None:
+    draft = as_operator.post(BULK, {"pick": instance.pk})["Location"]
+    answer = as_operator.post(draft, posted)
+    assert answer.status_code == 422
+    assert words in answer.content.decode()
+
+
+def test_at_once_to_the_preview(as_operator: Client, instance: Instance) -> None:
+    posted = {"pick": instance.pk, "action": "hours", "auto_stop_hours": "4"}
+    said = as_operator.get(as_operator.post(BULK, posted)["Location"]).content.decode()
+    assert "Preview: Auto-stop on, run time 4 h" in said
+    assert "From the next start of each." in said
+
+
+@pytest.mark.parametrize(
+    ("action", "words"), [("stop", "/home/ma-user/work"), ("start", "costs from its")]
+)
+def test_what_it_costs_is_said_before(
+    as_operator: Client, action: str, words: str
+) -> None:
+    status = "RUNNING" if action == "stop" else "STOPPED"
+    pk = factories.make_instance(status=status).pk
+    answer = as_operator.post(BULK, {"pick": pk, "action": action})
+    assert words in as_operator.get(answer["Location"]).content.decode()
+
+
+def test_what_breaks_a_rule(as_operator: Client, instance: Instance) -> None:
+    factories.make_instance(auto_stop_enable=False)
+    rule = Rule.objects.create(name="On", reason="Money.", kind="auto_stop")
+    said = as_operator.get(
+        as_operator.post(BULK, {"rule": rule.pk})["Location"]
+    ).content.decode()
+    assert "This puts right what breaks the rule" in said
+    assert "Change 1 instance" in said
+    assert as_operator.post(BULK, {"rule": "7000"}).status_code == 404
+    assert as_operator.post(BULK, {"rule": "x"}).status_code == 404
+
+
+def test_a_scientist_changes_only_what_is_theirs(
+    client: Client, scientist: User, instance: Instance
+) -> None:
+    foreign = factories.make_instance(owner_name="li.wei", owner_id="b" * 32)
+    client.force_login(scientist)
+    posted = {"pick": [instance.pk, foreign.pk], "action": "off"}
+    draft = client.post(BULK, posted)["Location"]
+    said = client.get(draft).content.decode()
+    assert "It is not yours" in said
+    client.post(f"{draft}confirm/", {"preview": hidden(said, "preview")})
+    assert [edit.instance for edit in Edit.objects.all()] == [instance]
+
+
+def test_a_draft_is_its_owner_s_alone(
+    client: Client, as_operator: Client, instance: Instance, admin: User, viewer: User
+) -> None:
+    draft = as_operator.post(BULK, {"pick": instance.pk, "action": "off"})["Location"]
+    client.force_login(admin)
+    for path in (draft, f"{draft}confirm/"):
+        assert client.post(path, {"action": "stop"}).status_code == 404
+    assert client.get(draft).status_code == 404
+    client.force_login(viewer)
+    assert client.get(draft).status_code == 403
+    assert client.post(BULK, {"pick": instance.pk}).status_code == 403
+    assert 'name="pick"' not in client.get("/instances/").content.decode()
+    assert not Edit.objects.exists()
+
+
+def test_the_progress_follows(as_operator: Client, operator: User) -> None:
+    batch = make_batch(operator)
+    at = batch.get_absolute_url()
+    page = as_operator.get(at)
+    mark = page.context["progress"].mark
+    assert "Under way." in page.content.decode()
+    fragment = f"{at}progress?since={mark}"
+    assert as_operator.get(fragment, headers=HTMX).status_code == 204
+    first = batch.edits.first()
+    assert first
+    Edit.objects.filter(pk=first.pk).update(
+        state="failed", message="No.", finished_at=timezone.now()
+    )
+    news = as_operator.get(fragment, headers=HTMX).content.decode()
+    assert 'id="results"' in news
+    assert "<strong>1</strong> of <strong>3</strong>" in news
+    Edit.objects.update(state="applied", finished_at=timezone.now())
+    done = as_operator.get(at).content.decode()
+    assert "Done." in done
+    assert 'id="poller"' not in done
+
+
+def test_results_by_state(as_operator: Client, operator: User) -> None:
+    batch = make_batch(operator)
+    at = batch.get_absolute_url()
+    first = batch.edits.order_by("instance__name")[0]
+    Edit.objects.filter(pk=first.pk).update(state="conflict", message="Not so.")
+    for state, number in [
+        *(("", 3), ("open", 2), ("failed", 1), ("applied", 0)),
+        *(("skipped", 1), ("nonsense", 3)),
+    ]:
+        page = as_operator.get(f"{at}?state={state}")
+        assert page.context["page"].paginator.count == number
+    said = as_operator.get(f"{at}?state=skipped").content.decode()
+    assert "no longer lists this instance" in said
+
+
+def test_cancel_and_retry(as_operator: Client, operator: User) -> None:
+    batch = make_batch(operator)
+    at = batch.get_absolute_url()
+    assert as_operator.post(f"{at}retry/")["Location"] == at
+    failed = batch.edits.all()[0]
+    Edit.objects.filter(pk=failed.pk).update(state="failed")
+    assert as_operator.post(f"{at}cancel/").status_code == 303
+    assert batch.edits.filter(state="cancelled").count() == 2
+    again = as_operator.post(f"{at}retry/")["Location"]
+    assert "Change 1 instance" in as_operator.get(again).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("person", "may"), [("viewer", False), ("stranger", False), ("admin", True)]
+)
+def test_everybody_sees_a_batch_and_few_may_act_on_it(
+    client: Client,
+    operator: User,
+    person: str,
+    may: bool,
+    request: pytest.FixtureRequest,
+) -> None:
+    client.force_login(request.getfixturevalue(person))
+    batch = make_batch(operator)
+    at = batch.get_absolute_url()
+    assert ("Take back" in client.get(at).content.decode()) is may
+    assert "Auto-stop off" in client.get("/batches/").content.decode()
+    for path in ("cancel", "retry"):
+        assert client.post(f"{at}{path}/").status_code == (303 if may else 403)
+
+
+def test_anonymous_unknown_and_wrong_method(client: Client, operator: User) -> None:
+    nowhere = uuid4()
+    pages = ["/batches/", f"/batches/{nowhere}/", f"/batches/{nowhere}/progress"]
+    posts = [BULK, f"/bulk/{nowhere}/confirm/"]
+    posts += [f"/batches/{nowhere}/{verb}/" for verb in ("cancel", "retry")]
+    for path in pages:
+        assert client.get(path).status_code == 302
+    for path in posts:
+        assert client.post(path).status_code == 302
+    client.force_login(operator)
+    for path in pages:
+        assert client.post(path).status_code == 405
+    for path in posts:
+        assert client.get(path).status_code == 405
+    assert "Nothing has been changed in bulk yet" in (
+        client.get("/batches/").content.decode()
+    )
+    for path in (*pages[1:], f"/bulk/{nowhere}/"):
+        assert client.get(path).status_code == 404
+    for path in posts[1:]:
+        assert client.post(path).status_code == 404
+
+
+def test_the_number_of_queries_does_not_grow(
+    as_operator: Client, operator: User, django_assert_max_num_queries: Any
+) -> None:
+    counted = []
+    for size in (10, 300):
+        batch = make_batch(operator, size)
+        draft = batches.draft_batch(
+            actor=operator,
+            selection=batch.edits.values_list("instance_id", flat=True),
+            source="",
+        )
+        draft = batches.preview_batch(batch=draft, wish=BulkWish(Edit.Kind.STOP, {}))
+        for path in (batch.get_absolute_url(), draft.get_absolute_url(), "/batches/"):
+            with django_assert_max_num_queries(12) as captured:
+                as_operator.get(path)
+            counted.append(len(captured))
+    assert counted[:3] == counted[3:]
