@@ -53,6 +53,9 @@ def pages(page: Page) -> dict[str, str]:
     return {
         "list": "/instances/",
         "nothing-matches": "/instances/?q=nothing-is-called-this",
+        "due": "/due/",
+        "due-flavours": "/due/?group=flavor",
+        "views": "/views/",
         "detail": detail,
         "edit": f"{detail}edit/",
         "stop": f"{detail}stop/",
@@ -103,6 +106,7 @@ def take(page: Page, folder: Path, *, all_of_them: bool) -> None:
     for name, scheme, width, height in (
         ("list", "light", 1280, 800),
         ("list", "dark", 1280, 800),
+        ("due", "light", 1280, 1000),
         ("detail", "light", 1280, 900),
         ("edit", "light", 1280, 1000),
         ("list", "phone", 390, 844),

@@ -7,6 +7,7 @@ from django.urls import reverse
 from dashboard.accounts.models import User
 from dashboard.edits.models import Edit, Lane
 from dashboard.instances.models import Instance
+from dashboard.saved.models import SavedView
 from tests.instances.pages import add_edit
 
 from .routes import routes
@@ -40,11 +41,13 @@ def edit(instance: Instance, admin: User) -> Edit:
 def paths(instance: Instance, edit: Edit) -> dict[str, str]:
     """The address of each route, on that instance, that edit and a bystander."""
     bystander = User.objects.create_user(username="bystander", role=User.Role.VIEWER)
+    view = SavedView.objects.create(owner=bystander, name="Shared", shared=True)
     known = {
         "cloud": instance.cloud.name,
         "instance_id": instance.instance_id,
         "edit_id": edit.pk,
         "user_id": bystander.pk,
+        "view_id": view.pk,
         "key": "x",
         "uidb36": "1",
         "provider_id": "x",
