@@ -27,6 +27,7 @@ def main() -> int:
         skew_seconds=options.skew,
         token_seconds=options.token_seconds,
         verbose=options.verbose,
+        hostile=options.hostile,
     )
     try:
         cloud.start()
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--name", default="demo", help="name of the cloud (default %(default)s)")
     add("--clouds-file", type=Path, help="write the clouds.yaml there, too")
     add("--signed", action="store_true", help="clouds.yaml with AK/SK, no password")
+    add("--hostile", action="store_true", help="every text of the fleet an attack")
     add("--verbose", action="store_true", help="a line per request on stderr")
     return parser
 

@@ -10,6 +10,7 @@ from .control import Control
 from .exchange import Exchange
 from .faults import FaultScript
 from .fleet import Fleet
+from .hostile import spoil
 from .iam import Iam
 from .lifecycle import Behaviour
 from .log import RequestLog
@@ -44,6 +45,7 @@ class Emulator:
             takes the wall clock.
         behaviour: Choices the documents leave open.
         verbose: Write a line per request to stderr.
+        hostile: Make every text of the fleet an attack (``hostile``).
 
     Attributes:
         clock: Move it with ``clock.advance(seconds)``.
@@ -66,10 +68,13 @@ class Emulator:
         start_ms: int | None = None,
         behaviour: Behaviour | None = None,
         verbose: bool = False,
+        hostile: bool = False,
     ) -> None:
         behaviour = behaviour or Behaviour()
         self.clock = Clock(speed=speed, skew_seconds=skew_seconds, start_ms=start_ms)
         instances = seed_fleet(fleet, seed, self.clock.now_ms())
+        if hostile:
+            spoil(instances)
         fleets = {
             project.id: Fleet(
                 self.clock,

@@ -86,6 +86,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the demo keeps its files, new at each start (var/demo)",
     )
     parser.add_argument(
+        "--hostile",
+        action="store_true",
+        help="make every text of the emulated cloud an attack, for tests",
+    )
+    parser.add_argument(
         "--verbose-logs", action="store_true", help="show the processes' logs, too"
     )
 
@@ -208,6 +213,7 @@ class Demo:
             *("--seed", str(options.seed)),
             *("--speed", str(options.speed)),
             *("--clouds-file", str(self.files.clouds)),
+            *(["--hostile"] if options.hostile else []),
         )
         self.web = self._child(
             "web", manage, "run", "--host", options.host, "--port", str(options.port)

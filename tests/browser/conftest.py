@@ -21,7 +21,7 @@ from tests.ops.processes import free_port, wait_until
 class Demo:
     """``manage.py demo`` in processes of its own, and the controls of its cloud."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
         self.url = f"http://127.0.0.1:{free_port()}"
         self.output = folder.parent / "demo.out"
@@ -36,6 +36,7 @@ class Demo:
                     *(sys.executable, "manage.py", "demo"),
                     *("--port", self.url.rpartition(":")[2]),
                     *("--data-dir", str(folder)),
+                    *options,
                 ],
                 cwd=PROJECT,
                 env=inherited,
