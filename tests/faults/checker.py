@@ -89,15 +89,15 @@ class _Checker:
             for earlier, later in pairwise(lane):
                 if earlier["created_ms"] > later["created_ms"]:
                     yield f"I3: numbered against its time: {earlier} {later}"
-        numbered = {
-            (edit["instance"], edit["actor"], json.dumps(edit["patch"])): edit["seq"]
-            for edit in self.evidence.edits
-        }
         told: dict[str, list[tuple[float, float, int]]] = defaultdict(list)
         for one in self.evidence.accepted:
-            seq = numbered.get((one.instance, one.actor, json.dumps(one.wish)))
-            if seq is not None:
-                told[one.instance].append((one.began_ms, one.ended_ms, seq))
+            for edit in self.lanes[one.instance]:
+                same = edit["actor"] == one.actor and edit["patch"] == one.wish
+                if (
+                    same
+                    and one.began_ms - CLOCK_MS <= edit["created_ms"] <= one.ended_ms
+                ):
+                    told[one.instance].append((one.began_ms, one.ended_ms, edit["seq"]))
         for instance, moments in told.items():
             for began, _, seq in moments:
                 if any(end < began and other > seq for _, end, other in moments):
