@@ -19,8 +19,7 @@ VISIBILITY_TIMEOUT_SECONDS = 120
 """Longer than the hard time limit; among all apps on one broker the shortest wins."""
 
 
-
-class _ForgetfulQoS(QoS):  # type: ignore[misc]  # kombu publishes no types
+class _ForgetfulQoS(QoS):
     """Lets go of messages whose connection is lost; the rows remember what they said.
 
     kombu 5.7 puts them back, or acknowledges them, through a pool that is gone by then,
