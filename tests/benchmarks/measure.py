@@ -1,0 +1,82 @@
+"""Ratios that hold on a noisy machine: rounds in turns, medians, CPU and rate."""
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+_TICK = 1 / os.sysconf("SC_CLK_TCK")
+
+
+class Cost(NamedTuple):
+    """Of one request.
+
+    Attributes:
+        cpu_ms: CPU of the server's processes.
+        rate: Answers in a second.
+    """
+
+    cpu_ms: float
+    rate: float
+
+
+def in_turns(works: Mapping[str, Callable[[], Cost]], rounds: int) -> dict[str, Cost]:
+    """Do everything once, and again; the medians."""
+    found: dict[str, list[Cost]] = {name: [] for name in works}
+    for work in works.values():
+        work()  # warm
+    for _ in range(rounds):
+        for name, work in works.items():
+            found[name].append(work())
+    return {
+        name: Cost(median(c.cpu_ms for c in costs), median(c.rate for c in costs))
+        for name, costs in found.items()
+    }
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU that a process and its living descendants have used."""
+    total = 0.0
+    for one in [pid, *descendants(pid)]:
+        try:
+            stat = Path(f"/proc/{one}/stat").read_text()
+        except OSError:
+            continue
+        fields = stat.rpartition(")")[2].split()
+        total += (int(fields[11]) + int(fields[12])) * _TICK
+    return total
+
+
+def descendants(pid: int) -> list[int]:
+    """Processes that a process has started, and theirs."""
+    found = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children = [int(child) for child in path.read_text().split()]
+        except OSError:
+            continue
+        for child in children:
+            found += [child, *descendants(child)]
+    return found
+
+
+def exponent(costs: Mapping[int, float]) -> float:
+    """How a cost grows with the fleet: 0 not at all, 1 in step with it.
+
+    The slope of a straight line through the logarithms.
+    """
+    points = [
+        (math.log(size), math.log(max(cost, 1e-9))) for size, cost in costs.items()
+    ]
+    if len(points) < 2:
+        return math.nan
+    x, y = (sum(axis) / len(points) for axis in zip(*points, strict=True))
+    spread = sum((px - x) ** 2 for px, _ in points)
+    return sum((px - x) * (py - y) for px, py in points) / spread
+
+
+def middle(values: Sequence[float]) -> float:
+    """The median."""
+    return float(median(values))

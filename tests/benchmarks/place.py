@@ -1,0 +1,178 @@
+"""The processes that are measured, on the loopback interface, stopped at the end."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from dashboard.ops.broker import EmbeddedBroker
+from dashboard.ops.child import PROJECT, Child
+from tests.faults.postgres import Postgres
+from tests.ops.processes import free_port, wait_until
+
+
+class Place:
+    """A fleet of some size, mirrored, and a web server in front of it.
+
+    Attributes:
+        port: The web server's.
+        cloud_url: The emulator's.
+        web: The web server.
+    """
+
+    def __init__(
+        self, fleet: int, *, postgres: bool = False, rate: float = 1_000
+    ) -> None:
+        self._stack = ExitStack()
+        self._fleet, self._postgres, self._rate = fleet, postgres, rate
+        self.port, cloud_port = free_port(), free_port()
+        self.cloud_url = f"http://127.0.0.1:{cloud_port}"
+        self._cloud_port = cloud_port
+        self._agent: subprocess.Popen[str] | None = None
+        self.sessions: list[str] = []
+
+    def __enter__(self) -> Self:
+        """Start all, read the fleet, sign somebody in."""
+        try:
+            self._start()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop all."""
+        self._stack.close()
+
+    def _start(self) -> None:
+        enter = self._stack.enter_context
+        self.folder = Path(enter(tempfile.TemporaryDirectory(prefix="curfew-bench-")))
+        database = f"sqlite:///{self.folder / 'curfew.sqlite3'}"
+        if self._postgres:
+            server = Postgres(self.folder)
+            server.start()
+            self._stack.callback(server.remove)
+            database = server.url
+        broker = enter(EmbeddedBroker(port=free_port(), data_dir=self.folder / "redis"))
+        clouds = self.folder / "clouds.yaml"
+        (self.folder / "secure.yaml").write_text("{}\n")
+        self.environment = {
+            "CURFEW_SECRET_KEY": "only-for-benchmarks-" * 3,
+            "CURFEW_DATABASE_URL": database,
+            "CURFEW_REDIS_URL": broker.url,
+            "CURFEW_UPSTREAM_RATE": str(self._rate),
+            "DJANGO_SETTINGS_MODULE": "tests.benchmarks.settings",
+            "OS_CLIENT_CONFIG_FILE": str(clouds),
+            "OS_CLIENT_SECURE_FILE": str(self.folder / "secure.yaml"),
+            "PYTHONWARNINGS": "ignore",
+        }
+        self.child(
+            "emulator",
+            *("-m", "dashboard.emulator", "--port", str(self._cloud_port)),
+            *("--fleet", str(self._fleet), "--clouds-file", str(clouds)),
+        )
+        wait_until(lambda: clouds.exists() and clouds.stat().st_size > 0)
+        self.cloud = enter(httpx.Client(base_url=self.cloud_url, trust_env=False))
+        self.sessions = self.ask("prepare")["sessions"]
+        self.web = self.child(
+            "web",
+            *("-m", "granian", "tests.benchmarks.application:application"),
+            *(
+                "--interface",
+                "wsgi",
+                "--http",
+                "1",
+                "--no-ws",
+                "--port",
+                str(self.port),
+            ),
+            *("--workers", "1", "--blocking-threads", "8", "--log-level", "warning"),
+        )
+        wait_until(self._answers)
+
+    def child(self, name: str, *arguments: str) -> Child:
+        """Start a process with the place's settings; stopped with the place."""
+        child = Child(
+            name=name,
+            command=[sys.executable, *arguments],
+            log_path=self.folder / f"{name}.log",
+            pid_path=self.folder / f"{name}.pid",
+            env=self.environment,
+        )
+        child.start()
+        self._stack.callback(child.stop)
+        return child
+
+    def start_workers(self, *, processes: int = 4) -> None:
+        """Deliver and sweep from now on."""
+        app = ("-m", "celery", "--app", "dashboard")
+        self.child(
+            "worker",
+            *(*app, "worker", "--queues", "edits,refresh,default"),
+            *("--concurrency", str(processes), "--without-gossip", "--without-mingle"),
+        )
+        schedule = str(self.folder / "schedule")
+        self.child("beat", *app, "beat", "--schedule", schedule, "--pidfile", "")
+        log = self.folder / "worker.log"
+        wait_until(lambda: log.exists() and "ready." in log.read_text())
+
+    def headers(self, number: int = 0, **more: str) -> dict[str, str]:
+        """Of somebody who is signed in."""
+        return {"Cookie": f"sessionid={self.sessions[number]}", **more}
+
+    def _answers(self) -> bool:
+        try:
+            answer = httpx.get(f"http://127.0.0.1:{self.port}/_bare", trust_env=False)
+        except httpx.TransportError:
+            return False
+        return answer.status_code == 200
+
+    # -- the agent --------------------------------------------------------------------
+
+    def ask(self, order: str, **arguments: Any) -> Any:
+        """Have something done in a process with the place's database."""
+        if self._agent is None:
+            log = self._stack.enter_context((self.folder / "agent.log").open("w"))
+            self._agent = subprocess.Popen(
+                [sys.executable, "-m", "tests.benchmarks.agent"],
+                cwd=PROJECT,
+                env=os.environ | self.environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+            self._stack.callback(self._end_agent)
+        assert self._agent.stdin
+        assert self._agent.stdout
+        self._agent.stdin.write(json.dumps([order, arguments]) + "\n")
+        self._agent.stdin.flush()
+        line = self._agent.stdout.readline()
+        if not line:
+            raise RuntimeError((self.folder / "agent.log").read_text()[-3_000:])
+        return json.loads(line)
+
+    def _end_agent(self) -> None:
+        assert self._agent
+        self._agent.terminate()
+        self._agent.wait(timeout=10)
+
+    def log(self, route: str, after: int = 0) -> list[dict[str, Any]]:
+        """What the cloud was asked."""
+        query = {"route": route, "after": str(after)}
+        found: list[dict[str, Any]] = self.cloud.get(
+            "/_emulator/log", params=query
+        ).json()
+        return found
+
+
+def timed(begun: float) -> float:
+    """Seconds since."""
+    return time.perf_counter() - begun

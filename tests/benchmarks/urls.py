@@ -1,0 +1,42 @@
+"""The application's addresses and those of the baselines."""
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import include, path
+
+from dashboard.instances.models import Instance
+
+KILOBYTE = b"x" * 1024
+
+
+class InstanceAdmin(admin.ModelAdmin):
+    """The columns of our own list, a hundred rows a page, without filters."""
+
+    list_display = (
+        *("name", "description", "status", "owner_name", "cloud", "flavor_type"),
+        *("flavor", "stops_at", "auto_stop_enable", "auto_stop_duration"),
+    )
+    list_select_related = ("cloud",)
+    list_per_page = 100
+    ordering = ("stops_at",)
+    show_full_result_count = False
+
+    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """Rights are not what is measured."""
+        return True
+
+
+site = admin.AdminSite("baseline")
+site.register(Instance, InstanceAdmin)
+
+
+def plain(request: HttpRequest) -> HttpResponse:
+    """As little as a view behind session and user can do."""
+    return HttpResponse(KILOBYTE if request.user.is_authenticated else b"")
+
+
+urlpatterns = [
+    path("_plain", plain),
+    path("_admin/", site.urls),
+    path("", include("dashboard.urls")),
+]
