@@ -108,6 +108,15 @@ def test_a_viewer_is_not_offered_to_share(client: Client, viewer: User) -> None:
     assert 'name="shared"' not in client.get(NEW, {"q": "x"}).text
 
 
+def test_the_way_to_the_timeline_keeps_owner_and_cloud(
+    client: Client, operator: User
+) -> None:
+    client.force_login(operator)
+    page = client.get(FLEET, {"owner": "li.wei", "q": "x"}).text
+    assert 'href="/due/?owner=li.wei#timeline"' in page
+    assert 'href="/due/#timeline"' in client.get(FLEET).text
+
+
 def test_a_long_menu_leads_to_the_page(client: Client, operator: User) -> None:
     for number in range(15):
         make_view(operator, f"view {number:02}")

@@ -15,10 +15,12 @@ def views_menu(context: template.Context) -> dict[str, Any]:
 
     Wants ``query`` (a ``ListQuery``) and ``request`` in the context.
     """
-    request = context["request"]
+    request, kept = context["request"], context["query"].kept
     return {
         "menu": menu(context["query"], user=request.user),
         "most": MENU_LENGTH,
+        # What the timeline can be narrowed by, too.
+        "narrowed": {name: kept[name] for name in ("owner", "cloud") if name in kept},
         "request": request,
         "csrf_token": context.get("csrf_token"),
     }
