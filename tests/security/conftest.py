@@ -1,14 +1,17 @@
 """One of each: people, an instance, an edit of it, and where all routes lead."""
 
 import pytest
+from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
 
 from dashboard.accounts.models import User
-from dashboard.edits.models import Edit, Lane
+from dashboard.edits.models import Edit, EditBatch, Lane
 from dashboard.instances.models import Instance
+from dashboard.policies.models import RuleException
 from dashboard.saved.models import SavedView
 from tests.instances.pages import add_edit
+from tests.policies.conftest import make_rule
 
 from .routes import routes
 
@@ -39,10 +42,28 @@ def edit(instance: Instance, admin: User) -> Edit:
 
 @pytest.fixture
 def paths(instance: Instance, edit: Edit) -> dict[str, str]:
-    """The address of each route, on that instance, that edit and a bystander."""
+    """The address of each route: on that instance, that edit, and what goes with them.
+
+    Batch, rule and exception are the admin's.
+    """
     bystander = User.objects.create_user(username="bystander", role=User.Role.VIEWER)
     view = SavedView.objects.create(owner=bystander, name="Shared", shared=True)
+    batch = EditBatch.objects.create(
+        actor=edit.actor, kind="update", confirmed_at=Now()
+    )
+    rule = make_rule()
+    exception = RuleException.objects.create(
+        rule=make_rule(name="Other"),
+        instance=instance,
+        reason="Measured tonight.",
+        until=Now(),
+        asked_by=bystander,
+    )
     known = {
+        "batch_id": batch.pk,
+        "rule_pk": rule.pk,
+        "exception_pk": exception.pk,
+        "instance_pk": instance.pk,
         "cloud": instance.cloud.name,
         "instance_id": instance.instance_id,
         "edit_id": edit.pk,

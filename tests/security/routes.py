@@ -78,6 +78,28 @@ RULES: dict[str, Rule] = {
     "edits:progress": POLL,
     "edits:retry": Rule(signed_in(405), owners_and_above((302, 303))),
     "edits:cancel": Rule(signed_in(405), owners_and_above((302, 303))),
+    "edits:bulk": Rule(signed_in(405), signed_in(422, viewer=403)),
+    # The batch is the admin's, and confirmed: the draft leads to it.
+    "edits:bulk_draft": Rule(
+        signed_in(404, viewer=403, admin=303), signed_in(404, viewer=403, admin=303)
+    ),
+    "edits:bulk_confirm": Rule(signed_in(405), signed_in(404, viewer=403, admin=303)),
+    "edits:batches": READ,
+    "edits:batch": READ,
+    "edits:batch_progress": POLL,
+    "edits:batch_cancel": Rule(signed_in(405), operators_and_above(303)),
+    "edits:batch_retry": Rule(signed_in(405), operators_and_above(303)),
+    "policies:rules": Rule(admins(200), signed_in(405)),
+    "policies:new": Rule(admins(200), admins(422)),
+    "policies:rule": Rule(admins(200), admins(422)),
+    "policies:acting": Rule(signed_in(405), admins(303)),
+    # The second time it is gone.
+    "policies:delete": Rule(signed_in(405), admins((303, 404))),
+    "policies:compliance": READ,
+    "policies:exceptions": READ,
+    "policies:ask": Rule(owners_and_above(200), owners_and_above(422)),
+    "policies:decide": Rule(signed_in(405), operators_and_above(303)),
+    "policies:end": Rule(signed_in(405), operators_and_above(303)),
     "handover:due": READ,
     "handover:due_changes": POLL,
     "saved:list": READ,
