@@ -45,14 +45,15 @@ def bulk(place: Place, number: int) -> dict[str, Any]:
     chosen = place.ask("some_instances", number=number)
     fault = {"kind": "delay", "latency_seconds": LATENCY_SECONDS}
     place.cloud.post("/_emulator/faults", json=fault).raise_for_status()
-    loops = {
-        "put_loop_s": asyncio.run(_loop(place, chosen, reads=False)),
-        "get_put_loop_s": asyncio.run(_loop(place, chosen, reads=True)),
-    }
     began = time.perf_counter()
     submitted = place.ask("submit", pks=[one["pk"] for one in chosen], mark="bulk")
     wait_until(lambda: place.ask("open_edits") == 0, seconds=240)
     delivered = time.perf_counter() - began
+    # Afterwards: what a stranger has changed would be a conflict, and not be sent.
+    loops = {
+        "put_loop_s": asyncio.run(_loop(place, chosen, reads=False)),
+        "get_put_loop_s": asyncio.run(_loop(place, chosen, reads=True)),
+    }
     place.cloud.delete("/_emulator/faults").raise_for_status()
     return {
         "edits": len(chosen),
