@@ -32,7 +32,7 @@ def somebody_waits() -> bool:
     if connection.vendor != "postgresql":
         return not _release.wait(0.5)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted")
         return cursor.fetchone() is not None
 
 

@@ -74,7 +74,7 @@ def _meet(first: Callable[[Meet], None], second: Callable[[], None]) -> list[str
 
     def meet() -> None:
         may_come.set()
-        wait_until(_somebody_waits, seconds=10)
+        wait_until(_somebody_waits, seconds=20)
 
     def run(body: Callable[[], None]) -> None:
         try:
@@ -85,7 +85,7 @@ def _meet(first: Callable[[Meet], None], second: Callable[[], None]) -> list[str
         finally:
             connections.close_all()
 
-    other = threading.Thread(target=lambda: may_come.wait(10) and run(second))
+    other = threading.Thread(target=lambda: may_come.wait(20) and run(second))
     other.start()
     run(lambda: first(meet))
     other.join()
@@ -94,5 +94,5 @@ def _meet(first: Callable[[Meet], None], second: Callable[[], None]) -> list[str
 
 def _somebody_waits() -> bool:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted")
         return cursor.fetchone() is not None

@@ -44,7 +44,8 @@ class Postgres:
         if os.geteuid() == 0:
             shutil.chown(self.folder, "postgres", "postgres")
             as_server = ["setpriv", "--reuid=postgres", "--regid=postgres"]
-            as_server.append("--clear-groups")
+            # Changing the user takes the tether to our own process away.
+            as_server += ["--clear-groups", "--pdeathsig=QUIT"]
         data = str(self.folder / "data")
         subprocess.run(
             [
