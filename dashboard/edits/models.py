@@ -52,7 +52,7 @@ class EditBatch(models.Model):
     """One wish for many instances: a draft until it is confirmed, then many edits.
 
     The draft keeps what the person saw in its preview, so that the confirmation means
-    just that. See ``docs/decisions/0005-batches.md``.
+    just that. See ``docs/decisions/0006-batches.md``.
 
     Attributes:
         selection: The instances chosen, by ``Instance.pk``.

@@ -181,10 +181,15 @@ def scope_choices(user: User) -> dict[str, list[str]]:
 
 
 def running_for(instance: Instance, now: datetime) -> str:
-    """How long this run has lasted, whole minutes; empty when it does not run."""
+    """How long this run has lasted, whole minutes; empty when it does not run.
+
+    Of a run without an end the cloud does not say when it began.
+    """
     started = instance.run_started_at
-    if instance.status != InstanceStatus.RUNNING or started is None or started > now:
+    if instance.status != InstanceStatus.RUNNING:
         return ""
+    if started is None or started > now:
+        return "not known"
     minutes = int((now - started).total_seconds()) // 60
     return exact_text(minutes * 60) if minutes else "less than a minute"
 
@@ -194,6 +199,7 @@ def _judged(instances: QuerySet[Instance]) -> QuerySet[Instance]:
 
 
 def _longest_first(finding: Finding) -> tuple[bool, float, str]:
-    started = finding.instance.run_started_at if finding.running_for else None
+    started = finding.instance.run_started_at
+    # One that nobody saw begin has run longest of all.
     moment = started.timestamp() if started else 0.0
-    return (started is None, moment, finding.instance.name.casefold())
+    return (not finding.running_for, moment, finding.instance.name.casefold())

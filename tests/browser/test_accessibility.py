@@ -39,6 +39,13 @@ def paths(page: Page) -> list[str]:
         instance,
         f"{instance}edit/",
         f"{instance}stop/",
+        "/batches/",
+        "/policies/",
+        "/policies/1/",
+        "/policies/new/",
+        "/policies/1/exceptions/1/",
+        "/policies/compliance/",
+        "/policies/exceptions/",
         "/edits/",
         *receipt,
     ]
