@@ -1,7 +1,13 @@
 """What browsers are told and asked beyond what Django does by itself."""
 
+from io import BytesIO
+
 from django.conf import settings
+from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, HttpResponse
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.csp import ContentSecurityPolicyMiddleware
+from django.middleware.security import SecurityMiddleware
 from django.urls import get_callable
 
 from .limits import READS
@@ -40,6 +46,28 @@ class HeadersMiddleware:
         response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         return response
+
+
+def fixed_headers() -> list[tuple[str, str]]:
+    """What the middlewares put on every answer, for one that Django does not make."""
+    # HSTS is part of answers to https alone; behind the proxy all are.
+    scheme = "https" if settings.SECURE_SSL_REDIRECT else "http"
+    environ = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": scheme}
+    request = WSGIRequest(environ | {"wsgi.input": BytesIO()})
+    response = HttpResponse(headers={"Cache-Control": "private, no-store"})
+    del response.headers["Content-Type"]
+    response = HeadersMiddleware(lambda _: response)(request)
+    for middleware in (
+        ContentSecurityPolicyMiddleware,
+        XFrameOptionsMiddleware,
+        SecurityMiddleware,
+    ):
+        response = middleware(_never).process_response(request, response)
+    return list(response.headers.items())
+
+
+def _never(request: HttpRequest) -> HttpResponse:
+    raise AssertionError("only what follows the answer is asked of a middleware")
 
 
 class SameOriginMiddleware:

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from django.conf import settings
 
 from . import grants, live
+from .hardening import fixed_headers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -26,6 +27,7 @@ class QuickPolls:
         self._application = application
         self._board = board
         self._cookie = f"{settings.SESSION_COOKIE_NAME}="
+        self._headers = fixed_headers()
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -35,12 +37,7 @@ class QuickPolls:
         news = text and self._nothing_new(text, environ)
         if not news:
             return self._application(environ, start_response)
-        headers = [
-            ("HX-Trigger", news),
-            ("Cache-Control", "private, no-store"),
-            ("X-Content-Type-Options", "nosniff"),
-        ]
-        start_response("204 No Content", headers)
+        start_response("204 No Content", [("HX-Trigger", news), *self._headers])
         return ()
 
     def _nothing_new(self, text: str, environ: "WSGIEnvironment") -> str:

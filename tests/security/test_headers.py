@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 from django.http import HttpRequest, HttpResponse
+from django.http.response import ResponseHeaders
 from django.test import Client, override_settings
 from django.urls import include, path
 
 from dashboard.accounts.models import User
 from dashboard.urls import urlpatterns as ours
+from dashboard.web.polls import QuickPolls
 
 pytestmark = pytest.mark.usefixtures("_empty_cache")
 
@@ -80,6 +82,48 @@ def test_on_the_answer_to_a_wrong_host(client: Client) -> None:
     response = client.get("/", headers={"Host": "evil.example"})
     assert response.status_code == 400
     check(response)
+
+
+def test_on_the_answer_that_django_does_not_make(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(QuickPolls, "_nothing_new", lambda *_: "{}")
+    check(quick_answer("http"))
+
+
+def test_a_quick_answer_insists_on_https_where_all_do(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    monkeypatch.setattr(QuickPolls, "_nothing_new", lambda *_: "{}")
+    assert "Strict-Transport-Security" not in quick_answer("http").headers
+    settings.SECURE_SSL_REDIRECT = True
+    settings.SECURE_HSTS_SECONDS = 365 * 24 * 3600
+    settings.SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    answer = quick_answer("https")
+    told = answer.headers["Strict-Transport-Security"]
+    assert told == "max-age=31536000; includeSubDomains"
+    check(answer)
+
+
+def quick_answer(scheme: str) -> HttpResponse:
+    """What a poll without news is told ahead of Django."""
+    answer = HttpResponse()
+
+    def start_response(status: str, headers: Any, *_: Any) -> Any:
+        answer.status_code = int(status[:3])
+        answer.headers = ResponseHeaders(headers)
+
+    def never(*_: Any) -> Any:
+        raise AssertionError("Django was asked")
+
+    environ = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": scheme}
+    environ["HTTP_CURFEW_GRANT"] = "some"
+    body = QuickPolls(never)(environ, start_response)
+    assert (answer.status_code, list(body)) == (204, [])
+    assert answer.headers["Cache-Control"] == "private, no-store"
+    assert "Content-Type" not in answer.headers
+    return answer
 
 
 def check(response: Any) -> None:
