@@ -12,6 +12,10 @@ SECRET_KEYS = re.compile(
     r"secret|token|password|private|credential|cookie|authorization|^ak$|^sk$", re.I
 )
 PASSWORD_IN_ADDRESS = re.compile(r"(\w://[^\s:/@]*:)[^\s/@]+@")
+ANSWER_OF_PROVIDER = re.compile(r"(?<=/login/callback/\?)\S+")
+VALUE = re.compile(r"(?<![^&])(?!error)([^&=]*=)[^&]+")
+"""In the query of that answer; what went wrong stays readable."""
+RESET_KEY = re.compile(r"(/password/reset/key/)\S+")
 QUIET = {
     # Each of these logs request lines, headers or addresses at INFO or DEBUG.
     "httpx": logging.WARNING,
@@ -41,13 +45,22 @@ def _redacted(key: str, value: Any) -> Any:
 
 
 def scrub(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Blank passwords in addresses, wherever a text or traceback quotes one."""
+    """Blank secrets in addresses, wherever a text or traceback quotes one.
+
+    Passwords, the code and the state of a single sign-on, and keys for a new password.
+    """
     return {
-        key: PASSWORD_IN_ADDRESS.sub(r"\1[redacted]@", value)
-        if isinstance(value, str)
-        else value
+        key: _scrubbed(value) if isinstance(value, str) else value
         for key, value in event.items()
     }
+
+
+def _scrubbed(text: str) -> str:
+    text = PASSWORD_IN_ADDRESS.sub(r"\1[redacted]@", text)
+    text = RESET_KEY.sub(r"\1[redacted]", text)
+    return ANSWER_OF_PROVIDER.sub(
+        lambda found: VALUE.sub(r"\1[redacted]", found[0]), text
+    )
 
 
 def processors() -> list[Processor]:

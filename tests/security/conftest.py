@@ -1,10 +1,15 @@
 """One of each: people, an instance, an edit of it, and where all routes lead."""
 
+import io
+import logging
+from collections.abc import Iterator
+
 import pytest
 from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
 
+from dashboard import logs
 from dashboard.accounts.models import User
 from dashboard.edits.models import Edit, EditBatch, Lane
 from dashboard.instances.models import Instance
@@ -31,6 +36,21 @@ def person(request: pytest.FixtureRequest, client: Client) -> str:
     if name != "anonymous":
         client.force_login(request.getfixturevalue(name))
     return name
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """Everything logged, down to DEBUG, as it would reach standard error."""
+    text = io.StringIO()
+    handler = logging.StreamHandler(text)
+    handler.setFormatter(logs.formatter())
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield text
+    root.removeHandler(handler)
+    root.setLevel(level)
 
 
 @pytest.fixture

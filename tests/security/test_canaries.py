@@ -2,8 +2,6 @@
 
 import io
 import json
-import logging
-from collections.abc import Iterator
 
 import pytest
 import redis
@@ -13,7 +11,6 @@ from django.core import serializers
 from django.test import Client
 from django.urls import reverse
 
-from dashboard import logs
 from dashboard.accounts.models import User
 from dashboard.edits import delivery, services
 from dashboard.emulator import CANARIES, SERVICE_USER, Emulator, Fault
@@ -23,21 +20,6 @@ from dashboard.web.shared import shared_redis
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.usefixtures("_empty_cache")
-
-
-@pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    """Everything logged, down to DEBUG, as it would reach standard error."""
-    text = io.StringIO()
-    handler = logging.StreamHandler(text)
-    handler.setFormatter(logs.formatter())
-    root = logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    yield text
-    root.removeHandler(handler)
-    root.setLevel(level)
 
 
 def redis_dump() -> str:
