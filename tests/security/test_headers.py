@@ -62,12 +62,13 @@ ANSWERS: dict[str, tuple[str, int]] = {
 }
 
 
-@override_settings(ROOT_URLCONF=__name__)
 @pytest.mark.parametrize("what", ANSWERS)
 def test_on_every_answer(
     viewer: User, what: str, tmp_path: Path, settings: Any
 ) -> None:
     url, status = ANSWERS[what]
+    # Not by the decorator: it ends before the fixture, which would bring it back.
+    settings.ROOT_URLCONF = __name__
     settings.STATIC_ROOT = tmp_path
     (tmp_path / "page.css").write_text("p {}")
     client = Client(raise_request_exception=False)  # reads the static files anew
