@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import missing
 
 from . import postgres
+from .checker import violations
 from .stack import Stack
 
 KINDS = [
@@ -21,7 +22,10 @@ KINDS = [
 def one_stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
-    """Started once for all tests; each uses instances of its own."""
+    """Started once for all tests; each uses instances of its own.
+
+    At the end the checker goes over all that happened.
+    """
     if request.param == "production":
         if postgres.programs() is None:
             missing("PostgreSQL")
@@ -31,6 +35,8 @@ def one_stack(
     try:
         stack.start()
         yield stack
+        stack.settle()
+        assert violations(stack.evidence()) == []
     finally:
         stack.stop()
 

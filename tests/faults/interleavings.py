@@ -53,7 +53,7 @@ def refresh_and_record(instance: str) -> list[str]:
     news = {"description": "something new, so that the fleet is stamped"}
     seen = replace(seen, instance=seen.instance.model_copy(update=news))
     result = lanes.Result(observation=seen)
-    result.fates[turn.edits[0]] = (Edit.State.APPLIED, {})
+    result.fates[turn.edits[0]] = (Edit.State.FAILED, {})
     Cloud.objects.update(failures=1)
 
     def refresh(meet: Meet) -> None:

@@ -184,6 +184,12 @@ class Stack:
         self.start_workers()
         wait_until(self.web_answers)
 
+    def settle(self) -> None:
+        """Mend, and wait until every edit has ended and no late write can come."""
+        self.mend()
+        self.wait_until_all_ended(seconds=120)
+        wait_until(lambda: self.ask("unsettled") == 0, seconds=SETTLE_SECONDS * 4)
+
     # -- processes --------------------------------------------------------------------
 
     def kill(self, child: Child) -> None:
@@ -338,12 +344,22 @@ class Stack:
         """Wait until an edit has reached a state; fail if it ends in another."""
 
         def reached() -> bool:
+            self.supervise()
             now = self.edit(edit)
             if now["state"] in {"failed", "conflict", "cancelled", "superseded"}:
                 assert now["state"] == state, now
             return bool(now["state"] == state)
 
         wait_until(reached, seconds=seconds)
+
+    def wait_until_all_ended(self, *, seconds: float = 60) -> None:
+        """Wait until no edit is under way."""
+
+        def ended() -> bool:
+            self.supervise()
+            return bool(self.ask("open_edits") == 0)
+
+        wait_until(ended, seconds=seconds)
 
     def wait_for_put(
         self, instance: str, holds: Callable[[dict[str, Any]], bool] = bool

@@ -13,13 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.ops.processes import wait_until
-
 from .checker import violations
 from .evidence import Evidence
 from .nemesis import Nemesis
 from .person import Person, SaveError
-from .stack import SETTLE_SECONDS, Stack
+from .stack import Stack
 
 EDITS = int(os.environ.get("CURFEW_CHAOS_EDITS", "120"))
 SEED = int(os.environ.get("CURFEW_CHAOS_SEED", "0")) or random.randrange(1, 10**6)  # noqa: S311 (no secret)
@@ -109,9 +107,7 @@ def test_chaos(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
         for job in jobs:
             job.result()
     struck = stack.struck()
-    stack.mend()
-    wait_until(lambda: stack.ask("open_edits") == 0, seconds=120)
-    wait_until(lambda: stack.ask("unsettled") == 0, seconds=SETTLE_SECONDS * 4)
+    stack.settle()
     took = time.monotonic() - began
     evidence = stack.evidence()
     found = violations(evidence)

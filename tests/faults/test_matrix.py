@@ -164,7 +164,7 @@ def two_sweepers(stack: Stack) -> None:
     second = stack.new_beat("second-beat")
     second.start()
     try:
-        wait_until(lambda: any("Sending" in line for line in second.last_lines()))
+        wait_until(lambda: any(stack.folder.glob("second-beat-schedule*")))
         instances = [stack.take_instance() for _ in range(3)]
         for instance in instances:
             stack.wait_for(submit(stack, instance, "P9"), "applied")
@@ -185,7 +185,7 @@ def broker_refuses(stack: Stack) -> None:
     took = _saved(stack, lambda: form.save(description="R1"))
     print(f"broker dead: saved in {took:.2f} s")  # noqa: T201 (measured figures)
     stack.mend()
-    _all_applied(stack)
+    stack.wait_until_all_ended()
 
 
 @row("R2")
@@ -199,7 +199,7 @@ def broker_frozen(stack: Stack) -> None:
             print(f"broker frozen: saved in {took:.2f} s")  # noqa: T201 (the same)
     finally:
         stack.thaw(stack.broker.child)
-    _all_applied(stack)
+    stack.wait_until_all_ended()
 
 
 @row("R3")
@@ -213,7 +213,6 @@ def broker_killed_and_emptied_at_work(stack: Stack) -> None:
     stack.broker.start()
     for edit in edits:
         stack.wait_for(edit, "applied", seconds=60)
-    assert stack.worker.exit_code is None
 
 
 @row("R4")
@@ -224,19 +223,13 @@ def broker_full(stack: Stack) -> None:
         _saved(stack, lambda: form.save(description="R4"))
     finally:
         stack.set_broker(maxmemory="0")
-    _all_applied(stack)
+    stack.wait_until_all_ended()
 
 
 @row("R5")
 def broker_holds_garbage(stack: Stack) -> None:
     stack.ask("queue_garbage")
-    edit = submit(stack, stack.take_instance(), "R5")
-
-    def applied() -> bool:
-        stack.supervise()
-        return bool(stack.edit(edit)["state"] == "applied")
-
-    wait_until(applied)
+    stack.wait_for(submit(stack, stack.take_instance(), "R5"), "applied")
 
 
 # -- database -------------------------------------------------------------------------
@@ -252,7 +245,7 @@ def database_locked(stack: Stack) -> None:
         wait_until(lambda: stack.ask("somebody_waits"))
         stack.ask("release_writes")
         stack.accepted.append(reply.result())
-    _all_applied(stack)
+    stack.wait_until_all_ended()
 
 
 @row("D2")
@@ -275,7 +268,7 @@ def database_down(stack: Stack) -> None:
         return False
 
     wait_until(saved)
-    _all_applied(stack)
+    stack.wait_until_all_ended()
 
 
 @row("D3")
@@ -300,10 +293,6 @@ def _saved(stack: Stack, save: Callable[[], Acceptance]) -> float:
     began = time.monotonic()
     stack.accepted.append(save())
     return time.monotonic() - began
-
-
-def _all_applied(stack: Stack) -> None:
-    wait_until(lambda: stack.ask("open_edits") == 0)
 
 
 @pytest.mark.stack
