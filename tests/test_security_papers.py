@@ -36,10 +36,21 @@ def test_each_threat_has_a_test_or_is_open(threat: str) -> None:
 
 def test_each_requirement_has_a_state_and_a_reason() -> None:
     judged = {key: row for key, row in rows(ASVS).items() if re.match(r"\d", key)}
-    assert judged
-    for key, (state, by) in judged.items():
+    for key, (about, state, by) in judged.items():
         assert state in {"met", "n/a", "open"}, key
+        assert about, key
         assert by, key
+
+
+def test_all_requirements_are_judged_and_counted() -> None:
+    states = [row[1] for key, row in rows(ASVS).items() if re.match(r"\d", key)]
+    beyond = {"1.2.10"}
+    assert beyond <= rows(ASVS).keys()
+    assert len(states) - len(beyond) == 253
+    met, not_ours, still_open = re.findall(r"(\d+)\s(?:met|n/a|open)\b", ASVS)[:3]
+    counted = [states.count(state) for state in ("met", "n/a", "open")]
+    counted[0] -= len(beyond)
+    assert counted == [int(met), int(not_ours), int(still_open)]
 
 
 class Actions(ast.NodeVisitor):

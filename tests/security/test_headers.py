@@ -58,6 +58,7 @@ ANSWERS: dict[str, tuple[str, int]] = {
     "not modified": ("/not-modified", 304),
     "static": ("/static/page.css", 200),
     "no such static file": ("/static/no.css", 404),
+    "static folder": ("/static/", 404),
     "machine": ("/healthz", 200),
 }
 

@@ -1,0 +1,84 @@
+"""What a site on the internet says, with the settings that it has there."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from dashboard.ops.child import PROJECT
+
+ASK = """
+import json
+from django.conf import settings
+from django.contrib.auth.hashers import get_hasher
+from django.test import Client
+
+client = Client(headers={"Host": "curfew.example.org"})
+page = client.get("/accounts/login/", secure=True)
+hasher = get_hasher()
+print(json.dumps({
+    "headers": dict(page.headers),
+    "cookies": {name: cookie.OutputString() for name, cookie in page.cookies.items()},
+    "session": [
+        settings.SESSION_COOKIE_NAME, settings.SESSION_COOKIE_SECURE,
+        settings.SESSION_COOKIE_HTTPONLY, settings.SESSION_COOKIE_SAMESITE,
+        settings.SESSION_COOKIE_PATH, settings.SESSION_COOKIE_DOMAIN,
+    ],
+    "plain": {
+        path: [answer.status_code, answer.headers.get("Location")]
+        for path in ("/instances/", "/accounts/login/", "/healthz")
+        for answer in [client.get(path)]
+    },
+    "hasher": [hasher.algorithm, getattr(hasher, "iterations", 0)],
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def site() -> Any:
+    """Answers and settings of a site behind a proxy."""
+    ended = subprocess.run(
+        [sys.executable, "manage.py", "shell", "--no-imports", "--command", ASK],
+        cwd=PROJECT,
+        env={
+            "PATH": os.environ["PATH"],
+            "CURFEW_SECRET_KEY": "0123456789abcdef" * 4,
+            "CURFEW_REDIS_URL": "redis://:secret@127.0.0.1:1/0",
+            "CURFEW_DATABASE_URL": "sqlite:///:memory:",
+            "CURFEW_ALLOWED_HOSTS": "curfew.example.org,localhost",
+            "CURFEW_TRUSTED_PROXIES": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout.splitlines()[-1])
+
+
+def test_cookies_and_headers_of_a_site(site: Any) -> None:
+    told = site["headers"]["Strict-Transport-Security"]
+    assert told == "max-age=31536000; includeSubDomains; preload"
+    (cookie,) = site["cookies"].values()
+    assert cookie.startswith("__Host-csrftoken=")
+    assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
+    assert "Domain" not in cookie
+    assert site["session"] == ["__Host-sessionid", True, True, "Lax", "/", None]
+
+
+def test_only_people_are_sent_to_https(site: Any) -> None:
+    home = "https://curfew.example.org"
+    assert site["plain"] == {
+        "/instances/": [301, f"{home}/instances/"],
+        "/accounts/login/": [301, f"{home}/accounts/login/"],
+        "/healthz": [200, None],
+    }
+
+
+def test_passwords_are_hashed_as_they_should_be(site: Any) -> None:
+    algorithm, iterations = site["hasher"]
+    assert algorithm == "pbkdf2_sha256"
+    assert iterations >= 600_000
