@@ -10,6 +10,7 @@ import structlog
 from django.test import Client
 from django.urls import reverse
 
+from dashboard import logs
 from dashboard.accounts.models import User
 
 pytestmark = pytest.mark.usefixtures("_empty_cache")
@@ -24,7 +25,6 @@ HOSTILE = {
     "right to left": "eve\u202enimda\u2066\u200b",
     "separators": f"eve\u2028{FORGED}\u2029\v\f",
     "NUL": "eve\x00admin",
-    "half a character": "eve\ud800",
 }
 
 
@@ -49,6 +49,14 @@ def test_a_name_is_one_line(log: io.StringIO, hostile: str) -> None:
     assert event["held"] == held
 
 
+def test_half_a_character_is_one_line() -> None:
+    # Not by a logger: pytest could not pass on what it captures.
+    record = logging.makeLogRecord({"msg": "eve\ud800", "name": "tests.names"})
+    line = logs.formatter().format(record)
+    assert line.isascii()
+    assert json.loads(line)["event"] == "eve\ud800"
+
+
 def test_a_name_in_a_library_s_line(log: io.StringIO, hostile: str) -> None:
     try:
         raise ValueError(hostile)
@@ -63,7 +71,7 @@ def test_a_request_s_lines(
     client: Client, viewer: User, log: io.StringIO, hostile: str
 ) -> None:
     client.force_login(viewer)
-    query = {"q": hostile.encode("utf-8", "replace").decode()}
+    query = {"q": hostile}
     client.get("/instances/", query, headers={"User-Agent": hostile})
     started = [one for one in events(log) if one["event"] == "request_started"]
     assert [one["user_agent"] for one in started] == [hostile]
@@ -73,8 +81,7 @@ def test_a_request_s_lines(
 def test_a_name_that_somebody_signs_in_with(
     client: Client, log: io.StringIO, hostile: str
 ) -> None:
-    name = hostile.encode("utf-8", "replace").decode()
-    form = {"login": name, "password": "entirely wrong words"}
+    form = {"login": hostile, "password": "entirely wrong words"}
     assert client.post(reverse("account_login"), form).status_code == 200
     assert events(log)
     assert "edit moved" not in {one["event"] for one in events(log)}
