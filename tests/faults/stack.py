@@ -81,7 +81,8 @@ class Stack:
         self.emulator = self._child(
             "emulator",
             *("-m", "dashboard.emulator", "--port", str(cloud_port)),
-            *("--fleet", "60", "--clouds-file", str(folder / "clouds.yaml")),
+            # Enough for every test of a session to have instances of its own.
+            *("--fleet", "200", "--clouds-file", str(folder / "clouds.yaml")),
         )
         self.url = f"http://127.0.0.1:{(web_port := free_port())}"
         self.web = self._child("web", "manage.py", "run", "--port", str(web_port))
