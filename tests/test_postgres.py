@@ -11,6 +11,7 @@ from dashboard.ops.child import PROJECT
 from .servers import PostgresServer
 
 AGAIN = [
+    "tests/audit/test_guard.py",
     "tests/edits/test_circuit.py",
     "tests/edits/test_delivery.py",
     "tests/edits/test_late_writes.py",
