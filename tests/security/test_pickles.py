@@ -16,7 +16,9 @@ from django.core.cache.backends.redis import RedisSerializer
 from dashboard.celery import app
 from tests.ops.processes import wait_until
 
-pytestmark = pytest.mark.usefixtures("_empty_cache")
+# The first worker in a process has Django check itself, and it asks the database what
+# it can.
+pytestmark = [pytest.mark.usefixtures("_empty_cache"), pytest.mark.django_db]
 
 PICKLE = "application/x-python-serialize"
 Push = Callable[..., None]
