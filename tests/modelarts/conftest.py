@@ -1,5 +1,6 @@
 """A cloud that answers as it is told, without the network or badly over it."""
 
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -93,11 +94,20 @@ def _hung_up() -> Iterator[None]:
 
 
 def read_request(connection: socket.socket) -> bytes:
-    """The head of a request, and of its body what came along."""
+    """A whole request, head and body.
+
+    Whoever hangs up on what it has not read resets the connection, and its answer may
+    be lost by that.
+    """
     received = b""
-    while b"\r\n\r\n" not in received:
+    length = None
+    while length is None or len(received) < length:
         chunk = connection.recv(65536)
         if not chunk:
             break
         received += chunk
+        head, end, _ = received.partition(b"\r\n\r\n")
+        if end:
+            said = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+            length = len(head + end) + (int(said[1]) if said else 0)
     return received
