@@ -8,6 +8,7 @@ from dashboard.modelarts.tolerant import (
     Address,
     Flag,
     FreeMap,
+    Message,
     MomentMs,
     Seconds,
     Text,
@@ -118,7 +119,7 @@ class Location(Tolerant):
         volume_unit: ``GB``.
     """
 
-    path: Text = None
+    path: Address = None
     volume_size: Whole = None
     volume_unit: Text = None
 
@@ -170,7 +171,7 @@ class FailedReasons(Tolerant):
     """Why a creation or a start failed (table 18)."""
 
     code: Text = None
-    message: Text = None
+    message: Message = None
     detail: TextMap = None
 
 
@@ -184,8 +185,8 @@ class NotebookSpec(Tolerant):
         extend_storage: In samples and the create document only.
     """
 
-    log_path: Text = None
-    custom_script_path: Text = None
+    log_path: Address = None
+    custom_script_path: Address = None
     storage: Storage | None = None
     extend_storage: list[Storage] | None = None
     repository: Repository | None = None

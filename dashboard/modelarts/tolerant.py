@@ -159,10 +159,18 @@ def _free_map(value: Any) -> dict[str, wire.Json] | None:
     if not isinstance(value, dict):
         raise ValueError("not a map")
     return {
-        str(key): wire.redact_address(member) if isinstance(member, str) else member
-        for key, member in value.items()
-        if member is not None
+        str(key): _freed(member) for key, member in value.items() if member is not None
     }
+
+
+def _freed(value: wire.Json) -> wire.Json:
+    if isinstance(value, str):
+        return wire.redact_address(value)
+    if isinstance(value, dict):
+        return {key: _freed(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_freed(member) for member in value]
+    return value
 
 
 def _text_map(value: Any) -> dict[str, str] | None:
@@ -199,6 +207,9 @@ Flag = Annotated[bool | None, BeforeValidator(_flag)]
 
 Address = Annotated[str | None, BeforeValidator(_address)]
 """An address, freed of user, password and secret query members."""
+
+Message = Annotated[str | None, BeforeValidator(_address)]
+"""The cloud's own words; addresses that they quote are freed like an ``Address``."""
 
 TextMap = Annotated[dict[str, str] | None, BeforeValidator(_text_map)]
 """Free map of texts, without members that may be secret."""

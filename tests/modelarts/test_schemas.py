@@ -98,11 +98,12 @@ def test_without_a_usable_id_there_is_no_instance(document: Any) -> None:
 
 def test_secrets_do_not_survive() -> None:
     secret = {"ssh_private_key": CANARY, "access_token": CANARY}
+    address = f"https://me:{CANARY}@git.example.com/x?token={CANARY}"
     repository = {
         "id": "r",
         "user_email": CANARY,
         "connection_info": {
-            "url": f"https://me:{CANARY}@git.example.com/x?token={CANARY}",
+            "url": address,
             "credential": secret,
         },
     }
@@ -116,17 +117,24 @@ def test_secrets_do_not_survive() -> None:
             "repository": repository,
             "annotations": free | {"url": f"https://h/?access_token={CANARY}"},
             "extend_params": free,
-            "failed_reasons": {"detail": free},
+            "failed_reasons": {"detail": free, "message": f"no way to {address}"},
+            "log_path": address,
+            "storage": {"location": {"path": address}},
         },
         profile={"labels": free, "provision": {"annotations": free}},
-        flavor_details={"params": free | {"nested": {"password": CANARY, "GPU": 1}}},
+        flavor_details={
+            "params": free | {"nested": {"password": CANARY, "at": [address]}}
+        },
     )
     assert CANARY not in repr(read)
     assert CANARY not in json.dumps(read.document())
     assert read.spec is not None
     assert read.spec.extend_params == {"kept": "yes"}
     assert read.flavor_details is not None
-    assert read.flavor_details.params == {"kept": "yes", "nested": {"GPU": 1}}
+    assert read.flavor_details.params == {
+        "kept": "yes",
+        "nested": {"at": ["https://git.example.com/x?token="]},
+    }
 
 
 def test_a_document_reads_back_but_for_the_volatile_part() -> None:
