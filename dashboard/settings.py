@@ -6,6 +6,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import dj_database_url
 from django.utils.csp import CSP
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from dashboard import logs, mail
 from dashboard.config import Config
@@ -64,6 +66,7 @@ MIDDLEWARE = [
     "django_structlog.middlewares.RequestMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "dashboard.audit.middleware.RefusalsMiddleware",
+    "dashboard.web.away.RedisAwayMiddleware",
     "dashboard.web.limits.LimitsMiddleware",
     "dashboard.web.hardening.SameOriginMiddleware",
     "dashboard.web.middleware.SignInRequiredMiddleware",
@@ -142,6 +145,8 @@ CACHES = {
             "serializer": "dashboard.web.cache.JSONSerializer",
             "socket_timeout": 1,
             "socket_connect_timeout": 0.3,
+            # The library's own retries, with pauses, hold up a sign-in for seconds.
+            "retry": Retry(NoBackoff(), 1),
         },
         "KEY_PREFIX": "curfew",
     }

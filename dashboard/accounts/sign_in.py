@@ -1,10 +1,11 @@
-"""The two addresses of single sign-on: on to the identity provider, and back."""
+"""Signing in: the form, and the two addresses of single sign-on."""
 
 from collections.abc import Callable
 from typing import Any
 
 import requests
 from allauth.account.internal.decorators import login_not_required
+from allauth.account.views import LoginView
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.decorators import rate_limit
 from allauth.socialaccount.helpers import render_authentication_error
@@ -15,10 +16,36 @@ from allauth.socialaccount.providers.oauth2.views import (
     OAuth2LoginView,
 )
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
+from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
+from redis import RedisError
+
+from dashboard.web.away import not_now
 
 from .oidc import PROVIDER_ID, Adapter
+
+
+class SignInView(LoginView):  # type: ignore[misc]  # untyped library
+    """The sign-in form, which outlives a Redis that is away.
+
+    Attempts are counted there, and nobody may guess uncounted.
+    """
+
+    @method_decorator(login_not_required)
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Answer as allauth does; without Redis 503 with the form, the name kept."""
+        try:
+            answer: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+        except RedisError as reason:
+            typed = {"login": request.POST.get("login", "")[:150]}
+            form = self.get_form_class()(request=request, initial=typed)
+            context = self.get_context_data(form=form, away=True)
+            return not_now(
+                request, self.render_to_response(context, status=503), reason
+            )
+        return answer
 
 
 @require_safe
