@@ -19,6 +19,7 @@ from dashboard.emulator import Emulator
 from dashboard.instances import upstream
 from dashboard.instances.models import Cloud, Instance
 from dashboard.instances.refresh import ensure_clouds, refresh_cloud
+from dashboard.web import shelf
 
 from . import factories
 
@@ -29,6 +30,12 @@ def _person(role: str, **fields: Any) -> User:
     return User.objects.create_user(
         username=fields.pop("username", role), password=PASSWORD, role=role, **fields
     )
+
+
+@pytest.fixture(autouse=True)
+def _another_database() -> None:
+    """Each test has its own: keys and versions begin anew and mean something else."""
+    shelf.forget_all()
 
 
 @pytest.fixture

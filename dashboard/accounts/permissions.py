@@ -33,6 +33,11 @@ def can_see_fleet(user: "Anybody") -> bool:
     return user.is_authenticated and user.is_active
 
 
+def fleet_scope(user: "Anybody") -> str:
+    """Names which instances this person sees: people of one scope see the same ones."""
+    return "all" if can_see_fleet(user) else "none"
+
+
 def holds(user: "Anybody", permission: str) -> bool:
     """Whether this person's role grants one of Django's permissions."""
     return _has_role(user, *GRANTED.get(permission, ()))

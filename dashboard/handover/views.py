@@ -11,8 +11,9 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.instances import clock
+from dashboard.instances.listing import facets
 from dashboard.instances.models import FleetVersion
-from dashboard.instances.selectors import facets, freshness
+from dashboard.instances.selectors import freshness
 from dashboard.web import polls
 
 from . import selectors
@@ -30,7 +31,7 @@ def due(request: SignedInRequest) -> HttpResponse:
         See ``filters.DueForm``; what makes no sense is ignored, and the page says so.
     """
     context = _context(request, DueQuery(request.GET))
-    context["facets"] = facets(request.user)
+    context["facets"] = facets(request.user, version=context["version"])
     return render(request, "handover/due.html", context)
 
 

@@ -136,6 +136,16 @@ def look(instance: "Instance") -> Look:
     return _GONE if instance.missing_since else status_look(instance.status)
 
 
+def is_moving(status: str) -> bool:
+    """Whether a status is one that the cloud is about to leave."""
+    return _STATES.get(status) in {State.STARTING, State.STOPPING}
+
+
+def waits(status: str) -> bool:
+    """Whether an instance with this status stands in a queue."""
+    return _STATES.get(status) is State.QUEUED
+
+
 def this_run(instance: "Instance", now: datetime) -> Clock:
     """The present run, at ``now`` (aware)."""
     if instance.missing_since is not None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from dashboard.modelarts.statuses import InstanceStatus
 
 from .filters import MISSING, InstanceFilter, ListForm, ListQuery
-from .selectors import Counters, Facets
+from .listing import Counters, Facets
 
 SORT_LABELS = {
     "stops_in": "Soonest stop first",

@@ -1,6 +1,7 @@
 """The list's query: what may stand in its address. Source: DESIGN, part 1.5."""
 
 from datetime import timedelta
+from functools import cached_property, lru_cache
 from typing import ClassVar
 
 import django_filters
@@ -141,6 +142,15 @@ class ListQuery:
         kept: The rest, for links from the page.
     """
 
+    @classmethod
+    def of(cls, data: QueryDict) -> "ListQuery":
+        """The query of an address; shared by all who ask for the same. Never change it.
+
+        Reading one takes longer than what a poll has to say.
+        """
+        asked = tuple((name, data[name]) for name in _NAMES if name in data)
+        return _read(asked)
+
     def __init__(self, data: QueryDict) -> None:
         self.filters = InstanceFilter(data, queryset=Instance.objects.none())
         form = ListForm(data)
@@ -154,6 +164,12 @@ class ListQuery:
         for name in known:
             if name not in errors and data.get(name):
                 self.kept[name] = _spelled(name, str(data[name]))
+        self.kept._mutable = False
+
+    @cached_property
+    def narrowed(self) -> tuple[tuple[str, str], ...]:
+        """Names and values of what narrows the list."""
+        return tuple((name, str(self.kept[name])) for name in self.active_filters)
 
     @property
     def active_filters(self) -> list[str]:
@@ -163,6 +179,17 @@ class ListQuery:
     def apply(self, instances: QuerySet[Instance]) -> QuerySet[Instance]:
         """Filter and order; ties are broken, so that pages never overlap."""
         return ordered(self.filters.filter_queryset(instances), self.sort)
+
+
+_NAMES = (*InstanceFilter.base_filters, *ListForm.base_fields)
+
+
+@lru_cache(maxsize=512)
+def _read(asked: tuple[tuple[str, str], ...]) -> ListQuery:
+    data = QueryDict(mutable=True)
+    for name, value in asked:
+        data[name] = value
+    return ListQuery(data)
 
 
 def _spelled(name: str, value: str) -> str:

@@ -4,16 +4,19 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from django.conf import settings
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models.functions import Lower, Upper
 from django.db.models.lookups import IsNull
 from django.urls import reverse
 
-from dashboard.accounts.permissions import Owner, can_see_fleet
+from dashboard.accounts.permissions import Owner, fleet_scope
 from dashboard.web import live
 
 if TYPE_CHECKING:
     from dashboard.accounts.models import User
+
+
+_CURRENT = "SELECT version FROM instances_fleetversion WHERE id = %s"
 
 
 class FleetVersion(models.Model):
@@ -34,8 +37,11 @@ class FleetVersion(models.Model):
     @classmethod
     def current(cls) -> int:
         """The version that a page drawn now may call its own."""
-        versions = cls.objects.filter(pk=cls.ROW).values_list("version", flat=True)
-        return versions.first() or 0
+        # By hand: every poll asks this, and Django takes ten times as long to word it.
+        with connection.cursor() as cursor:
+            cursor.execute(_CURRENT, [cls.ROW])
+            found = cursor.fetchone()
+        return found[0] if found else 0
 
     @classmethod
     def stamp(cls, changed: "models.QuerySet[Instance] | None" = None) -> int:
@@ -130,7 +136,7 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
 
     def visible_to(self, user: "User") -> Self:
         """What this person may see: everybody signed in sees the team's whole list."""
-        return self if can_see_fleet(user) else self.none()
+        return self if fleet_scope(user) == "all" else self.none()
 
     def owned_by(self, user: "User") -> Self:
         """Those of the upstream users who are this person (``permissions.owns``)."""

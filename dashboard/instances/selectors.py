@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple
+from functools import cache, partial
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.core.paginator import Page, Paginator
 from django.db import models
 from django.db.models import Prefetch, Q, QuerySet
 
@@ -17,11 +17,11 @@ from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_edit
 
 from . import clock
-from .filters import AUTO_STOP_OFF, RUNNING, ListQuery, due
 from .models import Cloud, Instance
 
 _SETTLED_STAYS = timedelta(minutes=10)
 _FAILED_STAYS = timedelta(days=1)
+_TROUBLED = ("failed", "conflict")
 _MOVING = {clock.State.STARTING, clock.State.STOPPING, clock.State.DUE}
 
 
@@ -51,30 +51,6 @@ class Row:
         return bool(self.edit and self.edit.is_open)
 
 
-class FleetPage(NamedTuple):
-    """One page of the list."""
-
-    rows: list[Row]
-    page: Page[Instance]
-
-    @property
-    def shown(self) -> str:
-        """Names which rows stand here in which order."""
-        return order_of(self.rows)
-
-    @property
-    def page_numbers(self) -> Iterable[int | str]:
-        """Numbers for the pager, with gaps in a long one."""
-        return self.page.paginator.get_elided_page_range(
-            self.page.number, on_each_side=2, on_ends=1
-        )
-
-    @property
-    def interval_seconds(self) -> int:
-        """How soon the page should ask again."""
-        return interval_seconds(self.rows)
-
-
 def order_of(rows: Sequence[Row]) -> str:
     """Names which rows stand in which order, for a poll to compare."""
     order = ",".join(str(row.instance.pk) for row in rows)
@@ -88,24 +64,14 @@ def interval_seconds(rows: Sequence[Row]) -> int:
     return 2 if any(row.is_moving for row in rows) else 5
 
 
-def fleet_page(query: ListQuery, *, user: User, now: datetime) -> FleetPage:
-    """The page of the list that an address asks for; the last one when past the end."""
-    found = query.apply(Instance.objects.visible_to(user))
-    # Large, and looked at for those alone that wait in a queue.
-    light = with_news(found, now).defer("document", "search_text")
-    page = Paginator(light, query.per_page).get_page(query.page)
-    return FleetPage(rows(page.object_list, user=user, now=now), page)
-
-
 def with_news(instances: QuerySet[Instance], now: datetime) -> QuerySet[Instance]:
     """Fetch along what a row shows beside the instance itself."""
     # By name: edits sit above this app and must not be imported here.
     edit = apps.get_model("edits", "Edit")
-    troubled = ["failed", "conflict"]
     news = edit._default_manager.filter(
         Q(finished_at=None)
         | Q(finished_at__gte=now - _SETTLED_STAYS)
-        | Q(state__in=troubled, finished_at__gte=now - _FAILED_STAYS)
+        | Q(state__in=_TROUBLED, finished_at__gte=now - _FAILED_STAYS)
     ).order_by("-seq")
     return (
         instances.select_related("cloud")
@@ -116,66 +82,27 @@ def with_news(instances: QuerySet[Instance], now: datetime) -> QuerySet[Instance
 
 def rows(instances: Iterable[Instance], *, user: User, now: datetime) -> list[Row]:
     """Lines for instances that were read ``with_news``."""
+    may_act = cache(partial(can_edit, user))
     return [
         Row(
             instance=instance,
             look=clock.look(instance),
             this_run=clock.this_run(instance, now),
             next_run=clock.next_run(instance),
-            edit=next(iter(instance.news), None),  # type: ignore[attr-defined]
-            may_edit=instance.missing_since is None and can_edit(user, instance.owner),
+            edit=_news(instance, now),
+            may_edit=instance.missing_since is None and may_act(instance.owner),
         )
         for instance in instances
     ]
 
 
-class Counters(NamedTuple):
-    """The fleet in four numbers."""
-
-    total: int
-    running: int
-    due: int
-    auto_stop_off: int
-
-
-def counters(user: User) -> Counters:
-    """Count what the person may see, whatever the list is filtered by."""
-    seen = Instance.objects.visible_to(user)
-    # Four counts of an index each are a tenth of one pass over all rows.
-    return Counters(
-        total=seen.count(),
-        running=seen.filter(RUNNING).count(),
-        due=seen.filter(due()).count(),
-        auto_stop_off=seen.filter(AUTO_STOP_OFF).count(),
-    )
-
-
-class Facets(NamedTuple):
-    """Values to choose from in the list's filters."""
-
-    statuses: list[tuple[str, str]]
-    owners: list[str]
-    clouds: list[str]
-    workspaces: list[str]
-
-
-def facets(user: User) -> Facets:
-    """What occurs in the fleet; statuses as (value, label)."""
-    seen = Instance.objects.visible_to(user)
-
-    def values(field: str) -> list[str]:
-        # One column each: read off its index, unlike their combinations.
-        found = set(seen.order_by().values_list(field, flat=True).distinct())
-        return sorted(found - {""}, key=str.casefold)
-
-    return Facets(
-        statuses=[
-            (value, clock.status_look(value).label) for value in values("status")
-        ],
-        owners=values("owner_name"),
-        clouds=list(Cloud.objects.values_list("name", flat=True)),
-        workspaces=values("workspace_id"),
-    )
+def _news(instance: Instance, now: datetime) -> Any:
+    """The latest edit that is news: the instance may have been read a while ago."""
+    for edit in instance.news:  # type: ignore[attr-defined]  # by ``with_news``
+        stays = _FAILED_STAYS if edit.state in _TROUBLED else _SETTLED_STAYS
+        if edit.finished_at is None or edit.finished_at >= now - stays:
+            return edit
+    return None
 
 
 class Age(StrEnum):

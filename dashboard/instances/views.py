@@ -1,5 +1,6 @@
 """The list of instances, its poll, and one instance's countdown."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpResponse, HttpResponseBadRequest
@@ -12,7 +13,7 @@ from django_htmx.http import HttpResponseClientRefresh
 from dashboard.accounts.http import SignedInRequest
 from dashboard.web import live
 
-from . import clock, controls, polling, rendered, selectors
+from . import clock, controls, listing, polling, rendered, selectors
 from .filters import ChangesForm, ListQuery
 from .models import FleetVersion, Instance
 
@@ -27,11 +28,12 @@ def fleet(request: SignedInRequest) -> HttpResponse:
     Query parameters:
         See ``filters``; what makes no sense is ignored, and the page says so.
     """
-    query = ListQuery(request.GET)
-    context = _context(request, query)
-    _add_rows(context)
+    query, version = ListQuery.of(request.GET), FleetVersion.current()
+    context = _context(request, query, version)
+    context["rows"] = _html(context["fleet"].places, request, context)
+    facets = listing.facets(request.user, version=version)
     context["columns"] = controls.columns(query)
-    context["selects"] = controls.selects(selectors.facets(request.user), query)
+    context["selects"] = controls.selects(facets, query)
     return render(request, "instances/list.html", context)
 
 
@@ -51,21 +53,21 @@ def changes(request: SignedInRequest) -> HttpResponse:
     if not form.is_valid():
         return HttpResponseBadRequest()
     since, shown = form.cleaned_data["since"], form.cleaned_data["shown"]
-    if since == FleetVersion.current():
+    version = FleetVersion.current()
+    if since == version:
         return _nothing_new(request, since)
-    context = _context(request, ListQuery(request.GET))
+    context = _context(request, ListQuery.of(request.GET), version)
     if shown == FIRST_RUN and not context["freshness"].never_read:
         return HttpResponseClientRefresh()
+    fleet = context["fleet"]
     # A version from the future is of another database: nothing of it can be trusted.
     context["whole"] = shown != context["shown"] or since > context["version"]
-    if not context["whole"]:
-        context["changed"] = [
-            _html(row, context["freshness"], out_of_band=True)
-            for row in context["fleet"].rows
-            if row.instance.version > since
-        ]
+    if context["whole"]:
+        context["rows"] = _html(fleet.places, request, context)
     else:
-        _add_rows(context)
+        context["changed"] = _html(
+            fleet.since(since), request, context, out_of_band=True
+        )
     return render(request, "instances/list.html#changes", context)
 
 
@@ -85,13 +87,15 @@ def countdown(request: SignedInRequest, cloud: str, instance_id: str) -> HttpRes
     return render(request, "instances/_countdown.html", context)
 
 
-def _context(request: SignedInRequest, query: ListQuery) -> dict[str, Any]:
+def _context(
+    request: SignedInRequest, query: ListQuery, version: int
+) -> dict[str, Any]:
+    # The version from before the rows: what changes in between is then sent twice, but
+    # never missed.
     now = timezone.now()
-    # Before the rows: what changes in between is then sent twice, but never missed.
-    version = FleetVersion.current()
-    fleet = selectors.fleet_page(query, user=request.user, now=now)
+    fleet = listing.fleet_page(query, user=request.user, version=version, now=now)
     freshness = selectors.freshness(now)
-    numbers = selectors.counters(request.user)
+    numbers = listing.counters(request.user, version=version)
     shown = FIRST_RUN if freshness.never_read else fleet.shown
     asks = query.kept.copy()
     asks.update({"since": str(version), "shown": shown})
@@ -112,16 +116,19 @@ def _context(request: SignedInRequest, query: ListQuery) -> dict[str, Any]:
     }
 
 
-def _add_rows(context: dict[str, Any]) -> None:
-    rows = context["fleet"].rows
-    context["rows"] = [_html(row, context["freshness"]) for row in rows]
-
-
 def _html(
-    row: selectors.Row, freshness: selectors.Freshness, *, out_of_band: bool = False
-) -> str:
+    places: Sequence[listing.Place],
+    request: SignedInRequest,
+    context: dict[str, Any],
+    *,
+    out_of_band: bool = False,
+) -> list[str]:
+    freshness = context["freshness"]
     several = len(freshness.clouds) > 1
-    return rendered.row_html(row, shows_cloud=several, out_of_band=out_of_band)
+    return [
+        rendered.row_html(row, shows_cloud=several, out_of_band=out_of_band)
+        for row in listing.rows_at(places, user=request.user, now=freshness.now)
+    ]
 
 
 def _nothing_new(request: SignedInRequest, version: int) -> HttpResponse:

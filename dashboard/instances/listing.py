@@ -1,0 +1,211 @@
+"""The list's pages and numbers, read once for each version of the fleet.
+
+A page is read in two steps: which instances stand on it, in their order; and those of
+them that changed since this process last saw them. Everybody who watches the same list
+shares both, and the numbers around it. Rights are no part of what is kept: who may see
+what is in the key (``permissions.fleet_scope``), and who may edit is asked each time.
+
+A version is read before what is kept under its name, so that is never older than it.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple, cast
+
+from django.apps import apps
+from django.core.paginator import Page, Paginator
+from django.db.models import Exists, OuterRef
+
+from dashboard.accounts.models import User
+from dashboard.accounts.permissions import fleet_scope
+from dashboard.web.shelf import Shelf
+
+from . import clock
+from .filters import AUTO_STOP_OFF, RUNNING, ListQuery, due
+from .models import Cloud, Instance
+from .selectors import Row, rows, with_news
+
+_SHOWN = (
+    *("cloud__name", "cloud__skew_ms", "instance_id", "name", "description", "status"),
+    *("owner_id", "owner_name", "flavor", "flavor_type", "problems", "version"),
+    *("auto_stop_enable", "auto_stop_duration", "stops_at", "run_started_at"),
+    *("status_since", "missing_since"),
+)
+
+# By (pk, version). The age bounds what an edit's chip may lag, should a change of its
+# state ever not count as one of its instance.
+_instances: Shelf[Instance] = Shelf(most=4_096, seconds=60)
+# By (fleet version, scope, …). Some of it depends on the time, too: runs come due.
+_answers: Shelf[object] = Shelf(most=512, seconds=5)
+
+
+class Place(NamedTuple):
+    """Where an instance stands on a page.
+
+    Attributes:
+        is_busy: Whether an edit of it is open.
+    """
+
+    pk: int
+    version: int
+    status: str
+    missing_since: datetime | None
+    run_ends_at: datetime | None
+    is_busy: bool
+
+    def is_moving(self, now: datetime) -> bool:
+        """Whether the cloud is about to report something new."""
+        if self.run_ends_at is not None:
+            return self.run_ends_at <= now
+        return self.missing_since is None and clock.is_moving(self.status)
+
+
+class FleetPage(NamedTuple):
+    """One page of the list.
+
+    Attributes:
+        page: Of numbers, not of instances: for the pager alone.
+        interval_seconds: How soon the page should ask again.
+    """
+
+    places: Sequence[Place]
+    page: Page[int]
+    interval_seconds: int
+
+    @property
+    def shown(self) -> str:
+        """Names which instances stand here in which order, for a poll to compare."""
+        order = ",".join(str(place.pk) for place in self.places)
+        return hashlib.blake2b(order.encode(), digest_size=6).hexdigest()
+
+    @property
+    def page_numbers(self) -> Iterable[int | str]:
+        """Numbers for the pager, with gaps in a long one."""
+        return self.page.paginator.get_elided_page_range(
+            self.page.number, on_each_side=2, on_ends=1
+        )
+
+    def since(self, version: int) -> list[Place]:
+        """What changed after that version."""
+        return [place for place in self.places if place.version > version]
+
+
+def fleet_page(
+    query: ListQuery, *, user: User, version: int, now: datetime
+) -> FleetPage:
+    """The page of the list that an address asks for; the last one when past the end.
+
+    Args:
+        query: See ``filters``.
+        user: Who looks.
+        version: The fleet's, read before.
+        now: Aware.
+    """
+    key = (version, fleet_scope(user))
+    total = _recall((*key, "total", query.narrowed), lambda: _total(query, user))
+    page = Paginator(range(total), query.per_page).get_page(query.page)
+    places: list[Place] = _recall(
+        (*key, "places", query.narrowed, query.sort, query.per_page, page.number),
+        lambda: _places(query, user, page),
+    )
+    return FleetPage(places, page, _interval_seconds(places, now))
+
+
+def rows_at(places: Sequence[Place], *, user: User, now: datetime) -> list[Row]:
+    """Lines for some places of a page; reads what this process has not seen yet."""
+    known = {place.pk: _instances.get((place.pk, place.version)) for place in places}
+    unknown = [pk for pk, instance in known.items() if instance is None]
+    if unknown:
+        wanted = Instance.objects.visible_to(user).filter(pk__in=unknown)
+        for instance in with_news(wanted, now).only(*_SHOWN):
+            known[instance.pk] = instance
+            # What waits in a queue shows more of its document, and that may change
+            # without being news.
+            if not clock.waits(instance.status):
+                _instances.put((instance.pk, instance.version), instance)
+    return rows(
+        [one for place in places if (one := known[place.pk])], user=user, now=now
+    )
+
+
+class Counters(NamedTuple):
+    """The fleet in four numbers."""
+
+    total: int
+    running: int
+    due: int
+    auto_stop_off: int
+
+
+def counters(user: User, *, version: int) -> Counters:
+    """Count what the person may see, whatever the list is filtered by."""
+    return _recall((version, fleet_scope(user), "counters"), lambda: _count(user))
+
+
+class Facets(NamedTuple):
+    """Values to choose from in the list's filters."""
+
+    statuses: list[tuple[str, str]]
+    owners: list[str]
+    clouds: list[str]
+    workspaces: list[str]
+
+
+def facets(user: User, *, version: int) -> Facets:
+    """What occurs in the fleet; statuses as (value, label)."""
+    return _recall((version, fleet_scope(user), "facets"), lambda: _choices(user))
+
+
+def _recall[Thing](key: tuple[object, ...], work_out: Callable[[], Thing]) -> Thing:
+    return cast(Thing, _answers.recall(key, work_out))
+
+
+def _total(query: ListQuery, user: User) -> int:
+    return query.apply(Instance.objects.visible_to(user)).count()
+
+
+def _places(query: ListQuery, user: User, page: Page[int]) -> list[Place]:
+    # By name: edits sit above this app and must not be imported here.
+    edits = apps.get_model("edits", "Edit")._default_manager
+    busy = Exists(edits.filter(instance=OuterRef("pk"), finished_at=None))
+    found = query.apply(Instance.objects.visible_to(user)).values_list(
+        *("pk", "version", "status", "missing_since", "run_ends_at"), busy
+    )
+    first = max(0, page.start_index() - 1)
+    return [Place(*values) for values in found[first : page.end_index()]]
+
+
+def _interval_seconds(places: Sequence[Place], now: datetime) -> int:
+    if any(place.is_busy for place in places):
+        return 1
+    return 2 if any(place.is_moving(now) for place in places) else 5
+
+
+def _count(user: User) -> Counters:
+    seen = Instance.objects.visible_to(user)
+    # Four counts of an index each are a tenth of one pass over all rows.
+    return Counters(
+        total=seen.count(),
+        running=seen.filter(RUNNING).count(),
+        due=seen.filter(due()).count(),
+        auto_stop_off=seen.filter(AUTO_STOP_OFF).count(),
+    )
+
+
+def _choices(user: User) -> Facets:
+    seen = Instance.objects.visible_to(user)
+
+    def values(field: str) -> list[str]:
+        # One column each: read off its index, unlike their combinations.
+        found = set(seen.order_by().values_list(field, flat=True).distinct())
+        return sorted(found - {""}, key=str.casefold)
+
+    return Facets(
+        statuses=[
+            (value, clock.status_look(value).label) for value in values("status")
+        ],
+        owners=values("owner_name"),
+        clouds=list(Cloud.objects.values_list("name", flat=True)),
+        workspaces=values("workspace_id"),
+    )

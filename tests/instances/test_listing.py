@@ -1,0 +1,149 @@
+"""What one process remembers of the list, and for whom."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from dashboard.accounts.models import User
+from dashboard.edits.models import Edit
+from dashboard.instances import listing
+from dashboard.instances.filters import ListQuery
+from dashboard.instances.models import Cloud, FleetVersion, Instance
+from tests.factories import make_instance
+
+from .pages import add_edit, rows_of
+
+URL = reverse("instances:list")
+
+
+def page_of(client: Client, person: User, **query: Any) -> str:
+    client.force_login(person)
+    return client.get(URL, query).text
+
+
+def test_nobody_gets_the_buttons_of_another(
+    client: Client, operator: User, scientist: User, viewer: User, instance: Instance
+) -> None:
+    foreign = make_instance(owner_name="tom.becker", owner_id="tom")
+    edit = {
+        one.pk: reverse("edits:edit", args=[one.cloud.name, one.instance_id])
+        for one in (instance, foreign)
+    }
+    # The first has both rows read and drawn; the others are shown what was kept.
+    for person, may in [
+        (operator, {instance.pk, foreign.pk}),
+        (scientist, {instance.pk}),
+        (viewer, set()),
+        (operator, {instance.pk, foreign.pk}),
+    ]:
+        page = page_of(client, person)
+        assert set(rows_of(page)) == {str(instance.pk), str(foreign.pk)}
+        assert {pk for pk, address in edit.items() if address in page} == may
+
+
+def test_who_sees_nothing_is_told_no_number_either(
+    viewer: User, instance: Instance
+) -> None:
+    now = timezone.now()
+    query = ListQuery.of(Client().get("/").wsgi_request.GET)
+    seen = listing.fleet_page(query, user=viewer, version=0, now=now)
+    assert (len(seen.places), seen.page.paginator.count) == (1, 1)
+    assert listing.counters(viewer, version=0).total == 1
+    assert listing.facets(viewer, version=0).owners == ["anna.schmidt"]
+    viewer.is_active = False
+    seen = listing.fleet_page(query, user=viewer, version=0, now=now)
+    assert (len(seen.places), seen.page.paginator.count) == (0, 0)
+    assert listing.counters(viewer, version=0).total == 0
+    assert listing.facets(viewer, version=0).owners == []
+
+
+def test_what_counts_as_a_change_is_read_anew(
+    client: Client, viewer: User, instance: Instance
+) -> None:
+    assert "Running" in page_of(client, viewer)
+    Instance.objects.update(status="STOPPED", stops_at=None, name="renamed")
+    FleetVersion.stamp(Instance.objects.all())
+    page = page_of(client, viewer)
+    assert "renamed" in page
+    assert "data-stops-at" not in page
+
+
+def test_new_and_vanished_rows_are_counted_at_once(
+    client: Client, viewer: User, instance: Instance
+) -> None:
+    assert 'data-number="1"' in page_of(client, viewer)
+    more = make_instance(owner_name="somebody.new")
+    FleetVersion.stamp(Instance.objects.filter(pk=more.pk))
+    page = page_of(client, viewer)
+    assert 'data-number="2"' in page
+    assert '<option value="somebody.new">' in page
+
+
+def test_a_chip_leaves_by_time_alone(
+    client: Client, operator: User, instance: Instance
+) -> None:
+    now = timezone.now()
+    add_edit(instance, operator, state=Edit.State.APPLIED, finished_at=now)
+    query = ListQuery.of(Client().get("/").wsgi_request.GET)
+    (place,) = listing.fleet_page(query, user=operator, version=0, now=now).places
+    (row,) = listing.rows_at([place], user=operator, now=now)
+    assert row.edit
+    later = now + timedelta(minutes=11)
+    (row,) = listing.rows_at([place], user=operator, now=later)
+    assert row.edit is None
+
+
+@pytest.mark.parametrize(
+    ("status", "stops_in", "edit", "seconds"),
+    [
+        ("RUNNING", 3_600, None, 5),
+        ("RUNNING", -5, None, 2),
+        ("STOPPING", None, None, 2),
+        ("STOPPED", None, None, 5),
+        ("RUNNING", 3_600, "queued", 1),
+        ("RUNNING", 3_600, "applied", 5),
+    ],
+)
+def test_a_page_asks_sooner_where_something_is_about_to_happen(
+    operator: User,
+    cloud_row: Cloud,
+    status: str,
+    stops_in: int | None,
+    edit: str | None,
+    seconds: int,
+) -> None:
+    one = make_instance(status=status, stops_in=stops_in)
+    now = timezone.now()
+    if edit:
+        add_edit(
+            one, operator, state=edit, finished_at=None if edit == "queued" else now
+        )
+    query = ListQuery.of(Client().get("/").wsgi_request.GET)
+    page = listing.fleet_page(query, user=operator, version=0, now=now)
+    assert page.interval_seconds == seconds
+
+
+def test_a_poll_reads_only_what_changed(
+    client: Client, viewer: User, cloud_row: Cloud, django_assert_num_queries: Any
+) -> None:
+    fleet = [make_instance() for _ in range(30)]
+    page = page_of(client, viewer, per_page=100)
+    url = page.split('hx-get="/instances/changes')[1].split('"')[0]
+    FleetVersion.stamp(Instance.objects.filter(pk__in=[one.pk for one in fleet[:5]]))
+    url = "/instances/changes" + url.replace("&amp;", "&")
+    # Session, person, version, clouds; count, places, four counters; the five that
+    # changed and their edits.
+    with django_assert_num_queries(12) as asked:
+        found = client.get(url).text
+    assert len(rows_of(found)) == 5
+    (read,) = [
+        q["sql"] for q in asked if '"instances_instance"."flavor_type"' in q["sql"]
+    ]
+    assert all(f"{one.pk}" in read.split(" IN ")[1] for one in fleet[:5])
+    # Whoever else asks for the same finds it read.
+    with django_assert_num_queries(4):
+        assert rows_of(client.get(url).text) == rows_of(found)
