@@ -117,13 +117,18 @@ class _StopAsked:
 
 @contextmanager
 def _stopped_by_signals(stop: _StopAsked) -> Iterator[None]:
-    """Ask to stop instead of breaking off, as often as it is asked."""
+    """Ask to stop instead of breaking off, as often as it is asked.
+
+    Once asked, it stays so until the process ends: Ctrl-C held down must not break off
+    the last lines either.
+    """
     before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if not stop.asked:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 @contextmanager
