@@ -26,6 +26,21 @@ from . import factories
 PASSWORD = "correct horse battery"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests that share something costly to start to the same process.
+
+    Those of a file share its fixtures, those in a browser one demo, those of the fault
+    suite one stack of each kind.
+    """
+    for item in items:
+        group = item.path.relative_to(item.config.rootpath).as_posix()
+        if "demo" in getattr(item, "fixturenames", ()):
+            group = "demo"
+        elif "one_stack" in getattr(item, "fixturenames", ()):
+            group = f"stack {item.callspec.params['one_stack']}"  # type: ignore[attr-defined]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 def _person(role: str, **fields: Any) -> User:
     return User.objects.create_user(
         username=fields.pop("username", role), password=PASSWORD, role=role, **fields

@@ -25,6 +25,7 @@ AGAIN = [
 
 
 @pytest.mark.postgres
+@pytest.mark.timeout(600)
 def test_delivery_and_refresh() -> None:
     # Its settings name a broker of its own; ours must not be inherited.
     inherited = {
@@ -35,8 +36,14 @@ def test_delivery_and_refresh() -> None:
     with PostgresServer() as server:
         ended = subprocess.run(
             [
-                *(sys.executable, "-m", "pytest", "--quiet", "--durations=0"),
-                *("--durations-min=5", "-p", "no:cacheprovider", *AGAIN),
+                *(sys.executable, "-m", "pytest", "--quiet", "-n", "0"),
+                *(
+                    "--durations=0",
+                    "--durations-min=5",
+                    "-p",
+                    "no:cacheprovider",
+                    *AGAIN,
+                ),
             ],
             cwd=PROJECT,
             env=inherited | {"CURFEW_DATABASE_URL": server.url},
