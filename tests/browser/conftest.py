@@ -15,6 +15,7 @@ from playwright.sync_api import BrowserContext, Page
 
 from dashboard.ops.child import PROJECT
 from dashboard.ops.demo import PASSWORD
+from dashboard.ops.demo_files import Files
 from tests.ops.processes import free_port, wait_until
 
 
@@ -68,6 +69,25 @@ class Demo:
         """Put an instance of the cloud into some state."""
         path = f"/instances/{self.instance(name)['id']}"
         self.cloud.post(path, json=state).raise_for_status()
+
+    def add_person(self, name: str, role: str, password: str) -> None:
+        """An account for a test that changes how somebody signs in."""
+        subprocess.run(
+            [
+                *(sys.executable, "manage.py", "adduser", name),
+                *("--role", role, "--password-stdin"),
+            ],
+            cwd=PROJECT,
+            env=os.environ
+            | {
+                "CURFEW_DATABASE_URL": f"sqlite:///{Files(self.folder).database}",
+                "DJANGO_SETTINGS_MODULE": "dashboard.settings",
+            },
+            input=password,
+            text=True,
+            check=True,
+            capture_output=True,
+        )
 
     def signal_web(self, number: signal.Signals) -> None:
         """Freeze or thaw the web server, all processes of it."""
@@ -127,17 +147,17 @@ def complaints(context: BrowserContext) -> Iterator[list[str]]:
     assert found == []
 
 
-SignIn = Callable[[str], Page]
+SignIn = Callable[..., Page]
 
 
 @pytest.fixture
 def sign_in(page: Page, complaints: list[str]) -> SignIn:
     """Sign somebody in through the form; ends on the list."""
 
-    def signed_in(name: str) -> Page:
+    def signed_in(name: str, password: str = PASSWORD) -> Page:
         page.goto("/instances/")
         page.get_by_label("Username").or_(page.locator("[name=login]")).first.fill(name)
-        page.locator("[name=password]").fill(PASSWORD)
+        page.locator("[name=password]").fill(password)
         page.keyboard.press("Enter")
         page.wait_for_url("/instances/")
         return page

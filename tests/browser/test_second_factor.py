@@ -7,11 +7,11 @@ import pytest
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from playwright.sync_api import Page, expect
 
-from dashboard.ops.demo import PASSWORD
-
 from .conftest import Demo, SignIn
 
 pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(120)]
+
+PASSWORD = "correct horse battery"
 
 
 def with_key(page: Page) -> None:
@@ -44,11 +44,12 @@ def sign_out(page: Page) -> None:
 def test_a_passkey_replaces_the_password(
     page: Page, demo: Demo, complaints: list[str]
 ) -> None:
+    demo.add_person("petra", "viewer", PASSWORD)
     # Browsers take no passkeys on an IP address.
     home = demo.url.replace("127.0.0.1", "localhost")
     with_key(page)
     page.goto(f"{home}/accounts/login/?next=/accounts/2fa/webauthn/add/")
-    page.locator("[name=login]").fill("vera")
+    page.locator("[name=login]").fill("petra")
     page.locator("[name=password]").fill(PASSWORD)
     page.keyboard.press("Enter")
     confirm(page)
@@ -59,7 +60,7 @@ def test_a_passkey_replaces_the_password(
     sign_out(page)
     page.get_by_role("button", name="Use a passkey").click()
     page.wait_for_url(f"{home}/instances/")
-    expect(page.locator(".person")).to_contain_text("vera")
+    expect(page.locator(".person")).to_contain_text("petra")
     page.goto(f"{home}/accounts/2fa/webauthn/")
     expect(page.locator("li strong")).to_have_text("Laptop")
     expect(page.get_by_text("Replaces the password")).to_be_visible()
@@ -75,7 +76,8 @@ def test_a_passkey_is_not_offered_where_it_cannot_work(
 def test_an_app_is_asked_for_after_the_password(
     page: Page, sign_in: SignIn, demo: Demo
 ) -> None:
-    page = sign_in("oskar")
+    demo.add_person("anton", "operator", PASSWORD)
+    page = sign_in("anton", PASSWORD)
     page.goto("/accounts/2fa/totp/activate/")
     confirm(page)
     expect(page.locator(".qr svg")).to_be_visible()
@@ -94,7 +96,7 @@ def test_an_app_is_asked_for_after_the_password(
     page.get_by_role("button", name="Switch it on").click()
     expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
     sign_out(page)
-    page.locator("[name=login]").fill("oskar")
+    page.locator("[name=login]").fill("anton")
     page.locator("[name=password]").fill(PASSWORD)
     page.keyboard.press("Enter")
     page.get_by_label("Code of your app").fill(code(0))
