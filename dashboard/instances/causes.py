@@ -33,6 +33,8 @@ _S = InstanceStatus
 _STOPS = frozenset({_S.STOPPING, _S.STOPPED})
 _STARTS = frozenset({_S.START_QUEUING, _S.READY_TO_START, _S.STARTING, _S.RUNNING})
 _ON_THE_WAY_UP = _STARTS - {_S.RUNNING} | {_S.RESTARTING}
+_WITHOUT_A_RUN = frozenset(_S) - _STARTS - {_S.RESTARTING}
+"""A run is over in these, or about to be, or there was none."""
 Reason = InstanceEvent.Reason
 
 _SENTENCES: dict[str, str] = {
@@ -44,6 +46,12 @@ _SENTENCES: dict[str, str] = {
     Reason.UNKNOWN: "Not by Curfew, and not at the time of the auto-stop: most likely "
     "by somebody in the ModelArts console.",
 }
+_OTHER_ENDS = {
+    _S.UNAVAILABLE: "ModelArts calls it unavailable: a fault there, or a frozen "
+    "account.",
+    _S.DELETED: "Deleted, not by Curfew.",
+}
+VANISHED = "ModelArts lists it no more: deleted, or out of Curfew's sight."
 
 
 @dataclass(frozen=True)
@@ -80,11 +88,49 @@ def cause_of(before: Instance, after: Instance, now: datetime) -> Cause:
     return Cause(_reason_of_others(before, after, now))
 
 
+def unseen_stop(before: Instance, after: Instance, at: datetime) -> tuple[str, Cause]:
+    """How a run ended whose end nobody saw: it ran, and at the next look it starts.
+
+    Args:
+        before: The row before, running.
+        after: The row now, at a start or in another run.
+        at: When it ended at the latest.
+
+    Returns:
+        The status it must have had in between, and why.
+    """
+    between = Instance(pk=before.pk, document=after.document, status=_S.STOPPED)
+    cause = cause_of(before, between, at)
+    if cause.reason == Reason.UNKNOWN:
+        between.status = _S.RESTARTING
+        cause = cause_of(before, between, at)
+    return between.status, cause
+
+
+def starts_again(before: Instance, after: Instance) -> bool:
+    """Whether the status tells that a run ended unseen: it ran, and now it starts."""
+    again = _ON_THE_WAY_UP - {_S.RESTARTING} | {_S.START_FAILED}
+    return before.status == _S.RUNNING and after.status in again
+
+
 def note_stop(before: Instance, after: Instance, cause: Cause) -> None:
     """Record in the audit trail that a run ended, once, and by whom."""
-    ends = after.status in _STOPS or after.status == _S.RESTARTING
-    if not ends or before.status in _STOPS:
+    ends = after.status in _WITHOUT_A_RUN or after.status == _S.RESTARTING
+    if not ends or before.status in _WITHOUT_A_RUN:
         return
+    reason = _SENTENCES[cause.reason]
+    if cause.reason == Reason.UNKNOWN:
+        reason = _OTHER_ENDS.get(_S(after.status), reason)
+    _record_stop(before, after.status, cause, reason)
+
+
+def note_vanished(instance: Instance) -> None:
+    """Record that a run is not seen any more, since its instance is not."""
+    if instance.status in _STARTS | {_S.RESTARTING}:
+        _record_stop(instance, "missing", Cause(Reason.UNKNOWN), VANISHED)
+
+
+def _record_stop(before: Instance, status: str, cause: Cause, reason: str) -> None:
     cloud_did = cause.reason in {Reason.AUTO_STOP, Reason.FROZEN}
     wish = cause.wish
     record_event(
@@ -92,13 +138,13 @@ def note_stop(before: Instance, after: Instance, cause: Cause) -> None:
         by=CLOUD if cloud_did else UNKNOWN,
         action="instance.stopped",
         target_kind="instance",
-        target_id=after.instance_id,
-        target_label=str(after),
-        instance=after.reference,
+        target_id=before.instance_id,
+        target_label=str(before),
+        instance=before.reference,
         before={"status": before.status},
-        after={"status": after.status, "cause": cause.reason}
+        after={"status": status, "cause": cause.reason}
         | ({"edit": str(wish.pk)} if wish else {}),
-        reason=_SENTENCES[cause.reason],
+        reason=reason,
     )
 
 

@@ -113,6 +113,26 @@ def follow_run(row: Instance, *, before: Instance | None, now: datetime) -> None
         row.run_started_at = now if seen_starting else None
 
 
+def began_anew(before: Instance, row: Instance) -> bool:
+    """Whether the run seen now is another than the one seen before.
+
+    Both were running, so its end was missed. A stop moment that only moved, while the
+    run's beginning stayed, is the same run granted more or less.
+
+    Args:
+        before: The row as stored.
+        row: The row with its new columns, after ``follow_run``.
+    """
+    if {before.status, row.status} != {InstanceStatus.RUNNING}:
+        return False
+    if before.run_started_at is None or row.run_started_at is None:
+        return False
+    later = row.run_started_at - before.run_started_at
+    return not _same_stop(before.stop_timestamp_ms, row.stop_timestamp_ms) and (
+        later > timedelta(milliseconds=SAME_RUN_MS)
+    )
+
+
 def _same_stop(one: int | None, other: int | None) -> bool:
     # A stop moment that appears or vanishes within a run is auto stop being switched.
     return one is None or other is None or abs(one - other) <= SAME_RUN_MS

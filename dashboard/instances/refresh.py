@@ -24,9 +24,10 @@ from dashboard.modelarts.client import (
 from dashboard.modelarts.errors import InstanceNotFoundError, ModelArtsError
 from dashboard.modelarts.schemas import TRANSITIONAL, InstanceStatus
 
-from . import causes, mirror, upstream
+from . import causes, upstream
+from .changes import Changes
 from .familiar import Acquaintance
-from .models import Cloud, FleetVersion, Instance, InstanceEvent
+from .models import Cloud, FleetVersion, Instance
 
 log = structlog.get_logger(__name__)
 
@@ -216,7 +217,7 @@ def _write(
             .defer("document", "search_text")
             .fetch_mode(models.FETCH_PEERS)
         }
-        changes = _Changes(cloud, known, timezone.now())
+        changes = Changes(cloud, known, timezone.now())
         for wire in instances:
             row = known.get(wire.id)
             # Somebody looked at it by itself after this listing was asked for.
@@ -229,113 +230,6 @@ def _write(
     outcome.new += len(changes.new)
     outcome.changed += len(changes.changed)
     return changes.hashes
-
-
-class _Changes:
-    """The rows of one page that differ from what the cloud says now."""
-
-    def __init__(self, cloud: Cloud, known: dict[str, Instance], now: datetime) -> None:
-        self.cloud, self.known, self.now = cloud, known, now
-        self.new: dict[str, Instance] = {}
-        self.changed: dict[str, Instance] = {}
-        self.events: list[InstanceEvent] = []
-        self.hashes: dict[str, str] = {}
-
-    def add(self, wire: schemas.Instance) -> None:
-        before = self.known.get(wire.id)
-        values = mirror.columns(wire, skew_ms=self.cloud.skew_ms, known=before)
-        if wire.spec is not None:
-            self.hashes[wire.id] = values["content_hash"]
-        if before is None:
-            row = Instance(
-                cloud=self.cloud, instance_id=wire.id, first_seen_at=self.now, **values
-            )
-            mirror.follow_run(row, before=None, now=self.now)
-            self.new[wire.id] = row
-            return
-        same = before.content_hash == values["content_hash"]
-        if same and before.missing_since is None:
-            return
-        row = Instance(
-            pk=before.pk,
-            cloud=self.cloud,
-            instance_id=before.instance_id,
-            first_seen_at=before.first_seen_at,
-            status_since=before.status_since,
-            run_started_at=before.run_started_at,
-            version=before.version,
-            looked_at=before.looked_at,
-            missing_since=None,
-            **values,
-        )
-        mirror.follow_run(row, before=before, now=self.now)
-        if row.status != before.status:
-            self._note_transition(before, row)
-        self.changed[wire.id] = row
-
-    def _note_transition(self, before: Instance, row: Instance) -> None:
-        cause = causes.cause_of(before, row, self.now)
-        row.status_since = self.now
-        if cause.reason == InstanceEvent.Reason.AUTO_STOP and before.stops_at:
-            row.status_since = min(before.stops_at, self.now)
-        self.events.append(
-            InstanceEvent(
-                instance_id=row.pk,
-                at=row.status_since,
-                from_status=before.status,
-                to_status=row.status,
-                reason=cause.reason,
-                actor=cause.wish.actor if cause.wish else None,
-                edit_id=cause.wish.pk if cause.wish else None,
-            )
-        )
-        causes.note_stop(before, row, cause)
-
-    def add_unreadable(self, bad: UnreadableInstance) -> None:
-        log.warning(
-            "unreadable instance",
-            cloud=self.cloud.name,
-            instance=bad.instance_id,
-            problem=bad.problem,
-        )
-        if bad.instance_id is None:
-            return
-        row = self.known.get(bad.instance_id)
-        if row is None:
-            row = Instance(
-                cloud=self.cloud,
-                instance_id=bad.instance_id,
-                name=(bad.name or bad.instance_id)[:512],
-                status=(bad.status or "UNKNOWN")[:64],
-                first_seen_at=self.now,
-                search_text=f"{bad.name or ''}\n{bad.instance_id}".casefold(),
-                problems=[bad.problem],
-            )
-            self.new[bad.instance_id] = row
-        elif row.problems != [bad.problem] or row.missing_since:
-            # What was last readable stays, with the notice; the next readable
-            # document differs from this hash and so replaces it.
-            row.problems, row.missing_since, row.content_hash = [bad.problem], None, ""
-            self.changed[bad.instance_id] = row
-
-    def save(self) -> None:
-        if not self.new and not self.changed:
-            return
-        Instance.objects.bulk_create(self.new.values())
-        Instance.objects.bulk_update(self.changed.values(), _WRITTEN)
-        InstanceEvent.objects.bulk_create(self.events)
-        touched = [*self.new, *self.changed]
-        FleetVersion.stamp(
-            Instance.objects.filter(cloud=self.cloud, instance_id__in=touched)
-        )
-
-
-_WRITTEN = [
-    field.name
-    for field in Instance._meta.concrete_fields
-    if field.name
-    not in {"id", "cloud", "instance_id", "first_seen_at", "version", "looked_at"}
-]
 
 
 def _mark_missing(cloud: Cloud, seen: set[str]) -> int:
@@ -356,7 +250,10 @@ def mark_missing(pks: Iterable[int]) -> int:
     """
     with transaction.atomic():
         rows = Instance.objects.filter(pk__in=list(pks), missing_since=None)
-        gone = list(rows.values_list("pk", flat=True))
+        vanished = list(rows.select_related("cloud").defer("document", "search_text"))
+        gone = [row.pk for row in vanished]
+        for row in vanished:
+            causes.note_vanished(row)
         if gone:
             rows.update(missing_since=timezone.now(), stops_at=None)
             FleetVersion.stamp(Instance.objects.filter(pk__in=gone))
