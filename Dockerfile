@@ -16,6 +16,7 @@ WORKDIR /app
 COPY --from=packages /app/.venv .venv
 COPY manage.py LICENSE ./
 COPY dashboard dashboard
+COPY locale locale
 COPY templates templates
 COPY static static
 # The settings want a key and a queue; neither ends up in the files collected here.

@@ -65,6 +65,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    # Before whatever may answer with words of its own.
+    "dashboard.web.languages.LanguageMiddleware",
     "dashboard.audit.middleware.RefusalsMiddleware",
     "dashboard.web.away.RedisAwayMiddleware",
     "dashboard.web.limits.LimitsMiddleware",
@@ -88,7 +90,7 @@ TEMPLATES = [
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
-            "builtins": ["lucide.templatetags.lucide"],
+            "builtins": ["lucide.templatetags.lucide", "django.templatetags.i18n"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.template.context_processors.csp",
@@ -203,7 +205,11 @@ SOCIALACCOUNT_REQUESTS_TIMEOUT = 5
 
 # -- language, time, static files ------------------------------------------------------
 
+# Logs, commands and workers speak the first; pages what ``web.languages`` says.
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LANGUAGE_COOKIE_NAME = "curfew_language"
+LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True

@@ -18,6 +18,8 @@ class User(AbstractUser):
         one_time_until: The present password was made by an admin: it opens nothing
             but the page for choosing another, and until then at the latest. None for
             a password of the person's own, or none at all.
+        language: Code of the language that pages and mails speak; empty for the one
+            that the browser asks for.
     """
 
     class Role(models.TextChoices):
@@ -34,6 +36,7 @@ class User(AbstractUser):
 
     role = models.CharField(max_length=16, choices=Role, default=Role.VIEWER)
     one_time_until = models.DateTimeField(null=True, blank=True)
+    language = models.CharField(max_length=16, blank=True, default="")
 
     class Meta(AbstractUser.Meta):
         constraints: ClassVar = [
