@@ -40,6 +40,7 @@ SETTABLE = frozenset(
         "description",
         "status",
         "stops_in_seconds",
+        "late_seconds",
         "auto_stop",
         "frozen",
         "overrides",

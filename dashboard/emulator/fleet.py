@@ -225,6 +225,7 @@ class Fleet:
         *,
         status: str | None = None,
         stops_in_seconds: float | None = None,
+        late_seconds: float = 0,
         auto_stop: dict[str, Any] | None = None,
         **changes: Any,
     ) -> Instance:
@@ -234,6 +235,8 @@ class Fleet:
             instance_id: Which one.
             status: Entered now, with its timers; it need not be a documented one.
             stops_in_seconds: End of the present run, emulated seconds from now.
+            late_seconds: How long after that end the cloud stops it: a run that is
+                overdue for as long as a test wants it to be.
             auto_stop: Fields of AutoStop to set; the present run is not touched.
             changes: Other fields of Instance to set.
 
@@ -256,7 +259,9 @@ class Fleet:
                 lifecycle.enter(instance, status, now_ms, self._behaviour)
             if stops_in_seconds is not None:
                 stops_at_ms = now_ms + int(stops_in_seconds * 1000)
-                lifecycle.plan_stop(instance, stops_at_ms, self._behaviour)
+                lifecycle.plan_stop(
+                    instance, stops_at_ms, self._behaviour, late_seconds=late_seconds
+                )
             return copy.copy(instance)
 
     def add(self, instance: Instance) -> None:

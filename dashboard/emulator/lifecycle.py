@@ -75,17 +75,24 @@ def enter(instance: Instance, status: str, at_ms: int, behaviour: Behaviour) -> 
 
 
 def plan_stop(
-    instance: Instance, stops_at_ms: int | None, behaviour: Behaviour
+    instance: Instance,
+    stops_at_ms: int | None,
+    behaviour: Behaviour,
+    *,
+    late_seconds: float = 0,
 ) -> None:
-    """Let the present run end by itself then; None: let it run on."""
+    """Let the present run end by itself then; None: let it run on.
+
+    ``late_seconds`` after its announced end, that is: a cloud may be slow to get to it.
+    """
     instance.stops_at_ms = stops_at_ms
+    if stops_at_ms is None:
+        instance.plan = ()
+        return
+    begins_ms = _after(stops_at_ms, late_seconds)
     instance.plan = (
-        ()
-        if stops_at_ms is None
-        else (
-            (stops_at_ms, "STOPPING"),
-            (_after(stops_at_ms, behaviour.stopping_seconds), "STOPPED"),
-        )
+        (begins_ms, "STOPPING"),
+        (_after(begins_ms, behaviour.stopping_seconds), "STOPPED"),
     )
 
 

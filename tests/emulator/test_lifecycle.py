@@ -210,6 +210,18 @@ def test_remain_time_is_rounded_up() -> None:
         assert document["spec"]["auto_stop"]["remain_time"] == 1_536
 
 
+def test_a_run_may_be_overdue(cloud: Emulator, api: Api) -> None:
+    one = api.id_of(RUNNING)
+    cloud.fleet.force(one, stops_in_seconds=10, late_seconds=60)
+    cloud.clock.advance(69)
+    assert status(api, one) == "RUNNING"
+    assert auto_stop(api, one)["remain_time"] == 0
+    cloud.clock.advance(2)
+    assert status(api, one) == "STOPPING"
+    cloud.clock.advance(5)
+    assert status(api, one) == "STOPPED"
+
+
 def test_any_state_can_be_forced(cloud: Emulator, api: Api) -> None:
     one = api.id_of(STOPPED)
     doom = Failure("ModelArts.6360", "No room.")
