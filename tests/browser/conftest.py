@@ -11,12 +11,17 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext, Page, expect
 
 from dashboard.ops.child import PROJECT
 from dashboard.ops.demo import PASSWORD
 from dashboard.ops.demo_files import Files
 from tests.ops.processes import free_port, wait_until
+
+# Far beyond what is usual: it costs nothing, and a busy machine is no fault of a page.
+expect.set_options(timeout=60_000)
+
+A_DAY = 24 * 3_600.0
 
 
 class Demo:
@@ -66,9 +71,29 @@ class Demo:
         return found
 
     def force(self, name: str, **state: Any) -> None:
-        """Put an instance of the cloud into some state."""
+        """Put an instance of the cloud into some state; no run ends unless told to."""
+        if "stops_in_seconds" in state:
+            state = {"late_seconds": A_DAY} | state
         path = f"/instances/{self.instance(name)['id']}"
         self.cloud.post(path, json=state).raise_for_status()
+
+    def hold_still(self) -> None:
+        """Let nothing in the cloud change by itself: only tests change it.
+
+        A run whose time is up stays due until a test stops it, and what is under way
+        stays so.
+        """
+        answer = self.cloud.get("/instances").raise_for_status()
+        now_ms = self.cloud.get("/clock").raise_for_status().json()["now_ms"]
+        for one in answer.json():
+            if not one["plan"]:
+                continue
+            state: dict[str, Any] = {"status": one["status"]}
+            if one["stops_at_ms"] is not None:
+                left = max(0.0, (one["stops_at_ms"] - now_ms) / 1000)
+                state = {"stops_in_seconds": left, "late_seconds": A_DAY}
+            path = f"/instances/{one['id']}"
+            self.cloud.post(path, json=state).raise_for_status()
 
     def add_person(self, name: str, role: str, password: str) -> None:
         """An account for a test that changes how somebody signs in."""
@@ -107,13 +132,15 @@ class Demo:
 def demo(
     tmp_path_factory: pytest.TempPathFactory, browser_type_launch_args: dict[str, Any]
 ) -> Iterator[Demo]:
-    """One demo for all browser tests; each uses instances of its own.
+    """One demo for all browser tests, whose cloud holds still.
 
-    Without a browser there is no need of one.
+    Each test that changes an instance has one of its own. Without a browser there is no
+    need of a demo.
     """
     demo = Demo(tmp_path_factory.mktemp("browser") / "demo")
     try:
         demo.wait_until_ready()
+        demo.hold_still()
         yield demo
     finally:
         demo.end()

@@ -41,8 +41,8 @@ def test_a_wrong_password_is_told_in_one_sentence(page: Page, demo: Demo) -> Non
 def test_sign_in_leads_to_the_list_with_ticking_countdowns(
     sign_in: SignIn, demo: Demo
 ) -> None:
-    name = "night-shift"
-    demo.force(name, stops_in_seconds=240)
+    name = "Größenschätzung-Straße"
+    demo.force(name, stops_in_seconds=290)
     page = sign_in("vera")
     clocks = page.locator("[data-stops-at] .clock-text")
     expect(clocks.first).to_be_visible()
@@ -52,9 +52,9 @@ def test_sign_in_leads_to_the_list_with_ticking_countdowns(
     # Under five minutes the seconds show, and they move without any request.
     page.goto(f"/instances/?q={name}")
     ticking = row_of(page, name).locator("[data-urgency=now] .clock-text")
-    expect(ticking).to_be_visible(timeout=20_000)
+    expect(ticking).to_be_visible()
     before = ticking.inner_text()
-    expect(ticking).not_to_have_text(before, timeout=10_000)
+    expect(ticking).not_to_have_text(before)
 
 
 def test_bad_input_then_good_until_the_cloud_confirms(
@@ -79,7 +79,7 @@ def test_bad_input_then_good_until_the_cloud_confirms(
     page.get_by_role("button", name="Save").click()
     page.wait_for_url(re.compile(r"/instances/demo/[^/]+/$"))
     chip = page.locator("#outcome [data-edit]").first
-    expect(chip).to_have_attribute("data-state", "applied", timeout=20_000)
+    expect(chip).to_have_attribute("data-state", "applied")
     expect(page.locator("#outcome")).to_contain_text("next start")
     there = demo.instance(name)
     assert there["description"] == "Good words, once more"
@@ -98,7 +98,7 @@ def test_a_value_off_the_grid_is_kept_when_only_the_words_change(
     page.get_by_label("Description").fill("Only words")
     page.get_by_role("button", name="Save").click()
     chip = page.locator("#outcome [data-edit]").first
-    expect(chip).to_have_attribute("data-state", "applied", timeout=20_000)
+    expect(chip).to_have_attribute("data-state", "applied")
     there = demo.instance(name)
     assert there["description"] == "Only words"
     assert there["auto_stop"]["duration_seconds"] == stored
@@ -124,11 +124,9 @@ def test_the_list_shows_the_chip_without_a_reload(
         page.get_by_role("link", name="Edit", exact=True).click()
         page.get_by_label("Description").fill("Seen from the list")
         page.get_by_role("button", name="Save").click()
-        expect(row_of(watcher, name)).to_contain_text(
-            "Seen from the list", timeout=20_000
-        )
+        expect(row_of(watcher, name)).to_contain_text("Seen from the list")
         expect(row_of(watcher, name).locator("[data-edit]")).to_have_attribute(
-            "data-state", "applied", timeout=20_000
+            "data-state", "applied"
         )
         assert watcher.evaluate("performance.timeOrigin") == loaded
     finally:
@@ -139,19 +137,16 @@ def test_a_countdown_reaches_zero_and_becomes_stopped(
     sign_in: SignIn, demo: Demo
 ) -> None:
     name = "class-of-2026"
-    demo.force(name, stops_in_seconds=20)
     page = sign_in("vera")
     page.goto(f"/instances/?q={name}")
+    demo.force(name, stops_in_seconds=20)
     row = row_of(page, name)
-    expect(row.locator("[data-stops-at] .clock-text")).to_have_text(
-        re.compile(r"^\d+ s$"), timeout=20_000
-    )
-    # The refresh may be so quick that nobody sees it due: it is told to be stopping.
-    expect(row.locator(".clock-text")).to_have_text(
-        re.compile("due, waiting for ModelArts|stopping"), timeout=30_000
-    )
+    text = row.locator("[data-stops-at] .clock-text")
+    # The cloud is late: it stays due until the cloud gets round to it.
+    expect(text).to_have_text("due, waiting for ModelArts")
     expect(row).not_to_contain_text("0:00")
-    expect(row.locator(".status")).to_contain_text("Stopped", timeout=40_000)
+    demo.force(name, stops_in_seconds=0, late_seconds=0)
+    expect(row.locator(".status")).to_contain_text("Stopped")
     expect(row).to_contain_text(re.compile("stopped (just now|\\d+ (s|min) ago)"))
 
 
@@ -162,9 +157,7 @@ def test_focus_and_typed_text_survive_the_polls(sign_in: SignIn, demo: Demo) -> 
     edit = row_of(page, name).get_by_role("link", name="Edit")
     edit.focus()
     demo.force(name, description="Changed under the focus")
-    expect(row_of(page, name)).to_contain_text(
-        "Changed under the focus", timeout=20_000
-    )
+    expect(row_of(page, name)).to_contain_text("Changed under the focus")
     expect(row_of(page, name).get_by_role("link", name="Edit")).to_be_focused()
 
 
@@ -178,16 +171,14 @@ def test_the_page_recovers_after_the_server_was_away(
     demo.signal_web(signal.SIGSTOP)
     frozen_at = time.monotonic()
     try:
-        expect(page.locator("#connection")).to_contain_text(
-            "Connection lost, retrying", timeout=40_000
-        )
+        expect(page.locator("#connection")).to_contain_text("Connection lost, retrying")
         demo.force(name, description="While nobody listened")
         wait_until(lambda: time.monotonic() - frozen_at >= 20)
         expect(row_of(page, name)).to_be_visible()
     finally:
         demo.signal_web(signal.SIGCONT)
-    expect(row_of(page, name)).to_contain_text("While nobody listened", timeout=40_000)
-    expect(page.locator("#connection")).not_to_contain_text("lost", timeout=20_000)
+    expect(row_of(page, name)).to_contain_text("While nobody listened")
+    expect(page.locator("#connection")).not_to_contain_text("lost")
     assert page.evaluate("performance.timeOrigin") == loaded
     # htmx tells the console of every request that got no answer.
     complaints[:] = [text for text in complaints if not text.startswith("htmx:")]
@@ -232,7 +223,7 @@ def test_keyboard_only(sign_in: SignIn, demo: Demo) -> None:
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     chip = page.locator("#outcome [data-edit]").first
-    expect(chip).to_have_attribute("data-state", "applied", timeout=20_000)
+    expect(chip).to_have_attribute("data-state", "applied")
     assert demo.instance("dialect-classifier")["description"] == "Typed without a mouse"
 
 
@@ -245,7 +236,7 @@ def test_stop_asks_first_and_says_what_is_lost(sign_in: SignIn, demo: Demo) -> N
     assert demo.instance(name)["status"] == "RUNNING"
     page.get_by_role("button", name="Stop").click()
     expect(page.locator("#actions .status")).to_contain_text(
-        re.compile("Stopping|Stopped"), timeout=30_000
+        re.compile("Stopping|Stopped")
     )
     assert demo.instance(name)["status"] in {"STOPPING", "STOPPED"}
 
