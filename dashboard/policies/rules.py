@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, time
 from typing import Any, NamedTuple
 
+from django.db.models import Q
+
 from dashboard.instances.clock import exact_text
 from dashboard.instances.models import Instance
 from dashboard.modelarts.statuses import InstanceStatus
@@ -74,6 +76,28 @@ def violations(
         )
         if sentence:
             found.append(Violation(rule, sentence))
+    return found
+
+
+def suspects(rules: Iterable[Rule], now: datetime) -> Q:
+    """Narrows instances down, in the database, to those ``violations`` can be of.
+
+    Roughly: all that break one of the rules are among them, and some that do not.
+
+    Args:
+        rules: Those that count, whatever their scope.
+        now: Aware.
+    """
+    # Nothing is in an empty list; Q() alone would be everything.
+    found = Q(pk__in=[])
+    for rule in rules:
+        if rule.kind == Rule.Kind.QUIET_HOURS:
+            if is_quiet(rule, now):
+                found |= Q(status=InstanceStatus.RUNNING)
+            continue
+        found |= Q(auto_stop_enable=False)
+        if rule.kind == Rule.Kind.MAX_HOURS:
+            found |= Q(auto_stop_duration__gt=rule.max_seconds or 0)
     return found
 
 

@@ -16,7 +16,7 @@ from dashboard.instances.models import Instance
 from dashboard.modelarts.statuses import InstanceStatus
 
 from .models import Rule, RuleException
-from .rules import Violation, Wish, refusals, violations
+from .rules import Violation, Wish, refusals, suspects, violations
 
 _JUDGED = (
     *("cloud__name", "instance_id", "name", "status", "owner_id", "owner_name"),
@@ -50,10 +50,13 @@ class RuleFindings:
     """A rule that is not off, and what breaks it.
 
     Attributes:
+        number: How many instances do.
+        findings: Those that are named, longest run first.
         excepted: How many more would, but for an exception.
     """
 
     rule: Rule
+    number: int
     findings: Sequence[Finding]
     excepted: int
 
@@ -85,12 +88,16 @@ def without_exempt(
     return [one for one in found if (one.rule.pk, instance.pk) not in exceptions]
 
 
-def compliance(user: User, now: datetime) -> list[RuleFindings]:
-    """Every rule that is not off, with the instances that break it, longest run first.
+def compliance(
+    user: User, now: datetime, *, most: int, whole: str = ""
+) -> list[RuleFindings]:
+    """Every rule that is not off, with the instances that break it.
 
     Args:
         user: Who reads.
         now: Aware.
+        most: How many instances are named for each rule.
+        whole: ``pk`` of the rule of which all are named.
     """
     rules = list(Rule.objects.exclude(mode=Rule.Mode.OFF))
     exceptions = exempt(now)
@@ -99,29 +106,38 @@ def compliance(user: User, now: datetime) -> list[RuleFindings]:
             "rule_id", "instance_id"
         )
     )
-    found: dict[int, list[Finding]] = {rule.pk: [] for rule in rules}
+    found: dict[int, list[tuple[Instance, str]]] = {rule.pk: [] for rule in rules}
     excepted = dict.fromkeys(found, 0)
-    seen = Instance.objects.visible_to(user)
-    for instance in _judged(seen) if rules else ():
-        for violation in violations(rules, instance, now):
-            pair = (violation.rule.pk, instance.pk)
-            if pair in exceptions:
-                excepted[violation.rule.pk] += 1
-                continue
-            found[violation.rule.pk].append(
-                Finding(
-                    instance,
-                    violation.sentence,
-                    running_for(instance, now),
-                    may_ask=can_edit(user, instance.owner) and pair not in asked,
-                    is_asked=pair in asked,
-                )
-            )
+    for instance in _judged(Instance.objects.visible_to(user), rules, now):
+        for rule, sentence in violations(rules, instance, now):
+            if (rule.pk, instance.pk) in exceptions:
+                excepted[rule.pk] += 1
+            else:
+                found[rule.pk].append((instance, sentence))
+
+    def finding(rule: Rule, instance: Instance, sentence: str) -> Finding:
+        is_asked = (rule.pk, instance.pk) in asked
+        return Finding(
+            instance,
+            sentence,
+            running_for(instance, now),
+            may_ask=can_edit(user, instance.owner) and not is_asked,
+            is_asked=is_asked,
+        )
+
     return [
         RuleFindings(
-            rule, sorted(found[rule.pk], key=_longest_first), excepted[rule.pk]
+            rule,
+            len(broken),
+            [
+                finding(rule, *one)
+                for one in sorted(broken, key=lambda one: _longest_first(one[0]))[
+                    : None if whole == str(rule.pk) else most
+                ]
+            ],
+            excepted[rule.pk],
         )
-        for rule in rules
+        for rule, broken in ((rule, found[rule.pk]) for rule in rules)
     ]
 
 
@@ -130,7 +146,7 @@ def breaking(rule: Rule, now: datetime) -> list[int]:
     exceptions = exempt(now)
     return [
         instance.pk
-        for instance in _judged(Instance.objects.all())
+        for instance in _judged(Instance.objects.all(), [rule], now)
         if violations([rule], instance, now)
         and (rule.pk, instance.pk) not in exceptions
     ]
@@ -194,12 +210,17 @@ def running_for(instance: Instance, now: datetime) -> str:
     return exact_text(minutes * 60) if minutes else "less than a minute"
 
 
-def _judged(instances: QuerySet[Instance]) -> QuerySet[Instance]:
-    return instances.filter(PRESENT).select_related("cloud").only(*_JUDGED)
+def _judged(
+    instances: QuerySet[Instance], rules: Sequence[Rule], now: datetime
+) -> QuerySet[Instance]:
+    """Whatever could break one of these rules; whether it does is left to ``rules``."""
+    suspected = instances.filter(PRESENT).filter(suspects(rules, now))
+    return suspected.select_related("cloud").only(*_JUDGED)
 
 
-def _longest_first(finding: Finding) -> tuple[bool, float, str]:
-    started = finding.instance.run_started_at
+def _longest_first(instance: Instance) -> tuple[bool, float, str]:
+    started = instance.run_started_at
     # One that nobody saw begin has run longest of all.
     moment = started.timestamp() if started else 0.0
-    return (not finding.running_for, moment, finding.instance.name.casefold())
+    runs = instance.status == InstanceStatus.RUNNING
+    return (not runs, moment, instance.name.casefold())

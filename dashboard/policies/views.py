@@ -36,22 +36,21 @@ def compliance(request: SignedInRequest) -> HttpResponse:
     Query parameters:
         all: ``pk`` of the rule of which all instances are named.
     """
-    found = selectors.compliance(request.user, timezone.now())
-    whole = request.GET.get("all", "")
+    found = selectors.compliance(
+        request.user, timezone.now(), most=SHOWN, whole=request.GET.get("all", "")
+    )
     context = {
         "rules": [
             {
                 "rule": one.rule,
                 "requirement": requirement(one.rule),
-                "number": len(one.findings),
-                "findings": one.findings
-                if whole == str(one.rule.pk)
-                else one.findings[:SHOWN],
+                "number": one.number,
+                "findings": one.findings,
                 "excepted": one.excepted,
             }
             for one in found
         ],
-        "total": sum(len(one.findings) for one in found),
+        "total": sum(one.number for one in found),
         "may_put_right": can_bulk(request.user),
         **tabs(request, "compliance"),
     }

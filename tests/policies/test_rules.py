@@ -1,13 +1,22 @@
 """What a rule says of an instance and of a wish."""
 
 from datetime import UTC, datetime, time
+from itertools import product
 from typing import Any
 
 import pytest
 
 from dashboard.instances.models import Cloud, Instance
 from dashboard.policies.models import Rule
-from dashboard.policies.rules import Wish, is_quiet, refusals, remedy, violations
+from dashboard.policies.rules import (
+    Wish,
+    is_quiet,
+    refusals,
+    remedy,
+    suspects,
+    violations,
+)
+from tests.factories import make_instance
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 7, 1, 0, tzinfo=UTC)
@@ -58,6 +67,30 @@ def test_settings(kind: str, fields: dict[str, Any], said: str) -> None:
     found = broken(rule(kind), notebook(**fields))
     assert bool(found) == bool(said)
     assert said in "".join(found)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("now", [NOON, MIDNIGHT])
+@pytest.mark.parametrize("kind", ["auto_stop", "max_hours", "quiet_hours"])
+def test_whatever_breaks_a_rule_is_suspected(kind: str, now: datetime) -> None:
+    for status, enabled, seconds in product(
+        ("RUNNING", "STOPPED", "HIBERNATING"),
+        (True, False, None),
+        (None, 3600, 8 * 3600, 9 * 3600),
+    ):
+        make_instance(
+            status=status, auto_stop_enable=enabled, auto_stop_duration=seconds
+        )
+    one = rule(kind)
+    broken_by = {
+        instance.pk for instance in Instance.objects.all() if broken(one, instance, now)
+    }
+    suspected = set(
+        Instance.objects.filter(suspects([one], now)).values_list("pk", flat=True)
+    )
+    assert broken_by <= suspected
+    assert len(suspected) < Instance.objects.count() / 2 + 1, "it narrows them down"
+    assert not Instance.objects.filter(suspects([], now)).exists()
 
 
 def test_quiet_hours_are_broken_by_what_runs_in_them() -> None:
