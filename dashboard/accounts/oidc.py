@@ -187,9 +187,8 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # untyp
     def get_requests_session(self) -> requests.Session:
         """With a time-out, and without redirects: addresses are those it published."""
         session: requests.Session = super().get_requests_session()
-        session.request = functools.partial(  # type: ignore[method-assign]
-            session.request, allow_redirects=False
-        )
+        # Not by allow_redirects: ``session.get`` says True by itself.
+        session.max_redirects = 0
         return session
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
