@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import Any
@@ -16,6 +17,9 @@ from django.conf import settings
 from django.contrib.auth.hashers import get_hasher
 from django.test import Client
 
+# Nobody has collected the files here, and none is asked for.
+plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+settings.STORAGES = {"staticfiles": plain}
 client = Client(headers={"Host": "curfew.example.org"})
 page = client.get("/accounts/login/", secure=True)
 hasher = get_hasher()
@@ -37,26 +41,56 @@ print(json.dumps({
 """
 
 
-@pytest.fixture(scope="module")
-def site() -> Any:
-    """Answers and settings of a site behind a proxy."""
-    ended = subprocess.run(
-        [sys.executable, "manage.py", "shell", "--no-imports", "--command", ASK],
+SITE = {
+    "CURFEW_SECRET_KEY": "0123456789abcdef" * 4,
+    "CURFEW_REDIS_URL": "redis://:secret@127.0.0.1:1/0",
+    "CURFEW_DATABASE_URL": "sqlite:///:memory:",
+    "CURFEW_ALLOWED_HOSTS": "curfew.example.org,localhost",
+    "CURFEW_TRUSTED_PROXIES": "1",
+}
+
+
+def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
         cwd=PROJECT,
-        env={
-            "PATH": os.environ["PATH"],
-            "CURFEW_SECRET_KEY": "0123456789abcdef" * 4,
-            "CURFEW_REDIS_URL": "redis://:secret@127.0.0.1:1/0",
-            "CURFEW_DATABASE_URL": "sqlite:///:memory:",
-            "CURFEW_ALLOWED_HOSTS": "curfew.example.org,localhost",
-            "CURFEW_TRUSTED_PROXIES": "1",
-        },
+        env={"PATH": os.environ["PATH"]} | SITE | environment,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@pytest.fixture(scope="module")
+def site() -> Any:
+    """Answers and settings of a site behind a proxy."""
+    ended = manage("shell", "--no-imports", "--command", ASK)
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    "mail",
+    [
+        {},
+        {
+            "CURFEW_MAIL_URL": "smtp://u:p@mail.example.org",
+            "CURFEW_MAIL_FROM": "curfew@example.org",
+        },
+    ],
+    ids=["no mail", "mail"],
+)
+def test_django_s_own_check_finds_nothing(mail: dict[str, str]) -> None:
+    ended = manage("check", "--deploy", "--fail-level", "DEBUG", **mail)
+    assert ended.returncode == 0, ended.stderr
+    assert "no issues (0 silenced)" in ended.stdout
+
+
+def test_the_check_would_find_something() -> None:
+    ended = manage("check", "--deploy", CURFEW_HTTPS="false", CURFEW_DEBUG="true")
+    assert {"security.W018", "security.W012", "security.W004"} <= set(
+        re.findall(r"security\.W\d+", ended.stderr)
+    )
 
 
 def test_cookies_and_headers_of_a_site(site: Any) -> None:
