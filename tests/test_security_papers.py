@@ -6,11 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.security.guards import Guard, guards
+
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = (ROOT / "docs" / "security.md").read_text()
 ASVS = (ROOT / "docs" / "security" / "asvs.md").read_text()
+MISSED = (ROOT / "docs" / "security" / "guards.md").read_text()
 
-NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py(?:::\w+)?)`", MODEL + ASVS)))
+NAMED = sorted(
+    set(re.findall(r"`(tests/[\w/]+\.py(?:::\w+)?)`", MODEL + ASVS + MISSED))
+)
 
 
 def rows(text: str) -> dict[str, list[str]]:
@@ -51,6 +56,18 @@ def test_all_requirements_are_judged_and_counted() -> None:
     counted = [states.count(state) for state in ("met", "n/a", "open")]
     counted[0] -= len(beyond)
     assert counted == [int(met), int(not_ours), int(still_open)]
+
+
+@pytest.mark.parametrize("guard", guards(), ids=lambda guard: guard.what)
+def test_each_guard_can_be_taken_away(guard: Guard) -> None:
+    assert (ROOT / guard.path).read_text().count(guard.old) == 1
+    assert guard.old != guard.new
+
+
+def test_the_table_of_guards_is_the_list() -> None:
+    told = re.findall(r"^\| (.+) \| `(.+)` \|$", MISSED, re.M)
+    assert told == [(guard.what, guard.test) for guard in guards()]
+    assert len(told) > 60
 
 
 class Actions(ast.NodeVisitor):

@@ -315,6 +315,7 @@ def test_a_new_one_time_password_ends_the_old_one(
     page = inside.post(url("password", scientist))
     assert "One-time password for" in page.text
     assert not can_work(theirs)
+    assert not scientist.usersession_set.exists()
     scientist.refresh_from_db()
     assert not scientist.check_password(PASSWORD)
 

@@ -62,6 +62,15 @@ def test_guessing_is_slowed_down(client: Client, viewer: User) -> None:
     assert response.status_code != 302
 
 
+def test_nobody_locks_out_somebody_else(client: Client, viewer: User) -> None:
+    stranger = {"REMOTE_ADDR": "10.0.0.66"}
+    for _ in range(12):
+        client.post(LOGIN, {"login": "viewer", "password": "wrong"}, **stranger)
+    form = {"login": "viewer", "password": PASSWORD}
+    assert "Too many failed" in client.post(LOGIN, form, **stranger).text
+    assert client.post(LOGIN, form).status_code == 302
+
+
 def test_a_deactivated_account_stays_outside(client: Client, viewer: User) -> None:
     User.objects.update(is_active=False)
     client.post(LOGIN, {"login": "viewer", "password": PASSWORD})
