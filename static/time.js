@@ -27,8 +27,8 @@
   };
 
   if (zone) {
-    const secure = location.protocol === "https:" ? "; Secure" : "";
-    document.cookie = `curfew_tz=${zone}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
+    const cookie = `curfew_tz=${zone}; Path=/; Max-Age=31536000; SameSite=Lax`;
+    document.cookie = location.protocol === "https:" ? `__Host-${cookie}; Secure` : cookie;
   }
   draw(document);
   document.addEventListener("htmx:load", (event) => draw(event.target));

@@ -14,7 +14,8 @@ from django_htmx.http import HttpResponseClientRedirect
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 TIME_ZONE_COOKIE = "curfew_tz"
-"""Written by ``static/time.js``: the browser's zone, such as ``Europe/Berlin``."""
+"""Written by ``static/time.js``: the browser's zone, such as ``Europe/Berlin``. Over
+https with the prefix ``__Host-``, as all of our cookies."""
 
 
 class SignInRequiredMiddleware(LoginRequiredMiddleware):
@@ -58,7 +59,8 @@ class TimeZoneMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Activate the zone named by the cookie for this request."""
-        name = request.COOKIES.get(TIME_ZONE_COOKIE, "")
+        prefix = "__Host-" if request.is_secure() else ""
+        name = request.COOKIES.get(prefix + TIME_ZONE_COOKIE, "")
         try:
             zone = zoneinfo.ZoneInfo(name) if name else None
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):

@@ -55,6 +55,17 @@ def test_moments_stand_in_the_viewer_s_zone(
     assert expected in client.get(reverse("instances:list")).text
 
 
+def test_over_https_the_cookie_has_its_prefix(
+    client: Client, viewer: User, instance: Instance
+) -> None:
+    Instance.objects.update(stops_at=datetime(2026, 11, 23, 13, 5, tzinfo=UTC))
+    client.force_login(viewer)
+    client.cookies["curfew_tz"] = "Asia/Tokyo"  # as a neighbour might have set it
+    client.cookies["__Host-curfew_tz"] = "Europe/Berlin"
+    page = client.get(reverse("instances:list"), secure=True).text
+    assert "Mon 14:05 CET" in page
+
+
 def test_a_moment_that_is_not_known_is_a_dash() -> None:
     assert pages.moment(None) == "\N{EN DASH}"
 
