@@ -96,9 +96,13 @@ class Adapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # untyped libr
 
     def _verified(self, app: SocialApp, id_token: str) -> dict[str, Any]:
         provider = self.get_provider()
+        header = jwt.get_unverified_header(id_token)
+        # Access tokens, sign-outs and the like say in their type what they are.
+        if str(header.get("typ", "JWT")).upper() != "JWT":
+            raise OAuth2Error("This is a token of another type.")
         claims: dict[str, Any] = jwt.decode(
             id_token,
-            key=self._key(jwt.get_unverified_header(id_token).get("kid")),
+            key=self._key(header.get("kid")),
             algorithms=ALGORITHMS,
             audience=app.client_id,
             issuer=provider.issuer,

@@ -192,7 +192,10 @@ def test_a_provider_that_is_away(client: Client, provider: Provider) -> None:
 
 
 def sign_anew(
-    provider: Provider, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+    provider: Provider,
+    monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, Any],
+    typ: str | None = "JWT",
 ) -> None:
     """Have the provider publish a key of ours, and say something else with it."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -202,7 +205,7 @@ def sign_anew(
     def resign(answer: dict[str, Any]) -> dict[str, Any]:
         claims = claims_of(answer["id_token"]) | change
         claims = {name: value for name, value in claims.items() if value is not None}
-        token = jwt.encode(claims, key, "RS256", headers={"kid": "k"})
+        token = jwt.encode(claims, key, "RS256", headers={"kid": "k", "typ": typ})
         return answer | {"id_token": token}
 
     provider.tamper = resign
@@ -242,6 +245,14 @@ def test_a_token_that_is_signed_but_not_for_this(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sign_anew(provider, monkeypatch, change)
+    assert refused(provider.sign_in(client, "42"), client)
+
+
+@pytest.mark.parametrize("typ", ["at+jwt", "application/at+jwt", "logout+jwt"])
+def test_a_token_of_another_type(
+    client: Client, provider: Provider, typ: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_anew(provider, monkeypatch, {}, typ)
     assert refused(provider.sign_in(client, "42"), client)
 
 
