@@ -74,6 +74,14 @@ def _roles(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
+def _role_names(value: list[str]) -> list[str]:
+    if unknown := [name for name in value if name not in ROLES]:
+        raise ValueError(
+            f"holds {unknown[0]!r}, which is no role; roles are {', '.join(ROLES)}"
+        )
+    return value
+
+
 def _issuer(value: str) -> str:
     parts = urlsplit(value)
     is_safe = parts.scheme == "https" or (
@@ -136,6 +144,8 @@ class Config(BaseSettings):
         polls_per_minute: The same for what open pages ask by themselves.
         session_idle_minutes: After so long without a click a session ends.
         session_hours: After so long it ends in any case.
+        second_factor_roles: Who comes in by password and has one of these roles must
+            set up a second factor before anything else.
         mail_url: The mail server; empty: no mail is ever sent.
         mail_from: Sender of that mail.
         oidc_issuer: The OpenID provider; empty: people sign in here only.
@@ -172,6 +182,7 @@ class Config(BaseSettings):
     polls_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 6_000
     session_idle_minutes: Annotated[int, Field(ge=5, le=1_440)] = 60
     session_hours: Annotated[int, Field(ge=1, le=168)] = 12
+    second_factor_roles: Annotated[CommaList, AfterValidator(_role_names)] = []
     mail_url: Annotated[SecretStr, AfterValidator(_mail_url)] = SecretStr("")
     mail_from: Annotated[
         str, AfterValidator(_mail_from), Field(validate_default=True)

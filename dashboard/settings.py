@@ -79,6 +79,7 @@ MIDDLEWARE = [
     # Behind messages, since it says why it signs somebody out.
     "dashboard.accounts.sessions.SessionLimitsMiddleware",
     "dashboard.accounts.sessions.OneTimePasswordMiddleware",
+    "dashboard.accounts.factors.SecondFactorMiddleware",
 ]
 
 ROOT_URLCONF = "dashboard.urls"

@@ -5,7 +5,9 @@ addresses and codes by mail, linking third-party accounts by hand.
 """
 
 from allauth.account import views as account
+from allauth.account.decorators import reauthentication_required
 from allauth.socialaccount import views as socialaccount
+from allauth.usersessions.views import list_usersessions
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
@@ -23,7 +25,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("password/set/", account.password_set, name="account_set_password"),
     path("language/", language, name="account_language"),
     path("2fa/", include("allauth.mfa.urls")),
-    path("sessions/", include("allauth.usersessions.urls")),
+    # To be shown who is signed in where is free; to end it wants a fresh sign-in.
+    path(
+        "sessions/",
+        reauthentication_required(allow_get=True)(list_usersessions),
+        name="usersessions_list",
+    ),
     path(
         "oidc/<str:provider_id>/login/",
         sign_in.sso_begin,

@@ -101,13 +101,18 @@ def test_the_seed_is_sealed_in_the_database(client: Client, secret: str) -> None
     stored = str(list(Authenticator.objects.values_list("data", flat=True)))
     assert secret not in stored
     for kept in Authenticator.objects.filter(type="recovery_codes"):
-        assert kept.data["seed"].startswith("gAAAA")
+        assert kept.data["seed"].startswith("gcm:")
 
 
 def test_an_admin_resets_it(
     client: Client, secret: str, admin: User, viewer: User
 ) -> None:
+    other = Client()
+    sign_in(other)
+    other.post(AUTHENTICATE, {"code": code_of(secret)})
+    assert is_inside(other)
     services.reset_second_factor(user=viewer, actor=admin)
+    assert not is_inside(other)
     sign_in(client)
     assert is_inside(client)
     event = AuditEvent.objects.get(action="user.second_factor_reset")

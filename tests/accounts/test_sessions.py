@@ -167,6 +167,10 @@ def test_people_see_and_end_their_sessions(client: Client, viewer: User) -> None
     assert "&lt;b&gt;Old phone&lt;/b&gt;" in page
     assert page.count("This one") == 1
     client.post(url)
+    assert is_inside(other), "not before it is known who asks"
+    client.post(
+        f"{reverse('account_reauthenticate')}?next={url}", {"password": PASSWORD}
+    )
     assert is_inside(client)
     assert not is_inside(other)
 
