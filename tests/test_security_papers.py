@@ -12,9 +12,10 @@ ROOT = Path(__file__).resolve().parent.parent
 MODEL = (ROOT / "docs" / "security.md").read_text()
 ASVS = (ROOT / "docs" / "security" / "asvs.md").read_text()
 MISSED = (ROOT / "docs" / "security" / "guards.md").read_text()
+RULES = (ROOT / "docs" / "security" / "rules.md").read_text()
 
 NAMED = sorted(
-    set(re.findall(r"`(tests/[\w/]+\.py(?:::\w+)?)`", MODEL + ASVS + MISSED))
+    set(re.findall(r"`(tests/[\w/]+\.py(?:::\w+)?)`", MODEL + ASVS + MISSED + RULES))
 )
 
 
@@ -56,6 +57,17 @@ def test_all_requirements_are_judged_and_counted() -> None:
     counted = [states.count(state) for state in ("met", "n/a", "open")]
     counted[0] -= len(beyond)
     assert counted == [int(met), int(not_ours), int(still_open)]
+
+
+@pytest.mark.parametrize("anchor", re.findall(r"\(rules\.md#([\w-]+)\)", ASVS))
+def test_each_rule_that_is_pointed_at_is_there(anchor: str) -> None:
+    titles = re.findall(r"^## (.+)$", RULES, re.M)
+    assert anchor in {title.lower().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("place", re.findall(r"`(\w+/\w+\.py)`", RULES))
+def test_each_place_of_a_rule_is_there(place: str) -> None:
+    assert (ROOT / "dashboard" / place).exists()
 
 
 @pytest.mark.parametrize("guard", guards(), ids=lambda guard: guard.what)
