@@ -1,4 +1,4 @@
-"""The tests of delivery and refresh once more, on a real PostgreSQL."""
+"""The tests of delivery, refresh, bulk edits and rules once more, on PostgreSQL."""
 
 import os
 import subprocess
@@ -12,8 +12,11 @@ from .servers import PostgresServer
 
 AGAIN = [
     "tests/audit/test_guard.py",
+    "tests/edits/test_batches.py",
+    "tests/edits/test_bulk_pages.py",
     "tests/edits/test_circuit.py",
     "tests/edits/test_delivery.py",
+    "tests/edits/test_enforcement.py",
     "tests/edits/test_late_writes.py",
     "tests/edits/test_life.py",
     "tests/edits/test_services.py",
@@ -21,6 +24,8 @@ AGAIN = [
     "tests/instances/test_list.py",
     "tests/instances/test_refresh.py",
     "tests/metrics",
+    "tests/policies",
+    "tests/saved/test_export.py",
 ]
 
 
