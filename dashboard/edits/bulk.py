@@ -17,7 +17,7 @@ from dashboard.instances.models import Instance
 from dashboard.policies.models import Rule
 from dashboard.policies.selectors import breaking
 
-from . import batches, enforcement, wording
+from . import batches, enforcement, selectors, wording
 from .bulk_forms import BulkForm, selection
 from .models import EditBatch
 
@@ -115,9 +115,7 @@ def _page(
         for item in batch.plan[:NAMED]
         if item["pk"] in named
     ]
-    skips = batch.skips.select_related("instance__cloud").order_by(
-        "reason", "instance__name"
-    )
+    skips = selectors.batch_skips(batch).order_by("reason", "instance__name", "pk")
     groups: list[dict[str, Any]] = []
     for reason, group in itertools.groupby(skips, key=lambda skip: skip.reason):
         instances = [skip.instance for skip in group]

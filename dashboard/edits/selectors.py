@@ -11,6 +11,11 @@ from dashboard.instances.models import Instance
 
 from .models import BatchSkip, Edit, EditBatch
 
+_UNSHOWN = tuple(
+    f"instance__{name}" for name in ("document", "problems", "search_text")
+)
+"""Of an instance, what no page of a batch shows: most of its size."""
+
 
 def edits_visible_to(user: User) -> QuerySet[Edit]:
     """The edits of every instance this person may see, newest first."""
@@ -30,8 +35,10 @@ def actors(user: User) -> QuerySet[User]:
 def batches_visible_to(user: User) -> QuerySet[EditBatch]:
     """The confirmed batches, newest first: what the team sees of its edits anyway."""
     confirmed = EditBatch.objects.exclude(confirmed_at=None)
-    return (confirmed if user.is_active else confirmed.none()).select_related(
-        "actor", "rule", "retry_of"
+    found = confirmed if user.is_active else confirmed.none()
+    # What was planned is long; the edits are what became of it.
+    return found.select_related("actor", "rule", "retry_of").defer(
+        *("selection", "plan", "retry_of__selection", "retry_of__plan")
     )
 
 
@@ -115,7 +122,7 @@ def with_progress(found: Iterable[EditBatch]) -> list[tuple[EditBatch, Progress]
 
 def batch_edits(batch: EditBatch, states: Sequence[str]) -> QuerySet[Edit]:
     """A batch's edits by the instance's name; of these states, if any are named."""
-    found = batch.edits.select_related("instance__cloud", "actor")
+    found = batch.edits.select_related("instance__cloud", "actor").defer(*_UNSHOWN)
     if states:
         found = found.filter(state__in=states)
     return found.fetch_mode(models.FETCH_PEERS).order_by("instance__name", "pk")
@@ -123,5 +130,5 @@ def batch_edits(batch: EditBatch, states: Sequence[str]) -> QuerySet[Edit]:
 
 def batch_skips(batch: EditBatch) -> QuerySet[BatchSkip]:
     """Who was left out, by name."""
-    found = batch.skips.select_related("instance__cloud")
+    found = batch.skips.select_related("instance__cloud").defer(*_UNSHOWN)
     return found.order_by("instance__name", "pk")
