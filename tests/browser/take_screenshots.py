@@ -1,7 +1,9 @@
 """Take the pictures of ``docs/screenshots/`` anew, from a demo of its own.
 
-``uv run --group dev python -m tests.browser.take_screenshots [FOLDER]``; with a folder,
-every page in every size and scheme, to be looked at.
+``uv run --group dev python -m tests.browser.take_screenshots [FOLDER [NAME ...]]``
+
+With a folder, every page of ``places`` in every size and scheme, to be looked at; with
+names, those that begin so.
 """
 
 import shutil
@@ -9,12 +11,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from dashboard.ops.child import PROJECT
 from dashboard.ops.demo import PASSWORD
 
 from .conftest import Demo
+from .places import PLACES, Traces, leave_traces
 
 FOR_THE_DOCS = PROJECT / "docs" / "screenshots"
 SIZES = {1440: 900, 768: 1024, 390: 844}
@@ -22,47 +25,6 @@ SWITCHES = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run "
     "--disable-background-networking --disable-component-update --disable-sync"
 )
-EDITED = "embeddings-refresh"
-
-
-def sign_in(page: Page) -> None:
-    """As the admin, who sees every page."""
-    page.goto("/accounts/login/")
-    page.locator("[name=login]").fill("ada")
-    page.locator("[name=password]").fill(PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/instances/")
-
-
-def edit_something(page: Page) -> None:
-    """Leave an applied edit behind, for chips and receipts to show."""
-    page.goto(f"/instances/?q={EDITED}")
-    page.locator("[data-row-edit]").click()
-    page.get_by_label("Description").fill("Nightly refresh of the product embeddings")
-    page.locator("[name=auto_stop_hours]").fill("6")
-    page.get_by_role("button", name="Save").click()
-    page.locator("#outcome [data-state=applied]").wait_for()
-
-
-def pages(page: Page) -> dict[str, str]:
-    """Every page worth looking at, by name."""
-    page.goto(f"/instances/?q={EDITED}")
-    detail = page.locator("[data-row-link]").get_attribute("href") or ""
-    page.goto("/edits/")
-    receipt = page.locator("[data-edit] a").first.get_attribute("href") or ""
-    return {
-        "list": "/instances/",
-        "nothing-matches": "/instances/?q=nothing-is-called-this",
-        "due": "/due/",
-        "due-flavours": "/due/?group=flavor",
-        "views": "/views/",
-        "detail": detail,
-        "edit": f"{detail}edit/",
-        "stop": f"{detail}stop/",
-        "edits": "/edits/",
-        "receipt": receipt,
-        "not-found": "/nowhere/",
-    }
 
 
 def main() -> None:
@@ -77,32 +39,56 @@ def main() -> None:
             browser = playwright.chromium.launch(
                 executable_path=shutil.which("chromium"), args=SWITCHES.split()
             )
-            context = browser.new_context(
-                base_url=demo.url, timezone_id="Europe/Berlin", locale="en-GB"
-            )
-            page = context.new_page()
-            sign_in(page)
-            edit_something(page)
-            take(page, folder, all_of_them=everything is not None)
+            page = signed_in(browser, demo, "ada").new_page()
+            traces = leave_traces(page, demo)
+            if everything:
+                take_all(browser, traces, folder, tuple(sys.argv[2:]))
+            else:
+                take_for_the_docs(page, traces, folder)
             browser.close()
         finally:
             demo.end()
 
 
-def take(page: Page, folder: Path, *, all_of_them: bool) -> None:
-    """Save ``<page>-<scheme>[-<width>].png`` into the folder."""
-    wanted = pages(page)
-    if all_of_them:
-        for scheme in ("light", "dark"):
-            for width, height in SIZES.items():
+def signed_in(browser: Browser, demo: Demo, name: str) -> BrowserContext:
+    """A browser of somebody's; of nobody's without a name."""
+    context = browser.new_context(
+        base_url=demo.url, timezone_id="Europe/Berlin", locale="en-GB"
+    )
+    if name:
+        page = context.new_page()
+        page.goto("/accounts/login/?next=/instances/")
+        page.locator("[name=login]").fill(name)
+        page.locator("[name=password]").fill(PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_url("/instances/")
+        page.close()
+    return context
+
+
+def take_all(
+    browser: Browser, traces: Traces, folder: Path, wanted: tuple[str, ...]
+) -> None:
+    """Save ``<name>-<scheme>-<width>.png`` of every place into the folder."""
+    people = {place.who for place in PLACES.values()}
+    contexts = {name: signed_in(browser, traces.demo, name) for name in people}
+    for name, place in PLACES.items():
+        if wanted and not name.startswith(wanted):
+            continue
+        page = contexts[place.who].new_page()
+        page.set_viewport_size({"width": 1440, "height": 900})
+        place.go(page, traces)
+        for width, height in SIZES.items():
+            page.set_viewport_size({"width": width, "height": height})
+            for scheme in ("light", "dark"):
                 page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-                page.set_viewport_size({"width": width, "height": height})
-                for name, path in wanted.items():
-                    page.goto(path)
-                    page.screenshot(
-                        path=folder / f"{name}-{scheme}-{width}.png", full_page=True
-                    )
-        return
+                picture = folder / f"{name}-{scheme}-{width}.png"
+                page.screenshot(path=picture, full_page=True, animations="disabled")
+        page.close()
+
+
+def take_for_the_docs(page: Page, traces: Traces, folder: Path) -> None:
+    """Save ``<name>-<scheme>.png`` of those shown in the documents."""
     for name, scheme, width, height in (
         ("list", "light", 1280, 800),
         ("list", "dark", 1280, 800),
@@ -113,7 +99,7 @@ def take(page: Page, folder: Path, *, all_of_them: bool) -> None:
     ):
         page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
         page.set_viewport_size({"width": width, "height": height})
-        page.goto(wanted[name])
+        PLACES[name].go(page, traces)
         page.screenshot(path=folder / f"{name}-{scheme}.png")
 
 

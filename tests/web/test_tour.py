@@ -1,0 +1,33 @@
+"""No page is left out of the tour that the accessibility tests take."""
+
+from tests.browser.places import PLACES
+from tests.security.routes import RULES, is_own_account, routes
+
+NO_PAGES = frozenset(
+    {
+        *("instances:changes", "instances:home_changes", "instances:detail_changes"),
+        *("instances:countdown", "edits:progress", "edits:batch_progress"),
+        *("handover:due_changes", "saved:csv", "saved:json", "audit:export"),
+        *("metrics:healthz", "metrics:readyz", "metrics:metrics"),
+    }
+)
+"""What a GET answers with a fragment, a file or words for machines."""
+
+
+def test_every_page_is_looked_at() -> None:
+    pages = {
+        name
+        for name, rule in RULES.items()
+        if name not in NO_PAGES and rule.get["admin"] != 405
+    }
+    toured = {place.route for place in PLACES.values()}
+    missing = sorted(pages - toured)
+    assert not missing, f"Add to tests/browser/places.py, or to NO_PAGES: {missing}"
+
+
+def test_what_is_toured_and_left_out_is_there() -> None:
+    known = {name for name, _ in routes()}
+    ours = {name for name in known if not is_own_account(name)}
+    assert known >= ours >= NO_PAGES
+    errors = {"403", "404"}
+    assert {place.route for place in PLACES.values()} <= known | errors
