@@ -158,7 +158,7 @@ CACHES = {
 # -- people -------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["dashboard.accounts.backend.Backend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
     for name, options in {
@@ -182,6 +182,7 @@ ACCOUNT_RATE_LIMITS = {
     # The key is one name from one address: nobody can lock out somebody else.
     "login_failed": "30/15m/ip,5/15m/key",
 }
+SESSION_ENGINE = "dashboard.accounts.backend"
 SESSION_COOKIE_AGE = CURFEW.session_hours * 3600
 
 MFA_ADAPTER = "dashboard.accounts.mfa.MFAAdapter"

@@ -1,5 +1,6 @@
 """What stands around the table: quick filters, selects and column heads."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from dashboard.modelarts.statuses import InstanceStatus
@@ -92,7 +93,7 @@ class Select(NamedTuple):
 def selects(facets: Facets, query: ListQuery) -> list[Select]:
     """The form's selects; those with nothing to choose from are left out."""
 
-    def plain(values: list[str]) -> list[tuple[str, str]]:
+    def plain(values: Iterable[str]) -> list[tuple[str, str]]:
         return [(value, value) for value in values]
 
     def declared(name: str) -> list[tuple[str, str]]:

@@ -146,10 +146,10 @@ def counters(user: User, *, version: int) -> Counters:
 class Facets(NamedTuple):
     """Values to choose from in the list's filters."""
 
-    statuses: list[tuple[str, str]]
-    owners: list[str]
-    clouds: list[str]
-    workspaces: list[str]
+    statuses: tuple[tuple[str, str], ...]
+    owners: tuple[str, ...]
+    clouds: tuple[str, ...]
+    workspaces: tuple[str, ...]
 
 
 def facets(user: User, *, version: int) -> Facets:
@@ -196,16 +196,16 @@ def _count(user: User) -> Counters:
 def _choices(user: User) -> Facets:
     seen = Instance.objects.visible_to(user)
 
-    def values(field: str) -> list[str]:
+    def values(field: str) -> tuple[str, ...]:
         # One column each: read off its index, unlike their combinations.
         found = set(seen.order_by().values_list(field, flat=True).distinct())
-        return sorted(found - {""}, key=str.casefold)
+        return tuple(sorted(found - {""}, key=str.casefold))
 
     return Facets(
-        statuses=[
+        statuses=tuple(
             (value, clock.status_look(value).label) for value in values("status")
-        ],
+        ),
         owners=values("owner_name"),
-        clouds=list(Cloud.objects.values_list("name", flat=True)),
+        clouds=tuple(Cloud.objects.values_list("name", flat=True)),
         workspaces=values("workspace_id"),
     )

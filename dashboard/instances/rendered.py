@@ -1,18 +1,24 @@
-"""Rows of the list as HTML, each drawn once for all who are shown the same.
+"""Parts of the list as HTML, each drawn once for all who are shown the same.
 
-Drawing a hundred rows took most of a page's time. What a row shows is the key it is
+Drawing a hundred rows took most of a page's time. What a part shows is the key it is
 kept by, so nothing has to be invalidated: a row that looks different is another one.
 Only the time left differs each minute; it is put in afterwards.
 """
 
 from collections.abc import Hashable
 from functools import lru_cache
+from typing import Any
 
+from django.core.paginator import Paginator
+from django.http import QueryDict
 from django.template.loader import get_template
 from django.utils import timezone
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
+from . import controls
+from .filters import ListQuery
+from .listing import Counters, Facets, FleetPage
 from .selectors import Row
 
 KEPT = 4_096
@@ -70,9 +76,52 @@ def row_html(row: Row, *, shows_cloud: bool, out_of_band: bool = False) -> SafeS
     return mark_safe(html)  # noqa: S308  (parts of a template's output, escaped there)
 
 
+def filters_html(facets: Facets, query: ListQuery) -> SafeString:
+    """The form of the filters."""
+    return _filters(facets, query.kept.urlencode())
+
+
+def around_html(
+    numbers: Counters, query: ListQuery, fleet: FleetPage, *, may_bulk: bool
+) -> SafeString:
+    """What a poll with news sends beside rows: counters, the foot, how many match."""
+    kept, page = query.kept.urlencode(), fleet.page
+    return _around(numbers, kept, page.paginator.count, page.number, may_bulk)
+
+
+@lru_cache(maxsize=128)
+def _filters(facets: Facets, kept: str) -> SafeString:
+    query = ListQuery.of(QueryDict(kept))
+    context = {"query": query, "selects": controls.selects(facets, query)}
+    return _draw("filters", context)
+
+
+@lru_cache(maxsize=512)
+def _around(
+    numbers: Counters, kept: str, total: int, number: int, may_bulk: bool
+) -> SafeString:
+    query = ListQuery.of(QueryDict(kept))
+    page = Paginator(range(total), query.per_page).get_page(number)
+    return _draw(
+        "around",
+        {
+            "query": query,
+            "counters": controls.quick_filters(numbers, query),
+            "fleet": FleetPage([], page, 0),
+            "may_bulk": may_bulk,
+            "oob": True,
+        },
+    )
+
+
+def _draw(partial: str, context: dict[str, Any]) -> SafeString:
+    html = get_template(f"instances/list.html#{partial}").render(context)
+    return mark_safe(html)  # noqa: S308  (a template's output, escaped there)
+
+
 @lru_cache(maxsize=KEPT)
 def _parts(drawing: _Drawing) -> tuple[str, str, str]:
-    html = get_template("instances/list.html#row").render(drawing.context)
+    html = _draw("row", drawing.context)
     # Kept as a key from now on: the instance itself need not live as long.
     drawing.context.clear()
     head, rest = html.split(_URGENCY)

@@ -15,6 +15,7 @@ from django.db.models import Prefetch, Q, QuerySet
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_edit
+from dashboard.web.worded import all_of
 
 from . import clock
 from .models import Cloud, Instance
@@ -181,7 +182,7 @@ class Freshness:
 
 def freshness(now: datetime) -> Freshness:
     """How old the mirror is at ``now``."""
-    clouds = list(Cloud.objects.all())
+    clouds = all_of(Cloud, order_by="name")
     moments = [cloud.refreshed_at for cloud in clouds]
     known = [moment for moment in moments if moment is not None]
     as_of = min(known) if known and len(known) == len(clouds) else None

@@ -5,12 +5,14 @@ from typing import Any
 
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 from django_htmx.http import HttpResponseClientRefresh
 
 from dashboard.accounts.http import SignedInRequest
+from dashboard.accounts.permissions import can_bulk
 from dashboard.web import live
 
 from . import clock, controls, listing, polling, rendered, selectors
@@ -32,8 +34,9 @@ def fleet(request: SignedInRequest) -> HttpResponse:
     context = _context(request, query, version)
     context["rows"] = _html(context["fleet"].places, request, context)
     facets = listing.facets(request.user, version=version)
+    context["counters"] = controls.quick_filters(context["numbers"], query)
     context["columns"] = controls.columns(query)
-    context["selects"] = controls.selects(facets, query)
+    context["filters"] = rendered.filters_html(facets, query)
     return render(request, "instances/list.html", context)
 
 
@@ -56,7 +59,8 @@ def changes(request: SignedInRequest) -> HttpResponse:
     version = FleetVersion.current()
     if since == version:
         return _nothing_new(request, since)
-    context = _context(request, ListQuery.of(request.GET), version)
+    query = ListQuery.of(request.GET)
+    context = _context(request, query, version)
     if shown == FIRST_RUN and not context["freshness"].never_read:
         return HttpResponseClientRefresh()
     fleet = context["fleet"]
@@ -68,7 +72,11 @@ def changes(request: SignedInRequest) -> HttpResponse:
         context["changed"] = _html(
             fleet.since(since), request, context, out_of_band=True
         )
-    return render(request, "instances/list.html#changes", context)
+    context["around"] = rendered.around_html(
+        context["numbers"], query, fleet, may_bulk=can_bulk(request.user)
+    )
+    # Without the request: nothing of a page's frame is drawn here.
+    return HttpResponse(render_to_string("instances/list.html#changes", context))
 
 
 @require_GET
@@ -111,7 +119,7 @@ def _context(
         "fleet": fleet,
         "shown": shown,
         "poller": poller,
-        "counters": controls.quick_filters(numbers, query),
+        "numbers": numbers,
         "freshness": freshness,
     }
 

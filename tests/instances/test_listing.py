@@ -53,12 +53,12 @@ def test_who_sees_nothing_is_told_no_number_either(
     seen = listing.fleet_page(query, user=viewer, version=0, now=now)
     assert (len(seen.places), seen.page.paginator.count) == (1, 1)
     assert listing.counters(viewer, version=0).total == 1
-    assert listing.facets(viewer, version=0).owners == ["anna.schmidt"]
+    assert listing.facets(viewer, version=0).owners == ("anna.schmidt",)
     viewer.is_active = False
     seen = listing.fleet_page(query, user=viewer, version=0, now=now)
     assert (len(seen.places), seen.page.paginator.count) == (0, 0)
     assert listing.counters(viewer, version=0).total == 0
-    assert listing.facets(viewer, version=0).owners == []
+    assert listing.facets(viewer, version=0).owners == ()
 
 
 def test_what_counts_as_a_change_is_read_anew(
