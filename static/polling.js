@@ -4,7 +4,7 @@
 
    The answer is htmx's to swap; this file only keeps what a swap would lose. */
 {
-  const QUIET_POLLS = 12;
+  const QUIET_POLLS = 6;
   const SLOWEST = 15;
   const BACKOFF = [1, 2, 4, 8, 10];
   const GIVE_UP_WAITING = 15_000;

@@ -73,5 +73,5 @@ def unchanged(as_of_ms: int | None, *, grant: str = "") -> str:
     """
     now_ms = time.time_ns() // 1_000_000
     age = "null" if as_of_ms is None else as_of_ms
-    renewed = f', "grant": "{grant}"' if grant else ""
-    return f'{{"curfew:unchanged": {{"now_ms": {now_ms}, "as_of_ms": {age}{renewed}}}}}'
+    renewed = f',"grant":"{grant}"' if grant else ""
+    return f'{{"curfew:unchanged":{{"now_ms":{now_ms},"as_of_ms":{age}{renewed}}}}}'

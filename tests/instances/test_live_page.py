@@ -210,7 +210,7 @@ def test_a_long_quiet_stretches_the_interval(
     while len(pauses) < 45:
         fleet_page.clock.run_for(1_000)
         pauses = fleet_page.evaluate("pauses")
-    assert max(pauses[:10]) <= 5.6
+    assert max(pauses[:6]) <= 5.6
     assert min(pauses[-5:]) >= 13.4
     assert max(pauses) <= 16.6
 
