@@ -16,6 +16,7 @@ from typing import NamedTuple, cast
 from django.apps import apps
 from django.core.paginator import Page, Paginator
 from django.db.models import Exists, OuterRef
+from django.utils.translation import get_language
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import fleet_scope
@@ -154,7 +155,9 @@ class Facets(NamedTuple):
 
 def facets(user: User, *, version: int) -> Facets:
     """What occurs in the fleet; statuses as (value, label)."""
-    return _recall((version, fleet_scope(user), "facets"), lambda: _choices(user))
+    return _recall(
+        (version, fleet_scope(user), "facets", get_language()), lambda: _choices(user)
+    )
 
 
 def _recall[Thing](key: tuple[object, ...], work_out: Callable[[], Thing]) -> Thing:

@@ -12,7 +12,7 @@ from typing import Any
 from django.core.paginator import Paginator
 from django.http import QueryDict
 from django.template.loader import get_template
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
@@ -52,6 +52,7 @@ class _Drawing:
             shows_cloud,
             out_of_band,
             timezone.get_current_timezone_name(),
+            translation.get_language(),
         )
 
     def __hash__(self) -> int:
@@ -78,19 +79,24 @@ def row_html(row: Row, *, shows_cloud: bool, out_of_band: bool = False) -> SafeS
 
 def filters_html(facets: Facets, query: ListQuery) -> SafeString:
     """The form of the filters."""
-    return _filters(facets, query.kept.urlencode())
+    return _filters(facets, query.kept.urlencode(), translation.get_language())
 
 
 def around_html(
     numbers: Counters, query: ListQuery, fleet: FleetPage, *, may_bulk: bool
 ) -> SafeString:
     """What a poll with news sends beside rows: counters, the foot, how many match."""
-    kept, page = query.kept.urlencode(), fleet.page
-    return _around(numbers, kept, page.paginator.count, page.number, may_bulk)
+    kept, page, language = (
+        query.kept.urlencode(),
+        fleet.page,
+        translation.get_language(),
+    )
+    count = page.paginator.count
+    return _around(numbers, kept, count, page.number, may_bulk, language)
 
 
 @lru_cache(maxsize=128)
-def _filters(facets: Facets, kept: str) -> SafeString:
+def _filters(facets: Facets, kept: str, _language: str) -> SafeString:
     query = ListQuery.of(QueryDict(kept))
     context = {"query": query, "selects": controls.selects(facets, query)}
     return _draw("filters", context)
@@ -98,7 +104,12 @@ def _filters(facets: Facets, kept: str) -> SafeString:
 
 @lru_cache(maxsize=512)
 def _around(
-    numbers: Counters, kept: str, total: int, number: int, may_bulk: bool
+    numbers: Counters,
+    kept: str,
+    total: int,
+    number: int,
+    may_bulk: bool,
+    _language: str,
 ) -> SafeString:
     query = ListQuery.of(QueryDict(kept))
     page = Paginator(range(total), query.per_page).get_page(number)

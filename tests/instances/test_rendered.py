@@ -4,11 +4,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.utils import timezone
+from django.test import RequestFactory
+from django.utils import timezone, translation
 
 from dashboard.accounts.models import User
-from dashboard.instances import rendered, selectors
-from dashboard.instances.models import Cloud, Instance
+from dashboard.instances import listing, rendered, selectors
+from dashboard.instances.filters import ListQuery
+from dashboard.instances.models import Cloud, FleetVersion, Instance
 from tests.factories import make_instance
 
 from .pages import add_edit
@@ -19,7 +21,8 @@ NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Grows with each row that is drawn by its template."""
-    rendered._parts.cache_clear()
+    for kept in (rendered._parts, rendered._filters, rendered._around):
+        kept.cache_clear()
     found: list[str] = []
     original = rendered.get_template
 
@@ -92,3 +95,20 @@ def test_an_edit_a_right_a_zone_and_the_way_it_comes_make_another_row(
     edit.save()
     seen.add(html(viewer))
     assert len(seen) == len(drawn) == 7
+
+
+def test_nobody_reads_the_language_of_another(
+    viewer: User, cloud_row: Cloud, drawn: list[str], rf: RequestFactory
+) -> None:
+    make_instance()
+    version, query = FleetVersion.current(), ListQuery.of(rf.get("/").GET)
+    numbers = listing.counters(viewer, version=version)
+    page = listing.fleet_page(query, user=viewer, version=version, now=NOW)
+    for language in ("en", "de", "en", "de"):
+        with translation.override(language):
+            html(viewer)
+            facets = listing.facets(viewer, version=version)
+            rendered.filters_html(facets, query)
+            rendered.around_html(numbers, query, page, may_bulk=True)
+    parts = ["row", "filters", "around"] * 2
+    assert drawn == [f"instances/list.html#{part}" for part in parts]
