@@ -141,11 +141,6 @@ def is_moving(status: str) -> bool:
     return _STATES.get(status) in {State.STARTING, State.STOPPING}
 
 
-def waits(status: str) -> bool:
-    """Whether an instance with this status stands in a queue."""
-    return _STATES.get(status) is State.QUEUED
-
-
 def this_run(instance: "Instance", now: datetime) -> Clock:
     """The present run, at ``now`` (aware)."""
     if instance.missing_since is not None:

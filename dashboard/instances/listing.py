@@ -121,10 +121,7 @@ def rows_at(places: Sequence[Place], *, user: User, now: datetime) -> list[Row]:
         wanted = Instance.objects.visible_to(user).filter(pk__in=unknown)
         for instance in with_news(wanted, now).only(*_SHOWN):
             known[instance.pk] = instance
-            # What waits in a queue shows more of its document, and that may change
-            # without being news.
-            if not clock.waits(instance.status):
-                _instances.put((instance.pk, instance.version), instance)
+            _instances.put((instance.pk, instance.version), instance)
     return rows(
         [one for place in places if (one := known[place.pk])], user=user, now=now
     )

@@ -5,9 +5,9 @@ kept by, so nothing has to be invalidated: a row that looks different is another
 Only the time left differs each minute; it is put in afterwards.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.paginator import Paginator
 from django.http import QueryDict
@@ -28,31 +28,32 @@ KEPT = 4_096
 _URGENCY, _TEXT = "\0urgency\0", "\0text\0"
 
 
+class _Frame(NamedTuple):
+    """What all rows of a page have in common."""
+
+    shows_cloud: bool
+    out_of_band: bool
+    time_zone: str
+    language: str
+
+
 class _Drawing:
     """A row to draw, equal to every row that looks the same."""
 
-    def __init__(self, row: Row, *, shows_cloud: bool, out_of_band: bool) -> None:
-        run = row.this_run._asdict()
-        self.context = {
-            "row": row,
-            "run": run
-            | {"text": _TEXT, "urgency": _URGENCY}
-            | {"stops_at_ms": row.this_run.stops_at_ms, "verb": row.this_run.verb}
-            | {"stopped_at_ms": row.this_run.stopped_at_ms},
-            "shows_cloud": shows_cloud,
-            "oob": out_of_band,
-        }
+    __slots__ = ("frame", "key", "row")
+
+    def __init__(self, row: Row, frame: _Frame) -> None:
+        run = row.this_run
+        self.row: Row | None = row
+        self.frame = frame
         self.key: Hashable = (
             *_instance_key(row),
             row.look,
-            *(run["state"], run["stops_at"], run["stopped_at"]),
+            *(run.state, run.stops_at, run.stopped_at),
             row.next_run,
             _edit_key(row),
             row.may_edit,
-            shows_cloud,
-            out_of_band,
-            timezone.get_current_timezone_name(),
-            translation.get_language(),
+            frame,
         )
 
     def __hash__(self) -> int:
@@ -62,19 +63,28 @@ class _Drawing:
         return isinstance(other, _Drawing) and self.key == other.key
 
 
-def row_html(row: Row, *, shows_cloud: bool, out_of_band: bool = False) -> SafeString:
-    """One row, a ``<tr>``.
+def rows_html(
+    rows: Iterable[Row], *, shows_cloud: bool, out_of_band: bool = False
+) -> SafeString:
+    """Rows, each a ``<tr>``.
 
     Args:
-        row: What to draw.
+        rows: What to draw.
         shows_cloud: Whether to name its cloud, because there are several.
-        out_of_band: For a poll's answer: it replaces the row that stands there.
+        out_of_band: For a poll's answer: each replaces the row that stands there.
     """
-    drawing = _Drawing(row, shows_cloud=shows_cloud, out_of_band=out_of_band)
-    head, middle, tail = _parts(drawing)
-    run = row.this_run
-    html = f"{head}{run.urgency}{middle}{escape(run.text)}{tail}"
-    return mark_safe(html)  # noqa: S308  (parts of a template's output, escaped there)
+    frame = _Frame(
+        shows_cloud,
+        out_of_band,
+        timezone.get_current_timezone_name(),
+        translation.get_language(),
+    )
+    drawn: list[str] = []
+    for row in rows:
+        head, middle, tail = _parts(_Drawing(row, frame))
+        run = row.this_run
+        drawn += (head, run.urgency, middle, escape(run.text), tail)
+    return mark_safe("".join(drawn))  # noqa: S308  (parts of a template's output, escaped there)
 
 
 def filters_html(facets: Facets, query: ListQuery) -> SafeString:
@@ -132,9 +142,23 @@ def _draw(partial: str, context: dict[str, Any]) -> SafeString:
 
 @lru_cache(maxsize=KEPT)
 def _parts(drawing: _Drawing) -> tuple[str, str, str]:
-    html = _draw("row", drawing.context)
+    row, frame = drawing.row, drawing.frame
+    assert row is not None  # noqa: S101  (emptied only here, and then kept as a key)
+    run = row.this_run
+    html = _draw(
+        "row",
+        {
+            "row": row,
+            "run": run._asdict()
+            | {"text": _TEXT, "urgency": _URGENCY}
+            | {"stops_at_ms": run.stops_at_ms, "verb": run.verb}
+            | {"stopped_at_ms": run.stopped_at_ms},
+            "shows_cloud": frame.shows_cloud,
+            "oob": frame.out_of_band,
+        },
+    )
     # Kept as a key from now on: the instance itself need not live as long.
-    drawing.context.clear()
+    drawing.row = None
     head, rest = html.split(_URGENCY)
     middle, tail = rest.split(_TEXT)
     return head, middle, tail

@@ -130,13 +130,13 @@ def _html(
     context: dict[str, Any],
     *,
     out_of_band: bool = False,
-) -> list[str]:
+) -> str:
     freshness = context["freshness"]
-    several = len(freshness.clouds) > 1
-    return [
-        rendered.row_html(row, shows_cloud=several, out_of_band=out_of_band)
-        for row in listing.rows_at(places, user=request.user, now=freshness.now)
-    ]
+    return rendered.rows_html(
+        listing.rows_at(places, user=request.user, now=freshness.now),
+        shows_cloud=len(freshness.clouds) > 1,
+        out_of_band=out_of_band,
+    )
 
 
 def _nothing_new(request: SignedInRequest, version: int) -> HttpResponse:

@@ -36,8 +36,8 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def html(user: User, now: datetime = NOW, **how: bool) -> str:
     found = selectors.with_news(Instance.objects.all(), now)
-    (row,) = selectors.rows(found, user=user, now=now)
-    return rendered.row_html(row, **{"shows_cloud": False, **how})
+    rows = selectors.rows(found, user=user, now=now)
+    return rendered.rows_html(rows, **{"shows_cloud": False, **how})
 
 
 def test_the_time_left_is_that_of_now(
