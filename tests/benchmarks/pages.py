@@ -2,18 +2,32 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from .load import Connection, Headers, Tally, hammer
 from .measure import Cost, cpu_seconds, in_turns
 from .place import Place
 
 SORTS = ("stops_in", "name", "owner", "status", "updated")
-FILTERS = (
-    *("q=train", "status=RUNNING", "autostop=on", "autostop=due", "autostop=off"),
-    *("flavor_type=GPU", "owner=anna.schmidt", "cloud=demo", "workspace=0"),
-)
+ADMIN_SORTS = {"stops_in": 8, "name": 1, "owner": 4, "status": 3, "updated": 11}
+"""Columns of the admin's list, from 1."""
+
+FILTERS: dict[str, dict[str, str]] = {
+    "q=train": {"q": "train"},
+    "status=RUNNING": {"status": "RUNNING", "missing_since__isnull": "1"},
+    "autostop=on": {"auto_stop_enable__exact": "1", "missing_since__isnull": "1"},
+    "autostop=due": {},
+    "autostop=off": {"auto_stop_enable__exact": "0", "missing_since__isnull": "1"},
+    "flavor_type=GPU": {"flavor_type": "GPU"},
+    "owner=anna.schmidt": {"owner_name": "anna.schmidt"},
+    "cloud=demo": {"cloud__name": "demo"},
+    "workspace=0": {"workspace_id": "0"},
+}
+"""Each filter of ours and what it is in the admin's address."""
 
 
 class Requests:
@@ -62,6 +76,12 @@ def poller(page: bytes) -> tuple[str, str]:
     return url[1].replace("&amp;", "&"), grant[1]
 
 
+def renewed(heads: dict[str, str]) -> str:
+    """The new grant that an answer brings; empty when there is none."""
+    found = re.search(r'"grant": ?"([^"]+)"', heads.get("hx-trigger", ""))
+    return found[1] if found else ""
+
+
 class QuietPoller:
     """A watcher of whom the server has nothing new; takes new grants as htmx would."""
 
@@ -74,8 +94,10 @@ class QuietPoller:
         headers = {"Curfew-Grant": self.grant, "HX-Request": "true"}
         status, heads, _ = get(self._place, self.url, **headers)
         assert status == 204, status
-        if renewed := re.search(r'"grant": "([^"]+)"', heads["hx-trigger"]):
-            self.grant = renewed[1]
+        self.grant = renewed(heads) or self.grant
+        # The process believes what it last read, and that may be "nothing is known":
+        # no worker sweeps here and keeps the news alive.
+        time.sleep(0.3)
         return self._place.headers(**headers | {"Curfew-Grant": self.grant})
 
 
@@ -90,42 +112,86 @@ def polls(place: Place, seconds: float, rounds: int) -> dict[str, Cost]:
         "quiet poll, no grant": ask.work(quiet.url),
     }
     rows = re.findall(rb'<tr id="instance-(\d+)"', get(place, "/instances/")[2])
-    changed = in_turns(works, rounds)
+    found = in_turns(works, rounds)
     for number in (1, 5, 25):
-        url = poller(get(place, "/instances/")[2])[0]
-        place.ask("stamp", pks=[int(pk) for pk in rows[:number]])
-        news = {f"poll, {number} rows changed": ask.work(url)}
-        changed |= in_turns(news, rounds)
-    return changed
+        found |= _with_news(place, [int(pk) for pk in rows[:number]], seconds, rounds)
+    return found
 
 
-def lists(place: Place, seconds: float, rounds: int, *, every: bool) -> dict[str, Cost]:
-    """Each sort and filter beside Django admin's list of the same rows."""
+def _with_news(
+    place: Place, pks: list[int], seconds: float, rounds: int
+) -> dict[str, Cost]:
+    url = poller(get(place, "/instances/")[2])[0]
+    name, requests = f"poll, {len(pks)} rows changed", round(15 * seconds) + 3
+    first = in_turns(
+        {
+            f"{name}, first to ask": lambda: _first_to_ask(
+                place, url, pks, requests=requests
+            )
+        },
+        rounds,
+    )
+    place.ask("stamp", pks=pks)
+    return in_turns({name: Requests(place, seconds).work(url)}, rounds) | first
+
+
+def _first_to_ask(place: Place, url: str, pks: list[int], *, requests: int) -> Cost:
+    """Polls of which each is the first to hear of its version: nothing is shared."""
+    assert place.web.pid
+    used = waited = 0.0
+    for _ in range(requests):
+        place.ask("stamp", pks=pks)
+        before, began = cpu_seconds(place.web.pid), time.perf_counter()
+        status, _, body = get(place, url)
+        waited += time.perf_counter() - began
+        used += cpu_seconds(place.web.pid) - before
+        assert status == 200
+        assert body.count(b'<tr id="instance-') == len(pks)
+    return Cost(used * 1000 / requests, requests / waited)
+
+
+def lists(
+    place: Place, seconds: float, rounds: int, *, every: bool
+) -> dict[str, tuple[Cost, Cost]]:
+    """Each sort and filter, and beside it Django admin's list of the same rows."""
     ask = Requests(place, seconds)
-    queries = [f"sort={sort}" for sort in SORTS]
+    pairs = {f"sort={sort}": {"o": str(ADMIN_SORTS[sort])} for sort in SORTS}
     if every:
-        queries += [*(f"sort=-{sort}" for sort in SORTS), *FILTERS, "page=40"]
-    works = {"admin": ask.work("/_admin/instances/instance/")}
-    works |= {query: ask.work(f"/instances/?per_page=100&{query}") for query in queries}
-    return in_turns(works, rounds)
+        pairs |= {f"sort=-{sort}": {"o": f"-{ADMIN_SORTS[sort]}"} for sort in SORTS}
+        pairs |= FILTERS
+        soon = datetime.now(UTC) + timedelta(hours=1)
+        pairs["autostop=due"] = {"run_ends_at__lte": soon.isoformat()}
+        pairs["page=40"] = {"p": "40"}
+    works = {}
+    for ours, theirs in pairs.items():
+        admin = f"/_admin/instances/instance/?{urlencode(theirs)}"
+        works[f"admin {ours}"] = ask.work(admin)
+        works[ours] = ask.work(f"/instances/?per_page=100&{ours}")
+    found = in_turns(works, rounds)
+    return {ours: (found[ours], found[f"admin {ours}"]) for ours in pairs}
 
 
 def plans(place: Place) -> dict[str, Any]:
-    """Number of queries and plans of each list, and what scans a whole table."""
+    """Number of queries of each list, and what of them reads the whole table."""
     found = {}
     for query in ("", *(f"sort={s}" for k in SORTS for s in (k, f"-{k}")), *FILTERS):
         path = f"/instances/?per_page=100&{query}"
         seen = place.ask("look", path=path, session=place.sessions[0])
-        scans = [
-            line
-            for plan in seen["plans"].values()
-            for line in plan
-            if re.search(
-                r"SCAN instances_instance$|Seq Scan on instances_instance", line
-            )
-        ]
-        found[query or "default"] = {"queries": seen["queries"], "scans": scans}
+        scans = {
+            kind: [line for line in plan if _SCAN.search(line)]
+            for kind, plan in seen["plans"]
+            if any(_SCAN.search(line) for line in plan)
+        }
+        found[query or "default"] = {
+            "queries": seen["queries"],
+            "again": seen["again"],
+            "scans": scans,
+            "plans": seen["plans"],
+        }
     return found
+
+
+_SCAN = re.compile(r"SCAN instances_instance$|Seq Scan on instances_instance\b")
 
 
 def single_pages(

@@ -14,12 +14,17 @@ class InstanceAdmin(admin.ModelAdmin):
 
     list_display = (
         *("name", "description", "status", "owner_name", "cloud", "flavor_type"),
-        *("flavor", "stops_at", "auto_stop_enable", "auto_stop_duration"),
+        *("flavor", "stops_at", "auto_stop_enable", "auto_stop_duration", "updated_at"),
     )
+    search_fields = ("search_text",)
     list_select_related = ("cloud",)
     list_per_page = 100
     ordering = ("stops_at",)
     show_full_result_count = False
+
+    def lookup_allowed(self, *_: object) -> bool:
+        """By whatever our own list can be filtered by."""
+        return True
 
     def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Rights are not what is measured."""

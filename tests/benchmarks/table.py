@@ -1,0 +1,226 @@
+"""What was measured, as the lines of the table that the work is held to."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from .measure import Cost, exponent
+
+
+class Line(NamedTuple):
+    """One figure.
+
+    Attributes:
+        met: Whether it is within its target; None where there is none.
+    """
+
+    what: str
+    shown: str
+    target: str = ""
+    met: bool | None = None
+
+
+def at_most(what: str, value: float, most: float, shown: str = "") -> Line:
+    """A figure that should not be larger."""
+    return Line(what, shown or f"{value:.3g}", f"<= {most:g}", value <= most)
+
+
+def at_least(what: str, value: float, least: float, shown: str = "") -> Line:
+    """A figure that should not be smaller."""
+    return Line(what, shown or f"{value:.3g}", f">= {least:g}", value >= least)
+
+
+def lines(found: dict[str, Any]) -> list[Line]:
+    """All of them, the largest fleet first."""
+    fleets = {
+        int(name.split()[-1]): value
+        for name, value in found.items()
+        if name.startswith("fleet of")
+    }
+    table: list[Line] = []
+    for size in sorted(fleets, reverse=True):
+        table += _fleet(f"{size:,}", fleets[size])
+    if len(fleets) > 1:
+        table += _growth(fleets)
+    for name, draw in {
+        "click": _click,
+        "bulk": _bulk,
+        "watchers": _watchers,
+        "start": _start,
+    }.items():
+        if name in found:
+            table += draw(found[name])
+    for database in ("SQLite", "PostgreSQL"):
+        table += _plans(database, found.get(f"plans, {database}", {}))
+    return table
+
+
+def _fleet(size: str, fleet: dict[str, Any]) -> Iterator[Line]:
+    quiet, plain, bare = (
+        fleet[name] for name in ("quiet poll", "plain view", "bare constant")
+    )
+    rates = f"{quiet.rate:.0f}/s to "
+    ratio = quiet.rate / plain.rate
+    yield at_least(
+        f"{size}: quiet poll / plain view, rate",
+        ratio,
+        5,
+        f"{ratio:.1f}, {rates}{plain.rate:.0f}/s",
+    )
+    ratio = quiet.rate / bare.rate
+    yield at_least(
+        f"{size}: quiet poll / bare constant, rate",
+        ratio,
+        0.15,
+        f"{ratio:.2f}, {rates}{bare.rate:.0f}/s",
+    )
+    for name, cost in fleet.items():
+        if not isinstance(cost, Cost):
+            continue
+        shown = f"{cost.cpu_ms:.3f} ms CPU, {cost.rate:.0f}/s"
+        if name == "poll, 5 rows changed":
+            yield at_most(f"{size}: {name}", cost.cpu_ms, 2, shown)
+        else:
+            yield Line(f"{size}: {name}", shown)
+    worst = max(ours.cpu_ms / admin.cpu_ms for ours, admin in fleet["lists"].values())
+    yield at_most(
+        f"{size}: worst list of 100 rows / admin", worst, 1 / 6, f"1/{1 / worst:.1f}"
+    )
+    for name, (ours, admin) in fleet["lists"].items():
+        yield at_most(
+            f"{size}: list {name} / admin",
+            ours.cpu_ms / admin.cpu_ms,
+            1 / 6,
+            f"1/{admin.cpu_ms / ours.cpu_ms:.1f}, {ours.cpu_ms:.1f} to "
+            f"{admin.cpu_ms:.1f} ms CPU",
+        )
+    for name, (cost, queries) in fleet["pages"].items():
+        yield at_most(f"{size}: {name} page, ms CPU", cost.cpu_ms, 15)
+        yield at_most(f"{size}: {name} page, queries", queries, 8)
+    refresh = fleet["refresh"]
+    yield at_most(
+        f"{size}: refresh / pydantic alone",
+        refresh["ratio"],
+        2.5,
+        f"{refresh['ratio']:.2f}, {refresh['refresh_s']:.2f} s CPU",
+    )
+    writes = refresh["changed, and statements that write instances"]
+    unchanged = [written for changed, written in writes if not changed]
+    yield Line(
+        f"{size}: refresh of an unchanged fleet, statements that write instances",
+        f"{unchanged or 'never unchanged'}; changed and written: {writes}",
+        "<= 0",
+        not any(unchanged) if unchanged else None,
+    )
+    yield Line(f"{size}: refresh, peak memory", f"{refresh['peak_mb']:.0f} MB")
+    sizes = fleet["bytes"]
+    yield at_most(f"{size}: first visit without rows, kB", sizes["first_visit_kb"], 60)
+    yield at_most(f"{size}: a quiet minute, kB", sizes["quiet_minute_kb"], 3)
+    yield Line(
+        f"{size}: the first quiet minute, kB", f"{sizes['first_quiet_minute_kb']:.3g}"
+    )
+    if "click" in fleet:
+        click = fleet["click"]["median_ms"]
+        yield at_most(f"{size}: click to PUT, SQLite, median ms", click, 150)
+
+
+def _growth(fleets: dict[int, Any]) -> Iterator[Line]:
+    def line(what: str, costs: dict[int, float], usual: str) -> Line:
+        return Line(f"growth: {what}", f"n^{exponent(costs):.2f}", usual)
+
+    some = next(iter(fleets.values()))
+    for name in [name for name, cost in some.items() if isinstance(cost, Cost)]:
+        costs = {size: fleet[name].cpu_ms for size, fleet in fleets.items()}
+        yield line(name, costs, "n^0")
+    for name in some["lists"]:
+        costs = {size: fleet["lists"][name][0].cpu_ms for size, fleet in fleets.items()}
+        yield line(f"list {name}", costs, "n^0")
+    for name in some["pages"]:
+        costs = {size: fleet["pages"][name][0].cpu_ms for size, fleet in fleets.items()}
+        yield line(f"{name} page", costs, "n^0")
+    for name in ("first_visit_kb", "quiet_minute_kb"):
+        costs = {size: fleet["bytes"][name] for size, fleet in fleets.items()}
+        yield line(f"bytes, {name}", costs, "n^0")
+    if all("click" in fleet for fleet in fleets.values()):
+        costs = {size: fleet["click"]["median_ms"] for size, fleet in fleets.items()}
+        yield line("click to PUT", costs, "n^0")
+    costs = {size: fleet["refresh"]["refresh_s"] for size, fleet in fleets.items()}
+    yield line("refresh", costs, "n^1")
+
+
+def _click(click: dict[str, Any]) -> Iterator[Line]:
+    yield at_most(
+        "click to PUT, PostgreSQL, median ms",
+        click["median_ms"],
+        150,
+        f"{click['median_ms']:.0f}, worst {click['worst_ms']:.0f}, page answered "
+        f"after {click['answered_ms']:.0f}",
+    )
+
+
+def _bulk(bulk: dict[str, Any]) -> Iterator[Line]:
+    at = f"bulk of {bulk['edits']:,}"
+    yield Line(
+        f"{at}: select and preview, s", f"{bulk['selected_and_previewed_s']:.2f}"
+    )
+    yield at_most(f"{at}: confirm until the page answers, s", bulk["submit_s"], 2)
+    yield Line(
+        f"{at}: delivered, s",
+        f"{bulk['delivered_s']:.1f}, {bulk['calls an edit']:.2f} calls an edit",
+    )
+    for calls in ("PUT", "GET, PUT", "GET, PUT, GET"):
+        ratio, loop = bulk[f"ratio to {calls}"], bulk[f"loop of {calls}, s"]
+        yield at_most(
+            f"{at}: delivery / loop of {calls}",
+            ratio,
+            1.5,
+            f"{ratio:.2f}, {loop:.1f} s",
+        )
+    yield Line(f"{at}: what became of them", json.dumps(bulk["states"]))
+
+
+def _watchers(seen: dict[str, Any]) -> Iterator[Line]:
+    at = f"{seen['watchers']} watchers, {seen['seconds']:.0f} s"
+    yield Line(f"{at}: polls", f"{seen['polls']}, {json.dumps(seen['statuses'])}")
+    yield at_most(f"{at}: errors", seen["errors"], 0)
+    p99, page = seen["poll_p99_ms"], seen["page_worst_ms"]
+    half = f"{p99:.0f}, half of them within {seen['poll_p50_ms']:.1f}"
+    yield at_most(f"{at}: p99 of a poll, ms", p99, 250, half)
+    yield at_most(f"{at}: slowest page, ms", page, 1000, f"{page:.0f}")
+    alone, watched = (
+        seen[f"listings a minute {how} watchers"] for how in ("without", "with")
+    )
+    yield at_most(
+        f"{at}: listings a minute, with / without",
+        watched,
+        max(alone * 1.5, alone + 1),
+        f"{watched:.1f} / {alone:.1f}",
+    )
+    yield Line(f"{at}: what became of the edits", json.dumps(seen["edits"]))
+
+
+def _start(start: dict[str, Any]) -> Iterator[Line]:
+    yield at_most("demo's first page, s", start["demo_first_page_s"], 20)
+    slowest = ", ".join(
+        f"{name} {ms:.0f}" for name, ms in start["slowest imports, ms"].items()
+    )
+    yield Line(
+        "import of the web process, s",
+        f"{start['import_s']:.2f}, {start['import_cpu_s']:.2f} of CPU",
+    )
+    yield Line("slowest imports, ms", slowest)
+
+
+def _plans(database: str, plans: dict[str, Any]) -> Iterator[Line]:
+    for query, seen in plans.items():
+        scans = "; ".join(sorted(seen["scans"]))
+        rows = [plan for kind, plan in seen["plans"] if kind == "rows"]
+        searched = query.startswith("q=")
+        yield Line(
+            f"{database}, list {query}",
+            f"{seen['queries']} queries, then {seen['again']}; "
+            + (f"whole table: {scans}" if scans else "no whole table")
+            + (f"; rows: {rows[0][0]}" if rows and rows[0] else ""),
+            "rows by an index" if not searched else "a search reads all",
+            None if searched else not any(kind == "rows" for kind in seen["scans"]),
+        )
