@@ -149,12 +149,19 @@ def _send(
     if not lanes.about_to_send(turn, request.body()):
         raise _OvertakenError
     instance_id = turn.instance.instance_id
-    answer = client.update_instance(instance_id, request)
-    echoed = wishes.cloud_values(answer.instance)
-    # The newest edition's answer has no ``spec``: then only reading tells.
-    if answer.instance.id == instance_id and wishes.heeded(send, echoed):
-        return answer
-    return client.show_instance(instance_id)
+    client.update_instance(instance_id, request)
+    return _read_back(turn, client)
+
+
+def _read_back(turn: Turn, client: ModelArtsClient) -> Observation:
+    """What the cloud holds after a write that it has answered.
+
+    The answer itself is not believed: it may show the wish and not what is stored.
+    """
+    turn.unread = True
+    seen = client.show_instance(turn.instance.instance_id)
+    turn.unread = False
+    return seen
 
 
 def _recheck(turn: Turn, client: ModelArtsClient, seen: Observation) -> Result:
@@ -167,11 +174,10 @@ def _recheck(turn: Turn, client: ModelArtsClient, seen: Observation) -> Result:
     late = wishes.late_writes(turn.instance, now)
     if late and turn.may_repair:
         turn.vouching = list(set(late.values()))
+        turn.late = {name: (edit, now[name]) for name, edit in late.items()}
         wanted = {name: edit.patch[name] for name, edit in late.items()}
         log.warning("late write put right", instance=turn.instance.instance_id)
         result.observation = _send(turn, client, wanted, now)
-        result.repaired = True
-        lanes.note_repair(turn, late, now)
     return result
 
 
@@ -187,7 +193,7 @@ def _switch(turn: Turn, client: ModelArtsClient, seen: Observation) -> Result:
         except StateRefusedError as error:
             if error.error_code not in SAYS_ALREADY_THERE[kind]:
                 raise
-        seen = client.show_instance(turn.instance.instance_id)
+        seen = _read_back(turn, client)
     result = Result(observation=seen)
     held = {"status": seen.instance.status}
     if seen.instance.status not in ALREADY_THERE[kind]:
@@ -199,14 +205,24 @@ def _switch(turn: Turn, client: ModelArtsClient, seen: Observation) -> Result:
 def _unheeded(
     turn: Turn, result: Result, edits: list[Edit], held: dict[str, Any]
 ) -> Result:
-    """The cloud said yes but shows the old value: look again, then give up."""
+    """The cloud said yes but shows the old value: look again, then give up.
+
+    What it has accepted may still land, so it is looked for like any other late write.
+    """
+    result.unheeded = result.ambiguous = True
     for edit in edits:
-        changes = {
-            "result": {name: held.get(name) for name in (edit.patch or held)},
-            "message": "ModelArts accepted this but still shows the old value.",
-        }
-        given_up = edit.attempts >= MOST_UNHEEDED
-        result.fates[edit] = (State.FAILED if given_up else State.RETRYING, changes)
+        given_up = lanes.times_unheeded(edit) + 1 >= MOST_UNHEEDED
+        message = (
+            f"ModelArts accepted this {MOST_UNHEEDED} times, but did not take the "
+            "change: it still shows the old value."
+            if given_up
+            else "ModelArts accepted this but still shows the old value."
+        )
+        held_now = {name: held.get(name) for name in (edit.patch or held)}
+        result.fates[edit] = (
+            State.FAILED if given_up else State.RETRYING,
+            {"result": held_now, "message": message},
+        )
     return result
 
 
@@ -229,10 +245,13 @@ def _from_error(turn: Turn, error: ModelArtsError) -> Result:
         "error_code": (error.error_code or "")[:64],
         "error_message": error.upstream_message or "",
     }
-    # Bad credentials hold the whole cloud; they are no fault of this edit.
-    again = error.retryable or isinstance(error, AuthenticationError)
-    if isinstance(error, InstanceNotFoundError):
+    gone = isinstance(error, InstanceNotFoundError)
+    if gone:
         changes["message"] = "The instance no longer exists in the cloud."
-    result.ambiguous = error.ambiguous and turn.attempt.sent_at is not None
+    # A refused reading says nothing about the write before it.
+    unread = turn.unread and not gone
+    # Bad credentials hold the whole cloud; they are no fault of this edit.
+    again = error.retryable or unread or isinstance(error, AuthenticationError)
+    result.ambiguous = unread or (error.ambiguous and turn.attempt.sent_at is not None)
     state = State.RETRYING if again else State.FAILED
     return _settle(turn, result, turn.edits, state, changes)

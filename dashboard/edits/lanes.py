@@ -51,6 +51,8 @@ MOST_INTERRUPTED = 3
 LONGEST_PAUSE_SECONDS = 60.0
 LEAST_SWEEP = 10
 
+UNHEEDED = "unheeded"
+
 State = Edit.State
 
 _TURN = ("holder", "lease_until", "unsettled_until", "recheck_at")
@@ -66,6 +68,9 @@ class Turn:
         vouching: The edits for whose sake something is sent, whose authors must be
             permitted at that moment.
         may_repair: Whether a late write may still be put right.
+        late: Fields that are put right, each with the edit that is sent again and the
+            value that landed late.
+        unread: Whether the cloud has answered a write, but not yet said what it holds.
     """
 
     instance: Instance
@@ -73,6 +78,8 @@ class Turn:
     attempt: Attempt
     vouching: list[Edit]
     may_repair: bool = False
+    late: dict[str, tuple[Edit, Any]] = field(default_factory=dict)
+    unread: bool = False
 
 
 @dataclass
@@ -84,14 +91,14 @@ class Result:
         observation: The cloud's last word on the instance, if there was one.
         error: Why it did not succeed.
         ambiguous: Whether the cloud may have done it without our knowing.
-        repaired: Whether a late write was put right.
+        unheeded: Whether the cloud accepted a change and shows the old value.
     """
 
     fates: dict[Edit, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     observation: Observation | None = None
     error: ModelArtsError | None = None
     ambiguous: bool = False
-    repaired: bool = False
+    unheeded: bool = False
 
 
 @transaction.atomic
@@ -296,14 +303,16 @@ def about_to_send(turn: Turn, body: dict[str, Any]) -> bool:
         turn.attempt = _begin(lane, turn.edits, lane.now)
     Attempt.objects.filter(pk=turn.attempt.pk).update(body=body, sent_at=Now())
     turn.attempt.sent_at = lane.now
+    if turn.late:
+        _note_repair(lane, turn)
     return True
 
 
-@transaction.atomic
-def note_repair(turn: Turn, late: dict[str, Edit], before: dict[str, Any]) -> None:
-    """Leave a line in the audit trail for each edit that was sent once more."""
+def _note_repair(lane: Lane, turn: Turn) -> None:
+    """Count a repair, and leave a line in the audit trail for each edit it repeats."""
+    Lane.objects.filter(pk=lane.pk).update(repairs=F("repairs") + 1)
     for edit in turn.vouching:
-        names = [name for name, newest in late.items() if newest == edit]
+        found = {name: at for name, (newest, at) in turn.late.items() if newest == edit}
         record_event(
             actor=None,
             action="edit.repaired",
@@ -311,8 +320,8 @@ def note_repair(turn: Turn, late: dict[str, Edit], before: dict[str, Any]) -> No
             target_id=str(edit.pk),
             target_label=str(turn.instance),
             instance=turn.instance.reference,
-            before={name: before[name] for name in names},
-            after={name: edit.patch[name] for name in names},
+            before=found,
+            after={name: edit.patch[name] for name in found},
             reason="An older change landed late; this one was sent again.",
         )
 
@@ -349,7 +358,6 @@ def record(turn: Turn, result: Result) -> bool:
 
 def _plan_recheck(lane: Any, result: Result) -> None:
     """A write that may still land is looked for until its time is over."""
-    lane.repairs += result.repaired
     if result.ambiguous:
         _unsettle(lane)
     elif result.error and lane.recheck_at:
@@ -385,24 +393,29 @@ def _note_health(cloud: Cloud, error: ModelArtsError | None, now: datetime) -> b
     return bool(opened.update(held_since=now, hold_reason=error.sentence))
 
 
+def times_unheeded(edit: Edit) -> int:
+    """How often the cloud has accepted this edit and still shown the old value."""
+    return edit.turns.filter(outcome=UNHEEDED).count()
+
+
 def _finish(attempt: Attempt, result: Result) -> None:
-    reached = {state for state, _ in result.fates.values()}
     error = result.error
     Attempt.objects.filter(pk=attempt.pk).update(
-        outcome=next(
-            (
-                str(state)
-                for state in (State.RETRYING, State.FAILED, State.CONFLICT)
-                if state in reached
-            ),
-            str(next(iter(reached), "dropped")),
-        ),
+        outcome=UNHEEDED if result.unheeded else _outcome(result),
         finished_at=Now(),
         ambiguous=result.ambiguous,
         http_status=error.status if error else None,
         error_code=(error.error_code or "")[:64] if error else "",
         request_id=(error.request_id or "")[:128] if error else "",
     )
+
+
+def _outcome(result: Result) -> str:
+    reached = {state for state, _ in result.fates.values()}
+    for state in (State.RETRYING, State.FAILED, State.CONFLICT):
+        if state in reached:
+            return str(state)
+    return str(next(iter(reached), "dropped"))
 
 
 def _pause(edit: Edit, error: ModelArtsError | None) -> timedelta:

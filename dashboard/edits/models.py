@@ -248,8 +248,9 @@ class Attempt(models.Model):
         body: What was sent (the JSON body of the PUT, or the action); None when reading
             showed that nothing had to be sent.
         sent_at: When it was about to leave; None if it never was.
-        outcome: What the turn led to: a state of the edits, ``dropped`` or
-            ``interrupted``; empty while it runs.
+        outcome: What the turn led to: a state of the edits, ``dropped``,
+            ``interrupted``, or ``unheeded`` when the cloud accepted a change and showed
+            the old value all the same; empty while it runs.
         ambiguous: Whether the cloud may have done it without our knowing.
     """
 

@@ -73,10 +73,12 @@ _TONES: dict[str, str] = {
 _OUTCOMES = {
     "": "Under way",
     "applied": "Accepted and read back",
-    "retry": "Did not get through, to be repeated",
+    "retrying": "Did not get through, to be repeated",
+    "unheeded": "Accepted, but reading showed the old value",
     "failed": "Refused",
     "conflict": "Not sent: changed by somebody else",
     "interrupted": "Interrupted, result unknown",
+    "dropped": "Nothing was left to do",
 }
 
 

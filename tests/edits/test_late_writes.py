@@ -77,6 +77,17 @@ def test_the_newest_wish_is_sent_again_and_audited(
     assert landed_late.description == "newer"
 
 
+def test_a_repair_is_told_even_when_it_cannot_be_read_back(
+    cloud: Emulator, landed_late: Instance
+) -> None:
+    cloud.faults.add(Fault("drop", route="show", nth=2))
+    look_again()
+    delivery.drain(landed_late.pk)
+    assert cloud.fleet.get(landed_late.instance_id).description == "newer"
+    assert AuditEvent.objects.filter(action="edit.repaired").count() == 1
+    assert Lane.objects.get(pk=landed_late.pk).repairs == 1
+
+
 def test_it_is_not_fought_for_ever(cloud: Emulator, landed_late: Instance) -> None:
     for _ in range(lanes.MOST_REPAIRS + 2):
         cloud.fleet.force(landed_late.instance_id, description="older")

@@ -101,7 +101,7 @@ def test_attempts_are_told_with_what_support_asks_for(
     attempt = Attempt.objects.create(
         instance=instance,
         number=1,
-        outcome="retry",
+        outcome="retrying",
         ambiguous=True,
         http_status=503,
         error_code="APIG.0613",
@@ -140,7 +140,7 @@ class TestProgress:
     ) -> None:
         mark = as_operator.get(address("receipt", edit)).context["mark"]
         attempt = Attempt.objects.create(
-            instance=instance, number=1, outcome="retry", finished_at=timezone.now()
+            instance=instance, number=1, outcome="retrying", finished_at=timezone.now()
         )
         attempt.edits.add(edit)
         url = f"{address('progress', edit)}?since={mark}"

@@ -88,7 +88,7 @@ def _overtaken_by_a_stranger(world: World, actor: User) -> None:
 def _not_taken(world: World, actor: User) -> None:
     instance = world.instances.popleft()
     world.cloud.faults.add(
-        Fault("not_changed", method="PUT", instance_id=instance.instance_id)
+        Fault("not_changed", method="PUT", instance_id=instance.instance_id, echo=True)
     )
     world.submit(instance, actor, description="not taken")
 

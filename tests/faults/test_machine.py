@@ -42,6 +42,7 @@ OUTCOMES = [
     Fault("drop", method="PUT", applied=True, times=1),
     Fault("truncate", method="PUT", times=1),
     Fault("not_changed", method="PUT", times=1),
+    Fault("not_changed", method="PUT", echo=True, times=1),
     Fault("status", method="PUT", status=400, code="ModelArts.6347", times=1),
 ]
 POINTS = ("about_to_send", "record")

@@ -110,14 +110,15 @@ def test_fault_that_stays(
     assert len(puts(world, instance)) == 1
 
 
+@pytest.mark.parametrize("echo", [False, True])
 def test_fault_u16_accepted_but_not_changed(
-    world: World, instance: Instance, operator: User
+    echo: bool, world: World, instance: Instance, operator: User
 ) -> None:
-    world.cloud.faults.add(Fault("not_changed", method="PUT", echo=True))
+    world.cloud.faults.add(Fault("not_changed", method="PUT", echo=echo))
     edit = world.submit(instance, operator, description="U16")
-    world.deliver()
-    # The answer lies, and nothing but another reading could tell.
-    assert Edit.objects.get(pk=edit.pk).state == State.APPLIED
+    assert end(world, edit) == State.FAILED
+    assert "did not take the change" in Edit.objects.get(pk=edit.pk).message
+    assert world.values()[instance.instance_id]["description"] != "U16"
 
 
 def test_fault_e3_changed_in_the_console(
