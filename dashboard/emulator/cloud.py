@@ -117,6 +117,10 @@ class Emulator:
         """The account clouds_yaml signs in with."""
         return SERVICE_USER
 
+    def land_late_writes(self) -> None:
+        """Let what ``late`` faults hold back take effect now, not in its own time."""
+        self._exchange.land_late_writes()
+
     def start(self) -> None:
         """Listen, in a thread of its own; returns once connections are accepted.
 

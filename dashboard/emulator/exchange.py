@@ -64,6 +64,14 @@ class Exchange:
         self._faults = faults
         self._log = log
         self._last_record: dict[str, Any] | None = None
+        self._late_writes: list[threading.Timer] = []
+
+    def land_late_writes(self) -> None:
+        """Let every write that a fault holds back take effect now, in their order."""
+        timers, self._late_writes = self._late_writes, []
+        for timer in timers:
+            timer.cancel()
+            timer.function()
 
     def perform(self, request: Request, stopping: threading.Event) -> Delivery:
         """Carry out a request.
@@ -138,13 +146,18 @@ class Exchange:
         status = None if fault.hang else answer.status
         entry = self._note(request, route, times, status, fault, None)
 
+        landed = threading.Lock()
+
         def take_effect() -> None:
+            if not landed.acquire(blocking=False):
+                return
             times = (self._clock.now_ms(), int(time.time() * 1000))
             late = self._app.answer(request, route)
             self._note(request, route, times, None, fault, late.applied, entry.number)
 
         timer = threading.Timer(fault.seconds, take_effect)
         timer.daemon = True
+        self._late_writes.append(timer)
         timer.start()
         return _silence("hang") if fault.hang else self._delivery(request, answer)
 

@@ -15,7 +15,6 @@ from dashboard.edits.lanes import Result, Turn
 from dashboard.edits.models import Edit
 from dashboard.emulator import Emulator, Fault
 from dashboard.modelarts.client import ModelArtsClient, Observation
-from tests.ops.processes import wait_until
 
 from .checker import violations
 from .world import KilledError, World
@@ -97,7 +96,7 @@ def _landing_late(world: World, actor: User) -> None:
     instance = world.instances.popleft()
     there = instance.instance_id
     world.cloud.faults.add(
-        Fault("late", method="PUT", instance_id=there, seconds=1, times=1)
+        Fault("late", method="PUT", instance_id=there, seconds=3600, times=1)
     )
     world.submit(instance, actor, description="late")
     world.deliver()
@@ -105,7 +104,8 @@ def _landing_late(world: World, actor: User) -> None:
     world.pass_time(5)
     world.queue.append(instance.pk)
     world.deliver()
-    wait_until(lambda: world.cloud.fleet.get(there).description == "late")
+    world.cloud.land_late_writes()
+    assert world.cloud.fleet.get(there).description == "late"
 
 
 def test_a_sound_curfew_passes(run: Callable[[], list[str]]) -> None:
