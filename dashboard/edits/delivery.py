@@ -20,9 +20,10 @@ from dashboard.modelarts.errors import (
 )
 from dashboard.modelarts.schemas import InstanceStatus
 
-from . import lanes, wishes
-from .lanes import Result, Turn, due_instances
+from . import lanes, recording, wishes
+from .lanes import Turn, due_instances
 from .models import Edit
+from .recording import Result
 
 __all__ = ["drain", "due_instances"]
 
@@ -74,7 +75,7 @@ def drain(instance_pk: int) -> None:
         except _OvertakenError:
             # The next claim finds out why: a demoted actor, a passed deadline.
             result = _retry_all(turn, "Checked again before sending.")
-        if not lanes.record(turn, result):
+        if not recording.record(turn, result):
             return
 
 
@@ -211,7 +212,7 @@ def _unheeded(
     """
     result.unheeded = result.ambiguous = True
     for edit in edits:
-        given_up = lanes.times_unheeded(edit) + 1 >= MOST_UNHEEDED
+        given_up = recording.times_unheeded(edit) + 1 >= MOST_UNHEEDED
         message = (
             f"ModelArts accepted this {MOST_UNHEEDED} times, but did not take the "
             "change: it still shows the old value."

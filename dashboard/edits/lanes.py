@@ -1,10 +1,9 @@
-"""Taking an instance's lane and giving it back: the database's half of delivery.
+"""Taking an instance's lane and saying what will be sent.
 
-Every function is one transaction. Time is the database's, so that workers on different
-machines agree.
+With ``recording`` the database's half of delivery. Every function is one transaction.
+Time is the database's, so that workers on different machines agree.
 """
 
-import random
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,16 +17,8 @@ from django.db.models.functions import Now
 from dashboard.accounts.permissions import can_edit
 from dashboard.audit.services import record_event
 from dashboard.instances.models import Cloud, FleetVersion, Instance
-from dashboard.instances.refresh import apply_observation
-from dashboard.modelarts.client import Observation
-from dashboard.modelarts.errors import (
-    AmbiguousError,
-    AuthenticationError,
-    ModelArtsError,
-    NotSentError,
-)
 
-from . import life, states, wishes
+from . import circuit, life, settling, states, wishes
 from .models import Attempt, Edit, Lane
 
 log = structlog.get_logger(__name__)
@@ -36,26 +27,14 @@ LEASE = timedelta(seconds=45)
 """Longer than a task's hard time limit: whoever held the lane then is dead."""
 
 NUDGE_AGAIN = timedelta(seconds=3)
-CIRCUIT_OPENS_AT = 5
-"""So many calls in a row without an answer, and a cloud's edits wait."""
-
-PROBE_EVERY = timedelta(seconds=10)
-HOLD = timedelta(seconds=60)
-SETTLE = timedelta(seconds=60)
-"""How long a write without a known end may still land: the gateway's own patience,
-which is not published, so this is our assumption."""
-
-RECHECK = timedelta(seconds=15)
 MOST_REPAIRS = 2
 MOST_INTERRUPTED = 3
-LONGEST_PAUSE_SECONDS = 60.0
 LEAST_SWEEP = 10
-
-UNHEEDED = "unheeded"
 
 State = Edit.State
 
-_TURN = ("holder", "lease_until", "unsettled_until", "recheck_at")
+TURN_FIELDS = ("holder", "lease_until", "unsettled_until", "recheck_at")
+"""What a turn changes in its lane, from its claim to its record."""
 
 
 @dataclass
@@ -82,25 +61,6 @@ class Turn:
     unread: bool = False
 
 
-@dataclass
-class Result:
-    """What a turn led to.
-
-    Attributes:
-        fates: The new state of each edit, with the fields to write beside it.
-        observation: The cloud's last word on the instance, if there was one.
-        error: Why it did not succeed.
-        ambiguous: Whether the cloud may have done it without our knowing.
-        unheeded: Whether the cloud accepted a change and shows the old value.
-    """
-
-    fates: dict[Edit, tuple[str, dict[str, Any]]] = field(default_factory=dict)
-    observation: Observation | None = None
-    error: ModelArtsError | None = None
-    ambiguous: bool = False
-    unheeded: bool = False
-
-
 @transaction.atomic
 def due_instances() -> list[int]:
     """Instances with open edits that nobody delivers and nobody was told of lately.
@@ -118,13 +78,13 @@ def due_instances() -> list[int]:
         Q(instance__cloud__held_until=None) | Q(instance__cloud__held_until__lte=now),
         Exists(waiting) | Q(recheck_at__lte=now),
     )
-    sound = lanes.filter(instance__cloud__failures__lt=CIRCUIT_OPENS_AT)
+    sound = lanes.filter(instance__cloud__failures__lt=circuit.OPENS_AT)
     # No more than the clouds could answer until the next sweep: the rest of a large
     # batch waits here, in order, and not in the queue before everybody else's edits.
     answerable = max(LEAST_SWEEP, round(settings.CURFEW.upstream_rate))
     longest_first = sound.order_by(F("nudged_at").asc(nulls_first=True))
     due = list(longest_first.values_list("pk", flat=True)[:answerable])
-    for cloud in Cloud.objects.filter(failures__gte=CIRCUIT_OPENS_AT):
+    for cloud in Cloud.objects.filter(failures__gte=circuit.OPENS_AT):
         probe = lanes.filter(instance__cloud=cloud).order_by("nudged_at").first()
         if probe is not None:
             due.append(probe.pk)
@@ -189,11 +149,7 @@ def _is_free(lane: Any) -> bool:
     cloud = lane.instance.cloud
     if _later(cloud.held_until, lane.now):
         return False
-    if cloud.failures < CIRCUIT_OPENS_AT:
-        return True
-    # The circuit is open: whoever wins this update sends, as the probe.
-    probe = Cloud.objects.filter(pk=cloud.pk, held_until=cloud.held_until)
-    return bool(probe.update(held_until=lane.now + PROBE_EVERY))
+    return circuit.may_pass(cloud, lane.now)
 
 
 def _later(moment: datetime | None, now: datetime) -> bool:
@@ -204,7 +160,7 @@ def _begin(lane: Lane, edits: list[Edit], now: datetime) -> Attempt:
     lane.fence += 1
     lane.lease_until = now + LEASE
     lane.next_at = None
-    lane.save(update_fields=[*_TURN, "next_at", "fence"])
+    lane.save(update_fields=[*TURN_FIELDS, "next_at", "fence"])
     attempt = Attempt.objects.create(instance=lane.instance, number=lane.fence)
     attempt.edits.set(edits)
     return attempt
@@ -235,17 +191,12 @@ def _note_interruption(lane: Lane, edits: list[Edit]) -> None:
     """Whoever was sending has died: the lease is over and no result is written."""
     unfinished = Attempt.objects.filter(instance_id=lane.pk, outcome="")
     if unfinished.filter(sent_at__isnull=False).update(ambiguous=True):
-        _unsettle(lane)
+        settling.begin(lane)
     unfinished.update(outcome="interrupted", finished_at=Now())
     for edit in edits:
         if edit.state == State.SENDING:
             edit.interrupted += 1
             edit.save(update_fields=["interrupted"])
-
-
-def _unsettle(lane: Any) -> None:
-    lane.unsettled_until = lane.now + SETTLE
-    lane.recheck_at = lane.now + RECHECK
 
 
 def _still_wanted(edit: Edit, lane: Any) -> bool:
@@ -324,102 +275,3 @@ def _note_repair(lane: Lane, turn: Turn) -> None:
             after={name: edit.patch[name] for name in found},
             reason="An older change landed late; this one was sent again.",
         )
-
-
-@transaction.atomic
-def record(turn: Turn, result: Result) -> bool:
-    """Write the outcome and give the lane back.
-
-    Returns:
-        False when the lane was taken over meanwhile: this result counts for nothing.
-    """
-    lane = Lane.objects.select_for_update().annotate(now=Now()).get(pk=turn.instance.pk)
-    if lane.fence != turn.attempt.number:
-        log.warning("turn overtaken", instance=turn.instance.instance_id)
-        return False
-    # Locks in one order: lane, cloud, instance, fleet.
-    health_changed = _note_health(turn.instance.cloud, result.error, lane.now)
-    if result.observation:
-        apply_observation(turn.instance.cloud, result.observation)
-    lane.lease_until = lane.holder = lane.next_at = None
-    for edit, (state, changes) in result.fates.items():
-        states.move(edit, state, **changes)
-        if state == State.RETRYING:
-            lane.next_at = lane.now + _pause(edit, result.error)
-    _plan_recheck(lane, result)
-    lane.save(update_fields=[*_TURN, "next_at", "repairs"])
-    _finish(turn.attempt, result)
-    if result.fates:
-        FleetVersion.stamp(Instance.objects.filter(pk=turn.instance.pk))
-    elif health_changed:
-        FleetVersion.stamp()
-    return True
-
-
-def _plan_recheck(lane: Any, result: Result) -> None:
-    """A write that may still land is looked for until its time is over."""
-    if result.ambiguous:
-        _unsettle(lane)
-    elif result.error and lane.recheck_at:
-        # Not seen, so not over.
-        lane.recheck_at = lane.now + RECHECK
-    elif lane.unsettled_until is None or lane.unsettled_until <= lane.now:
-        lane.unsettled_until = lane.recheck_at = None
-        lane.repairs = 0
-    else:
-        lane.recheck_at = min(lane.now + RECHECK, lane.unsettled_until)
-
-
-def _note_health(cloud: Cloud, error: ModelArtsError | None, now: datetime) -> bool:
-    """Open the cloud's circuit or close it; every process sees the same row.
-
-    Returns:
-        Whether pages show the cloud differently now.
-    """
-    row = Cloud.objects.filter(pk=cloud.pk)
-    if isinstance(error, AuthenticationError):
-        # Asking on would lock the account.
-        row.update(failures=CIRCUIT_OPENS_AT, held_until=now + HOLD)
-    elif isinstance(error, NotSentError | AmbiguousError):
-        row.update(failures=F("failures") + 1)
-        row.filter(failures__gte=CIRCUIT_OPENS_AT).update(held_until=now + PROBE_EVERY)
-    else:
-        closed = row.filter(held_since__isnull=False).update(
-            held_until=None, held_since=None, hold_reason=""
-        )
-        row.filter(failures__gt=0).update(failures=0)
-        return bool(closed)
-    opened = row.filter(failures__gte=CIRCUIT_OPENS_AT, held_since=None)
-    return bool(opened.update(held_since=now, hold_reason=error.sentence))
-
-
-def times_unheeded(edit: Edit) -> int:
-    """How often the cloud has accepted this edit and still shown the old value."""
-    return edit.turns.filter(outcome=UNHEEDED).count()
-
-
-def _finish(attempt: Attempt, result: Result) -> None:
-    error = result.error
-    Attempt.objects.filter(pk=attempt.pk).update(
-        outcome=UNHEEDED if result.unheeded else _outcome(result),
-        finished_at=Now(),
-        ambiguous=result.ambiguous,
-        http_status=error.status if error else None,
-        error_code=(error.error_code or "")[:64] if error else "",
-        request_id=(error.request_id or "")[:128] if error else "",
-    )
-
-
-def _outcome(result: Result) -> str:
-    reached = {state for state, _ in result.fates.values()}
-    for state in (State.RETRYING, State.FAILED, State.CONFLICT):
-        if state in reached:
-            return str(state)
-    return str(next(iter(reached), "dropped"))
-
-
-def _pause(edit: Edit, error: ModelArtsError | None) -> timedelta:
-    """Full jitter, doubling, never shorter than the cloud asked for."""
-    ceiling = min(LONGEST_PAUSE_SECONDS, 2.0 ** min(edit.attempts, 6))
-    pause = random.uniform(0.5, max(1.0, ceiling))  # noqa: S311 (no secret)
-    return timedelta(seconds=max(pause, (error and error.retry_after_seconds) or 0))

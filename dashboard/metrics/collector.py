@@ -23,7 +23,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from dashboard.edits import pulse
-from dashboard.edits.lanes import CIRCUIT_OPENS_AT
+from dashboard.edits.circuit import OPENS_AT
 from dashboard.edits.models import Edit
 from dashboard.instances import traffic
 from dashboard.instances.models import Cloud, Instance
@@ -131,7 +131,7 @@ def _clouds() -> Iterator[Metric]:
             seconds = (now - cloud.refreshed_at).total_seconds()
             age.add_metric([cloud.name], seconds)
         problem.add_metric([cloud.name], bool(cloud.problem))
-        circuit.add_metric([cloud.name], cloud.failures >= CIRCUIT_OPENS_AT)
+        circuit.add_metric([cloud.name], cloud.failures >= OPENS_AT)
         skew.add_metric([cloud.name], cloud.skew_ms / 1000)
     yield from (age, problem, circuit, skew)
 

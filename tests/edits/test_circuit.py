@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits import delivery, lanes, services
+from dashboard.edits import circuit, delivery, lanes, services
 from dashboard.edits.models import Attempt, Edit, Lane
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Cloud, FleetVersion, Instance
@@ -32,7 +32,7 @@ def waiting(cloud: Emulator, operator: User) -> Sequence[Edit]:
 @pytest.fixture
 def open_circuit(cloud: Emulator, waiting: Sequence[Edit]) -> Cloud:
     cloud.faults.add(Fault("drop"))
-    for edit in waiting[: lanes.CIRCUIT_OPENS_AT]:
+    for edit in waiting[: circuit.OPENS_AT]:
         delivery.drain(edit.instance_id)
     return Cloud.objects.get()
 
@@ -44,7 +44,7 @@ def let_time_pass() -> None:
 
 
 def test_it_opens_after_some_failures_and_says_why(open_circuit: Cloud) -> None:
-    assert open_circuit.failures == lanes.CIRCUIT_OPENS_AT
+    assert open_circuit.failures == circuit.OPENS_AT
     assert open_circuit.held_since is not None
     assert open_circuit.hold_reason
 
@@ -67,7 +67,7 @@ def test_one_probe_at_a_time_asks_whether_it_is_back(
     assert len(lanes.due_instances()) == 1
     for edit in waiting:
         delivery.drain(edit.instance_id)
-    assert Attempt.objects.count() == lanes.CIRCUIT_OPENS_AT + 1
+    assert Attempt.objects.count() == circuit.OPENS_AT + 1
 
 
 def test_a_probe_that_is_answered_closes_it(

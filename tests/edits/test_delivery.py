@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import delivery, lanes, services
+from dashboard.edits import delivery, lanes, recording, services
 from dashboard.edits.models import Attempt, Edit, Lane
 from dashboard.emulator import Behaviour, Emulator, Fault
 from dashboard.instances.models import Cloud, Instance
@@ -414,9 +414,9 @@ def test_a_late_worker_finds_its_result_refused(
     assert late is not None
     Lane.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert deliver(edit).state == State.APPLIED
-    stale = lanes.Result(fates={late.edits[0]: (State.FAILED, {})})
+    stale = recording.Result(fates={late.edits[0]: (State.FAILED, {})})
     assert not lanes.about_to_send(late, {"description": "New words"})
-    assert not lanes.record(late, stale)
+    assert not recording.record(late, stale)
     assert Edit.objects.get(pk=edit.pk).state == State.APPLIED
 
 

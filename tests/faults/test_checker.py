@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from dashboard.accounts.models import User
-from dashboard.edits import delivery, lanes, services, wishes
-from dashboard.edits.lanes import Result, Turn
+from dashboard.edits import delivery, lanes, recording, services, settling, wishes
+from dashboard.edits.lanes import Turn
 from dashboard.edits.models import Edit
+from dashboard.edits.recording import Result
 from dashboard.emulator import Emulator, Fault
 from dashboard.modelarts.client import ModelArtsClient, Observation
 
@@ -62,7 +63,7 @@ def _killed_after_put(world: World, actor: User, monkeypatch: Patch) -> None:
     world.deliver()
     world.submit(world.instances.popleft(), actor, description="killed")
     with monkeypatch.context() as patch:
-        patch.setattr(lanes, "record", killed)
+        patch.setattr(recording, "record", killed)
         world.deliver()
 
 
@@ -140,7 +141,7 @@ def no_compare_before_sending_again(patch: Patch, world: World) -> None:
 
 
 def no_settle_recheck(patch: Patch, world: World) -> None:
-    patch.setattr(lanes, "_unsettle", lambda lane: None)
+    patch.setattr(settling, "begin", lambda lane: None)
 
 
 def seq_by_id(patch: Patch, world: World) -> None:

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from dashboard.accounts.models import User
-from dashboard.edits import lanes
+from dashboard.edits import lanes, recording
 from dashboard.edits.models import Edit
 from dashboard.edits.services import EditClosedError, EditConflictError, cancel_edit
 from dashboard.emulator import Emulator, Fault
@@ -45,7 +45,7 @@ OUTCOMES = [
     Fault("not_changed", method="PUT", echo=True, times=1),
     Fault("status", method="PUT", status=400, code="ModelArts.6347", times=1),
 ]
-POINTS = ("about_to_send", "record")
+POINTS = ((lanes, "about_to_send"), (recording, "record"))
 
 
 def make_machine(
@@ -133,12 +133,12 @@ def make_machine(
             self.world.deliver()
 
         @rule(point=st.sampled_from(POINTS))
-        def deliver_and_die(self, point: str) -> None:
+        def deliver_and_die(self, point: tuple[Any, str]) -> None:
             def die(*_: Any) -> bool:
                 raise KilledError
 
             with monkeypatch.context() as patch:
-                patch.setattr(lanes, point, die)
+                patch.setattr(*point, die)
                 self.world.deliver()
 
         @rule()

@@ -20,10 +20,10 @@ __all__ = ["app"]
 
 @worker_init.connect
 def _settle_sooner(**_: Any) -> None:
-    from dashboard.edits import lanes  # needs Django to be set up
+    from dashboard.edits import settling  # needs Django to be set up
 
-    lanes.SETTLE = timedelta(seconds=float(os.environ["CURFEW_TEST_SETTLE_SECONDS"]))
-    lanes.RECHECK = lanes.SETTLE / 4
+    settling.SETTLE = timedelta(seconds=float(os.environ["CURFEW_TEST_SETTLE_SECONDS"]))
+    settling.RECHECK = settling.SETTLE / 4
 
 
 @task_postrun.connect

@@ -1,0 +1,51 @@
+"""Whether a cloud is asked at all: its circuit, in a row that all processes see."""
+
+from datetime import datetime, timedelta
+
+from django.db.models import F
+
+from dashboard.instances.models import Cloud
+from dashboard.modelarts.errors import (
+    AmbiguousError,
+    AuthenticationError,
+    ModelArtsError,
+    NotSentError,
+)
+
+OPENS_AT = 5
+"""So many calls in a row without an answer, and a cloud's edits wait."""
+
+PROBE_EVERY = timedelta(seconds=10)
+HOLD = timedelta(seconds=60)
+
+
+def may_pass(cloud: Cloud, now: datetime) -> bool:
+    """Whether the cloud may be asked; of those who ask an open circuit, one may."""
+    if cloud.failures < OPENS_AT:
+        return True
+    # Whoever wins this update sends, as the probe.
+    probe = Cloud.objects.filter(pk=cloud.pk, held_until=cloud.held_until)
+    return bool(probe.update(held_until=now + PROBE_EVERY))
+
+
+def note_health(cloud: Cloud, error: ModelArtsError | None, now: datetime) -> bool:
+    """Open the cloud's circuit or close it; every process sees the same row.
+
+    Returns:
+        Whether pages show the cloud differently now.
+    """
+    row = Cloud.objects.filter(pk=cloud.pk)
+    if isinstance(error, AuthenticationError):
+        # Asking on would lock the account.
+        row.update(failures=OPENS_AT, held_until=now + HOLD)
+    elif isinstance(error, NotSentError | AmbiguousError):
+        row.update(failures=F("failures") + 1)
+        row.filter(failures__gte=OPENS_AT).update(held_until=now + PROBE_EVERY)
+    else:
+        closed = row.filter(held_since__isnull=False).update(
+            held_until=None, held_since=None, hold_reason=""
+        )
+        row.filter(failures__gt=0).update(failures=0)
+        return bool(closed)
+    opened = row.filter(failures__gte=OPENS_AT, held_since=None)
+    return bool(opened.update(held_since=now, hold_reason=error.sentence))
