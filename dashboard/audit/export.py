@@ -9,7 +9,7 @@ from .models import AuditEvent
 
 COLUMNS = (
     *("at", "person", "action", "outcome", "target kind", "target", "target id"),
-    *("instance", "before", "after", "reason", "address", "request id"),
+    *("instance", "before", "after", "reason", "address", "request id", "via"),
 )
 FORMULA = tuple("=+-@\t\r\n|%") + tuple("\uff1d\uff0b\uff0d\uff20")
 """What makes a spreadsheet calculate; the last four are the full-width ones."""
@@ -60,4 +60,5 @@ def _cells(event: AuditEvent) -> tuple[str, ...]:
         event.reason,
         event.address or "",
         event.request_id,
+        event.via,
     )

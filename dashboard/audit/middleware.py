@@ -49,5 +49,5 @@ def _record(request: HttpRequest) -> None:
         target_id=(match.view_name if match else "") or "",
         target_label=f"{request.method} {request.path}",
         instance=about,
-        reason="The role does not allow it, or the form was not ours.",
+        reason="Role or scope does not allow it, or the form was not ours.",
     )

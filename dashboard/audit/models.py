@@ -23,6 +23,7 @@ class AuditEvent(models.Model):
         after: Values after, or those asked for.
         request_id: Of the request that led there; also in the logs.
         address: Where that request came from.
+        via: By what the actor acted, such as ``token laptop``; empty for the pages.
     """
 
     class Outcome(models.TextChoices):
@@ -50,6 +51,7 @@ class AuditEvent(models.Model):
     reason = models.TextField(blank=True)
     request_id = models.CharField(max_length=64, blank=True)
     address = models.GenericIPAddressField(null=True)
+    via = models.CharField(max_length=80, blank=True, db_default="", default="")
 
     class Meta:
         ordering: ClassVar = ["-at", "-pk"]

@@ -10,7 +10,7 @@ from django.urls import reverse
 from dashboard.accounts.models import User
 from dashboard.audit.export import harmless
 from dashboard.audit.models import AuditEvent
-from dashboard.audit.services import record_event
+from dashboard.audit.services import acting_through, record_event
 
 EXPORT = reverse("audit:export")
 pytestmark = pytest.mark.usefixtures("_empty_cache")
@@ -80,3 +80,14 @@ def test_plain_text_stays_as_it_is() -> None:
     assert harmless(plain) == plain
     assert harmless("") == ""
     assert "\0" not in harmless("\0=1")
+
+
+def test_it_says_by_what_somebody_acted(client: Client, admin: User) -> None:
+    with acting_through("token laptop"):
+        record("one", "test.via")
+    record("two", "test.via")
+    client.force_login(admin)
+    told = {row["target"]: row["via"] for row in rows(client, "?action=test.via")}
+    assert told == {"one": "token laptop", "two": ""}
+    page = client.get(reverse("audit:list")).text
+    assert page.count("by token laptop") == 1
