@@ -12,7 +12,6 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.accounts.http import SignedInRequest
-from dashboard.accounts.permissions import can_bulk
 from dashboard.instances.models import Cloud
 
 from . import batches, selectors, wording
@@ -143,7 +142,7 @@ def _context(request: SignedInRequest, batch_id: UUID) -> dict[str, Any]:
         "shows_skips": skips,
         "page": page,
         "pages": page.paginator.get_elided_page_range(page.number, on_ends=1),
-        "may_act": _may_act(request, found),
+        "may_act": batches.can_act_on(request.user, found),
     }
 
 
@@ -179,14 +178,6 @@ def _batch(request: SignedInRequest, batch_id: UUID) -> EditBatch:
     return get_object_or_404(selectors.batches_visible_to(request.user), pk=batch_id)
 
 
-def _may_act(request: SignedInRequest, found: EditBatch) -> bool:
-    """Their own, or anybody's for those who act on every instance."""
-    user = request.user
-    return can_bulk(user) and (
-        found.actor_id == user.pk or user.role != user.Role.SCIENTIST
-    )
-
-
 def _require_right(request: SignedInRequest, found: EditBatch) -> None:
-    if not _may_act(request, found):
+    if not batches.can_act_on(request.user, found):
         raise PermissionDenied("You may look at this batch but not change it.")

@@ -188,6 +188,16 @@ def retry_failed(*, batch: EditBatch, actor: User) -> EditBatch:
     return preview_batch(batch=again, wish=plans.BulkWish.of(batch))
 
 
+def can_act_on(user: User, batch: EditBatch) -> bool:
+    """Whether this person may take back and try again what is in a batch.
+
+    Their own, or anybody's for those who act on every instance.
+    """
+    return can_bulk(user) and (
+        batch.actor_id == user.pk or user.role != user.Role.SCIENTIST
+    )
+
+
 def preview_of(batch: EditBatch) -> str:
     """Names a preview, so that only what was seen can be confirmed."""
     return batch.previewed_at.isoformat() if batch.previewed_at else ""

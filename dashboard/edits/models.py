@@ -217,6 +217,16 @@ class Edit(models.Model):
         return self.state in self.OPEN
 
     @property
+    def may_be_cancelled(self) -> bool:
+        """Whether it can still be taken back."""
+        return self.state in {self.State.QUEUED, self.State.RETRYING}
+
+    @property
+    def may_be_retried(self) -> bool:
+        """Whether it can be wished for again as it is."""
+        return self.state in {self.State.FAILED, self.State.CONFLICT}
+
+    @property
     def waits_for_next_start(self) -> bool:
         """Whether the cloud holds the new auto stop but this run does not use it.
 

@@ -120,10 +120,8 @@ def _context(request: SignedInRequest, edit_id: UUID) -> dict[str, Any]:
         "changes": wording.changes(edit, now),
         "status_before": status_look(before).label,
         "attempts": attempts,
-        "may_retry": may_edit
-        and edit.state in {Edit.State.FAILED, Edit.State.CONFLICT},
-        "may_cancel": may_edit
-        and edit.state in {Edit.State.QUEUED, Edit.State.RETRYING},
+        "may_retry": may_edit and edit.may_be_retried,
+        "may_cancel": may_edit and edit.may_be_cancelled,
         # Attempts end one by one while the state stays "sending".
         "mark": f"{edit.state}-{sum(bool(one.finished_at) for one in attempts)}",
     }

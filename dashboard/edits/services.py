@@ -59,6 +59,7 @@ def submit_edit(
     patch: dict[str, Any],
     base: dict[str, Any],
     key: str = "",
+    once: bool = False,
 ) -> Edit:
     """Accept a change of settings.
 
@@ -71,6 +72,8 @@ def submit_edit(
             whose value nobody knew.
         key: Names the form that was opened; the same form sent twice with the same
             values is one edit.
+        once: The key names this one wish for ever, as a program's does that tries
+            again; see ``earlier_edit``.
 
     Returns:
         The edit, queued; or the earlier one when this is its double.
@@ -87,11 +90,17 @@ def submit_edit(
         patch=patch,
         base={field: base.get(field) for field in patch},
         key=key,
+        once=once,
     )
 
 
 def submit_power(
-    *, instance: Instance, actor: User, kind: Edit.Kind, key: str = ""
+    *,
+    instance: Instance,
+    actor: User,
+    kind: Edit.Kind,
+    key: str = "",
+    once: bool = False,
 ) -> Edit:
     """Accept a start or a stop.
 
@@ -100,6 +109,7 @@ def submit_power(
         actor: Who wishes it.
         kind: ``Edit.Kind.START`` or ``Edit.Kind.STOP``.
         key: Names the confirmation that was opened, as for ``submit_edit``.
+        once: Likewise.
 
     Returns:
         The edit, queued; or the earlier one when this is its double.
@@ -115,7 +125,14 @@ def submit_power(
         patch={},
         base={"status": instance.status},
         key=key,
+        once=once,
     )
+
+
+def earlier_edit(*, actor: User, key: str) -> Edit | None:
+    """The edit that this person wished for ``once`` by this key, if there is one."""
+    found = Edit.objects.select_related("instance__cloud", "actor")
+    return found.filter(actor=actor, key=_once_key(key)).first()
 
 
 @transaction.atomic
@@ -127,7 +144,7 @@ def retry_edit(*, edit: Edit, actor: User) -> Edit:
         EditClosedError: Only a failed edit or a conflict can be tried again.
         RuleRefusedError: An enforced rule forbids it by now.
     """
-    if edit.state not in {Edit.State.FAILED, Edit.State.CONFLICT}:
+    if not edit.may_be_retried:
         raise EditClosedError("Only an edit that failed can be tried again.")
     return _accept(
         instance=edit.instance,
@@ -156,7 +173,7 @@ def cancel_edit(*, edit: Edit, actor: User) -> Edit:
     _require_right(actor, edit.instance)
     lane = Lane.objects.select_for_update().get(instance_id=edit.instance_id)
     edit = Edit.objects.select_related("instance__cloud").get(pk=edit.pk)
-    if edit.state not in {Edit.State.QUEUED, Edit.State.RETRYING}:
+    if not edit.may_be_cancelled:
         raise EditClosedError("It is too late to cancel this edit.")
     states.move(
         edit,
@@ -177,16 +194,17 @@ def _accept(
     patch: dict[str, Any],
     base: dict[str, Any],
     key: str,
+    once: bool = False,
     retry_of: Edit | None = None,
 ) -> Edit:
     _require_right(actor, instance)
     Lane.objects.get_or_create(instance=instance)
     # Serialises the submitters of this instance alone: numbers follow commits.
     lane = Lane.objects.select_for_update().get(instance=instance)
-    full_key = _key(key, kind, patch)
+    full_key = _once_key(key) if once else _key(key, kind, patch)
     double = Edit.objects.filter(actor=actor, key=full_key).first()
     if double is not None:
-        if double.seq == lane.next_seq - 1:
+        if once or double.seq == lane.next_seq - 1:
             return double
         # The same form with the same values, but others came between: meant anew.
         full_key = _key(uuid.uuid4().hex, kind, patch)
@@ -230,6 +248,10 @@ def _accept(
 def _require_right(actor: User, instance: Instance) -> None:
     if not can_edit(actor, instance.owner):
         raise PermissionDenied("You may look at this instance but not change it.")
+
+
+def _once_key(key: str) -> str:
+    return hashlib.sha256(f"once {key}".encode()).hexdigest()
 
 
 def _key(form: str, kind: str, patch: dict[str, Any]) -> str:

@@ -180,3 +180,16 @@ def test_an_unreachable_broker_does_not_fail_what_is_committed(
     with django_capture_on_commit_callbacks(execute=True):
         edit = submit(instance, operator, "new")
     assert Edit.objects.get(pk=edit.pk).state == Edit.State.QUEUED
+
+
+def test_a_key_that_counts_once_outlives_what_comes_between(
+    instance: Instance, operator: User, admin: User
+) -> None:
+    first = submit(instance, operator, "mine", key="k", once=True)
+    submit(instance, admin, "theirs", base={"description": "mine"})
+    assert submit(instance, operator, "mine", key="k", once=True) == first
+    assert services.earlier_edit(actor=operator, key="k") == first
+    assert services.earlier_edit(actor=admin, key="k") is None
+    assert services.earlier_edit(actor=operator, key="other") is None
+    # The key of a form is another matter, and so is the same key by somebody else.
+    assert submit(instance, admin, "mine", key="k", base={}).pk != first.pk
