@@ -142,6 +142,9 @@ class Config(BaseSettings):
             direct requests from private addresses only.
         writes_per_minute: How many forms one person may send; 0 for any number.
         polls_per_minute: The same for what open pages ask by themselves.
+        token_days: How long an API token lives at most.
+        api_requests_per_minute: How many requests one API token may send; 0 for any
+            number.
         session_idle_minutes: After so long without a click a session ends.
         session_hours: After so long it ends in any case.
         second_factor_roles: Who comes in by password and has one of these roles must
@@ -180,6 +183,8 @@ class Config(BaseSettings):
     metrics_token: SecretStr = SecretStr("")
     writes_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 600
     polls_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 6_000
+    token_days: Annotated[int, Field(ge=1, le=365)] = 90
+    api_requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 300
     session_idle_minutes: Annotated[int, Field(ge=5, le=1_440)] = 60
     session_hours: Annotated[int, Field(ge=1, le=168)] = 12
     second_factor_roles: Annotated[CommaList, AfterValidator(_role_names)] = []

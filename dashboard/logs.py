@@ -15,6 +15,7 @@ PASSWORD_IN_ADDRESS = re.compile(r"(\w://[^\s:/@]*:)[^\s/@]+@")
 ANSWER_OF_PROVIDER = re.compile(r"(?<=/login/callback/\?)\S+")
 VALUE = re.compile(r"(?<![^&])(?!error)([^&=]*=)[^&]+")
 """In the query of that answer; what went wrong stays readable."""
+API_TOKEN = re.compile(r"\bcurfew_[0-9a-f]{64}\b")
 RESET_KEY = re.compile(r"(/password/reset/key/)\S+")
 QUIET = {
     # Each of these logs request lines, headers or addresses at INFO or DEBUG.
@@ -57,6 +58,7 @@ def scrub(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 def _scrubbed(text: str) -> str:
     text = PASSWORD_IN_ADDRESS.sub(r"\1[redacted]@", text)
+    text = API_TOKEN.sub("[redacted]", text)
     text = RESET_KEY.sub(r"\1[redacted]", text)
     return ANSWER_OF_PROVIDER.sub(
         lambda found: VALUE.sub(r"\1[redacted]", found[0]), text

@@ -30,6 +30,7 @@ INSTALLED_APPS = [
     "dashboard.handover",
     "dashboard.saved",
     "dashboard.metrics",
+    "dashboard.api",
     "dashboard.ops",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -63,6 +64,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "dashboard.api.middleware.TokenMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     # Before whatever may answer with words of its own.

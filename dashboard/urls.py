@@ -6,6 +6,7 @@ from dashboard.saved.views import home
 
 urlpatterns = [
     path("", home, name="home"),
+    path("", include("dashboard.api.token_urls")),
     path("accounts/", include("dashboard.accounts.sign_in_urls")),
     path("people/", include("dashboard.accounts.urls")),
     path("instances/", include("dashboard.instances.urls")),
@@ -15,4 +16,5 @@ urlpatterns = [
     path("", include("dashboard.handover.urls")),
     path("", include("dashboard.saved.urls")),
     path("", include("dashboard.metrics.urls")),
+    path("api/v1/", include("dashboard.api.urls")),
 ]

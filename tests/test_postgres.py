@@ -11,6 +11,7 @@ from dashboard.ops.child import PROJECT
 from .servers import PostgresServer
 
 AGAIN = [
+    "tests/api",
     "tests/audit/test_guard.py",
     "tests/edits/test_batches.py",
     "tests/edits/test_bulk_pages.py",

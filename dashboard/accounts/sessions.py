@@ -13,6 +13,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect
 
+from dashboard.web.programs import is_programs
+
 from .http import SignedInRequest
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -52,7 +54,7 @@ class SessionLimitsMiddleware:
 
     def __call__(self, request: SignedInRequest) -> HttpResponse:
         """Check before the view, clear after it."""
-        if request.user.is_authenticated:
+        if request.user.is_authenticated and not is_programs(request):
             now = int(time.time())
             if reason := _expiry(request, now):
                 logout(request)
@@ -80,6 +82,8 @@ class OneTimePasswordMiddleware:
         user = request.user
         if not user.is_authenticated or user.one_time_until is None:
             return None
+        if is_programs(request):
+            return None  # its token is not taken at all, see ``dashboard.api``
         match = request.resolver_match
         if match and match.view_name in OPEN_WITH_ONE_TIME_PASSWORD:
             return None

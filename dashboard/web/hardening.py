@@ -11,6 +11,7 @@ from django.urls import get_callable
 
 from .limits import READS
 from .middleware import GetResponse
+from .programs import is_programs
 
 PERMISSIONS_POLICY = ", ".join(
     f"{feature}=()"
@@ -85,7 +86,9 @@ class SameOriginMiddleware:
         """Answer; refuse a write from elsewhere as if its token were wrong."""
         site = request.headers.get("Sec-Fetch-Site", "none")
         trusted = request.headers.get("Origin") in settings.CSRF_TRUSTED_ORIGINS
-        if request.method in READS or site in OURS or trusted:
+        # No browser adds a token by itself: there is nothing to ride on.
+        by_token = is_programs(request)
+        if by_token or request.method in READS or site in OURS or trusted:
             return self.get_response(request)
         refuse = get_callable(settings.CSRF_FAILURE_VIEW)
         refusal: HttpResponse = refuse(request, reason=f"sent by a page {site}")

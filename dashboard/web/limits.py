@@ -16,6 +16,7 @@ from django.shortcuts import render
 
 from .address import client_address
 from .middleware import GetResponse
+from .programs import is_programs
 from .shared import quick_redis
 
 log = structlog.get_logger(__name__)
@@ -44,10 +45,17 @@ def allows(what: str, request: HttpRequest, limit: Limit) -> bool:
         request: Whose it is.
         limit: How many may be.
     """
+    return within(_counters(what, request, limit))
+
+
+def within(counted: list[tuple[str, int]]) -> bool:
+    """Count one more for each key, and say whether none is beyond its limit.
+
+    Args:
+        counted: Keys as ``key`` makes them, each with its most; 0 means no limit.
+    """
     global _away_until
-    counters = [
-        (key, most) for key, most in _counters(what, request, limit) if most > 0
-    ]
+    counters = [(key, most) for key, most in counted if most > 0]
     if not counters or time.monotonic() < _away_until:
         return True
     try:
@@ -65,14 +73,21 @@ def allows(what: str, request: HttpRequest, limit: Limit) -> bool:
     )
 
 
+def key(what: str, whose: str) -> str:
+    """Names the count of one thing by one party in the present minute."""
+    return f"curfew:limit:{what}:{int(time.time() // WINDOW_SECONDS)}:{whose}"
+
+
+def seconds_left() -> int:
+    """Until the next minute begins, for ``Retry-After``."""
+    return WINDOW_SECONDS - int(time.time() % WINDOW_SECONDS)
+
+
 def _counters(what: str, request: HttpRequest, limit: Limit) -> list[tuple[str, int]]:
-    window = int(time.time() // WINDOW_SECONDS)
     address = client_address(request) or "unknown"
-    found = [(f"curfew:limit:{what}:{window}:at:{address}", limit.address)]
+    found = [(key(what, f"at:{address}"), limit.address)]
     if request.user.is_authenticated:
-        found.append(
-            (f"curfew:limit:{what}:{window}:by:{request.user.pk}", limit.person)
-        )
+        found.append((key(what, f"by:{request.user.pk}"), limit.person))
     return found
 
 
@@ -84,6 +99,8 @@ class LimitsMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer; 429 with a plain page and ``Retry-After`` beyond the limit."""
+        if is_programs(request):
+            return self.get_response(request)  # counted by token, in ``dashboard.api``
         if request.method not in READS:
             what, most = "writes", settings.CURFEW.writes_per_minute
         elif request.htmx:  # type: ignore[attr-defined]  # set by HtmxMiddleware
@@ -93,7 +110,7 @@ class LimitsMiddleware:
         if allows(what, request, Limit(most, HOUSEHOLD * most)):
             return self.get_response(request)
         log.warning("too many requests", what=what, path=request.path)
-        seconds = WINDOW_SECONDS - int(time.time() % WINDOW_SECONDS)
+        seconds = seconds_left()
         response = render(request, "429.html", {"seconds": seconds}, status=429)
         response.headers["Retry-After"] = str(seconds)
         return response

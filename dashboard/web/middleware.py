@@ -2,6 +2,7 @@
 
 import zoneinfo
 from collections.abc import Callable
+from typing import Any
 
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
@@ -10,6 +11,8 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
+
+from .programs import is_programs
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -21,8 +24,21 @@ https with the prefix ``__Host-``, as all of our cookies."""
 class SignInRequiredMiddleware(LoginRequiredMiddleware):
     """Ask for a sign-in; an htmx request is told to leave the page for it.
 
-    A sign-in form swapped into a table row would help nobody.
+    A sign-in form swapped into a table row would help nobody. A program is told 401 by
+    the API itself.
     """
+
+    def process_view(
+        self,
+        request: HttpRequest,
+        view_func: Callable[..., HttpResponseBase],
+        view_args: tuple[Any, ...],
+        view_kwargs: dict[str, Any],
+    ) -> HttpResponseBase | None:
+        """Let in who is signed in, and every program."""
+        if is_programs(request):
+            return None
+        return super().process_view(request, view_func, view_args, view_kwargs)
 
     def handle_no_permission(  # type: ignore[override]  # htmx: a header redirects
         self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from playwright.sync_api import Page, Route, expect
 
+from dashboard.ops.demo import PASSWORD
+
 from .conftest import Demo
 
 RUNS = "embeddings-refresh"
@@ -159,6 +161,22 @@ def _edit_with_errors(page: Page, traces: Traces) -> None:
     expect(page.get_by_role("alert").first).to_contain_text("Nothing was saved")
 
 
+def _token_made(page: Page, _: Traces) -> None:
+    page.goto("/accounts/tokens/")
+    make_token(page, "laptop")
+
+
+def make_token(page: Page, name: str) -> str:
+    """From the page of tokens: make one; its text. It asks who is there before."""
+    page.get_by_label("Name").fill(name)
+    page.get_by_role("button", name="Make the token").click()
+    page.locator("[name=password], .secret").first.wait_for()
+    if page.locator("[name=password]").count():
+        page.locator("[name=password]").fill(PASSWORD)
+        page.keyboard.press("Enter")
+    return page.locator(".secret").text_content() or ""
+
+
 def _conflict(page: Page, traces: Traces) -> None:
     page.goto(f"{traces['changed']}edit/")
     words = f"Somebody else was here at {page.evaluate('performance.timeOrigin')}"
@@ -281,6 +299,9 @@ PLACES: dict[str, Place] = {
     "person-add-errors": Place("people:add", _person_with_errors),
     "account": Place("mfa_index", at("/accounts/2fa/")),
     "sessions": Place("usersessions_list", at("/accounts/sessions/")),
+    "token-made": Place("tokens:mine", _token_made),
+    "tokens": Place("tokens:mine", at("/accounts/tokens/")),
+    "tokens-of-all": Place("tokens:everybodys", at("/people/tokens/")),
     "password": Place("account_change_password", at("/accounts/password/change/")),
     "is-it-you": Place("account_reauthenticate", at("/accounts/reauthenticate/")),
     "not-found": Place("404", at("/nowhere/")),

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from dashboard import logs
 from dashboard.accounts.models import User
+from dashboard.api.services import make_token
 from dashboard.edits.models import Edit, EditBatch, Lane
 from dashboard.instances.models import Instance
 from dashboard.policies.models import RuleException
@@ -84,7 +85,9 @@ def addresses(instance: Instance, edit: Edit) -> dict[str, str]:
         until=Now(),
         asked_by=bystander,
     )
+    token, _ = make_token(owner=bystander, name="t", scopes=["read"], days=1)
     known = {
+        "token_id": token.pk,
         "batch_id": batch.pk,
         "rule_pk": rule.pk,
         "exception_pk": exception.pk,

@@ -121,10 +121,60 @@ RULES: dict[str, Rule] = {
     "people:password": MANAGES,
     "people:second_factor": MANAGES,
     "people:sessions": MANAGES,
+    # Before one is made, the password is asked for once more.
+    "tokens:mine": Rule(signed_in(200), signed_in(302)),
+    # The token in question is another's.
+    "tokens:revoke": Rule(signed_in(405), signed_in(404, admin=303)),
+    "tokens:everybodys": Rule(admins(200), signed_in(405)),
+    "api_document": Rule(dict.fromkeys(PEOPLE, 200), dict.fromkeys(PEOPLE, 405)),
     "metrics:healthz": FOR_MACHINES,
     "metrics:readyz": FOR_MACHINES,
     "metrics:metrics": FOR_MACHINES,
 }
+
+API_METHODS = ("get", "post", "patch", "put", "delete")
+
+
+def with_token(status: Any, **others: Any) -> dict[str, Any]:
+    """The same for everybody whose account, and so whose token, is in use."""
+    return signed_in(status, anonymous=401, deactivated=401, **others)
+
+
+def api_owners(status: Any) -> dict[str, Any]:
+    """For those who may act on the instance."""
+    return with_token(status, viewer=403, stranger=403)
+
+
+def api_operators(status: Any) -> dict[str, Any]:
+    """For operators and admins."""
+    return with_token(status, viewer=403, stranger=403, scientist=403)
+
+
+API_READ = {"get": with_token(200)}
+API: dict[str, dict[str, dict[str, Any]]] = {
+    "api:instances": API_READ,
+    "api:instance": API_READ | {"patch": api_owners(204)},
+    # The instance runs: there is nothing to start, but who asks is judged first.
+    "api:start": {"post": api_owners(409)},
+    "api:stop": {"post": api_owners(202)},
+    "api:edits": API_READ,
+    "api:edit": API_READ,
+    "api:cancel": {"post": api_owners(409)},
+    "api:retry": {"post": api_owners((202, 409))},
+    # Nothing is said, so nobody can tell whether it would be theirs to do.
+    "api:bulk": {"post": with_token(422)},
+    "api:confirm": {"post": with_token(422)},
+    "api:batches": API_READ,
+    "api:batch": API_READ,
+    "api:batch_edits": API_READ,
+    "api:batch_cancel": {"post": api_operators(200)},
+    "api:batch_retry": {"post": api_operators(409)},
+    "api:due": API_READ,
+    "api:clouds": API_READ,
+    "api:me": API_READ,
+    "api:audit": {"get": api_operators(200)},
+}
+"""What the API answers to an empty body: by method and person. Others are 405."""
 
 OWN_ACCOUNT = ("account_", "mfa_", "usersessions_", "socialaccount_", "openid_connect_")
 """Pages of one's own account, by django-allauth: so their names begin. They act on the
@@ -148,6 +198,11 @@ def _walk(
             yield from _walk(each.url_patterns, inner, arguments)
         else:
             yield ":".join((*spaces, each.name or str(each.pattern))), arguments
+
+
+def is_api(name: str) -> bool:
+    """Whether a route belongs to the API, which takes tokens only."""
+    return name.startswith("api:")
 
 
 def is_own_account(name: str) -> bool:

@@ -18,6 +18,7 @@ from django.test import Client
 from django.urls import reverse
 
 from dashboard.accounts.models import User
+from dashboard.api.services import make_token
 from dashboard.edits import delivery, services
 from dashboard.emulator import CANARIES, Emulator, Fault
 from dashboard.instances import refresh, tasks, upstream
@@ -34,6 +35,11 @@ pytestmark = pytest.mark.usefixtures("_empty_cache")
 
 WORKS = ("demo", "signed", "token")
 """Clouds that let us in; ``refused`` does not."""
+
+API_READS = (
+    *("/instances?per_page=100", "/edits", "/batches", "/due", "/clouds", "/me"),
+    *("/audit", "/openapi.json"),
+)
 
 
 @pytest.fixture
@@ -119,6 +125,14 @@ def everywhere(
         patch.setattr(limits, "allows", broken)
         form = {"login": "admin", "password": PASSWORD}
         look(admins, "/accounts/login/", "post", data=form)
+    _, secret = make_token(
+        owner=admin, name="canary", scopes=["read", "write", "audit"], days=1
+    )
+    bearer = {"Authorization": f"Bearer {secret}"}
+    details = [f"/instances/{each.reference}" for each in seen]
+    for path in (*API_READS, *details):
+        look(client, f"/api/v1{path}", headers=bearer)
+    look(client, "/api/v1/instances?page=x", headers=bearer)
     for path in addresses(instance, edit).values():
         look(admins, path)
     look(admins, "/nowhere/")
@@ -133,7 +147,7 @@ def everywhere(
     )
     places["redis"] = redis_dump()
     places["mail"] = "".join(str(each.message()) for each in mail.outbox)
-    places["refusal"] = json.dumps(sorted(in_refusal))
+    places["refusal"] = json.dumps(sorted({*in_refusal, secret}))
     return places
 
 
@@ -184,8 +198,10 @@ def test_no_canary_leaves_its_cage(
     assert "refresh_cloud" in places["redis"]
     assert "broken on purpose" in places["log"]
     assert "refuse" in places["commands"]
+    assert "422 /api/v1/instances?page=x" in places
     assert "Something broke" in places["500 /accounts/login/"]
     assert {place[:3] for place in places} >= {"200", "400", "403", "404", "500"}
+    assert {f"200 /api/v1{path}" for path in API_READS} <= places.keys()
     assert set(Cloud.objects.values_list("name", flat=True)) == {*WORKS, "refused"}
     for name in WORKS:
         assert Instance.objects.filter(cloud__name=name).count() == 6

@@ -7,10 +7,20 @@ from django.http import HttpResponseBase
 from django.test import Client
 
 from dashboard.accounts.models import User
+from dashboard.api.services import make_token
 from dashboard.edits.models import Edit
 from dashboard.instances.models import Instance
 
-from .routes import PEOPLE, RULES, SIGN_IN, is_own_account, routes
+from .routes import (
+    API,
+    API_METHODS,
+    PEOPLE,
+    RULES,
+    SIGN_IN,
+    is_api,
+    is_own_account,
+    routes,
+)
 
 pytestmark = pytest.mark.usefixtures("_empty_cache")
 
@@ -26,16 +36,23 @@ OUTSIDERS = {"anonymous", "deactivated", "viewer", "stranger"}
 
 
 def ours() -> set[str]:
-    return {name for name, _ in routes() if not is_own_account(name)}
+    return {
+        name for name, _ in routes() if not is_own_account(name) and not is_api(name)
+    }
+
+
+def api_routes() -> set[str]:
+    return {name for name, _ in routes() if is_api(name)}
 
 
 def test_every_route_has_its_line() -> None:
-    missing = sorted(ours() - RULES.keys())
+    missing = sorted((ours() - RULES.keys()) | (api_routes() - API.keys()))
     assert not missing, f"Say in tests/security/routes.py who gets what: {missing}"
 
 
 def test_no_line_for_a_route_that_is_gone() -> None:
     assert RULES.keys() <= ours()
+    assert API.keys() <= api_routes()
 
 
 @pytest.mark.parametrize("person", PEOPLE, indirect=True)
@@ -51,6 +68,39 @@ def test_each_gets_what_is_theirs(
         judge(response, expected, way)
     if person in OUTSIDERS:
         assert list(Edit.objects.values_list("state", flat=True)) == ["failed"]
+
+
+@pytest.mark.parametrize("person", PEOPLE)
+@pytest.mark.parametrize("name", API)
+def test_each_token_gets_what_is_its_person_s(
+    request: pytest.FixtureRequest, paths: dict[str, str], name: str, person: str
+) -> None:
+    headers = {}
+    if person != "anonymous":
+        who = request.getfixturevalue(person)
+        _, secret = make_token(
+            owner=who, name="all", scopes=["read", "write", "audit"], days=1
+        )
+        headers["Authorization"] = f"Bearer {secret}"
+    for method in API_METHODS:
+        body = {} if method == "get" else {"data": {}}
+        response = getattr(Client(), method)(
+            paths[name], content_type="application/json", headers=headers, **body
+        )
+        judge(response, API[name].get(method, {}).get(person, 405), method)
+    if person in OUTSIDERS:
+        assert list(Edit.objects.values_list("state", flat=True)) == ["failed"]
+
+
+@pytest.mark.parametrize("person", PEOPLE, indirect=True)
+@pytest.mark.parametrize("name", API)
+def test_no_session_opens_the_api(
+    client: Client, paths: dict[str, str], name: str, person: str
+) -> None:
+    for method in API_METHODS:
+        expected = 401 if method in API[name] else 405
+        assert getattr(client, method)(paths[name]).status_code == expected
+    assert list(Edit.objects.values_list("state", flat=True)) == ["failed"]
 
 
 def judge(response: HttpResponseBase, expected: Any, way: str) -> None:

@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from dashboard import logs
 from dashboard.accounts.models import User
+from dashboard.api.secret_text import new_secret
 
 pytestmark = pytest.mark.usefixtures("_empty_cache")
 
@@ -115,3 +116,10 @@ def test_other_addresses_stay_readable(client: Client, log: io.StringIO) -> None
     client.get("/edits/?state=failed&code=x")
     asked = {one["request"] for one in events(log) if "request" in one}
     assert asked == {"GET /edits/?state=failed&code=x"}
+
+
+def test_an_api_token_is_blanked_wherever_it_turns_up(log: io.StringIO) -> None:
+    secret = new_secret()
+    logging.getLogger("library").error("sent %s to the wrong place", secret)
+    (event,) = events(log)
+    assert event["event"] == "sent [redacted] to the wrong place"

@@ -9,6 +9,7 @@ NO_PAGES = frozenset(
         *("instances:countdown", "edits:progress", "edits:batch_progress"),
         *("handover:due_changes", "saved:csv", "saved:json", "audit:export"),
         *("metrics:healthz", "metrics:readyz", "metrics:metrics"),
+        "api_document",
     }
 )
 """What a GET answers with a fragment, a file or words for machines."""

@@ -1,0 +1,48 @@
+"""What a person may type about a token."""
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+
+from .models import ApiToken
+
+USUAL_DAYS = 30
+
+
+class TokenForm(forms.Form):
+    """A new token."""
+
+    name = forms.CharField(
+        max_length=60, error_messages={"required": "Give it a name."}
+    )
+    scopes = forms.MultipleChoiceField(
+        choices=ApiToken.Scope.choices,
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Say what the token shall be good for."},
+    )
+    days = forms.IntegerField(min_value=1)
+
+    def __init__(self, data: Any = None) -> None:
+        self.most_days: int = settings.CURFEW.token_days
+        initial = {
+            "scopes": [ApiToken.Scope.READ],
+            "days": min(USUAL_DAYS, self.most_days),
+        }
+        super().__init__(data, initial=initial)
+
+    def clean_name(self) -> str:
+        """One line of visible characters."""
+        name: str = self.cleaned_data["name"]
+        if not name.isprintable():
+            raise forms.ValidationError("Only visible characters, please.")
+        return name
+
+    def clean_days(self) -> int:
+        """Within what this site allows."""
+        days: int = self.cleaned_data["days"]
+        if days > self.most_days:
+            raise forms.ValidationError(
+                f"A token lives {self.most_days} days at most here."
+            )
+        return days

@@ -1,0 +1,283 @@
+"""Endpoints: instances, read and changed by the rules of their pages."""
+
+from typing import Annotated, Any
+
+from django import forms
+from django.db import IntegrityError, models
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from ninja import Router
+from ninja.params import HeaderEx
+from ninja.responses import Status
+
+from dashboard.accounts.permissions import can_edit
+from dashboard.edits import services
+from dashboard.edits.models import Edit
+from dashboard.edits.seen import Seen, SeenError
+from dashboard.instances import offers, tasks
+from dashboard.instances.detail import HISTORY
+from dashboard.instances.filters import InstanceFilter, ListForm, ListQuery
+from dashboard.instances.models import FleetVersion, Instance
+from dashboard.instances.selectors import freshness, rows, with_news
+
+from . import schemas, shapes, wishing
+from .gate import READ, WRITE
+from .http import TokenRequest
+from .problems import ProblemError
+from .queries import Query, Slice
+
+router = Router(tags=["instances"])
+
+NOT_YOURS = "You may look at this instance but not change it."
+
+
+class SinceForm(forms.Form):
+    """Fleet version of an answer before."""
+
+    since = forms.IntegerField(min_value=0, max_value=2**63 - 1, required=False)
+
+
+LIST = Query(InstanceFilter, ListForm, SinceForm)
+Key = Annotated[str, HeaderEx(max_length=200)]
+"""The header ``Idempotency-Key``."""
+
+ACCEPTED: dict[int, Any] = {202: schemas.Edit, 200: schemas.Edit}
+
+
+@router.get(
+    "",
+    auth=READ,
+    response={200: schemas.Instances, 204: None},
+    url_name="instances",
+    operation_id="list_instances",
+    openapi_extra=LIST.openapi,
+)
+def list_instances(request: TokenRequest) -> Any:
+    """The list, with the filters, orders and page lengths of its page.
+
+    With `since`, the `version` of an earlier answer: 204 when nothing in the fleet
+    changed since. A page past the end is empty.
+    """
+    asked = LIST.read(request)
+    # Before the rows: what changes in between is then told twice, but never missed.
+    version = FleetVersion.current()
+    if asked["since"] == version:
+        return Status(204, None)
+    now = timezone.now()
+    query = ListQuery(request.GET)
+    found = query.apply(Instance.objects.visible_to(request.user))
+    part = Slice(with_news(found, now).defer("document", "search_text"), asked)
+    return part.head | {
+        "version": version,
+        "as_of": freshness(now).as_of,
+        "items": [
+            shapes.instance(row) for row in rows(part.items, user=request.user, now=now)
+        ],
+    }
+
+
+@router.get(
+    "/{cloud}/{instance_id}",
+    auth=READ,
+    response=schemas.InstanceDetail,
+    url_name="instance",
+    operation_id="get_instance",
+)
+def get_instance(request: TokenRequest, cloud: str, instance_id: str) -> Any:
+    """Everything known about one instance but its secrets."""
+    instance = _instance(request, cloud, instance_id)
+    tasks.ask_for_look(instance)
+    (row,) = rows([instance], user=request.user, now=timezone.now())
+    edits = instance.edits.select_related("actor", "instance__cloud")
+    return shapes.detail(
+        row,
+        user=request.user,
+        seen=Seen.now(instance).token(instance),
+        events=list(instance.events.select_related("actor")[:HISTORY]),
+        edits=list(edits.fetch_mode(models.FETCH_PEERS)[:HISTORY]),
+    )
+
+
+@router.patch(
+    "/{cloud}/{instance_id}",
+    auth=WRITE,
+    response=ACCEPTED | {204: None},
+    url_name="instance",
+    operation_id="change_instance",
+)
+def change_instance(
+    request: TokenRequest,
+    response: HttpResponse,
+    cloud: str,
+    instance_id: str,
+    change: schemas.Change,
+    idempotency_key: Key = "",
+) -> Any:
+    """Change settings; what is not sent stays.
+
+    202 with the edit, which a worker delivers; 204 when all of it is so already. With
+    `seen`, 409 when somebody changed the same fields since, with both values. With an
+    `Idempotency-Key`, 200 with the first edit however often it is sent.
+    """
+    instance = _instance(request, cloud, instance_id)
+    _require_right(request, instance)
+    sent = change.model_dump(exclude_unset=True)
+    wish = wishing.Wish(instance, sent)
+    if idempotency_key and (earlier := _earlier(request, idempotency_key)):
+        return _again(request, earlier, instance, Edit.Kind.UPDATE, wish.named)
+    if obstacle := offers.edit_obstacle(instance):
+        raise ProblemError("not-now", obstacle)
+    try:
+        patch, seen = wish.read()
+    except SeenError:
+        raise _too_old(instance) from None
+    if not patch:
+        return Status(204, None)
+    try:
+        edit = services.submit_edit(
+            instance=instance,
+            actor=request.user,
+            patch=patch,
+            base=seen.settings.as_dict(),
+            key=idempotency_key or (seen.nonce if "seen" in sent else ""),
+            once=bool(idempotency_key),
+        )
+    except services.EditConflictError as conflict:
+        raise _conflict(instance, conflict) from None
+    except IntegrityError:
+        raise ProblemError("key-reused") from None
+    return _accepted(request, response, edit, instance)
+
+
+@router.post(
+    "/{cloud}/{instance_id}/start",
+    auth=WRITE,
+    response=ACCEPTED,
+    url_name="start",
+    operation_id="start_instance",
+)
+def start_instance(
+    request: TokenRequest,
+    response: HttpResponse,
+    cloud: str,
+    instance_id: str,
+    idempotency_key: Key = "",
+) -> Any:
+    """Have an instance started. 202 with the edit; see `change_instance`."""
+    instance = _instance(request, cloud, instance_id)
+    return _power(request, response, instance, Edit.Kind.START, idempotency_key)
+
+
+@router.post(
+    "/{cloud}/{instance_id}/stop",
+    auth=WRITE,
+    response=ACCEPTED,
+    url_name="stop",
+    operation_id="stop_instance",
+)
+def stop_instance(
+    request: TokenRequest,
+    response: HttpResponse,
+    cloud: str,
+    instance_id: str,
+    idempotency_key: Key = "",
+) -> Any:
+    """Have an instance stopped: all outside its work directory is lost.
+
+    202 with the edit; see `change_instance`.
+    """
+    instance = _instance(request, cloud, instance_id)
+    return _power(request, response, instance, Edit.Kind.STOP, idempotency_key)
+
+
+def _power(
+    request: TokenRequest,
+    response: HttpResponse,
+    instance: Instance,
+    kind: Edit.Kind,
+    key: str,
+) -> Any:
+    _require_right(request, instance)
+    if key and (earlier := _earlier(request, key)):
+        return _again(request, earlier, instance, kind, {})
+    starts = kind == Edit.Kind.START
+    obstacle = (offers.start_obstacle if starts else offers.stop_obstacle)(instance)
+    if obstacle:
+        raise ProblemError("not-now", obstacle)
+    try:
+        edit = services.submit_power(
+            instance=instance, actor=request.user, kind=kind, key=key, once=bool(key)
+        )
+    except services.EditConflictError as conflict:
+        raise _conflict(instance, conflict) from None
+    except IntegrityError:
+        raise ProblemError("key-reused") from None
+    return _accepted(request, response, edit, instance)
+
+
+def _instance(request: TokenRequest, cloud: str, instance_id: str) -> Instance:
+    # PostgreSQL cannot be asked for a NUL.
+    found = Instance.objects.visible_to(request.user)
+    return get_object_or_404(
+        with_news(found, timezone.now()),
+        cloud__name=cloud.replace("\0", ""),
+        instance_id=instance_id.replace("\0", ""),
+    )
+
+
+def _require_right(request: TokenRequest, instance: Instance) -> None:
+    if not can_edit(request.user, instance.owner):
+        raise ProblemError("forbidden", NOT_YOURS)
+
+
+def _earlier(request: TokenRequest, key: str) -> Edit | None:
+    return services.earlier_edit(actor=request.user, key=key)
+
+
+def _again(
+    request: TokenRequest,
+    earlier: Edit,
+    instance: Instance,
+    kind: Edit.Kind,
+    named: dict[str, Any],
+) -> Any:
+    """The first answer's edit, if it is the same request that was sent again."""
+    other = (name for name, value in earlier.patch.items() if named.get(name) != value)
+    if earlier.instance_id != instance.pk or earlier.kind != kind or any(other):
+        raise ProblemError("key-reused")
+    return Status(200, shapes.edit(earlier, user=request.user))
+
+
+def _accepted(
+    request: TokenRequest, response: HttpResponse, edit: Edit, instance: Instance
+) -> Any:
+    if edit.instance_id != instance.pk:
+        raise ProblemError("key-reused")
+    response.headers["Location"] = f"/api/v1/edits/{edit.pk}"
+    return Status(202, shapes.edit(edit, user=request.user))
+
+
+def _too_old(instance: Instance) -> ProblemError:
+    return ProblemError(
+        "conflict",
+        "“seen” is of another instance, or older than a day.",
+        seen=Seen.now(instance).token(instance),
+        differences=[],
+    )
+
+
+def _conflict(instance: Instance, conflict: services.EditConflictError) -> ProblemError:
+    return ProblemError(
+        "conflict",
+        differences=[
+            {
+                "field": shapes.NAMES.get(one.field, one.field),
+                "seen": one.opened_on,
+                "now": one.now,
+                "wished": one.wished,
+            }
+            for one in conflict.differences
+        ],
+        seen=Seen.now(instance).token(instance),
+    )

@@ -1,0 +1,64 @@
+"""Makes a request with a token one of that token's person, and nobody else's."""
+
+import structlog
+from django.contrib.auth.models import AnonymousUser
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+from django.utils.cache import patch_vary_headers
+
+from dashboard.audit.services import acting_through
+from dashboard.web.middleware import GetResponse
+from dashboard.web.programs import is_programs
+
+from . import problems
+from .models import ApiToken
+from .selectors import token_of
+
+log = structlog.get_logger(__name__)
+
+
+class TokenMiddleware:
+    """Behind the session's, whose person it replaces: a cookie opens nothing here."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer; whatever was meant for browsers becomes a problem in JSON."""
+        if not is_programs(request):
+            return self.get_response(request)
+        request.user = AnonymousUser()
+        try:
+            token = token_of(_bearer(request))
+        except DatabaseError as error:
+            log.error("token not looked up", reason=str(error)[:200])
+            return _finished(problems.answer("busy", headers={"Retry-After": "5"}))
+        request.api_token = token  # type: ignore[attr-defined]
+        if token is None:
+            return _finished(self.get_response(request))
+        request.user = token.owner
+        with acting_through(through(token)):
+            return _finished(self.get_response(request))
+
+
+def through(token: ApiToken) -> str:
+    """How the audit trail names it."""
+    return f"token {token.name}"
+
+
+def _bearer(request: HttpRequest) -> str:
+    scheme, _, text = request.headers.get("Authorization", "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else ""
+
+
+def _finished(response: HttpResponse) -> HttpResponse:
+    told = response.headers.get("Content-Type", "")
+    if response.status_code >= 400 and not told.startswith(problems.CONTENT_TYPE):
+        told_anew = problems.plain(response.status_code)
+        for name in ("Allow", "Retry-After"):
+            if name in response.headers:
+                told_anew.headers[name] = response.headers[name]
+        response = told_anew
+    response.headers["Cache-Control"] = "no-store"
+    patch_vary_headers(response, ["Authorization"])
+    return response

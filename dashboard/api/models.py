@@ -1,0 +1,60 @@
+"""Tokens by which programs act for people."""
+
+from datetime import datetime
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+
+
+class ApiToken(models.Model):
+    """Leave for a program to act for a person, never to do more than that person may.
+
+    The text itself is shown once and not kept. What is kept is its SHA-256: of 256
+    random bits nobody can guess anything, so a slow hash would add nothing.
+
+    Attributes:
+        digest: SHA-256 of the text, in hexadecimal.
+        ending: The last characters of the text, to tell one from another.
+        scopes: What it is good for, of ``Scope``.
+        last_used_at: To the minute.
+        last_used_from: The address of that request.
+        revoked_at: When somebody ended it before its time.
+    """
+
+    class Scope(models.TextChoices):
+        READ = "read", "Read instances, edits and batches"
+        WRITE = "write", "Change, start and stop"
+        AUDIT = "audit", "Read the audit trail"
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens"
+    )
+    name = models.CharField(max_length=60)
+    digest = models.CharField(max_length=64, unique=True)
+    ending = models.CharField(max_length=4)
+    scopes = models.JSONField(default=list)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True)
+    last_used_from = models.GenericIPAddressField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at", "-pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def is_live(self, now: datetime) -> bool:
+        """Whether it opens anything at this moment.
+
+        It does not while its person may not come in, or first has to choose a
+        password: what a one-time password does not open, no token opens either.
+        """
+        return (
+            self.revoked_at is None
+            and self.expires_at > now
+            and self.owner.is_active
+            and self.owner.one_time_until is None
+        )

@@ -1,0 +1,132 @@
+"""Endpoints: what stops soon, the clouds, oneself, and the audit trail."""
+
+import zoneinfo
+from typing import Any
+
+from django import forms
+from django.core.exceptions import PermissionDenied
+from django.utils import timezone
+from ninja import Router
+
+from dashboard.accounts.permissions import can_bulk, holds
+from dashboard.audit.filters import AuditFilter
+from dashboard.audit.models import AuditEvent
+from dashboard.audit.views import READ as READS_AUDIT
+from dashboard.handover.filters import DueForm, DueQuery
+from dashboard.handover.selectors import board
+from dashboard.instances.selectors import freshness
+
+from . import schemas, shapes
+from .gate import ANY, AUDIT, READ
+from .http import TokenRequest
+from .queries import PageForm, Query, Slice
+
+router = Router()
+
+
+class ZoneForm(forms.Form):
+    """Whose midnight ends today."""
+
+    time_zone = forms.CharField(max_length=64, required=False)
+
+    def clean_time_zone(self) -> zoneinfo.ZoneInfo | None:
+        """The zone; None where none is named."""
+        name = self.cleaned_data["time_zone"]
+        try:
+            return zoneinfo.ZoneInfo(name) if name else None
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            raise forms.ValidationError("There is no such time zone.") from None
+
+
+DUE = Query(DueForm, ZoneForm)
+AUDIT_LIST = Query(AuditFilter, PageForm)
+
+
+@router.get(
+    "/due",
+    auth=READ,
+    response=schemas.Due,
+    url_name="due",
+    operation_id="list_due",
+    tags=["instances"],
+    openapi_extra=DUE.openapi,
+)
+def list_due(request: TokenRequest) -> Any:
+    """What stops soon, in the lanes of the page, the soonest twenty of each.
+
+    `time_zone`, as in `Europe/Berlin`, says whose midnight ends "today"; else UTC's.
+    """
+    asked = DUE.read(request)
+    now = timezone.now()
+    with timezone.override(asked["time_zone"]):
+        found = board(DueQuery(request.GET), user=request.user, now=now)
+    return {
+        "as_of": freshness(now).as_of,
+        "lanes": [
+            {
+                "lane": str(column.lane),
+                "label": column.heading.label,
+                "total": column.total,
+                "items": [shapes.instance(row) for row in column.rows],
+            }
+            for column in found.columns
+        ],
+    }
+
+
+@router.get(
+    "/clouds",
+    auth=READ,
+    response=schemas.Clouds,
+    url_name="clouds",
+    operation_id="list_clouds",
+    tags=["clouds"],
+)
+def list_clouds(request: TokenRequest) -> Any:
+    """The clouds, how old our copy of each is, and what troubles them."""
+    now = timezone.now()
+    return {"items": [shapes.cloud(one, now) for one in freshness(now).clouds]}
+
+
+@router.get(
+    "/me",
+    auth=ANY,
+    response=schemas.Me,
+    url_name="me",
+    operation_id="get_me",
+    tags=["me"],
+)
+def get_me(request: TokenRequest) -> Any:
+    """Whose token this is, and what they may do."""
+    user, token = request.user, request.api_token
+    return {
+        "username": user.username,
+        "role": user.role,
+        "cloud_users": sorted(user.cloud_identifiers),
+        "may_bulk": can_bulk(user),
+        "may_read_audit": holds(user, READS_AUDIT),
+        "token": {
+            "name": token.name,
+            "scopes": token.scopes,
+            "expires_at": token.expires_at,
+        },
+    }
+
+
+@router.get(
+    "/audit",
+    auth=AUDIT,
+    response=schemas.AuditEvents,
+    url_name="audit",
+    operation_id="list_audit_events",
+    tags=["audit"],
+    openapi_extra=AUDIT_LIST.openapi,
+)
+def list_audit_events(request: TokenRequest) -> Any:
+    """Who did what, newest first; for operators and admins. Days are UTC's."""
+    if not holds(request.user, READS_AUDIT):
+        raise PermissionDenied("Your role does not read the audit trail.")
+    asked = AUDIT_LIST.read(request)
+    chosen = AuditFilter(request.GET, queryset=AuditEvent.objects.all())
+    part = Slice(chosen.qs, asked)
+    return part.head | {"items": [shapes.audit_event(one) for one in part.items]}

@@ -1,0 +1,159 @@
+"""Errors of the API, all in one shape: RFC 9457, ``application/problem+json``."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from django import forms
+from django.core.exceptions import NON_FIELD_ERRORS
+from django.http import JsonResponse
+
+CONTENT_TYPE = "application/problem+json"
+
+
+class Kind(NamedTuple):
+    """A kind of problem.
+
+    Attributes:
+        title: The same for all of its kind.
+        detail: Said where nothing better is known.
+    """
+
+    status: int
+    title: str
+    detail: str
+
+
+KINDS: dict[str, Kind] = {
+    "bad-request": Kind(
+        400, "Not understood", "The request cannot be read, or is too large."
+    ),
+    "unauthorized": Kind(
+        401,
+        "No valid token",
+        "Send “Authorization: Bearer curfew_…” with a token that has not ended. "
+        "Passwords and sessions are not taken here.",
+    ),
+    "forbidden": Kind(403, "Not yours to do", "Your role does not allow it."),
+    "insufficient-scope": Kind(
+        403, "Not a matter of this token", "The token lacks the scope for this."
+    ),
+    "not-found": Kind(
+        404, "Not found", "It is not there, or not yours to see; or no such address."
+    ),
+    "method-not-allowed": Kind(
+        405, "No such method", "See the header Allow for those that there are."
+    ),
+    "conflict": Kind(
+        409,
+        "Changed by somebody else",
+        "The values are no longer what you saw. Compare them, and send the request "
+        "again with the new “seen” if you still want it.",
+    ),
+    "rule-refused": Kind(409, "Against a rule", "An enforced rule forbids it."),
+    "not-now": Kind(409, "Not possible now", "Its present state does not allow it."),
+    "key-reused": Kind(
+        409,
+        "Key used before",
+        "This Idempotency-Key belongs to another request of yours.",
+    ),
+    "invalid": Kind(422, "Values that cannot be meant", "See “errors”."),
+    "too-many-requests": Kind(
+        429, "Too many requests", "Wait for as long as Retry-After says."
+    ),
+    "fault": Kind(500, "A fault of ours", "Nothing was done. The log has the details."),
+    "busy": Kind(
+        503, "Busy", "The database cannot be asked right now. Try again shortly."
+    ),
+}
+"""By the last word of their ``type``."""
+
+_PLAIN = {
+    400: "bad-request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "bad-request",
+    429: "too-many-requests",
+    503: "busy",
+}
+
+
+class ProblemError(Exception):
+    """Ends a request with a problem.
+
+    Args:
+        kind: Of ``KINDS``.
+        detail: What is wrong this time, in a plain sentence or two.
+        headers: To go along.
+        members: Further members, such as ``errors``.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        detail: str = "",
+        *,
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
+    ) -> None:
+        super().__init__(detail or KINDS[kind].detail)
+        self.kind = kind
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.members = members
+
+    def answer(self) -> JsonResponse:
+        """The response."""
+        return answer(self.kind, self.detail, headers=self.headers, **self.members)
+
+
+def invalid(errors: Mapping[str, list[str]]) -> ProblemError:
+    """422 with what is wrong about each field.
+
+    Args:
+        errors: Sentences by the field's name; empty for the request as a whole.
+    """
+    told = [
+        {"field": name, "message": sentence}
+        for name, sentences in errors.items()
+        for sentence in sentences
+    ]
+    said = " ".join(one["message"] for one in told)
+    return ProblemError("invalid", said, errors=told)
+
+
+def of_form(form: forms.Form) -> dict[str, list[str]]:
+    """What a form has to say, by field, for ``invalid``."""
+    return {
+        ("" if name == NON_FIELD_ERRORS else name): [one["message"] for one in faults]
+        for name, faults in form.errors.get_json_data().items()
+    }
+
+
+def answer(
+    kind: str,
+    detail: str = "",
+    *,
+    headers: Mapping[str, str] | None = None,
+    **members: Any,
+) -> JsonResponse:
+    """A response of this kind."""
+    known = KINDS[kind]
+    body = {
+        "type": f"urn:curfew:problem:{kind}",
+        "title": known.title,
+        "status": known.status,
+        "detail": detail or known.detail,
+        **members,
+    }
+    response = JsonResponse(body, status=known.status, content_type=CONTENT_TYPE)
+    for name, value in (headers or {}).items():
+        response.headers[name] = value
+    return response
+
+
+def plain(status: int) -> JsonResponse:
+    """A response in place of one that Django made for browsers."""
+    fallback = "fault" if status >= 500 else "bad-request"
+    return answer(_PLAIN.get(status, fallback))

@@ -1,0 +1,169 @@
+"""The query of an endpoint: the very forms of the pages, read strictly.
+
+On a page what makes no sense is left out, and the page says so. A program would take
+the longer list for what it asked for: here it is 422.
+"""
+
+from copy import deepcopy
+from typing import Any
+
+import django_filters
+from django import forms
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest, QueryDict
+
+from dashboard.instances.filters import ListForm
+
+from .problems import invalid, of_form
+
+type Source = Any
+"""A form, or a filter set, whose library publishes no types."""
+
+
+class PageForm(forms.Form):
+    """Where in a long list."""
+
+    page = deepcopy(ListForm.base_fields["page"])
+    per_page = deepcopy(ListForm.base_fields["per_page"])
+
+
+class Query:
+    """What may stand behind the question mark.
+
+    Args:
+        sources: Forms and filter sets, whose fields together are all there may be.
+    """
+
+    def __init__(self, *sources: Source) -> None:
+        self._sources = sources
+        self._known = {
+            name: schema
+            for source in sources
+            for name, schema in _fields(source).items()
+        }
+
+    @property
+    def openapi(self) -> dict[str, Any]:
+        """For ninja's ``openapi_extra``."""
+        return {
+            "parameters": [
+                {"in": "query", "name": name, "required": False, "schema": schema}
+                for name, schema in self._known.items()
+            ]
+        }
+
+    def read(
+        self, request: HttpRequest, data: QueryDict | None = None
+    ) -> dict[str, Any]:
+        """The cleaned values by name.
+
+        Args:
+            request: Who asks.
+            data: Another query than the request's own.
+
+        Raises:
+            ProblemError: 422; something makes no sense, or nobody knows it.
+        """
+        data = request.GET if data is None else data
+        errors = {
+            name: [said]
+            for name, values in data.lists()
+            if (said := self._objection(name, values))
+        }
+        values: dict[str, Any] = {}
+        for source in self._sources:
+            form = _bound(source, data, request)
+            if not form.is_valid():
+                errors |= of_form(form)
+            values |= form.cleaned_data
+        if errors:
+            raise invalid(errors)
+        return values
+
+    def _objection(self, name: str, values: list[str]) -> str:
+        """What forms would let pass: they take the last, and any text for a tick."""
+        if name not in self._known:
+            return "There is no such parameter."
+        if len(values) > 1:
+            return "Say this once."
+        is_tick = self._known[name].get("type") == "boolean"
+        if is_tick and values[0] not in {"", "true", "false"}:
+            return "Say true or false."
+        return ""
+
+
+class Slice:
+    """One page of a list; past the end it is empty, so that loops come to an end.
+
+    Args:
+        found: All of it, in an order.
+        values: What ``Query.read`` returned.
+    """
+
+    def __init__(self, found: QuerySet[Any], values: dict[str, Any]) -> None:
+        self.per_page: int = values.get("per_page") or ListForm.PER_PAGE[0]
+        self.number: int = values.get("page") or 1
+        paginator = Paginator(found, self.per_page)
+        self.count, self.pages = paginator.count, paginator.num_pages
+        past_end = self.number > self.pages
+        self.items: list[Any] = [] if past_end else list(paginator.page(self.number))
+
+    @property
+    def head(self) -> dict[str, int]:
+        """For the answer."""
+        return {
+            "count": self.count,
+            "page": self.number,
+            "pages": self.pages,
+            "per_page": self.per_page,
+        }
+
+
+def _bound(source: Source, data: QueryDict, request: HttpRequest) -> forms.Form:
+    form: forms.Form
+    if issubclass(source, forms.Form):
+        form = source(data)
+    else:
+        form = source(data, request=request).form
+    return form
+
+
+def _fields(source: Source) -> dict[str, dict[str, Any]]:
+    """Each parameter's JSON schema, as far as the form knows without a request."""
+    if issubclass(source, forms.Form):
+        return {name: _schema(field) for name, field in source.base_fields.items()}
+    return {
+        name: {"type": "string"} if _depends(one) else _schema(one.field)
+        for name, one in source.base_filters.items()
+    }
+
+
+def _depends(one: django_filters.Filter) -> bool:
+    """Whether its choices are looked up in the database."""
+    looked_up = isinstance(one, django_filters.ModelChoiceFilter)
+    return looked_up or callable(one.extra.get("choices"))
+
+
+def _schema(field: forms.Field) -> dict[str, Any]:
+    described: dict[str, Any]
+    if isinstance(field, forms.ChoiceField):
+        choices: Any = field.choices
+        values = [value for value, _ in choices if value != ""]
+        whole = all(isinstance(value, int) for value in values)
+        described = {"type": "integer" if whole else "string", "enum": values}
+    elif isinstance(field, forms.IntegerField):
+        described = {"type": "integer"}
+        if field.min_value is not None:
+            described["minimum"] = field.min_value
+        if field.max_value is not None:
+            described["maximum"] = field.max_value
+    elif isinstance(field, forms.NullBooleanField | forms.BooleanField):
+        described = {"type": "boolean"}
+    elif isinstance(field, forms.DateField):
+        described = {"type": "string", "format": "date"}
+    else:
+        described = {"type": "string"}
+        if (most := getattr(field, "max_length", None)) is not None:
+            described["maxLength"] = most
+    return described

@@ -1,0 +1,399 @@
+"""Shapes of answers and requests. Moments are UTC; times are **seconds** or hours."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from ninja import Schema
+from pydantic import ConfigDict, Field
+
+from dashboard.edits.bulk_forms import BulkForm
+
+Values = dict[str, Any]
+
+EXACT = ConfigDict(extra="forbid", strict=True)
+"""Of requests: no field that nobody knows, no text where a number is meant."""
+
+
+class Owner(Schema):
+    """The upstream user who created an instance."""
+
+    id: str
+    name: str
+
+
+class Run(Schema):
+    """The present run."""
+
+    state: str
+    text: str
+    stops_at: datetime | None
+    stops_at_ms: int | None = Field(description="The same, Unix time in ms.")
+    urgency: str
+
+
+class EditSummary(Schema):
+    """The latest edit of an instance, while it is open or news."""
+
+    id: UUID
+    kind: str
+    state: str
+    is_open: bool
+
+
+class Instance(Schema):
+    """A notebook as the list shows it; the settings count from its next start."""
+
+    cloud: str
+    instance_id: str
+    name: str
+    description: str
+    status: str = Field(description="As the cloud spells it; there may be new ones.")
+    status_text: str
+    status_since: datetime | None
+    missing_since: datetime | None
+    owner: Owner
+    workspace_id: str
+    flavor: str
+    flavor_type: str
+    run_started_at: datetime | None
+    this_run: Run
+    next_run_text: str
+    auto_stop_enable: bool | None
+    auto_stop_seconds: int | None
+    auto_stop_hours: float | None
+    prompt: bool | None
+    created_at: datetime | None
+    updated_at: datetime | None
+    version: int
+    may_edit: bool
+    edit: EditSummary | None
+    url: str = Field(description="Path of its page.")
+
+
+class Event(Schema):
+    """A change of status that was observed."""
+
+    at: datetime
+    from_status: str
+    to_status: str
+    reason: str
+    actor: str | None
+    edit: UUID | None
+
+
+class Failure(Schema):
+    """Why the cloud could not do it."""
+
+    sentence: str
+    code: str
+    message: str
+
+
+class Obstacles(Schema):
+    """Why something cannot be asked now, a sentence each; empty where it can."""
+
+    edit: str
+    start: str
+    stop: str
+
+
+class Edit(Schema):
+    """A wish, and what became of it. Values are named as in the request."""
+
+    id: UUID
+    cloud: str
+    instance_id: str
+    instance_name: str
+    actor: str
+    kind: str
+    state: str
+    is_open: bool
+    sentence: str
+    next_step: str
+    waits_for_next_start: bool
+    wish: Values
+    base: Values
+    result: Values
+    message: str
+    error_code: str
+    error_message: str
+    attempts: int
+    created_at: datetime
+    deadline_at: datetime
+    finished_at: datetime | None
+    batch: UUID | None
+    retry_of: UUID | None
+    superseded_by: UUID | None
+    may_cancel: bool
+    may_retry: bool
+    url: str
+
+
+class InstanceDetail(Instance):
+    """Everything known about a notebook but its secrets."""
+
+    seen: str = Field(
+        description="What the settings are now; send it along with PATCH."
+    )
+    prompt_reminds: bool = Field(description="Whether the cloud's console reminds.")
+    stop_timestamp_ms: int | None = Field(description="By the cloud's own clock.")
+    first_seen_at: datetime
+    looked_at: datetime | None
+    as_of: datetime | None
+    obstacles: Obstacles
+    failure: Failure | None
+    problems: list[str] = Field(description="Members that could not be read.")
+    details: Values = Field(description="What else the cloud says, by its own names.")
+    events: list[Event]
+    edits: list[Edit]
+
+
+class Page(Schema):
+    """Where in a long list."""
+
+    count: int
+    page: int
+    pages: int
+    per_page: int
+
+
+class Instances(Page):
+    """A page of the list."""
+
+    version: int = Field(description="Of the fleet; for “since”.")
+    as_of: datetime | None
+    items: list[Instance]
+
+
+class Edits(Page):
+    """A page of edits, newest first."""
+
+    items: list[Edit]
+
+
+class Lane(Schema):
+    """Running instances whose run ends about then."""
+
+    lane: str
+    label: str
+    total: int
+    items: list[Instance]
+
+
+class Due(Schema):
+    """What stops soon, each lane with its soonest ones."""
+
+    as_of: datetime | None
+    lanes: list[Lane]
+
+
+class TokenInfo(Schema):
+    """The token that asks."""
+
+    name: str
+    scopes: list[str]
+    expires_at: datetime
+
+
+class Me(Schema):
+    """Whose token this is, and what they may do."""
+
+    username: str
+    role: str
+    cloud_users: list[str]
+    may_bulk: bool
+    may_read_audit: bool
+    token: TokenInfo
+
+
+class Cloud(Schema):
+    """A cloud, and how old our copy of it is."""
+
+    name: str
+    refreshed_at: datetime | None
+    age_seconds: int | None
+    age: str = Field(description="fresh, old or stale")
+    problem: str
+    problem_since: datetime | None
+    held_since: datetime | None
+    hold_reason: str
+    clock_skew_ms: int
+
+
+class Clouds(Schema):
+    """All of them."""
+
+    items: list[Cloud]
+
+
+class AuditEvent(Schema):
+    """A line of the audit trail."""
+
+    id: int
+    at: datetime
+    actor: str
+    via: str
+    action: str
+    outcome: str
+    target_kind: str
+    target_id: str
+    target: str
+    instance: str
+    before: Values
+    after: Values
+    reason: str
+    request_id: str
+    address: str | None
+
+
+class AuditEvents(Page):
+    """A page of the audit trail, newest first."""
+
+    items: list[AuditEvent]
+
+
+class Change(Schema):
+    """New settings. Only what is sent is changed."""
+
+    model_config = EXACT
+
+    description: str = ""
+    auto_stop_enable: bool = False
+    auto_stop_hours: float = Field(
+        0, description="1 to 24, in steps of half an hour.", allow_inf_nan=False
+    )
+    auto_stop_seconds: int = Field(0, description="The same in seconds.")
+    prompt: bool = Field(True, description="Whether the cloud's console reminds.")
+    seen: str = Field(
+        "", description="From the instance as you saw it: then a change since is 409."
+    )
+
+
+class Selection(Schema):
+    """Which instances: either named, or all that a query of the list finds."""
+
+    model_config = EXACT
+
+    instances: list[str] = Field([], description="As “cloud/instance_id”.")
+    query: str | None = Field(None, description="As in “status=RUNNING&owner=…”.")
+
+
+class BulkRequest(Schema):
+    """One wish for many instances."""
+
+    model_config = EXACT
+
+    selection: Selection
+    action: str = Field(json_schema_extra={"enum": [*dict(BulkForm.ACTIONS)]})
+    auto_stop_hours: float = Field(0, description="For “hours”.", allow_inf_nan=False)
+
+
+class Confirmation(Schema):
+    """Yes to a preview."""
+
+    model_config = EXACT
+
+    preview: str = Field(description="As the preview says it.")
+
+
+class PlannedItem(Schema):
+    """An instance of a preview that will get an edit."""
+
+    cloud: str
+    instance_id: str
+    name: str
+    base: Values
+    wish: Values
+
+
+class SkippedItem(Schema):
+    """An instance that is left out."""
+
+    cloud: str
+    instance_id: str
+    name: str
+    reason: str
+
+
+class Draft(Schema):
+    """A bulk edit before it is one: what confirming it would do."""
+
+    id: UUID
+    preview: str
+    wish: str
+    number: int
+    items: list[PlannedItem]
+    skipped: list[SkippedItem]
+    expected_seconds: float
+
+
+class Progress(Schema):
+    """How far a batch has come."""
+
+    total: int
+    open: int
+    settled: int
+    skipped: int
+    states: dict[str, int]
+
+
+class Batch(Schema):
+    """A confirmed bulk edit."""
+
+    id: UUID
+    actor: str
+    wish: str
+    source: str
+    rule: str | None
+    confirmed_at: datetime
+    retry_of: UUID | None
+    progress: Progress
+    may_act: bool
+    url: str
+
+
+class BatchDetail(Batch):
+    """One of them, with who was left out; its edits are ``/batches/{id}/edits``."""
+
+    left_out: list[SkippedItem]
+
+
+class Batches(Page):
+    """A page of batches, newest first."""
+
+    items: list[Batch]
+
+
+class Cancelled(Schema):
+    """How many waiting edits were taken back."""
+
+    cancelled: int
+
+
+class FieldError(Schema):
+    """What is wrong about a field; an empty name means the whole request."""
+
+    field: str
+    message: str
+
+
+class Difference(Schema):
+    """A field that somebody else changed: three values to choose from."""
+
+    field: str
+    seen: Any
+    now: Any
+    wished: Any
+
+
+class Problem(Schema):
+    """Any error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] = []
+    differences: list[Difference] = []
+    seen: str = Field("", description="Of a conflict: what the settings are now.")

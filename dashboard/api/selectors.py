@@ -1,0 +1,69 @@
+"""Reads of tokens."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from dashboard.accounts.models import User
+
+from .models import ApiToken
+from .secret_text import digest_of, is_secret
+
+
+def token_of(secret: str) -> ApiToken | None:
+    """The token with this text, and its person; None where it opens nothing now.
+
+    Looked up by its digest: how long that takes tells nothing about the text.
+    """
+    if not is_secret(secret):
+        return None
+    found = ApiToken.objects.select_related("owner").filter(digest=digest_of(secret))
+    token = found.first()
+    return token if token and token.is_live(timezone.now()) else None
+
+
+def tokens_of(owner: User) -> QuerySet[ApiToken]:
+    """One person's, newest first."""
+    return ApiToken.objects.select_related("owner").filter(owner=owner)
+
+
+def tokens_by_person(username: str = "") -> QuerySet[ApiToken]:
+    """Everybody's, newest first; of one person where a name is given."""
+    found = ApiToken.objects.select_related("owner")
+    return found.filter(owner__username=username) if username else found
+
+
+class Line(NamedTuple):
+    """A token as one line of a page.
+
+    Attributes:
+        state: In a word, with its ``tone``.
+        scopes: In words.
+        may_revoke: Whether there is still something to end.
+    """
+
+    token: ApiToken
+    state: str
+    tone: str
+    scopes: list[str]
+    may_revoke: bool
+
+
+def line(token: ApiToken, now: datetime) -> Line:
+    """How a token is shown."""
+    live = token.is_live(now)
+    if token.revoked_at is not None:
+        state, tone = "Revoked", "rest"
+    elif token.expires_at <= now:
+        state, tone = "Expired", "rest"
+    elif not live:
+        state, tone = "Not accepted", "warn"
+    else:
+        state, tone = "In use", "good"
+    if live and token.last_used_at is None:
+        state, tone = "Not used yet", "busy"
+    scopes = [scope for scope in ApiToken.Scope.values if scope in token.scopes]
+    ended = token.revoked_at is not None or token.expires_at <= now
+    return Line(token, state, tone, scopes, not ended)

@@ -1,0 +1,125 @@
+"""Writes to tokens. Each is one transaction with its audit event."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from dashboard.accounts.models import User
+from dashboard.audit.services import record_event
+
+from .models import ApiToken
+from .secret_text import digest_of, new_secret
+
+MOST = 20
+"""Tokens of one person that have not ended."""
+
+USE_NOTED_EVERY = timedelta(minutes=1)
+
+
+class TokenError(Exception):
+    """It cannot be made; the message says why, in one plain sentence."""
+
+
+@transaction.atomic
+def make_token(
+    *, owner: User, name: str, scopes: Iterable[str], days: int
+) -> tuple[ApiToken, str]:
+    """Make a token.
+
+    Args:
+        owner: For whom it acts; who also makes it.
+        name: Tells its person which it is.
+        scopes: Of ``ApiToken.Scope``, at least one.
+        days: How long it lives, 1 to ``CURFEW_TOKEN_DAYS``.
+
+    Returns:
+        The token, and its text, which nobody can look up again.
+
+    Raises:
+        TokenError: No scope, too long a life, or too many tokens.
+    """
+    chosen = [scope for scope in ApiToken.Scope.values if scope in set(scopes)]
+    if not chosen:
+        raise TokenError("Say what the token shall be good for.")
+    if not 1 <= days <= settings.CURFEW.token_days:
+        raise TokenError(f"A token lives {settings.CURFEW.token_days} days at most.")
+    # The person's row serialises their own forms: two at once do not pass the limit.
+    User.objects.select_for_update().get(pk=owner.pk)
+    now = timezone.now()
+    if owner.api_tokens.filter(revoked_at=None, expires_at__gt=now).count() >= MOST:
+        raise TokenError(f"You have {MOST} tokens. Revoke one that is not needed.")
+    secret = new_secret()
+    token = ApiToken.objects.create(
+        owner=owner,
+        name=name,
+        digest=digest_of(secret),
+        ending=secret[-4:],
+        scopes=chosen,
+        expires_at=now + timedelta(days=days),
+    )
+    after: dict[str, Any] = {
+        "scopes": chosen,
+        "expires_at": token.expires_at.isoformat(),
+    }
+    _record(token, "token.made", owner, after=after)
+    return token, secret
+
+
+@transaction.atomic
+def revoke_token(*, token: ApiToken, actor: User | None, reason: str = "") -> None:
+    """End a token now; one that has ended stays as it is.
+
+    Args:
+        token: Whichever.
+        actor: Its person or an admin; None where Curfew does it by itself.
+        reason: Why, for the audit trail.
+    """
+    now = timezone.now()
+    live = ApiToken.objects.filter(pk=token.pk, revoked_at=None)
+    if live.update(revoked_at=now):
+        token.revoked_at = now
+        _record(token, "token.revoked", actor, reason=reason)
+
+
+def revoke_all(*, owner: User, reason: str) -> None:
+    """End all tokens of a person, for Curfew's own reasons."""
+    for token in owner.api_tokens.filter(revoked_at=None):
+        revoke_token(token=token, actor=None, reason=reason)
+
+
+@transaction.atomic
+def note_use(*, token: ApiToken, address: str | None) -> None:
+    """Keep when and from where it was used, to the minute; record the first time."""
+    now = timezone.now()
+    if token.last_used_at and now - token.last_used_at < USE_NOTED_EVERY:
+        return
+    stale = Q(last_used_at=None) | Q(last_used_at__lte=now - USE_NOTED_EVERY)
+    noted = {"last_used_at": now, "last_used_from": address}
+    mine = ApiToken.objects.filter(stale, pk=token.pk).update(**noted)
+    if mine and token.last_used_at is None:
+        _record(token, "token.first_used", token.owner)
+    token.last_used_at = now
+
+
+def _record(
+    token: ApiToken,
+    action: str,
+    actor: User | None,
+    *,
+    after: dict[str, Any] | None = None,
+    reason: str = "",
+) -> None:
+    record_event(
+        actor=actor,
+        action=action,
+        target_kind="token",
+        target_id=str(token.pk),
+        target_label=f"{token.name} of {token.owner.get_username()}",
+        after=after,
+        reason=reason,
+    )

@@ -1,0 +1,104 @@
+"""Pages about tokens: one's own, and for admins everybody's."""
+
+from allauth.account.decorators import reauthentication_required
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import (
+    require_http_methods,
+    require_POST,
+    require_safe,
+)
+
+from dashboard.accounts.http import SignedInRequest
+from dashboard.accounts.permissions import can_manage_people
+
+from . import selectors, services
+from .forms import TokenForm
+
+PER_PAGE = 50
+MOST_LISTED = 100
+"""On one's own page, with those that have ended."""
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@reauthentication_required(allow_get=True)  # type: ignore[untyped-decorator]
+def mine(request: SignedInRequest) -> HttpResponse:
+    """One's own tokens, and the form for a new one.
+
+    Returns:
+        200 with the page; after a POST 200 with the new token, which is shown this
+        once; 302 to where the password is asked for before one is made; 422 with the
+        form when a value is wrong.
+    """
+    form = TokenForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            token, secret = services.make_token(
+                owner=request.user,
+                name=form.cleaned_data["name"],
+                scopes=form.cleaned_data["scopes"],
+                days=form.cleaned_data["days"],
+            )
+        except services.TokenError as error:
+            form.add_error(None, str(error))
+        else:
+            # No redirect: it would have to keep the text somewhere on the way.
+            context = {"token": token, "secret": secret}
+            return render(request, "tokens/made.html", context)
+    context = {
+        "form": form,
+        "lines": [
+            selectors.line(token, timezone.now())
+            for token in selectors.tokens_of(request.user)[:MOST_LISTED]
+        ],
+    }
+    status = 422 if request.method == "POST" else 200
+    return render(request, "tokens/mine.html", context, status=status)
+
+
+@require_safe
+def everybodys(request: SignedInRequest) -> HttpResponse:
+    """All tokens, newest first; 403 for everybody who may not manage people.
+
+    Query parameters:
+        person: A user name; ``page``.
+    """
+    if not can_manage_people(request.user):
+        raise PermissionDenied
+    person = request.GET.get("person", "")
+    # Stored names hold no NUL, and PostgreSQL cannot be asked for one.
+    found = selectors.tokens_by_person(person.replace("\0", ""))
+    page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "person": person,
+        "page": page,
+        "pages": page.paginator.get_elided_page_range(page.number, on_ends=1),
+        "kept": {"person": person} if person else {},
+        "lines": [selectors.line(token, timezone.now()) for token in page],
+    }
+    return render(request, "tokens/everybodys.html", context)
+
+
+@require_POST
+def revoke(request: SignedInRequest, token_id: int) -> HttpResponse:
+    """End a token: one's own, or as an admin anybody's.
+
+    Returns:
+        303 to the page it was listed on, with a message; 404 for another's.
+    """
+    theirs = (
+        selectors.tokens_by_person()
+        if can_manage_people(request.user)
+        else selectors.tokens_of(request.user)
+    )
+    token = get_object_or_404(theirs, pk=token_id)
+    services.revoke_token(token=token, actor=request.user)
+    messages.success(request, f"“{token.name}” opens nothing any more.")
+    own = token.owner_id == request.user.pk
+    url = reverse("tokens:mine" if own else "tokens:everybodys")
+    return HttpResponseRedirect(url, status=303)

@@ -1,0 +1,103 @@
+"""A change as a program sends it, put before the form that people use.
+
+The form has all the rules: limits, steps, forbidden characters, and which fields count
+as changed. Here only what JSON and an HTML form say differently is translated.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+from dashboard.edits.forms import EditForm, hours_text
+from dashboard.edits.seen import Seen, Settings
+from dashboard.instances.models import Instance
+
+from .problems import invalid, of_form
+
+
+class Wish:
+    """New settings for an instance.
+
+    Args:
+        instance: Whose.
+        sent: Only the fields that were sent, by the names of ``schemas.Change``.
+
+    Attributes:
+        named: What was sent, by the names of ``Edit.patch``.
+    """
+
+    def __init__(self, instance: Instance, sent: dict[str, Any]) -> None:
+        self._instance = instance
+        self._sent = sent
+        self.named = {
+            "description": sent.get("description"),
+            "auto_stop_enable": sent.get("auto_stop_enable"),
+            "auto_stop_duration": _seconds(sent),
+            "auto_stop_prompt": sent.get("prompt"),
+        }
+
+    def read(self) -> tuple[dict[str, Any], Seen]:
+        """What changes, as ``services.submit_edit`` wants it, and what was seen.
+
+        Raises:
+            ProblemError: 422 with what is wrong about each field.
+            SeenError: As of ``Seen.read``.
+        """
+        token = self._sent.get("seen")
+        seen = Seen.read(token, self._instance) if token else Seen.now(self._instance)
+        form = EditForm(self._typed(seen.settings), seen=seen)
+        if not form.is_valid():
+            errors = of_form(form)
+            raise invalid({self._name(name): said for name, said in errors.items()})
+        return form.patch(), seen
+
+    def _typed(self, stored: Settings) -> dict[str, Any]:
+        """The fields as the page would post them."""
+        sent = self._sent
+        both = {"auto_stop_hours", "auto_stop_seconds"} <= sent.keys()
+        if both:
+            once = "Say the run time once: in hours or in seconds."
+            raise invalid({"auto_stop_seconds": [once]})
+        typed: dict[str, Any] = {}
+        if "description" in sent:
+            typed["description"] = sent["description"]
+        if "prompt" in sent:
+            typed |= {"prompt": sent["prompt"], "prompt_shown": True}
+        says_hours = bool({"auto_stop_hours", "auto_stop_seconds"} & sent.keys())
+        if says_hours or "auto_stop_enable" in sent:
+            enable = sent.get("auto_stop_enable", bool(stored.auto_stop_enable))
+            if says_hours and not enable:
+                off = "Auto-stop is off, where a run time means nothing: switch it on."
+                raise invalid({self._name("auto_stop_hours"): [off]})
+            typed["auto_stop_enable"] = enable
+            typed["auto_stop_hours"] = (
+                self._hours(stored)
+                if says_hours
+                else hours_text(stored.auto_stop_duration)
+            )
+        return typed
+
+    def _hours(self, stored: Settings) -> str:
+        if "auto_stop_hours" in self._sent:
+            return hours_typed(self._sent["auto_stop_hours"])
+        seconds: int = self._sent["auto_stop_seconds"]
+        if seconds == stored.auto_stop_duration:
+            return hours_text(seconds)
+        return f"{Decimal(seconds) / 3_600:.12f}".rstrip("0").rstrip(".")
+
+    def _name(self, field: str) -> str:
+        if field == "auto_stop_hours" and "auto_stop_seconds" in self._sent:
+            return "auto_stop_seconds"
+        return field
+
+
+def hours_typed(hours: float) -> str:
+    """A number of hours as a person would type it: all its digits, no exponent."""
+    return f"{Decimal(str(hours)):f}".removesuffix(".0")
+
+
+def _seconds(sent: dict[str, Any]) -> int | None:
+    if "auto_stop_hours" in sent:
+        hours: float = sent["auto_stop_hours"]
+        return round(hours * 3_600)
+    seconds: int | None = sent.get("auto_stop_seconds")
+    return seconds

@@ -1,0 +1,130 @@
+"""The OpenAPI document, and that answers are what it says."""
+
+import json
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+
+from dashboard.accounts.models import User
+from dashboard.api import problems
+from dashboard.api.urls import document
+from dashboard.edits.models import Edit, Lane
+from dashboard.emulator import CANARIES
+from dashboard.instances.models import Instance
+from tests.instances.pages import add_edit
+
+from .conftest import Program, Programs
+
+DOCUMENT = json.loads(document())
+
+
+def conforms(body: Any, path: str, method: str, response: Any) -> None:
+    """Whether an answer has the shape that the document gives it."""
+    operation = DOCUMENT["paths"][f"/api/v1{path}"][method]
+    described = operation["responses"][str(response.status_code)]
+    if response.status_code == 204:
+        assert not response.content
+        return
+    kind = response.headers["Content-Type"].partition(";")[0]
+    schema = described["content"][kind]["schema"]
+    whole = schema | {"components": DOCUMENT["components"]}
+    Draft202012Validator(whole).validate(body)
+
+
+def test_it_is_valid_openapi() -> None:
+    validate(DOCUMENT)
+    assert DOCUMENT["openapi"].startswith("3.")
+
+
+def test_anybody_may_have_it(client: Client, db: None) -> None:
+    response = client.get("/api/v1/openapi.json")
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.json() == DOCUMENT
+    text = response.text
+    for secret in (*CANARIES, settings.SECRET_KEY, "testserver", "curfew_0"):
+        assert secret not in text
+
+
+def test_every_operation_wants_a_token_and_says_what_goes_wrong() -> None:
+    seen = set()
+    for methods in DOCUMENT["paths"].values():
+        for operation in methods.values():
+            assert operation["security"] == [{"token": []}]
+            assert operation["description"]
+            assert {"401", "403", "404", "409", "422", "429"} <= operation[
+                "responses"
+            ].keys()
+            seen.add(operation["operationId"])
+    assert len(seen) == 20
+    assert "apiKey" not in json.dumps(DOCUMENT["components"]["securitySchemes"])
+
+
+@pytest.fixture
+def known(instance: Instance, operator: User) -> dict[str, str]:
+    """Ids for the paths."""
+    Lane.objects.create(instance=instance, next_seq=2)
+    edit: Edit = add_edit(instance, operator, state="failed", base={})
+    instance.events.create(at=instance.first_seen_at, to_status="RUNNING")
+    return {
+        "cloud": instance.cloud.name,
+        "instance_id": instance.instance_id,
+        "edit_id": str(edit.pk),
+    }
+
+
+def test_answers_have_the_shapes_of_the_document(
+    program: Programs, operator: User, known: dict[str, str]
+) -> None:
+    asks = program(operator)
+    bulk = {"selection": {"query": ""}, "action": "off"}
+    draft = asks("post", "/bulk", bulk)
+    conforms(draft.json(), "/bulk", "post", draft)
+    known["batch_id"] = draft.json()["id"]
+    yes = {"preview": draft.json()["preview"]}
+    judged = {("post", "/bulk")}
+    order = sorted(DOCUMENT["paths"].items(), key=lambda item: "confirm" not in item[0])
+    for path, methods in order:
+        path = path.removeprefix("/api/v1")
+        for method in methods:
+            if (method, path) in judged:
+                continue
+            body = yes if path.endswith("/confirm") else {"description": "Anew"}
+            response = asks(
+                method, path.format(**known), body if method != "get" else None
+            )
+            assert response.status_code < 500, path
+            if response.status_code < 400:
+                judged.add((method, path))
+            conforms(
+                response.json() if response.content else None, path, method, response
+            )
+    assert len(judged) >= 16, "most of them work in this order"
+
+
+def test_errors_have_the_shape_of_the_document(
+    program: Programs, viewer: User, known: dict[str, str]
+) -> None:
+    asks: Program = program(viewer)
+    for method, path, body in (
+        ("get", "/instances/{cloud}/{instance_id}", None),
+        ("patch", "/instances/{cloud}/{instance_id}", {"description": 1}),
+        ("post", "/bulk", {"x": 1}),
+    ):
+        values = known | {"instance_id": "DE-not-there"}
+        response = asks(method, path.format(**values), body)
+        assert response.status_code >= 400
+        conforms(response.json(), path, method, response)
+    schema = DOCUMENT["components"]["schemas"]["Problem"]
+    assert {"type", "title", "status", "detail"} <= set(schema["required"])
+
+
+def test_each_kind_of_problem_says_something() -> None:
+    for kind in problems.KINDS:
+        told = json.loads(problems.answer(kind).content)
+        assert told["status"] == problems.KINDS[kind].status
+        assert told["detail"].endswith(".")

@@ -1,0 +1,279 @@
+"""Who comes in, and how fast."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+from django.utils import timezone
+
+from dashboard.accounts import services as people
+from dashboard.accounts.models import User
+from dashboard.api import gate, services
+from dashboard.api.models import ApiToken
+from dashboard.api.secret_text import digest_of, new_secret
+from dashboard.audit.models import AuditEvent
+from dashboard.instances.models import Instance
+
+from .conftest import Program, Programs
+
+pytestmark = pytest.mark.usefixtures("_empty_cache")
+
+
+def test_a_token_opens_the_api_for_its_person(
+    program: Programs, scientist: User
+) -> None:
+    told = program(scientist, "read").get("/me")
+    assert told["username"] == "scientist"
+    assert told["role"] == "scientist"
+    assert told["cloud_users"] == ["anna.schmidt"]
+    assert told["token"]["name"] == "laptop"
+    assert told["token"]["scopes"] == ["read"]
+
+
+def test_only_its_hash_is_kept(program: Programs, viewer: User) -> None:
+    secret = program(viewer).secret
+    token = ApiToken.objects.get()
+    assert secret.startswith("curfew_")
+    assert len(secret) == len("curfew_") + 64
+    assert token.digest == digest_of(secret)
+    assert secret not in str(ApiToken.objects.values().get())
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Bearer curfew_" + "0" * 64,
+        "Bearer nonsense",
+        "Bearer ",
+        "Basic dmlld2VyOmNvcnJlY3QgaG9yc2UgYmF0dGVyeQ==",
+        "Bearer curfew_\u00e9",
+    ],
+)
+def test_what_is_no_token_is_401(
+    client: Client, db: None, problem: Any, header: str
+) -> None:
+    response = client.get("/api/v1/me", headers={"Authorization": header})
+    problem(response, 401, "unauthorized")
+    assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]
+
+
+def test_a_session_is_not_taken(client: Client, admin: User, problem: Any) -> None:
+    client.force_login(admin)
+    for path in ("/me", "/instances", "/audit"):
+        response = client.get(f"/api/v1{path}")
+        problem(response, 401, "unauthorized")
+        assert response.headers["WWW-Authenticate"] == 'Bearer realm="Curfew"'
+
+
+def test_a_session_beside_a_token_changes_nothing(
+    program: Programs, viewer: User, admin: User, problem: Any
+) -> None:
+    asks = program(viewer)
+    asks.client.force_login(admin)
+    assert asks.get("/me")["username"] == "viewer"
+    problem(asks("get", "/audit"), 403, "forbidden")
+
+
+def test_a_token_opens_no_page(program: Programs, admin: User) -> None:
+    headers = {"Authorization": f"Bearer {program(admin).secret}"}
+    for path in ("/instances/", "/people/", "/accounts/tokens/", "/audit/export.csv"):
+        response = Client().get(path, headers=headers)
+        assert response.headers["Location"].startswith("/accounts/login/")
+
+
+def test_it_ends_with_its_time(program: Programs, viewer: User, problem: Any) -> None:
+    asks = program(viewer)
+    with time_machine.travel(timezone.now() + timedelta(days=30, seconds=1)):
+        problem(asks("get", "/me"), 401, "unauthorized")
+
+
+def test_it_ends_when_revoked(program: Programs, viewer: User, problem: Any) -> None:
+    asks = program(viewer)
+    services.revoke_token(token=ApiToken.objects.get(), actor=viewer)
+    services.revoke_token(token=ApiToken.objects.get(), actor=viewer)
+    problem(asks("get", "/me"), 401, "unauthorized")
+    assert AuditEvent.objects.filter(action="token.revoked").count() == 1
+
+
+def test_it_dies_with_the_account(
+    program: Programs, viewer: User, admin: User, problem: Any
+) -> None:
+    asks = program(viewer)
+    people.deactivate(user=viewer, actor=admin)
+    problem(asks("get", "/me"), 401, "unauthorized")
+    people.reactivate(user=viewer, actor=admin)
+    problem(asks("get", "/me"), 401, "unauthorized")
+    event = AuditEvent.objects.get(action="token.revoked")
+    assert event.reason == "The account was deactivated."
+
+
+def test_a_deactivation_past_the_models_closes_it_too(
+    program: Programs, viewer: User, problem: Any
+) -> None:
+    asks = program(viewer)
+    User.objects.filter(pk=viewer.pk).update(is_active=False)
+    problem(asks("get", "/me"), 401, "unauthorized")
+
+
+def test_a_one_time_password_closes_it_until_there_is_another(
+    program: Programs, viewer: User, admin: User, problem: Any
+) -> None:
+    asks = program(viewer)
+    people.give_one_time_password(user=viewer, actor=admin)
+    problem(asks("get", "/me"), 401, "unauthorized")
+    viewer.refresh_from_db()
+    people.choose_password(user=viewer, password="a long one of my own")
+    assert asks.get("/me")["username"] == "viewer"
+
+
+def test_it_has_the_rights_of_its_person_now(
+    program: Programs, operator: User, admin: User, instance: Instance, problem: Any
+) -> None:
+    asks = program(operator)
+    path = f"/instances/{instance.reference}"
+    assert asks.get(path)["may_edit"]
+    people.set_role(user=operator, role="viewer", actor=admin)
+    assert not asks.get(path)["may_edit"]
+    problem(asks("post", f"{path}/stop"), 403, "forbidden")
+    problem(asks("get", "/audit"), 403, "forbidden")
+
+
+@pytest.mark.parametrize(
+    ("scope", "method", "path"),
+    [
+        ("write", "get", "/instances"),
+        ("read", "post", "/instances/demo/x/stop"),
+        ("read", "patch", "/instances/demo/x"),
+        ("read", "get", "/audit"),
+        ("audit", "get", "/edits"),
+    ],
+)
+def test_a_scope_is_a_bound(
+    program: Programs, admin: User, problem: Any, scope: str, method: str, path: str
+) -> None:
+    response = program(admin, scope)(method, path, {})
+    problem(response, 403, "insufficient-scope")
+    assert "insufficient_scope" in response.headers["WWW-Authenticate"]
+
+
+def test_its_use_is_noted_and_its_first_recorded(
+    program: Programs, viewer: User
+) -> None:
+    asks = program(viewer)
+    with time_machine.travel("2026-11-25T08:00:00Z", tick=False):
+        asks.get("/me")
+        asks.get("/me")
+    with time_machine.travel("2026-11-25T08:00:59Z", tick=False):
+        asks.get("/me")
+    token = ApiToken.objects.get()
+    assert token.last_used_at.isoformat() == "2026-11-25T08:00:00+00:00"
+    assert token.last_used_from == "127.0.0.1"
+    with time_machine.travel("2026-11-25T08:01:00Z", tick=False):
+        asks.get("/me")
+    token.refresh_from_db()
+    assert token.last_used_at.isoformat() == "2026-11-25T08:01:00+00:00"
+    event = AuditEvent.objects.get(action="token.first_used")
+    assert (event.actor, event.via) == (viewer, "token laptop")
+
+
+@pytest.fixture
+def _three(settings: Any) -> Any:
+    changed = {"api_requests_per_minute": 3}
+    settings.CURFEW = settings.CURFEW.model_copy(update=changed)
+    with time_machine.travel("2026-11-25T08:00:10Z", tick=False):
+        yield
+
+
+@pytest.mark.usefixtures("_three")
+def test_each_token_has_its_pace(program: Programs, viewer: User, problem: Any) -> None:
+    first, second = program(viewer), program(viewer, name="other")
+    statuses = [first("get", "/me").status_code for _ in range(3)]
+    assert statuses == [200, 200, 200]
+    response = first("get", "/me")
+    problem(response, 429, "too-many-requests")
+    assert response.headers["Retry-After"] == "50"
+    assert second("get", "/me").status_code == 200
+
+
+def test_writes_count_with_those_on_the_pages(
+    program: Programs, operator: User, settings: Any, problem: Any
+) -> None:
+    changed = {"writes_per_minute": 2}
+    settings.CURFEW = settings.CURFEW.model_copy(update=changed)
+    with time_machine.travel("2026-11-25T08:00:10Z", tick=False):
+        asks = program(operator)
+        asks.client.force_login(operator)
+        pages = Client()
+        pages.force_login(operator)
+        for _ in range(2):
+            assert pages.post("/no/such/page").status_code == 404
+        problem(asks("post", "/bulk", {}), 429, "too-many-requests")
+        assert asks("get", "/me").status_code == 200
+
+
+def test_guessing_is_slowed_down(db: None, problem: Any) -> None:
+    with time_machine.travel("2026-11-25T08:00:10Z", tick=False):
+        for _ in range(gate.BAD_TOKENS_PER_MINUTE):
+            assert Program(new_secret())("get", "/me").status_code == 401
+        problem(Program(new_secret())("get", "/me"), 429, "too-many-requests")
+
+
+def test_csrf_and_other_sites_do_not_matter(
+    program: Programs, operator: User, instance: Instance
+) -> None:
+    response = program(operator)(
+        "patch",
+        f"/instances/{instance.reference}",
+        {"description": "From afar"},
+        Sec_Fetch_Site="cross-site",
+        Origin="https://elsewhere.example",
+    )
+    assert response.status_code == 202
+    assert "Access-Control-Allow-Origin" not in response.headers
+    assert response.cookies == {}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "kind"),
+    [
+        ("get", "/nowhere", 404, "not-found"),
+        ("get", "/instances/demo/DE-not-there", 404, "not-found"),
+        ("get", "/instances/demo/DE%00", 404, "not-found"),
+        ("delete", "/instances", 405, "method-not-allowed"),
+        ("put", "/edits", 405, "method-not-allowed"),
+    ],
+)
+def test_errors_have_one_shape(
+    program: Programs, viewer: User, problem: Any, method: str, path: str, status: int,
+    kind: str,
+) -> None:  # fmt: skip
+    response = program(viewer)(method, path)
+    problem(response, status, kind)
+    assert ("Allow" in response.headers) == (status == 405)
+
+
+def test_a_body_that_is_no_json_is_400(
+    program: Programs, operator: User, instance: Instance, problem: Any
+) -> None:
+    asks = program(operator)
+    path = f"/api/v1/instances/{instance.reference}"
+    headers = {"Authorization": f"Bearer {asks.secret}"}
+    for body in (b"{", b"\xff", b"[" * 50_000, b'"' + b"x" * 70_000 + b'"'):
+        response = asks.client.patch(
+            path, body, content_type="application/json", headers=headers
+        )
+        problem(response, 400, "bad-request")
+
+
+def test_a_fault_of_ours_tells_no_details(
+    program: Programs, viewer: User, problem: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("secret-canary")
+
+    monkeypatch.setattr("dashboard.api.overview.freshness", broken)
+    response = program(viewer)("get", "/clouds")
+    assert "secret-canary" not in response.text
+    problem(response, 500, "fault")
