@@ -1,0 +1,180 @@
+"""The commands and their arguments."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TextIO
+
+from . import config
+from .client import Api, path_of
+from .errors import Code, CommandError
+from .show import clean, row, table
+from .watch import Watch
+
+FILTERS = ("q", "status", "autostop", "flavor_type", "owner", "cloud", "workspace")
+WAIT_SECONDS = 120
+_LOOK_AGAIN_SECONDS = 1.0
+_CLEAR = "\033[H\033[J"
+
+type Json = dict[str, Any]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; what went wrong is a sentence on standard error."""
+    asked = _parser().parse_args(arguments)
+    try:
+        with Api(config.read()) as api:
+            run: Callable[[Api, argparse.Namespace], Code] = asked.run
+            return run(api, asked)
+    except CommandError as error:
+        _say([clean(str(error))], sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        return Code.INTERRUPTED
+
+
+def list_(api: Api, asked: argparse.Namespace) -> Code:
+    """Print instances."""
+    items = list(api.pages("/instances", _query(asked)))
+    _tell(asked, items, lambda: table(row(one, _now_ms()) for one in items))
+    return Code.DONE
+
+
+def due(api: Api, asked: argparse.Namespace) -> Code:
+    """Print what stops soon, lane by lane."""
+    query = {name: value for name in ("owner", "cloud") if (value := vars(asked)[name])}
+    told = api.get("/due", query) or {}
+
+    def lines() -> list[str]:
+        said = []
+        for lane in told["lanes"]:
+            said.append(f"{lane['label']} ({lane['total']})")
+            if lane["items"]:
+                said += table(row(one, _now_ms()) for one in lane["items"])
+            said.append("")
+        return said[:-1]
+
+    _tell(asked, told, lines)
+    return Code.DONE
+
+
+def set_(api: Api, asked: argparse.Namespace) -> Code:
+    """Change settings of an instance, on what they are now."""
+    change: Json = {}
+    if asked.hours is not None:
+        change["auto_stop_hours"] = asked.hours
+    if asked.auto_stop is not None:
+        change["auto_stop_enable"] = asked.auto_stop == "on"
+    if asked.description is not None:
+        change["description"] = asked.description
+    if not change:
+        raise CommandError(Code.USAGE, "Say what to set; see --help.")
+    one = api.find(asked.instance)
+    path = path_of(one["cloud"], one["instance_id"])
+    edit = api.write("PATCH", path, change | {"seen": one["seen"]})
+    return _follow(api, asked, edit)
+
+
+def power(api: Api, asked: argparse.Namespace) -> Code:
+    """Start or stop an instance."""
+    one = api.find(asked.instance)
+    path = path_of(one["cloud"], one["instance_id"])
+    return _follow(api, asked, api.write("POST", f"{path}/{asked.command}"))
+
+
+def watch(api: Api, asked: argparse.Namespace) -> Code:
+    """Show a live table until Ctrl-C; without a terminal, a table for each change."""
+    view = Watch(api, _query(asked))
+    live = sys.stdout.isatty()
+    while True:
+        if view.step() or live:
+            _say([_CLEAR if live else "", *view.lines()])
+        time.sleep(1)
+
+
+def _follow(api: Api, asked: argparse.Namespace, edit: Json | None) -> Code:
+    if edit is None:
+        _tell(asked, None, lambda: ["It is so already; nothing was sent."])
+        return Code.DONE
+    until = time.monotonic() + asked.timeout
+    while asked.wait and edit["is_open"] and time.monotonic() < until:
+        time.sleep(_LOOK_AGAIN_SECONDS)
+        edit = api.get(f"/edits/{edit['id']}") or edit
+    told = edit
+    _tell(asked, told, lambda: _of_edit(told))
+    if told["is_open"]:
+        return Code.STILL_OPEN if asked.wait else Code.DONE
+    return Code.DONE if told["state"] == "applied" else Code.NOT_APPLIED
+
+
+def _of_edit(edit: Json) -> list[str]:
+    said = (edit["sentence"], edit["message"], edit["next_step"])
+    return [f"{edit['instance_name']}: {' '.join(filter(None, said))}", edit["id"]]
+
+
+def _tell(asked: argparse.Namespace, told: Any, lines: Callable[[], list[str]]) -> None:
+    if asked.json:
+        _say([json.dumps(told, indent=2)])
+    else:
+        _say([clean(line) for line in lines()])
+
+
+def _say(lines: Sequence[str], to: TextIO | None = None) -> None:
+    stream = to or sys.stdout
+    stream.write("\n".join(lines) + "\n")
+    stream.flush()
+
+
+def _query(asked: argparse.Namespace) -> dict[str, str]:
+    values = vars(asked)
+    return {name: values[name] for name in (*FILTERS, "sort") if values[name]}
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1_000)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="curfew",
+        description="Curfew from a shell. CURFEW_URL and CURFEW_TOKEN say where it is "
+        "and who you are.",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def command(name: str, run: Any, about: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=about, description=about)
+        added.set_defaults(run=run)
+        return added
+
+    for name, run, about in (
+        ("list", list_, "Print instances."),
+        ("watch", watch, "Show instances and their countdowns, live."),
+    ):
+        listing = command(name, run, about)
+        for each in (*FILTERS, "sort"):
+            listing.add_argument(f"--{each.replace('_', '-')}", help="as in the list")
+    soon = command("due", due, "Print what stops soon.")
+    soon.add_argument("--owner")
+    soon.add_argument("--cloud")
+    setting = command("set", set_, "Change settings of an instance.")
+    setting.add_argument("--hours", type=float, help="run time from each start")
+    setting.add_argument("--auto-stop", choices=["on", "off"])
+    setting.add_argument("--description")
+    acts = [setting]
+    acts.append(command("start", power, "Have an instance started."))
+    acts.append(command("stop", power, "Have an instance stopped."))
+    for act in acts:
+        act.add_argument("instance", help="cloud/id, id or name")
+        act.add_argument("--wait", action="store_true", help="until it is settled")
+        act.add_argument(
+            "--timeout",
+            type=float,
+            default=WAIT_SECONDS,
+            metavar="SECONDS",
+            help="how long to wait (%(default)s)",
+        )
+    return parser

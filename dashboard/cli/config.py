@@ -1,0 +1,75 @@
+"""Where Curfew is, and the token: from the environment or a file, never an argument.
+
+Arguments can be read by everybody on the machine, in the list of processes.
+"""
+
+import ipaddress
+import os
+import stat
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from .errors import Code, CommandError
+
+DEFAULT_FILE = "~/.config/curfew/config.toml"
+
+
+class Config(NamedTuple):
+    """What is needed to ask."""
+
+    url: str
+    token: str
+
+
+def read(environ: Mapping[str, str] = os.environ) -> Config:
+    """The environment first, then the file.
+
+    Raises:
+        CommandError: Something is missing, or could be read by others.
+    """
+    url, token = environ.get("CURFEW_URL", ""), environ.get("CURFEW_TOKEN", "")
+    path = Path(environ.get("CURFEW_CONFIG") or DEFAULT_FILE).expanduser()
+    if not (url and token) and path.exists():
+        held = _held(path)
+        url, token = url or held.get("url", ""), token or held.get("token", "")
+    if not url or not token:
+        raise CommandError(
+            Code.SETUP,
+            "Set CURFEW_URL and CURFEW_TOKEN, or write url and token into "
+            f"{path}, readable by you alone.",
+        )
+    return Config(_safe(url.rstrip("/")), token)
+
+
+def _held(path: Path) -> dict[str, str]:
+    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise CommandError(Code.SETUP, f"Others can read {path}. Run: chmod 600 {path}")
+    try:
+        held = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        # The error quotes no more than a place: the file holds a secret.
+        kind = type(error).__name__
+        raise CommandError(Code.SETUP, f"{path} cannot be read ({kind}).") from None
+    return {name: str(held[name]) for name in ("url", "token") if name in held}
+
+
+def _safe(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme == "https" and parts.hostname:
+        return url
+    if parts.scheme == "http" and _is_this_machine(parts.hostname or ""):
+        return url
+    raise CommandError(
+        Code.SETUP,
+        "CURFEW_URL must begin with https://, or the token could be read on the way.",
+    )
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

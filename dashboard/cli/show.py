@@ -1,0 +1,67 @@
+"""Instances as lines of a table. Pure functions."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+type Json = dict[str, Any]
+
+COLUMNS = ("NAME", "STATUS", "OWNER", "THIS RUN", "NEXT RUN", "EDIT")
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+
+
+def clean(text: str) -> str:
+    """Without what a terminal would obey: whoever names a notebook writes this."""
+    return "".join(
+        mark if mark.isprintable() else "\N{REPLACEMENT CHARACTER}" for mark in text
+    )
+
+
+def table(rows: Iterable[Sequence[str]], columns: Sequence[str] = COLUMNS) -> list[str]:
+    """Lines, the head first; columns as wide as their widest cell, up to a bound."""
+    cells = [[_short(clean(cell)) for cell in row] for row in (columns, *rows)]
+    widths = [max(len(row[place]) for row in cells) for place in range(len(columns))]
+    return [
+        "  ".join(
+            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in cells
+    ]
+
+
+def row(one: Json, now_ms: int) -> list[str]:
+    """An instance, its countdown as of now."""
+    edit = one["edit"]
+    return [
+        one["name"] or one["instance_id"],
+        one["status_text"],
+        one["owner"]["name"],
+        countdown(one["this_run"], now_ms),
+        one["next_run_text"],
+        edit["state"] if edit else "",
+    ]
+
+
+def countdown(run: Json, now_ms: int) -> str:
+    """What is left of a run, in the words of the pages."""
+    stops_at_ms = run["stops_at_ms"]
+    if stops_at_ms is None:
+        return str(run["text"])
+    left = -(-(stops_at_ms - now_ms) // 1_000)
+    return remaining(left) if left > 0 else "due, waiting for ModelArts"
+
+
+def remaining(seconds: int) -> str:
+    """Time left, no finer than it matters; a test holds it to the pages' words."""
+    if seconds > 2 * _DAY:
+        return f"{seconds // _DAY} d {seconds % _DAY // _HOUR} h"
+    if seconds >= _HOUR:
+        return f"{seconds // _HOUR} h {seconds % _HOUR // _MINUTE} min"
+    if seconds >= 5 * _MINUTE:
+        return f"{seconds // _MINUTE} min"
+    if seconds >= _MINUTE:
+        return f"{seconds // _MINUTE} min {seconds % _MINUTE} s"
+    return f"{seconds} s"
+
+
+def _short(text: str, most: int = 44) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
