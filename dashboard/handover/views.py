@@ -10,11 +10,11 @@ from django.views.decorators.http import require_GET
 from django_htmx.http import HttpResponseClientRefresh
 
 from dashboard.accounts.http import SignedInRequest
-from dashboard.instances import clock
+from dashboard.instances import clock, polling
 from dashboard.instances.listing import facets
 from dashboard.instances.models import FleetVersion
 from dashboard.instances.selectors import freshness
-from dashboard.web import polls
+from dashboard.web import live
 
 from . import selectors
 from .filters import DueForm, DueQuery, PollForm
@@ -54,10 +54,13 @@ def due_changes(request: SignedInRequest) -> HttpResponse:
     since, turn_ms = asked["since"], asked["turn"] or 0
     now = timezone.now()
     if since == FleetVersion.current() and clock.unix_ms(now) < turn_ms:
-        # Without a grant: those are good for as long as the fleet does not change, and
-        # here something happens by time alone.
-        news = polls.unchanged(freshness(now).as_of_ms)
-        return HttpResponse(status=204, headers={"HX-Trigger": news})
+        fresh = freshness(now)
+        moments = {cloud.pk: cloud.refreshed_at_ms for cloud in fresh.clouds}
+        # The next polls shall not come here for that.
+        live.put(since, moments)
+        return polling.unchanged(
+            request, version=since, as_of_ms=fresh.as_of_ms, until_ms=turn_ms
+        )
     context = _context(request, DueQuery(request.GET))
     if asked["shown"] == FIRST_RUN and not context["freshness"].never_read:
         return HttpResponseClientRefresh()
@@ -92,7 +95,12 @@ def _context(request: SignedInRequest, query: DueQuery) -> dict[str, Any]:
         "board": board,
         "version": version,
         "shown": shown,
-        "poll_url": f"{reverse('handover:due_changes')}?{asks.urlencode()}",
-        "interval_seconds": 2 if fresh.never_read else board.interval_seconds,
+        "poller": polling.poller(
+            request,
+            f"{reverse('handover:due_changes')}?{asks.urlencode()}",
+            version=version,
+            interval_seconds=2 if fresh.never_read else board.interval_seconds,
+            until_ms=board.turn_ms,
+        ),
         "freshness": fresh,
     }

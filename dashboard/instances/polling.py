@@ -31,6 +31,7 @@ def poller(
     version: int,
     interval_seconds: int,
     cloud: Cloud | None = None,
+    until_ms: int | None = None,
 ) -> Poller:
     """The poller of a page that was just drawn.
 
@@ -40,8 +41,9 @@ def poller(
         version: The fleet's, read before what the page shows.
         interval_seconds: See ``Poller``.
         cloud: Whose mirror's age the page tells; None for that of all.
+        until_ms: When the page changes by time alone, Unix **ms**; None for never.
     """
-    grant = _grant(request, url, version, cloud)
+    grant = _grant(request, url, version, cloud, until_ms)
     return Poller(url, grant, interval_seconds)
 
 
@@ -51,6 +53,7 @@ def unchanged(
     version: int,
     as_of_ms: int | None,
     cloud: Cloud | None = None,
+    until_ms: int | None = None,
 ) -> HttpResponse:
     """204 with the mirror's age in ``HX-Trigger``, and a new grant for the poller.
 
@@ -59,8 +62,9 @@ def unchanged(
         version: The fleet's, read before it was found that nothing changed.
         as_of_ms: When the mirror was last complete, Unix **ms**.
         cloud: See ``poller``.
+        until_ms: See ``poller``.
     """
-    grant = _grant(request, request.get_full_path(), version, cloud)
+    grant = _grant(request, request.get_full_path(), version, cloud, until_ms)
     news = polls.unchanged(as_of_ms, grant=grant)
     return HttpResponse(status=204, headers={"HX-Trigger": news})
 
@@ -75,7 +79,11 @@ def publish() -> None:
 
 
 def _grant(
-    request: SignedInRequest, url: str, version: int, cloud: Cloud | None
+    request: SignedInRequest,
+    url: str,
+    version: int,
+    cloud: Cloud | None,
+    until_ms: int | None,
 ) -> str:
     return grants.issue(
         version=version,
@@ -83,4 +91,5 @@ def _grant(
         session_key=request.session.session_key or "",
         url=url,
         cloud_pk=cloud.pk if cloud else 0,
+        until_ms=until_ms,
     )

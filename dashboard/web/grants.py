@@ -40,7 +40,13 @@ class Grant(NamedTuple):
 
 
 def issue(
-    *, version: int, user_pk: int, session_key: str, url: str, cloud_pk: int = 0
+    *,
+    version: int,
+    user_pk: int,
+    session_key: str,
+    url: str,
+    cloud_pk: int = 0,
+    until_ms: int | None = None,
 ) -> str:
     """A grant for the coming minute.
 
@@ -52,8 +58,11 @@ def issue(
         session_key: Of the session that asks.
         url: Path and query that the poller is going to ask for.
         cloud_pk: See ``Grant``.
+        until_ms: When the page changes by time alone, Unix **ms**: it ends before.
     """
     expires_at = int(time.time()) + LIFE_SECONDS
+    if until_ms is not None:
+        expires_at = min(expires_at, until_ms // 1000)
     says = f"{version}.{expires_at}.{user_pk}.{cloud_pk}"
     path, _, query = url.partition("?")
     mac = _mac(says, session_key, unquote_to_bytes(path), query)

@@ -18,7 +18,7 @@ def watchers(
     place: Place, *, number: int, seconds: float, edits: int
 ) -> dict[str, Any]:
     """Polls, pages and the cloud's calls under that load."""
-    alone = _listings(place, min(60.0, seconds / 2))
+    alone = _listings(place, min(45.0, seconds / 2))
     chosen = [one["pk"] for one in place.ask("some_instances", number=edits)]
     stop = threading.Event()
 

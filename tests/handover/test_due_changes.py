@@ -13,6 +13,9 @@ from django.urls import reverse
 from dashboard.accounts.models import User
 from dashboard.edits.models import Edit
 from dashboard.instances.models import Cloud, FleetVersion, Instance
+from dashboard.web import live
+from dashboard.web.polls import QuickPolls
+from dashboard.web.shared import quick_redis
 from tests.factories import make_cloud, make_instance
 from tests.instances.pages import add_edit
 
@@ -68,8 +71,48 @@ def test_nothing_new_is_204_and_tells_the_mirror_s_age(
     news = json.loads(response.headers["HX-Trigger"])["curfew:unchanged"]
     assert cloud_row.refreshed_at is not None
     assert news["as_of_ms"] == round(cloud_row.refreshed_at.timestamp() * 1000)
-    # Nobody but this view knows when a run moves on.
-    assert "grant" not in news
+    assert news["grant"]
+
+
+def test_a_grant_spares_the_database_until_time_moves_a_run(
+    client: Client,
+    viewer: User,
+    cloud_row: Cloud,
+    django_assert_num_queries: Any,
+) -> None:
+    quick_redis().flushdb()
+    with time_machine.travel(NOON, tick=False) as clock:
+        client.force_login(viewer)
+        make_instance(stops_at=NOON + timedelta(minutes=15, seconds=20))
+        page = client.get(PAGE).text
+        url, grant = next_poll(page), re.search(r'"Curfew-Grant": "([^"]+)"', page)
+        assert grant
+        live.put(FleetVersion.current(), {cloud_row.pk: cloud_row.refreshed_at_ms})
+        clock.shift(19)
+        with django_assert_num_queries(0):
+            assert quick(client, url, grant[1]) == "204 No Content"
+        # Now the run has a quarter of an hour left, and stands in the next lane.
+        clock.shift(1)
+        assert quick(client, url, grant[1]) == "asked in full"
+
+
+def quick(client: Client, url: str, grant: str) -> str:
+    """What a poll is told ahead of Django."""
+    told = ["asked in full"]
+    path, _, query = url.partition("?")
+    environ = {
+        "REQUEST_METHOD": "GET",
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "HTTP_CURFEW_GRANT": grant,
+        "HTTP_COOKIE": f"sessionid={client.cookies['sessionid'].value}",
+    }
+
+    def start_response(status: str, *_: Any) -> Any:
+        told.append(status)
+
+    QuickPolls(lambda *_: (), live.Board())(environ, start_response)
+    return told[-1]
 
 
 @pytest.mark.parametrize("stops_in", [3_600, 15 * 60, 0])
