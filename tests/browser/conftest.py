@@ -19,7 +19,8 @@ from dashboard.ops.demo_files import Files
 from tests.ops.processes import free_port, wait_until
 
 # Far beyond what is usual: it costs nothing, and a busy machine is no fault of a page.
-expect.set_options(timeout=60_000)
+FAR_BEYOND_MS = 60_000
+expect.set_options(timeout=FAR_BEYOND_MS)
 
 A_DAY = 24 * 3_600.0
 
@@ -155,6 +156,13 @@ def browser_context_args(demo: Demo) -> dict[str, Any]:
         "locale": "en-GB",
         "viewport": {"width": 1280, "height": 900},
     }
+
+
+@pytest.fixture
+def context(context: BrowserContext) -> BrowserContext:
+    """A browser that is as patient as the expectations."""
+    context.set_default_timeout(FAR_BEYOND_MS)
+    return context
 
 
 @pytest.fixture

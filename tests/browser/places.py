@@ -12,7 +12,7 @@ from playwright.sync_api import Page, Route, expect
 
 from dashboard.ops.demo import PASSWORD
 
-from .conftest import Demo
+from .conftest import FAR_BEYOND_MS, Demo
 
 RUNS = "embeddings-refresh"
 STOPPED = "fraud-features"
@@ -49,6 +49,7 @@ class Place(NamedTuple):
 
 def leave_traces(page: Page, demo: Demo) -> Traces:
     """As ada: edit, draft, preview and deliver something, with and without failures."""
+    page.set_default_timeout(FAR_BEYOND_MS)
     traces = Traces(demo)
     instance = detail_of(page, RUNS)
     traces.paths["instance"] = instance
