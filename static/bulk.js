@@ -77,8 +77,14 @@
       byId("pick-page").focus();
     });
     document.addEventListener("keydown", (event) => {
-      if (event.key !== "x" || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (!["b", "x"].includes(event.key) || event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.target.closest("input:not([name=pick]), select, textarea, dialog")) return;
+      if (event.key === "b") {
+        const onward = byId("bulk-picked");
+        (onward.disabled ? byId("bulk-matching") : onward).focus();
+        event.preventDefault();
+        return;
+      }
       const tick = document.activeElement.closest("tr")?.querySelector("input[name=pick]");
       if (!tick) return;
       tick.click();

@@ -69,13 +69,22 @@ def test_a_selection_lives_through_polls_filters_and_pages(
     expect(page.locator("#picked-count")).to_have_text("")
 
 
-def test_x_selects_the_row_under_the_focus(sign_in: SignIn) -> None:
+def test_from_the_row_to_the_batch_by_keyboard(sign_in: SignIn) -> None:
     page = sign_in("oskar")
     page.keyboard.press("j")
     page.keyboard.press("x")
     expect(page.locator("#picked-count")).to_have_text("1 selected")
     page.keyboard.press("x")
     expect(page.locator("#picked-count")).to_have_text("")
+    page.keyboard.press("b")
+    expect(page.locator("#bulk-matching")).to_be_focused()
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    page.keyboard.press("b")
+    expect(page.locator("#bulk-picked")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/bulk/*/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Change 1 instance")
 
 
 def test_what_breaks_a_rule_is_put_right(sign_in: SignIn, demo: Demo) -> None:
