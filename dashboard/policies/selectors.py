@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
@@ -21,9 +21,12 @@ from .rules import Violation, Wish, refusals, suspects, violations
 _JUDGED = (
     *("cloud__name", "instance_id", "name", "status", "owner_id", "owner_name"),
     *("workspace_id", "flavor", "flavor_type", "missing_since", "run_started_at"),
+    *("status_since", "first_seen_at"),
     *("auto_stop_enable", "auto_stop_duration"),
 )
 """What rules and their page need of an instance: not its whole document."""
+
+_A_MINUTE = timedelta(minutes=1)
 
 Exempt = frozenset[tuple[int, int]]
 """Pairs of rule and instance for which an exception holds."""
@@ -199,14 +202,20 @@ def scope_choices(user: User) -> dict[str, list[str]]:
 def running_for(instance: Instance, now: datetime) -> str:
     """How long this run has lasted, whole minutes; empty when it does not run.
 
-    Of a run without an end the cloud does not say when it began.
+    Of a run without an end the cloud does not say when it began: then since when we
+    have seen it run, which is "at least".
     """
-    started = instance.run_started_at
     if instance.status != InstanceStatus.RUNNING:
         return ""
-    if started is None or started > now:
-        return "not known"
-    minutes = int((now - started).total_seconds()) // 60
+    started = instance.run_started_at
+    if started is not None and started <= now:
+        return _lasted(now - started)
+    seen = instance.status_since or instance.first_seen_at
+    return f"at least {_lasted(now - seen)}" if now - seen >= _A_MINUTE else "not known"
+
+
+def _lasted(span: timedelta) -> str:
+    minutes = span // _A_MINUTE
     return exact_text(minutes * 60) if minutes else "less than a minute"
 
 

@@ -157,6 +157,29 @@ def test_everybody_sees_what_breaks_the_rules(
     assert "26 h 1 min" in said
     assert ("Put right" in said) == (person != "viewer")
     assert (f"exceptions/{off.pk}/" in said) == (person != "viewer")
+    assert ("Ask for an exception" in said) == (person == "scientist")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"first_seen_at": timedelta(hours=3, minutes=5)}, "at least 3 h 5 min"),
+        (
+            {"first_seen_at": timedelta(days=9), "status_since": timedelta(hours=2)},
+            "at least 2 h",
+        ),
+        ({"first_seen_at": timedelta(seconds=5)}, "not known"),
+    ],
+)
+def test_a_run_that_nobody_saw_begin(
+    as_admin: Client, off: Instance, fields: dict[str, timedelta], said: str
+) -> None:
+    off.run_started_at = None
+    for name, ago in fields.items():
+        setattr(off, name, timezone.now() - ago)
+    off.save()
+    make_rule()
+    assert f"<strong>{said}</strong>" in as_admin.get(COMPLIANCE).content.decode()
 
 
 def test_nothing_is_broken_and_no_rules(as_admin: Client, instance: Instance) -> None:
