@@ -12,6 +12,7 @@ from .servers import PostgresServer
 
 AGAIN = [
     "tests/api",
+    "tests/cli",
     "tests/audit/test_guard.py",
     "tests/edits/test_batches.py",
     "tests/edits/test_bulk_pages.py",

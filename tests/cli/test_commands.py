@@ -3,13 +3,15 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import httpx
 import pytest
+from django.core import signals
 from django.core.handlers.wsgi import WSGIHandler
+from django.db import close_old_connections
 
 from dashboard.accounts.models import User
 from dashboard.api.services import make_token
@@ -21,6 +23,18 @@ from dashboard.ops.child import PROJECT
 from tests.factories import make_cloud, make_instance
 
 pytestmark = pytest.mark.usefixtures("_empty_cache")
+
+
+@pytest.fixture(autouse=True)
+def _connected() -> Iterator[None]:
+    """Whole requests close the database's connection, which here is the test's own."""
+    ends = (signals.request_started, signals.request_finished)
+    for end in ends:
+        end.disconnect(close_old_connections)
+    yield
+    for end in ends:
+        end.connect(close_old_connections)
+
 
 Run = Callable[..., tuple[int, str, str]]
 
