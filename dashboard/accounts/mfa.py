@@ -1,20 +1,14 @@
 """Second factors: how their seeds are kept, and how the QR code is drawn."""
 
 import base64
-import secrets
 
 from allauth.mfa.adapter import DefaultMFAAdapter
-from cryptography.exceptions import InvalidTag
 from cryptography.fernet import Fernet, MultiFernet
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from django.conf import settings
-from django.utils.encoding import force_bytes
 from django.utils.safestring import SafeString, mark_safe
 
-_GCM = "gcm:"
-_NONCE_BYTES = 12
+from dashboard.web import sealing
+
+PURPOSE = "second factors"
 
 
 class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # untyped library
@@ -22,11 +16,7 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # untyped library
 
     def encrypt(self, text: str) -> str:
         """Seal a seed with a key derived from ``SECRET_KEY``."""
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        sealed = AESGCM(_derived(settings.SECRET_KEY)).encrypt(
-            nonce, text.encode(), None
-        )
-        return _GCM + base64.urlsafe_b64encode(nonce + sealed).decode()
+        return sealing.seal(text, PURPOSE)
 
     def decrypt(self, encrypted_text: str) -> str:
         """Open what ``encrypt`` sealed, now, under a former key or in its former way.
@@ -35,17 +25,9 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # untyped library
             InvalidTag: No key of ours sealed it.
             InvalidToken: The same, of a former seal.
         """
-        keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-        if not encrypted_text.startswith(_GCM):
-            return _former_sealer(keys).decrypt(encrypted_text.encode()).decode()
-        sealed = base64.urlsafe_b64decode(encrypted_text.removeprefix(_GCM))
-        nonce, sealed = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
-        for key in keys:
-            try:
-                return AESGCM(_derived(key)).decrypt(nonce, sealed, None).decode()
-            except InvalidTag:
-                continue
-        raise InvalidTag
+        if not encrypted_text.startswith(sealing.MARK):
+            return _former_sealer().decrypt(encrypted_text.encode()).decode()
+        return sealing.unseal(encrypted_text, PURPOSE)
 
     def build_totp_svg(self, url: str) -> SafeString:
         """The QR code as an ``<svg>`` to stand in the page.
@@ -58,13 +40,7 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # untyped library
         return mark_safe(svg[svg.index("<svg") :])  # noqa: S308
 
 
-def _former_sealer(keys: list[str | bytes]) -> MultiFernet:
+def _former_sealer() -> MultiFernet:
     """Of seeds from before AES-GCM."""
-    return MultiFernet(
-        [Fernet(base64.urlsafe_b64encode(_derived(key))) for key in keys]
-    )
-
-
-def _derived(secret: str | bytes) -> bytes:
-    kdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"curfew second factors")
-    return kdf.derive(force_bytes(secret))
+    derived = (sealing.derived(key, PURPOSE) for key in sealing.keys())
+    return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in derived])

@@ -1,0 +1,57 @@
+"""Sealing what must be read again, but not by whoever reads the database alone."""
+
+import base64
+import secrets
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+from django.utils.encoding import force_bytes
+
+MARK = "gcm:"
+"""How every seal begins."""
+
+_NONCE_BYTES = 12
+
+
+def seal(text: str, purpose: str) -> str:
+    """Seal with a key derived from ``SECRET_KEY``.
+
+    Args:
+        text: What to seal.
+        purpose: What it is, such as ``second factors``: each has keys of its own.
+    """
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    key = derived(settings.SECRET_KEY, purpose)
+    sealed = AESGCM(key).encrypt(nonce, text.encode(), None)
+    return MARK + base64.urlsafe_b64encode(nonce + sealed).decode()
+
+
+def unseal(text: str, purpose: str) -> str:
+    """Open what ``seal`` sealed, now or under a former key.
+
+    Raises:
+        InvalidTag: No key of ours sealed it for this purpose.
+    """
+    sealed = base64.urlsafe_b64decode(text.removeprefix(MARK))
+    nonce, sealed = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+    for key in keys():
+        try:
+            return AESGCM(derived(key, purpose)).decrypt(nonce, sealed, None).decode()
+        except InvalidTag:
+            continue
+    raise InvalidTag
+
+
+def keys() -> list[str | bytes]:
+    """The present secret key and the former ones."""
+    return [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+
+
+def derived(secret: str | bytes, purpose: str) -> bytes:
+    """The key for one purpose, 32 bytes."""
+    info = f"curfew {purpose}".encode()
+    kdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=info)
+    return kdf.derive(force_bytes(secret))
