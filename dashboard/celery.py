@@ -88,6 +88,11 @@ app.conf.update(
             "schedule": 60,
             "options": {"expires": 60},
         },
+        "remind": {
+            "task": "reminders.remind",
+            "schedule": 15,
+            "options": {"expires": 15},
+        },
         "refresh clouds that are due": {
             "task": "instances.refresh_due_clouds",
             "schedule": 2,
@@ -96,7 +101,9 @@ app.conf.update(
     },
 )
 app.steps["worker"].add(DjangoStructLogInitStep)
-app.autodiscover_tasks(["dashboard.instances", "dashboard.edits"])
+app.autodiscover_tasks(
+    ["dashboard.instances", "dashboard.edits", "dashboard.reminders"]
+)
 
 
 @setup_logging.connect

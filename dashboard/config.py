@@ -95,6 +95,19 @@ def _issuer(value: str) -> str:
     return value
 
 
+def _url(value: str) -> str:
+    parts = urlsplit(value)
+    if value and (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or parts.query
+        or parts.fragment
+        or parts.path.strip("/")
+    ):
+        raise ValueError("must look like https://curfew.example.org")
+    return value.rstrip("/")
+
+
 def _with_issuer(value: Any, info: ValidationInfo) -> Any:
     given = value.get_secret_value() if isinstance(value, SecretStr) else value
     if info.data.get("oidc_issuer") and not given:
@@ -129,6 +142,7 @@ class Config(BaseSettings):
         allowed_hosts: Host names this site answers to.
         csrf_trusted_origins: Origins (``https://…``) allowed to post forms.
         https: Whether people reach this site by https only; see ``uses_https``.
+        url: Where people reach this site, for links in messages; see ``site_url``.
         trusted_proxies: How many proxies stand between them and us, whose word on
             scheme and address is taken.
         database_url: ``sqlite:///path`` (relative to the project) or ``postgres://…``.
@@ -151,6 +165,7 @@ class Config(BaseSettings):
             set up a second factor before anything else.
         mail_url: The mail server; empty: no mail is ever sent.
         mail_from: Sender of that mail.
+        webhook_hosts: Hosts that webhooks may go to whatever their address and port.
         oidc_issuer: The OpenID provider; empty: people sign in here only.
         oidc_client_id: Our name there.
         oidc_client_secret: Our password there.
@@ -171,6 +186,7 @@ class Config(BaseSettings):
     allowed_hosts: CommaList = ["localhost", "127.0.0.1"]
     csrf_trusted_origins: CommaList = []
     https: bool | None = None
+    url: Annotated[str, AfterValidator(_url)] = ""
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
     database_url: Annotated[str, AfterValidator(_database_url), Field(repr=False)] = (
         "sqlite:///var/curfew.sqlite3"
@@ -192,6 +208,7 @@ class Config(BaseSettings):
     mail_from: Annotated[
         str, AfterValidator(_mail_from), Field(validate_default=True)
     ] = ""
+    webhook_hosts: CommaList = []
     oidc_issuer: Annotated[str, AfterValidator(_issuer)] = ""
     oidc_client_id: Annotated[
         str, AfterValidator(_with_issuer), Field(validate_default=True)
@@ -218,6 +235,16 @@ class Config(BaseSettings):
     def uses_https(self) -> bool:
         """Whether pages and cookies go over https only: everywhere but at home."""
         return not self.is_local if self.https is None else self.https
+
+    @property
+    def site_url(self) -> str:
+        """Where people reach this site, without a slash at the end."""
+        if self.url:
+            return self.url
+        named = [host for host in self.allowed_hosts if not host.startswith(("*", "."))]
+        remote = [host for host in named if not is_loopback(host)]
+        scheme = "https" if self.uses_https else "http"
+        return f"{scheme}://{(remote or named or ['localhost'])[0]}"
 
     @classmethod
     def from_environment(cls) -> Self:

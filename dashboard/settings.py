@@ -29,6 +29,7 @@ INSTALLED_APPS = [
     "dashboard.edits",
     "dashboard.handover",
     "dashboard.saved",
+    "dashboard.reminders",
     "dashboard.metrics",
     "dashboard.api",
     "dashboard.ops",

@@ -15,6 +15,7 @@ urlpatterns = [
     path("", include("dashboard.audit.urls")),
     path("", include("dashboard.handover.urls")),
     path("", include("dashboard.saved.urls")),
+    path("reminders/", include("dashboard.reminders.urls")),
     path("", include("dashboard.metrics.urls")),
     path("api/v1/", include("dashboard.api.urls")),
 ]

@@ -27,6 +27,10 @@ AGAIN = [
     "tests/instances/test_refresh.py",
     "tests/metrics",
     "tests/policies",
+    "tests/reminders/test_delivery.py",
+    "tests/reminders/test_links.py",
+    "tests/reminders/test_pages.py",
+    "tests/reminders/test_planning.py",
     "tests/saved/test_export.py",
 ]
 

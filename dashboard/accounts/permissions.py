@@ -76,6 +76,16 @@ def can_edit(user: "Anybody", owner: Owner) -> bool:
     return _has_role(user, "scientist") and owns(user, owner)
 
 
+def can_remind_of_others(user: "Anybody") -> bool:
+    """Whether this person may be reminded of instances that are not theirs."""
+    return _has_role(user, "operator", "admin")
+
+
+def can_manage_channels(user: "Anybody") -> bool:
+    """Whether this person sets up where a team is told, and reads the log of it."""
+    return _has_role(user, "admin")
+
+
 def has_own_page(user: "Anybody") -> bool:
     """Whether the home of this person shows their own instances first."""
     return _has_role(user, "scientist")

@@ -29,7 +29,7 @@ LOOPBACK = "127.0.0.1"
 NOT_FOR_THE_DEMO = (
     *("CURFEW_CLOUDS", "CURFEW_DEBUG", "CURFEW_CSRF_TRUSTED_ORIGINS"),
     *("CURFEW_METRICS_TOKEN", "CURFEW_TRUSTED_PROXIES"),
-    *("CURFEW_OIDC_ISSUER", "CURFEW_MAIL_URL"),
+    *("CURFEW_OIDC_ISSUER", "CURFEW_MAIL_URL", "CURFEW_WEBHOOK_HOSTS"),
     *(f"CURFEW_{field.upper()}_FILE" for field in SECRETS),
 )
 ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 (compared, not bound)
@@ -150,10 +150,16 @@ def prepare_environment(arguments: Sequence[str]) -> None:
         "CURFEW_REDIS_URL": f"redis://{LOOPBACK}:{free_port()}/0",
         "CURFEW_ALLOWED_HOSTS": hosts,
         "CURFEW_HTTPS": "false",
+        "CURFEW_URL": _address(options.host, options.port),
         "OS_CLIENT_CONFIG_FILE": str(files.clouds),
         "OS_CLIENT_SECURE_FILE": str(files.secure),
     }
     os.environ.setdefault("CURFEW_REFRESH_SECONDS", "5")
+
+
+def _address(host: str, port: int) -> str:
+    reached = LOOPBACK if host in ANY_ADDRESS else host
+    return f"http://{f'[{reached}]' if ':' in reached else reached}:{port}"
 
 
 def free_port() -> int:
@@ -197,10 +203,7 @@ class Demo:
         self.files = Files(options.data_dir.resolve())
         self.supervisor = supervisor
         self.emulator_port = free_port()
-        reached = LOOPBACK if options.host in ANY_ADDRESS else options.host
-        self.address = (
-            f"http://{f'[{reached}]' if ':' in reached else reached}:{options.port}/"
-        )
+        self.address = f"{_address(options.host, options.port)}/"
         self.broker = EmbeddedBroker(port=broker_port, data_dir=self.files.broker)
         self.broker.child.pid_path = self.files.pids / "broker.pid"
         manage = str(PROJECT / "manage.py")

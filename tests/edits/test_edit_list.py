@@ -103,11 +103,11 @@ def test_the_number_of_queries_does_not_grow(
 ) -> None:
     submit(instance, operator, "one")
     as_operator.get(LIST)
-    with django_assert_num_queries(6):  # session, user, count, edits, two selects
+    with django_assert_num_queries(7):  # session, user, bell, count, edits, two selects
         as_operator.get(LIST)
     for number in range(10):
         submit(factories.make_instance(), operator, f"text {number}")
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         as_operator.get(LIST)
 
 

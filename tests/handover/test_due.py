@@ -163,8 +163,9 @@ def test_queries_do_not_grow_with_the_fleet(
     for count in range(number):
         make_instance(stops_in=60 * count - 300)
     client.force_login(scientist)
-    # Session, person, upstream users, version, runs, cards, edits, clouds, 4 facets.
-    with django_assert_num_queries(12):
+    # Session, person, upstream users, version, runs, cards, edits, clouds, 4 facets,
+    # the bell.
+    with django_assert_num_queries(13):
         client.get(URL)
 
 

@@ -92,11 +92,11 @@ def test_queries_do_not_grow_with_the_fleet(
         add_edit(make_instance(), scientist, key=str(_), state=Edit.State.QUEUED)
     client.force_login(scientist)
     # Session, person, version, count, places, instances, edits, upstream users, clouds,
-    # four counters, four facets, saved views.
-    with django_assert_num_queries(18):  # type: ignore[operator]
+    # four counters, four facets, saved views, the bell.
+    with django_assert_num_queries(19):  # type: ignore[operator]
         page = client.get(URL, {"per_page": 50}).text
     # What a version has made known once: no more instances, counters and facets.
-    with django_assert_num_queries(6):  # type: ignore[operator]
+    with django_assert_num_queries(7):  # type: ignore[operator]
         assert rows_of(client.get(URL, {"per_page": 50}).text) == rows_of(page)
     assert len(rows_of(page)) == number
     assert page.count("data-edit=") == number

@@ -15,6 +15,9 @@ from dashboard.api.services import make_token
 from dashboard.edits.models import Edit, EditBatch, Lane
 from dashboard.instances.models import Instance
 from dashboard.policies.models import RuleException
+from dashboard.reminders import links, services
+from dashboard.reminders.links import Act
+from dashboard.reminders.models import Channel, Reminder
 from dashboard.saved.models import SavedView
 from tests.instances.pages import add_edit
 from tests.policies.conftest import make_rule
@@ -86,8 +89,23 @@ def addresses(instance: Instance, edit: Edit) -> dict[str, str]:
         asked_by=bystander,
     )
     token, _ = make_token(owner=bystander, name="t", scopes=["read"], days=1)
+    told = Reminder.objects.create(
+        key="told",
+        person=edit.actor,
+        instance=instance,
+        medium="mail",
+        kind="stop",
+        **dict.fromkeys(("moment", "created_at", "due_at", "expires_at"), Now()),
+    )
+    link = links.action_link(Act(edit.actor_id, told.pk, "stop"))
+    channel = Channel(name="Team", scope="all")
+    services.save_channel(
+        channel=channel, actor=edit.actor, address="https://example.org/hook"
+    )
     known = {
         "token_id": token.pk,
+        "token": link.rstrip("/").rpartition("/")[2],
+        "channel_pk": channel.pk,
         "batch_id": batch.pk,
         "rule_pk": rule.pk,
         "exception_pk": exception.pk,

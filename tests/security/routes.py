@@ -110,6 +110,18 @@ RULES: dict[str, Rule] = {
     "saved:delete": Rule(signed_in(405), admins((302, 404))),
     "saved:csv": READ,
     "saved:json": READ,
+    "reminders:inbox": READ,
+    "reminders:read": Rule(signed_in(405), signed_in(302)),
+    "reminders:settings": Rule(signed_in(200), signed_in(422)),
+    # The link is the admin's, about an instance that runs.
+    "reminders:act": Rule(signed_in(403, admin=200), signed_in(403, admin=303)),
+    "reminders:log": Rule(admins(200), signed_in(405)),
+    "reminders:channels": Rule(admins(200), signed_in(405)),
+    "reminders:new_channel": Rule(admins(200), admins(422)),
+    "reminders:channel": Rule(admins(200), admins(422)),
+    "reminders:test_channel": Rule(signed_in(405), admins(302)),
+    # The second time it is gone.
+    "reminders:remove_channel": Rule(signed_in(405), admins((302, 404))),
     "audit:list": Rule(operators_and_above(200), signed_in(405)),
     "audit:export": Rule(admins(200), signed_in(405)),
     "people:list": Rule(admins(200), signed_in(405)),

@@ -8,3 +8,4 @@ register = template.Library()
 
 register.filter("can_manage_people", permissions.can_manage_people)
 register.filter("has_own_page", permissions.has_own_page)
+register.filter("can_manage_channels", permissions.can_manage_channels)

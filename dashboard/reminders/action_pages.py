@@ -1,0 +1,125 @@
+"""Where the link in a mail leads: a question first, and only then the deed."""
+
+from django.contrib import messages as notes
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods
+
+from dashboard.accounts.http import SignedInRequest
+from dashboard.accounts.permissions import can_edit, can_see_fleet
+from dashboard.edits import services as edits
+from dashboard.edits.models import Edit
+from dashboard.instances import clock, offers
+from dashboard.instances.models import Instance
+
+from . import links
+from .messages import ACTIONS, subject_url
+from .models import Reminder
+
+GONE, FORBIDDEN, CONFLICT, NOT_FOUND = 410, 403, 409, 404
+EXPIRED = "This link has run out. It served for a day."
+BROKEN = "This link is not complete. Copy all of it, or look at the instance itself."
+SOMEBODY_ELSES = (
+    "This link was sent to somebody else. Sign in as the person it was sent to, or use "
+    "the page of the instance."
+)
+LOOK_ONLY = "You may look at this instance but not change it."
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def act(request: SignedInRequest, token: str) -> HttpResponse:
+    """Ask (GET), and do it (POST): stop, start, or try an edit again.
+
+    Returns:
+        200 with the question; 303 to what became of it; 410 for a link that has run
+        out, 404 for one that is none of ours; 403 for somebody else's, or without the
+        right; 409 when the instance's state does not allow it.
+    """
+    try:
+        wish = links.read(token)
+    except links.ExpiredLinkError:
+        return _refusal(request, EXPIRED, GONE)
+    except links.LinkError:
+        return _refusal(request, BROKEN, NOT_FOUND)
+    if wish.person_pk != request.user.pk or not can_see_fleet(request.user):
+        return _refusal(request, SOMEBODY_ELSES, FORBIDDEN)
+    found = Reminder.objects.select_related("instance__cloud", "edit__instance__cloud")
+    reminder = found.filter(pk=wish.reminder_pk, person=request.user).first()
+    action = reminder and ACTIONS.get(Reminder.Kind(reminder.kind))
+    if reminder is None or reminder.instance is None or not action:
+        return _refusal(request, "What this link is about was forgotten.", GONE)
+    if not can_edit(request.user, reminder.instance.owner):
+        return _refusal(request, LOOK_ONLY, FORBIDDEN, reminder)
+    if obstacle := _obstacle(action.name, reminder, reminder.instance):
+        return _refusal(request, obstacle, CONFLICT, reminder)
+    if request.method == "POST":
+        return _do(request, action.name, reminder, reminder.instance)
+    context = {
+        "reminder": reminder,
+        "instance": reminder.instance,
+        "action": action,
+        "this_run": clock.this_run(reminder.instance, timezone.now()),
+        "url": subject_url(reminder),
+    }
+    return render(request, "reminders/act.html", context)
+
+
+def _obstacle(action: str, reminder: Reminder, instance: Instance) -> str:
+    if action == "stop":
+        # One that was started again since is another run than the mail spoke of.
+        if not _same_run(reminder, instance):
+            return "The run that this reminder was about has ended."
+        return offers.stop_obstacle(instance)
+    if action == "start":
+        return offers.start_obstacle(instance)
+    edit = reminder.edit
+    if edit is None or edit.batch_id:
+        return "A bulk edit is tried again on its own page."
+    if edit.state not in {Edit.State.FAILED, Edit.State.CONFLICT}:
+        return "This edit did not fail."
+    return ""
+
+
+def _same_run(reminder: Reminder, instance: Instance) -> bool:
+    started = instance.run_started_at
+    return started is None or started <= reminder.created_at
+
+
+def _do(
+    request: SignedInRequest, action: str, reminder: Reminder, instance: Instance
+) -> HttpResponse:
+    try:
+        if action == "retry":
+            assert reminder.edit is not None  # noqa: S101 (see ``_obstacle``)
+            done = edits.retry_edit(edit=reminder.edit, actor=request.user)
+        else:
+            stops = action == "stop"
+            done = edits.submit_power(
+                instance=instance,
+                actor=request.user,
+                kind=Edit.Kind.STOP if stops else Edit.Kind.START,
+                # Whoever sends it twice means it once.
+                key=f"reminder:{reminder.pk}",
+            )
+    except PermissionDenied:
+        return _refusal(request, LOOK_ONLY, FORBIDDEN, reminder)
+    except (edits.RuleRefusedError, edits.EditClosedError) as error:
+        return _refusal(request, str(error), CONFLICT, reminder)
+    except edits.EditConflictError:
+        reason = "Somebody changed it in the meantime. Compare first."
+        return _refusal(request, reason, CONFLICT, reminder)
+    notes.success(request, "It is on its way to ModelArts.")
+    return HttpResponseRedirect(done.get_absolute_url(), status=303)
+
+
+def _refusal(
+    request: SignedInRequest,
+    reason: str,
+    status: int,
+    reminder: Reminder | None = None,
+) -> HttpResponse:
+    url = subject_url(reminder) if reminder else ""
+    context = {"reason": reason, "url": url}
+    return render(request, "reminders/refusal.html", context, status=status)

@@ -1,0 +1,199 @@
+"""What a person may type about reminders."""
+
+import unicodedata
+import zoneinfo
+from datetime import time
+from typing import Any, ClassVar
+
+from django import forms
+from django.utils import timezone
+
+from dashboard.accounts.permissions import can_remind_of_others
+from dashboard.instances.models import Cloud
+
+from . import webhooks
+from .audience import may_mail
+from .models import Channel, Preferences, Wants
+
+LEADS = (
+    (5, "5 minutes"),
+    (15, "15 minutes"),
+    (30, "30 minutes"),
+    (60, "1 hour"),
+    (120, "2 hours"),
+    (240, "4 hours"),
+    (480, "8 hours"),
+    (1440, "1 day"),
+)
+_WANTED: tuple[str, ...] = (
+    *("on_failure", "on_failed_edit", "scope", "owner", "cloud"),
+    *("quiet_from", "quiet_until", "time_zone"),
+)
+_LABELS = {
+    "on_failure": "When an instance fails",
+    "on_failed_edit": "When an edit fails or ends in a conflict",
+    "scope": "Which instances",
+    "owner": "Owner",
+    "cloud": "Cloud",
+    "quiet_from": "Quiet from",
+    "quiet_until": "until",
+    "time_zone": "Time zone",
+}
+_WIDGETS: dict[str, forms.Widget] = {
+    "scope": forms.RadioSelect(),
+    "quiet_from": forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
+    "quiet_until": forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
+}
+
+
+class WantsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check time only
+    """Of what, how long before, and when not.
+
+    Args:
+        owners: Owners seen in the fleet, to choose from.
+    """
+
+    leads = forms.TypedMultipleChoiceField(
+        choices=LEADS,
+        coerce=int,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label="Before an auto-stop",
+    )
+    # Unticked, no time is kept.
+    quiet = forms.BooleanField(required=False, label="Keep quiet hours")
+
+    SCOPES: ClassVar[tuple[str, ...]] = tuple(Wants.Scope.values)
+
+    def __init__(self, *args: Any, owners: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        now = self.instance.owner
+        known = owners if now in ("", *owners) else [*owners, now]
+        self.fields["owner"] = forms.ChoiceField(
+            choices=[("", "Choose …"), *((name, name) for name in known)],
+            required=False,
+        )
+        self.fields["cloud"] = forms.ModelChoiceField(
+            Cloud.objects.all(), required=False, empty_label="Choose …"
+        )
+        scope = self.fields["scope"]
+        assert isinstance(scope, forms.ChoiceField)  # noqa: S101
+        scope.choices = [one for one in Wants.Scope.choices if one[0] in self.SCOPES]
+        self.initial["leads"] = self.instance.leads
+        self.initial["quiet"] = self.instance.quiet_from is not None
+        if self.instance.quiet_from is None:
+            self.initial["quiet_from"], self.initial["quiet_until"] = time(20), time(7)
+        if self.instance.pk is None:
+            self.initial["time_zone"] = timezone.get_current_timezone_name()
+        for name in ("quiet_from", "quiet_until"):
+            self.fields[name].required = False
+
+    def clean_time_zone(self) -> str:
+        """A zone of the tz database.
+
+        Raises:
+            ValidationError: There is none of this name.
+        """
+        name = str(self.cleaned_data["time_zone"])
+        if name not in zoneinfo.available_timezones():
+            raise forms.ValidationError("Write it like Europe/Berlin, or UTC.")
+        return name
+
+    def clean(self) -> dict[str, Any]:
+        """What belongs together, together."""
+        values = super().clean() or {}
+        scope = values.get("scope")
+        if scope == Wants.Scope.OWNER and not values.get("owner"):
+            self.add_error("owner", "Choose an owner.")
+        if scope == Wants.Scope.CLOUD and not values.get("cloud"):
+            self.add_error("cloud", "Choose a cloud.")
+        if scope != Wants.Scope.OWNER:
+            values["owner"] = ""
+        if scope != Wants.Scope.CLOUD:
+            values["cloud"] = None
+        start, end = values.get("quiet_from"), values.get("quiet_until")
+        if not values.get("quiet"):
+            values["quiet_from"] = values["quiet_until"] = None
+        elif start is None or end is None or start == end:
+            self.add_error("quiet_from", "Say from when until when.")
+        return values
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]  # unknown to the stubs
+        self.instance.leads = sorted(self.cleaned_data.get("leads") or [], reverse=True)
+
+
+class PreferencesForm(WantsForm):
+    """What one person wants."""
+
+    class Meta:
+        model = Preferences
+        fields: ClassVar = ["in_page", "by_mail", *_WANTED]
+        labels: ClassVar = _LABELS | {
+            "in_page": "In the page, at the bell",
+            "by_mail": "By mail",
+        }
+        widgets: ClassVar = _WIDGETS
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not can_remind_of_others(self.instance.user):
+            for name in ("scope", "owner", "cloud"):
+                del self.fields[name]
+        if not may_mail(self.instance.user):
+            self.fields["by_mail"].disabled = True
+
+
+class ChannelForm(WantsForm):
+    """A team's webhook."""
+
+    SCOPES: ClassVar = (Wants.Scope.ALL, Wants.Scope.CLOUD, Wants.Scope.OWNER)
+
+    address = forms.CharField(
+        max_length=webhooks.LONGEST,
+        label="Address of the webhook",
+        # Nothing that a browser keeps, or that stands there for a neighbour to read.
+        widget=forms.TextInput(
+            attrs={"type": "url", "autocomplete": "off", "spellcheck": "false"}
+        ),
+    )
+
+    class Meta:
+        model = Channel
+        fields: ClassVar = ["name", "active", *_WANTED]
+        labels: ClassVar = _LABELS | {"active": "Send reminders there"}
+        widgets: ClassVar = _WIDGETS
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk is None:
+            self.initial["scope"] = Wants.Scope.ALL
+        else:
+            self.fields["address"].required = False
+
+    def clean_name(self) -> str:
+        """One line without anything invisible."""
+        name = " ".join(str(self.cleaned_data["name"]).split())
+        if any(unicodedata.category(letter) in {"Cc", "Cf"} for letter in name):
+            raise forms.ValidationError("A name holds no invisible characters.")
+        return name
+
+    def clean_address(self) -> str:
+        """One that something may be sent to.
+
+        Raises:
+            ValidationError: It is not; says why.
+        """
+        address = str(self.cleaned_data["address"])
+        if address:
+            try:
+                webhooks.recognise(address)
+            except webhooks.WebhookError as error:
+                raise forms.ValidationError(str(error)) from None
+        return address
+
+
+class ReadForm(forms.Form):
+    """Which entry was read; empty for all of them."""
+
+    reminder = forms.IntegerField(min_value=1, max_value=2**63 - 1, required=False)

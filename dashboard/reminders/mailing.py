@@ -1,0 +1,48 @@
+"""Reminders by mail, through the server of ``CURFEW_MAIL_URL``."""
+
+import smtplib
+from contextlib import suppress
+
+from django.core.mail import EmailMessage, mailers
+
+from .messages import Message
+from .outcome import SENT, Outcome, not_sent, refused, unknown
+
+NO_CONNECTION = "The mail server cannot be reached or does not let us in."
+
+
+def send(message: Message, *, to: str, message_id: str) -> Outcome:
+    """Send one message; never raises for what a mail server does.
+
+    Args:
+        message: Its subject and text.
+        to: The address.
+        message_id: The same for each try, so that a mailbox may tell a double.
+    """
+    connection = mailers.default
+    try:
+        connection.open()
+    except (OSError, smtplib.SMTPException):
+        return not_sent(NO_CONNECTION)
+    mail = EmailMessage(
+        message.subject, message.text, to=[to], headers={"Message-ID": message_id}
+    )
+    try:
+        connection.send_messages([mail])
+    except smtplib.SMTPRecipientsRefused as error:
+        codes = [code for code, _ in error.recipients.values()]
+        return _answer(max(codes, default=550))
+    except smtplib.SMTPResponseException as error:
+        return _answer(error.smtp_code)
+    except (OSError, smtplib.SMTPException):
+        return unknown("The connection to the mail server broke while sending.")
+    finally:
+        # Accepted by then: a server that leaves early takes nothing back.
+        with suppress(OSError, smtplib.SMTPException):
+            connection.close()
+    return SENT
+
+
+def _answer(code: int) -> Outcome:
+    detail = f"The mail server answered {code}."
+    return not_sent(detail) if 400 <= code < 500 else refused(detail)

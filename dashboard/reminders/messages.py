@@ -1,0 +1,161 @@
+"""What a reminder says, in words. Pure functions over rows that were read."""
+
+import unicodedata
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from django.template.defaultfilters import date
+from django.urls import reverse
+
+from dashboard.edits.models import Edit
+from dashboard.instances.clock import remaining_text, status_look, whole_seconds
+from dashboard.instances.models import Instance
+
+from . import links
+from .models import Reminder
+
+Kind, Medium = Reminder.Kind, Reminder.Medium
+_LONGEST_NAME = 120
+_TAMED = {ord("@"): "@\N{WORD JOINER}"} | {
+    ord(sign): other for sign, other in zip("<>[]", "()()", strict=True)
+}
+
+
+class Action(NamedTuple):
+    """What a person may want to do about it.
+
+    Attributes:
+        name: In links, such as ``stop``.
+        label: On buttons.
+    """
+
+    name: str
+    label: str
+    icon: str
+
+
+ACTIONS = {
+    Kind.STOP: Action("stop", "Stop it now", "square"),
+    Kind.FAILURE: Action("start", "Start it again", "play"),
+    Kind.EDIT: Action("retry", "Try the edit again", "rotate-ccw"),
+}
+
+
+class Message(NamedTuple):
+    """A message by mail or webhook.
+
+    Attributes:
+        subject: One line.
+        text: Plain text, several lines.
+    """
+
+    subject: str
+    text: str
+
+
+def line(text: str) -> str:
+    """A text of somebody's as one line without anything invisible."""
+    shown = "".join(
+        " " if unicodedata.category(letter)[0] in "CZ" else letter for letter in text
+    )
+    shown = " ".join(shown.split())
+    long = len(shown) > _LONGEST_NAME
+    return f"{shown[:_LONGEST_NAME]}…" if long else shown
+
+
+def tame(text: str) -> str:
+    """Such a line for a chat, where it neither calls people nor draws links."""
+    return line(text).translate(_TAMED)
+
+
+def when(moment: datetime, zone: ZoneInfo) -> str:
+    """As in ``Mon 23 Nov, 14:05 CET``."""
+    return str(date(moment.astimezone(zone), "D j M, H:i T"))
+
+
+def headline(reminder: Reminder, name: str) -> str:
+    """What happened or will, without the moment."""
+    if reminder.kind == Kind.STOP:
+        return f"{name} stops soon"
+    if reminder.kind == Kind.FAILURE:
+        label = status_look(reminder.instance.status).label if reminder.instance else ""
+        return f"{name}: {label.lower()}"
+    if reminder.kind == Kind.EDIT:
+        batch = reminder.edit and reminder.edit.batch_id
+        return "A bulk edit failed in part" if batch else f"An edit of {name} failed"
+    return "A test of this channel"
+
+
+def message(reminder: Reminder, *, zone: ZoneInfo, now: datetime) -> Message:
+    """The message, for its recipient and medium.
+
+    Args:
+        reminder: Read with its instance, cloud and edit.
+        zone: In which moments are told.
+        now: The present moment.
+    """
+    if reminder.instance is None:
+        text = "Curfew sends its reminders here. Nothing is to be done."
+        return Message(headline(reminder, ""), text)
+    plain = line if reminder.medium == Medium.MAIL else tame
+    instance = reminder.instance
+    name = plain(str(instance))
+    subject = headline(reminder, name)
+    if reminder.kind == Kind.STOP:
+        left = whole_seconds(reminder.moment - now)
+        span = remaining_text(max(left, 300)) if left > 0 else "now"
+        subject = f"{name} stops at {reminder.moment.astimezone(zone):%H:%M} ({span})"
+    facts = [
+        ("Instance", name),
+        ("Cloud", plain(instance.cloud.name)),
+        ("Owner", plain(instance.owner_name or instance.owner_id or "not known")),
+        (_LABELS[Kind(reminder.kind)], when(reminder.moment, zone)),
+        *_more(reminder, instance, plain),
+    ]
+    lines = [f"{label}: {value}" for label, value in facts]
+    lines += ["", f"Look at it: {links.absolute(subject_url(reminder))}"]
+    if reminder.medium == Medium.MAIL and reminder.person_id:
+        act = ACTIONS[Kind(reminder.kind)]
+        link = links.action_link(links.Act(reminder.person_id, reminder.pk, act.name))
+        settings = links.absolute(reverse("reminders:settings"))
+        lines += [
+            f"{act.label}: {link}",
+            "(asks before it does anything; for you alone, for a day)",
+            "",
+            f"What you are told, and when: {settings}",
+        ]
+    return Message(subject, "\n".join(lines))
+
+
+def subject_url(reminder: Reminder) -> str:
+    """The page about it."""
+    if reminder.edit:
+        if reminder.edit.batch_id:
+            return reverse("edits:batch", args=[reminder.edit.batch_id])
+        return reminder.edit.get_absolute_url()
+    if reminder.instance:
+        return reminder.instance.get_absolute_url()
+    return reverse("reminders:inbox")
+
+
+_LABELS = {
+    Kind.STOP: "Stops",
+    Kind.FAILURE: "Failed",
+    Kind.EDIT: "Failed",
+    Kind.TEST: "Sent",
+}
+
+
+def _more(
+    reminder: Reminder, instance: Instance, plain: Callable[[str], str]
+) -> list[tuple[str, str]]:
+    if reminder.kind == Kind.STOP:
+        return [
+            ("Kept", "only the work directory; save what else you need"),
+        ]
+    if reminder.kind == Kind.FAILURE:
+        return [("Status", plain(status_look(instance.status).label))]
+    edit: Edit | None = reminder.edit
+    return [("Why", plain(edit.message))] if edit and edit.message else []

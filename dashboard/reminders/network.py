@@ -1,0 +1,221 @@
+"""Where webhooks may go: https to public addresses, and nowhere else by a detour.
+
+apprise sends through ``requests``, which asks no one before it connects. So our adapter
+takes the place of its own: it looks the host up once, refuses what is not public, and
+connects to the very address it looked at, so that a second answer of the name server
+has nobody to mislead. Whatever else in this process uses ``requests`` goes on as
+before.
+"""
+
+import ipaddress
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import closing
+from contextvars import ContextVar
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+from django.conf import settings
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import MaxRetryError, NewConnectionError, SSLError
+
+from .outcome import SENT, Outcome, not_sent, refused, unknown
+
+MAX_BYTES = 64 * 1024
+CONNECT_SECONDS, READ_SECONDS = 3.0, 8.0
+HTTPS = 443
+TRY_LATER = frozenset({429, 503})
+"""Statuses that say nothing was done."""
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class ForbiddenError(requests.RequestException):
+    """A place that nothing is sent to; the message says why, for people."""
+
+
+class _Watch:
+    """What became of the one request of a message."""
+
+    def __init__(self) -> None:
+        self.outcome = not_sent("Nothing was sent.")
+
+
+_watch: ContextVar[_Watch | None] = ContextVar("webhook", default=None)
+
+
+def watched(speak: Callable[[], Any]) -> Outcome:
+    """Let apprise send, within bounds, and say how it ended."""
+    watch = _Watch()
+    token = _watch.set(watch)
+    try:
+        speak()
+    except Exception:
+        # A fault of apprise's before or after the request; the watch knows which.
+        return watch.outcome
+    finally:
+        _watch.reset(token)
+    return watch.outcome
+
+
+def check(host: str, port: int) -> None:
+    """Refuse what can be seen to be forbidden without asking a name server.
+
+    Raises:
+        ForbiddenError: Nothing may be sent there.
+    """
+    if is_allowed(host):
+        return
+    if port != HTTPS:
+        raise ForbiddenError("Only port 443 is allowed.")
+    bare = host.strip("[]").rstrip(".").lower()
+    try:
+        address = ipaddress.ip_address(bare)
+    except ValueError:
+        # Names without a dot, and numbers spelled in ways that resolvers understand.
+        if "." not in bare or bare.rpartition(".")[2][:1].isdigit():
+            raise ForbiddenError("This host is not on the internet.") from None
+        if bare.endswith((".localhost", ".local", ".internal")):
+            raise ForbiddenError("This host is not on the internet.") from None
+        return
+    if not _is_public(address):
+        raise ForbiddenError("This address is not on the internet.")
+
+
+def is_allowed(host: str) -> bool:
+    """Whether ``CURFEW_WEBHOOK_HOSTS`` names it."""
+    names = {name.lower() for name in settings.CURFEW.webhook_hosts}
+    return host.strip("[]").rstrip(".").lower() in names
+
+
+def addresses(host: str, port: int) -> list[str]:
+    """The host's addresses, all of them fit to be connected to.
+
+    Raises:
+        ForbiddenError: One of them is not.
+        socket.gaierror: The name server knows none.
+    """
+    found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    texts = list(dict.fromkeys(str(one[4][0]).partition("%")[0] for one in found))
+    if not is_allowed(host):
+        for text in texts:
+            if not _is_public(ipaddress.ip_address(text)):
+                raise ForbiddenError(
+                    "Its name leads to an address of a closed network."
+                )
+    return texts
+
+
+def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return _is_public(inner)
+        if address.teredo is not None:
+            return False
+    return address.is_global and not address.is_multicast
+
+
+class WatchedAdapter(HTTPAdapter):
+    """``requests``' own, and for webhooks the watchman."""
+
+    def send(  # type: ignore[override]  # options as they come
+        self, request: requests.PreparedRequest, **options: Any
+    ) -> requests.Response:
+        """Send; for a webhook only where it may go."""
+        watch = _watch.get()
+        if watch is None:
+            return super().send(request, **options)
+        try:
+            return _send_watched(watch, request, options)
+        except ForbiddenError as error:
+            watch.outcome = refused(str(error))
+            raise
+
+
+class _Pinned(HTTPAdapter):
+    """Connects to an address, and speaks TLS with the host that has it."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, server_hostname=self._host, **options)
+
+
+def _send_watched(
+    watch: _Watch, request: requests.PreparedRequest, options: dict[str, Any]
+) -> requests.Response:
+    parts = urlsplit(str(request.url))
+    host, port = parts.hostname or "", parts.port or HTTPS
+    if parts.scheme != "https":
+        raise ForbiddenError("Only https is allowed.")
+    check(host, port)
+    try:
+        found = addresses(host, port)
+    except (socket.gaierror, UnicodeError) as error:
+        watch.outcome = not_sent("The name server does not know the host.")
+        raise requests.ConnectionError(str(error)) from None
+    request.headers["Host"] = parts.netloc
+    verify = options.get("verify")
+    # No proxy: it would look the name up itself. Certificates are always checked.
+    options |= {"stream": True, "proxies": {}, "verify": verify or True}
+    options["timeout"] = (CONNECT_SECONDS, READ_SECONDS)
+    for address in found:
+        literal = f"[{address}]" if ":" in address else address
+        request.url = urlunsplit(parts._replace(netloc=f"{literal}:{port}"))
+        watch.outcome = unknown("The connection broke while sending.")
+        try:
+            with closing(_Pinned(host)) as adapter:
+                return _read(watch, adapter.send(request, **options))
+        except requests.RequestException as error:
+            if not _never_left(error):
+                raise
+            watch.outcome = not_sent(_why(error))
+            failure = error
+    raise failure
+
+
+def _read(watch: _Watch, response: requests.Response) -> requests.Response:
+    status = response.status_code
+    watch.outcome = _judged(status)
+    with response:
+        body = response.raw.read(MAX_BYTES, decode_content=False)
+    response._content = body
+    response._content_consumed = True
+    return response
+
+
+def _judged(status: int) -> Outcome:
+    if 200 <= status < 300:
+        return SENT
+    detail = f"The other side answered {status}."
+    if status in TRY_LATER:
+        return not_sent(detail)
+    return unknown(detail) if status >= 500 else refused(detail)
+
+
+def _never_left(error: requests.RequestException) -> bool:
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    inner = error.args[0] if error.args else None
+    reason = inner.reason if isinstance(inner, MaxRetryError) else None
+    if isinstance(reason, SSLError) and reason.args:
+        # Other faults of TLS may come later, while the answer is read.
+        return isinstance(reason.args[0], ssl.SSLCertVerificationError)
+    return isinstance(reason, NewConnectionError)
+
+
+def _why(error: requests.RequestException) -> str:
+    if isinstance(error, requests.exceptions.SSLError):
+        return "The host cannot prove who it is."
+    return "The host cannot be reached."
+
+
+# The name by which a session makes its adapters.
+requests.sessions.HTTPAdapter = WatchedAdapter  # type: ignore[attr-defined]

@@ -1,0 +1,38 @@
+"""How a try to send ended, as far as anybody can know."""
+
+from typing import NamedTuple
+
+from .models import Attempt
+
+Kind = Attempt.Outcome
+
+
+class Outcome(NamedTuple):
+    """The end of one try.
+
+    Attributes:
+        kind: ``NOT_SENT`` means certainly not and may be tried again; ``REFUSED`` that
+            trying again is of no use; ``UNKNOWN`` that it may have left.
+        detail: Why, without addresses or secrets.
+    """
+
+    kind: str
+    detail: str = ""
+
+
+SENT = Outcome(Kind.SENT)
+
+
+def not_sent(detail: str) -> Outcome:
+    """It certainly did not leave, and may do so later."""
+    return Outcome(Kind.NOT_SENT, detail[:300])
+
+
+def refused(detail: str) -> Outcome:
+    """It was refused for good."""
+    return Outcome(Kind.REFUSED, detail[:300])
+
+
+def unknown(detail: str) -> Outcome:
+    """It may have left."""
+    return Outcome(Kind.UNKNOWN, detail[:300])

@@ -1,0 +1,40 @@
+"""Celery's side of the reminders: mere nudges."""
+
+import structlog
+from celery import shared_task
+from kombu.exceptions import OperationalError
+
+from . import delivery, planning
+
+log = structlog.get_logger(__name__)
+
+EVERY_SECONDS = 15
+
+
+@shared_task(name="reminders.remind", ignore_result=True)
+def remind() -> None:
+    """Find what is to be told, and name what is due to be sent."""
+    planning.plan()
+    for reminder_pk in planning.due():
+        nudge(reminder_pk)
+
+
+@shared_task(name="reminders.deliver", ignore_result=True)
+def deliver(reminder_pk: int) -> None:
+    """Send one reminder.
+
+    Only a nudge: safe to run twice, late or never, since the row says whether it was
+    taken, and the next round names what is left.
+
+    Args:
+        reminder_pk: ``Reminder.pk``.
+    """
+    delivery.deliver(reminder_pk)
+
+
+def nudge(reminder_pk: int) -> None:
+    """Ask a worker to send a reminder; never raises when the broker is away."""
+    try:
+        deliver.apply_async(args=(reminder_pk,), expires=EVERY_SECONDS)
+    except (OperationalError, OSError) as error:
+        log.warning("nudge failed", reminder=reminder_pk, reason=str(error)[:200])

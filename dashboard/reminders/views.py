@@ -1,0 +1,98 @@
+"""One's own reminders: the inbox, and what to be told."""
+
+from typing import Any
+
+from django.contrib import messages as notes
+from django.core.paginator import Paginator
+from django.http import HttpResponse, HttpResponseBadRequest
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import (
+    require_http_methods,
+    require_POST,
+    require_safe,
+)
+
+from dashboard.accounts.http import SignedInRequest
+from dashboard.accounts.permissions import can_edit
+
+from . import selectors, services
+from .audience import may_mail, preferences_of
+from .forms import PreferencesForm, ReadForm
+from .messages import ACTIONS, headline, subject_url
+from .models import Reminder
+
+UNPROCESSABLE = 422
+PER_PAGE = 25
+
+
+@require_safe
+def inbox(request: SignedInRequest) -> HttpResponse:
+    """What one was told, newest first. Query parameters: ``page``."""
+    found = selectors.inbox(request.user)
+    page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "current": "inbox",
+        "page": page,
+        "pages": page.paginator.get_elided_page_range(page.number, on_ends=1),
+        "entries": [_entry(request, reminder) for reminder in page],
+        "has_mail": may_mail(request.user),
+    }
+    return render(request, "reminders/inbox.html", context)
+
+
+@require_POST
+def read(request: SignedInRequest) -> HttpResponse:
+    """Take one entry, or all, as read; others' are left alone. 303 to the inbox.
+
+    Fields:
+        reminder: Key of the entry; empty for all.
+    """
+    form = ReadForm(request.POST)
+    if not form.is_valid():
+        return HttpResponseBadRequest()
+    key = form.cleaned_data["reminder"]
+    services.mark_read(user=request.user, keys=[key] if key else None)
+    return redirect("reminders:inbox")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def preferences(request: SignedInRequest) -> HttpResponse:
+    """What one wants to be told: a form and its submission.
+
+    Returns:
+        302 back to it once it is saved; 422 with the form when something is wrong.
+    """
+    form = PreferencesForm(
+        request.POST if request.method == "POST" else None,
+        instance=preferences_of(request.user),
+        owners=selectors.owners(),
+    )
+    if form.is_bound and form.is_valid():
+        services.save_preferences(preferences=form.save(commit=False))
+        notes.success(request, "Saved. It counts from the next reminder on.")
+        return redirect("reminders:settings")
+    context = {
+        "current": "settings",
+        "form": form,
+        "may_mail": may_mail(request.user),
+        "owns": sorted(request.user.cloud_identifiers),
+    }
+    status = UNPROCESSABLE if form.is_bound else 200
+    return render(request, "reminders/settings.html", context, status=status)
+
+
+def _entry(request: SignedInRequest, reminder: Reminder) -> dict[str, Any]:
+    instance = reminder.instance
+    name = str(instance or "")
+    is_new = reminder.state == Reminder.State.SENT and reminder.read_at is None
+    now = timezone.now()
+    return {
+        "reminder": reminder,
+        "headline": headline(reminder, name),
+        "url": subject_url(reminder),
+        "is_over": reminder.expires_at <= now,
+        "is_unread": is_new and reminder.expires_at > now,
+        "action": ACTIONS[Reminder.Kind(reminder.kind)],
+        "may_act": instance is not None and can_edit(request.user, instance.owner),
+    }

@@ -1,0 +1,152 @@
+"""Reminders by webhook: apprise speaks, our adapter watches where it goes."""
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+from apprise import AppriseAsset, NotifyType
+from apprise.plugins.base import NotifyBase
+from apprise.plugins.custom_json import NotifyJSON
+from apprise.plugins.discord import NotifyDiscord
+from apprise.plugins.mattermost import NotifyMattermost
+from apprise.plugins.slack import NotifySlack
+from apprise.plugins.workflows import NotifyWorkflows
+
+from . import network
+from .messages import Message
+from .outcome import Outcome, refused
+
+LONGEST = 2_000
+PURPOSE = "webhooks"
+
+
+class WebhookError(Exception):
+    """An address that nothing is sent to; the message says why, for people."""
+
+
+class Service(NamedTuple):
+    """A kind of webhook.
+
+    Attributes:
+        plugin: What recognises and speaks to it; None for plain JSON.
+    """
+
+    name: str
+    label: str
+    plugin: type[NotifyBase] | None
+
+
+SERVICES = (
+    Service("slack", "Slack", NotifySlack),
+    Service("teams", "Microsoft Teams", NotifyWorkflows),
+    Service("discord", "Discord", NotifyDiscord),
+    Service("mattermost", "Mattermost", NotifyMattermost),
+    Service("json", "JSON", None),
+)
+LABELS = {service.name: service.label for service in SERVICES}
+
+
+class Address(NamedTuple):
+    """An address that was looked at.
+
+    Attributes:
+        service: A name of ``SERVICES``.
+        shown: As much of it as people may see.
+    """
+
+    service: str
+    shown: str
+
+
+def recognise(address: str) -> Address:
+    """Which service an address belongs to; asks nobody on the network.
+
+    Raises:
+        WebhookError: Nothing may be sent there.
+    """
+    if len(address) > LONGEST or not address.isprintable() or " " in address:
+        raise WebhookError("This is no address.")
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname or "", parts.port or 443
+    except ValueError:
+        raise WebhookError("This is no address.") from None
+    if parts.scheme != "https" or not host:
+        raise WebhookError("The address must begin with https://.")
+    if parts.username or parts.password or parts.fragment:
+        raise WebhookError("The address must hold neither a user nor a fragment.")
+    try:
+        network.check(host, port)
+    except network.ForbiddenError as error:
+        raise WebhookError(str(error)) from None
+    for service in SERVICES:
+        if service.plugin is None or _instance(service, address) is not None:
+            return Address(service.name, _shown(address))
+    raise AssertionError("the last one takes anything")
+
+
+def send(address: str, service: str, message: Message, *, alarm: bool) -> Outcome:
+    """Send one message; never raises for what the other side does.
+
+    Args:
+        address: As it was recognised.
+        service: A name of ``SERVICES``.
+        message: Its subject and text.
+        alarm: Whether it is bad news, which some services colour.
+    """
+    found = next((one for one in SERVICES if one.name == service), None)
+    plugin = _instance(found, address) if found else None
+    if plugin is None:
+        return refused("The address is no longer understood: set the channel up anew.")
+    kind = NotifyType.FAILURE if alarm else NotifyType.INFO
+    speak: Callable[[], Any] = lambda: plugin.notify(  # noqa: E731
+        body=message.text, title=message.subject, notify_type=kind
+    )
+    return network.watched(speak)
+
+
+def _instance(service: Service, address: str) -> NotifyBase | None:
+    asset = AppriseAsset(
+        app_id="Curfew",
+        app_desc="Curfew",
+        app_url="",
+        http_redirects=False,
+        plugin_paths=[],
+        async_mode=False,
+    )
+    # Nothing is loaded from elsewhere into messages.
+    asset.image_url_mask = asset.image_url_logo = ""
+    if service.plugin is None:
+        parts = urlsplit(address)
+        # Not by apprise's own reading of addresses, in which a query gives orders.
+        return NotifyJSON(  # type: ignore[no-untyped-call]  # untyped library
+            asset=asset,
+            host=f"[{parts.hostname}]"
+            if ":" in (parts.hostname or "")
+            else parts.hostname,
+            port=parts.port,
+            fullpath=parts.path or "/",
+            secure=True,
+            params=dict(parse_qsl(parts.query, keep_blank_values=True)),
+        )
+    wanted = address
+    if service.name != "teams":
+        # Of these the path says all; a query would give apprise orders.
+        wanted = address.partition("?")[0]
+    results = service.plugin.parse_native_url(wanted)
+    if not results:
+        return None
+    results |= {"asset": asset, "verify": True, "redirect": False, "retry": 0}
+    try:
+        found: NotifyBase = service.plugin(**results)
+    except (TypeError, ValueError):
+        return None
+    return found
+
+
+def _shown(address: str) -> str:
+    parts = urlsplit(address)
+    secret = parts.path + parts.query
+    tail = re.sub(r"\W", "", secret)[-4:] if len(secret) >= 24 else ""
+    return f"https://{parts.netloc}/…{tail}"[:300]

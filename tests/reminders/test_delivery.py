@@ -1,0 +1,294 @@
+"""Claim, send, record: at most one message, and a log that says what is known."""
+
+import smtplib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from unittest.mock import patch
+from zoneinfo import ZoneInfo
+
+import pytest
+import time_machine
+from django.conf import settings as django_settings
+from django.core import mail
+from django.core.mail.backends.locmem import EmailBackend
+
+from dashboard.accounts.models import User
+from dashboard.instances.models import Instance
+from dashboard.reminders import delivery, links, webhooks
+from dashboard.reminders.models import Attempt, Channel, Preferences, Reminder
+from dashboard.reminders.outcome import Outcome, not_sent
+from dashboard.reminders.planning import due, plan
+from tests.factories import make_instance
+
+from .conftest import SLACK, prefer
+
+MINUTE = timedelta(minutes=1)
+SENT = Outcome("sent")
+
+
+@pytest.fixture
+def waiting(by_mail: Preferences, instance: Instance) -> Reminder:
+    """One that goes to anna by mail: her instance stops in ten minutes."""
+    at = datetime.now(UTC) + 10.5 * MINUTE
+    Instance.objects.update(
+        stops_at=at, stop_timestamp_ms=round(at.timestamp() * 1e3), name="churn"
+    )
+    plan()
+    return Reminder.objects.get(medium="mail")
+
+
+def after(reminder: Reminder) -> tuple[str, list[tuple[str, str]]]:
+    reminder.refresh_from_db()
+    return reminder.state, list(reminder.attempts.values_list("outcome", "detail"))
+
+
+def failing(**raised: Exception) -> Any:
+    """The mail server raises at ``open`` or ``send_messages``."""
+    return patch.multiple(
+        EmailBackend,
+        **{
+            name: lambda *_, error=error, **__: (_ for _ in ()).throw(error)
+            for name, error in raised.items()
+        },
+    )
+
+
+class TestMail:
+    def test_what_it_says(self, waiting: Reminder, scientist: User) -> None:
+        prefer(scientist, by_mail=True, time_zone="Europe/Berlin")
+        delivery.deliver(waiting.pk)
+        assert after(waiting) == ("sent", [("sent", "")])
+        [sent] = mail.outbox
+        assert sent.to == ["anna@example.org"]
+        local = waiting.moment.astimezone(ZoneInfo("Europe/Berlin"))
+        assert sent.subject == f"churn stops at {local:%H:%M} (10 min)"
+        for part in ("Instance: churn", "Owner: anna.schmidt", f"{local:%H:%M} CE"):
+            assert part in sent.body
+        assert waiting.instance
+        page = waiting.instance.get_absolute_url()
+        assert f"http://localhost{page}\n" in sent.body
+        [link] = [line for line in sent.body.splitlines() if "/act/" in line]
+        act = links.read(link.split("/act/")[1].strip("/"))
+        assert act == (scientist.pk, waiting.pk, "stop")
+
+    def test_a_name_adds_no_header(self, waiting: Reminder) -> None:
+        Instance.objects.update(name="x\r\nBcc: all@example.org\u202e\0")
+        delivery.deliver(waiting.pk)
+        assert mail.outbox[0].subject.startswith("x Bcc: all@example.org stops at")
+        assert mail.outbox[0].bcc == []
+
+    def test_twice_is_once(self, waiting: Reminder) -> None:
+        delivery.deliver(waiting.pk)
+        delivery.deliver(waiting.pk)
+        plan()
+        for again in due():
+            delivery.deliver(again)
+        assert len(mail.outbox) == 1
+
+    @pytest.mark.parametrize(
+        ("raised", "state", "outcome"),
+        [
+            ({"open": ConnectionRefusedError()}, "waiting", "not_sent"),
+            (
+                {"open": smtplib.SMTPAuthenticationError(535, b"no")},
+                "waiting",
+                "not_sent",
+            ),
+            (
+                {"send_messages": smtplib.SMTPDataError(451, b"later")},
+                "waiting",
+                "not_sent",
+            ),
+            (
+                {"send_messages": smtplib.SMTPDataError(554, b"spam")},
+                "failed",
+                "refused",
+            ),
+            (
+                {"send_messages": smtplib.SMTPRecipientsRefused({"a": (550, b"who?")})},
+                "failed",
+                "refused",
+            ),
+            ({"send_messages": smtplib.SMTPServerDisconnected()}, "unknown", "unknown"),
+            ({"send_messages": TimeoutError()}, "unknown", "unknown"),
+        ],
+    )
+    def test_how_a_try_may_end(
+        self, waiting: Reminder, raised: dict[str, Exception], state: str, outcome: str
+    ) -> None:
+        with failing(**raised):
+            delivery.deliver(waiting.pk)
+        found, [(kind, detail)] = after(waiting)
+        assert (found, kind) == (state, outcome)
+        assert detail
+        assert "example.org" not in detail
+
+    def test_it_is_tried_again_later_and_later(self, waiting: Reminder) -> None:
+        with failing(open=ConnectionRefusedError()):
+            delivery.deliver(waiting.pk)
+            assert due() == []
+            with time_machine.travel(datetime.now(UTC) + 31 * timedelta(seconds=1)):
+                assert due() == [waiting.pk]
+                delivery.deliver(waiting.pk)
+        waiting.refresh_from_db()
+        assert waiting.tries == 2
+        with time_machine.travel(waiting.due_at):
+            delivery.deliver(waiting.pk)
+        assert after(waiting)[0] == "sent"
+        assert [one.outcome for one in waiting.attempts.all()] == [
+            "not_sent",
+            "not_sent",
+            "sent",
+        ]
+
+    def test_a_dead_server_takes_one_try_for_all(
+        self, waiting: Reminder, cloud_row: Any
+    ) -> None:
+        make_instance(stops_in=300)
+        plan()
+        assert len(due()) == 2
+        with failing(open=ConnectionRefusedError()):
+            delivery.deliver(due()[0])
+        assert due() == []
+
+    def test_no_try_after_the_moment(self, waiting: Reminder) -> None:
+        Reminder.objects.update(expires_at=datetime.now(UTC) + timedelta(seconds=20))
+        with failing(open=ConnectionRefusedError()):
+            delivery.deliver(waiting.pk)
+        assert after(waiting)[0] == "failed"
+
+    @pytest.mark.parametrize(
+        ("change", "state", "note"),
+        [
+            (
+                lambda: Instance.objects.update(status="STOPPED"),
+                "cancelled",
+                "not hold",
+            ),
+            (
+                lambda: Preferences.objects.update(by_mail=False),
+                "dropped",
+                "not wanted",
+            ),
+            (lambda: User.objects.update(is_active=False), "dropped", "deactivated"),
+            (lambda: User.objects.update(email=""), "dropped", "no address"),
+        ],
+    )
+    def test_it_is_asked_again_before_it_leaves(
+        self, waiting: Reminder, change: Any, state: str, note: str
+    ) -> None:
+        change()
+        delivery.deliver(waiting.pk)
+        assert after(waiting) == (state, [])
+        assert note in waiting.note
+        assert mail.outbox == []
+
+    def test_quiet_hours_that_began_meanwhile(self, waiting: Reminder) -> None:
+        now = datetime.now(UTC)
+        Preferences.objects.update(
+            quiet_from=(now - MINUTE).time(), quiet_until=(now + 5 * MINUTE).time()
+        )
+        delivery.deliver(waiting.pk)
+        assert after(waiting) == ("waiting", [])
+        assert waiting.tries == 0
+        assert waiting.due_at > now + 4 * MINUTE
+
+
+class TestLostWorkers:
+    def lose(self, waiting: Reminder) -> Attempt:
+        attempt = delivery.claim(waiting.pk)
+        assert attempt
+        Reminder.objects.update(lease_until=datetime.now(UTC) - MINUTE)
+        return attempt
+
+    def test_perhaps_sent_and_not_again(self, waiting: Reminder) -> None:
+        self.lose(waiting)
+        plan()
+        state, [(outcome, detail)] = after(waiting)
+        assert (state, outcome) == ("unknown", "unknown")
+        assert "ended while sending" in detail
+        for again in due():
+            delivery.deliver(again)
+        plan()
+        assert mail.outbox == []
+        assert Reminder.objects.filter(medium="mail").count() == 1
+
+    def test_one_that_wakes_up_records_nothing(self, waiting: Reminder) -> None:
+        attempt = self.lose(waiting)
+        plan()
+        delivery.record(attempt, not_sent("too late"))
+        assert after(waiting)[0] == "unknown"
+        assert attempt.reminder.attempts.get().outcome == "unknown"
+
+    def test_a_living_one_is_let_be(self, waiting: Reminder) -> None:
+        delivery.claim(waiting.pk)
+        plan()
+        assert after(waiting)[0] == "sending"
+
+    def test_a_fault_while_sending_is_not_tried_again(self, waiting: Reminder) -> None:
+        with (
+            failing(send_messages=ZeroDivisionError()),
+            pytest.raises(ZeroDivisionError),
+        ):
+            delivery.deliver(waiting.pk)
+        assert after(waiting)[0] == "unknown"
+
+
+class TestChannels:
+    @pytest.fixture
+    def waiting(self, channel: Channel) -> Reminder:
+        make_instance(stops_in=300, name="<!channel> @everyone [x](https://evil)")
+        plan()
+        return Reminder.objects.get(channel=channel)
+
+    def test_the_message(self, waiting: Reminder) -> None:
+        with patch.object(webhooks, "send", return_value=SENT) as send:
+            delivery.deliver(waiting.pk)
+        assert after(waiting)[0] == "sent"
+        address, service, message = send.call_args.args
+        assert (address, service) == (SLACK, "slack")
+        for sign in "<>[]":
+            assert sign not in message.text + message.subject
+        assert "@everyone" not in message.text
+        assert "/act/" not in message.text
+
+    def test_quiet_hours_of_a_team(self, waiting: Reminder) -> None:
+        now = datetime.now(UTC)
+        Channel.objects.update(
+            quiet_from=(now - MINUTE).time(), quiet_until=(now + MINUTE).time()
+        )
+        delivery.deliver(waiting.pk)
+        assert after(waiting) == ("waiting", [])
+
+    def test_another_key_opens_nothing(self, waiting: Reminder, settings: Any) -> None:
+        settings.SECRET_KEY = "another-" * 8
+        delivery.deliver(waiting.pk)
+        state, [(_, detail)] = after(waiting)
+        assert state == "failed"
+        assert "another key" in detail
+
+    def test_the_former_key_does(self, waiting: Reminder, settings: Any) -> None:
+        settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+        settings.SECRET_KEY = "another-" * 8
+        with patch.object(webhooks, "send", return_value=SENT):
+            delivery.deliver(waiting.pk)
+        assert after(waiting)[0] == "sent"
+
+    def test_the_address_is_nowhere_in_the_database(self, channel: Channel) -> None:
+        channel.refresh_from_db()
+        kept = f"{channel.sealed} {channel.shown}"
+        assert "T1234567" not in kept
+        assert "abcdefghij" not in kept
+        assert channel.shown == "https://hooks.slack.com/…uvwx"
+
+
+def test_pauses() -> None:
+    seconds = [delivery.pause(tries).total_seconds() for tries in (1, 2, 3, 6, 12)]
+    assert seconds == [30, 60, 120, 900, 900]
+
+
+def test_links_hold_the_site_s_address(settings: Any) -> None:
+    settings.CURFEW = django_settings.CURFEW.model_copy(
+        update={"url": "https://curfew.example.org"}
+    )
+    assert links.absolute("/x/") == "https://curfew.example.org/x/"

@@ -1,0 +1,161 @@
+"""The link in a mail: asks first, for one person, for a day."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+from django.urls import reverse
+
+from dashboard.accounts.models import User
+from dashboard.edits.models import Edit, Lane
+from dashboard.instances.models import Instance
+from dashboard.reminders import links
+from dashboard.reminders.links import Act
+from dashboard.reminders.models import Reminder
+from dashboard.reminders.planning import plan
+from tests.instances.pages import add_edit
+
+
+@pytest.fixture
+def told(scientist: User, instance: Instance) -> Reminder:
+    at = datetime.now(UTC) + timedelta(minutes=10)
+    Instance.objects.update(stops_at=at, stop_timestamp_ms=round(at.timestamp() * 1e3))
+    plan()
+    return Reminder.objects.get()
+
+
+def link(reminder: Reminder, action: str = "stop") -> str:
+    assert reminder.person_id
+    url = links.action_link(Act(reminder.person_id, reminder.pk, action))
+    return url.removeprefix("http://localhost")
+
+
+def test_opening_it_does_nothing(
+    client: Client, scientist: User, told: Reminder
+) -> None:
+    client.force_login(scientist)
+    response = client.get(link(told))
+    assert response.status_code == 200
+    assert "Stop it now" in response.text
+    assert "/home/ma-user/work" in response.text
+    assert client.head(link(told)).status_code == 200
+    assert not Edit.objects.exists()
+
+
+def test_the_post_acts_once(client: Client, scientist: User, told: Reminder) -> None:
+    client.force_login(scientist)
+    response = client.post(link(told))
+    edit = Edit.objects.get()
+    assert (edit.kind, edit.actor) == ("stop", scientist)
+    assert response.status_code == 303
+    assert response.headers["Location"] == edit.get_absolute_url()
+    client.post(link(told))
+    assert Edit.objects.count() == 1
+
+
+def test_it_wants_a_sign_in(client: Client, told: Reminder) -> None:
+    for answer in (client.get(link(told)), client.post(link(told))):
+        assert answer.headers["Location"].startswith(
+            f"{reverse('account_login')}?next="
+        )
+    assert not Edit.objects.exists()
+
+
+def test_it_wants_a_token(scientist: User, told: Reminder) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(scientist)
+    assert client.post(link(told)).status_code == 403
+    assert not Edit.objects.exists()
+
+
+def test_it_is_one_person_s(client: Client, admin: User, told: Reminder) -> None:
+    client.force_login(admin)
+    for answer in (client.get(link(told)), client.post(link(told))):
+        assert answer.status_code == 403
+        assert "somebody else" in answer.text
+    assert not Edit.objects.exists()
+
+
+def test_it_lasts_a_day(client: Client, scientist: User, told: Reminder) -> None:
+    url = link(told)
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=25)):
+        client.force_login(scientist)
+        assert client.post(url).status_code == 410
+    assert not Edit.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "change", [lambda url: url[:-3] + "x/", lambda url: "/reminders/act/x/"]
+)
+def test_a_changed_one(
+    client: Client, scientist: User, told: Reminder, change: Any
+) -> None:
+    client.force_login(scientist)
+    assert client.post(change(link(told))).status_code == 404
+    assert not Edit.objects.exists()
+
+
+def test_the_right_is_asked_again(
+    client: Client, scientist: User, told: Reminder
+) -> None:
+    url = link(told)
+    scientist.role = "viewer"
+    scientist.save()
+    client.force_login(scientist)
+    for answer in (client.get(url), client.post(url)):
+        assert answer.status_code == 403
+    assert not Edit.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"status": "STOPPED"}, "already stopped"),
+        ({"run_started_at": datetime(2126, 1, 1, tzinfo=UTC)}, "has ended"),
+        ({"missing_since": datetime(2026, 1, 1, tzinfo=UTC)}, "no longer lists"),
+    ],
+)
+def test_what_is_not_possible_any_more(
+    client: Client,
+    scientist: User,
+    told: Reminder,
+    change: dict[str, Any],
+    reason: str,
+) -> None:
+    Instance.objects.update(**change)
+    client.force_login(scientist)
+    answer = client.post(link(told))
+    assert answer.status_code == 409
+    assert reason in answer.text
+    assert not Edit.objects.exists()
+
+
+def test_starting_what_failed(
+    client: Client, scientist: User, instance: Instance
+) -> None:
+    now = datetime.now(UTC)
+    Instance.objects.update(status="START_FAILED", status_since=now, stops_at=None)
+    plan()
+    client.force_login(scientist)
+    told = Reminder.objects.get(kind="failure")
+    assert "Start it again" in client.get(link(told, "start")).text
+    assert client.post(link(told, "start")).status_code == 303
+    assert Edit.objects.get().kind == "start"
+
+
+def test_trying_an_edit_again(
+    client: Client, scientist: User, instance: Instance
+) -> None:
+    Lane.objects.create(instance=instance, next_seq=2)
+    failed = add_edit(
+        instance, scientist, state="failed", finished_at=datetime.now(UTC)
+    )
+    plan()
+    told = Reminder.objects.get(kind="edit")
+    client.force_login(scientist)
+    assert client.get(link(told, "retry")).status_code == 200
+    assert client.post(link(told, "retry")).status_code == 303
+    assert Edit.objects.get(retry_of=failed).state == "queued"
+    assert told.instance == instance
