@@ -80,6 +80,12 @@ def leave_traces(page: Page, demo: Demo) -> Traces:
     page.goto("/views/")
     view = page.get_by_role("link", name="Change Everything").get_attribute("href")
     traces.paths["view"] = view or ""
+    page.goto("/reminders/channels/new/")
+    page.get_by_label("Name").fill("Night shift")
+    page.get_by_label("Address of the webhook").fill("https://example.org/hook")
+    page.locator("main").get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Send a test").wait_for()
+    traces.paths["channel"] = page.url.removeprefix(demo.url)
     return traces
 
 
@@ -244,6 +250,19 @@ def _person_with_errors(page: Page, _: Traces) -> None:
     page.locator(".errorlist").first.wait_for()
 
 
+def _channel_with_errors(page: Page, _: Traces) -> None:
+    page.goto("/reminders/channels/new/")
+    page.get_by_label("Address of the webhook").fill("http://10.0.0.1/")
+    page.locator("main").get_by_role("button", name="Save").click()
+    page.locator(".errorlist").first.wait_for()
+
+
+def _reminder_act(page: Page, _: Traces) -> None:
+    page.goto("/reminders/")
+    page.locator(".inbox").get_by_role("link", name="Stop it now").first.click()
+    page.locator("main").get_by_role("button", name="Stop it now").wait_for()
+
+
 def _wrong_password(page: Page, _: Traces) -> None:
     page.goto("/accounts/login/")
     page.locator("[name=login]").fill("nobody-at-all")
@@ -293,6 +312,19 @@ PLACES: dict[str, Place] = {
     "views": Place("saved:list", at("/views/")),
     "view-new": Place("saved:new", at("/views/new/?q=x")),
     "view": Place("saved:view", of("view")),
+    "reminders": Place("reminders:inbox", at("/reminders/")),
+    "reminders-none": Place("reminders:inbox", at("/reminders/"), "vera"),
+    "reminder-act": Place("reminders:act", _reminder_act),
+    "reminder-link": Place("reminders:act", at("/reminders/act/broken/")),
+    "reminder-settings": Place("reminders:settings", at("/reminders/settings/")),
+    "reminder-settings-li": Place(
+        "reminders:settings", at("/reminders/settings/"), "li"
+    ),
+    "reminder-log": Place("reminders:log", at("/reminders/log/")),
+    "channels": Place("reminders:channels", at("/reminders/channels/")),
+    "channel-new": Place("reminders:new_channel", at("/reminders/channels/new/")),
+    "channel-errors": Place("reminders:new_channel", _channel_with_errors),
+    "channel": Place("reminders:channel", of("channel")),
     "audit": Place("audit:list", at("/audit/")),
     "people": Place("people:list", at("/people/")),
     "person": Place("people:person", of("person")),

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import connections
 
 from dashboard.accounts.services import add_user
-from dashboard.ops import demo, demo_rules, demo_views
+from dashboard.ops import demo, demo_reminders, demo_rules, demo_views
 from dashboard.ops.broker import BrokerError
 from dashboard.ops.demo_files import DemoError, Files
 from dashboard.ops.supervisor import ChildEndedError, StoppedError, Supervisor
@@ -81,6 +81,7 @@ class Command(BaseCommand):
             ("Reading the fleet", _refresh),
             ("Writing rules", demo_rules.write),
             ("Saving views", demo_views.write),
+            ("Reminding people", demo_reminders.write),
             ("Waiting for the web server", place.wait_for_web),
             # Last: they would only take time from the first page.
             ("Starting Celery worker and beat", place.start_worker_and_beat),

@@ -1,0 +1,60 @@
+"""Reminders of the demo, so that the bell rings and the inbox has something to show."""
+
+from datetime import time, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from dashboard.accounts.models import User
+from dashboard.instances.models import Instance
+from dashboard.modelarts.statuses import FAILED
+from dashboard.reminders import planning, services
+from dashboard.reminders.models import Preferences, Reminder
+
+WANTS: dict[str, dict[str, Any]] = {
+    User.Role.OPERATOR: {"scope": "all", "leads": [60, 15]},
+    User.Role.ADMIN: {"scope": "all", "leads": [120, 15]},
+    User.Role.SCIENTIST: {"leads": [240, 60, 15]},
+}
+
+
+def write() -> str:
+    """Say what people want to be told, and tell them. Returns a summary."""
+    people = User.objects.filter(role__in=WANTS, is_active=True).order_by("pk")
+    for person in people:
+        quiet = {"quiet_from": time(20), "quiet_until": time(7)}
+        wants = Preferences(user=person, time_zone="Europe/Berlin", **quiet)
+        for name, value in WANTS[person.role].items():
+            setattr(wants, name, value)
+        services.save_preferences(preferences=wants)
+    planning.plan()
+    _tell_of_failures(people.filter(role__in=[User.Role.OPERATOR, User.Role.ADMIN]))
+    told = Reminder.objects.filter(person__in=people)
+    # One that was read, so that both looks are to be seen.
+    first = told.order_by("-moment").first()
+    if first and first.person:
+        services.mark_read(user=first.person, keys=[first.pk])
+    return f"{told.count()} reminders"
+
+
+def _tell_of_failures(people: Any) -> None:
+    """The emulated cloud's failures are older than what anybody is told of."""
+    now = timezone.now()
+    failed = Instance.objects.filter(status__in=FAILED, missing_since=None)
+    Reminder.objects.bulk_create(
+        Reminder(
+            key=f"p{person.pk}:page:failure:{instance.pk}:demo",
+            person=person,
+            instance=instance,
+            medium=Reminder.Medium.PAGE,
+            kind=Reminder.Kind.FAILURE,
+            state=Reminder.State.SENT,
+            moment=now - timedelta(minutes=9),
+            created_at=now - timedelta(minutes=8),
+            sent_at=now - timedelta(minutes=8),
+            due_at=now,
+            expires_at=now + planning.OF_USE,
+        )
+        for person in people
+        for instance in failed.order_by("pk")[:2]
+    )
