@@ -13,9 +13,10 @@ Medium, State = Reminder.Medium, Reminder.State
 
 
 def inbox(user: User) -> QuerySet[Reminder]:
-    """A person's entries, newest first."""
+    """A person's entries, newest first; of those told together, the nearest stop."""
     return (
         Reminder.objects.filter(person=user, medium=Medium.PAGE)
+        .order_by("-created_at", "moment", "pk")
         .select_related("instance__cloud", "edit")
         .fetch_mode(models.FETCH_PEERS)
     )
