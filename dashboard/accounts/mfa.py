@@ -42,5 +42,5 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # untyped library
 
 def _former_sealer() -> MultiFernet:
     """Of seeds from before AES-GCM."""
-    derived = (sealing.derived(key, PURPOSE) for key in sealing.keys())
+    derived = (sealing.derived(key, PURPOSE) for key in sealing.secret_keys())
     return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in derived])

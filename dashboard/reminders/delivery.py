@@ -1,7 +1,7 @@
 """Worker side of a reminder: claim, send, record.
 
 The claim is committed before anything leaves, and whoever does not come back from
-sending is not followed by another: at most one message (``docs/decisions/0008``).
+sending is not followed by another: at most one message (``docs/decisions/0009``).
 """
 
 from collections.abc import Callable
@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
-from cryptography.fernet import InvalidToken
+from cryptography.exceptions import InvalidTag
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from dashboard.web.sealing import sealer
+from dashboard.web.sealing import unseal
 
 from . import mailing, messages, webhooks
 from .audience import may_mail, preferences_of
@@ -174,8 +174,8 @@ def _prepared(reminder: Reminder) -> Callable[[], Outcome]:
         message = messages.message(reminder, zone=channel.zone, now=now)
         alarm = reminder.kind in {Reminder.Kind.FAILURE, Reminder.Kind.EDIT}
         try:
-            address = sealer(webhooks.PURPOSE).decrypt(channel.sealed.encode()).decode()
-        except InvalidToken:
+            address = unseal(channel.sealed, webhooks.PURPOSE)
+        except InvalidTag:
             return lambda: refused("Sealed by another key: set the channel up anew.")
         return partial(webhooks.send, address, channel.service, message, alarm=alarm)
     assert reminder.person is not None  # noqa: S101 (a constraint of the table)

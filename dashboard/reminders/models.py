@@ -110,7 +110,7 @@ class Channel(Wants):
 class Reminder(models.Model):
     """One message to one recipient by one medium, about one moment.
 
-    See ``docs/decisions/0008-reminders.md``.
+    See ``docs/decisions/0009-reminders.md``.
 
     Attributes:
         key: Recipient, medium, subject and moment: told once.

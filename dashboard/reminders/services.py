@@ -11,7 +11,7 @@ from django.utils import timezone
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_manage_channels
 from dashboard.audit.services import record_event
-from dashboard.web.sealing import sealer
+from dashboard.web.sealing import seal
 
 from . import tasks, webhooks
 from .models import Channel, Preferences, Reminder, Wants
@@ -60,7 +60,7 @@ def save_channel(*, channel: Channel, actor: User, address: str = "") -> Channel
     former = Channel.objects.filter(pk=channel.pk).first()
     if address:
         channel.service, channel.shown = webhooks.recognise(address)
-        channel.sealed = sealer(webhooks.PURPOSE).encrypt(address.encode()).decode()
+        channel.sealed = seal(address, webhooks.PURPOSE)
     channel.save()
     _record(
         actor,

@@ -19,6 +19,7 @@ from dashboard.accounts.permissions import can_edit
 from . import selectors, services
 from .audience import may_mail, preferences_of
 from .forms import PreferencesForm, ReadForm
+from .links import Act, action_path
 from .messages import ACTIONS, headline, subject_url
 from .models import Reminder
 
@@ -87,12 +88,20 @@ def _entry(request: SignedInRequest, reminder: Reminder) -> dict[str, Any]:
     name = str(instance or "")
     is_new = reminder.state == Reminder.State.SENT and reminder.read_at is None
     now = timezone.now()
+    action = ACTIONS[Reminder.Kind(reminder.kind)]
+    is_over = reminder.expires_at <= now
+    may_act = instance is not None and can_edit(request.user, instance.owner)
+    of_batch = reminder.edit is not None and reminder.edit.batch_id is not None
+    offers = may_act and not is_over and not of_batch
+    act = Act(request.user.pk, reminder.pk, action.name)
     return {
         "reminder": reminder,
         "headline": headline(reminder, name),
         "url": subject_url(reminder),
-        "is_over": reminder.expires_at <= now,
-        "is_unread": is_new and reminder.expires_at > now,
-        "action": ACTIONS[Reminder.Kind(reminder.kind)],
-        "may_act": instance is not None and can_edit(request.user, instance.owner),
+        "is_over": is_over,
+        "is_unread": is_new and not is_over,
+        "action": action,
+        "act_url": action_path(act)
+        if offers and reminder.state == Reminder.State.SENT
+        else "",
     }

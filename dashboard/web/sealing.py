@@ -37,7 +37,7 @@ def unseal(text: str, purpose: str) -> str:
     """
     sealed = base64.urlsafe_b64decode(text.removeprefix(MARK))
     nonce, sealed = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
-    for key in keys():
+    for key in secret_keys():
         try:
             return AESGCM(derived(key, purpose)).decrypt(nonce, sealed, None).decode()
         except InvalidTag:
@@ -45,7 +45,7 @@ def unseal(text: str, purpose: str) -> str:
     raise InvalidTag
 
 
-def keys() -> list[str | bytes]:
+def secret_keys() -> list[str | bytes]:
     """The present secret key and the former ones."""
     return [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
 
