@@ -102,6 +102,7 @@ def _do(
                 kind=Edit.Kind.STOP if stops else Edit.Kind.START,
                 # Whoever sends it twice means it once.
                 key=f"reminder:{reminder.pk}",
+                once=True,
             )
     except PermissionDenied:
         return _refusal(request, LOOK_ONLY, FORBIDDEN, reminder)
