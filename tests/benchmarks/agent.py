@@ -20,7 +20,7 @@ from django.test.utils import CaptureQueriesContext  # noqa: E402
 
 from dashboard.accounts.models import User  # noqa: E402
 from dashboard.edits import services, wishes  # noqa: E402
-from dashboard.edits.models import Edit  # noqa: E402
+from dashboard.edits.models import Attempt, Edit  # noqa: E402
 from dashboard.instances import refresh, upstream  # noqa: E402
 from dashboard.instances.models import Cloud, FleetVersion, Instance  # noqa: E402
 from dashboard.modelarts import schemas  # noqa: E402
@@ -156,6 +156,16 @@ def submit(pks: list[int], mark: str) -> dict[str, Any]:
     return {"seconds": time.perf_counter() - began}
 
 
+def last_turn() -> list[float]:
+    """When the last edit was made, its attempt began, and its call was about to go.
+
+    Unix **ms**, by the database's clock.
+    """
+    attempt = Attempt.objects.exclude(sent_at=None).latest("pk")
+    moments = (attempt.edits.latest("seq").created_at, attempt.started_at)
+    return [at.timestamp() * 1e3 for at in (*moments, attempt.sent_at) if at]
+
+
 def open_edits() -> int:
     """Edits whose fate is undecided."""
     return Edit.objects.filter(state__in=Edit.OPEN).count()
@@ -178,7 +188,7 @@ ORDERS: dict[str, Callable[..., Any]] = {
     order.__name__: order
     for order in (
         *(prepare, stamp, some_instances, look, vacuum, refresh_and_parse),
-        *(submit, open_edits, states, release),
+        *(submit, last_turn, open_edits, states, release),
     )
 }
 

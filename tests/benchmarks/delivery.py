@@ -18,7 +18,7 @@ CONNECTIONS = 4
 
 def click_to_put(place: Place, clicks: int) -> dict[str, Any]:
     """From the form's POST to the arrival of the PUT, while nothing else happens."""
-    waits, answers = [], []
+    waits, answers, turns = [], [], []
     for number, one in enumerate(place.ask("some_instances", number=clicks)):
         browser = _Browser(place, 1)
         form = browser.form(f"{one['url']}edit/")
@@ -29,11 +29,16 @@ def click_to_put(place: Place, clicks: int) -> dict[str, Any]:
         answers.append(time.time() * 1000 - sent_ms)
         wait_until(lambda n=before: len(place.log("update")) > n, seconds=20)
         waits.append(place.log("update")[before]["wall_ms"] - sent_ms)
+        turns.append([at - sent_ms for at in place.ask("last_turn")])
         time.sleep(0.3)
     return {
         "median_ms": middle(waits),
         "worst_ms": max(waits),
         "answered_ms": middle(answers),
+        **{
+            name: middle([turn[at] for turn in turns])
+            for at, name in enumerate(("accepted_ms", "claimed_ms", "about_to_send_ms"))
+        },
         "clicks": len(waits),
     }
 
