@@ -17,6 +17,7 @@ VALUE = re.compile(r"(?<![^&])(?!error)([^&=]*=)[^&]+")
 """In the query of that answer; what went wrong stays readable."""
 API_TOKEN = re.compile(r"\bcurfew_[0-9a-f]{64}\b")
 RESET_KEY = re.compile(r"(/password/reset/key/)\S+")
+WALL_TOKEN = re.compile(r"(/wall/)[^/\s?\"']+")
 QUIET = {
     # Each of these logs request lines, headers or addresses at INFO or DEBUG.
     "httpx": logging.WARNING,
@@ -50,18 +51,21 @@ def _redacted(key: str, value: Any) -> Any:
 def scrub(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """Blank secrets in addresses, wherever a text or traceback quotes one.
 
-    Passwords, the code and the state of a single sign-on, and keys for a new password.
+    Passwords, the code and the state of a single sign-on, keys for a new password, and
+    tokens of wallboards.
     """
     return {
-        key: _scrubbed(value) if isinstance(value, str) else value
+        key: scrubbed(value) if isinstance(value, str) else value
         for key, value in event.items()
     }
 
 
-def _scrubbed(text: str) -> str:
+def scrubbed(text: str) -> str:
+    """A text without the secrets of the addresses in it."""
     text = PASSWORD_IN_ADDRESS.sub(r"\1[redacted]@", text)
     text = API_TOKEN.sub("[redacted]", text)
     text = RESET_KEY.sub(r"\1[redacted]", text)
+    text = WALL_TOKEN.sub(r"\1[redacted]", text)
     return ANSWER_OF_PROVIDER.sub(
         lambda found: VALUE.sub(r"\1[redacted]", found[0]), text
     )

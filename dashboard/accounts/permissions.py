@@ -61,6 +61,11 @@ def can_decide_exceptions(user: "Anybody") -> bool:
     return _has_role(user, "operator", "admin")
 
 
+def can_hand_over(user: "Anybody") -> bool:
+    """Whether this person writes handovers, takes over, and makes links to walls."""
+    return _has_role(user, "operator", "admin")
+
+
 def can_bulk(user: "Anybody") -> bool:
     """Whether this person may change many at once: each of them only if theirs."""
     return _has_role(user, "scientist", "operator", "admin")

@@ -4,6 +4,7 @@ import structlog
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 
+from dashboard import logs
 from dashboard.web import limits
 from dashboard.web.middleware import GetResponse
 
@@ -47,7 +48,7 @@ def _record(request: HttpRequest) -> None:
         outcome=Outcome.REFUSED,
         target_kind="address",
         target_id=(match.view_name if match else "") or "",
-        target_label=f"{request.method} {request.path}",
+        target_label=logs.scrubbed(f"{request.method} {request.path}"),
         instance=about,
         reason="Role or scope does not allow it, or the form was not ours.",
     )

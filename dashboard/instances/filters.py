@@ -12,6 +12,7 @@ from django.db.models.lookups import Exact, IsNull
 from django.http import QueryDict
 from django.utils import timezone
 
+from dashboard.modelarts.statuses import FAILED as FAILED_STATUSES
 from dashboard.modelarts.statuses import InstanceStatus
 
 from .models import Instance
@@ -25,6 +26,13 @@ _SEARCH_WORDS = 8
 PRESENT = Q(missing_since=None)
 RUNNING = PRESENT & Q(Exact(Upper("status"), InstanceStatus.RUNNING.upper()))
 AUTO_STOP_OFF = PRESENT & Q(auto_stop_enable=False)
+FAILED = PRESENT & Q(status__in=[str(one) for one in FAILED_STATUSES])
+UNKNOWN = (
+    PRESENT
+    & ~Q(Exact(Upper("status"), InstanceStatus.RUNNING.upper()))
+    & ~Q(status__in=[str(one) for one in InstanceStatus])
+)
+"""With a status that Curfew does not know."""
 
 
 def due() -> Q:
