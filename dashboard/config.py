@@ -159,6 +159,8 @@ class Config(BaseSettings):
         token_days: How long an API token lives at most.
         api_requests_per_minute: How many requests one API token may send; 0 for any
             number.
+        wall_requests_per_minute: How often the screens of one wallboard may ask, all
+            together; 0 for any number.
         session_idle_minutes: After so long without a click a session ends.
         session_hours: After so long it ends in any case.
         second_factor_roles: Who comes in by password and has one of these roles must
@@ -201,6 +203,7 @@ class Config(BaseSettings):
     polls_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 6_000
     token_days: Annotated[int, Field(ge=1, le=365)] = 90
     api_requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 300
+    wall_requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 240
     session_idle_minutes: Annotated[int, Field(ge=5, le=1_440)] = 60
     session_hours: Annotated[int, Field(ge=1, le=168)] = 12
     second_factor_roles: Annotated[CommaList, AfterValidator(_role_names)] = []

@@ -29,7 +29,11 @@ _NOTED_EVERY = 60
 POLLER = "poller"
 """Id of the element that polls: a page that stands open is nobody's activity."""
 
-OPEN_WITH_ONE_TIME_PASSWORD = {"account_change_password", "account_logout"}
+OPEN_WITH_ONE_TIME_PASSWORD = {
+    *("account_change_password", "account_logout"),
+    # A wall never meets a sign-in page, whoever is signed in beside it.
+    *("handover:wall", "handover:wall_changes"),
+}
 
 
 @receiver(user_logged_in)

@@ -13,6 +13,8 @@ from dashboard import logs
 from dashboard.accounts.models import User
 from dashboard.api.services import make_token
 from dashboard.edits.models import Edit, EditBatch, Lane
+from dashboard.handover import walls
+from dashboard.handover.models import Handover, Note, WallLink
 from dashboard.instances.models import Instance
 from dashboard.policies.models import RuleException
 from dashboard.reminders import links, services
@@ -102,10 +104,19 @@ def addresses(instance: Instance, edit: Edit) -> dict[str, str]:
     services.save_channel(
         channel=channel, actor=edit.actor, address="https://example.org/hook"
     )
+    handover = Handover.objects.create(
+        author=edit.actor, changed_by=edit.actor, since=Now()
+    )
+    note = Note.objects.create(handover=handover, changed_by=edit.actor)
+    wall = WallLink.objects.create(name="Wall", key="crossing", made_by=edit.actor)
     known = {
         "token_id": token.pk,
         "token": link.rstrip("/").rpartition("/")[2],
         "channel_pk": channel.pk,
+        "handover_id": handover.pk,
+        "note_id": note.pk,
+        "link_id": wall.pk,
+        "wall_token": walls.token(wall),
         "batch_id": batch.pk,
         "rule_pk": rule.pk,
         "exception_pk": exception.pk,

@@ -56,6 +56,22 @@ def admins(status: Any) -> dict[str, Any]:
 READ = Rule(signed_in(200), signed_in(405))
 POLL = Rule(signed_in((200, 204)), signed_in(405), "since=0")
 FOR_MACHINES = Rule(dict.fromkeys(PEOPLE, (200, 503)), dict.fromkeys(PEOPLE, 405))
+FOR_SCREENS = Rule(
+    dict.fromkeys(PEOPLE, (200, 204)), dict.fromkeys(PEOPLE, 405), "since=0"
+)
+"""By a link, whoever asks or does not sign in."""
+
+
+def drafts_only(status: Any) -> dict[str, Any]:
+    """For operators and admins; for the others there is no draft."""
+    return operators_and_above(status) | {
+        "viewer": 404,
+        "stranger": 404,
+        "scientist": 404,
+    }
+
+
+DRAFT_200 = drafts_only(200)
 MANAGES = Rule(signed_in(405), admins((200, 302, 303, 400, 409, 422)))
 """An act of an admin's upon another account."""
 
@@ -102,6 +118,25 @@ RULES: dict[str, Rule] = {
     "policies:end": Rule(signed_in(405), operators_and_above(303)),
     "handover:due": READ,
     "handover:due_changes": POLL,
+    "handover:list": READ,
+    "handover:new": Rule(operators_and_above(200), operators_and_above(422)),
+    # The handover in question is a draft: its page is theirs who write it.
+    "handover:handover": Rule(DRAFT_200, signed_in(405)),
+    "handover:markdown": Rule(DRAFT_200, signed_in(405)),
+    "handover:save": Rule(signed_in(405), operators_and_above(422)),
+    "handover:window": Rule(signed_in(405), operators_and_above(422)),
+    "handover:add_note": Rule(signed_in(405), operators_and_above((200, 303))),
+    "handover:note": Rule(signed_in(405), operators_and_above(422)),
+    "handover:remove_note": Rule(signed_in(405), operators_and_above((200, 303))),
+    # Nobody has said which edition they have read.
+    "handover:publish": Rule(operators_and_above(200), operators_and_above(409)),
+    "handover:take_over": Rule(signed_in(405), drafts_only((200, 303))),
+    # The second time it is gone.
+    "handover:discard": Rule(signed_in(405), drafts_only((200, 303, 404))),
+    "handover:walls": Rule(operators_and_above(200), operators_and_above(422)),
+    "handover:revoke_wall": Rule(signed_in(405), operators_and_above(303)),
+    "handover:wall": FOR_SCREENS,
+    "handover:wall_changes": FOR_SCREENS,
     "saved:list": READ,
     "saved:new": Rule(signed_in(200), signed_in(422)),
     "saved:first": Rule(signed_in(405), signed_in(302)),

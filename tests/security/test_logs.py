@@ -13,6 +13,7 @@ from django.urls import reverse
 from dashboard import logs
 from dashboard.accounts.models import User
 from dashboard.api.secret_text import new_secret
+from dashboard.handover import walls
 
 pytestmark = pytest.mark.usefixtures("_empty_cache")
 
@@ -123,3 +124,15 @@ def test_an_api_token_is_blanked_wherever_it_turns_up(log: io.StringIO) -> None:
     logging.getLogger("library").error("sent %s to the wrong place", secret)
     (event,) = events(log)
     assert event["event"] == "sent [redacted] to the wrong place"
+
+
+def test_a_wall_s_token_is_blanked(
+    client: Client, operator: User, log: io.StringIO
+) -> None:
+    link = walls.make(by=operator, name="Wall")
+    token = walls.token(link)
+    for path in (f"/wall/{token}/", f"/wall/{token}/changes?since=0"):
+        client.get(path, headers={"HX-Current-URL": f"https://c.example/wall/{token}/"})
+    assert "/wall/[redacted]/" in log.getvalue()
+    assert token not in log.getvalue()
+    assert link.key not in log.getvalue()

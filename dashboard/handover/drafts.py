@@ -1,0 +1,233 @@
+"""A draft while it is written: every few words are saved, and nobody's are lost.
+
+For htmx each answer is the line below what was typed: saved, or that somebody else has
+changed it, with both to choose from. Without JavaScript a button saves, and a clash is
+shown on the draft's page, with what was typed still in its fields.
+"""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_POST
+from django_htmx.http import HttpResponseClientRefresh
+
+from dashboard.accounts.http import SignedInRequest
+from dashboard.accounts.permissions import can_hand_over
+
+from . import services
+from .forms import ChosenWindowForm, NoteForm, SummaryForm, TypingForm
+from .models import Handover, Note
+from .shifts import LAST_KEY, draft_page, see, seen_by
+
+WORDS = ("summary", "text", "owner", "next_action")
+"""Fields that hold what people type."""
+
+SUMMARY = "summary"
+"""Where on the page the summary is; a note is at ``note-`` and its key."""
+
+UNPROCESSABLE = 422
+CONFLICT = 409
+
+
+@require_POST
+def save(request: SignedInRequest, handover_id: int) -> HttpResponse:
+    """Save the summary as typed.
+
+    Returns:
+        For htmx 200 with ``handover/draft.html#state``, 422 with the same when it was
+        not saved; else 303 to the draft, or the draft with 409 or 422.
+    """
+    draft = _writable(request, handover_id)
+    form = SummaryForm(request.POST)
+    if not form.is_valid():
+        return _refused(request, draft, form, SUMMARY)
+    try:
+        row = services.save_summary(
+            handover=draft,
+            by=request.user,
+            typing=form.typing,
+            summary=_lines(form.cleaned_data["summary"]),
+        )
+    except services.HandoverError as error:
+        return _clash(request, draft, error, form, SUMMARY)
+    return _saved(request, draft, row, SUMMARY)
+
+
+@require_POST
+def window(request: SignedInRequest, handover_id: int) -> HttpResponse:
+    """Choose another window.
+
+    Returns:
+        303 to the draft, with a message when somebody else was faster; 422 with the
+        draft when the form is wrong.
+    """
+    draft = _writable(request, handover_id)
+    form = ChosenWindowForm(request.POST)
+    if not form.is_valid():
+        if draft.published_at is not None:
+            return see(draft)
+        return draft_page(request, draft, status=UNPROCESSABLE, window=form)
+    try:
+        services.set_window(handover=draft, by=request.user, **form.cleaned_data)
+    except services.ChangedError:
+        messages.error(
+            request, "Somebody else has chosen another window meanwhile: look again."
+        )
+    except services.HandoverError as error:
+        messages.error(request, str(error))
+    return see(draft)
+
+
+@require_POST
+def add_note(request: SignedInRequest, handover_id: int) -> HttpResponse:
+    """Add an empty note.
+
+    Returns:
+        For htmx 200 with ``handover/draft.html#note``; else 303 to the draft.
+    """
+    draft = _writable(request, handover_id)
+    try:
+        note = services.add_note(handover=draft, by=request.user)
+    except services.HandoverError as error:
+        messages.error(request, str(error))
+        return HttpResponseClientRefresh() if request.htmx else see(draft)
+    if not request.htmx:
+        where = f"{draft.get_absolute_url()}#{note.place}"
+        return HttpResponseRedirect(where, status=303)
+    context = {
+        "handover": draft,
+        "note": note,
+        "page": request.POST.get("page", "")[:32],
+        "is_new": True,
+    }
+    return render(request, "handover/draft.html#note", context)
+
+
+@require_POST
+def save_note(request: SignedInRequest, handover_id: int, note_id: int) -> HttpResponse:
+    """Save a note as typed; answers as ``save``."""
+    draft, note = _note(request, handover_id, note_id)
+    form, place = NoteForm(request.POST), note.place
+    if not form.is_valid():
+        return _refused(request, draft, form, place)
+    words = {name: _lines(text) for name, text in form.words.items()}
+    try:
+        row = services.save_note(
+            note=note, by=request.user, typing=form.typing, **words
+        )
+    except services.HandoverError as error:
+        return _clash(request, draft, error, form, place)
+    return _saved(request, draft, row, place)
+
+
+@require_POST
+def remove_note(
+    request: SignedInRequest, handover_id: int, note_id: int
+) -> HttpResponse:
+    """Take a note out; what somebody else has changed meanwhile stays, to be read.
+
+    Returns:
+        For htmx 200 with ``handover/draft.html#removed_note``; else, and when it stays,
+        303 to the draft with a message.
+    """
+    draft, note = _note(request, handover_id, note_id)
+    form = TypingForm(request.POST)
+    typing = form.typing if form.is_valid() else services.Typing(-1)
+    try:
+        row = services.remove_note(note=note, by=request.user, typing=typing)
+    except services.ChangedError as error:
+        who = error.now.changed_by
+        messages.error(
+            request, f"{who} has changed that note meanwhile, so it is still there."
+        )
+    except services.HandoverError as error:
+        messages.error(request, str(error))
+    else:
+        if request.htmx:
+            context = {"handover": draft, "note": row}
+            return render(request, "handover/draft.html#removed_note", context)
+        messages.success(request, "The note is removed. It can be put back below.")
+    if request.htmx:
+        return HttpResponseClientRefresh()
+    return see(draft)
+
+
+def _writable(request: SignedInRequest, handover_id: int) -> Handover:
+    if not can_hand_over(request.user):
+        raise PermissionDenied("Operators and admins hand over.")
+    return seen_by(request, handover_id)
+
+
+def _note(
+    request: SignedInRequest, handover_id: int, note_id: int
+) -> tuple[Handover, Note]:
+    draft = _writable(request, handover_id)
+    notes = draft.notes.select_related("handover", "changed_by")
+    return draft, get_object_or_404(notes, pk=min(note_id, LAST_KEY))
+
+
+def _typed(form: Any) -> dict[str, str]:
+    return {name: form.data.get(name, "") for name in ("revision", *WORDS)}
+
+
+def _lines(text: str) -> str:
+    # As a browser sends them, a line ends in two characters.
+    return text.replace("\r\n", "\n")
+
+
+def _saved(
+    request: SignedInRequest, draft: Handover, row: Handover | Note, place: str
+) -> HttpResponse:
+    if not request.htmx:
+        return HttpResponseRedirect(f"{draft.get_absolute_url()}#{place}", status=303)
+    context = {"place": place, "revision": row.revision, "saved_at": row.changed_at}
+    return render(request, "handover/draft.html#state", context)
+
+
+def _clash(
+    request: SignedInRequest,
+    draft: Handover,
+    error: services.HandoverError,
+    form: Any,
+    place: str,
+) -> HttpResponse:
+    if isinstance(error, services.PublishedError) and not request.htmx:
+        # What was typed must not vanish with the form it was typed into.
+        typed = [form.cleaned_data.get(name) for name in WORDS]
+        context = {"handover": draft, "typed": filter(None, typed), "error": error}
+        return render(request, "handover/late.html", context, status=CONFLICT)
+    clash = {
+        "place": place,
+        "typed": _typed(form),
+        "error": str(error),
+        "theirs": getattr(error, "now", None),
+        "is_published": isinstance(error, services.PublishedError),
+    }
+    return _not_saved(request, draft, clash, CONFLICT)
+
+
+def _refused(
+    request: SignedInRequest, draft: Handover, form: Any, place: str
+) -> HttpResponse:
+    faults = " ".join(str(text) for texts in form.errors.values() for text in texts)
+    clash = {"place": place, "typed": _typed(form), "error": faults}
+    return _not_saved(request, draft, clash, UNPROCESSABLE)
+
+
+def _not_saved(
+    request: SignedInRequest, draft: Handover, clash: dict[str, Any], status: int
+) -> HttpResponse:
+    if not request.htmx:
+        return draft_page(request, draft, status=status, clash=clash)
+    context = {
+        "handover": draft,
+        "place": clash["place"],
+        # The old one: whatever is typed on is no nearer to what stands there now.
+        "revision": clash["typed"]["revision"],
+        "clash": clash,
+    }
+    # 422, since that is what htmx swaps.
+    return render(request, "handover/draft.html#state", context, status=UNPROCESSABLE)

@@ -1,0 +1,169 @@
+"""What a person may type about a handover or a wall, and what a wall asks."""
+
+import unicodedata
+import zoneinfo
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from dashboard.saved.models import SavedView
+
+from .models import Handover, Note, WallLink
+from .services import Typing
+
+LONGEST_SHIFT = timedelta(days=14)
+LARGEST = 2**31 - 1
+
+
+class TypingForm(forms.Form):
+    """Where typed words come from; see ``services.Typing``.
+
+    Attributes:
+        over: The revision that somebody has seen and wants theirs in place of.
+    """
+
+    revision = forms.IntegerField(min_value=0, max_value=LARGEST)
+    over = forms.IntegerField(min_value=0, max_value=LARGEST, required=False)
+    page = forms.CharField(max_length=32, required=False)
+    turn = forms.IntegerField(min_value=0, max_value=LARGEST, required=False)
+
+    @property
+    def typing(self) -> Typing:
+        """For the service; call it on a valid form."""
+        data = self.cleaned_data
+        return Typing(
+            data["revision"] if data["over"] is None else data["over"],
+            data["page"],
+            data["turn"] or 0,
+        )
+
+
+class WindowForm(forms.Form):
+    """What the facts are of."""
+
+    since = forms.DateTimeField(
+        label="Shift began",
+        widget=forms.DateTimeInput(
+            attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"
+        ),
+    )
+    ahead_hours = forms.TypedChoiceField(
+        label="Stops due in the next",
+        choices=[(hours, f"{hours} hours") for hours in Handover.AHEAD_HOURS],
+        coerce=int,
+    )
+
+    def clean_since(self) -> datetime:
+        """A moment in the person's time zone.
+
+        Raises:
+            ValidationError: It is to come, or too long ago.
+        """
+        since: datetime = self.cleaned_data["since"]
+        now = timezone.now()
+        if since > now:
+            raise forms.ValidationError("A shift that is handed over has begun.")
+        if since < now - LONGEST_SHIFT:
+            raise forms.ValidationError("Two weeks ago at the most.")
+        return since
+
+
+class ChosenWindowForm(WindowForm):
+    """The window of a draft; ``seen`` is ``Handover.window`` as it was shown."""
+
+    seen = forms.CharField(max_length=64, widget=forms.HiddenInput)
+
+
+class SummaryForm(TypingForm):
+    """The summary of a draft, as typed so far."""
+
+    summary = forms.CharField(
+        max_length=Handover.SUMMARY_LENGTH, required=False, strip=False
+    )
+
+
+class NoteForm(TypingForm):
+    """A note, as typed so far."""
+
+    text = forms.CharField(max_length=Note.TEXT_LENGTH, required=False, strip=False)
+    owner = forms.CharField(max_length=Note.LINE_LENGTH, required=False, strip=False)
+    next_action = forms.CharField(
+        max_length=Note.LINE_LENGTH, required=False, strip=False
+    )
+
+    @property
+    def words(self) -> dict[str, Any]:
+        """For the service; call it on a valid form."""
+        return {
+            name: self.cleaned_data[name] for name in ("text", "owner", "next_action")
+        }
+
+
+class PublishForm(forms.Form):
+    """What was read before it is published."""
+
+    edition = forms.IntegerField(min_value=0, max_value=LARGEST)
+
+
+class WallForm(forms.Form):
+    """A new link to a wallboard.
+
+    Args:
+        views: The saved views to choose from.
+    """
+
+    name = forms.CharField(max_length=WallLink.NAME_LENGTH)
+    view = forms.ModelChoiceField(
+        queryset=SavedView.objects.none(),
+        required=False,
+        label="Shows",
+        empty_label="the whole fleet",
+    )
+    zone = forms.CharField(max_length=64, label="Time zone")
+    scheme = forms.ChoiceField(choices=WallLink.Scheme, label="Colours")
+    masked = forms.BooleanField(required=False, label="Hide names")
+
+    def __init__(self, *args: Any, views: QuerySet[SavedView], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["view"].queryset = views  # type: ignore[attr-defined]
+
+    def clean_name(self) -> str:
+        """One line of words.
+
+        Raises:
+            ValidationError: It holds what nobody can see.
+        """
+        name = " ".join(str(self.cleaned_data["name"]).split())
+        if any(unicodedata.category(letter) in {"Cc", "Cf"} for letter in name):
+            raise forms.ValidationError("A name holds no invisible characters.")
+        return name
+
+    def clean_zone(self) -> str:
+        """A zone of the tz database.
+
+        Raises:
+            ValidationError: There is none of this name.
+        """
+        name: str = self.cleaned_data["zone"]
+        if name not in zoneinfo.available_timezones():
+            raise forms.ValidationError(
+                "No time zone has this name. Type one such as Europe/Berlin."
+            )
+        return name
+
+
+class WallPollForm(forms.Form):
+    """What a wall's poll says about what is on the screen.
+
+    Attributes:
+        since: Fleet version of the wall as drawn.
+        turn: Unix **ms** from which it looks different by itself; 0 for never.
+        shown: ``tiles.Wall.shown`` of it.
+    """
+
+    since = forms.IntegerField(min_value=0, max_value=2**63 - 1)
+    turn = forms.IntegerField(min_value=0, max_value=2**63 - 1, required=False)
+    shown = forms.CharField(max_length=32, required=False)

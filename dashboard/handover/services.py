@@ -1,0 +1,320 @@
+"""Writes of handovers: drafting, typing, publishing, taking over.
+
+Whatever changes a draft takes its row's lock first, so that a publication has either
+all of a change or none of it, and nothing comes after.
+"""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.utils import timezone
+
+from dashboard.accounts.models import User
+from dashboard.accounts.permissions import can_hand_over
+from dashboard.audit.services import record_event
+
+from . import facts
+from .document import freeze, seal
+from .models import Handover, Note, Typed
+
+MOST_NOTES = 100
+"""In one handover."""
+
+
+class HandoverError(Exception):
+    """It cannot be done now; the message says why."""
+
+
+class PublishedError(HandoverError):
+    """The draft was published meanwhile; says by whom."""
+
+
+class ChangedError(HandoverError):
+    """Somebody else has changed it meanwhile.
+
+    Attributes:
+        now: The row as it is.
+    """
+
+    def __init__(self, now: Any) -> None:
+        super().__init__("Somebody else has changed this meanwhile.")
+        self.now = now
+
+
+class Typing(NamedTuple):
+    """What a save says about where its words come from.
+
+    Attributes:
+        revision: Of the row that was typed on.
+        page: Random name of the page.
+        turn: How far the typing on it was.
+    """
+
+    revision: int
+    page: str = ""
+    turn: int = 0
+
+
+@transaction.atomic
+def draft(*, author: User, since: datetime, ahead_hours: int) -> Handover:
+    """Begin a handover.
+
+    Args:
+        author: Who begins it.
+        since: When the shift began.
+        ahead_hours: How far the look at coming stops goes.
+
+    Raises:
+        PermissionDenied: Only operators and admins hand over.
+    """
+    _require(author)
+    handover = Handover.objects.create(
+        author=author, changed_by=author, since=since, ahead_hours=ahead_hours
+    )
+    _record(author, "handover.drafted", handover, after=_window(handover))
+    return handover
+
+
+@transaction.atomic
+def save_summary(
+    *, handover: Handover, by: User, typing: Typing, summary: str
+) -> Handover:
+    """Keep the summary as typed.
+
+    Raises:
+        PermissionDenied: Only operators and admins hand over.
+        PublishedError: It is frozen.
+        ChangedError: Somebody else has changed it.
+    """
+    _require(by)
+    row = _locked(handover)
+    if _type(row, by, typing, {"summary": summary}):
+        _count(row)
+    return row
+
+
+@transaction.atomic
+def set_window(
+    *, handover: Handover, by: User, seen: str, since: datetime, ahead_hours: int
+) -> Handover:
+    """Choose what the facts are of.
+
+    Args:
+        handover: A draft.
+        by: Who chooses.
+        seen: ``Handover.window`` as this person saw it.
+        since: When the shift began.
+        ahead_hours: How far the look at coming stops goes.
+
+    Raises:
+        PermissionDenied: Only operators and admins hand over.
+        PublishedError: It is frozen.
+        ChangedError: Somebody else has chosen another one.
+    """
+    _require(by)
+    row = _locked(handover)
+    if seen != row.window:
+        raise ChangedError(row)
+    row.since, row.ahead_hours = since, ahead_hours
+    row.save(update_fields=["since", "ahead_hours"])
+    _count(row)
+    return row
+
+
+@transaction.atomic
+def add_note(*, handover: Handover, by: User, **words: str) -> Note:
+    """Add a note, which may be empty at first.
+
+    Args:
+        handover: A draft.
+        by: Who adds it.
+        words: ``text``, ``owner`` and ``next_action``.
+
+    Raises:
+        PermissionDenied: Only operators and admins hand over.
+        PublishedError: It is frozen.
+        HandoverError: There are too many.
+    """
+    _require(by)
+    row = _locked(handover)
+    if row.notes.count() >= MOST_NOTES:
+        raise HandoverError(f"A handover holds {MOST_NOTES} notes at most.")
+    note = Note.objects.create(handover=row, changed_by=by, **words)
+    _count(row)
+    return note
+
+
+@transaction.atomic
+def save_note(
+    *, note: Note, by: User, typing: Typing, text: str, owner: str, next_action: str
+) -> Note:
+    """Keep a note as typed; one that was removed comes back by it.
+
+    Raises:
+        PermissionDenied: Only operators and admins hand over.
+        PublishedError: It is frozen.
+        ChangedError: Somebody else has changed or removed it.
+    """
+    _require(by)
+    handover = _locked(note.handover)
+    row = Note.objects.select_related("changed_by").get(pk=note.pk)
+    wished = {
+        "text": text,
+        "owner": owner,
+        "next_action": next_action,
+        "is_removed": False,
+    }
+    if _type(row, by, typing, wished):
+        _count(handover)
+    return row
+
+
+@transaction.atomic
+def remove_note(*, note: Note, by: User, typing: Typing) -> Note:
+    """Take a note out of the draft.
+
+    Raises:
+        PermissionDenied: Only operators and admins hand over.
+        PublishedError: It is frozen.
+        ChangedError: Somebody else has changed it.
+    """
+    _require(by)
+    handover = _locked(note.handover)
+    row = Note.objects.select_related("changed_by").get(pk=note.pk)
+    if _type(row, by, typing, {"is_removed": True}):
+        _count(handover)
+    return row
+
+
+@transaction.atomic
+def discard(*, handover: Handover, by: User) -> None:
+    """Throw a draft away.
+
+    Raises:
+        PermissionDenied: Only operators and admins hand over.
+        PublishedError: It is frozen, and stays.
+    """
+    _require(by)
+    row = _locked(handover)
+    _record(by, "handover.discarded", row, before=_window(row))
+    row.delete()
+
+
+@transaction.atomic
+def publish(*, handover: Handover, by: User, edition: int) -> Handover:
+    """Freeze a draft: facts as of now, summary and notes.
+
+    Args:
+        handover: The draft.
+        by: Who publishes it.
+        edition: ``Handover.edition`` of what this person has read.
+
+    Raises:
+        PermissionDenied: Only operators and admins hand over.
+        PublishedError: It is published already.
+        ChangedError: Somebody has changed it since it was read.
+    """
+    _require(by)
+    row = _locked(handover)
+    if row.edition != edition:
+        raise ChangedError(row)
+    now = timezone.now()
+    row.document = freeze(facts.draw(row, user=by, now=now))
+    row.seal = seal(row.document)
+    row.published_at, row.published_by = now, by
+    row.save(update_fields=["document", "seal", "published_at", "published_by"])
+    _record(by, "handover.published", row, after=_window(row) | {"seal": row.seal})
+    return row
+
+
+@transaction.atomic
+def take_over(*, handover: Handover, by: User) -> Handover:
+    """Note that the incoming person has read it and is in charge now.
+
+    Raises:
+        PermissionDenied: Only operators and admins take over.
+        HandoverError: It is a draft, or somebody has taken over already.
+    """
+    _require(by)
+    row = Handover.objects.select_for_update(of=("self",)).get(pk=handover.pk)
+    if row.published_at is None:
+        raise HandoverError("It is a draft. It can be taken over once published.")
+    if row.taken_over_at is not None:
+        raise HandoverError(f"{row.taken_over_by} has taken over already.")
+    row.taken_over_at, row.taken_over_by = timezone.now(), by
+    row.save(update_fields=["taken_over_at", "taken_over_by"])
+    _record(by, "handover.taken_over", row, after={"from": str(row.published_by)})
+    return row
+
+
+def _require(person: User) -> None:
+    if not can_hand_over(person):
+        raise PermissionDenied("Operators and admins hand over.")
+
+
+def _locked(handover: Handover) -> Handover:
+    row = Handover.objects.select_for_update(of=("self",)).get(pk=handover.pk)
+    if row.published_at is not None:
+        raise PublishedError(f"{row.published_by} has published this handover.")
+    return row
+
+
+def _type(row: Typed, by: User, typing: Typing, wished: dict[str, Any]) -> bool:
+    """Change a row as typed; whether anything is different now.
+
+    A save whose answer got lost is sent again, with the revision from before: what
+    stands there already, or came from the very same page, is no clash.
+    """
+    if all(getattr(row, name) == value for name, value in wished.items()):
+        return False
+    if typing.page and row.page == typing.page:
+        if typing.turn < row.page_turn:
+            return False  # an older save, overtaken by a newer one
+    elif typing.revision != row.revision:
+        raise ChangedError(row)
+    for name, value in wished.items():
+        setattr(row, name, value)
+    row.revision += 1
+    row.changed_by, row.changed_at = by, timezone.now()
+    row.page, row.page_turn = typing.page, typing.turn
+    row.save(
+        update_fields=[
+            *wished,
+            *("revision", "changed_by", "changed_at", "page", "page_turn"),
+        ]
+    )
+    return True
+
+
+def _count(handover: Handover) -> None:
+    handover.edition += 1
+    handover.save(update_fields=["edition"])
+
+
+def _window(handover: Handover) -> dict[str, Any]:
+    return {
+        "since": handover.since.isoformat(),
+        "ahead_hours": handover.ahead_hours,
+        "notes": handover.notes.filter(is_removed=False).count(),
+    }
+
+
+def _record(
+    actor: User,
+    action: str,
+    handover: Handover,
+    *,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> None:
+    record_event(
+        actor=actor,
+        action=action,
+        target_kind="handover",
+        target_id=str(handover.pk),
+        target_label=str(handover),
+        before=before,
+        after=after,
+    )

@@ -1,0 +1,125 @@
+"""What a wallboard shows: five numbers and the next ten stops."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.db.models import Count, Q
+
+from dashboard.instances import clock
+from dashboard.instances.filters import AUTO_STOP_OFF, FAILED, RUNNING, InstanceFilter
+from dashboard.instances.models import Instance
+from dashboard.instances.selectors import Freshness, freshness
+from dashboard.saved.queries import read
+
+from .models import WallLink
+from .walls import alias
+
+NEXT = 10
+"""Stops shown one by one."""
+
+SOON = timedelta(minutes=15)
+
+
+class Tile(NamedTuple):
+    """One number.
+
+    Attributes:
+        tone: Its colour, unless it is 0.
+    """
+
+    key: str
+    label: str
+    number: int
+    icon: str
+    tone: str
+
+
+class Stop(NamedTuple):
+    """One of the next ends of a run; its names are masked where they must be."""
+
+    name: str
+    owner: str
+    run: clock.Clock
+
+
+@dataclass(frozen=True)
+class Wall:
+    """Everything on it.
+
+    Attributes:
+        turn_ms: When it changes by itself next, Unix **ms**; 0 for never.
+    """
+
+    tiles: list[Tile]
+    stops: list[Stop]
+    freshness: Freshness
+    turn_ms: int
+
+    @property
+    def shown(self) -> str:
+        """Names what is shown, ages and remaining times aside."""
+        said = repr(
+            (
+                self.tiles,
+                [(one.name, one.owner, one.run.stops_at) for one in self.stops],
+            )
+        )
+        health = [(one.name, bool(one.problem)) for one in self.freshness.clouds]
+        return hashlib.blake2b(f"{said}{health}".encode(), digest_size=6).hexdigest()
+
+
+def wall(link: WallLink, now: datetime) -> Wall:
+    """The wall at ``now``.
+
+    It shows what any account may see: the whole mirror, as far as its view goes.
+    """
+    wanted = read(link.query).kept
+    found = InstanceFilter(wanted, queryset=Instance.objects.all()).qs.order_by()
+    soon = now + SOON
+    numbers = found.aggregate(
+        running=Count("pk", filter=RUNNING),
+        soon=Count("pk", filter=RUNNING & Q(stops_at__gt=now, stops_at__lte=soon)),
+        overdue=Count("pk", filter=RUNNING & Q(stops_at__lte=now)),
+        failed=Count("pk", filter=FAILED),
+        endless=Count("pk", filter=AUTO_STOP_OFF),
+    )
+    tiles = [
+        Tile("running", "Running", numbers["running"], "circle-play", "good"),
+        Tile("soon", "Within 15 min", numbers["soon"], "bell", "warn"),
+        Tile("overdue", "Overdue", numbers["overdue"], "hourglass", "bad"),
+        Tile("failed", "Failed", numbers["failed"], "triangle-alert", "bad"),
+        Tile("endless", "Auto-stop off", numbers["endless"], "infinity", "busy"),
+    ]
+    ending = found.filter(RUNNING, stops_at__isnull=False)
+    light = ending.select_related("cloud").defer("document", "search_text")
+    coming = list(light.order_by("stops_at", "pk")[:NEXT])
+    return Wall(
+        tiles=tiles,
+        stops=[_stop(link, one, now) for one in coming],
+        freshness=freshness(now),
+        turn_ms=_turn_ms(found, now),
+    )
+
+
+def _stop(link: WallLink, instance: Instance, now: datetime) -> Stop:
+    run = clock.this_run(instance, now)
+    if link.masked:
+        return Stop(f"Instance {alias(link, instance.pk)}", "", run)
+    return Stop(instance.name or instance.instance_id, instance.owner_name, run)
+
+
+def _turn_ms(found: "InstanceFilter", now: datetime) -> int:
+    """When time alone changes a number: a run becomes soon, or overdue."""
+    ends = found.filter(RUNNING)
+    moments = [
+        ends.filter(stops_at__gt=now).order_by("stops_at"),
+        ends.filter(stops_at__gt=now + SOON).order_by("stops_at"),
+    ]
+    overdue, soon = (one.values_list("stops_at", flat=True).first() for one in moments)
+    coming = [overdue] if overdue else []
+    if soon:
+        coming.append(soon - SOON)
+    # Rounded up: asked then, the moment has come.
+    return int(min(coming).timestamp() * 1000) + 1 if coming else 0

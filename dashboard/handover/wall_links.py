@@ -1,0 +1,85 @@
+"""The page of links to wallboards: all of them, a new one, and revoking."""
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST
+
+from dashboard.accounts.http import SignedInRequest
+from dashboard.accounts.permissions import can_hand_over
+from dashboard.saved.models import SavedView
+
+from . import walls
+from .forms import WallForm
+from .models import WallLink
+from .shifts import LAST_KEY, tabs
+
+PER_PAGE = 25
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def links(request: SignedInRequest) -> HttpResponse:
+    """Links in use with their addresses, those revoked, and a form for a new one.
+
+    Returns:
+        For a POST 303 to the same page; 422 with the form when something is wrong with
+        it; 403 for those who do not make links.
+    """
+    _require_operator(request)
+    views = SavedView.objects.visible_to(request.user).order_by("name", "pk")
+    if request.method == "POST":
+        form = WallForm(request.POST, views=views)
+        if form.is_valid():
+            try:
+                link = walls.make(by=request.user, **form.cleaned_data)
+            except walls.WallError as error:
+                form.add_error(None, str(error))
+            else:
+                messages.success(request, f"“{link}” is made. Open its address.")
+                return _to_links()
+    else:
+        zone = timezone.get_current_timezone_name()
+        form = WallForm(initial={"zone": zone, "scheme": "dark"}, views=views)
+    people = WallLink.objects.select_related("view", "made_by", "revoked_by")
+    used = people.filter(revoked_at=None)
+    revoked = people.exclude(revoked_at=None).order_by("-revoked_at", "-pk")
+    page = Paginator(revoked, PER_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "form": form,
+        "lines": [(link, _address(request, link)) for link in used],
+        "page": page,
+        "pages": page.paginator.get_elided_page_range(page.number, on_ends=1),
+        **tabs(request, "walls"),
+    }
+    status = 422 if form.is_bound else 200
+    return render(request, "handover/walls.html", context, status=status)
+
+
+@require_POST
+def revoke(request: SignedInRequest, link_id: int) -> HttpResponse:
+    """Revoke a link; 303 to the page of links."""
+    _require_operator(request)
+    link = get_object_or_404(WallLink, pk=min(link_id, LAST_KEY))
+    walls.revoke(link=link, by=request.user)
+    messages.success(
+        request, f"“{link}” is revoked. Its screens say so within seconds."
+    )
+    return _to_links()
+
+
+def _require_operator(request: SignedInRequest) -> None:
+    if not can_hand_over(request.user):
+        raise PermissionDenied("Operators and admins make links to wallboards.")
+
+
+def _address(request: SignedInRequest, link: WallLink) -> str:
+    path = reverse("handover:wall", args=[walls.token(link)])
+    return request.build_absolute_uri(path)
+
+
+def _to_links() -> HttpResponse:
+    return HttpResponseRedirect(reverse("handover:walls"), status=303)

@@ -1,0 +1,154 @@
+"""Links to wallboards: making and revoking them, and the token in their address."""
+
+import hashlib
+import hmac
+import secrets
+from base64 import urlsafe_b64encode
+from datetime import timedelta
+from functools import cache
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from dashboard.accounts.models import User
+from dashboard.accounts.permissions import can_hand_over
+from dashboard.audit.services import record_event
+from dashboard.saved.models import SavedView
+
+from .models import WallLink
+
+MOST_LINKS = 100
+"""That are in use at a time."""
+
+_SIGNATURE = 32
+_LONGEST = 100
+_SEEN_EVERY = timedelta(minutes=5)
+
+
+class WallError(Exception):
+    """It cannot be done; says why, for people."""
+
+
+def token(link: WallLink) -> str:
+    """What stands in its address. Whoever has it sees the wall."""
+    return f"{link.key}{_signature(link.key)}"
+
+
+def link_of(text: str) -> WallLink | None:
+    """The link that a token opens; None for one that is made up, or revoked.
+
+    What is made up is told by its signature, without the database.
+    """
+    key, signature = text[:-_SIGNATURE], text[-_SIGNATURE:]
+    if len(text) > _LONGEST or not key or not text.isascii():
+        return None
+    if not hmac.compare_digest(_signature(key), signature):
+        return None
+    return WallLink.objects.filter(key=key, revoked_at=None).first()
+
+
+@transaction.atomic
+def make(
+    *,
+    by: User,
+    name: str,
+    view: SavedView | None = None,
+    masked: bool = False,
+    zone: str = "UTC",
+    scheme: str = WallLink.Scheme.DARK,
+) -> WallLink:
+    """Make a link.
+
+    Args:
+        by: Who makes it.
+        name: What the wall is called.
+        view: What it shows; None for the whole fleet.
+        masked: Whether names are hidden.
+        zone: A zone of the tz database.
+        scheme: One of ``WallLink.Scheme``.
+
+    Raises:
+        PermissionDenied: Only operators and admins make links.
+        WallError: There are too many.
+    """
+    _require(by)
+    if WallLink.objects.filter(revoked_at=None).count() >= MOST_LINKS:
+        raise WallError(f"There are {MOST_LINKS} links already. Revoke one first.")
+    link = WallLink.objects.create(
+        name=name,
+        key=secrets.token_urlsafe(12),
+        view=view,
+        query=view.query if view else "",
+        masked=masked,
+        zone=zone,
+        scheme=scheme,
+        made_by=by,
+    )
+    # Its address stands nowhere but on the page for those who may make one.
+    _record(by, "wall.made", link)
+    return link
+
+
+@transaction.atomic
+def revoke(*, link: WallLink, by: User) -> WallLink:
+    """Have a link show nothing from now on; once is enough.
+
+    Raises:
+        PermissionDenied: Only operators and admins revoke links.
+    """
+    _require(by)
+    row = WallLink.objects.select_for_update(of=("self",)).get(pk=link.pk)
+    if row.revoked_at is None:
+        row.revoked_at, row.revoked_by = timezone.now(), by
+        row.save(update_fields=["revoked_at", "revoked_by"])
+        _record(by, "wall.revoked", row)
+    return row
+
+
+def note_seen(link: WallLink) -> None:
+    """Write down, now and then, that a screen has asked for it."""
+    now = timezone.now()
+    lately = now - _SEEN_EVERY
+    if link.seen_at is None or link.seen_at < lately:
+        WallLink.objects.filter(
+            Q(seen_at=None) | Q(seen_at__lt=lately), pk=link.pk
+        ).update(seen_at=now)
+
+
+def alias(link: WallLink, pk: int) -> str:
+    """What an instance is called on a masked wall: always the same, and nothing more.
+
+    Other on each wall, so that what is known of one tells nothing of another.
+    """
+    says = f"{link.key}\n{pk}".encode()
+    return hmac.digest(_key(), says, "sha256").hex()[:4].upper()
+
+
+def _signature(key: str) -> str:
+    digest = hmac.digest(_key(), key.encode(), "sha256")
+    return urlsafe_b64encode(digest[:24]).decode()
+
+
+@cache
+def _key() -> bytes:
+    secret = settings.SECRET_KEY.encode()
+    return hashlib.sha256(b"curfew.walls\n" + secret).digest()
+
+
+def _require(person: User) -> None:
+    if not can_hand_over(person):
+        raise PermissionDenied("Operators and admins make links to wallboards.")
+
+
+def _record(actor: User, action: str, link: WallLink) -> None:
+    record_event(
+        actor=actor,
+        action=action,
+        target_kind="wall",
+        target_id=str(link.pk),
+        target_label=link.name,
+        after={"query": link.query, "masked": link.masked},
+    )

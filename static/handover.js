@@ -1,0 +1,108 @@
+"use strict";
+/* A draft saves itself: htmx sends what was typed after a short pause, this file says
+   what is not saved yet, tries again, and sends the rest when the page is left.
+
+   Each form counts its typing in "turn" and names its page in "page": so the server
+   can tell an answer that got lost from somebody else's change. */
+{
+  const RETRY = 3000;
+  const unsaved = new Map(); // form: why the server would not have it, or ""
+  let waiting = null; // what was clicked on while something was not saved
+
+  const forms = "form[data-autosave]";
+  const state = (form) => form.querySelector(".save-state");
+
+  const tell = (form, text) => {
+    const place = state(form);
+    if (!place || "clash" in place.dataset) return;
+    const line = place.querySelector("[data-saved]") ?? place.appendChild(document.createElement("p"));
+    line.dataset.saved = "";
+    line.className = "hint";
+    if (line.textContent !== text) line.textContent = text;
+  };
+
+  const connection = (text) => {
+    const place = document.getElementById("connection");
+    place.dataset.tone = "warn";
+    if (place.textContent !== text) place.textContent = text;
+  };
+
+  const goOn = () => {
+    if (unsaved.size || !waiting) return;
+    const element = waiting;
+    waiting = null;
+    element.click();
+  };
+
+  document.addEventListener("input", (event) => {
+    const form = event.target.closest(forms);
+    if (!form) return;
+    form.elements.turn.value = Number(form.elements.turn.value) + 1;
+    unsaved.set(form, "");
+    tell(form, "Saving …");
+  });
+
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const { requestConfig, xhr } = event.detail;
+    const form = requestConfig?.elt;
+    if (!form?.matches?.(forms)) return;
+    const { status } = xhr;
+    if (status >= 200 && status < 300) {
+      connection("");
+      const sent = requestConfig.formData?.get("turn") ?? requestConfig.parameters.turn;
+      if (Number(sent) === Number(form.elements.turn.value)) unsaved.delete(form);
+      else tell(form, "Saving …");
+      goOn();
+    } else if (status >= 400 && status < 500 && status !== 408 && status !== 429) {
+      waiting = null;
+      unsaved.set(form, "refused");
+      if (status !== 422) connection("Not saved: this draft cannot be written on any more. Copy what you have typed.");
+    } else {
+      connection("Not saved yet: no connection. Curfew goes on trying; leave this page open.");
+      setTimeout(() => unsaved.has(form) && form.isConnected && htmx.trigger(form, "curfew:save"), RETRY);
+    }
+  });
+
+  /* What leads elsewhere waits until all is saved. */
+  document.addEventListener("click", (event) => {
+    const theirs = event.target.closest("[data-take-theirs]");
+    if (theirs) {
+      event.preventDefault();
+      takeTheirs(theirs.closest("form"));
+      return;
+    }
+    const leads = event.target.closest("[data-after-saving]");
+    const open = [...unsaved].filter(([, why]) => !why).map(([form]) => form);
+    if (!leads || !open.length) return;
+    event.preventDefault();
+    waiting = leads;
+    for (const form of open) htmx.trigger(form, "curfew:save");
+  });
+
+  const takeTheirs = (form) => {
+    const theirs = form.querySelector(".theirs");
+    for (const field of theirs.querySelectorAll("[data-field]")) {
+      form.elements[field.dataset.field].value = field.textContent;
+    }
+    const place = state(form);
+    place.querySelector("[name=revision]").value = theirs.dataset.revision;
+    delete place.dataset.clash;
+    place.querySelector(".callout").remove();
+    unsaved.delete(form);
+    form.querySelector("textarea").focus();
+  };
+
+  /* The last words, on the way out: sent without waiting for an answer. */
+  const flush = () => {
+    for (const [form, why] of unsaved) {
+      if (why || !form.isConnected) continue;
+      fetch(form.action, { method: "POST", body: new FormData(form), keepalive: true, headers: { "HX-Request": "true" } }).catch(() => {});
+    }
+  };
+  document.addEventListener("visibilitychange", () => document.hidden && flush());
+  addEventListener("pagehide", flush);
+  addEventListener("beforeunload", (event) => {
+    const lost = [...unsaved].some(([form, why]) => why && form.isConnected);
+    if (lost || (unsaved.size && document.getElementById("connection").textContent)) event.preventDefault();
+  });
+}

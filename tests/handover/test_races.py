@@ -1,0 +1,93 @@
+"""Two people at the same moment; run on PostgreSQL by ``tests/test_postgres.py``."""
+
+from collections.abc import Callable
+from threading import Barrier, Thread
+
+import pytest
+from django.db import connection
+
+from dashboard.accounts.models import User
+from dashboard.audit.models import AuditEvent
+from dashboard.handover import services
+from dashboard.handover.document import thaw
+from dashboard.handover.models import Handover, Note
+from dashboard.handover.services import Typing
+
+from .test_services import make_draft, publish, write
+
+
+def at_once(*acts: Callable[[], object]) -> list[object]:
+    """Do all in threads of their own, as near to one moment as can be; what came."""
+    results: list[object] = [None] * len(acts)
+    barrier = Barrier(len(acts))
+
+    def run(number: int) -> None:
+        barrier.wait(timeout=20)
+        try:
+            results[number] = acts[number]()
+        except services.HandoverError as error:
+            results[number] = error
+        finally:
+            connection.close()
+
+    threads = [Thread(target=run, args=[number]) for number in range(len(acts))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    return results
+
+
+def needs_real_locks() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite in memory is one connection: see tests/test_postgres.py.")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_at_once_one_takes_over(operator: User, admin: User) -> None:
+    needs_real_locks()
+    handover = publish(make_draft(operator), operator)
+    results = at_once(
+        lambda: services.take_over(handover=handover, by=operator),
+        lambda: services.take_over(handover=handover, by=admin),
+    )
+    assert sum(isinstance(one, Handover) for one in results) == 1
+    assert sum(isinstance(one, services.HandoverError) for one in results) == 1
+    assert AuditEvent.objects.filter(action="handover.taken_over").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_at_once_one_is_told(operator: User, admin: User) -> None:
+    needs_real_locks()
+    note = services.add_note(handover=make_draft(operator), by=operator, text="x")
+    results = at_once(
+        lambda: write(note, operator, "mine", Typing(1, "page-a", 1)),
+        lambda: write(note, admin, "mine, too", Typing(1, "page-b", 1)),
+    )
+    (kept,) = [one for one in results if isinstance(one, Note)]
+    (told,) = [one for one in results if isinstance(one, services.ChangedError)]
+    assert told.now.text == kept.text
+    note.refresh_from_db()
+    assert (note.text, note.revision) == (kept.text, 2)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("again", range(5))
+def test_words_are_in_the_publication_or_refused(
+    operator: User, admin: User, again: int
+) -> None:
+    needs_real_locks()
+    draft = make_draft(operator)
+    note = services.add_note(handover=draft, by=operator, text="first")
+    draft.refresh_from_db()
+    saved, published = at_once(
+        lambda: write(note, admin, "second", Typing(1)),
+        lambda: services.publish(handover=draft, by=operator, edition=draft.edition),
+    )
+    if isinstance(published, Handover):
+        assert isinstance(saved, services.PublishedError)
+        (kept,) = thaw(published.document or {}).notes
+        assert kept.text == "first"
+    else:
+        assert isinstance(saved, Note)
+        assert isinstance(published, services.ChangedError)

@@ -1,0 +1,232 @@
+"""Drafting, typing, publishing, taking over: what holds whoever does what when."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.exceptions import PermissionDenied
+from django.utils import timezone
+
+from dashboard.accounts.models import User
+from dashboard.audit.models import AuditEvent
+from dashboard.handover import services
+from dashboard.handover.document import seal, thaw
+from dashboard.handover.models import Handover, Note
+from dashboard.handover.services import Typing
+from tests.factories import make_instance
+
+
+def make_draft(author: User, **fields: Any) -> Handover:
+    """A draft of a shift that began eight hours ago."""
+    fields.setdefault("since", timezone.now() - timedelta(hours=8))
+    return services.draft(author=author, ahead_hours=8, **fields)
+
+
+def publish(handover: Handover, by: User) -> Handover:
+    """Publish it as it is now."""
+    handover.refresh_from_db()
+    return services.publish(handover=handover, by=by, edition=handover.edition)
+
+
+def write(note: Note, by: User, text: str, typing: Typing | None = None) -> Note:
+    return services.save_note(
+        note=note,
+        by=by,
+        typing=typing or Typing(note.revision),
+        text=text,
+        owner="",
+        next_action="",
+    )
+
+
+@pytest.fixture
+def draft(operator: User) -> Handover:
+    """The operator's."""
+    return make_draft(operator)
+
+
+@pytest.fixture
+def note(draft: Handover, operator: User) -> Note:
+    """Of that draft, with some words."""
+    return services.add_note(handover=draft, by=operator, text="Disk is full")
+
+
+def actions() -> list[str]:
+    return list(AuditEvent.objects.order_by("pk").values_list("action", flat=True))
+
+
+@pytest.mark.parametrize("person", ["viewer", "scientist"])
+def test_others_do_not_hand_over(
+    request: pytest.FixtureRequest, note: Note, person: str
+) -> None:
+    who = request.getfixturevalue(person)
+    draft = note.handover
+    typing = Typing(1)
+    attempts: list[Callable[[], object]] = [
+        lambda: make_draft(who),
+        lambda: services.save_summary(
+            handover=draft, by=who, typing=typing, summary="x"
+        ),
+        lambda: services.set_window(
+            handover=draft, by=who, seen="", since=draft.since, ahead_hours=4
+        ),
+        lambda: services.add_note(handover=draft, by=who),
+        lambda: write(note, who, "x"),
+        lambda: services.remove_note(note=note, by=who, typing=typing),
+        lambda: services.publish(handover=draft, by=who, edition=1),
+        lambda: services.take_over(handover=draft, by=who),
+        lambda: services.discard(handover=draft, by=who),
+    ]
+    for attempt in attempts:
+        with pytest.raises(PermissionDenied):
+            attempt()
+    assert actions() == ["handover.drafted"]
+
+
+def test_publishing_freezes_facts_and_words(note: Note, operator: User) -> None:
+    running = make_instance(name="trainer", stops_in=600)
+    row = publish(note.handover, operator)
+    before = thaw(row.document or {})
+    running.name = "renamed"
+    running.save()
+    Note.objects.update(text="changed behind its back")
+    row.refresh_from_db()
+    after = thaw(row.document or {})
+    assert after == before
+    assert [line.name for line in after.sections[0].lines] == ["trainer"]
+    assert [one.text for one in after.notes] == ["Disk is full"]
+    assert seal(row.document or {}) == row.seal
+    event = AuditEvent.objects.get(action="handover.published")
+    assert event.after["seal"] == row.seal
+
+
+def test_what_is_published_takes_no_more_words(
+    note: Note, operator: User, admin: User
+) -> None:
+    draft = publish(note.handover, operator)
+    frozen = draft.document
+    attempts: list[Callable[[], object]] = [
+        lambda: services.save_summary(
+            handover=draft, by=admin, typing=Typing(draft.revision), summary="late"
+        ),
+        lambda: services.set_window(
+            handover=draft,
+            by=admin,
+            seen=draft.window,
+            since=draft.since,
+            ahead_hours=4,
+        ),
+        lambda: services.add_note(handover=draft, by=admin),
+        lambda: write(note, admin, "late"),
+        lambda: services.remove_note(note=note, by=admin, typing=Typing(1)),
+        lambda: services.discard(handover=draft, by=admin),
+        lambda: publish(draft, admin),
+    ]
+    for attempt in attempts:
+        with pytest.raises(services.PublishedError, match="operator has published"):
+            attempt()
+    draft.refresh_from_db()
+    assert draft.document == frozen
+    assert draft.published_by == operator
+
+
+def test_another_s_words_are_not_overwritten(
+    note: Note, operator: User, admin: User
+) -> None:
+    write(note, admin, "Disk is full again", Typing(1, "page-a", 1))
+    with pytest.raises(services.ChangedError) as caught:
+        write(note, operator, "Disk is empty", Typing(1, "page-b", 1))
+    assert caught.value.now.text == "Disk is full again"
+    assert caught.value.now.changed_by == admin
+    note.refresh_from_db()
+    assert note.text == "Disk is full again"
+    # Having seen it, one may say so.
+    write(note, operator, "Disk is empty", Typing(note.revision, "page-b", 2))
+    note.refresh_from_db()
+    assert (note.text, note.changed_by) == ("Disk is empty", operator)
+
+
+def test_a_save_whose_answer_got_lost_is_no_clash(note: Note, operator: User) -> None:
+    write(note, operator, "Disk", Typing(1, "page", 1))
+    # The browser never heard of revision 2: it says 1 again.
+    write(note, operator, "Disk is", Typing(1, "page", 2))
+    write(note, operator, "Disk is", Typing(1, "page", 2))
+    note.refresh_from_db()
+    assert (note.text, note.revision) == ("Disk is", 3)
+
+
+def test_an_overtaken_save_changes_nothing(note: Note, operator: User) -> None:
+    write(note, operator, "Disk is full.", Typing(1, "page", 7))
+    write(note, operator, "Disk is", Typing(1, "page", 5))
+    note.refresh_from_db()
+    assert note.text == "Disk is full."
+
+
+def test_a_removed_note_can_come_back(note: Note, operator: User, admin: User) -> None:
+    services.remove_note(note=note, by=admin, typing=Typing(1))
+    with pytest.raises(services.ChangedError):
+        write(note, operator, "Disk is full, really", Typing(1))
+    note.refresh_from_db()
+    assert note.is_removed
+    write(note, operator, "Disk is full, really", Typing(note.revision))
+    note.refresh_from_db()
+    assert not note.is_removed
+
+
+def test_the_window_is_not_overwritten(
+    draft: Handover, operator: User, admin: User
+) -> None:
+    seen = draft.window
+    wished = {"since": draft.since, "ahead_hours": 24}
+    services.set_window(handover=draft, by=admin, seen=seen, **wished)
+    with pytest.raises(services.ChangedError):
+        services.set_window(
+            handover=draft, by=operator, seen=seen, since=draft.since, ahead_hours=4
+        )
+    draft.refresh_from_db()
+    assert draft.ahead_hours == 24
+
+
+def test_nobody_publishes_what_they_have_not_read(
+    note: Note, operator: User, admin: User
+) -> None:
+    draft = note.handover
+    draft.refresh_from_db()
+    read = draft.edition
+    write(note, admin, "Disk is full and hot")
+    with pytest.raises(services.ChangedError):
+        services.publish(handover=draft, by=operator, edition=read)
+    draft.refresh_from_db()
+    assert draft.published_at is None
+    assert publish(draft, operator).published_by == operator
+
+
+def test_one_takes_over(draft: Handover, operator: User, admin: User) -> None:
+    with pytest.raises(services.HandoverError, match="draft"):
+        services.take_over(handover=draft, by=admin)
+    publish(draft, operator)
+    services.take_over(handover=draft, by=admin)
+    with pytest.raises(services.HandoverError, match="admin has taken over"):
+        services.take_over(handover=draft, by=operator)
+    draft.refresh_from_db()
+    assert draft.taken_over_by == admin
+    assert draft.taken_over_at is not None
+    assert actions() == [
+        *("handover.drafted", "handover.published", "handover.taken_over")
+    ]
+
+
+def test_a_discarded_draft_leaves_its_line(note: Note, operator: User) -> None:
+    services.discard(handover=note.handover, by=operator)
+    assert not Handover.objects.exists()
+    assert actions() == ["handover.drafted", "handover.discarded"]
+
+
+def test_there_is_an_end_to_notes(
+    draft: Handover, operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "MOST_NOTES", 1)
+    services.add_note(handover=draft, by=operator)
+    with pytest.raises(services.HandoverError, match="at most"):
+        services.add_note(handover=draft, by=operator)
