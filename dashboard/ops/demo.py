@@ -300,8 +300,8 @@ def _answering(url: str) -> Callable[[], bool]:
     return answers
 
 
-def welcome(demo: Demo) -> str:
-    """The address and the sign-ins, in a box."""
+def welcome(demo: Demo, wall: str) -> str:
+    """The address and the sign-ins, in a box; ``wall``: address of a wallboard."""
     heads = ("name", "password", "role", "")
     rows = [heads, *((one.name, PASSWORD, one.role, one.can) for one in PEOPLE)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -324,6 +324,7 @@ def welcome(demo: Demo) -> str:
             *(f"│ {line.ljust(width)} │" for line in text),
             f"╰─{'─' * width}─╯",
             f"Logs: {demo.files.logs}",
+            f"Wallboard: {wall}",
             "",
         ]
     )

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import connections
 
 from dashboard.accounts.services import add_user
-from dashboard.ops import demo, demo_reminders, demo_rules, demo_views
+from dashboard.ops import demo, demo_handover, demo_reminders, demo_rules, demo_views
 from dashboard.ops.broker import BrokerError
 from dashboard.ops.demo_files import DemoError, Files
 from dashboard.ops.supervisor import ChildEndedError, StoppedError, Supervisor
@@ -65,9 +65,10 @@ class Command(BaseCommand):
             for name, prepare in self._steps(place):
                 supervisor.check_stop()
                 self._step(name, prepare)
+            wall = demo_handover.wall_address(place.address)
             # The children have connections of their own.
             connections.close_all()
-            self._say(demo.welcome(place))
+            self._say(demo.welcome(place, wall))
             supervisor.run()
 
     def _steps(self, place: demo.Demo) -> list[tuple[str, Callable[[], str | None]]]:
@@ -82,6 +83,7 @@ class Command(BaseCommand):
             ("Writing rules", demo_rules.write),
             ("Saving views", demo_views.write),
             ("Reminding people", demo_reminders.write),
+            ("Handing over", demo_handover.write),
             ("Waiting for the web server", place.wait_for_web),
             # Last: they would only take time from the first page.
             ("Starting Celery worker and beat", place.start_worker_and_beat),
