@@ -263,6 +263,11 @@ def _reminder_act(page: Page, _: Traces) -> None:
     page.locator("main").get_by_role("button", name="Stop it now").wait_for()
 
 
+def _wall(page: Page, _: Traces) -> None:
+    page.goto("/walls/")
+    page.goto(page.locator("[data-row-link]").last.get_attribute("href") or "")
+
+
 def _wrong_password(page: Page, _: Traces) -> None:
     page.goto("/accounts/login/")
     page.locator("[name=login]").fill("nobody-at-all")
@@ -309,6 +314,15 @@ PLACES: dict[str, Place] = {
     "due": Place("handover:due", at("/due/")),
     "due-flavours": Place("handover:due", at("/due/?group=flavor")),
     "due-nothing": Place("handover:due", at("/due/?owner=nobody")),
+    "handovers": Place("handover:list", at("/handover/")),
+    "handovers-viewer": Place("handover:list", at("/handover/"), "vera"),
+    "handover-new": Place("handover:new", at("/handover/new/")),
+    "handover": Place("handover:handover", at("/handover/1/")),
+    "handover-draft": Place("handover:handover", at("/handover/2/")),
+    "handover-publish": Place("handover:publish", at("/handover/2/publish/")),
+    "walls": Place("handover:walls", at("/walls/")),
+    "wall": Place("handover:wall", _wall),
+    "wall-gone": Place("handover:wall", at("/wall/nobody-made-this/"), ""),
     "views": Place("saved:list", at("/views/")),
     "view-new": Place("saved:new", at("/views/new/?q=x")),
     "view": Place("saved:view", of("view")),

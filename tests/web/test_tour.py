@@ -9,6 +9,7 @@ NO_PAGES = frozenset(
         *("instances:countdown", "edits:progress", "edits:batch_progress"),
         *("handover:due_changes", "saved:csv", "saved:json", "audit:export"),
         *("metrics:healthz", "metrics:readyz", "metrics:metrics"),
+        *("handover:markdown", "handover:wall_changes"),
         "api_document",
     }
 )
