@@ -22,6 +22,12 @@
     }
   };
 
+  const words = {
+    picked: "%(number)s selected",
+    elsewhere: "%(number)s selected, %(elsewhere)s of them elsewhere",
+    ...JSON.parse(document.documentElement.dataset.words ?? "{}"),
+  };
+
   const setText = (element, text) => {
     if (element.textContent !== text) element.textContent = text;
   };
@@ -41,8 +47,11 @@
     byId("pick-none").hidden = picked.size === 0;
     byId("bulk-picked").disabled = picked.size === 0;
     bar.toggleAttribute("data-any", picked.size > 0);
-    const told = picked.size === 0 ? "" : `${picked.size} selected`;
-    setText(byId("picked-count"), elsewhere > 0 ? `${told}, ${elsewhere} of them elsewhere` : told);
+    const told = picked.size === 0 ? "" : elsewhere > 0 ? words.elsewhere : words.picked;
+    setText(
+      byId("picked-count"),
+      told.replace("%(number)s", picked.size).replace("%(elsewhere)s", elsewhere),
+    );
     const listed = new Set(here.map((tick) => tick.value));
     byId("picked").value = [...picked].filter((pk) => !listed.has(pk)).join(",");
   };

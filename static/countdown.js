@@ -1,6 +1,7 @@
 "use strict";
 /* Redraws remaining and past times each second. The words are those of
-   dashboard/instances/clock.py; a test holds the two together.
+   dashboard/instances/lengths.py; tests hold the two together. Those of another language
+   stand in data-clock of <html>.
 
    Every text is worked out anew from an absolute moment, never decremented. "Now" is the
    server's: its clock as drawn into the page, plus the time passed since by the browser's
@@ -8,22 +9,39 @@
 {
   const MINUTE = 60, HOUR = 3600, DAY = 86400;
   const THRESHOLDS = [60 * MINUTE, 15 * MINUTE, 5 * MINUTE];
-  const DUE_TEXT = "due, waiting for ModelArts";
+  const words = {
+    days: "%(d)s d %(h)s h",
+    hours: "%(h)s h %(min)s min",
+    minutes: "%(min)s min",
+    few: "%(min)s min %(s)s s",
+    seconds: "%(s)s s",
+    just_now: "just now",
+    seconds_ago: "%(s)s s ago",
+    minutes_ago: "%(min)s min ago",
+    hours_ago: "%(h)s h ago",
+    days_ago: "%(d)s d ago",
+    due: "due, waiting for ModelArts",
+    was_due: "was due",
+    stops: "stops",
+    soon: "%(name)s stops in %(min)s minutes",
+    ...JSON.parse(document.documentElement.dataset.clock ?? "{}"),
+  };
+  const say = (name, values = {}) => words[name].replace(/%\((\w+)\)s/g, (_, key) => values[key]);
 
   const remainingText = (s) => {
-    if (s > 2 * DAY) return `${Math.floor(s / DAY)} d ${Math.floor((s % DAY) / HOUR)} h`;
-    if (s >= HOUR) return `${Math.floor(s / HOUR)} h ${Math.floor((s % HOUR) / MINUTE)} min`;
-    if (s >= 5 * MINUTE) return `${Math.floor(s / MINUTE)} min`;
-    if (s >= MINUTE) return `${Math.floor(s / MINUTE)} min ${s % MINUTE} s`;
-    return `${s} s`;
+    if (s > 2 * DAY) return say("days", { d: Math.floor(s / DAY), h: Math.floor((s % DAY) / HOUR) });
+    if (s >= HOUR) return say("hours", { h: Math.floor(s / HOUR), min: Math.floor((s % HOUR) / MINUTE) });
+    if (s >= 5 * MINUTE) return say("minutes", { min: Math.floor(s / MINUTE) });
+    if (s >= MINUTE) return say("few", { min: Math.floor(s / MINUTE), s: s % MINUTE });
+    return say("seconds", { s });
   };
 
   const agoText = (s) => {
-    if (s < 5) return "just now";
-    if (s < MINUTE) return `${s} s ago`;
-    if (s < HOUR) return `${Math.floor(s / MINUTE)} min ago`;
-    if (s < 2 * DAY) return `${Math.floor(s / HOUR)} h ago`;
-    return `${Math.floor(s / DAY)} d ago`;
+    if (s < 5) return say("just_now");
+    if (s < MINUTE) return say("seconds_ago", { s });
+    if (s < HOUR) return say("minutes_ago", { min: Math.floor(s / MINUTE) });
+    if (s < 2 * DAY) return say("hours_ago", { h: Math.floor(s / HOUR) });
+    return say("days_ago", { d: Math.floor(s / DAY) });
   };
 
   const urgency = (s) => {
@@ -55,16 +73,16 @@
     const due = left <= 0;
     element.dataset.urgency = urgency(left);
     element.dataset.state = due ? "due" : "counting";
-    setText(element.querySelector(".clock-text"), due ? DUE_TEXT : remainingText(left));
-    setText(element.querySelector(".clock-verb"), due ? "was due" : "stops");
+    setText(element.querySelector(".clock-text"), due ? words.due : remainingText(left));
+    setText(element.querySelector(".clock-verb"), due ? words.was_due : words.stops);
     if (before === undefined) return;
     const name = element.dataset.label;
     if (due && before > 0) {
-      announce(`${name}: ${DUE_TEXT}`);
+      announce(`${name}: ${words.due}`);
       element.dispatchEvent(new CustomEvent("curfew:due", { bubbles: true }));
     } else if ("announce" in element.dataset) {
       const passed = THRESHOLDS.findLast((threshold) => left <= threshold && before > threshold);
-      if (passed) announce(`${name} stops in ${passed / MINUTE} minutes`);
+      if (passed) announce(say("soon", { name, min: passed / MINUTE }));
     }
   };
 

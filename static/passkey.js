@@ -4,6 +4,11 @@
    allauth's own scripts talk to the key; this one only shows and tells. Passkeys need
    https, or http on the name "localhost": never on an IP address. */
 {
+  const words = {
+    no_passkey: "No passkey was used: it was cancelled, took too long, or there is none for this site.",
+    no_use: "That did not work. Sign in with your password, or try again.",
+    ...JSON.parse(document.documentElement.dataset.words ?? "{}"),
+  };
   const isAddress = /^[\d.]+$|:/.test(location.hostname);
   const works = Boolean(window.PublicKeyCredential) && window.isSecureContext && !isAddress;
 
@@ -17,7 +22,7 @@
     const { exception } = event.detail;
     place.textContent =
       exception?.name === "NotAllowedError"
-        ? "No passkey was used: it was cancelled, took too long, or there is none for this site."
-        : "That did not work. Sign in with your password, or try again.";
+        ? words.no_passkey
+        : words.no_use;
   });
 }

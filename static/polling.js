@@ -9,6 +9,13 @@
   const BACKOFF = [1, 2, 4, 8, 10];
   const GIVE_UP_WAITING = 15_000;
 
+  const words = {
+    again: "Connected again.",
+    lost: "Connection lost, retrying. What you see may be out of date.",
+    over: "This page is out of step with the server. Reload it to go on.",
+    ...JSON.parse(document.documentElement.dataset.words ?? "{}"),
+  };
+
   const poller = () => document.getElementById("poller");
   const isPoll = (event) => event.detail.requestConfig?.elt?.id === "poller";
 
@@ -55,7 +62,7 @@
 
   const succeeded = (status) => {
     if (failures) {
-      tell("Connected again.", "good");
+      tell(words.again, "good");
       setTimeout(() => failures || over || tell(""), 4000);
     }
     failures = 0;
@@ -66,11 +73,11 @@
     quiet = 0;
     if (status >= 400 && status < 500 && status !== 408 && status !== 429) {
       over = true;
-      tell("This page is out of step with the server. Reload it to go on.", "bad");
+      tell(words.over, "bad");
       return;
     }
     failures += 1;
-    tell("Connection lost, retrying. What you see may be out of date.");
+    tell(words.lost);
   };
 
   const setNow = (ms) => {

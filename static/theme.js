@@ -2,9 +2,15 @@
 /* The chosen colours, before the first paint; the button in the bar goes round
    system, light, dark. Not chosen means: as the system has it. */
 {
-  const NAMES = { system: "as the system", light: "light", dark: "dark" };
-  const ORDER = Object.keys(NAMES);
+  const ORDER = ["system", "light", "dark"];
   const root = document.documentElement;
+  const words = {
+    colours: "Colours",
+    system: "as the system",
+    light: "light",
+    dark: "dark",
+    ...JSON.parse(root.dataset.words ?? "{}"),
+  };
 
   const stored = () => {
     try {
@@ -28,8 +34,8 @@
     if (!button) return;
     button.hidden = false;
     const tell = () => {
-      name.textContent = NAMES[current()];
-      button.title = `Colours: ${NAMES[current()]}`;
+      name.textContent = words[current()];
+      button.title = `${words.colours}: ${words[current()]}`;
     };
     tell();
     button.addEventListener("click", () => {

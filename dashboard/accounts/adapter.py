@@ -7,11 +7,12 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy, gettext_noop
 
 from . import services
 from .models import User
 
-MISMATCH = "This name and this password do not belong together."
+MISMATCH = gettext_noop("This name and this password do not belong together.")
 """The same sentence for a name that exists and one that does not."""
 
 
@@ -22,9 +23,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # untyped li
         "username_password_mismatch": MISMATCH,
         "email_password_mismatch": MISMATCH,
         "too_many_login_attempts": (
-            "Too many failed attempts. Wait 15 minutes, then try again."
+            gettext_lazy("Too many failed attempts. Wait 15 minutes, then try again.")
         ),
-        "rate_limited": "Too many requests. Wait a minute, then try again.",
+        "rate_limited": gettext_lazy(
+            "Too many requests. Wait a minute, then try again."
+        ),
     }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
@@ -40,7 +43,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # untyped li
         user: User | None = super().authenticate(request, **credentials)
         if user and user.one_time_until and user.one_time_until < timezone.now():
             raise ValidationError(
-                "This one-time password has expired. Ask an administrator for another."
+                gettext(
+                    "This one-time password has expired. Ask an administrator "
+                    "for another."
+                )
             )
         return user
 
@@ -51,7 +57,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # untyped li
             ValidationError: It is too easy to guess, or the present one.
         """
         if user and user.has_usable_password() and user.check_password(password):
-            raise ValidationError("This is the present password. Choose another.")
+            raise ValidationError(
+                gettext("This is the present password. Choose another.")
+            )
         cleaned: str = super().clean_password(password, user)
         return cleaned
 

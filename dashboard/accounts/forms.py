@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext, gettext_lazy
 
 from .models import User
 from .selectors import SeenOwner
@@ -23,7 +24,7 @@ class RoleForm(forms.Form):
     role = forms.ChoiceField(
         choices=User.Role.choices,
         widget=forms.RadioSelect,
-        error_messages={"invalid_choice": "There is no such role."},
+        error_messages={"invalid_choice": gettext_lazy("There is no such role.")},
     )
 
 
@@ -62,11 +63,16 @@ class CloudUsersForm(forms.Form):
         lines = re.split(r"[\r\n]+", self.cleaned_data["others"])
         names = [line.strip() for line in lines if line.strip()]
         if len(names) > _IDENTIFIERS:
-            raise forms.ValidationError(f"At most {_IDENTIFIERS} for one person.")
+            raise forms.ValidationError(
+                gettext("At most %(identifiers)s for one person.")
+                % {"identifiers": _IDENTIFIERS}
+            )
         for name in names:
             if len(name) > 255 or not name.isprintable():
                 raise forms.ValidationError(
-                    "A name or id has at most 255 characters, all of them visible."
+                    gettext(
+                        "A name or id has at most 255 characters, all of them visible."
+                    )
                 )
         return names
 
@@ -89,8 +95,11 @@ class AddForm(RoleForm):
     email = forms.EmailField(max_length=254, required=False)
     sign_in = forms.ChoiceField(
         choices=[
-            (SignIn.PASSWORD, "With a one-time password, which you pass on"),
-            (SignIn.SSO, "By single sign-on only"),
+            (
+                SignIn.PASSWORD,
+                gettext_lazy("With a one-time password, which you pass on"),
+            ),
+            (SignIn.SSO, gettext_lazy("By single sign-on only")),
         ],
         widget=forms.RadioSelect,
         initial=SignIn.PASSWORD,

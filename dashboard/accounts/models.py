@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy
 
 from . import permissions
 
@@ -23,10 +24,10 @@ class User(AbstractUser):
     """
 
     class Role(models.TextChoices):
-        VIEWER = "viewer", "Viewer"
-        SCIENTIST = "scientist", "Scientist"
-        OPERATOR = "operator", "Operator"
-        ADMIN = "admin", "Admin"
+        VIEWER = "viewer", gettext_lazy("Viewer")
+        SCIENTIST = "scientist", gettext_lazy("Scientist")
+        OPERATOR = "operator", gettext_lazy("Operator")
+        ADMIN = "admin", gettext_lazy("Admin")
 
     if TYPE_CHECKING:
         # Made by allauth's models, which publish no types.

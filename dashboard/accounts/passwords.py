@@ -4,6 +4,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -33,12 +34,17 @@ class ContextWordsValidator:
             rest = rest.replace(word, "") if word else rest
         if len(rest) < min(self.REST, len(password)):
             raise ValidationError(
-                "Your name, and words such as Curfew or notebook, are guessed first."
+                gettext(
+                    "Your name, and words such as Curfew or notebook, are "
+                    "guessed first."
+                )
             )
 
     def get_help_text(self) -> str:
         """For the form."""
-        return "It must be more than your name and words such as Curfew or notebook."
+        return gettext(
+            "It must be more than your name and words such as Curfew or notebook."
+        )
 
 
 def one_time_password() -> str:

@@ -10,6 +10,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from dashboard.audit.services import record_event
 
@@ -24,7 +25,9 @@ class LastAdminError(Exception):
 
     def __init__(self) -> None:
         super().__init__(
-            "This is the last active admin. Make somebody else an admin first."
+            gettext_noop(
+                "This is the last active admin. Make somebody else an admin first."
+            )
         )
 
 
@@ -62,7 +65,9 @@ def add_user(
     user.set_password(password)
     user.full_clean(exclude=["password"])
     if email and User.objects.filter(email__iexact=email).exists():
-        raise ValidationError({"email": "Another account has this address."})
+        raise ValidationError(
+            {"email": gettext_noop("Another account has this address.")}
+        )
     user.save()
     identifiers = _tidy(cloud_users)
     CloudUser.objects.bulk_create(

@@ -11,6 +11,7 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.translation import gettext
 from django_htmx.http import HttpResponseClientRedirect
 
 from dashboard.web.programs import is_programs
@@ -104,10 +105,14 @@ def _expiry(request: HttpRequest, now: int) -> str:
     begun = request.session.get(SIGNED_IN_AT, 0)
     active = request.session.get(ACTIVE_AT, 0)
     if now - begun >= config.session_hours * 3600:
-        return f"You were signed out: a session ends after {config.session_hours} h."
+        return gettext(
+            "You were signed out: a session ends after %(session_hours)s h."
+        ) % {"session_hours": config.session_hours}
     if now - active >= config.session_idle_minutes * 60:
         minutes = config.session_idle_minutes
-        return f"You were signed out after {minutes} min without a click."
+        return gettext("You were signed out after %(minutes)s min without a click.") % {
+            "minutes": minutes
+        }
     return ""
 
 

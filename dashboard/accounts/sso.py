@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from dashboard.config import ROLES, Config
 
 from . import services
 from .models import User
 
-REASON = "as the identity provider says"
+REASON = gettext_noop("as the identity provider says")
 
 Claims = Mapping[str, Any]
 
@@ -43,7 +44,9 @@ def standing(claims: Claims, config: Config) -> Standing:
     """
     name = claims.get(config.oidc_username_claim)
     if not isinstance(name, str) or not name:
-        raise RefusedError("Your identity provider did not tell your user name.")
+        raise RefusedError(
+            gettext_noop("Your identity provider did not tell your user name.")
+        )
     role = None
     if config.oidc_roles:
         groups = values(claims, config.oidc_role_claim)
@@ -51,7 +54,9 @@ def standing(claims: Claims, config: Config) -> Standing:
         # By rank, so that the order of the groups means nothing.
         role = max(found, key=ROLES.index, default=config.oidc_default_role)
         if not role:
-            raise RefusedError("None of your groups has access to Curfew.")
+            raise RefusedError(
+                gettext_noop("None of your groups has access to Curfew.")
+            )
     cloud_users = None
     if config.oidc_cloud_user_claim:
         cloud_users = values(claims, config.oidc_cloud_user_claim)
@@ -102,13 +107,17 @@ def welcome(wanted: Standing, config: Config) -> User:
     if known:
         if known.has_usable_password() or known.socialaccount_set.exists():
             raise RefusedError(
-                "Another account has your user name. Ask an administrator for help."
+                gettext_noop(
+                    "Another account has your user name. Ask an administrator for help."
+                )
             )
         follow(known, wanted)
         return known
     role = wanted.role or config.oidc_default_role
     if not role:
-        raise RefusedError("Nobody has invited you yet. Ask an administrator.")
+        raise RefusedError(
+            gettext_noop("Nobody has invited you yet. Ask an administrator.")
+        )
     is_taken = User.objects.filter(email__iexact=wanted.email).exists()
     try:
         return services.add_user(
@@ -119,7 +128,9 @@ def welcome(wanted: Standing, config: Config) -> User:
             reason=REASON,
         )
     except ValidationError:
-        raise RefusedError("Your user name has signs that are not used here.") from None
+        raise RefusedError(
+            gettext_noop("Your user name has signs that are not used here.")
+        ) from None
 
 
 def _email(claims: Claims) -> str:

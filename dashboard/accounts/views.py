@@ -11,6 +11,7 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils.translation import gettext, gettext_noop, ngettext
 from django.views.decorators.http import (
     require_http_methods,
     require_POST,
@@ -19,6 +20,7 @@ from django.views.decorators.http import (
 
 from dashboard.audit.models import AuditEvent
 from dashboard.audit.wording import action_text
+from dashboard.web.stored import translated
 
 from . import selectors, services
 from .forms import AddForm, CloudUsersForm, RoleForm, SearchForm
@@ -28,6 +30,12 @@ from .permissions import can_manage_people
 
 PER_PAGE = 50
 HISTORY = 10
+
+_ROLES_NAMED = (
+    *(gettext_noop("viewer"), gettext_noop("scientist")),
+    *(gettext_noop("operator"), gettext_noop("admin")),
+)
+"""In the middle of a sentence; there a role is said as it is stored."""
 
 View = Callable[..., HttpResponse]
 
@@ -89,7 +97,12 @@ def add(request: SignedInRequest) -> HttpResponse:
         else:
             if form.wants_password:
                 return _one_time_password(request, person)
-            return _leave(request, person, f"{person} can come in by single sign-on.")
+            return _leave(
+                request,
+                person,
+                gettext("%(person)s can come in by single sign-on.")
+                % {"person": person},
+            )
     context = {"form": form, "owners": selectors.owners_seen()}
     status = 422 if request.method == "POST" else 200
     return render(request, "people/add.html", context, status=status)
@@ -113,10 +126,14 @@ def role(request: SignedInRequest, user_id: int) -> HttpResponse:
     try:
         services.set_role(user=who, role=form.cleaned_data["role"], actor=request.user)
     except services.LastAdminError as error:
-        form.add_error("role", str(error))
+        form.add_error("role", translated(str(error)))
         return _page(request, who, role_form=form)
     who.refresh_from_db()
-    return _leave(request, who, f"{who} is {who.get_role_display().lower()} now.")
+    return _leave(
+        request,
+        who,
+        gettext("%(who)s is %(role)s now.") % {"who": who, "role": gettext(who.role)},
+    )
 
 
 @require_POST
@@ -128,7 +145,7 @@ def cloud_users(request: SignedInRequest, user_id: int) -> HttpResponse:
     if not form.is_valid():
         return _page(request, who, cloud_users_form=form)
     services.set_cloud_users(user=who, cloud_users=form.chosen, actor=request.user)
-    return _leave(request, who, "The upstream users are saved.")
+    return _leave(request, who, gettext("The upstream users are saved."))
 
 
 @require_POST
@@ -143,7 +160,9 @@ def active(request: SignedInRequest, user_id: int) -> HttpResponse:
     wish = request.POST.get("active")
     if wish == "yes":
         services.reactivate(user=who, actor=request.user)
-        return _leave(request, who, f"{who} can sign in again.")
+        return _leave(
+            request, who, gettext("%(who)s can sign in again.") % {"who": who}
+        )
     if wish != "no":
         return _page(request, who, status=400)
     try:
@@ -151,7 +170,9 @@ def active(request: SignedInRequest, user_id: int) -> HttpResponse:
     except services.LastAdminError as error:
         messages.error(request, str(error))
         return _page(request, who, status=409)
-    return _leave(request, who, f"{who} is signed out and stays outside.")
+    return _leave(
+        request, who, gettext("%(who)s is signed out and stays outside.") % {"who": who}
+    )
 
 
 @require_POST
@@ -167,7 +188,11 @@ def second_factor(request: SignedInRequest, user_id: int) -> HttpResponse:
     """Forget authenticator app, passkeys and recovery codes: 303 to the person."""
     who = _person(user_id)
     services.reset_second_factor(user=who, actor=request.user)
-    return _leave(request, who, f"{who} signs in without a second factor now.")
+    return _leave(
+        request,
+        who,
+        gettext("%(who)s signs in without a second factor now.") % {"who": who},
+    )
 
 
 @require_POST
@@ -176,7 +201,12 @@ def sessions(request: SignedInRequest, user_id: int) -> HttpResponse:
     """Sign the person out everywhere: 303 to the person."""
     who = _person(user_id)
     ended = services.end_sessions(user=who, actor=request.user)
-    return _leave(request, who, f"{ended} session{'' if ended == 1 else 's'} ended.")
+    return _leave(
+        request,
+        who,
+        ngettext("%(number)s session ended.", "%(number)s sessions ended.", ended)
+        % {"number": ended},
+    )
 
 
 def _person(user_id: int) -> User:

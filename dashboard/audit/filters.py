@@ -7,6 +7,7 @@ import django_filters
 from django import forms
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from .models import AuditEvent
 from .wording import action_text
@@ -23,24 +24,26 @@ class AuditFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped li
     """
 
     person = django_filters.CharFilter(
-        "actor_label", "icontains", max_length=150, label="Person"
+        "actor_label", "icontains", max_length=150, label=gettext_lazy("Person")
     )
     action = django_filters.ChoiceFilter(
         choices=lambda: [(name, action_text(name)) for name in _actions()],
-        label="Action",
-        empty_label="Any",
+        label=gettext_lazy("Action"),
+        empty_label=gettext_lazy("Any"),
     )
     target = django_filters.CharFilter(
-        method="by_target", max_length=255, label="Target"
+        method="by_target", max_length=255, label=gettext_lazy("Target")
     )
     outcome = django_filters.ChoiceFilter(
-        choices=AuditEvent.Outcome.choices, label="Outcome", empty_label="Any"
+        choices=AuditEvent.Outcome.choices,
+        label=gettext_lazy("Outcome"),
+        empty_label=gettext_lazy("Any"),
     )
     since = django_filters.DateFilter(
-        method="from_day", label="From", widget=_day_input()
+        method="from_day", label=gettext_lazy("From"), widget=_day_input()
     )
     until = django_filters.DateFilter(
-        method="to_day", label="Until", widget=_day_input()
+        method="to_day", label=gettext_lazy("Until"), widget=_day_input()
     )
 
     class Meta:

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext
 
 from .models import AuditEvent
 
@@ -81,7 +82,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
 
 def _text(value: Any) -> str:
     if value is None:
-        return "not known"
+        return gettext("not known")
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, list):

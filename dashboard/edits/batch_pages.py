@@ -9,6 +9,7 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.accounts.http import SignedInRequest
@@ -29,12 +30,12 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "cancelled": ("cancelled", "superseded"),
 }
 _LABELS = {
-    "": "All",
-    "open": "Under way",
-    "applied": "Applied",
-    "failed": "Failed",
-    "cancelled": "Taken back or replaced",
-    SKIPPED: "Left out",
+    "": gettext_noop("All"),
+    "open": gettext_noop("Under way"),
+    "applied": gettext_noop("Applied"),
+    "failed": gettext_noop("Failed"),
+    "cancelled": gettext_noop("Taken back or replaced"),
+    SKIPPED: gettext_noop("Left out"),
 }
 
 
@@ -91,9 +92,13 @@ def cancel(request: SignedInRequest, batch_id: UUID) -> HttpResponse:
     _require_right(request, found)
     number = batches.cancel_waiting(batch=found, actor=request.user)
     if number:
-        messages.success(request, f"{number} taken back; nothing of them was sent.")
+        messages.success(
+            request,
+            gettext("%(number)s taken back; nothing of them was sent.")
+            % {"number": number},
+        )
     else:
-        messages.info(request, "Nothing waits any more.")
+        messages.info(request, gettext("Nothing waits any more."))
     return HttpResponseRedirect(found.get_absolute_url(), status=303)
 
 
@@ -110,7 +115,7 @@ def retry(request: SignedInRequest, batch_id: UUID) -> HttpResponse:
     try:
         again = batches.retry_failed(batch=found, actor=request.user)
     except batches.BatchError:
-        messages.info(request, "Nothing of this failed.")
+        messages.info(request, gettext("Nothing of this failed."))
         again = found
     return HttpResponseRedirect(again.get_absolute_url(), status=303)
 
@@ -152,7 +157,7 @@ def _counted(done: selectors.Progress) -> list[tuple[str, str, int]]:
         for key, states in _GROUPS.items()
     }
     numbers |= {"": done.total, SKIPPED: done.skipped}
-    return [(key, label, numbers[key]) for key, label in _LABELS.items()]
+    return [(key, gettext(label), numbers[key]) for key, label in _LABELS.items()]
 
 
 def _eta_text(found: EditBatch, done: selectors.Progress) -> str:
@@ -165,8 +170,8 @@ def _eta_text(found: EditBatch, done: selectors.Progress) -> str:
     else:
         seconds = batches.seconds_for(done.open)
     if seconds < 60:
-        return "less than a minute left"
-    return f"about {round(seconds / 60)} min left"
+        return gettext("less than a minute left")
+    return gettext("about %(seconds)s min left") % {"seconds": round(seconds / 60)}
 
 
 def _held_clouds(found: EditBatch) -> list[Cloud]:
@@ -180,4 +185,6 @@ def _batch(request: SignedInRequest, batch_id: UUID) -> EditBatch:
 
 def _require_right(request: SignedInRequest, found: EditBatch) -> None:
     if not batches.can_act_on(request.user, found):
-        raise PermissionDenied("You may look at this batch but not change it.")
+        raise PermissionDenied(
+            gettext_noop("You may look at this batch but not change it.")
+        )

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_bulk, can_edit
@@ -60,14 +61,21 @@ def draft_batch(
         BatchError: Nothing, or too much, is selected.
     """
     if not can_bulk(actor):
-        raise PermissionDenied("You may look at the instances but not change them.")
+        raise PermissionDenied(
+            gettext_noop("You may look at the instances but not change them.")
+        )
     chosen = sorted(set(selection))
     if not chosen:
-        raise BatchError("Nothing is selected. Tick some instances first.")
+        raise BatchError(
+            gettext_noop("Nothing is selected. Tick some instances first.")
+        )
     if len(chosen) > MOST:
         raise BatchError(
-            f"{len(chosen)} instances are selected; {MOST} at a time is most. "
-            "Narrow the list by a filter."
+            gettext_noop(
+                "%(chosen)s instances are selected; %(most)s at a time is most. "
+                "Narrow the list by a filter."
+            )
+            % {"chosen": len(chosen), "most": MOST}
         )
     forgotten = timezone.now() - DRAFTS_STAY
     actor.batches.filter(confirmed_at=None, created_at__lt=forgotten).delete()
@@ -89,7 +97,7 @@ def preview_batch(*, batch: EditBatch, wish: plans.BulkWish) -> EditBatch:
     """
     batch = EditBatch.objects.select_for_update().get(pk=batch.pk)
     if batch.confirmed_at:
-        raise BatchError("This was confirmed already.")
+        raise BatchError(gettext_noop("This was confirmed already."))
     now = timezone.now()
     outlook = plans.Outlook(batch.selection, actor=batch.actor, now=now)
     plan = plans.draw_up(outlook, wish)
@@ -125,15 +133,21 @@ def confirm_batch(*, batch: EditBatch, preview: str) -> EditBatch:
     if batch.confirmed_at:
         return batch
     if not can_bulk(batch.actor):
-        raise PermissionDenied("You may look at the instances but not change them.")
+        raise PermissionDenied(
+            gettext_noop("You may look at the instances but not change them.")
+        )
     if not batch.kind or preview != preview_of(batch):
-        raise BatchError("This preview is out of date. Look at it once more.")
+        raise BatchError(
+            gettext_noop("This preview is out of date. Look at it once more.")
+        )
     pks = [planned["pk"] for planned in batch.plan]
     seqs = _lock_lanes(pks)
     now = timezone.now()
     plan = plans.check(plans.Outlook(pks, actor=batch.actor, now=now), batch)
     if not plan.items:
-        raise BatchError("Nothing is left to be done. Preview it once more.")
+        raise BatchError(
+            gettext_noop("Nothing is left to be done. Preview it once more.")
+        )
     batch.confirmed_at = now
     batch.save(update_fields=["confirmed_at"])
     _keep_skips(batch, plan)
@@ -162,7 +176,8 @@ def cancel_waiting(*, batch: EditBatch, actor: User) -> int:
     cancelled = states.cancel_all(
         Edit.objects.filter(pk__in=[edit.pk for edit in theirs]),
         actor=actor,
-        message=f"Taken back by {actor.get_username()}, with the rest of its batch.",
+        message=gettext_noop("Taken back by %(username)s, with the rest of its batch.")
+        % {"username": actor.get_username()},
     )
     if cancelled:
         FleetVersion.stamp(Instance.objects.filter(pk__in=cancelled))
@@ -181,7 +196,7 @@ def retry_failed(*, batch: EditBatch, actor: User) -> EditBatch:
     again = draft_batch(
         actor=actor,
         selection=failed.values_list("instance_id", flat=True),
-        source="What failed of an earlier batch",
+        source=gettext_noop("What failed of an earlier batch"),
         rule=batch.rule,
         retry_of=batch,
     )

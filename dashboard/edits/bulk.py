@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.accounts.http import SignedInRequest
@@ -99,7 +100,7 @@ def _draft_for_rule(request: SignedInRequest) -> EditBatch:
     batch = batches.draft_batch(
         actor=request.user,
         selection=seen.values_list("pk", flat=True),
-        source=f"What breaks the rule “{rule.name}”",
+        source=gettext_noop("What breaks the rule “%(rule)s”") % {"rule": rule.name},
         rule=rule,
     )
     return batches.preview_batch(batch=batch, wish=enforcement.wish_for(rule))
@@ -150,7 +151,9 @@ def _own(request: SignedInRequest, batch_id: UUID) -> EditBatch:
 
 def _require_right(request: SignedInRequest) -> None:
     if not can_bulk(request.user):
-        raise PermissionDenied("You may look at the instances but not change them.")
+        raise PermissionDenied(
+            gettext_noop("You may look at the instances but not change them.")
+        )
 
 
 def _refusal(request: SignedInRequest, error: batches.BatchError) -> HttpResponse:

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from django import forms
 from django.http import QueryDict
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from dashboard.accounts.models import User
 from dashboard.instances.filters import ListQuery
@@ -34,38 +35,44 @@ def selection(data: QueryDict, user: User) -> tuple[list[int], str]:
         if sum(map(len, said)) > _LONGEST_LIST or not all(
             text.isascii() and text.isdigit() and len(text) < 19 for text in said
         ):
-            raise BatchError("The selection cannot be read. Select once more.")
+            raise BatchError(
+                gettext_noop("The selection cannot be read. Select once more.")
+            )
         seen = Instance.objects.visible_to(user).filter(
             pk__in=map(int, said[: MOST + 1])
         )
         chosen = list(seen.values_list("pk", flat=True))
-        return chosen, "Selected in the list"
+        return chosen, gettext_noop("Selected in the list")
     query = ListQuery(QueryDict(data.get("query", "")))
     if query.ignored:
         # Leaving a filter out, as the list does, would mean more instances than meant.
-        raise BatchError("The filter makes no sense, so nothing was selected by it.")
+        raise BatchError(
+            gettext_noop("The filter makes no sense, so nothing was selected by it.")
+        )
     matching = query.apply(Instance.objects.visible_to(user))
     pks = list(matching.values_list("pk", flat=True)[: MOST + 1])
     narrowed = ", ".join(f"{name} {query.kept[name]}" for name in query.active_filters)
-    return pks, f"All that match: {narrowed}" if narrowed else "The whole fleet"
+    return pks, gettext_noop("All that match: %(narrowed)s") % {
+        "narrowed": narrowed
+    } if narrowed else gettext_noop("The whole fleet")
 
 
 class BulkForm(forms.Form):
     """What shall be done with all of them."""
 
     ACTIONS: ClassVar = (
-        ("hours", "Auto-stop on, with the same run time for all"),
-        ("keep", "Auto-stop on, with the run time each one has"),
-        ("off", "Auto-stop off"),
-        ("start", "Start"),
-        ("stop", "Stop"),
+        ("hours", gettext_lazy("Auto-stop on, with the same run time for all")),
+        ("keep", gettext_lazy("Auto-stop on, with the run time each one has")),
+        ("off", gettext_lazy("Auto-stop off")),
+        ("start", gettext_lazy("Start")),
+        ("stop", gettext_lazy("Stop")),
     )
     limits = EditForm.limits
 
     action = forms.ChoiceField(
         choices=ACTIONS,
         widget=forms.RadioSelect,
-        error_messages={"required": "Say what shall be done."},
+        error_messages={"required": gettext_lazy("Say what shall be done.")},
     )
     auto_stop_hours = forms.CharField(required=False)
 

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import structlog
+from django.utils.translation import gettext_noop
 from pydantic import ValidationError
 
 from dashboard.instances import upstream
@@ -74,7 +75,7 @@ def drain(instance_pk: int) -> None:
             result = _deliver(turn)
         except _OvertakenError:
             # The next claim finds out why: a demoted actor, a passed deadline.
-            result = _retry_all(turn, "Checked again before sending.")
+            result = _retry_all(turn, gettext_noop("Checked again before sending."))
         if not recording.record(turn, result):
             return
 
@@ -102,8 +103,10 @@ def _update(turn: Turn, client: ModelArtsClient, seen: Observation) -> Result:
             State.CONFLICT,
             {
                 "result": {name: now[name] for name in edit.patch},
-                "message": "Somebody changed this in the cloud meanwhile; nothing of "
-                "this edit was sent.",
+                "message": gettext_noop(
+                    "Somebody changed this in the cloud meanwhile; nothing of "
+                    "this edit was sent."
+                ),
             },
         )
     carried = [edit for edit in turn.edits if edit not in verdict.conflicts]
@@ -214,10 +217,13 @@ def _unheeded(
     for edit in edits:
         given_up = recording.times_unheeded(edit) + 1 >= MOST_UNHEEDED
         message = (
-            f"ModelArts accepted this {MOST_UNHEEDED} times, but did not take the "
-            "change: it still shows the old value."
+            gettext_noop(
+                "ModelArts accepted this %(number)s times, but did not take "
+                "the change: it still shows the old value."
+            )
+            % {"number": MOST_UNHEEDED}
             if given_up
-            else "ModelArts accepted this but still shows the old value."
+            else gettext_noop("ModelArts accepted this but still shows the old value.")
         )
         held_now = {name: held.get(name) for name in (edit.patch or held)}
         result.fates[edit] = (
@@ -248,7 +254,7 @@ def _from_error(turn: Turn, error: ModelArtsError) -> Result:
     }
     gone = isinstance(error, InstanceNotFoundError)
     if gone:
-        changes["message"] = "The instance no longer exists in the cloud."
+        changes["message"] = gettext_noop("The instance no longer exists in the cloud.")
     # A refused reading says nothing about the write before it.
     unread = turn.unread and not gone
     # Bad credentials hold the whole cloud; they are no fault of this edit.

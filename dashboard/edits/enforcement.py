@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import structlog
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from dashboard.accounts.permissions import can_write_rules
 from dashboard.policies import selectors, services
@@ -45,7 +46,7 @@ def put_right(rule: Rule) -> int:
     batch = batches.draft_batch(
         actor=rule.acting_for,
         selection=selection,
-        source=f"Rule “{rule.name}”, by itself",
+        source=gettext_noop("Rule “%(rule)s”, by itself") % {"rule": rule.name},
         rule=rule,
     )
     batch = batches.preview_batch(batch=batch, wish=wish_for(rule))

@@ -5,6 +5,7 @@ from typing import ClassVar
 import django_filters
 from django import forms
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy
 
 from dashboard.instances.models import Cloud
 
@@ -21,28 +22,30 @@ _SEARCH_WORDS = 8
 class EditFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped library
     """Which edits are listed; a value that cannot be meant filters nothing."""
 
-    q = django_filters.CharFilter(method="search", max_length=512, label="Instance")
+    q = django_filters.CharFilter(
+        method="search", max_length=512, label=gettext_lazy("Instance")
+    )
     state = django_filters.ChoiceFilter(
-        choices=[(OPEN, "Under way"), *Edit.State.choices],
+        choices=[(OPEN, gettext_lazy("Under way")), *Edit.State.choices],
         method="by_state",
-        label="State",
-        empty_label="Any",
+        label=gettext_lazy("State"),
+        empty_label=gettext_lazy("Any"),
     )
     actor = django_filters.ModelChoiceFilter(
         queryset=lambda request: actors(request.user),
         to_field_name="username",
-        label="By",
-        empty_label="Anybody",
+        label=gettext_lazy("By"),
+        empty_label=gettext_lazy("Anybody"),
     )
     cloud = django_filters.ModelChoiceFilter(
         "instance__cloud",
         queryset=Cloud.objects.all(),
         to_field_name="name",
-        label="Cloud",
-        empty_label="Any",
+        label=gettext_lazy("Cloud"),
+        empty_label=gettext_lazy("Any"),
     )
     mine = django_filters.BooleanFilter(
-        method="by_me", label="Only mine", widget=forms.CheckboxInput
+        method="by_me", label=gettext_lazy("Only mine"), widget=forms.CheckboxInput
     )
 
     class Meta:

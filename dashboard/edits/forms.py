@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from django import forms
+from django.utils.translation import gettext
 
 from dashboard.instances.clock import exact_text
 from dashboard.modelarts.schemas import (
@@ -15,6 +17,7 @@ from dashboard.modelarts.schemas import (
     DESCRIPTION_MAX_LENGTH,
     description_problems,
 )
+from dashboard.web.stored import translated
 
 from .seen import Seen, Settings
 
@@ -43,18 +46,12 @@ def hours_text(seconds: int | None) -> str:
     return str((Decimal(seconds) / _HOUR).quantize(Decimal("0.01")))
 
 
-_STEPS = tuple(
-    (hours_text(seconds), exact_text(seconds))
-    for seconds in range(AUTO_STOP_MIN_SECONDS, AUTO_STOP_MAX_SECONDS + 1, STEP_SECONDS)
-)
+_STEPS = range(AUTO_STOP_MIN_SECONDS, AUTO_STOP_MAX_SECONDS + 1, STEP_SECONDS)
 
 
-class Limits(NamedTuple):
-    """The form's rules, for the attributes that page and script go by.
-
-    Attributes:
-        hours: Each step of the slider: as the box shows it, and in words.
-    """
+@dataclass(frozen=True)
+class Limits:
+    """The form's rules, for the attributes that page and script go by."""
 
     description_max_length: int = DESCRIPTION_MAX_LENGTH
     description_forbidden: str = DESCRIPTION_FORBIDDEN
@@ -62,7 +59,11 @@ class Limits(NamedTuple):
     max_hours: int = _MAX_HOURS
     step_hours: str = hours_text(STEP_SECONDS)
     preset_hours: tuple[int, ...] = PRESET_HOURS
-    hours: tuple[tuple[str, str], ...] = _STEPS
+
+    @property
+    def hours(self) -> list[tuple[str, str]]:
+        """Each step of the slider: as the box shows it, and in words."""
+        return [(hours_text(seconds), exact_text(seconds)) for seconds in _STEPS]
 
 
 class EditForm(forms.Form):
@@ -119,7 +120,7 @@ class EditForm(forms.Form):
         if text == _unified_line_breaks(stored):
             return stored
         if problems := description_problems(text):
-            raise forms.ValidationError(problems)
+            raise forms.ValidationError([translated(one) for one in problems])
         return text
 
     def clean_auto_stop_hours(self) -> int | None:
@@ -172,7 +173,7 @@ class EditForm(forms.Form):
     @property
     def stored_off_grid(self) -> bool:
         """Whether the slider cannot stand where the stored duration is."""
-        return self.stored_hours not in (*self.limits.hours, ("", ""))
+        return self.stored_hours not in [*self.limits.hours, ("", "")]
 
     @property
     def next_run(self) -> str:
@@ -208,24 +209,34 @@ def seconds_of(text: str) -> int:
     Raises:
         ValidationError: No duration that ModelArts accepts.
     """
-    range_words = f"{_MIN_HOURS} to {_MAX_HOURS}"
+    limits = {"min": _MIN_HOURS, "max": _MAX_HOURS, "typed": text[:20]}
     if not text:
         raise forms.ValidationError(
-            f"Say how long a run may last: {range_words} hours."
+            gettext("Say how long a run may last: %(min)s to %(max)s hours.") % limits
         )
     if not _HOURS_TYPED.fullmatch(text):
         raise forms.ValidationError(
-            f"“{text[:20]}” is not a number of hours. "
-            f"Type {range_words}, such as 8 or 8.5."
+            gettext(
+                "“%(typed)s” is not a number of hours. "
+                "Type %(min)s to %(max)s, such as 8 or 8.5."
+            )
+            % limits
         )
     exact = Decimal(text.replace(",", ".")) * _HOUR
     if not _in_range(exact):
-        raise forms.ValidationError(
-            f"{text} h is too {'short' if exact < AUTO_STOP_MIN_SECONDS else 'long'}: "
-            f"a run may last {range_words} hours."
+        too_short = gettext(
+            "%(typed)s h is too short: a run may last %(min)s to %(max)s hours."
         )
+        too_long = gettext(
+            "%(typed)s h is too long: a run may last %(min)s to %(max)s hours."
+        )
+        is_short = exact < AUTO_STOP_MIN_SECONDS
+        raise forms.ValidationError((too_short if is_short else too_long) % limits)
     if exact % STEP_SECONDS:
         raise forms.ValidationError(
-            f"{text} h is not a step of half an hour. Type 8 or 8.5, for example."
+            gettext(
+                "%(typed)s h is not a step of half an hour. Type 8 or 8.5, for example."
+            )
+            % limits
         )
     return int(exact)

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_noop
 
 from dashboard.accounts.permissions import can_edit
 from dashboard.audit.services import record_event
@@ -182,7 +183,8 @@ def _deliverable(lane: "Lane") -> list[Edit]:
             edit,
             State.SUPERSEDED,
             superseded_by=by,
-            message=f"Replaced by a later edit of {by.actor.get_username()}.",
+            message=gettext_noop("Replaced by a later edit of %(username)s.")
+            % {"username": by.actor.get_username()},
         )
     return [edit for edit in edits if edit not in gone]
 
@@ -205,22 +207,29 @@ def _still_wanted(edit: Edit, lane: Any) -> bool:
         states.move(
             edit,
             State.CANCELLED,
-            message=f"{edit.actor.get_username()} is no longer permitted to change "
-            "this instance.",
+            message=gettext_noop(
+                "%(username)s is no longer permitted to change this instance."
+            )
+            % {"username": edit.actor.get_username()},
         )
     elif edit.interrupted >= MOST_INTERRUPTED:
         states.move(
             edit,
             State.FAILED,
-            message="It could not be delivered because of a fault in Curfew, which "
-            "has been logged. Try again, and tell your admin if it happens again.",
+            message=gettext_noop(
+                "It could not be delivered because of a fault in Curfew, which "
+                "has been logged. Try again, and tell your admin if it happens again."
+            ),
         )
         log.error("poisonous edit", edit=str(edit.pk), interrupted=edit.interrupted)
     elif edit.deadline_at <= lane.now:
         states.move(
             edit,
             State.FAILED,
-            message=f"Not delivered in time. {edit.message}".strip(),
+            message=(
+                gettext_noop("Not delivered in time. %(message)s")
+                % {"message": edit.message}
+            ).strip(),
         )
     else:
         return True

@@ -6,6 +6,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
+from django.utils.translation import gettext_lazy
 
 from dashboard.instances.models import Instance
 from dashboard.policies.models import Rule
@@ -137,19 +138,19 @@ class Edit(models.Model):
     """
 
     class Kind(models.TextChoices):
-        UPDATE = "update", "Change"
-        START = "start", "Start"
-        STOP = "stop", "Stop"
+        UPDATE = "update", gettext_lazy("Change")
+        START = "start", gettext_lazy("Start")
+        STOP = "stop", gettext_lazy("Stop")
 
     class State(models.TextChoices):
-        QUEUED = "queued", "Queued"
-        SENDING = "sending", "Sending"
-        RETRYING = "retrying", "Retrying"
-        APPLIED = "applied", "Applied"
-        FAILED = "failed", "Failed"
-        CONFLICT = "conflict", "Conflict"
-        SUPERSEDED = "superseded", "Superseded"
-        CANCELLED = "cancelled", "Cancelled"
+        QUEUED = "queued", gettext_lazy("Queued")
+        SENDING = "sending", gettext_lazy("Sending")
+        RETRYING = "retrying", gettext_lazy("Retrying")
+        APPLIED = "applied", gettext_lazy("Applied")
+        FAILED = "failed", gettext_lazy("Failed")
+        CONFLICT = "conflict", gettext_lazy("Conflict")
+        SUPERSEDED = "superseded", gettext_lazy("Superseded")
+        CANCELLED = "cancelled", gettext_lazy("Cancelled")
 
     OPEN: ClassVar = frozenset({State.QUEUED, State.SENDING, State.RETRYING})
 

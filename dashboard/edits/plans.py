@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
+from django.utils import translation
+from django.utils.translation import gettext_noop
+
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_edit
 from dashboard.instances import offers
@@ -19,13 +22,17 @@ from dashboard.policies.rules import Wish, refusals
 from .models import Edit, EditBatch
 from .wishes import differences, mirror_values
 
-NOT_YOURS = "It is not yours: only its owner and the operators may change it."
-ALREADY_SO = "It already is so, or will be once its open edits are through."
-ON_ITS_WAY = "The same is on its way already."
-NO_HOURS = (
+NOT_YOURS = gettext_noop(
+    "It is not yours: only its owner and the operators may change it."
+)
+ALREADY_SO = gettext_noop(
+    "It already is so, or will be once its open edits are through."
+)
+ON_ITS_WAY = gettext_noop("The same is on its way already.")
+NO_HOURS = gettext_noop(
     "It has no run time of its own that ModelArts would take; choose one for all."
 )
-CHANGED = "Somebody changed it since the preview; it was left as it is."
+CHANGED = gettext_noop("Somebody changed it since the preview; it was left as it is.")
 
 
 class BulkWish(NamedTuple):
@@ -123,9 +130,17 @@ class Outlook:
         self, instance: Instance, kind: Edit.Kind, patch: Mapping[str, Any]
     ) -> str:
         wish = Wish(patch, starts=kind == Edit.Kind.START)
-        found = refusals(self._rules, instance, wish, self.expected(instance), self.now)
+        # The reasons are stored, and what is stored is English.
+        with translation.override("en"):
+            found = refusals(
+                self._rules, instance, wish, self.expected(instance), self.now
+            )
         found = policies.without_exempt(found, instance, self._exempt)
-        return " ".join(f"Rule “{rule.name}”: {says}" for rule, says in found)
+        return " ".join(
+            gettext_noop("Rule “%(rule)s”: %(says)s")
+            % {"rule": rule.name, "says": says}
+            for rule, says in found
+        )
 
 
 def draw_up(outlook: Outlook, wish: BulkWish) -> Plan:

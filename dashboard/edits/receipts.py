@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.accounts.http import SignedInRequest
@@ -80,9 +81,11 @@ def retry(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
         messages.error(request, str(error))
         return _to(edit)
     except services.EditConflictError:
-        messages.error(request, "Somebody changed it just now. Compare once more.")
+        messages.error(
+            request, gettext("Somebody changed it just now. Compare once more.")
+        )
         return _to(edit)
-    messages.success(request, "Trying again, as a new edit.")
+    messages.success(request, gettext("Trying again, as a new edit."))
     return _to(again)
 
 
@@ -99,7 +102,7 @@ def cancel(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
     except services.EditClosedError as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, "Taken back; nothing was sent.")
+        messages.success(request, gettext("Taken back; nothing was sent."))
     return _to(edit)
 
 
@@ -130,10 +133,10 @@ def _context(request: SignedInRequest, edit_id: UUID) -> dict[str, Any]:
 def _held(edit: Edit) -> tuple[str, dict[str, Any]]:
     """What the cloud holds, beside what was asked: a heading, and values by field."""
     if edit.state == Edit.State.APPLIED:
-        return "Read back from ModelArts", edit.result
+        return gettext("Read back from ModelArts"), edit.result
     if edit.state in {Edit.State.FAILED, Edit.State.CONFLICT}:
         # What a new try is going to replace.
-        return "ModelArts holds now", expected_values(edit.instance)
+        return gettext("ModelArts holds now"), expected_values(edit.instance)
     return "", {}
 
 

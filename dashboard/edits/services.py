@@ -10,7 +10,8 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.translation import gettext_noop
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_edit
@@ -43,7 +44,11 @@ class RuleRefusedError(Exception):
     """
 
     def __init__(self, violations: list[Violation]) -> None:
-        said = (f"Rule “{rule.name}”: {sentence}" for rule, sentence in violations)
+        said = (
+            gettext_noop("Rule “%(rule)s”: %(sentence)s")
+            % {"rule": rule.name, "sentence": sentence}
+            for rule, sentence in violations
+        )
         super().__init__(" ".join(said))
         self.violations = violations
 
@@ -145,7 +150,9 @@ def retry_edit(*, edit: Edit, actor: User) -> Edit:
         RuleRefusedError: An enforced rule forbids it by now.
     """
     if not edit.may_be_retried:
-        raise EditClosedError("Only an edit that failed can be tried again.")
+        raise EditClosedError(
+            gettext_noop("Only an edit that failed can be tried again.")
+        )
     return _accept(
         instance=edit.instance,
         actor=actor,
@@ -174,12 +181,13 @@ def cancel_edit(*, edit: Edit, actor: User) -> Edit:
     lane = Lane.objects.select_for_update().get(instance_id=edit.instance_id)
     edit = Edit.objects.select_related("instance__cloud").get(pk=edit.pk)
     if not edit.may_be_cancelled:
-        raise EditClosedError("It is too late to cancel this edit.")
+        raise EditClosedError(gettext_noop("It is too late to cancel this edit."))
     states.move(
         edit,
         Edit.State.CANCELLED,
         actor=actor,
-        message=f"Taken back by {actor.get_username()}.",
+        message=gettext_noop("Taken back by %(username)s.")
+        % {"username": actor.get_username()},
     )
     FleetVersion.stamp(Instance.objects.filter(pk=lane.instance_id))
     return edit
@@ -212,7 +220,10 @@ def _accept(
     if different := wishes.differences(patch, base, expected):
         raise EditConflictError(different)
     wish = Wish(patch, starts=kind == Edit.Kind.START)
-    if against := refused(instance, wish, expected, timezone.now()):
+    # What is refused may be recorded, and records are in English.
+    with translation.override("en"):
+        against = refused(instance, wish, expected, timezone.now())
+    if against:
         raise RuleRefusedError(against)
     edit = Edit.objects.create(
         instance=instance,
@@ -247,7 +258,9 @@ def _accept(
 
 def _require_right(actor: User, instance: Instance) -> None:
     if not can_edit(actor, instance.owner):
-        raise PermissionDenied("You may look at this instance but not change it.")
+        raise PermissionDenied(
+            gettext_noop("You may look at this instance but not change it.")
+        )
 
 
 def _once_key(key: str) -> str:

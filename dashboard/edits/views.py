@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_http_methods
 from django_htmx.http import HttpResponseClientRedirect
 
@@ -22,7 +23,7 @@ from .forms import EditForm
 from .models import Edit
 from .seen import Seen, SeenError
 
-NOT_YOURS = (
+NOT_YOURS = gettext_noop(
     "You may look at this instance but not change it. Its owner and the operators can."
 )
 
@@ -83,7 +84,7 @@ def _save(request: SignedInRequest, instance: Instance) -> HttpResponse:
         return _form_page(request, instance, form)
     patch = form.patch()
     if not patch:
-        messages.info(request, "You changed nothing, so nothing was sent.")
+        messages.info(request, gettext("You changed nothing, so nothing was sent."))
         return _leave(request, instance)
     try:
         services.submit_edit(
@@ -102,7 +103,7 @@ def _save(request: SignedInRequest, instance: Instance) -> HttpResponse:
         return _form_page(request, instance, again, conflicts=conflicts)
     except services.RuleRefusedError as refusal:
         return _form_page(request, instance, form, violations=refusal.violations)
-    messages.success(request, "Saved here, and on its way to ModelArts.")
+    messages.success(request, gettext("Saved here, and on its way to ModelArts."))
     return _leave(request, instance)
 
 
@@ -136,9 +137,9 @@ def _power(
     starts = kind == Edit.Kind.START
     obstacle = (offers.start_obstacle if starts else offers.stop_obstacle)(instance)
     if not can_edit(request.user, instance.owner):
-        return _refusal(request, instance, kind.label, NOT_YOURS, status=403)
+        return _refusal(request, instance, str(kind.label), NOT_YOURS, status=403)
     if obstacle:
-        return _refusal(request, instance, kind.label, obstacle, status=409)
+        return _refusal(request, instance, str(kind.label), obstacle, status=409)
     if request.method != "POST":
         context: dict[str, Any] = {
             "instance": instance,
@@ -159,12 +160,14 @@ def _power(
         return _refusal(
             request,
             instance,
-            kind.label,
+            str(kind.label),
             str(refusal),
             status=409,
             violations=refusal.violations,
         )
-    messages.success(request, f"{kind.label} is on its way to ModelArts.")
+    messages.success(
+        request, gettext("%(kind)s is on its way to ModelArts.") % {"kind": kind.label}
+    )
     return _leave(request, instance)
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from django.utils.translation import gettext, gettext_noop
+
 from dashboard.instances.clock import exact_text
 
 from .models import Attempt, Edit, EditBatch
@@ -11,43 +13,60 @@ from .wishes import Difference
 State = Edit.State
 
 FIELD_LABELS = {
-    "description": "Description",
-    "auto_stop_enable": "Auto-stop",
-    "auto_stop_duration": "Run time from each start",
-    "auto_stop_prompt": "Reminder in the ModelArts console",
+    "description": gettext_noop("Description"),
+    "auto_stop_enable": gettext_noop("Auto-stop"),
+    "auto_stop_duration": gettext_noop("Run time from each start"),
+    "auto_stop_prompt": gettext_noop("Reminder in the ModelArts console"),
 }
 """In the order in which they are told."""
 
 _UPDATE_SENTENCES: dict[str, str] = {
-    State.QUEUED: "Waiting for its turn; it goes out within seconds.",
-    State.SENDING: "On its way to ModelArts now.",
-    State.RETRYING: "It did not get through yet; Curfew goes on trying by itself.",
-    State.APPLIED: "Done: ModelArts holds what was asked, as read back from it.",
-    State.FAILED: "Not done, and Curfew has stopped trying.",
-    State.CONFLICT: (
-        "Not done: somebody else changed the same setting in the meantime, and Curfew "
-        "does not overwrite it unasked."
+    State.QUEUED: gettext_noop("Waiting for its turn; it goes out within seconds."),
+    State.SENDING: gettext_noop("On its way to ModelArts now."),
+    State.RETRYING: gettext_noop(
+        "It did not get through yet; Curfew goes on trying by itself."
     ),
-    State.SUPERSEDED: "Replaced by a later edit of the same settings.",
-    State.CANCELLED: "Taken back before it was sent; nothing was changed.",
+    State.APPLIED: gettext_noop(
+        "Done: ModelArts holds what was asked, as read back from it."
+    ),
+    State.FAILED: gettext_noop("Not done, and Curfew has stopped trying."),
+    State.CONFLICT: (
+        gettext_noop(
+            "Not done: somebody else changed the same setting in the meantime, "
+            "and Curfew "
+            "does not overwrite it unasked."
+        )
+    ),
+    State.SUPERSEDED: gettext_noop("Replaced by a later edit of the same settings."),
+    State.CANCELLED: gettext_noop(
+        "Taken back before it was sent; nothing was changed."
+    ),
 }
 _POWER_SENTENCES = _UPDATE_SENTENCES | {
-    State.APPLIED: "Done: ModelArts has accepted it.",
+    State.APPLIED: gettext_noop("Done: ModelArts has accepted it."),
     State.CONFLICT: (
-        "Not done: the instance was in another state by then, and Curfew does not act "
-        "on that unasked."
+        gettext_noop(
+            "Not done: the instance was in another state by then, and Curfew "
+            "does not act "
+            "on that unasked."
+        )
     ),
-    State.SUPERSEDED: "Replaced by a later start or stop.",
-    State.CANCELLED: "Taken back before it was sent.",
+    State.SUPERSEDED: gettext_noop("Replaced by a later start or stop."),
+    State.CANCELLED: gettext_noop("Taken back before it was sent."),
 }
 _NEXT_STEPS: dict[str, str] = {
-    State.FAILED: "Try again once the reason is mended, or edit the instance anew.",
+    State.FAILED: gettext_noop(
+        "Try again once the reason is mended, or edit the instance anew."
+    ),
     State.CONFLICT: (
-        "Compare the values below: try again to put yours in place of the newer ones, "
-        "or leave them."
+        gettext_noop(
+            "Compare the values below: try again to put yours in place of the "
+            "newer ones, "
+            "or leave them."
+        )
     ),
 }
-_NEXT_START = (
+_NEXT_START = gettext_noop(
     "The new auto-stop counts from the next start; the present run is not touched."
 )
 _ICONS: dict[str, str] = {
@@ -71,14 +90,14 @@ _TONES: dict[str, str] = {
     State.CANCELLED: "rest",
 }
 _OUTCOMES = {
-    "": "Under way",
-    "applied": "Accepted and read back",
-    "retrying": "Did not get through, to be repeated",
-    "unheeded": "Accepted, but reading showed the old value",
-    "failed": "Refused",
-    "conflict": "Not sent: changed by somebody else",
-    "interrupted": "Interrupted, result unknown",
-    "dropped": "Nothing was left to do",
+    "": gettext_noop("Under way"),
+    "applied": gettext_noop("Accepted and read back"),
+    "retrying": gettext_noop("Did not get through, to be repeated"),
+    "unheeded": gettext_noop("Accepted, but reading showed the old value"),
+    "failed": gettext_noop("Refused"),
+    "conflict": gettext_noop("Not sent: changed by somebody else"),
+    "interrupted": gettext_noop("Interrupted, result unknown"),
+    "dropped": gettext_noop("Nothing was left to do"),
 }
 
 
@@ -124,25 +143,27 @@ def look(edit: Edit) -> Look:
 def sentence(edit: Edit) -> str:
     """The state in one plain sentence."""
     power = edit.kind != Edit.Kind.UPDATE
-    said = (_POWER_SENTENCES if power else _UPDATE_SENTENCES)[edit.state]
+    said = gettext((_POWER_SENTENCES if power else _UPDATE_SENTENCES)[edit.state])
     if edit.waits_for_next_start:
-        return f"{said} {_NEXT_START}"
+        return f"{said} {gettext(_NEXT_START)}"
     return said
 
 
 def next_step(edit: Edit) -> str:
     """The way on, for a state that needs one; else empty."""
     if edit.kind != Edit.Kind.UPDATE and edit.state in _NEXT_STEPS:
-        return "Look at the instance's present state, and try again if it still fits."
-    return _NEXT_STEPS.get(edit.state, "")
+        return gettext(
+            "Look at the instance's present state, and try again if it still fits."
+        )
+    return gettext(step) if (step := _NEXT_STEPS.get(edit.state)) else ""
 
 
 def wish(edit: Edit) -> str:
     """What was asked, in a few words without the values of texts."""
     if edit.kind == Edit.Kind.START:
-        return "Start the instance"
+        return gettext("Start the instance")
     if edit.kind == Edit.Kind.STOP:
-        return "Stop the instance"
+        return gettext("Stop the instance")
     return wishes_text(edit.patch)
 
 
@@ -151,13 +172,24 @@ def wishes_text(patch: Mapping[str, Any]) -> str:
     said = []
     for field, value in _in_order(patch):
         if field == "description":
-            said.append("clear the description" if not value else "new description")
+            said.append(
+                gettext("clear the description")
+                if not value
+                else gettext("new description")
+            )
         elif field == "auto_stop_enable":
-            said.append(f"auto-stop {value_text(field, value)}")
+            said.append(
+                gettext("auto-stop %(field)s") % {"field": value_text(field, value)}
+            )
         elif field == "auto_stop_duration":
-            said.append(f"run time {value_text(field, value)}")
+            said.append(
+                gettext("run time %(field)s") % {"field": value_text(field, value)}
+            )
         else:
-            said.append(f"console reminder {value_text(field, value)}")
+            said.append(
+                gettext("console reminder %(field)s")
+                % {"field": value_text(field, value)}
+            )
     text = ", ".join(said)
     return text[:1].upper() + text[1:]
 
@@ -165,9 +197,9 @@ def wishes_text(patch: Mapping[str, Any]) -> str:
 def batch_wish(batch: EditBatch) -> str:
     """What is asked of each instance of a batch; empty while nothing is chosen."""
     if batch.kind == Edit.Kind.UPDATE:
-        own = ", with the run time each one has" if batch.keeps_hours else ""
-        return f"{wishes_text(batch.patch)}{own}"
-    return batch.kind.capitalize()
+        own = gettext(", with the run time each one has") if batch.keeps_hours else ""
+        return wishes_text(batch.patch) + own
+    return str(Edit.Kind(batch.kind).label) if batch.kind else ""
 
 
 def changes(edit: Edit, now: Mapping[str, Any]) -> list[Change]:
@@ -180,7 +212,7 @@ def changes(edit: Edit, now: Mapping[str, Any]) -> list[Change]:
     return [
         Change(
             field,
-            FIELD_LABELS.get(field, field),
+            field_label(field),
             value_text(field, edit.base.get(field)),
             value_text(field, value),
             value_text(field, now[field]) if field in now else "",
@@ -193,27 +225,33 @@ def conflict(difference: Difference) -> Conflict:
     """A difference in words."""
     field = difference.field
     return Conflict(
-        FIELD_LABELS.get(field, field),
+        field_label(field),
         value_text(field, difference.opened_on),
         value_text(field, difference.now),
         value_text(field, difference.wished),
     )
 
 
+def field_label(field: str) -> str:
+    """What a setting is called; one we do not know by its name in the patch."""
+    return gettext(FIELD_LABELS[field]) if field in FIELD_LABELS else field
+
+
 def value_text(field: str, value: Any) -> str:
     """One value as a person reads it."""
     if value is None:
-        return "not reported"
+        return gettext("not reported")
     if field == "auto_stop_duration":
         return exact_text(value)
     if isinstance(value, bool):
-        return "on" if value else "off"
-    return str(value) or "(empty)"
+        return gettext("on") if value else gettext("off")
+    return str(value) or gettext("(empty)")
 
 
 def outcome(attempt: Attempt) -> str:
     """How a worker's turn ended."""
-    return _OUTCOMES.get(attempt.outcome, attempt.outcome)
+    known = _OUTCOMES.get(attempt.outcome)
+    return gettext(known) if known else attempt.outcome
 
 
 def _in_order(patch: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -5,6 +5,7 @@ from typing import ClassVar
 from django import forms
 from django.db.models import QuerySet
 from django.http import QueryDict
+from django.utils.translation import gettext_lazy
 
 from dashboard.instances.filters import InstanceFilter
 from dashboard.instances.models import Instance
@@ -13,7 +14,10 @@ from dashboard.instances.models import Instance
 class DueForm(forms.Form):
     """Whose instances, and how the timeline is grouped."""
 
-    GROUPS: ClassVar = (("owner", "owner"), ("flavor", "flavour"))
+    GROUPS: ClassVar = (
+        ("owner", gettext_lazy("By owner")),
+        ("flavor", gettext_lazy("By flavour")),
+    )
 
     owner = forms.CharField(max_length=255, required=False)
     cloud = forms.CharField(max_length=255, required=False)

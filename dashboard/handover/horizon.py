@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
 
 
 class Lane(StrEnum):
@@ -35,28 +36,48 @@ class Heading(NamedTuple):
     icon: str
     tone: str
 
+    def translated(self) -> "Heading":
+        """The same in the reader's language."""
+        return self._replace(
+            label=gettext(self.label),
+            hint=gettext(self.hint),
+            nothing=gettext(self.nothing),
+        )
+
 
 HEADINGS: dict[Lane, Heading] = {
     Lane.OVERDUE: Heading(
-        "Overdue",
-        "Due, and not reported as stopped yet",
-        "Nothing is overdue.",
+        gettext_noop("Overdue"),
+        gettext_noop("Due, and not reported as stopped yet"),
+        gettext_noop("Nothing is overdue."),
         "hourglass",
         "bad",
     ),
     Lane.QUARTER: Heading(
-        "15 minutes", "Within a quarter of an hour", "Nothing so soon.", "bell", "warn"
+        gettext_noop("15 minutes"),
+        gettext_noop("Within a quarter of an hour"),
+        gettext_noop("Nothing so soon."),
+        "bell",
+        "warn",
     ),
     Lane.HOUR: Heading(
-        "1 hour", "Within the hour", "Nothing within the hour.", "clock", "busy"
+        gettext_noop("1 hour"),
+        gettext_noop("Within the hour"),
+        gettext_noop("Nothing within the hour."),
+        "clock",
+        "busy",
     ),
     Lane.TODAY: Heading(
-        "Today", "Later, before midnight", "Nothing more today.", "sunset", "rest"
+        gettext_noop("Today"),
+        gettext_noop("Later, before midnight"),
+        gettext_noop("Nothing more today."),
+        "sunset",
+        "rest",
     ),
     Lane.ENDLESS: Heading(
-        "No auto-stop",
-        "Until somebody stops them",
-        "Every run has its end.",
+        gettext_noop("No auto-stop"),
+        gettext_noop("Until somebody stops them"),
+        gettext_noop("Every run has its end."),
         "infinity",
         "rest",
     ),

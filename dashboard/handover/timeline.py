@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from django.utils import timezone
+from django.utils import dates, timezone
 
 from .horizon import Horizon, Lane
 
@@ -242,7 +242,7 @@ class _Scale(NamedTuple):
 
 def _tick(local: datetime, x: str) -> Tick:
     every = next(hours for hours in (6, 3, 1) if local.hour % hours == 0)
-    label = f"{local:%a}" if local.hour == 0 else f"{local:%H}"
+    label = dates.WEEKDAYS_ABBR[local.weekday()] if local.hour == 0 else f"{local:%H}"
     return Tick(x, label, every, begins_day=local.hour == 0)
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Q
+from django.utils.translation import gettext_noop
 
 from dashboard.audit.services import record_event
 from dashboard.modelarts.schemas import InstanceStatus
@@ -38,20 +39,25 @@ _WITHOUT_A_RUN = frozenset(_S) - _STARTS - {_S.RESTARTING}
 Reason = InstanceEvent.Reason
 
 _SENTENCES: dict[str, str] = {
-    Reason.AUTO_STOP: "Its run time was over.",
-    Reason.REQUESTED: "Asked for in Curfew.",
-    Reason.RESTARTED: "Restarted, not by Curfew.",
-    Reason.NEW_SETTING: "Restarted, so that a new auto-stop counts.",
-    Reason.FROZEN: "The cloud has frozen the account or its resources.",
-    Reason.UNKNOWN: "Not by Curfew, and not at the time of the auto-stop: most likely "
-    "by somebody in the ModelArts console.",
+    Reason.AUTO_STOP: gettext_noop("Its run time was over."),
+    Reason.REQUESTED: gettext_noop("Asked for in Curfew."),
+    Reason.RESTARTED: gettext_noop("Restarted, not by Curfew."),
+    Reason.NEW_SETTING: gettext_noop("Restarted, so that a new auto-stop counts."),
+    Reason.FROZEN: gettext_noop("The cloud has frozen the account or its resources."),
+    Reason.UNKNOWN: gettext_noop(
+        "Not by Curfew, and not at the time of the auto-stop: most likely "
+        "by somebody in the ModelArts console."
+    ),
 }
 _OTHER_ENDS = {
-    _S.UNAVAILABLE: "ModelArts calls it unavailable: a fault there, or a frozen "
-    "account.",
-    _S.DELETED: "Deleted, not by Curfew.",
+    _S.UNAVAILABLE: gettext_noop(
+        "ModelArts calls it unavailable: a fault there, or a frozen account."
+    ),
+    _S.DELETED: gettext_noop("Deleted, not by Curfew."),
 }
-VANISHED = "ModelArts lists it no more: deleted, or out of Curfew's sight."
+VANISHED = gettext_noop(
+    "ModelArts lists it no more: deleted, or out of Curfew's sight."
+)
 
 
 @dataclass(frozen=True)

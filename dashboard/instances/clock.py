@@ -9,12 +9,19 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from django.utils.translation import gettext, gettext_noop
+
 from dashboard.modelarts.statuses import InstanceStatus
+
+from .lengths import WORDS
+from .lengths import ago_text as ago_text
+from .lengths import exact_text as exact_text
+from .lengths import remaining_text as remaining_text
 
 if TYPE_CHECKING:
     from .models import Instance
 
-DUE_TEXT = "due, waiting for ModelArts"
+DUE_TEXT = WORDS["due"]
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
@@ -63,7 +70,8 @@ class Clock(NamedTuple):
     @property
     def verb(self) -> str:
         """What stands before the moment of the stop."""
-        return "was due" if self.state is State.DUE else "stops"
+        name = "was_due" if self.state is State.DUE else "stops"
+        return gettext(WORDS[name])
 
     @property
     def stops_at_ms(self) -> int | None:
@@ -86,23 +94,23 @@ class Look(NamedTuple):
 
 _S = InstanceStatus
 _LOOKS: dict[str, Look] = {
-    _S.CREATE_QUEUING: Look("Queued to be created", "hourglass", "wait"),
-    _S.CREATING: Look("Creating", "loader", "busy"),
-    _S.CREATE_FAILED: Look("Creation failed", "triangle-alert", "bad"),
-    _S.START_QUEUING: Look("Queued to start", "hourglass", "wait"),
-    _S.READY_TO_START: Look("Ready to start", "hourglass", "wait"),
-    _S.STARTING: Look("Starting", "sunrise", "busy"),
-    _S.RESTARTING: Look("Restarting", "refresh-cw", "busy"),
-    _S.START_FAILED: Look("Start failed", "triangle-alert", "bad"),
-    _S.RUNNING: Look("Running", "circle-play", "good"),
-    _S.STOPPING: Look("Stopping", "sunset", "busy"),
-    _S.STOPPED: Look("Stopped", "moon", "rest"),
-    _S.UNAVAILABLE: Look("Unavailable", "triangle-alert", "bad"),
-    _S.DELETED: Look("Deleted", "trash-2", "rest"),
-    _S.RESIZING: Look("Resizing", "scaling", "busy"),
-    _S.RESIZE_FAILED: Look("Resizing failed", "triangle-alert", "bad"),
+    _S.CREATE_QUEUING: Look(gettext_noop("Queued to be created"), "hourglass", "wait"),
+    _S.CREATING: Look(gettext_noop("Creating"), "loader", "busy"),
+    _S.CREATE_FAILED: Look(gettext_noop("Creation failed"), "triangle-alert", "bad"),
+    _S.START_QUEUING: Look(gettext_noop("Queued to start"), "hourglass", "wait"),
+    _S.READY_TO_START: Look(gettext_noop("Ready to start"), "hourglass", "wait"),
+    _S.STARTING: Look(gettext_noop("Starting"), "sunrise", "busy"),
+    _S.RESTARTING: Look(gettext_noop("Restarting"), "refresh-cw", "busy"),
+    _S.START_FAILED: Look(gettext_noop("Start failed"), "triangle-alert", "bad"),
+    _S.RUNNING: Look(gettext_noop("Running"), "circle-play", "good"),
+    _S.STOPPING: Look(gettext_noop("Stopping"), "sunset", "busy"),
+    _S.STOPPED: Look(gettext_noop("Stopped"), "moon", "rest"),
+    _S.UNAVAILABLE: Look(gettext_noop("Unavailable"), "triangle-alert", "bad"),
+    _S.DELETED: Look(gettext_noop("Deleted"), "trash-2", "rest"),
+    _S.RESIZING: Look(gettext_noop("Resizing"), "scaling", "busy"),
+    _S.RESIZE_FAILED: Look(gettext_noop("Resizing failed"), "triangle-alert", "bad"),
 }
-_GONE = Look("Missing", "circle-dashed", "rest")
+_GONE = Look(gettext_noop("Missing"), "circle-dashed", "rest")
 
 _STATES: dict[str, State] = {
     _S.CREATE_QUEUING: State.QUEUED,
@@ -119,6 +127,20 @@ _STATES: dict[str, State] = {
     _S.UNAVAILABLE: State.FAILED,
     _S.DELETED: State.GONE,
 }
+_UNDER_WAY: dict[str, str] = {
+    _S.READY_TO_START: gettext_noop("ready to start"),
+    _S.CREATING: gettext_noop("creating"),
+    _S.STARTING: gettext_noop("starting"),
+    _S.RESTARTING: gettext_noop("restarting"),
+    _S.RESIZING: gettext_noop("resizing"),
+    _S.STOPPING: gettext_noop("stopping"),
+    _S.CREATE_FAILED: gettext_noop("creation failed"),
+    _S.START_FAILED: gettext_noop("start failed"),
+    _S.RESIZE_FAILED: gettext_noop("resizing failed"),
+    _S.UNAVAILABLE: gettext_noop("unavailable"),
+    _S.DELETED: gettext_noop("deleted"),
+}
+"""What stands in place of a countdown."""
 
 
 def status_look(status: str) -> Look:
@@ -126,14 +148,16 @@ def status_look(status: str) -> Look:
 
     Source: ``docs/modelarts-api.md``, A.7.
     """
-    return _LOOKS.get(status) or Look(
-        status or "Unknown", "circle-question-mark", "unknown"
-    )
+    if known := _LOOKS.get(status):
+        return known._replace(label=gettext(known.label))
+    return Look(status or gettext("Unknown"), "circle-question-mark", "unknown")
 
 
 def look(instance: "Instance") -> Look:
     """How an instance's status is shown; what vanished has none any more."""
-    return _GONE if instance.missing_since else status_look(instance.status)
+    if instance.missing_since:
+        return _GONE._replace(label=gettext(_GONE.label))
+    return status_look(instance.status)
 
 
 def is_moving(status: str) -> bool:
@@ -144,7 +168,7 @@ def is_moving(status: str) -> bool:
 def this_run(instance: "Instance", now: datetime) -> Clock:
     """The present run, at ``now`` (aware)."""
     if instance.missing_since is not None:
-        return Clock(State.GONE, "gone from the cloud")
+        return Clock(State.GONE, gettext("gone from the cloud"))
     if instance.status == _S.RUNNING:
         return _running(instance, now)
     if instance.status == _S.STOPPED:
@@ -153,59 +177,19 @@ def this_run(instance: "Instance", now: datetime) -> Clock:
     if state is State.QUEUED:
         return Clock(state, _queue_text(instance, now))
     if state is State.UNKNOWN:
-        return Clock(state, "status not known to Curfew")
-    return Clock(state, status_look(instance.status).label.lower())
+        return Clock(state, gettext("status not known to Curfew"))
+    return Clock(state, gettext(_UNDER_WAY[instance.status]))
 
 
 def next_run(instance: "Instance") -> str:
     """What the setting grants at the next start, to the second."""
     if instance.auto_stop_enable is None:
-        return "not reported"
+        return gettext("not reported")
     if not instance.auto_stop_enable:
-        return "no auto stop"
+        return gettext("no auto stop")
     if instance.auto_stop_duration is None:
-        return "length not reported"
+        return gettext("length not reported")
     return exact_text(instance.auto_stop_duration)
-
-
-def remaining_text(seconds: int) -> str:
-    """Time left, no finer than it matters: ``3 d 4 h``, ``3 h 12 min``, ``4 min 9 s``.
-
-    Args:
-        seconds: At least 1; seconds are only shown under five minutes.
-    """
-    if seconds > 2 * _DAY:
-        return f"{seconds // _DAY} d {seconds % _DAY // _HOUR} h"
-    if seconds >= _HOUR:
-        return f"{seconds // _HOUR} h {seconds % _HOUR // _MINUTE} min"
-    if seconds >= 5 * _MINUTE:
-        return f"{seconds // _MINUTE} min"
-    if seconds >= _MINUTE:
-        return f"{seconds // _MINUTE} min {seconds % _MINUTE} s"
-    return f"{seconds} s"
-
-
-def ago_text(seconds: int) -> str:
-    """Time since, in its largest unit: ``just now``, ``12 s ago``, ``3 min ago``."""
-    if seconds < 5:
-        return "just now"
-    if seconds < _MINUTE:
-        return f"{seconds} s ago"
-    if seconds < _HOUR:
-        return f"{seconds // _MINUTE} min ago"
-    if seconds < 2 * _DAY:
-        return f"{seconds // _HOUR} h ago"
-    return f"{seconds // _DAY} d ago"
-
-
-def exact_text(seconds: int) -> str:
-    """A length without any rounding: ``8 h``, ``1 h 23 min 20 s``."""
-    parts = [
-        (seconds // _HOUR, "h"),
-        (seconds % _HOUR // _MINUTE, "min"),
-        (seconds % _MINUTE, "s"),
-    ]
-    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"
 
 
 def urgency(seconds: int) -> Urgency:
@@ -234,27 +218,33 @@ def _running(instance: "Instance", now: datetime) -> Clock:
     if instance.stops_at is not None:
         left = whole_seconds(instance.stops_at - now)
         if left <= 0:
-            return Clock(State.DUE, DUE_TEXT, Urgency.OVERDUE, instance.stops_at)
+            return Clock(
+                State.DUE, gettext(DUE_TEXT), Urgency.OVERDUE, instance.stops_at
+            )
         text = remaining_text(left)
         return Clock(State.COUNTING, text, urgency(left), instance.stops_at)
     if instance.auto_stop_enable is False:
-        return Clock(State.NO_AUTO_STOP, "runs until stopped")
-    return Clock(State.NO_STOP_TIME, "stop time not reported")
+        return Clock(State.NO_AUTO_STOP, gettext("runs until stopped"))
+    return Clock(State.NO_STOP_TIME, gettext("stop time not reported"))
 
 
 def _stopped(instance: "Instance", now: datetime) -> Clock:
     since = instance.status_since
     if since is None:
-        return Clock(State.STOPPED, "stopped")
+        return Clock(State.STOPPED, gettext("stopped"))
     passed = (now - since) // timedelta(seconds=1)
-    return Clock(State.STOPPED, f"stopped {ago_text(passed)}", stopped_at=since)
+    return Clock(
+        State.STOPPED,
+        gettext("stopped %(ago)s") % {"ago": ago_text(passed)},
+        stopped_at=since,
+    )
 
 
 def _queue_text(instance: "Instance", now: datetime) -> str:
     info: dict[str, Any] = instance.document.get("queuing_info") or {}
-    parts = ["queued"]
+    parts = [gettext("queued")]
     if rank := info.get("rank"):
-        parts.append(f"place {rank}")
+        parts.append(gettext("place %(rank)s") % {"rank": rank})
     wait = info.get("remain_time") or 0
     if end_ms := info.get("end_timestamp"):
         # Told by the upstream's clock, and still true when the copy has aged.
@@ -262,5 +252,8 @@ def _queue_text(instance: "Instance", now: datetime) -> str:
         wait = whole_seconds(end - now - timedelta(milliseconds=instance.cloud.skew_ms))
     if wait > 0:
         # Not ticking, so no seconds that would be wrong at once.
-        parts.append(f"about {remaining_text(max(wait, 5 * _MINUTE))}")
+        parts.append(
+            gettext("about %(length)s")
+            % {"length": remaining_text(max(wait, 5 * _MINUTE))}
+        )
     return ", ".join(parts)

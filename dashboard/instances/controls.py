@@ -3,30 +3,32 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from django.utils.translation import gettext, gettext_noop
+
 from dashboard.modelarts.statuses import InstanceStatus
 
 from .filters import MISSING, InstanceFilter, ListForm, ListQuery
 from .listing import Counters, Facets
 
 SORT_LABELS = {
-    "stops_in": "Soonest stop first",
-    "-stops_in": "Latest stop first",
-    "name": "Name, A to Z",
-    "-name": "Name, Z to A",
-    "owner": "Owner, A to Z",
-    "-owner": "Owner, Z to A",
-    "status": "Status, A to Z",
-    "-status": "Status, Z to A",
-    "-updated": "Latest change first",
-    "updated": "Oldest change first",
+    "stops_in": gettext_noop("Soonest stop first"),
+    "-stops_in": gettext_noop("Latest stop first"),
+    "name": gettext_noop("Name, A to Z"),
+    "-name": gettext_noop("Name, Z to A"),
+    "owner": gettext_noop("Owner, A to Z"),
+    "-owner": gettext_noop("Owner, Z to A"),
+    "status": gettext_noop("Status, A to Z"),
+    "-status": gettext_noop("Status, Z to A"),
+    "-updated": gettext_noop("Latest change first"),
+    "updated": gettext_noop("Oldest change first"),
 }
 _COLUMNS = {
-    "Instance": "name",
-    "Status": "status",
-    "Owner": "owner",
-    "Flavour": "",
-    "This run": "stops_in",
-    "Next run": "",
+    gettext_noop("Instance"): "name",
+    gettext_noop("Status"): "status",
+    gettext_noop("Owner"): "owner",
+    gettext_noop("Flavour"): "",
+    gettext_noop("This run"): "stops_in",
+    gettext_noop("Next run"): "",
 }
 
 
@@ -44,10 +46,20 @@ def quick_filters(numbers: Counters, query: ListQuery) -> list[Counter]:
     """The fleet's numbers, each with the filter that lists what it counted."""
     now = {name: query.kept[name] for name in query.active_filters}
     kinds: list[tuple[str, int, dict[str, str], str]] = [
-        ("instances", numbers.total, {}, "rest"),
-        ("running", numbers.running, {"status": InstanceStatus.RUNNING}, "good"),
-        ("stop within the hour", numbers.due, {"autostop": "due"}, "warn"),
-        ("without auto stop", numbers.auto_stop_off, {"autostop": "off"}, "rest"),
+        (gettext("instances"), numbers.total, {}, "rest"),
+        (
+            gettext("running"),
+            numbers.running,
+            {"status": InstanceStatus.RUNNING},
+            "good",
+        ),
+        (gettext("stop within the hour"), numbers.due, {"autostop": "due"}, "warn"),
+        (
+            gettext("without auto stop"),
+            numbers.auto_stop_off,
+            {"autostop": "off"},
+            "rest",
+        ),
     ]
     return [
         Counter(label, count, wanted, tone, is_current=wanted == now)
@@ -71,7 +83,8 @@ class Column(NamedTuple):
 def columns(query: ListQuery) -> list[Column]:
     """The heads; the one the list is sorted by links to its reverse."""
     heads = []
-    for label, key in _COLUMNS.items():
+    for name, key in _COLUMNS.items():
+        label = gettext(name)
         if key and query.sort == key:
             heads.append(Column(label, f"-{key}", "ascending"))
         elif key and query.sort == f"-{key}":
@@ -100,12 +113,15 @@ def selects(facets: Facets, query: ListQuery) -> list[Select]:
         return list(InstanceFilter.base_filters[name].extra["choices"])
 
     anything = {
-        "status": ("Status", [*facets.statuses, (MISSING, "Missing")]),
-        "autostop": ("Auto stop", declared("autostop")),
-        "flavor_type": ("Flavour", declared("flavor_type")),
-        "owner": ("Owner", plain(facets.owners)),
-        "cloud": ("Cloud", plain(facets.clouds)),
-        "workspace": ("Workspace", plain(facets.workspaces)),
+        "status": (
+            gettext("Status"),
+            [*facets.statuses, (MISSING, gettext("Missing"))],
+        ),
+        "autostop": (gettext("Auto stop"), declared("autostop")),
+        "flavor_type": (gettext("Flavour"), declared("flavor_type")),
+        "owner": (gettext("Owner"), plain(facets.owners)),
+        "cloud": (gettext("Cloud"), plain(facets.clouds)),
+        "workspace": (gettext("Workspace"), plain(facets.workspaces)),
     }
     found = []
     for name, (label, choices) in anything.items():
@@ -114,8 +130,18 @@ def selects(facets: Facets, query: ListQuery) -> list[Select]:
             # As in a bookmark: chosen, though nothing in the fleet has it any more.
             choices = [*choices, (value, value)]
         if len(choices) > 1 or value:
-            found.append(Select(name, label, [("", "any"), *choices], value))
-    found.append(Select("sort", "Order", list(SORT_LABELS.items()), query.sort))
-    sizes = [(str(size), f"{size} rows") for size in ListForm.PER_PAGE]
-    found.append(Select("per_page", "Page", sizes, str(query.per_page)))
+            found.append(Select(name, label, [("", gettext("any")), *choices], value))
+    found.append(
+        Select(
+            "sort",
+            gettext("Order"),
+            [(key, gettext(label)) for key, label in SORT_LABELS.items()],
+            query.sort,
+        )
+    )
+    sizes = [
+        (str(size), gettext("%(size)s rows") % {"size": size})
+        for size in ListForm.PER_PAGE
+    ]
+    found.append(Select("per_page", gettext("Page"), sizes, str(query.per_page)))
     return found

@@ -9,6 +9,7 @@ from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from dashboard.accounts.http import SignedInRequest
@@ -169,7 +170,7 @@ def _reason(event: InstanceEvent) -> str:
 
 def _duration(instance: Instance) -> str:
     seconds = instance.auto_stop_duration
-    return "not reported" if seconds is None else clock.exact_text(seconds)
+    return gettext("not reported") if seconds is None else clock.exact_text(seconds)
 
 
 def _freshness(instance: Instance) -> Freshness:

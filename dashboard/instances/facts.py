@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext, gettext_noop
+
 from dashboard.modelarts import schemas
 from dashboard.modelarts.codes import meaning_of
+from dashboard.web.stored import translated
 
-from .clock import exact_text
+from .lengths import exact_text
 from .mirror import moment
 from .models import Instance
 
@@ -59,15 +62,15 @@ def sections(instance: Instance) -> list[Section]:
     """All that is known, but for clocks and settings; empty sections are left out."""
     wire = _document(instance)
     groups = [
-        Section("Queue", _queue(wire.queuing_info)),
-        Section("Hardware", _hardware(instance, wire.flavor_details)),
-        Section("Storage", _storage(wire.spec)),
-        Section("Software", _software(wire.profile)),
-        Section("Place", _place(instance, wire)),
-        Section("Repository", _repository(wire)),
-        Section("Identity", _identity(instance)),
-        Section("Times", _times(instance, wire.spec)),
-        Section("Annotations", _annotations(wire.spec)),
+        Section(gettext("Queue"), _queue(wire.queuing_info)),
+        Section(gettext("Hardware"), _hardware(instance, wire.flavor_details)),
+        Section(gettext("Storage"), _storage(wire.spec)),
+        Section(gettext("Software"), _software(wire.profile)),
+        Section(gettext("Place"), _place(instance, wire)),
+        Section(gettext("Repository"), _repository(wire)),
+        Section(gettext("Identity"), _identity(instance)),
+        Section(gettext("Times"), _times(instance, wire.spec)),
+        Section(gettext("Annotations"), _annotations(wire.spec)),
     ]
     return [group for group in groups if group.facts]
 
@@ -81,7 +84,9 @@ def failure(instance: Instance) -> Failure | None:
     if not (code or reasons.message or details):
         return None
     known = meaning_of(400, code)
-    sentence = known.sentence if known else "ModelArts reports a failure."
+    sentence = (
+        translated(known.sentence) if known else gettext("ModelArts reports a failure.")
+    )
     return Failure(sentence, code, reasons.message or "", details)
 
 
@@ -95,52 +100,63 @@ def _queue(queue: schemas.QueuingInfo | None) -> list[Fact]:
     if queue is None:
         return []
     return _told(
-        _text("Place in the queue", queue.rank),
-        _text("Waits to be", _QUEUES.get(queue.status or "", queue.status)),
-        _at("Waiting since", queue.begin_timestamp),
-        _at("Expected to leave it", queue.end_timestamp),
-        _text("For the flavour", queue.flavor, code=True),
+        _text(gettext("Place in the queue"), queue.rank),
+        _text(gettext("Waits to be"), _word(_QUEUES, queue.status)),
+        _at(gettext("Waiting since"), queue.begin_timestamp),
+        _at(gettext("Expected to leave it"), queue.end_timestamp),
+        _text(gettext("For the flavour"), queue.flavor, code=True),
     )
 
 
-_QUEUES = {"CREATE_QUEUING": "created", "START_QUEUING": "started"}
+_QUEUES = {
+    "CREATE_QUEUING": gettext_noop("created"),
+    "START_QUEUING": gettext_noop("started"),
+}
 
 
 def _hardware(instance: Instance, flavor: schemas.FlavorDetails | None) -> list[Fact]:
     known = flavor or schemas.FlavorDetails()
     params = known.params or {}
     return _told(
-        _text("Flavour", instance.flavor, code=True),
-        _text("Type", instance.flavor_type),
+        _text(gettext("Flavour"), instance.flavor, code=True),
+        _text(gettext("Type"), instance.flavor_type),
         *(
-            _text(_PARAMS.get(name, name), _param_text(value))
+            _text(_word(_PARAMS, name), _param_text(value))
             for name, value in sorted(params.items(), key=_param_order)
         ),
-        _text("Sale", _SALE.get((known.status or "").lower(), known.status)),
-        _text("In the queue for it", known.queuing_num),
-        _span("Queue left", known.queue_left_time),
-        _yes_no("This account may use it", known.is_permitted),
-        _text("Price", _PROMOTIONS.get((known.promo_type or "").lower())),
-        _text("Billed as", known.billing_flavor, code=True),
-        _text("Billing ratio", known.billing_params),
-        _text("Instances of this flavour", known.instance_num),
-        _span("Run time the flavour grants", known.duration),
-        _text("Kept while idle", _store_time(known.store_time)),
-        _text("Storage to choose from", ", ".join(known.storage_list or [])),
+        _text(gettext("Sale"), _word(_SALE, known.status)),
+        _text(gettext("In the queue for it"), known.queuing_num),
+        _span(gettext("Queue left"), known.queue_left_time),
+        _yes_no(gettext("This account may use it"), known.is_permitted),
+        _text(gettext("Price"), _word(_PROMOTIONS, known.promo_type, else_="")),
+        _text(gettext("Billed as"), known.billing_flavor, code=True),
+        _text(gettext("Billing ratio"), known.billing_params),
+        _text(gettext("Instances of this flavour"), known.instance_num),
+        _span(gettext("Run time the flavour grants"), known.duration),
+        _text(gettext("Kept while idle"), _store_time(known.store_time)),
+        _text(gettext("Storage to choose from"), ", ".join(known.storage_list or [])),
     )
 
 
 _PARAMS = {
-    "CPU": "CPUs",
-    "GPU": "GPUs",
-    "NPU": "NPUs",
-    "gpu_type": "GPU type",
-    "memory": "Memory",
-    "graphics_memory": "Graphics memory",
-    "type": "Architecture",
+    "CPU": gettext_noop("CPUs"),
+    "GPU": gettext_noop("GPUs"),
+    "NPU": gettext_noop("NPUs"),
+    "gpu_type": gettext_noop("GPU type"),
+    "memory": gettext_noop("Memory"),
+    "graphics_memory": gettext_noop("Graphics memory"),
+    "type": gettext_noop("Architecture"),
 }
-_SALE = {"onsale": "on sale", "soldout": "sold out"}
-_PROMOTIONS = {"free": "free", "nodiscount": "no discount"}
+_SALE = {"onsale": gettext_noop("on sale"), "soldout": gettext_noop("sold out")}
+_PROMOTIONS = {"free": gettext_noop("free"), "nodiscount": gettext_noop("no discount")}
+
+
+def _word(words: dict[str, str], name: str | None, *, else_: str | None = None) -> str:
+    """What a name of the cloud's means; one we do not know stands as it is."""
+    known = words.get(name or "") or words.get((name or "").lower())
+    if known:
+        return gettext(known)
+    return (name or "") if else_ is None else else_
 
 
 def _param_order(item: tuple[str, Any]) -> tuple[int, str]:
@@ -160,7 +176,7 @@ def _param_text(value: Any) -> str:
 def _store_time(hours: int | None) -> str | None:
     if hours is None:
         return None
-    return "for ever" if hours == -1 else f"{hours} h"
+    return gettext("for ever") if hours == -1 else exact_text(hours * 3_600)
 
 
 def _storage(spec: schemas.NotebookSpec | None) -> list[Fact]:
@@ -171,7 +187,9 @@ def _storage(spec: schemas.NotebookSpec | None) -> list[Fact]:
         facts += _one_storage(spec.storage, "")
     further = spec.extend_storage or []
     for number, storage in enumerate(further, start=1):
-        facts += _one_storage(storage, f"Further storage {number}: ")
+        facts += _one_storage(
+            storage, gettext("Further storage %(number)s") % {"number": number}
+        )
     return facts
 
 
@@ -180,22 +198,22 @@ def _one_storage(storage: schemas.Storage, prefix: str) -> list[Fact]:
     size = location.volume_size
     size_text = None if size is None else f"{size} {location.volume_unit or 'GB'}"
     lines = _told(
-        _text("Type", _STORAGE.get((storage.type or "").lower(), storage.type)),
-        _text("Path", location.path, code=True),
-        _text("Size", size_text),
+        _text(gettext("Type"), _word(_STORAGE, storage.type)),
+        _text(gettext("Path"), location.path, code=True),
+        _text(gettext("Size"), size_text),
     )
     if not prefix:
         return lines
     return [
-        Fact(prefix + fact.label.lower(), fact.text, code=fact.code) for fact in lines
+        Fact(f"{prefix}: {fact.label}", fact.text, code=fact.code) for fact in lines
     ]
 
 
 _STORAGE = {
-    "obs": "object storage (OBS)",
-    "evs": "disk (EVS)",
-    "efs": "file storage (EFS)",
-    "obsfs": "parallel file system (OBSFS)",
+    "obs": gettext_noop("object storage (OBS)"),
+    "evs": gettext_noop("disk (EVS)"),
+    "efs": gettext_noop("file storage (EFS)"),
+    "obsfs": gettext_noop("parallel file system (OBSFS)"),
 }
 
 
@@ -207,15 +225,18 @@ def _software(profile: schemas.Profile | None) -> list[Fact]:
     image = deployment.params or schemas.ProvisionParams()
     same = profile.name in (None, profile.id)
     return _told(
-        _text("Work environment", profile.name or profile.id),
-        _text("Profile", profile.description),
-        _text("Profile id", None if same else profile.id, code=True),
-        _text("Made for", profile.flavor_type),
-        _text("Image", _image_name(image), code=True),
-        _text("Runs as", _joined(profile.de_type, provision.type, deployment.engine)),
-        *_map_facts(profile.labels, "Label "),
-        *_map_facts(provision.annotations, "Provision: "),
-        *_map_facts(image.annotations, "Image: "),
+        _text(gettext("Work environment"), profile.name or profile.id),
+        _text(gettext("Profile"), profile.description),
+        _text(gettext("Profile id"), None if same else profile.id, code=True),
+        _text(gettext("Made for"), profile.flavor_type),
+        _text(gettext("Image"), _image_name(image), code=True),
+        _text(
+            gettext("Runs as"),
+            _joined(profile.de_type, provision.type, deployment.engine),
+        ),
+        *_map_facts(profile.labels, gettext("Label") + " "),
+        *_map_facts(provision.annotations, gettext("Provision") + ": "),
+        *_map_facts(image.annotations, gettext("Image") + ": "),
     )
 
 
@@ -229,23 +250,26 @@ def _place(instance: Instance, wire: schemas.Instance) -> list[Fact]:
     workspace = instance.workspace_id
     spec = wire.spec or schemas.NotebookSpec()
     return _told(
-        _text("Cloud", instance.cloud.name),
-        _text("Workspace", "default (0)" if workspace == "0" else workspace),
-        _text("Resource pool", pool.name or pool.id),
-        _text("Pool id", pool.id if pool.name else None, code=True),
-        _text("Pool type", _POOLS.get(pool.type or "", pool.type)),
+        _text(gettext("Cloud"), instance.cloud.name),
         _text(
-            "Project of the pool",
+            gettext("Workspace"),
+            gettext("default (0)") if workspace == "0" else workspace,
+        ),
+        _text(gettext("Resource pool"), pool.name or pool.id),
+        _text(gettext("Pool id"), pool.id if pool.name else None, code=True),
+        _text(gettext("Pool type"), _word(_POOLS, pool.type)),
+        _text(
+            gettext("Project of the pool"),
             pool.owner.project_id if pool.owner else None,
             code=True,
         ),
-        _text("AI project", wire.ai_project.id if wire.ai_project else None),
-        _text("Log path", spec.log_path, code=True),
-        _text("Start-up script", spec.custom_script_path, code=True),
+        _text(gettext("AI project"), wire.ai_project.id if wire.ai_project else None),
+        _text(gettext("Log path"), spec.log_path, code=True),
+        _text(gettext("Start-up script"), spec.custom_script_path, code=True),
     )
 
 
-_POOLS = {"USER_DEFINED": "dedicated"}
+_POOLS = {"USER_DEFINED": gettext_noop("dedicated")}
 
 
 def _repository(wire: schemas.Instance) -> list[Fact]:
@@ -255,34 +279,34 @@ def _repository(wire: schemas.Instance) -> list[Fact]:
         return []
     connection = repository.connection_info or schemas.ConnectionInfo()
     return _told(
-        _text("Address", connection.url, code=True),
-        _text("Branch", repository.branch, code=True),
-        _text("User", repository.user_name),
-        _text("Kept at", repository.type),
-        _text("Protocol", connection.protocol),
-        _text("Repository id", repository.id, code=True),
+        _text(gettext("Address"), connection.url, code=True),
+        _text(gettext("Branch"), repository.branch, code=True),
+        _text(gettext("User"), repository.user_name),
+        _text(gettext("Kept at"), repository.type),
+        _text(gettext("Protocol"), connection.protocol),
+        _text(gettext("Repository id"), repository.id, code=True),
     )
 
 
 def _identity(instance: Instance) -> list[Fact]:
     return _told(
-        _text("Instance id", instance.instance_id, code=True),
-        _text("Owner", instance.owner_name),
-        _text("Owner id", instance.owner_id, code=True),
+        _text(gettext("Instance id"), instance.instance_id, code=True),
+        _text(gettext("Owner"), instance.owner_name),
+        _text(gettext("Owner id"), instance.owner_id, code=True),
     )
 
 
 def _times(instance: Instance, spec: schemas.NotebookSpec | None) -> list[Fact]:
     return _told(
-        Fact("Created", at=instance.created_at),
-        Fact("Last changed", at=instance.updated_at),
-        Fact("This run began", at=instance.run_started_at),
+        Fact(gettext("Created"), at=instance.created_at),
+        Fact(gettext("Last changed"), at=instance.updated_at),
+        Fact(gettext("This run began"), at=instance.run_started_at),
         _at(
-            "Resources reserved until",
+            gettext("Resources reserved until"),
             spec.resource_reserved_timestamp if spec else None,
         ),
-        Fact("First seen by Curfew", at=instance.first_seen_at),
-        Fact("Missing since", at=instance.missing_since),
+        Fact(gettext("First seen by Curfew"), at=instance.first_seen_at),
+        Fact(gettext("Missing since"), at=instance.missing_since),
     )
 
 
@@ -309,7 +333,7 @@ def _span(label: str, seconds: int | None) -> Fact:
 
 
 def _yes_no(label: str, value: bool | None) -> Fact:
-    return Fact(label, {None: "", True: "yes", False: "no"}[value])
+    return Fact(label, {None: "", True: gettext("yes"), False: gettext("no")}[value])
 
 
 def _at(label: str, ms: int | None) -> Fact:

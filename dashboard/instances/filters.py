@@ -11,6 +11,7 @@ from django.db.models.functions import Lower, Upper
 from django.db.models.lookups import Exact, IsNull
 from django.http import QueryDict
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from dashboard.modelarts.statuses import FAILED as FAILED_STATUSES
 from dashboard.modelarts.statuses import InstanceStatus
@@ -64,11 +65,15 @@ class InstanceFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped
     q = django_filters.CharFilter(method="search", max_length=512)
     status = django_filters.CharFilter(method="by_status", max_length=64)
     autostop = django_filters.ChoiceFilter(
-        choices=[("on", "on"), ("due", "stops within the hour"), ("off", "off")],
+        choices=[
+            ("on", gettext_lazy("on")),
+            ("due", gettext_lazy("stops within the hour")),
+            ("off", gettext_lazy("off")),
+        ],
         method="by_auto_stop",
     )
     flavor_type = UpperCaseChoiceFilter(
-        choices=[("CPU", "CPU"), ("GPU", "GPU"), ("ASCEND", "Ascend")],
+        choices=[("CPU", "CPU"), ("GPU", "GPU"), ("ASCEND", gettext_lazy("Ascend"))],
     )
     owner = django_filters.CharFilter(method="by_owner", max_length=255)
     cloud = django_filters.CharFilter("cloud__name", max_length=255)

@@ -8,6 +8,7 @@ from django.db import connection, models, transaction
 from django.db.models.functions import Lower, Upper
 from django.db.models.lookups import IsNull
 from django.urls import reverse
+from django.utils.translation import gettext_lazy
 
 from dashboard.accounts.permissions import Owner, fleet_scope
 from dashboard.web import live
@@ -266,12 +267,12 @@ class InstanceEvent(models.Model):
     """
 
     class Reason(models.TextChoices):
-        AUTO_STOP = "auto_stop", "auto stop"
-        REQUESTED = "requested", "asked for"
+        AUTO_STOP = "auto_stop", gettext_lazy("auto stop")
+        REQUESTED = "requested", gettext_lazy("asked for")
         RESTARTED = "restarted", "restarted"
-        NEW_SETTING = "new_setting", "restarted for a new setting"
-        FROZEN = "frozen", "frozen by the cloud"
-        UNKNOWN = "unknown", "reason unknown"
+        NEW_SETTING = "new_setting", gettext_lazy("restarted for a new setting")
+        FROZEN = "frozen", gettext_lazy("frozen by the cloud")
+        UNKNOWN = "unknown", gettext_lazy("reason unknown")
 
     instance = models.ForeignKey(
         Instance, on_delete=models.CASCADE, related_name="events"

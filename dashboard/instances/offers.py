@@ -3,6 +3,9 @@
 Source: ``docs/modelarts-api.md``, A.7.
 """
 
+from django.utils import translation
+from django.utils.translation import gettext_noop
+
 from dashboard.modelarts.schemas import STARTABLE, STOPPABLE, InstanceStatus
 
 from .clock import status_look
@@ -14,7 +17,7 @@ def edit_obstacle(instance: Instance) -> str:
     if instance.missing_since is not None:
         return _missing(instance)
     if instance.status == InstanceStatus.DELETED:
-        return "The instance has been deleted."
+        return gettext_noop("The instance has been deleted.")
     return ""
 
 
@@ -25,8 +28,10 @@ def start_obstacle(instance: Instance) -> str:
     if instance.status in STARTABLE:
         return ""
     if instance.status == InstanceStatus.RUNNING:
-        return "The instance is already running."
-    return _not_in(instance, "started")
+        return gettext_noop("The instance is already running.")
+    return gettext_noop(
+        "An instance cannot be started while its status is “%(status)s”."
+    ) % {"status": _status(instance)}
 
 
 def stop_obstacle(instance: Instance) -> str:
@@ -36,17 +41,20 @@ def stop_obstacle(instance: Instance) -> str:
     if instance.status in STOPPABLE:
         return ""
     if instance.status == InstanceStatus.STOPPED:
-        return "The instance is already stopped."
-    return _not_in(instance, "stopped")
+        return gettext_noop("The instance is already stopped.")
+    return gettext_noop(
+        "An instance cannot be stopped while its status is “%(status)s”."
+    ) % {"status": _status(instance)}
 
 
 def _missing(instance: Instance) -> str:
-    return (
-        f"The cloud {instance.cloud.name} no longer lists this instance; "
-        "most likely it was deleted there."
-    )
+    return gettext_noop(
+        "The cloud %(cloud)s no longer lists this instance; most likely it "
+        "was deleted there."
+    ) % {"cloud": instance.cloud.name}
 
 
-def _not_in(instance: Instance, participle: str) -> str:
-    label = status_look(instance.status).label
-    return f"An instance cannot be {participle} while its status is “{label}”."
+def _status(instance: Instance) -> str:
+    # These sentences are stored, and what is stored is English.
+    with translation.override("en"):
+        return status_look(instance.status).label

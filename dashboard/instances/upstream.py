@@ -8,6 +8,7 @@ from functools import partial
 import redis
 import structlog
 from django.conf import settings
+from django.utils.translation import gettext_noop
 
 from dashboard.modelarts import clouds
 from dashboard.modelarts.client import ModelArtsClient
@@ -97,7 +98,10 @@ def _wait_for_turn(cloud: str) -> None:
         wait = interval
     if wait < 0:
         raise ThrottledError(
-            "Curfew is asking this cloud as fast as it may; this has to wait its turn.",
+            gettext_noop(
+                "Curfew is asking this cloud as fast as it may; this has to wait "
+                "its turn."
+            ),
             retry_after_seconds=min(-wait, 60),
         )
     time.sleep(wait)

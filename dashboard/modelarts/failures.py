@@ -14,6 +14,8 @@ from dashboard.modelarts.errors import (
 )
 from dashboard.modelarts.transport import EncodedAnswerError, OversizedAnswerError
 
+from .words import gettext_noop
+
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _UNUSABLE = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 
@@ -26,18 +28,27 @@ def error_from_failure(failure: httpx.RequestError) -> ModelArtsError:
     """
     if isinstance(failure, _UNUSABLE):
         return ConfigurationError(
-            "The ModelArts address or a credential cannot be sent over HTTP; correct "
-            "it in clouds.yaml."
+            gettext_noop(
+                "The ModelArts address or a credential cannot be sent over HTTP; "
+                "correct "
+                "it in clouds.yaml."
+            )
         )
     if isinstance(failure, _NEVER_SENT):
         return NotSentError(connect_sentence(failure, "ModelArts"))
     if isinstance(failure, OversizedAnswerError):
-        return AmbiguousError("ModelArts sent an answer that is far too large.")
+        return AmbiguousError(
+            gettext_noop("ModelArts sent an answer that is far too large.")
+        )
     if isinstance(failure, EncodedAnswerError):
-        return AmbiguousError("ModelArts sent a compressed answer, unasked.")
+        return AmbiguousError(
+            gettext_noop("ModelArts sent a compressed answer, unasked.")
+        )
     if isinstance(failure, httpx.TimeoutException):
-        return AmbiguousError("ModelArts did not answer in time.")
-    return AmbiguousError("The connection to ModelArts broke before its answer ended.")
+        return AmbiguousError(gettext_noop("ModelArts did not answer in time."))
+    return AmbiguousError(
+        gettext_noop("The connection to ModelArts broke before its answer ended.")
+    )
 
 
 def connect_sentence(failure: httpx.RequestError, whom: str) -> str:
@@ -48,23 +59,30 @@ def connect_sentence(failure: httpx.RequestError, whom: str) -> str:
         whom: Name of the service, to begin the sentence with.
     """
     if isinstance(failure, httpx.PoolTimeout):
-        return f"Too many calls to {whom} are under way from this server."
+        return gettext_noop(
+            "Too many calls to %(whom)s are under way from this server."
+        ) % {"whom": whom}
     for cause in _causes(failure):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return (
-                f"The certificate of {whom} is not trusted "
-                f"({cause.verify_message}); an operator must check the address and "
-                "the certificate authority."
-            )
+            return gettext_noop(
+                "The certificate of %(whom)s is not trusted (%(verify_message)s); "
+                "an operator must check the address and the certificate authority."
+            ) % {"whom": whom, "verify_message": cause.verify_message}
         if isinstance(cause, ssl.SSLError):
-            return f"No secure connection to {whom} could be agreed on."
+            return gettext_noop(
+                "No secure connection to %(whom)s could be agreed on."
+            ) % {"whom": whom}
         if isinstance(cause, socket.gaierror):
-            return f"The address of {whom} cannot be looked up."
+            return gettext_noop("The address of %(whom)s cannot be looked up.") % {
+                "whom": whom
+            }
         if isinstance(cause, ConnectionRefusedError):
-            return f"{whom} refuses the connection."
+            return gettext_noop("%(whom)s refuses the connection.") % {"whom": whom}
     if isinstance(failure, httpx.ConnectTimeout):
-        return f"{whom} did not take the connection in time."
-    return f"{whom} cannot be reached."
+        return gettext_noop("%(whom)s did not take the connection in time.") % {
+            "whom": whom
+        }
+    return gettext_noop("%(whom)s cannot be reached.") % {"whom": whom}
 
 
 def _causes(failure: BaseException) -> Iterator[BaseException]:

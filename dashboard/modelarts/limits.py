@@ -6,6 +6,8 @@ and 4; errors ModelArts.6334 and ModelArts.6349.
 
 import unicodedata
 
+from .words import gettext_noop
+
 DESCRIPTION_MAX_LENGTH = 512
 """Code points: the document says "characters" and leaves the unit open."""
 
@@ -34,21 +36,28 @@ def description_problems(text: str) -> list[str]:
     problems = []
     if len(text) > DESCRIPTION_MAX_LENGTH:
         problems.append(
-            f"The description has {len(text)} characters; "
-            f"at most {DESCRIPTION_MAX_LENGTH} are allowed."
+            gettext_noop(
+                "The description has %(length)s characters; at most %(most)s are "
+                "allowed."
+            )
+            % {"length": len(text), "most": DESCRIPTION_MAX_LENGTH}
         )
     forbidden = [mark for mark in DESCRIPTION_FORBIDDEN if mark in text]
     if forbidden:
         problems.append(
-            f"ModelArts does not allow {' '.join(forbidden)} in a description."
+            gettext_noop("ModelArts does not allow %(marks)s in a description.")
+            % {"marks": " ".join(forbidden)}
         )
     invisible = sorted({mark for mark in text if _is_unprintable(mark)})
     if invisible:
         names = ", ".join(f"U+{ord(mark):04X}" for mark in invisible[:5])
-        more = " and others" if len(invisible) > 5 else ""
+        more = ", …" if len(invisible) > 5 else ""
         problems.append(
-            f"The description holds invisible control characters ({names}{more}); "
-            "please remove them."
+            gettext_noop(
+                "The description holds invisible control characters (%(names)s); "
+                "please remove them."
+            )
+            % {"names": names + more}
         )
     return problems
 

@@ -7,6 +7,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import (
     require_http_methods,
     require_POST,
@@ -16,6 +17,7 @@ from django.views.decorators.http import (
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_decide_exceptions, can_edit
 from dashboard.instances.models import Instance
+from dashboard.web.stored import translated
 
 from . import services
 from .forms import DecisionForm, ExceptionForm
@@ -58,7 +60,9 @@ def ask(request: SignedInRequest, rule_pk: int, instance_pk: int) -> HttpRespons
     instance = get_object_or_404(seen, pk=instance_pk)
     rule = get_object_or_404(Rule, pk=rule_pk)
     if not can_edit(request.user, instance.owner):
-        raise PermissionDenied("Only those who may change an instance ask for it.")
+        raise PermissionDenied(
+            gettext_noop("Only those who may change an instance ask for it.")
+        )
     form = ExceptionForm(request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
         try:
@@ -70,11 +74,12 @@ def ask(request: SignedInRequest, rule_pk: int, instance_pk: int) -> HttpRespons
                 reason=form.cleaned_data["reason"],
             )
         except services.PolicyError as error:
-            form.add_error(None, str(error))
+            form.add_error(None, translated(str(error)))
         else:
             approved = made.state == RuleException.State.APPROVED
             messages.success(
-                request, "It holds from now on." if approved else "Asked for."
+                request,
+                gettext("It holds from now on.") if approved else gettext("Asked for."),
             )
             return _to_list()
     context = {
@@ -99,7 +104,7 @@ def decide(request: SignedInRequest, exception_pk: int) -> HttpResponse:
     exception = _exception(request, exception_pk)
     form = DecisionForm(request.POST)
     if not form.is_valid():
-        messages.error(request, "Say whether to approve or to deny it.")
+        messages.error(request, gettext("Say whether to approve or to deny it."))
         return _to_list()
     approve = form.cleaned_data["decision"] == "approve"
     try:
@@ -112,7 +117,9 @@ def decide(request: SignedInRequest, exception_pk: int) -> HttpResponse:
     except services.PolicyError as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, "Approved." if approve else "Denied.")
+        messages.success(
+            request, gettext("Approved.") if approve else gettext("Denied.")
+        )
     return _to_list()
 
 
@@ -129,14 +136,16 @@ def end(request: SignedInRequest, exception_pk: int) -> HttpResponse:
     except services.PolicyError as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, "Ended. The rule counts again.")
+        messages.success(request, gettext("Ended. The rule counts again."))
     return _to_list()
 
 
 def _exception(request: SignedInRequest, pk: int) -> RuleException:
     found = get_object_or_404(exceptions_visible_to(request.user), pk=pk)
     if not can_decide_exceptions(request.user):
-        raise PermissionDenied("Operators and admins decide on exceptions.")
+        raise PermissionDenied(
+            gettext_noop("Operators and admins decide on exceptions.")
+        )
     return found
 
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
 
 from .models import Rule
 
@@ -26,7 +27,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check t
         min_value=1,
         max_value=24,
         step_size=Decimal("0.5"),
-        label="At most, in hours",
+        label=gettext_lazy("At most, in hours"),
     )
 
     class Meta:
@@ -36,13 +37,13 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check t
             *(*_SCOPE, "mode"),
         ]
         labels: ClassVar = {
-            "reason": "Why",
-            "kind": "Requirement",
-            "quiet_from": "Quiet from",
+            "reason": gettext_lazy("Why"),
+            "kind": gettext_lazy("Requirement"),
+            "quiet_from": gettext_lazy("Quiet from"),
             "quiet_until": "until",
-            "time_zone": "Time zone",
-            "workspace_id": "Workspace",
-            "flavor_type": "Flavour type",
+            "time_zone": gettext_lazy("Time zone"),
+            "workspace_id": gettext_lazy("Workspace"),
+            "flavor_type": gettext_lazy("Flavour type"),
         }
         widgets: ClassVar = {
             "kind": forms.RadioSelect,
@@ -63,7 +64,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check t
             values = known if now in ("", *known) else [*known, now]
             label = self.fields[name].label
             self.fields[name] = forms.ChoiceField(
-                choices=[("", "Any"), *((value, value) for value in values)],
+                choices=[("", gettext("Any")), *((value, value) for value in values)],
                 required=False,
                 label=label,
             )
@@ -84,7 +85,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check t
         name: str = self.cleaned_data["time_zone"]
         if name and name not in zoneinfo.available_timezones():
             raise forms.ValidationError(
-                "No time zone has this name. Type one such as Europe/Berlin."
+                gettext("No time zone has this name. Type one such as Europe/Berlin.")
             )
         return name
 
@@ -94,13 +95,13 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check t
         kind = data.get("kind")
         needs_hours = kind == Rule.Kind.MAX_HOURS and data.get("max_hours") is None
         if needs_hours and "max_hours" not in self.errors:
-            self.add_error("max_hours", "Say how long a run may last.")
+            self.add_error("max_hours", gettext("Say how long a run may last."))
         if kind == Rule.Kind.QUIET_HOURS:
             for name in ("quiet_from", "quiet_until", "time_zone"):
                 if not data.get(name) and name not in self.errors:
-                    self.add_error(name, "Quiet hours need this.")
+                    self.add_error(name, gettext("Quiet hours need this."))
             if data.get("quiet_from") and data["quiet_from"] == data.get("quiet_until"):
-                self.add_error("quiet_until", "They end when they begin.")
+                self.add_error("quiet_until", gettext("They end when they begin."))
         return data
 
     def built(self) -> Rule:
@@ -119,10 +120,12 @@ class ExceptionForm(forms.Form):
     """Asking for an exception: until which day, and why."""
 
     until = forms.DateField(
-        label="Last day", widget=forms.DateInput(attrs={"type": "date"})
+        label=gettext_lazy("Last day"), widget=forms.DateInput(attrs={"type": "date"})
     )
     reason = forms.CharField(
-        label="Why", max_length=300, widget=forms.Textarea(attrs={"rows": 3})
+        label=gettext_lazy("Why"),
+        max_length=300,
+        widget=forms.Textarea(attrs={"rows": 3}),
     )
 
     def clean_until(self) -> datetime:
@@ -134,9 +137,9 @@ class ExceptionForm(forms.Form):
         day = self.cleaned_data["until"]
         today = timezone.localdate()
         if day < today:
-            raise forms.ValidationError("That day has passed.")
+            raise forms.ValidationError(gettext("That day has passed."))
         if day > today + LONGEST_EXCEPTION:
-            raise forms.ValidationError("An exception lasts a year at most.")
+            raise forms.ValidationError(gettext("An exception lasts a year at most."))
         return timezone.make_aware(
             datetime.combine(day + timedelta(days=1), time()),
         )
@@ -145,5 +148,7 @@ class ExceptionForm(forms.Form):
 class DecisionForm(forms.Form):
     """Approving or denying, with a word if wanted."""
 
-    decision = forms.ChoiceField(choices=[("approve", "Approve"), ("deny", "Deny")])
+    decision = forms.ChoiceField(
+        choices=[("approve", gettext_lazy("Approve")), ("deny", gettext_lazy("Deny"))]
+    )
     answer = forms.CharField(max_length=300, required=False)

@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
+from django.utils.translation import gettext_lazy
 
 from dashboard.instances.models import Instance
 
@@ -30,14 +31,14 @@ class Rule(models.Model):
     """
 
     class Kind(models.TextChoices):
-        AUTO_STOP = "auto_stop", "Auto-stop must be on"
-        MAX_HOURS = "max_hours", "A run lasts at most so many hours"
-        QUIET_HOURS = "quiet_hours", "Nothing runs in quiet hours"
+        AUTO_STOP = "auto_stop", gettext_lazy("Auto-stop must be on")
+        MAX_HOURS = "max_hours", gettext_lazy("A run lasts at most so many hours")
+        QUIET_HOURS = "quiet_hours", gettext_lazy("Nothing runs in quiet hours")
 
     class Mode(models.TextChoices):
-        OFF = "off", "Off"
-        REPORT = "report", "Report"
-        ENFORCE = "enforce", "Enforce"
+        OFF = "off", gettext_lazy("Off")
+        REPORT = "report", gettext_lazy("Report")
+        ENFORCE = "enforce", gettext_lazy("Enforce")
 
     name = models.CharField(max_length=80, unique=True)
     reason = models.CharField(max_length=300)
@@ -94,11 +95,11 @@ class RuleException(models.Model):
     """
 
     class State(models.TextChoices):
-        ASKED = "asked", "Asked for"
-        APPROVED = "approved", "Approved"
-        DENIED = "denied", "Denied"
-        ENDED = "ended", "Ended early"
-        EXPIRED = "expired", "Expired"
+        ASKED = "asked", gettext_lazy("Asked for")
+        APPROVED = "approved", gettext_lazy("Approved")
+        DENIED = "denied", gettext_lazy("Denied")
+        ENDED = "ended", gettext_lazy("Ended early")
+        EXPIRED = "expired", gettext_lazy("Expired")
 
     rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="exceptions")
     instance = models.ForeignKey(

@@ -9,6 +9,7 @@ from datetime import datetime, time
 from typing import Any, NamedTuple
 
 from django.db.models import Q
+from django.utils.translation import gettext
 
 from dashboard.instances.clock import exact_text
 from dashboard.instances.models import Instance
@@ -133,7 +134,9 @@ def refusals(
                 rule, then.get("auto_stop_enable"), then.get("auto_stop_duration")
             )
         elif wish.starts and is_quiet(rule, now):
-            sentence = f"Nothing is started from {hours_words(rule)}."
+            sentence = gettext("Nothing is started from %(rule)s.") % {
+                "rule": hours_words(rule)
+            }
         else:
             sentence = ""
         if sentence:
@@ -175,31 +178,44 @@ def remedy(rule: Rule) -> Remedy:
 def hours_words(rule: Rule) -> str:
     """Its quiet hours, as in ``22:00 to 06:00 (Europe/Berlin)``."""
     first, last = rule.quiet_from or time(), rule.quiet_until or time()
-    return f"{first:%H:%M} to {last:%H:%M} ({rule.zone.key})"
+    return gettext("%(first)s to %(last)s (%(key)s)") % {
+        "first": format(first, "%H:%M"),
+        "last": format(last, "%H:%M"),
+        "key": rule.zone.key,
+    }
 
 
 def requirement(rule: Rule) -> str:
     """What it requires, in one sentence."""
     if rule.kind == Rule.Kind.AUTO_STOP:
-        return "Auto-stop must be on."
+        return gettext("Auto-stop must be on.")
     if rule.kind == Rule.Kind.MAX_HOURS:
-        return f"A run lasts at most {exact_text(rule.max_seconds or 0)}."
-    return f"Nothing runs from {hours_words(rule)}."
+        return gettext("A run lasts at most %(value)s.") % {
+            "value": exact_text(rule.max_seconds or 0)
+        }
+    return gettext("Nothing runs from %(rule)s.") % {"rule": hours_words(rule)}
 
 
 def _bad_setting(rule: Rule, enabled: bool | None, seconds: int | None) -> str:
     # What the cloud does not report is held against nobody.
     if rule.kind == Rule.Kind.AUTO_STOP:
-        return "Auto-stop is off." if enabled is False else ""
+        return gettext("Auto-stop is off.") if enabled is False else ""
     longest = rule.max_seconds or 0
     if enabled is False:
-        return f"Auto-stop is off, so a run has no end; {exact_text(longest)} is most."
+        return gettext(
+            "Auto-stop is off, so a run has no end; %(longest)s is most."
+        ) % {"longest": exact_text(longest)}
     if enabled and seconds is not None and seconds > longest:
-        return f"A run would last {exact_text(seconds)}; {exact_text(longest)} is most."
+        return gettext("A run would last %(seconds)s; %(longest)s is most.") % {
+            "seconds": exact_text(seconds),
+            "longest": exact_text(longest),
+        }
     return ""
 
 
 def _runs_in_quiet_hours(rule: Rule, instance: Instance, now: datetime) -> str:
     if instance.status != InstanceStatus.RUNNING or not is_quiet(rule, now):
         return ""
-    return f"It runs, and from {hours_words(rule)} nothing should."
+    return gettext("It runs, and from %(rule)s nothing should.") % {
+        "rule": hours_words(rule)
+    }

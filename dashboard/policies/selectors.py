@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_edit
@@ -211,12 +212,16 @@ def running_for(instance: Instance, now: datetime) -> str:
     if started is not None and started <= now:
         return _lasted(now - started)
     seen = instance.status_since or instance.first_seen_at
-    return f"at least {_lasted(now - seen)}" if now - seen >= _A_MINUTE else "not known"
+    return (
+        gettext("at least %(length)s") % {"length": _lasted(now - seen)}
+        if now - seen >= _A_MINUTE
+        else gettext("not known")
+    )
 
 
 def _lasted(span: timedelta) -> str:
     minutes = span // _A_MINUTE
-    return exact_text(minutes * 60) if minutes else "less than a minute"
+    return exact_text(minutes * 60) if minutes else gettext("less than a minute")
 
 
 def _judged(

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import (
@@ -72,7 +73,9 @@ def set_acting(*, rule: Rule, actor: User, acts: bool) -> Rule:
     _require(can_write_rules(actor))
     rule = Rule.objects.select_for_update().get(pk=rule.pk)
     if acts and rule.mode != Rule.Mode.ENFORCE:
-        raise PolicyError("Only a rule that is enforced can act by itself.")
+        raise PolicyError(
+            gettext_noop("Only a rule that is enforced can act by itself.")
+        )
     if acts == rule.acts:
         return rule
     before = {"acts": rule.acts}
@@ -106,9 +109,9 @@ def ask_exception(
     now = timezone.now()
     for earlier in RuleException.objects.filter(rule=rule, instance=instance):
         if earlier.state == State.ASKED:
-            raise PolicyError("An exception has been asked for already.")
+            raise PolicyError(gettext_noop("An exception has been asked for already."))
         if earlier.holds(now):
-            raise PolicyError("There is an exception already.")
+            raise PolicyError(gettext_noop("There is an exception already."))
     exception = RuleException.objects.create(
         rule=rule, instance=instance, asked_by=actor, until=until, reason=reason
     )
@@ -131,9 +134,11 @@ def decide_exception(
     _require(can_decide_exceptions(actor))
     exception = _locked(exception)
     if exception.state != State.ASKED:
-        raise PolicyError("This has been decided already.")
+        raise PolicyError(gettext_noop("This has been decided already."))
     if approve and exception.until <= timezone.now():
-        raise PolicyError("Its last day has passed; it can only be denied.")
+        raise PolicyError(
+            gettext_noop("Its last day has passed; it can only be denied.")
+        )
     state = State.APPROVED if approve else State.DENIED
     return _move(exception, state, actor, answer)
 
@@ -149,7 +154,7 @@ def end_exception(*, exception: RuleException, actor: User) -> RuleException:
     _require(can_decide_exceptions(actor))
     exception = _locked(exception)
     if not exception.holds(timezone.now()):
-        raise PolicyError("This exception does not hold any more.")
+        raise PolicyError(gettext_noop("This exception does not hold any more."))
     return _move(exception, State.ENDED, actor, exception.answer)
 
 
@@ -195,7 +200,7 @@ def _move(
 
 def _require(allowed: bool) -> None:
     if not allowed:
-        raise PermissionDenied("Your role does not allow this.")
+        raise PermissionDenied(gettext_noop("Your role does not allow this."))
 
 
 def _values(rule: Rule) -> dict[str, Any]:

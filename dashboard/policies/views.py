@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import (
     require_http_methods,
     require_POST,
@@ -104,7 +105,11 @@ def acting(request: SignedInRequest, rule_pk: int) -> HttpResponse:
     except services.PolicyError as error:
         messages.error(request, str(error))
     else:
-        said = "It acts from now on, once a minute." if acts else "It only watches now."
+        said = (
+            gettext("It acts from now on, once a minute.")
+            if acts
+            else gettext("It only watches now.")
+        )
         messages.success(request, said)
     return HttpResponseRedirect(found.get_absolute_url(), status=303)
 
@@ -115,7 +120,9 @@ def delete(request: SignedInRequest, rule_pk: int) -> HttpResponse:
     _require_right(request)
     found = get_object_or_404(Rule, pk=rule_pk)
     services.delete_rule(rule=found, actor=request.user)
-    messages.success(request, f"The rule “{found.name}” is removed.")
+    messages.success(
+        request, gettext("The rule “%(found)s” is removed.") % {"found": found.name}
+    )
     answer = redirect("policies:rules")
     answer.status_code = 303
     return answer
@@ -134,12 +141,12 @@ def _form_page(request: SignedInRequest, found: Rule) -> HttpResponse:
     scopes = selectors.scope_choices(request.user)
     bound = request.POST if request.method == "POST" else None
     # Kept aside: a model form writes what was typed into its instance.
-    heading = found.name or "New rule"
+    heading = found.name or gettext("New rule")
     stored = Rule.objects.filter(pk=found.pk).first()
     form = RuleForm(bound, instance=found, scopes=scopes)
     if form.is_bound and form.is_valid():
         saved = services.save_rule(rule=form.built(), actor=request.user)
-        messages.success(request, "Written. It counts from now on.")
+        messages.success(request, gettext("Written. It counts from now on."))
         return HttpResponseRedirect(saved.get_absolute_url(), status=303)
     context = {
         "form": form,
@@ -154,4 +161,4 @@ def _form_page(request: SignedInRequest, found: Rule) -> HttpResponse:
 
 def _require_right(request: SignedInRequest) -> None:
     if not can_write_rules(request.user):
-        raise PermissionDenied("Only admins write rules.")
+        raise PermissionDenied(gettext_noop("Only admins write rules."))

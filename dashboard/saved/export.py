@@ -9,7 +9,7 @@ from itertools import batched
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.text import slugify
 from django.views.decorators.http import require_GET
 
@@ -64,12 +64,14 @@ def _export(request: SignedInRequest, form: str) -> HttpResponseBase:
     keys = list(
         query.apply(Instance.objects.visible_to(user)).values_list("pk", flat=True)
     )
+    with translation.override("en"):
+        words = ", ".join(in_words(query))
     record_event(
         actor=user,
         action="list.exported",
         target_kind="view",
         target_id=str(view.pk) if view else "",
-        target_label=view.name if view else ", ".join(in_words(query)),
+        target_label=view.name if view else words,
         after={"format": form, "query": asked, "instances": len(keys)},
     )
     found = _read(keys, user)

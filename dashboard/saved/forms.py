@@ -4,6 +4,7 @@ import unicodedata
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext
 
 from dashboard.accounts.models import User
 
@@ -34,14 +35,19 @@ class ViewForm(forms.Form):
         """One line of words, different from the names of one's other views."""
         name = " ".join(str(self.cleaned_data["name"]).split())
         if any(unicodedata.category(letter) in {"Cc", "Cf"} for letter in name):
-            raise forms.ValidationError("A name holds no invisible characters.")
+            raise forms.ValidationError(
+                gettext("A name holds no invisible characters.")
+            )
         others = SavedView.objects.filter(owner=self._owner, name__iexact=name)
         if self._view:
             others = others.exclude(pk=self._view.pk)
         if others.exists():
             raise forms.ValidationError(
-                "There is a view of this name already. Choose another one, or delete "
-                "that first."
+                gettext(
+                    "There is a view of this name already. Choose another one, "
+                    "or delete "
+                    "that first."
+                )
             )
         return name
 
@@ -64,7 +70,7 @@ class NewViewForm(ViewForm):
         """In the one spelling."""
         query = canonical(read(self.cleaned_data["query"]))
         if len(query) > SavedView.QUERY_LENGTH:
-            raise forms.ValidationError("This filter is too long to be saved.")
+            raise forms.ValidationError(gettext("This filter is too long to be saved."))
         return query
 
 

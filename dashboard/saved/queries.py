@@ -1,21 +1,33 @@
 """The list's query, spelled in one way, and in words. Pure functions."""
 
 from django.http import QueryDict
+from django.utils.translation import gettext, gettext_noop
 
 from dashboard.instances.clock import status_look
-from dashboard.instances.controls import SORT_LABELS
 from dashboard.instances.filters import MISSING, InstanceFilter, ListForm, ListQuery
 
 _USUAL = {"sort": "stops_in", "per_page": str(ListForm.PER_PAGE[0])}
 _LABELS = {
-    "q": "search",
-    "status": "status",
-    "autostop": "auto stop",
-    "flavor_type": "flavour",
-    "owner": "owner",
-    "cloud": "cloud",
-    "workspace": "workspace",
-    "per_page": "rows",
+    "q": gettext_noop("search"),
+    "status": gettext_noop("status"),
+    "autostop": gettext_noop("auto stop"),
+    "flavor_type": gettext_noop("flavour"),
+    "owner": gettext_noop("owner"),
+    "cloud": gettext_noop("cloud"),
+    "workspace": gettext_noop("workspace"),
+    "per_page": gettext_noop("rows"),
+}
+_ORDERS = {
+    "stops_in": gettext_noop("soonest stop first"),
+    "-stops_in": gettext_noop("latest stop first"),
+    "name": gettext_noop("name, A to Z"),
+    "-name": gettext_noop("name, Z to A"),
+    "owner": gettext_noop("owner, A to Z"),
+    "-owner": gettext_noop("owner, Z to A"),
+    "status": gettext_noop("status, A to Z"),
+    "-status": gettext_noop("status, Z to A"),
+    "-updated": gettext_noop("latest change first"),
+    "updated": gettext_noop("oldest change first"),
 }
 
 
@@ -45,18 +57,18 @@ def in_words(query: ListQuery) -> list[str]:
     """What is narrowed and how it is ordered, a phrase each."""
     kept = read(canonical(query)).kept
     said = [
-        f"{_LABELS[name]}: {_value(name, str(value))}"
+        f"{gettext(_LABELS[name])}: {_value(name, str(value))}"
         for name, value in kept.items()
         if name in _LABELS
     ]
     if "sort" in kept:
-        said.append(SORT_LABELS[str(kept["sort"])].lower())
-    return said or ["every instance"]
+        said.append(gettext(_ORDERS[str(kept["sort"])]))
+    return said or [gettext("every instance")]
 
 
 def _value(name: str, value: str) -> str:
     if name == "status":
-        return "Missing" if value == MISSING else status_look(value).label
+        return gettext("Missing") if value == MISSING else status_look(value).label
     if name in {"autostop", "flavor_type"}:
         choices = InstanceFilter.base_filters[name].extra["choices"]
         return str(dict(choices).get(value, value))

@@ -2,6 +2,7 @@
 
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext
 
 from dashboard.accounts.models import User
 from dashboard.audit.services import record_event
@@ -34,7 +35,10 @@ def save_view(*, owner: User, name: str, query: str, shared: bool) -> SavedView:
         raise PermissionDenied
     if SavedView.objects.filter(owner=owner).count() >= MOST_VIEWS:
         raise ViewError(
-            f"You have {MOST_VIEWS} views already. Delete one to save another."
+            gettext(
+                "You have %(most_views)s views already. Delete one to save another."
+            )
+            % {"most_views": MOST_VIEWS}
         )
     view = SavedView(owner=owner, name=name, query=query, shared=shared)
     with transaction.atomic():
@@ -101,7 +105,7 @@ def _save(view: SavedView) -> None:
         with transaction.atomic():
             view.save()
     except IntegrityError as error:
-        raise ViewError("There is a view of this name already.") from error
+        raise ViewError(gettext("There is a view of this name already.")) from error
 
 
 def _values(view: SavedView) -> dict[str, object]:

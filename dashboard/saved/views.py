@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseBadRequest, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.http import (
     require_http_methods,
     require_POST,
@@ -81,7 +82,9 @@ def new_view(request: SignedInRequest) -> HttpResponse:
         except services.ViewError as error:
             form.add_error("name", str(error))
         else:
-            messages.success(request, f"Saved as “{view.name}”.")
+            messages.success(
+                request, gettext("Saved as “%(view)s”.") % {"view": view.name}
+            )
             return redirect(view)
     return _form(request, form, query=request.POST.get("query", ""))
 
@@ -111,7 +114,9 @@ def view(request: SignedInRequest, view_id: int) -> HttpResponse:
         except services.ViewError as error:
             form.add_error("name", str(error))
         else:
-            messages.success(request, f"“{saved.name}” is saved.")
+            messages.success(
+                request, gettext("“%(saved)s” is saved.") % {"saved": saved.name}
+            )
             return redirect("saved:list")
     return _form(request, form, query=saved.query, view=saved)
 
@@ -121,7 +126,9 @@ def delete(request: SignedInRequest, view_id: int) -> HttpResponse:
     """Delete a view; 404 and 403 as for ``view``."""
     saved = _changeable(request, view_id)
     services.delete_view(view=saved, by=request.user)
-    messages.success(request, f"“{saved.name}” is deleted.")
+    messages.success(
+        request, gettext("“%(saved)s” is deleted.") % {"saved": saved.name}
+    )
     return redirect("saved:list")
 
 

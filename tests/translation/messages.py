@@ -122,8 +122,9 @@ def update(language: str) -> list[str]:
 
 def done(message: Message) -> bool:
     """Whether every form of it is translated."""
-    forms = [message.string] if isinstance(message.string, str) else message.string
-    return all(forms)
+    if isinstance(message.string, str):
+        return bool(message.string)
+    return bool(message.string) and all(message.string)
 
 
 def _sources() -> Iterator[tuple[str, str]]:

@@ -1,22 +1,32 @@
 """Template tags of all pages: icons and moments."""
 
 import functools
+import json
 import time
 from datetime import datetime
 
 from django import template
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.translation import get_language, gettext, gettext_noop
 from lucide.templatetags.lucide import lucide
+
+from dashboard.web import words
+from dashboard.web.stored import translated
 
 register = template.Library()
 
 FORMATS = {
-    "stop": "D H:i T",
-    "moment": "j M Y, H:i T",
-    "second": "j M Y, H:i:s T",
+    "stop": gettext_noop("D H:i"),
+    "moment": gettext_noop("j M Y, H:i"),
+    "second": gettext_noop("j M Y, H:i:s"),
+    "time": "H:i",
 }
-"""Names of ``data-format``, which ``static/time.js`` knows too."""
+"""Names of ``data-format``, which ``static/time.js`` knows too; the zone comes "
+"after."""
+
+ZONES = {"CET": gettext_noop("CET"), "CEST": gettext_noop("CEST")}
+"""Zones whose short name is another in another language, for browsers as for us."""
 
 
 @register.simple_tag
@@ -37,13 +47,32 @@ def moment(value: datetime | None, form: str = "moment") -> str:
     """
     if value is None:
         return "\N{EN DASH}"
-    local = timezone.localtime(value)
     return format_html(
         '<time datetime="{}" data-format="{}">{}</time>',
-        value.isoformat(),
+        timezone.localtime(value).isoformat(),
         form,
-        template.defaultfilters.date(local, FORMATS[form]),
+        moment_text(value, form),
     )
+
+
+@register.filter
+def moment_text(value: datetime, form: str) -> str:
+    """The words of ``moment`` alone, for attributes; ``time`` leaves out the day."""
+    local = timezone.localtime(value)
+    zone = local.tzname() or ""
+    zone = gettext(zone) if zone in ZONES else zone
+    words = FORMATS[form]
+    form_here = gettext(words) if form != "time" else words
+    return f"{template.defaultfilters.date(local, form_here)} {zone}"
+
+
+register.filter("translated", translated)
+
+
+@register.simple_tag
+def words_for_scripts() -> str:
+    """What the scripts of every page say, as JSON; empty in English."""
+    return "" if get_language() == "en" else json.dumps(words.script_words())
 
 
 @register.simple_tag
