@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext
 
+from . import actions
 from .models import AuditEvent
 
 Outcome = AuditEvent.Outcome
@@ -58,7 +59,7 @@ def line(event: AuditEvent) -> Line:
 
 def action_text(action: str) -> str:
     """``user.signed_in`` as ``User signed in``."""
-    return action.replace(".", " ").replace("_", " ").capitalize()
+    return actions.words(action)
 
 
 def changes(event: AuditEvent) -> list[Change]:
@@ -84,10 +85,10 @@ def _text(value: Any) -> str:
     if value is None:
         return gettext("not known")
     if isinstance(value, bool):
-        return "on" if value else "off"
+        return gettext("on") if value else gettext("off")
     if isinstance(value, list):
-        return ", ".join(map(_text, value)) or "(none)"
-    return str(value) or "(empty)"
+        return ", ".join(map(_text, value)) or gettext("(none)")
+    return str(value) or gettext("(empty)")
 
 
 def _url(event: AuditEvent) -> str:

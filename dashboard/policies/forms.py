@@ -37,12 +37,17 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check t
             *(*_SCOPE, "mode"),
         ]
         labels: ClassVar = {
+            "name": gettext_lazy("Name"),
             "reason": gettext_lazy("Why"),
             "kind": gettext_lazy("Requirement"),
             "quiet_from": gettext_lazy("Quiet from"),
-            "quiet_until": "until",
+            "quiet_until": gettext_lazy("until"),
             "time_zone": gettext_lazy("Time zone"),
+            "cloud": gettext_lazy("Cloud"),
             "workspace_id": gettext_lazy("Workspace"),
+            "owner": gettext_lazy("Owner"),
+            "status": gettext_lazy("Status"),
+            "mode": gettext_lazy("Mode"),
             "flavor_type": gettext_lazy("Flavour type"),
         }
         widgets: ClassVar = {

@@ -1,0 +1,67 @@
+"""Actions of the audit trail in words; the codes themselves are never translated."""
+
+from django.utils.translation import gettext, gettext_noop
+
+_KNOWN = (
+    gettext_noop("User signed in"),
+    gettext_noop("User signed out"),
+    gettext_noop("User sign in failed"),
+    gettext_noop("User added"),
+    gettext_noop("User role changed"),
+    gettext_noop("User cloud users changed"),
+    gettext_noop("User deactivated"),
+    gettext_noop("User reactivated"),
+    gettext_noop("User sessions ended"),
+    gettext_noop("User one time password"),
+    gettext_noop("User password changed"),
+    gettext_noop("User second factor reset"),
+    gettext_noop("Request refused"),
+    gettext_noop("Token made"),
+    gettext_noop("Token first used"),
+    gettext_noop("Token revoked"),
+    gettext_noop("Edit submitted"),
+    gettext_noop("Edit sending"),
+    gettext_noop("Edit retrying"),
+    gettext_noop("Edit applied"),
+    gettext_noop("Edit failed"),
+    gettext_noop("Edit conflict"),
+    gettext_noop("Edit superseded"),
+    gettext_noop("Edit cancelled"),
+    gettext_noop("Edit repaired"),
+    gettext_noop("Batch submitted"),
+    gettext_noop("Rule added"),
+    gettext_noop("Rule changed"),
+    gettext_noop("Rule removed"),
+    gettext_noop("Rule acts"),
+    gettext_noop("Rule dry run"),
+    gettext_noop("Exception asked"),
+    gettext_noop("Exception approved"),
+    gettext_noop("Exception denied"),
+    gettext_noop("Exception ended"),
+    gettext_noop("Exception expired"),
+    gettext_noop("Instance stopped"),
+    gettext_noop("View saved"),
+    gettext_noop("View changed"),
+    gettext_noop("View deleted"),
+    gettext_noop("View first"),
+    gettext_noop("View not first"),
+    gettext_noop("Handover drafted"),
+    gettext_noop("Handover discarded"),
+    gettext_noop("Handover published"),
+    gettext_noop("Handover taken over"),
+    gettext_noop("Wall made"),
+    gettext_noop("Wall revoked"),
+    gettext_noop("Reminder settings changed"),
+    gettext_noop("Channel added"),
+    gettext_noop("Channel changed"),
+    gettext_noop("Channel removed"),
+    gettext_noop("Channel tested"),
+    gettext_noop("List exported"),
+    gettext_noop("Audit exported"),
+)
+"""What ``words`` makes of the actions that ``docs/security.md`` lists."""
+
+
+def words(action: str) -> str:
+    """``user.signed_in`` as ``User signed in``, in the reader's language."""
+    return gettext(action.replace(".", " ").replace("_", " ").capitalize())
