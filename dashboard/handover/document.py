@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.urls import reverse
+from django.utils.translation import gettext_noop
 
 FORMAT = 1
 """Of the snapshot; raise it when its members change their meaning."""
@@ -33,27 +34,44 @@ class Title(NamedTuple):
 
 
 TITLES: dict[str, Title] = {
-    "stops": Title("Stops due", "Runs that end in this time, soonest first", "bell"),
-    "endless": Title("Auto-stop off", "Nothing stops these but a person", "infinity"),
+    "stops": Title(
+        gettext_noop("Stops due"),
+        gettext_noop("Runs that end in this time, soonest first"),
+        "bell",
+    ),
+    "endless": Title(
+        gettext_noop("Auto-stop off"),
+        gettext_noop("Nothing stops these but a person"),
+        "infinity",
+    ),
     "troubled": Title(
-        "Failed or unknown",
-        "Failed, in a state Curfew does not know, unreadable, or gone since the shift "
-        "began",
+        gettext_noop("Failed or unknown"),
+        gettext_noop(
+            "Failed, in a state Curfew does not know, unreadable, or gone since "
+            "the shift "
+            "began"
+        ),
         "triangle-alert",
     ),
     "edits": Title(
-        "Edits not confirmed",
-        "Still under way, or failed or in conflict in this shift",
+        gettext_noop("Edits not confirmed"),
+        gettext_noop("Still under way, or failed or in conflict in this shift"),
         "git-compare",
     ),
     "requests": Title(
-        "Open requests", "Exceptions from rules that wait for an answer", "inbox"
+        gettext_noop("Open requests"),
+        gettext_noop("Exceptions from rules that wait for an answer"),
+        "inbox",
     ),
     "changes": Title(
-        "Changes made this shift", "Confirmed by the cloud, newest first", "check"
+        gettext_noop("Changes made this shift"),
+        gettext_noop("Confirmed by the cloud, newest first"),
+        "check",
     ),
     "health": Title(
-        "Upstream health", "Clouds that cannot be read or written", "cloud"
+        gettext_noop("Upstream health"),
+        gettext_noop("Clouds that cannot be read or written"),
+        "cloud",
     ),
 }
 """The sections of a handover, in its order."""

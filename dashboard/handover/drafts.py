@@ -11,6 +11,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRefresh
 
@@ -74,7 +75,10 @@ def window(request: SignedInRequest, handover_id: int) -> HttpResponse:
         services.set_window(handover=draft, by=request.user, **form.cleaned_data)
     except services.ChangedError:
         messages.error(
-            request, "Somebody else has chosen another window meanwhile: look again."
+            request,
+            gettext_noop(
+                "Somebody else has chosen another window meanwhile: look again."
+            ),
         )
     except services.HandoverError as error:
         messages.error(request, str(error))
@@ -141,7 +145,11 @@ def remove_note(
     except services.ChangedError as error:
         who = error.now.changed_by
         messages.error(
-            request, f"{who} has changed that note meanwhile, so it is still there."
+            request,
+            gettext_noop(
+                "%(who)s has changed that note meanwhile, so it is still there."
+            )
+            % {"who": who},
         )
     except services.HandoverError as error:
         messages.error(request, str(error))
@@ -149,7 +157,9 @@ def remove_note(
         if request.htmx:
             context = {"handover": draft, "note": row}
             return render(request, "handover/draft.html#removed_note", context)
-        messages.success(request, "The note is removed. It can be put back below.")
+        messages.success(
+            request, gettext_noop("The note is removed. It can be put back below.")
+        )
     if request.htmx:
         return HttpResponseClientRefresh()
     return see(draft)
@@ -157,7 +167,7 @@ def remove_note(
 
 def _writable(request: SignedInRequest, handover_id: int) -> Handover:
     if not can_hand_over(request.user):
-        raise PermissionDenied("Operators and admins hand over.")
+        raise PermissionDenied(gettext_noop("Operators and admins hand over."))
     return seen_by(request, handover_id)
 
 

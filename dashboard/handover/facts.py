@@ -4,6 +4,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.utils import translation
+from django.utils.translation import gettext_noop
 
 from dashboard.accounts.models import User
 from dashboard.edits.models import Edit
@@ -40,6 +42,12 @@ def draw(handover: Handover, *, user: User, now: datetime) -> Document:
         user: Who looks: the facts are of what this person may see.
         now: Aware.
     """
+    # What is published is kept, and what is kept is English.
+    with translation.override("en"):
+        return _draw(handover, user=user, now=now)
+
+
+def _draw(handover: Handover, *, user: User, now: datetime) -> Document:
     since, until = handover.since, now + timedelta(hours=handover.ahead_hours)
     fresh = freshness(now)
     notes = handover.notes.filter(is_removed=False).select_related("changed_by")
@@ -78,7 +86,9 @@ def _stops(user: User, now: datetime, until: datetime) -> Section:
         "stops",
         due.order_by("stops_at", "pk"),
         lambda one: _line(
-            one, at=one.stops_at, at_words="was due" if one.stops_at <= now else "stops"
+            one,
+            at=one.stops_at,
+            at_words=gettext_noop("was due") if one.stops_at <= now else "stops",
         ),
     )
 
@@ -101,11 +111,16 @@ def _troubled(user: User, since: datetime) -> Section:
     def line(one: Instance) -> Line:
         if one.missing_since:
             return _line(
-                one, words="Gone from the cloud", at=one.missing_since, at_words="since"
+                one,
+                words=gettext_noop("Gone from the cloud"),
+                at=one.missing_since,
+                at_words="since",
             )
         words = clock.look(one).label
         if one.problems:
-            words = f"{words}; not all of it could be read"
+            words = gettext_noop("%(words)s; not all of it could be read") % {
+                "words": words
+            }
         return _line(one, words=words, at=one.status_since, at_words="since")
 
     unreadable = PRESENT & ~Q(problems=[])
@@ -157,18 +172,21 @@ def _health(fresh: Freshness, since: datetime) -> Section:
         if cloud.problem:
             lines.append(Line(cloud.name, words=cloud.problem, at=cloud.problem_since))
         elif cloud.refreshed_at is None:
-            lines.append(Line(cloud.name, words="Never read yet."))
+            lines.append(Line(cloud.name, words=gettext_noop("Never read yet.")))
         elif Freshness([cloud], cloud.refreshed_at, fresh.now).age is not Age.FRESH:
             lines.append(
                 Line(
                     cloud.name,
-                    words="Read less often than it should be.",
+                    words=gettext_noop("Read less often than it should be."),
                     at=cloud.refreshed_at,
-                    at_words="last read",
+                    at_words=gettext_noop("last read"),
                 )
             )
         if cloud.held_since:
-            words = f"Edits are held back. {cloud.hold_reason}".strip()
+            words = (
+                gettext_noop("Edits are held back. %(hold_reason)s")
+                % {"hold_reason": cloud.hold_reason}
+            ).strip()
             lines.append(
                 Line(cloud.name, words=words, at=cloud.held_since, at_words="since")
             )

@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
 
 from dashboard.saved.models import SavedView
 
@@ -45,14 +46,17 @@ class WindowForm(forms.Form):
     """What the facts are of."""
 
     since = forms.DateTimeField(
-        label="Shift began",
+        label=gettext_lazy("Shift began"),
         widget=forms.DateTimeInput(
             attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"
         ),
     )
     ahead_hours = forms.TypedChoiceField(
-        label="Stops due in the next",
-        choices=[(hours, f"{hours} hours") for hours in Handover.AHEAD_HOURS],
+        label=gettext_lazy("Stops due in the next"),
+        choices=[
+            (hours, gettext_lazy("%(hours)s hours") % {"hours": hours})
+            for hours in Handover.AHEAD_HOURS
+        ],
         coerce=int,
     )
 
@@ -65,9 +69,11 @@ class WindowForm(forms.Form):
         since: datetime = self.cleaned_data["since"]
         now = timezone.now()
         if since > now:
-            raise forms.ValidationError("A shift that is handed over has begun.")
+            raise forms.ValidationError(
+                gettext("A shift that is handed over has begun.")
+            )
         if since < now - LONGEST_SHIFT:
-            raise forms.ValidationError("Two weeks ago at the most.")
+            raise forms.ValidationError(gettext("Two weeks ago at the most."))
         return since
 
 
@@ -119,12 +125,12 @@ class WallForm(forms.Form):
     view = forms.ModelChoiceField(
         queryset=SavedView.objects.none(),
         required=False,
-        label="Shows",
-        empty_label="the whole fleet",
+        label=gettext_lazy("Shows"),
+        empty_label=gettext_lazy("the whole fleet"),
     )
-    zone = forms.CharField(max_length=64, label="Time zone")
-    scheme = forms.ChoiceField(choices=WallLink.Scheme, label="Colours")
-    masked = forms.BooleanField(required=False, label="Hide names")
+    zone = forms.CharField(max_length=64, label=gettext_lazy("Time zone"))
+    scheme = forms.ChoiceField(choices=WallLink.Scheme, label=gettext_lazy("Colours"))
+    masked = forms.BooleanField(required=False, label=gettext_lazy("Hide names"))
 
     def __init__(self, *args: Any, views: QuerySet[SavedView], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -138,7 +144,9 @@ class WallForm(forms.Form):
         """
         name = " ".join(str(self.cleaned_data["name"]).split())
         if any(unicodedata.category(letter) in {"Cc", "Cf"} for letter in name):
-            raise forms.ValidationError("A name holds no invisible characters.")
+            raise forms.ValidationError(
+                gettext("A name holds no invisible characters.")
+            )
         return name
 
     def clean_zone(self) -> str:
@@ -150,7 +158,7 @@ class WallForm(forms.Form):
         name: str = self.cleaned_data["zone"]
         if name not in zoneinfo.available_timezones():
             raise forms.ValidationError(
-                "No time zone has this name. Type one such as Europe/Berlin."
+                gettext("No time zone has this name. Type one such as Europe/Berlin.")
             )
         return name
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
+from django.utils.translation import gettext_lazy
 
 from dashboard.accounts.permissions import can_hand_over, can_see_fleet
 from dashboard.saved.models import SavedView
@@ -161,9 +162,9 @@ class WallLink(models.Model):
     """
 
     class Scheme(models.TextChoices):
-        DARK = "dark", "Dark"
-        LIGHT = "light", "Light"
-        SYSTEM = "system", "As the screen's system"
+        DARK = "dark", gettext_lazy("Dark")
+        LIGHT = "light", gettext_lazy("Light")
+        SYSTEM = "system", gettext_lazy("As the screen's system")
 
     NAME_LENGTH: ClassVar = 60
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Q
+from django.utils.translation import gettext_noop
 
 from dashboard.accounts.models import User
 from dashboard.edits.selectors import edits_visible_to
@@ -43,10 +44,10 @@ class News:
     def sections(self) -> list[tuple[str, Section]]:
         """What there is to tell, with its name."""
         named = (
-            ("Instances", self.instances),
-            ("Edits", self.edits),
-            ("Requests", self.requests),
-            ("Clouds", self.health),
+            (gettext_noop("Instances"), self.instances),
+            (gettext_noop("Edits"), self.edits),
+            (gettext_noop("Requests"), self.requests),
+            (gettext_noop("Clouds"), self.health),
         )
         return [(name, one) for name, one in named if one is not None and one.total]
 

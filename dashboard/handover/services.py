@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_hand_over
@@ -39,7 +40,7 @@ class ChangedError(HandoverError):
     """
 
     def __init__(self, now: Any) -> None:
-        super().__init__("Somebody else has changed this meanwhile.")
+        super().__init__(gettext_noop("Somebody else has changed this meanwhile."))
         self.now = now
 
 
@@ -140,7 +141,10 @@ def add_note(*, handover: Handover, by: User, **words: str) -> Note:
     _require(by)
     row = _locked(handover)
     if row.notes.count() >= MOST_NOTES:
-        raise HandoverError(f"A handover holds {MOST_NOTES} notes at most.")
+        raise HandoverError(
+            gettext_noop("A handover holds %(most_notes)s notes at most.")
+            % {"most_notes": MOST_NOTES}
+        )
     note = Note.objects.create(handover=row, changed_by=by, **words)
     _count(row)
     return note
@@ -240,9 +244,14 @@ def take_over(*, handover: Handover, by: User) -> Handover:
     _require(by)
     row = Handover.objects.select_for_update(of=("self",)).get(pk=handover.pk)
     if row.published_at is None:
-        raise HandoverError("It is a draft. It can be taken over once published.")
+        raise HandoverError(
+            gettext_noop("It is a draft. It can be taken over once published.")
+        )
     if row.taken_over_at is not None:
-        raise HandoverError(f"{row.taken_over_by} has taken over already.")
+        raise HandoverError(
+            gettext_noop("%(taken_over_by)s has taken over already.")
+            % {"taken_over_by": row.taken_over_by}
+        )
     row.taken_over_at, row.taken_over_by = timezone.now(), by
     row.save(update_fields=["taken_over_at", "taken_over_by"])
     _record(by, "handover.taken_over", row, after={"from": str(row.published_by)})
@@ -251,13 +260,16 @@ def take_over(*, handover: Handover, by: User) -> Handover:
 
 def _require(person: User) -> None:
     if not can_hand_over(person):
-        raise PermissionDenied("Operators and admins hand over.")
+        raise PermissionDenied(gettext_noop("Operators and admins hand over."))
 
 
 def _locked(handover: Handover) -> Handover:
     row = Handover.objects.select_for_update(of=("self",)).get(pk=handover.pk)
     if row.published_at is not None:
-        raise PublishedError(f"{row.published_by} has published this handover.")
+        raise PublishedError(
+            gettext_noop("%(published_by)s has published this handover.")
+            % {"published_by": row.published_by}
+        )
     return row
 
 

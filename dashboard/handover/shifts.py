@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import get_random_string
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import (
     require_http_methods,
     require_POST,
@@ -148,7 +149,8 @@ def publish(request: SignedInRequest, handover_id: int) -> HttpResponse:
             return see(draft)
         else:
             messages.success(
-                request, "Published. From now on it stays as it is; pass it on."
+                request,
+                gettext_noop("Published. From now on it stays as it is; pass it on."),
             )
             return see(draft)
     if draft.published_at is not None:
@@ -171,7 +173,7 @@ def take_over(request: SignedInRequest, handover_id: int) -> HttpResponse:
         request,
         handover_id,
         services.take_over,
-        "You have taken over. The moment is on record.",
+        gettext_noop("You have taken over. The moment is on record."),
     )
 
 
@@ -179,7 +181,11 @@ def take_over(request: SignedInRequest, handover_id: int) -> HttpResponse:
 def discard(request: SignedInRequest, handover_id: int) -> HttpResponse:
     """Throw a draft away; 303 to the list, or to the handover once it is published."""
     return _act(
-        request, handover_id, services.discard, "The draft is gone.", reverse(LIST)
+        request,
+        handover_id,
+        services.discard,
+        gettext_noop("The draft is gone."),
+        reverse(LIST),
     )
 
 
@@ -196,7 +202,7 @@ def as_markdown(request: SignedInRequest, handover_id: int) -> HttpResponse:
         if is_draft
         else published(found)
     )
-    signed = ["Draft, not published"] if is_draft else _signatures(found)
+    signed = [gettext_noop("Draft, not published")] if is_draft else _signatures(found)
     text = markdown(
         told,
         title=f"{found}, {moment(told.at)}",
@@ -245,7 +251,7 @@ def published(handover: Handover) -> Document:
 
 def _require_operator(request: SignedInRequest) -> None:
     if not can_hand_over(request.user):
-        raise PermissionDenied("Operators and admins hand over.")
+        raise PermissionDenied(gettext_noop("Operators and admins hand over."))
 
 
 def _act(
@@ -282,10 +288,18 @@ def _earlier(handover: Handover) -> Handover | None:
 
 
 def _signatures(handover: Handover) -> list[str]:
-    lines = [f"Published by {handover.published_by}, {moment(handover.published_at)}"]
+    lines = [
+        gettext_noop("Published by %(published_by)s, %(published_at)s")
+        % {
+            "published_by": handover.published_by,
+            "published_at": moment(handover.published_at),
+        }
+    ]
     if handover.taken_over_at:
         by, at = handover.taken_over_by, moment(handover.taken_over_at)
-        lines.append(f"Taken over by {by}, {at}")
+        lines.append(
+            gettext_noop("Taken over by %(by)s, %(at)s") % {"by": by, "at": at}
+        )
     else:
-        lines.append("Not taken over yet")
+        lines.append(gettext_noop("Not taken over yet"))
     return lines

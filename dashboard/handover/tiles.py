@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.db.models import Count, Q
+from django.utils.translation import gettext_noop
 
 from dashboard.instances import clock
 from dashboard.instances.filters import AUTO_STOP_OFF, FAILED, RUNNING, InstanceFilter
@@ -86,11 +87,27 @@ def wall(link: WallLink, now: datetime) -> Wall:
         endless=Count("pk", filter=AUTO_STOP_OFF),
     )
     tiles = [
-        Tile("running", "Running", numbers["running"], "circle-play", "good"),
-        Tile("soon", "Within 15 min", numbers["soon"], "bell", "warn"),
-        Tile("overdue", "Overdue", numbers["overdue"], "hourglass", "bad"),
-        Tile("failed", "Failed", numbers["failed"], "triangle-alert", "bad"),
-        Tile("endless", "Auto-stop off", numbers["endless"], "infinity", "busy"),
+        Tile(
+            "running",
+            gettext_noop("Running"),
+            numbers["running"],
+            "circle-play",
+            "good",
+        ),
+        Tile("soon", gettext_noop("Within 15 min"), numbers["soon"], "bell", "warn"),
+        Tile(
+            "overdue", gettext_noop("Overdue"), numbers["overdue"], "hourglass", "bad"
+        ),
+        Tile(
+            "failed", gettext_noop("Failed"), numbers["failed"], "triangle-alert", "bad"
+        ),
+        Tile(
+            "endless",
+            gettext_noop("Auto-stop off"),
+            numbers["endless"],
+            "infinity",
+            "busy",
+        ),
     ]
     ending = found.filter(RUNNING, stops_at__isnull=False)
     light = ending.select_related("cloud").defer("document", "search_text")

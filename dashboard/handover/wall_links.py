@@ -7,6 +7,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.accounts.http import SignedInRequest
@@ -39,7 +40,11 @@ def links(request: SignedInRequest) -> HttpResponse:
             except walls.WallError as error:
                 form.add_error(None, str(error))
             else:
-                messages.success(request, f"“{link}” is made. Open its address.")
+                messages.success(
+                    request,
+                    gettext_noop("“%(link)s” is made. Open its address.")
+                    % {"link": link},
+                )
                 return _to_links()
     else:
         zone = timezone.get_current_timezone_name()
@@ -66,14 +71,18 @@ def revoke(request: SignedInRequest, link_id: int) -> HttpResponse:
     link = get_object_or_404(WallLink, pk=min(link_id, LAST_KEY))
     walls.revoke(link=link, by=request.user)
     messages.success(
-        request, f"“{link}” is revoked. Its screens say so within seconds."
+        request,
+        gettext_noop("“%(link)s” is revoked. Its screens say so within seconds.")
+        % {"link": link},
     )
     return _to_links()
 
 
 def _require_operator(request: SignedInRequest) -> None:
     if not can_hand_over(request.user):
-        raise PermissionDenied("Operators and admins make links to wallboards.")
+        raise PermissionDenied(
+            gettext_noop("Operators and admins make links to wallboards.")
+        )
 
 
 def _address(request: SignedInRequest, link: WallLink) -> str:

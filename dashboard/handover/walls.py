@@ -12,6 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_hand_over
@@ -76,7 +77,10 @@ def make(
     """
     _require(by)
     if WallLink.objects.filter(revoked_at=None).count() >= MOST_LINKS:
-        raise WallError(f"There are {MOST_LINKS} links already. Revoke one first.")
+        raise WallError(
+            gettext_noop("There are %(most_links)s links already. Revoke one first.")
+            % {"most_links": MOST_LINKS}
+        )
     link = WallLink.objects.create(
         name=name,
         key=secrets.token_urlsafe(12),
@@ -140,7 +144,9 @@ def _key() -> bytes:
 
 def _require(person: User) -> None:
     if not can_hand_over(person):
-        raise PermissionDenied("Operators and admins make links to wallboards.")
+        raise PermissionDenied(
+            gettext_noop("Operators and admins make links to wallboards.")
+        )
 
 
 def _record(actor: User, action: str, link: WallLink) -> None:

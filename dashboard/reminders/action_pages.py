@@ -5,6 +5,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from dashboard.accounts.http import SignedInRequest
@@ -19,13 +20,15 @@ from .messages import ACTIONS, subject_url
 from .models import Reminder
 
 GONE, FORBIDDEN, CONFLICT, NOT_FOUND = 410, 403, 409, 404
-EXPIRED = "This link has run out. It served for a day."
-BROKEN = "This link is not complete. Copy all of it, or look at the instance itself."
-SOMEBODY_ELSES = (
+EXPIRED = gettext_noop("This link has run out. It served for a day.")
+BROKEN = gettext_noop(
+    "This link is not complete. Copy all of it, or look at the instance itself."
+)
+SOMEBODY_ELSES = gettext_noop(
     "This link was sent to somebody else. Sign in as the person it was sent to, or use "
     "the page of the instance."
 )
-LOOK_ONLY = "You may look at this instance but not change it."
+LOOK_ONLY = gettext_noop("You may look at this instance but not change it.")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -49,7 +52,9 @@ def act(request: SignedInRequest, token: str) -> HttpResponse:
     reminder = found.filter(pk=wish.reminder_pk, person=request.user).first()
     action = reminder and ACTIONS.get(Reminder.Kind(reminder.kind))
     if reminder is None or reminder.instance is None or not action:
-        return _refusal(request, "What this link is about was forgotten.", GONE)
+        return _refusal(
+            request, gettext_noop("What this link is about was forgotten."), GONE
+        )
     if not can_edit(request.user, reminder.instance.owner):
         return _refusal(request, LOOK_ONLY, FORBIDDEN, reminder)
     if obstacle := _obstacle(action.name, reminder, reminder.instance):
@@ -70,15 +75,15 @@ def _obstacle(action: str, reminder: Reminder, instance: Instance) -> str:
     if action == "stop":
         # One that was started again since is another run than the mail spoke of.
         if not _same_run(reminder, instance):
-            return "The run that this reminder was about has ended."
+            return gettext_noop("The run that this reminder was about has ended.")
         return offers.stop_obstacle(instance)
     if action == "start":
         return offers.start_obstacle(instance)
     edit = reminder.edit
     if edit is None or edit.batch_id:
-        return "A bulk edit is tried again on its own page."
+        return gettext_noop("A bulk edit is tried again on its own page.")
     if edit.state not in {Edit.State.FAILED, Edit.State.CONFLICT}:
-        return "This edit did not fail."
+        return gettext_noop("This edit did not fail.")
     return ""
 
 
@@ -109,9 +114,9 @@ def _do(
     except (edits.RuleRefusedError, edits.EditClosedError) as error:
         return _refusal(request, str(error), CONFLICT, reminder)
     except edits.EditConflictError:
-        reason = "Somebody changed it in the meantime. Compare first."
+        reason = gettext_noop("Somebody changed it in the meantime. Compare first.")
         return _refusal(request, reason, CONFLICT, reminder)
-    notes.success(request, "It is on its way to ModelArts.")
+    notes.success(request, gettext_noop("It is on its way to ModelArts."))
     return HttpResponseRedirect(done.get_absolute_url(), status=303)
 
 

@@ -5,6 +5,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import (
     require_http_methods,
     require_POST,
@@ -59,7 +60,9 @@ def test(request: SignedInRequest, channel_pk: int) -> HttpResponse:
     """Send a word there; 302 to the log."""
     found = _channel(request, channel_pk)
     services.test_channel(channel=found, actor=request.user)
-    notes.success(request, "A test is on its way; this log tells what became of it.")
+    notes.success(
+        request, gettext_noop("A test is on its way; this log tells what became of it.")
+    )
     return redirect("reminders:log")
 
 
@@ -68,7 +71,9 @@ def remove(request: SignedInRequest, channel_pk: int) -> HttpResponse:
     """Forget a channel; 302 to the others."""
     found = _channel(request, channel_pk)
     services.remove_channel(channel=found, actor=request.user)
-    notes.success(request, f"“{found.name}” is removed.")
+    notes.success(
+        request, gettext_noop("“%(found)s” is removed.") % {"found": found.name}
+    )
     return redirect("reminders:channels")
 
 
@@ -111,13 +116,15 @@ def _form(request: SignedInRequest, channel: Channel) -> HttpResponse:
             actor=request.user,
             address=form.cleaned_data["address"],
         )
-        notes.success(request, f"“{saved.name}” is saved.")
+        notes.success(
+            request, gettext_noop("“%(saved)s” is saved.") % {"saved": saved.name}
+        )
         return redirect(saved)
     context = {
         "current": "channels",
         "form": form,
         "channel": None if is_new else channel,
-        "heading": "New channel" if is_new else name,
+        "heading": gettext_noop("New channel") if is_new else name,
         "service": LABELS.get(channel.service, ""),
     }
     status = UNPROCESSABLE if form.is_bound else 200

@@ -13,7 +13,8 @@ from cryptography.exceptions import InvalidTag
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.translation import gettext_noop
 
 from dashboard.web.sealing import unseal
 
@@ -47,13 +48,15 @@ def deliver(reminder_pk: int) -> None:
     try:
         send = _prepared(attempt.reminder)
     except Exception:
-        record(attempt, not_sent("A fault in Curfew; its log tells more."))
+        record(
+            attempt, not_sent(gettext_noop("A fault in Curfew; its log tells more."))
+        )
         raise
     try:
         outcome = send()
     except BaseException:
         # Also a time limit: nobody knows how far it came.
-        record(attempt, unknown("Interrupted while sending."))
+        record(attempt, unknown(gettext_noop("Interrupted while sending.")))
         raise
     record(attempt, outcome)
 
@@ -132,7 +135,11 @@ def _verdict(
 ) -> tuple[str, str, datetime | None] | None:
     """Why nothing is sent now: state, note and when again; None to go ahead."""
     if reminder.expires_at <= now:
-        return State.DROPPED, "Its moment passed before it could be sent.", None
+        return (
+            State.DROPPED,
+            gettext_noop("Its moment passed before it could be sent."),
+            None,
+        )
     if not holds(reminder):
         return State.CANCELLED, NOT_SO, None
     if obstacle := _obstacle(reminder):
@@ -140,20 +147,32 @@ def _verdict(
     wants = reminder.channel or (reminder.person and preferences_of(reminder.person))
     ends = wants.quiet_ends(now) if wants else None
     if ends and reminder.kind != Reminder.Kind.TEST:
-        return State.WAITING, "Waits for the end of the quiet hours.", ends
+        return (
+            State.WAITING,
+            gettext_noop("Waits for the end of the quiet hours."),
+            ends,
+        )
     return None
 
 
 def _obstacle(reminder: Reminder) -> str:
     """Why the recipient is told nothing any more; empty where nothing is in the way."""
     if reminder.channel is not None:
-        return "" if reminder.channel.active else "The channel was switched off."
+        return (
+            ""
+            if reminder.channel.active
+            else gettext_noop("The channel was switched off.")
+        )
     person = reminder.person
     if person is None or not person.is_active:
-        return "The account was deactivated."
+        return gettext_noop("The account was deactivated.")
     if not may_mail(person):
-        return "There is no mail server, or no address."
-    return "" if preferences_of(person).by_mail else "Mail is not wanted any more."
+        return gettext_noop("There is no mail server, or no address.")
+    return (
+        ""
+        if preferences_of(person).by_mail
+        else gettext_noop("Mail is not wanted any more.")
+    )
 
 
 def _let_the_rest_wait(reminder: Reminder, until: datetime) -> None:
@@ -176,11 +195,15 @@ def _prepared(reminder: Reminder) -> Callable[[], Outcome]:
         try:
             address = unseal(channel.sealed, webhooks.PURPOSE)
         except InvalidTag:
-            return lambda: refused("Sealed by another key: set the channel up anew.")
+            return lambda: refused(
+                gettext_noop("Sealed by another key: set the channel up anew.")
+            )
         return partial(webhooks.send, address, channel.service, message, alarm=alarm)
     assert reminder.person is not None  # noqa: S101 (a constraint of the table)
     zone = preferences_of(reminder.person).zone
-    message = messages.message(reminder, zone=zone, now=now)
+    # A mail speaks the language of whom it is for; a channel, as we do.
+    with translation.override(reminder.person.language or settings.LANGUAGE_CODE):
+        message = messages.message(reminder, zone=zone, now=now)
     host = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].rstrip(">")
     unique = f"{reminder.pk}.{reminder.created_at.timestamp():.0f}"
     return partial(

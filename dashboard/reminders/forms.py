@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
 
 from dashboard.accounts.permissions import can_remind_of_others
 from dashboard.instances.models import Cloud
@@ -16,28 +17,28 @@ from .audience import may_mail
 from .models import Channel, Preferences, Wants
 
 LEADS = (
-    (5, "5 minutes"),
-    (15, "15 minutes"),
-    (30, "30 minutes"),
-    (60, "1 hour"),
-    (120, "2 hours"),
-    (240, "4 hours"),
-    (480, "8 hours"),
-    (1440, "1 day"),
+    (5, gettext_lazy("5 minutes")),
+    (15, gettext_lazy("15 minutes")),
+    (30, gettext_lazy("30 minutes")),
+    (60, gettext_lazy("1 hour")),
+    (120, gettext_lazy("2 hours")),
+    (240, gettext_lazy("4 hours")),
+    (480, gettext_lazy("8 hours")),
+    (1440, gettext_lazy("1 day")),
 )
 _WANTED: tuple[str, ...] = (
     *("on_failure", "on_failed_edit", "scope", "owner", "cloud"),
     *("quiet_from", "quiet_until", "time_zone"),
 )
 _LABELS = {
-    "on_failure": "When an instance fails",
-    "on_failed_edit": "When an edit fails or ends in a conflict",
-    "scope": "Which instances",
-    "owner": "Owner",
-    "cloud": "Cloud",
-    "quiet_from": "Quiet from",
-    "quiet_until": "until",
-    "time_zone": "Time zone",
+    "on_failure": gettext_lazy("When an instance fails"),
+    "on_failed_edit": gettext_lazy("When an edit fails or ends in a conflict"),
+    "scope": gettext_lazy("Which instances"),
+    "owner": gettext_lazy("Owner"),
+    "cloud": gettext_lazy("Cloud"),
+    "quiet_from": gettext_lazy("Quiet from"),
+    "quiet_until": gettext_lazy("until"),
+    "time_zone": gettext_lazy("Time zone"),
 }
 _WIDGETS: dict[str, forms.Widget] = {
     "scope": forms.RadioSelect(),
@@ -58,10 +59,10 @@ class WantsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check 
         coerce=int,
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        label="Before an auto-stop",
+        label=gettext_lazy("Before an auto-stop"),
     )
     # Unticked, no time is kept.
-    quiet = forms.BooleanField(required=False, label="Keep quiet hours")
+    quiet = forms.BooleanField(required=False, label=gettext_lazy("Keep quiet hours"))
 
     SCOPES: ClassVar[tuple[str, ...]] = tuple(Wants.Scope.values)
 
@@ -70,11 +71,11 @@ class WantsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check 
         now = self.instance.owner
         known = owners if now in ("", *owners) else [*owners, now]
         self.fields["owner"] = forms.ChoiceField(
-            choices=[("", "Choose …"), *((name, name) for name in known)],
+            choices=[("", gettext("Choose …")), *((name, name) for name in known)],
             required=False,
         )
         self.fields["cloud"] = forms.ModelChoiceField(
-            Cloud.objects.all(), required=False, empty_label="Choose …"
+            Cloud.objects.all(), required=False, empty_label=gettext("Choose …")
         )
         scope = self.fields["scope"]
         assert isinstance(scope, forms.ChoiceField)  # noqa: S101
@@ -96,7 +97,7 @@ class WantsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check 
         """
         name = str(self.cleaned_data["time_zone"])
         if name not in zoneinfo.available_timezones():
-            raise forms.ValidationError("Write it like Europe/Berlin, or UTC.")
+            raise forms.ValidationError(gettext("Write it like Europe/Berlin, or UTC."))
         return name
 
     def clean(self) -> dict[str, Any]:
@@ -104,9 +105,9 @@ class WantsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check 
         values = super().clean() or {}
         scope = values.get("scope")
         if scope == Wants.Scope.OWNER and not values.get("owner"):
-            self.add_error("owner", "Choose an owner.")
+            self.add_error("owner", gettext("Choose an owner."))
         if scope == Wants.Scope.CLOUD and not values.get("cloud"):
-            self.add_error("cloud", "Choose a cloud.")
+            self.add_error("cloud", gettext("Choose a cloud."))
         if scope != Wants.Scope.OWNER:
             values["owner"] = ""
         if scope != Wants.Scope.CLOUD:
@@ -115,7 +116,7 @@ class WantsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check 
         if not values.get("quiet"):
             values["quiet_from"] = values["quiet_until"] = None
         elif start is None or end is None or start == end:
-            self.add_error("quiet_from", "Say from when until when.")
+            self.add_error("quiet_from", gettext("Say from when until when."))
         return values
 
     def _post_clean(self) -> None:
@@ -130,8 +131,8 @@ class PreferencesForm(WantsForm):
         model = Preferences
         fields: ClassVar = ["in_page", "by_mail", *_WANTED]
         labels: ClassVar = _LABELS | {
-            "in_page": "In the page, at the bell",
-            "by_mail": "By mail",
+            "in_page": gettext_lazy("In the page, at the bell"),
+            "by_mail": gettext_lazy("By mail"),
         }
         widgets: ClassVar = _WIDGETS
 
@@ -151,7 +152,7 @@ class ChannelForm(WantsForm):
 
     address = forms.CharField(
         max_length=webhooks.LONGEST,
-        label="Address of the webhook",
+        label=gettext_lazy("Address of the webhook"),
         # Nothing that a browser keeps, or that stands there for a neighbour to read.
         widget=forms.TextInput(
             attrs={"type": "url", "autocomplete": "off", "spellcheck": "false"}
@@ -161,7 +162,7 @@ class ChannelForm(WantsForm):
     class Meta:
         model = Channel
         fields: ClassVar = ["name", "active", *_WANTED]
-        labels: ClassVar = _LABELS | {"active": "Send reminders there"}
+        labels: ClassVar = _LABELS | {"active": gettext_lazy("Send reminders there")}
         widgets: ClassVar = _WIDGETS
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -175,7 +176,9 @@ class ChannelForm(WantsForm):
         """One line without anything invisible."""
         name = " ".join(str(self.cleaned_data["name"]).split())
         if any(unicodedata.category(letter) in {"Cc", "Cf"} for letter in name):
-            raise forms.ValidationError("A name holds no invisible characters.")
+            raise forms.ValidationError(
+                gettext("A name holds no invisible characters.")
+            )
         return name
 
     def clean_address(self) -> str:

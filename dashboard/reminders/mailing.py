@@ -4,11 +4,12 @@ import smtplib
 from contextlib import suppress
 
 from django.core.mail import EmailMessage, mailers
+from django.utils.translation import gettext_noop
 
 from .messages import Message
 from .outcome import SENT, Outcome, not_sent, refused, unknown
 
-NO_CONNECTION = "The mail server cannot be reached or does not let us in."
+NO_CONNECTION = gettext_noop("The mail server cannot be reached or does not let us in.")
 
 
 def send(message: Message, *, to: str, message_id: str) -> Outcome:
@@ -35,7 +36,9 @@ def send(message: Message, *, to: str, message_id: str) -> Outcome:
     except smtplib.SMTPResponseException as error:
         return _answer(error.smtp_code)
     except (OSError, smtplib.SMTPException):
-        return unknown("The connection to the mail server broke while sending.")
+        return unknown(
+            gettext_noop("The connection to the mail server broke while sending.")
+        )
     finally:
         # Accepted by then: a server that leaves early takes nothing back.
         with suppress(OSError, smtplib.SMTPException):
@@ -44,5 +47,5 @@ def send(message: Message, *, to: str, message_id: str) -> Outcome:
 
 
 def _answer(code: int) -> Outcome:
-    detail = f"The mail server answered {code}."
+    detail = gettext_noop("The mail server answered %(code)s.") % {"code": code}
     return not_sent(detail) if 400 <= code < 500 else refused(detail)

@@ -8,10 +8,12 @@ from zoneinfo import ZoneInfo
 
 from django.template.defaultfilters import date
 from django.urls import reverse
+from django.utils.translation import get_language, gettext, gettext_noop
 
 from dashboard.edits.models import Edit
 from dashboard.instances.clock import remaining_text, status_look, whole_seconds
 from dashboard.instances.models import Instance
+from dashboard.web.stored import translated
 
 from . import links
 from .models import Reminder
@@ -37,9 +39,9 @@ class Action(NamedTuple):
 
 
 ACTIONS = {
-    Kind.STOP: Action("stop", "Stop it now", "square"),
-    Kind.FAILURE: Action("start", "Start it again", "play"),
-    Kind.EDIT: Action("retry", "Try the edit again", "rotate-ccw"),
+    Kind.STOP: Action("stop", gettext_noop("Stop it now"), "square"),
+    Kind.FAILURE: Action("start", gettext_noop("Start it again"), "play"),
+    Kind.EDIT: Action("retry", gettext_noop("Try the edit again"), "rotate-ccw"),
 }
 
 
@@ -72,20 +74,22 @@ def tame(text: str) -> str:
 
 def when(moment: datetime, zone: ZoneInfo) -> str:
     """As in ``Mon 23 Nov, 14:05 CET``."""
-    return str(date(moment.astimezone(zone), "D j M, H:i T"))
+    return str(date(moment.astimezone(zone), gettext("D j M, H:i T")))
 
 
 def headline(reminder: Reminder, name: str) -> str:
     """What happened or will, without the moment."""
     if reminder.kind == Kind.STOP:
-        return f"{name} stops soon"
+        return gettext("%(name)s stops soon") % {"name": name}
     if reminder.kind == Kind.FAILURE:
         label = status_look(reminder.instance.status).label if reminder.instance else ""
-        return f"{name}: {label.lower()}"
+        return f"{name}: {label.lower() if get_language() == 'en' else label}"
     if reminder.kind == Kind.EDIT:
         batch = reminder.edit and reminder.edit.batch_id
-        return "A bulk edit failed in part" if batch else f"An edit of {name} failed"
-    return "A test of this channel"
+        if batch:
+            return gettext("A bulk edit failed in part")
+        return gettext("An edit of %(name)s failed") % {"name": name}
+    return gettext("A test of this channel")
 
 
 def message(reminder: Reminder, *, zone: ZoneInfo, now: datetime) -> Message:
@@ -97,7 +101,7 @@ def message(reminder: Reminder, *, zone: ZoneInfo, now: datetime) -> Message:
         now: The present moment.
     """
     if reminder.instance is None:
-        text = "Curfew sends its reminders here. Nothing is to be done."
+        text = gettext("Curfew sends its reminders here. Nothing is to be done.")
         return Message(headline(reminder, ""), text)
     plain = line if reminder.medium == Medium.MAIL else tame
     instance = reminder.instance
@@ -105,26 +109,36 @@ def message(reminder: Reminder, *, zone: ZoneInfo, now: datetime) -> Message:
     subject = headline(reminder, name)
     if reminder.kind == Kind.STOP:
         left = whole_seconds(reminder.moment - now)
-        span = remaining_text(max(left, 300)) if left > 0 else "now"
-        subject = f"{name} stops at {reminder.moment.astimezone(zone):%H:%M} ({span})"
+        span = remaining_text(max(left, 300)) if left > 0 else gettext("now")
+        subject = gettext("%(name)s stops at %(time)s (%(span)s)") % {
+            "name": name,
+            "time": f"{reminder.moment.astimezone(zone):%H:%M}",
+            "span": span,
+        }
     facts = [
-        ("Instance", name),
-        ("Cloud", plain(instance.cloud.name)),
-        ("Owner", plain(instance.owner_name or instance.owner_id or "not known")),
-        (_LABELS[Kind(reminder.kind)], when(reminder.moment, zone)),
+        (gettext("Instance"), name),
+        (gettext("Cloud"), plain(instance.cloud.name)),
+        (
+            gettext("Owner"),
+            plain(instance.owner_name or instance.owner_id or gettext("not known")),
+        ),
+        (gettext(_LABELS[Kind(reminder.kind)]), when(reminder.moment, zone)),
         *_more(reminder, instance, plain),
     ]
     lines = [f"{label}: {value}" for label, value in facts]
-    lines += ["", f"Look at it: {links.absolute(subject_url(reminder))}"]
+    lines += [
+        "",
+        gettext("Look at it: %(url)s") % {"url": links.absolute(subject_url(reminder))},
+    ]
     if reminder.medium == Medium.MAIL and reminder.person_id:
         act = ACTIONS[Kind(reminder.kind)]
         link = links.action_link(links.Act(reminder.person_id, reminder.pk, act.name))
         settings = links.absolute(reverse("reminders:settings"))
         lines += [
-            f"{act.label}: {link}",
-            "(asks before it does anything; for you alone, for a day)",
+            f"{gettext(act.label)}: {link}",
+            gettext("(asks before it does anything; for you alone, for a day)"),
             "",
-            f"What you are told, and when: {settings}",
+            gettext("What you are told, and when: %(url)s") % {"url": settings},
         ]
     return Message(subject, "\n".join(lines))
 
@@ -141,10 +155,10 @@ def subject_url(reminder: Reminder) -> str:
 
 
 _LABELS = {
-    Kind.STOP: "Stops",
-    Kind.FAILURE: "Failed",
-    Kind.EDIT: "Failed",
-    Kind.TEST: "Sent",
+    Kind.STOP: gettext_noop("Stops"),
+    Kind.FAILURE: gettext_noop("Failed"),
+    Kind.EDIT: gettext_noop("Failed"),
+    Kind.TEST: gettext_noop("Sent"),
 }
 
 
@@ -153,9 +167,16 @@ def _more(
 ) -> list[tuple[str, str]]:
     if reminder.kind == Kind.STOP:
         return [
-            ("Kept", "only the work directory; save what else you need"),
+            (
+                gettext("Kept"),
+                gettext("only the work directory; save what else you need"),
+            ),
         ]
     if reminder.kind == Kind.FAILURE:
-        return [("Status", plain(status_look(instance.status).label))]
+        return [(gettext("Status"), plain(status_look(instance.status).label))]
     edit: Edit | None = reminder.edit
-    return [("Why", plain(edit.message))] if edit and edit.message else []
+    return (
+        [(gettext("Why"), plain(translated(edit.message)))]
+        if edit and edit.message
+        else []
+    )

@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
+from django.utils.translation import gettext_lazy
 
 from dashboard.edits.models import Edit
 from dashboard.instances.models import Cloud, Instance
@@ -32,10 +33,10 @@ class Wants(models.Model):
     """
 
     class Scope(models.TextChoices):
-        MINE = "mine", "My own instances"
-        OWNER = "owner", "Those of one owner"
-        CLOUD = "cloud", "Those of one cloud"
-        ALL = "all", "All instances"
+        MINE = "mine", gettext_lazy("My own instances")
+        OWNER = "owner", gettext_lazy("Those of one owner")
+        CLOUD = "cloud", gettext_lazy("Those of one cloud")
+        ALL = "all", gettext_lazy("All instances")
 
     leads = models.JSONField(default=default_leads)
     on_failure = models.BooleanField(default=True)
@@ -126,24 +127,24 @@ class Reminder(models.Model):
     """
 
     class Kind(models.TextChoices):
-        STOP = "stop", "Auto-stop"
-        FAILURE = "failure", "Failed instance"
-        EDIT = "edit", "Failed edit"
-        TEST = "test", "Test"
+        STOP = "stop", gettext_lazy("Auto-stop")
+        FAILURE = "failure", gettext_lazy("Failed instance")
+        EDIT = "edit", gettext_lazy("Failed edit")
+        TEST = "test", gettext_lazy("Test")
 
     class Medium(models.TextChoices):
-        PAGE = "page", "Page"
-        MAIL = "mail", "Mail"
-        WEBHOOK = "webhook", "Webhook"
+        PAGE = "page", gettext_lazy("Page")
+        MAIL = "mail", gettext_lazy("Mail")
+        WEBHOOK = "webhook", gettext_lazy("Webhook")
 
     class State(models.TextChoices):
-        WAITING = "waiting", "Waiting"
-        SENDING = "sending", "Sending"
-        SENT = "sent", "Sent"
-        UNKNOWN = "unknown", "Perhaps sent"
-        FAILED = "failed", "Not sent"
-        CANCELLED = "cancelled", "Cancelled"
-        DROPPED = "dropped", "Dropped"
+        WAITING = "waiting", gettext_lazy("Waiting")
+        SENDING = "sending", gettext_lazy("Sending")
+        SENT = "sent", gettext_lazy("Sent")
+        UNKNOWN = "unknown", gettext_lazy("Perhaps sent")
+        FAILED = "failed", gettext_lazy("Not sent")
+        CANCELLED = "cancelled", gettext_lazy("Cancelled")
+        DROPPED = "dropped", gettext_lazy("Dropped")
 
     key = models.CharField(max_length=160, unique=True)
     person = models.ForeignKey(
@@ -216,9 +217,9 @@ class Attempt(models.Model):
 
     class Outcome(models.TextChoices):
         SENT = "sent", "sent"
-        NOT_SENT = "not_sent", "not sent"
+        NOT_SENT = "not_sent", gettext_lazy("not sent")
         REFUSED = "refused", "refused"
-        UNKNOWN = "unknown", "perhaps sent"
+        UNKNOWN = "unknown", gettext_lazy("perhaps sent")
 
     reminder = models.ForeignKey(
         Reminder, on_delete=models.CASCADE, related_name="attempts"

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from django.conf import settings
+from django.utils.translation import gettext_noop
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import MaxRetryError, NewConnectionError, SSLError
 
@@ -40,7 +41,7 @@ class _Watch:
     """What became of the one request of a message."""
 
     def __init__(self) -> None:
-        self.outcome = not_sent("Nothing was sent.")
+        self.outcome = not_sent(gettext_noop("Nothing was sent."))
 
 
 _watch: ContextVar[_Watch | None] = ContextVar("webhook", default=None)
@@ -69,19 +70,23 @@ def check(host: str, port: int) -> None:
     if is_allowed(host):
         return
     if port != HTTPS:
-        raise ForbiddenError("Only port 443 is allowed.")
+        raise ForbiddenError(gettext_noop("Only port 443 is allowed."))
     bare = host.strip("[]").rstrip(".").lower()
     try:
         address = ipaddress.ip_address(bare)
     except ValueError:
         # Names without a dot, and numbers spelled in ways that resolvers understand.
         if "." not in bare or bare.rpartition(".")[2][:1].isdigit():
-            raise ForbiddenError("This host is not on the internet.") from None
+            raise ForbiddenError(
+                gettext_noop("This host is not on the internet.")
+            ) from None
         if bare.endswith((".localhost", ".local", ".internal")):
-            raise ForbiddenError("This host is not on the internet.") from None
+            raise ForbiddenError(
+                gettext_noop("This host is not on the internet.")
+            ) from None
         return
     if not _is_public(address):
-        raise ForbiddenError("This address is not on the internet.")
+        raise ForbiddenError(gettext_noop("This address is not on the internet."))
 
 
 def is_allowed(host: str) -> bool:
@@ -103,7 +108,7 @@ def addresses(host: str, port: int) -> list[str]:
         for text in texts:
             if not _is_public(ipaddress.ip_address(text)):
                 raise ForbiddenError(
-                    "Its name leads to an address of a closed network."
+                    gettext_noop("Its name leads to an address of a closed network.")
                 )
     return texts
 
@@ -154,12 +159,14 @@ def _send_watched(
     parts = urlsplit(str(request.url))
     host, port = parts.hostname or "", parts.port or HTTPS
     if parts.scheme != "https":
-        raise ForbiddenError("Only https is allowed.")
+        raise ForbiddenError(gettext_noop("Only https is allowed."))
     check(host, port)
     try:
         found = addresses(host, port)
     except (socket.gaierror, UnicodeError) as error:
-        watch.outcome = not_sent("The name server does not know the host.")
+        watch.outcome = not_sent(
+            gettext_noop("The name server does not know the host.")
+        )
         raise requests.ConnectionError(str(error)) from None
     request.headers["Host"] = parts.netloc
     verify = options.get("verify")
@@ -169,7 +176,7 @@ def _send_watched(
     for address in found:
         literal = f"[{address}]" if ":" in address else address
         request.url = urlunsplit(parts._replace(netloc=f"{literal}:{port}"))
-        watch.outcome = unknown("The connection broke while sending.")
+        watch.outcome = unknown(gettext_noop("The connection broke while sending."))
         try:
             with closing(_Pinned(host)) as adapter:
                 return _read(watch, adapter.send(request, **options))
@@ -194,7 +201,7 @@ def _read(watch: _Watch, response: requests.Response) -> requests.Response:
 def _judged(status: int) -> Outcome:
     if 200 <= status < 300:
         return SENT
-    detail = f"The other side answered {status}."
+    detail = gettext_noop("The other side answered %(status)s.") % {"status": status}
     if status in TRY_LATER:
         return not_sent(detail)
     return unknown(detail) if status >= 500 else refused(detail)
@@ -213,8 +220,8 @@ def _never_left(error: requests.RequestException) -> bool:
 
 def _why(error: requests.RequestException) -> str:
     if isinstance(error, requests.exceptions.SSLError):
-        return "The host cannot prove who it is."
-    return "The host cannot be reached."
+        return gettext_noop("The host cannot prove who it is.")
+    return gettext_noop("The host cannot be reached.")
 
 
 # The name by which a session makes its adapters.

@@ -9,6 +9,7 @@ import structlog
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from dashboard.edits.models import Edit
 from dashboard.instances.mirror import SAME_RUN_MS
@@ -29,7 +30,7 @@ OF_USE = timedelta(days=1)
 """For so long a failure is tried to be told, and counts as unread."""
 
 KEPT = timedelta(days=30)
-NOT_SO = "This does not hold any more."
+NOT_SO = gettext_noop("This does not hold any more.")
 AT_ONCE = 500
 _LOCK = 0x52656D69  # "Remi"
 
@@ -100,7 +101,8 @@ def end_what_no_longer_holds(now: datetime) -> None:
     """
     waiting = Reminder.objects.filter(state=State.WAITING)
     waiting.filter(expires_at__lte=now).update(
-        state=State.DROPPED, note="Its moment passed before it could be sent."
+        state=State.DROPPED,
+        note=gettext_noop("Its moment passed before it could be sent."),
     )
     of_use = Reminder.objects.filter(expires_at__gt=now)
     shown = of_use.filter(medium=Medium.PAGE, state=State.SENT)
@@ -250,14 +252,16 @@ def _give_up_the_lost(now: datetime) -> None:
     # The condition again: it may have been recorded between.
     ended = Reminder.objects.filter(pk__in=keys, state=State.SENDING).update(
         state=State.UNKNOWN,
-        note="The worker ended while sending: perhaps sent, not sent again.",
+        note=gettext_noop(
+            "The worker ended while sending: perhaps sent, not sent again."
+        ),
         lease_until=None,
     )
     Attempt.objects.filter(
         reminder__in=keys, reminder__state=State.UNKNOWN, outcome=""
     ).update(
         outcome=Attempt.Outcome.UNKNOWN,
-        detail="The worker ended while sending.",
+        detail=gettext_noop("The worker ended while sending."),
         finished_at=now,
     )
     log.warning("reminders perhaps sent", reminders=ended)

@@ -7,6 +7,7 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import (
     require_http_methods,
     require_POST,
@@ -71,7 +72,9 @@ def preferences(request: SignedInRequest) -> HttpResponse:
     )
     if form.is_bound and form.is_valid():
         services.save_preferences(preferences=form.save(commit=False))
-        notes.success(request, "Saved. It counts from the next reminder on.")
+        notes.success(
+            request, gettext_noop("Saved. It counts from the next reminder on.")
+        )
         return redirect("reminders:settings")
     context = {
         "current": "settings",

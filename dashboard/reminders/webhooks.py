@@ -12,6 +12,7 @@ from apprise.plugins.discord import NotifyDiscord
 from apprise.plugins.mattermost import NotifyMattermost
 from apprise.plugins.slack import NotifySlack
 from apprise.plugins.workflows import NotifyWorkflows
+from django.utils.translation import gettext_noop
 
 from . import network
 from .messages import Message
@@ -66,16 +67,18 @@ def recognise(address: str) -> Address:
         WebhookError: Nothing may be sent there.
     """
     if len(address) > LONGEST or not address.isprintable() or " " in address:
-        raise WebhookError("This is no address.")
+        raise WebhookError(gettext_noop("This is no address."))
     try:
         parts = urlsplit(address)
         host, port = parts.hostname or "", parts.port or 443
     except ValueError:
-        raise WebhookError("This is no address.") from None
+        raise WebhookError(gettext_noop("This is no address.")) from None
     if parts.scheme != "https" or not host:
-        raise WebhookError("The address must begin with https://.")
+        raise WebhookError(gettext_noop("The address must begin with https://."))
     if parts.username or parts.password or parts.fragment:
-        raise WebhookError("The address must hold neither a user nor a fragment.")
+        raise WebhookError(
+            gettext_noop("The address must hold neither a user nor a fragment.")
+        )
     try:
         network.check(host, port)
     except network.ForbiddenError as error:
@@ -83,7 +86,7 @@ def recognise(address: str) -> Address:
     for service in SERVICES:
         if service.plugin is None or _instance(service, address) is not None:
             return Address(service.name, _shown(address))
-    raise AssertionError("the last one takes anything")
+    raise AssertionError(gettext_noop("the last one takes anything"))
 
 
 def send(address: str, service: str, message: Message, *, alarm: bool) -> Outcome:
@@ -98,7 +101,11 @@ def send(address: str, service: str, message: Message, *, alarm: bool) -> Outcom
     found = next((one for one in SERVICES if one.name == service), None)
     plugin = _instance(found, address) if found else None
     if plugin is None:
-        return refused("The address is no longer understood: set the channel up anew.")
+        return refused(
+            gettext_noop(
+                "The address is no longer understood: set the channel up anew."
+            )
+        )
     kind = NotifyType.FAILURE if alarm else NotifyType.INFO
     speak: Callable[[], Any] = lambda: plugin.notify(  # noqa: E731
         body=message.text, title=message.subject, notify_type=kind

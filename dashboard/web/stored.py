@@ -13,7 +13,7 @@ from django.conf import settings
 from django.utils.translation import get_language, to_locale
 
 _VALUE = re.compile(r"%\((\w+)\)s")
-_FEWEST_LETTERS = 8
+_FEWEST_LETTERS = 4
 """A message with fewer besides its values would fit anything."""
 
 
@@ -31,12 +31,17 @@ def _translated(sentence: str, language: str) -> str:
         return found
     for pattern, message in patterns:
         if match := pattern.fullmatch(sentence):
-            # A value may be such a sentence itself.
             values = match.groupdict()
             return message % {
-                name: _translated(value, language) for name, value in values.items()
+                name: _translated(value, language) if _is_ours(name, value) else value
+                for name, value in values.items()
             }
     return sentence
+
+
+def _is_ours(name: str, value: str) -> bool:
+    """Whether a value is a sentence or a status, not what something is called."""
+    return name == "status" or value.endswith(".")
 
 
 @cache

@@ -1,0 +1,167 @@
+"""Pages in a language of marks: what stands outside them was forgotten."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils.translation import trans_real
+
+from dashboard.accounts.models import User
+from dashboard.instances.models import Instance
+from dashboard.policies.models import Rule
+from tests.factories import make_instance
+from tests.instances.pages import add_edit
+
+OPEN, CLOSE = "\N{LEFT WHITE SQUARE BRACKET}", "\N{RIGHT WHITE SQUARE BRACKET}"
+
+DATA = frozenset({"bdi", "code", "kbd", "q", "blockquote", "time", "script", "style"})
+"""Elements that hold what people typed or the cloud said, moments, or nothing shown."""
+
+NAMES = frozenset(
+    [
+        *("Curfew", "ModelArts", "HTTP", "CSV", "JSON", "CPU", "GPU", "ASCEND", "GB"),
+        *("DE", "CET", "UTC", "RUNNING", "English", "Deutsch", "API"),
+    ]
+)
+"""Words that are the same in every language; the last two name a language each."""
+
+SPOKEN = ("aria-label", "title", "placeholder", "alt", "data-label")
+"""Attributes that somebody reads or hears."""
+
+FACTORY = frozenset(
+    [
+        *("anna", "schmidt", "tom", "becker", "admin", "operator", "demo", "training"),
+        *("run", "notebook", "gpu", "cpu", "modelarts", "vm", "work", "python"),
+    ]
+)
+"""What the factories of tests call things."""
+
+
+class Words(HTMLParser):
+    """Collects the text of a page that somebody sees or hears, without data."""
+
+    VOID = frozenset({"br", "hr", "img", "input", "link", "meta", "path", "rect"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._inside: list[bool] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        is_data = tag in DATA or values.get("dir") == "auto"
+        if not is_data and not any(self._inside):
+            self.found += [values.get(name) or "" for name in SPOKEN]
+        if tag not in self.VOID:
+            self._inside.append(is_data)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Nothing is inside."""
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID and self._inside:
+            self._inside.pop()
+
+    def handle_data(self, data: str) -> None:
+        if not any(self._inside):
+            self.found.append(data)
+
+
+def unmarked(page: str) -> set[str]:
+    """Words of a page that no catalog knows."""
+    parser = Words()
+    parser.feed(page)
+    # Joined: a message may hold markup, so its marks stand in different pieces.
+    text = "\n".join(parser.found)
+    while (bare := re.sub(f"{OPEN}[^{OPEN}{CLOSE}]*{CLOSE}", " ", text)) != text:
+        text = bare
+    return {
+        word
+        for word in re.findall(r"[^\W\d_]{2,}", text)
+        if word not in NAMES and word.lower() not in FACTORY
+    }
+
+
+@pytest.fixture(autouse=True)
+def marks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A language in which every message is itself between marks."""
+
+    def marked(text: str) -> str:
+        return f"{OPEN}{text}{CLOSE}" if text else ""
+
+    def gettext(message: str) -> str:
+        return marked(str(message))
+
+    def ngettext(singular: str, plural: str, number: int) -> str:
+        return marked(singular if number == 1 else plural)
+
+    from django.utils import translation
+
+    for place in (trans_real, translation._trans):  # type: ignore[attr-defined]
+        monkeypatch.setattr(place, "gettext", gettext, raising=False)
+        monkeypatch.setattr(place, "ngettext", ngettext, raising=False)
+        monkeypatch.setattr(
+            place, "pgettext", lambda _, message: gettext(message), raising=False
+        )
+
+
+@pytest.fixture
+def person(admin: User) -> User:
+    return admin
+
+
+@pytest.fixture
+def pages(client: Client, person: User, instance: Instance) -> dict[str, str]:
+    """The pages to look at, by their names."""
+    make_instance(stops_in=-30, name="training-run")
+    add_edit(
+        instance, person, state="failed", message="ModelArts did not answer in time."
+    )
+    rule = Rule.objects.create(
+        name="demo", kind=Rule.Kind.AUTO_STOP, mode=Rule.Mode.REPORT, reason="demo"
+    )
+    client.force_login(person)
+    instance.edits.update(message="")
+    edit = instance.edits.get()
+    where = [instance.cloud.name, instance.instance_id]
+    addresses = {
+        "list": reverse("instances:list"),
+        "empty list": reverse("instances:list") + "?q=0000",
+        "detail": reverse("instances:detail", args=where),
+        "form": reverse("edits:edit", args=where),
+        "stop": reverse("edits:stop", args=where),
+        "edits": reverse("edits:list"),
+        "receipt": reverse("edits:receipt", args=[edit.pk]),
+        "batches": reverse("edits:batches"),
+        "due": reverse("handover:due"),
+        "rules": reverse("policies:rules"),
+        "rule": reverse("policies:rule", args=[rule.pk]),
+        "compliance": reverse("policies:compliance"),
+        "exceptions": reverse("policies:exceptions"),
+        "views": reverse("saved:list"),
+        "people": reverse("people:list"),
+        "person": reverse("people:person", args=[person.pk]),
+        "add": reverse("people:add"),
+        "audit": reverse("audit:list"),
+        "account": reverse("mfa_index"),
+        "password": reverse("account_change_password"),
+        "not found": "/no-such-page/",
+    }
+    return {name: client.get(address).text for name, address in addresses.items()}
+
+
+def test_nothing_was_forgotten(pages: dict[str, str]) -> None:
+    forgotten = {name: unmarked(page) for name, page in pages.items()}
+    assert {name: words for name, words in forgotten.items() if words} == {}
+
+
+@pytest.mark.django_db
+def test_nothing_was_forgotten_on_the_sign_in(client: Client) -> None:
+    assert unmarked(client.get(reverse("account_login")).text) == set()
+
+
+def test_the_search_finds_what_is_forgotten() -> None:
+    page = f'<p title="Say">{OPEN}All <b>of</b> this{CLOSE} but that <bdi>Ada</bdi></p>'
+    assert unmarked(page) == {"Say", "but", "that"}

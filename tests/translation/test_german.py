@@ -1,0 +1,171 @@
+"""Main pages in German, and what must stay English."""
+
+import json
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import translation
+
+from dashboard.accounts.models import User
+from dashboard.audit.models import AuditEvent
+from dashboard.instances import clock, lengths
+from dashboard.instances.models import FleetVersion, Instance
+from dashboard.web.stored import translated
+from tests.instances.pages import add_edit
+
+
+@pytest.fixture
+def german(client: Client, operator: User) -> Client:
+    operator.language = "de"
+    operator.save(update_fields=["language"])
+    client.force_login(operator)
+    return client
+
+
+def of(instance: Instance) -> list[str]:
+    return [instance.cloud.name, instance.instance_id]
+
+
+def test_the_list(german: Client, instance: Instance) -> None:
+    page = german.get(reverse("instances:list")).text
+    for words in ("Instanzen", "Dieser Lauf", "Nächster Lauf", "Läuft", "Auto-Stopp"):
+        assert words in page
+    assert "This run" not in page
+
+
+def test_each_reads_rows_in_their_own_language(
+    german: Client, viewer: User, instance: Instance
+) -> None:
+    address = reverse("instances:list")
+    assert "Läuft" in german.get(address).text
+    english = Client()
+    english.force_login(viewer)
+    assert "Läuft" not in english.get(address).text
+    assert "Läuft" in german.get(address).text
+
+
+def test_a_poll_speaks_german(german: Client, instance: Instance) -> None:
+    FleetVersion.stamp(Instance.objects.all())
+    address = reverse("instances:changes") + "?since=0"
+    assert "Läuft" in german.get(address, headers={"hx-request": "true"}).text
+
+
+def test_the_detail_the_form_and_the_due_page(
+    german: Client, instance: Instance
+) -> None:
+    detail = german.get(reverse("instances:detail", args=of(instance))).text
+    assert "zählt ab dem nächsten Start" in detail
+    form = german.get(reverse("edits:edit", args=of(instance))).text
+    assert "Laufzeit ab jedem Start" in form
+    assert "Was das bedeutet" in form
+    due = german.get(reverse("handover:due")).text
+    assert "Die nächsten 24 Stunden" in due
+
+
+def test_numbers_for_machines_stay_as_they_are(
+    german: Client, instance: Instance
+) -> None:
+    instance.auto_stop_duration = 30_600
+    instance.save(update_fields=["auto_stop_duration"])
+    form = german.get(reverse("edits:edit", args=of(instance))).text
+    assert 'value="8.5"' in form
+    assert "8 Std. 30 Min." in form
+
+
+def test_scripts_get_their_words(german: Client, instance: Instance) -> None:
+    page = german.get(reverse("instances:list"))
+    assert '<html lang="de"' in page.text
+    with translation.override("de"):
+        words = lengths.script_words()
+    assert words["hours"] == "%(h)s Std. %(min)s Min."
+    assert json.dumps(words).replace('"', "&quot;") in page.text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (9, "9 Sek."),
+        (249, "4 Min. 9 Sek."),
+        (11_520, "3 Std. 12 Min."),
+        (273_600, "3 Tg. 4 Std."),
+    ],
+)
+def test_time_left(seconds: int, text: str) -> None:
+    with translation.override("de"):
+        assert clock.remaining_text(seconds) == text
+
+
+def test_what_is_stored_is_english_and_shown_in_german(
+    german: Client, operator: User, instance: Instance
+) -> None:
+    answer = german.post(reverse("edits:stop", args=of(instance)), {"key": "once"})
+    assert answer.status_code == 303
+    edit = instance.edits.get()
+    german.post(reverse("edits:cancel", args=[edit.pk]))
+    edit.refresh_from_db()
+    assert edit.message == "Taken back by operator."
+    assert AuditEvent.objects.filter(reason="Taken back by operator.").exists()
+    receipt = german.get(reverse("edits:receipt", args=[edit.pk])).text
+    assert "Zurückgenommen von operator." in receipt
+
+
+def test_a_code_of_the_cloud_is_explained_in_german(
+    german: Client, operator: User, instance: Instance
+) -> None:
+    edit = add_edit(
+        instance,
+        operator,
+        state="failed",
+        message="The run time must be between 1 and 24 hours.",
+        error_message="duration is invalid",
+    )
+    receipt = german.get(reverse("edits:receipt", args=[edit.pk])).text
+    assert "Die Laufzeit muss zwischen 1 und 24 Stunden liegen." in receipt
+    assert "duration is invalid" in receipt
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ("", ""),
+        ("What somebody typed", "What somebody typed"),
+        ("The request is too large.", "Die Anfrage ist zu groß."),
+        (
+            "What breaks the rule “Nights 100%”",
+            "Was gegen die Regel „Nights 100%“ verstößt",
+        ),
+        (
+            "Not delivered in time. ModelArts did not answer in time.",
+            "Nicht rechtzeitig zugestellt. "
+            "ModelArts hat nicht rechtzeitig geantwortet.",
+        ),
+        (
+            "Rule “operator”: Auto-stop is off.",
+            "Regel „operator“: Auto-Stopp ist aus.",
+        ),
+    ],
+)
+def test_stored_sentences(stored: str, shown: str) -> None:
+    with translation.override("de"):
+        assert translated(stored) == shown
+    with translation.override("en"):
+        assert translated(stored) == stored
+
+
+def test_exports_stay_english(german: Client, instance: Instance) -> None:
+    answer = german.get(reverse("saved:csv"))
+    text = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
+    assert "next_run_hours" in text
+    assert "RUNNING" in text
+
+
+def test_refusals_of_a_form_are_german(german: Client, instance: Instance) -> None:
+    address = reverse("edits:edit", args=of(instance))
+    answer = german.post(
+        address,
+        {"auto_stop_enable": "on", "auto_stop_hours": "8.3", "description": "<"},
+    )
+    assert answer.status_code == 422
+    assert "liegt nicht auf einer halben Stunde" in answer.text
+    assert "ModelArts erlaubt &lt; in einer Beschreibung nicht." in answer.text
