@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 
 class ApiToken(models.Model):
@@ -23,9 +24,9 @@ class ApiToken(models.Model):
     """
 
     class Scope(models.TextChoices):
-        READ = "read", "Read instances, edits and batches"
-        WRITE = "write", "Change, start and stop"
-        AUDIT = "audit", "Read the audit trail"
+        READ = "read", gettext_lazy("Read instances, edits and batches")
+        WRITE = "write", gettext_lazy("Change, start and stop")
+        AUDIT = "audit", gettext_lazy("Read the audit trail")
 
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens"

@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.text import format_lazy
 from django.utils.translation import gettext, gettext_lazy
 
 from dashboard.saved.models import SavedView
@@ -54,7 +55,7 @@ class WindowForm(forms.Form):
     ahead_hours = forms.TypedChoiceField(
         label=gettext_lazy("Stops due in the next"),
         choices=[
-            (hours, gettext_lazy("%(hours)s hours") % {"hours": hours})
+            (hours, format_lazy("{} {}", hours, gettext_lazy("hours")))
             for hours in Handover.AHEAD_HOURS
         ],
         coerce=int,
@@ -121,7 +122,7 @@ class WallForm(forms.Form):
         views: The saved views to choose from.
     """
 
-    name = forms.CharField(max_length=WallLink.NAME_LENGTH)
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=WallLink.NAME_LENGTH)
     view = forms.ModelChoiceField(
         queryset=SavedView.objects.none(),
         required=False,

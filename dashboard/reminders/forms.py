@@ -73,9 +73,13 @@ class WantsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check 
         self.fields["owner"] = forms.ChoiceField(
             choices=[("", gettext("Choose …")), *((name, name) for name in known)],
             required=False,
+            label=_LABELS["owner"],
         )
         self.fields["cloud"] = forms.ModelChoiceField(
-            Cloud.objects.all(), required=False, empty_label=gettext("Choose …")
+            Cloud.objects.all(),
+            required=False,
+            empty_label=gettext("Choose …"),
+            label=_LABELS["cloud"],
         )
         scope = self.fields["scope"]
         assert isinstance(scope, forms.ChoiceField)  # noqa: S101
@@ -162,7 +166,10 @@ class ChannelForm(WantsForm):
     class Meta:
         model = Channel
         fields: ClassVar = ["name", "active", *_WANTED]
-        labels: ClassVar = _LABELS | {"active": gettext_lazy("Send reminders there")}
+        labels: ClassVar = _LABELS | {
+            "name": gettext_lazy("Name"),
+            "active": gettext_lazy("Send reminders there"),
+        }
         widgets: ClassVar = _WIDGETS
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -147,6 +147,14 @@ def pages(client: Client, person: User, instance: Instance) -> dict[str, str]:
         "audit": reverse("audit:list"),
         "account": reverse("mfa_index"),
         "password": reverse("account_change_password"),
+        "handovers": reverse("handover:list"),
+        "new handover": reverse("handover:new"),
+        "walls": reverse("handover:walls"),
+        "inbox": reverse("reminders:inbox"),
+        "reminders": reverse("reminders:settings"),
+        "log": reverse("reminders:log"),
+        "channels": reverse("reminders:channels"),
+        "tokens": reverse("tokens:mine"),
         "not found": "/no-such-page/",
     }
     return {name: client.get(address).text for name, address in addresses.items()}
@@ -154,7 +162,8 @@ def pages(client: Client, person: User, instance: Instance) -> dict[str, str]:
 
 def test_nothing_was_forgotten(pages: dict[str, str]) -> None:
     forgotten = {name: unmarked(page) for name, page in pages.items()}
-    assert {name: words for name, words in forgotten.items() if words} == {}
+    found = [f"{name}: {word}" for name, words in forgotten.items() for word in words]
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.django_db
