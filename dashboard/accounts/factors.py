@@ -12,6 +12,7 @@ from allauth.mfa.signals import (
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth import SESSION_KEY
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -67,6 +68,9 @@ def _lacks_one(request: SignedInRequest) -> bool:
     user = request.user
     wanted = settings.CURFEW.second_factor_roles
     if not wanted or not user.is_authenticated or user.role not in wanted:
+        return False
+    # A program with a token, which could only be made behind this page.
+    if SESSION_KEY not in request.session:
         return False
     if request.session.get(HAS_ONE):
         return False

@@ -32,6 +32,16 @@ def test_a_token_opens_the_api_for_its_person(
     assert told["token"]["scopes"] == ["read"]
 
 
+def test_it_is_not_led_to_the_page_for_second_factors(
+    program: Programs, operator: User, settings: Any
+) -> None:
+    roles = {"second_factor_roles": ["operator"]}
+    settings.CURFEW = settings.CURFEW.model_copy(update=roles)
+    asked = program(operator, "read")
+    assert asked.get("/me")["username"] == "operator"
+    assert not asked.client.cookies
+
+
 def test_only_its_hash_is_kept(program: Programs, viewer: User) -> None:
     secret = program(viewer).secret
     token = ApiToken.objects.get()

@@ -153,8 +153,10 @@ class _Checker:
             ours = self.lanes[stranger.instance]
             for name, value in stranger.values.items():
                 changes = self.changes(stranger.instance, name)
-                after = [put for at, put in changes if at > stranger.at_ms and put]
-                attempt = self.attempt_of.get(after[0]["number"]) if after else None
+                after = [put for at, put in changes if at > stranger.at_ms]
+                # None: another stranger came first.
+                overwriter = after[0] if after else None
+                attempt = overwriter and self.attempt_of.get(overwriter["number"])
                 if attempt is None or attempt["started_ms"] <= stranger.at_ms:
                     continue
                 for edit in self.edits_of(attempt):
