@@ -21,7 +21,7 @@ from django.utils import timezone  # noqa: E402
 from dashboard.accounts.models import User  # noqa: E402
 from dashboard.accounts.services import add_user  # noqa: E402
 from dashboard.celery import app, never_wait_for_the_broker  # noqa: E402
-from dashboard.edits import services  # noqa: E402
+from dashboard.edits import services, tasks  # noqa: E402
 from dashboard.edits.models import Edit, Lane  # noqa: E402
 from dashboard.instances.models import Cloud, Instance  # noqa: E402
 from dashboard.instances.refresh import ensure_clouds, refresh_cloud  # noqa: E402
@@ -65,6 +65,11 @@ def submit(
         key=key,
     )
     return str(edit.pk)
+
+
+def nudge(instance: str) -> None:
+    """Ask a worker to look at an instance, as the web process does on saving."""
+    tasks.nudge(Instance.objects.get(instance_id=instance).pk)
 
 
 def edits_of(instance: str) -> list[str]:
@@ -121,6 +126,7 @@ ORDERS = {
         prepare,
         instances,
         submit,
+        nudge,
         edits,
         edits_of,
         held.hold_writes,

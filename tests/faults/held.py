@@ -17,7 +17,7 @@ def hold_writes() -> None:
     _release.clear()
     _holder = threading.Thread(target=_hold, args=(held,))
     _holder.start()
-    assert held.wait(20)
+    assert held.wait(60)
 
 
 def release_writes() -> None:
@@ -44,6 +44,6 @@ def _hold(held: threading.Event) -> None:
                     table = Lane._meta.db_table
                     cursor.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE")
             held.set()
-            _release.wait(30)
+            _release.wait(120)
     finally:
         connections.close_all()

@@ -74,7 +74,7 @@ def _meet(first: Callable[[Meet], None], second: Callable[[], None]) -> list[str
 
     def meet() -> None:
         may_come.set()
-        wait_until(_somebody_waits, seconds=20)
+        wait_until(_somebody_waits, seconds=60)
 
     def run(body: Callable[[], None]) -> None:
         try:
@@ -85,7 +85,7 @@ def _meet(first: Callable[[Meet], None], second: Callable[[], None]) -> list[str
         finally:
             connections.close_all()
 
-    other = threading.Thread(target=lambda: may_come.wait(20) and run(second))
+    other = threading.Thread(target=lambda: may_come.wait(60) and run(second))
     other.start()
     run(lambda: first(meet))
     other.join()

@@ -99,7 +99,7 @@ class Person:
 
     def __init__(self, name: str, url: str) -> None:
         self.name = name
-        self.browser = httpx.Client(base_url=url, trust_env=False, timeout=40)
+        self.browser = httpx.Client(base_url=url, trust_env=False, timeout=120)
         page = self.browser.get("/accounts/login/").raise_for_status()
         fields = _Fields(page.text).values | {"login": name, "password": PASSWORD}
         answer = self.browser.post("/accounts/login/", data=fields)

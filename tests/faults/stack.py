@@ -76,7 +76,7 @@ class Stack:
         }
         cloud_url = f"http://127.0.0.1:{(cloud_port := free_port())}"
         self.cloud = httpx.Client(
-            base_url=f"{cloud_url}/_emulator/", trust_env=False, timeout=20
+            base_url=f"{cloud_url}/_emulator/", trust_env=False, timeout=60
         )
         self.emulator = self._child(
             "emulator",
@@ -150,7 +150,7 @@ class Stack:
         agent, self._agent = self._agent, None
         if agent and agent.stdin and agent.stdout:
             agent.stdin.close()
-            agent.wait(timeout=10)
+            agent.wait(timeout=60)
             agent.stdout.close()
         for child in (self.beat, *self.workers, self.web):
             self.kill(child)
@@ -188,8 +188,8 @@ class Stack:
     def settle(self) -> None:
         """Mend, and wait until every edit has ended and no late write can come."""
         self.mend()
-        self.wait_until_all_ended(seconds=120)
-        wait_until(lambda: self.ask("unsettled") == 0, seconds=SETTLE_SECONDS * 4)
+        self.wait_until_all_ended(seconds=300)
+        wait_until(lambda: self.ask("unsettled") == 0, seconds=300)
 
     # -- processes --------------------------------------------------------------------
 
@@ -262,7 +262,12 @@ class Stack:
     def web_answers(self) -> bool:
         """Whether the web server answers at all."""
         try:
-            return httpx.get(f"{self.url}/healthz", trust_env=False).status_code == 200
+            return (
+                httpx.get(
+                    f"{self.url}/healthz", trust_env=False, timeout=20
+                ).status_code
+                == 200
+            )
         except httpx.TransportError:
             return False
 
@@ -341,7 +346,7 @@ class Stack:
         found: dict[str, Any] = self.ask("edits", ids=[edit])[0]
         return found
 
-    def wait_for(self, edit: str, state: str, *, seconds: float = 30) -> None:
+    def wait_for(self, edit: str, state: str, *, seconds: float = 150) -> None:
         """Wait until an edit has reached a state; fail if it ends in another."""
 
         def reached() -> bool:
@@ -353,7 +358,7 @@ class Stack:
 
         wait_until(reached, seconds=seconds)
 
-    def wait_until_all_ended(self, *, seconds: float = 60) -> None:
+    def wait_until_all_ended(self, *, seconds: float = 150) -> None:
         """Wait until no edit is under way."""
 
         def ended() -> bool:
@@ -372,7 +377,7 @@ class Stack:
             found[:] = [entry for entry in self.puts(instance) if holds(entry)]
             return bool(found)
 
-        wait_until(arrived, seconds=60)
+        wait_until(arrived)
         return found[0]
 
     def values(self) -> dict[str, dict[str, Any]]:

@@ -15,6 +15,7 @@ import pytest
 
 from .checker import violations
 from .evidence import Evidence
+from .figures import figures
 from .nemesis import Nemesis
 from .person import Person, SaveError
 from .stack import Stack
@@ -82,7 +83,7 @@ class Submitter:
 
 
 @pytest.mark.stack
-@pytest.mark.timeout(60 + EDITS * 2)
+@pytest.mark.timeout(900 + EDITS * 4)
 def test_chaos(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     chance = random.Random(SEED)  # noqa: S311 (no secret)
     instances = [stack.take_instance() for _ in range(INSTANCES)]
@@ -125,8 +126,8 @@ def test_chaos(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
         print(  # noqa: T201 (measured figures)
             f"\nchaos on {stack.kind}, seed {SEED}: {len(seconds)} accepted in "
             f"{took:.0f} s, {states}, {struck} upstream faults, {nemesis.report()}, "
-            f"kill -9 of the worker to the next PUT {_figures(recovered)}, "
-            f"submit {_figures(seconds)}, "
+            f"kill -9 of the worker to the next PUT {figures(recovered)}, "
+            f"submit {figures(seconds)}, "
             f"violations {len(found)}"
         )
     assert found == []
@@ -145,12 +146,3 @@ def _puts_after(evidence: Evidence, moment_ms: float) -> list[dict[str, Any]]:
         and entry["late_for"] is None
         and entry["wall_ms"] > moment_ms
     ]
-
-
-def _figures(seconds: list[float]) -> str:
-    """The usual, the worst but five of a hundred, and the worst."""
-    if not seconds:
-        return "not measured"
-    shares = (0.5, 0.95, 0.99)
-    found = [seconds[int(share * (len(seconds) - 1))] for share in shares]
-    return "p50/p95/p99/max " + "/".join(f"{one:.2f}" for one in [*found, seconds[-1]])

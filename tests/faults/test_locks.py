@@ -4,7 +4,7 @@ import pytest
 
 from .stack import Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.postgres]
+pytestmark = [pytest.mark.stack, pytest.mark.postgres, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("pair", ["refresh_and_claim", "refresh_and_record"])

@@ -2,9 +2,11 @@
 
 Hypothesis chooses the steps and, where one goes wrong, finds the shortest way there.
 The oracle is a model in memory of what people were told and strangers did; at the end
-of each run the checker goes over the witnesses, too.
+of each run the checker goes over the witnesses, too. ``CURFEW_MACHINE_EXAMPLES`` (20)
+says how many runs.
 """
 
+import os
 import time
 from typing import Any
 
@@ -31,6 +33,7 @@ from dashboard.instances.models import Instance
 from .checker import violations
 from .world import KilledError, World
 
+EXAMPLES = int(os.environ.get("CURFEW_MACHINE_EXAMPLES", "20"))
 PEOPLE = ("one", "two")
 TERMINAL = frozenset(set(Edit.State.values) - Edit.OPEN)
 OUTCOMES = [
@@ -174,7 +177,7 @@ def make_machine(
     return EditMachine
 
 
-@pytest.mark.timeout(170)
+@pytest.mark.timeout(900)
 def test_interleavings(
     cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,7 +185,7 @@ def test_interleavings(
     run_state_machine_as_test(
         make_machine(cloud, monkeypatch),
         settings=settings(
-            max_examples=30,
+            max_examples=EXAMPLES,
             stateful_step_count=25,
             derandomize=True,
             deadline=None,

@@ -15,7 +15,7 @@ def free_port() -> int:
         return port
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], *, seconds: float = 150) -> None:
     """Poll until it holds; fail after a deadline far beyond what is usual."""
     deadline = time.monotonic() + seconds
     while not condition():
