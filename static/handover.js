@@ -7,6 +7,7 @@
 {
   const RETRY = 3000;
   const unsaved = new Map(); // form: why the server would not have it, or ""
+  const late = new WeakMap(); // form: what sends it if nothing else has
   let waiting = null; // what was clicked on while something was not saved
 
   const forms = "form[data-autosave]";
@@ -40,6 +41,9 @@
     form.elements.turn.value = Number(form.elements.turn.value) + 1;
     unsaved.set(form, "");
     tell(form, "Saving …");
+    // Typed before htmx knew of a new form: nobody else would send it.
+    clearTimeout(late.get(form));
+    late.set(form, setTimeout(() => unsaved.get(form) === "" && form.isConnected && htmx.trigger(form, "curfew:save"), RETRY));
   });
 
   document.addEventListener("htmx:afterRequest", (event) => {

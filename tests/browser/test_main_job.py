@@ -267,6 +267,7 @@ def test_without_javascript_everything_still_works(
         page.get_by_role("link", name="Edit", exact=True).click()
         page.get_by_label("Description").fill("Written without scripts")
         page.get_by_role("button", name="Save").click()
+        page.wait_for_url(re.compile(r"/instances/demo/[^/]+/$"))
 
         def arrived() -> bool:
             page.reload()

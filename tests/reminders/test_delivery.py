@@ -72,7 +72,7 @@ class TestMail:
         assert act == (scientist.pk, waiting.pk, "stop")
 
     def test_a_name_adds_no_header(self, waiting: Reminder) -> None:
-        Instance.objects.update(name="x\r\nBcc: all@example.org\u202e\0")
+        Instance.objects.update(name="x\r\nBcc: all@example.org\u202e\b")
         delivery.deliver(waiting.pk)
         assert mail.outbox[0].subject.startswith("x Bcc: all@example.org stops at")
         assert mail.outbox[0].bcc == []

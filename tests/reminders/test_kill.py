@@ -22,7 +22,8 @@ from .sinks import LOOPBACK, MailSink, WebhookSink
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
-wait_until = partial(processes.wait_until, seconds=120)
+# A killed worker's messages come back after the visibility timeout of two minutes.
+wait_until = partial(processes.wait_until, seconds=300)
 HAND = """
 import json, sys
 import django
