@@ -68,11 +68,15 @@ def applied(site: Site, instance: str, text: str) -> None:
 
 
 def settled(olga: Person) -> None:
-    """Wait until no edit is open any more, as the list of edits tells."""
+    """Wait until no edit is open any more, as the list of edits tells.
+
+    The database may just have come back.
+    """
 
     def none_open() -> bool:
-        page = olga.browser.get("/edits/").raise_for_status().text
-        return not re.search(r'data-state="(queued|sending|retrying)"', page)
+        page = olga.browser.get("/edits/")
+        is_open = re.search(r'data-state="(queued|sending|retrying)"', page.text)
+        return page.is_success and not is_open
 
     wait_until(none_open)
 
