@@ -13,8 +13,7 @@ import django
 os.environ["DJANGO_SETTINGS_MODULE"] = "dashboard.settings"
 django.setup()
 
-from django.conf import settings  # noqa: E402 (needs the set-up)
-from django.core.management import call_command  # noqa: E402
+from django.core.management import call_command  # noqa: E402 (needs the set-up)
 from django.db import connection, connections  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
@@ -25,6 +24,7 @@ from dashboard.edits import services, tasks  # noqa: E402
 from dashboard.edits.models import Edit, Lane  # noqa: E402
 from dashboard.instances.models import Cloud, Instance  # noqa: E402
 from dashboard.instances.refresh import ensure_clouds, refresh_cloud  # noqa: E402
+from dashboard.ops import static_files  # noqa: E402
 from tests.faults import evidence, held, interleavings  # noqa: E402
 from tests.faults.cast import PASSWORD, PEOPLE  # noqa: E402
 
@@ -40,8 +40,7 @@ def prepare() -> None:
             cloud_users=cloud_users,
             check_password=False,
         )
-    if not (settings.STATIC_ROOT / "staticfiles.json").exists():
-        call_command("collectstatic", interactive=False, verbosity=0)
+    static_files.collect()
     ensure_clouds()
     refresh_cloud("demo")
 

@@ -14,7 +14,14 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import connections
 
 from dashboard.accounts.services import add_user
-from dashboard.ops import demo, demo_handover, demo_reminders, demo_rules, demo_views
+from dashboard.ops import (
+    demo,
+    demo_handover,
+    demo_reminders,
+    demo_rules,
+    demo_views,
+    static_files,
+)
 from dashboard.ops.broker import BrokerError
 from dashboard.ops.demo_files import DemoError, Files
 from dashboard.ops.supervisor import ChildEndedError, StoppedError, Supervisor
@@ -75,7 +82,7 @@ class Command(BaseCommand):
         return [
             ("Starting broker and cloud emulator", place.start_broker_and_emulator),
             ("Making the database", _migrate),
-            ("Collecting static files", _collect_static),
+            ("Collecting static files", static_files.collect),
             ("Starting the web server", place.start_web),
             ("Adding people", _add_people),
             ("Waiting for the emulated cloud", place.wait_for_emulator),
@@ -159,10 +166,6 @@ def _refresh() -> str:
         # Beat asks again in a few seconds; the pages say what is wrong.
         report.write(str(error))
     return " ".join(report.getvalue().split())
-
-
-def _collect_static() -> None:
-    call_command("collectstatic", interactive=False, verbosity=0)
 
 
 def _add_people() -> None:

@@ -1,0 +1,35 @@
+"""The static files as a server serves them, for whoever starts one unasked."""
+
+import fcntl
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
+
+
+def collect() -> None:
+    """Collect the static files unless that is done already.
+
+    Several may start at once: the second waits for the first, and neither takes files
+    away that the other serves.
+    """
+    root = settings.STATIC_ROOT
+    root.mkdir(parents=True, exist_ok=True)
+    with root.with_name(f"{root.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _is_collected():
+            call_command("collectstatic", interactive=False, verbosity=0)
+
+
+def _is_collected() -> bool:
+    try:
+        collected_at = (settings.STATIC_ROOT / "staticfiles.json").stat().st_ctime
+    except FileNotFoundError:
+        return False
+    # The time of the inode: what an installer lays down keeps an old date otherwise.
+    return all(
+        Path(storage.path(name)).stat().st_ctime < collected_at
+        for finder in get_finders()
+        for name, storage in finder.list([])
+    )
