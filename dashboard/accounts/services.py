@@ -1,4 +1,8 @@
-"""Writes to accounts. Each is one transaction with its audit event."""
+"""Writes to accounts. Each is one transaction with its audit event.
+
+Passwords are hashed before it begins: that takes long by intent, and SQLite lets nobody
+else write meanwhile.
+"""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -6,6 +10,7 @@ from typing import Any
 
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -31,7 +36,6 @@ class LastAdminError(Exception):
         )
 
 
-@transaction.atomic
 def add_user(
     *,
     username: str,
@@ -63,17 +67,21 @@ def add_user(
     if password is not None and check_password:
         validate_password(password, user)
     user.set_password(password)
+    return _add(user, _tidy(cloud_users), actor, reason)
+
+
+@transaction.atomic
+def _add(user: User, identifiers: list[str], actor: User | None, reason: str) -> User:
     user.full_clean(exclude=["password"])
-    if email and User.objects.filter(email__iexact=email).exists():
+    if user.email and User.objects.filter(email__iexact=user.email).exists():
         raise ValidationError(
             {"email": gettext_noop("Another account has this address.")}
         )
     user.save()
-    identifiers = _tidy(cloud_users)
     CloudUser.objects.bulk_create(
         CloudUser(account=user, identifier=name) for name in identifiers
     )
-    after = {"role": role, "cloud_users": identifiers}
+    after = {"role": user.role, "cloud_users": identifiers}
     _record(user, "user.added", actor, after=after, reason=reason)
     return user
 
@@ -155,7 +163,6 @@ def reactivate(*, user: User, actor: User) -> None:
     _record(user, "user.reactivated", actor)
 
 
-@transaction.atomic
 def give_one_time_password(*, user: User, actor: User) -> str:
     """Replace the password, whatever it was, and end all sessions.
 
@@ -163,17 +170,18 @@ def give_one_time_password(*, user: User, actor: User) -> str:
         The password, which nobody can look up again. It serves for choosing another,
         within ``ONE_TIME_PASSWORD_LASTS``.
     """
-    user = _locked(user)
     password = one_time_password()
-    user.set_password(password)
-    user.one_time_until = timezone.now() + ONE_TIME_PASSWORD_LASTS
-    user.save(update_fields=["password", "one_time_until"])
-    ended = _end_sessions(user)
-    _record(user, "user.one_time_password", actor, after={"sessions_ended": ended})
+    hashed = make_password(password)
+    with transaction.atomic():
+        user = _locked(user)
+        user.password = hashed
+        user.one_time_until = timezone.now() + ONE_TIME_PASSWORD_LASTS
+        user.save(update_fields=["password", "one_time_until"])
+        ended = _end_sessions(user)
+        _record(user, "user.one_time_password", actor, after={"sessions_ended": ended})
     return password
 
 
-@transaction.atomic
 def choose_password(*, user: User, password: str) -> None:
     """Take a password of the person's own, already checked; other sessions end by it.
 
@@ -181,8 +189,9 @@ def choose_password(*, user: User, password: str) -> None:
     """
     user.set_password(password)
     user.one_time_until = None
-    user.save(update_fields=["password", "one_time_until"])
-    _record(user, "user.password_changed", user)
+    with transaction.atomic():
+        user.save(update_fields=["password", "one_time_until"])
+        _record(user, "user.password_changed", user)
 
 
 @transaction.atomic
