@@ -195,6 +195,12 @@ MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 # One step of 30 s either way: phones' clocks are not ours.
 MFA_TOTP_TOLERANCE = 1
+# Each code is good once, for all that time.
+MFA_FORMS = {
+    "authenticate": "dashboard.accounts.codes.AuthenticateForm",
+    "reauthenticate": "dashboard.accounts.codes.ReauthenticateForm",
+    "activate_totp": "dashboard.accounts.codes.ActivateForm",
+}
 MFA_TOTP_ISSUER = "Curfew"
 # Browsers allow passkeys without https on http://localhost alone.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = CURFEW.is_local

@@ -2,11 +2,17 @@
 
 import re
 import time
+from typing import Any
 from urllib.parse import quote
 
 import pytest
+import time_machine
 from allauth.mfa.models import Authenticator
-from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from allauth.mfa.totp.internal.auth import (
+    format_hotp_value,
+    hotp_value,
+    validate_totp_code,
+)
 from django.test import Client
 from django.urls import reverse
 
@@ -72,6 +78,40 @@ def test_a_code_opens_and_counts_once(client: Client, secret: str) -> None:
     assert is_inside(client)
     other = Client()
     sign_in(other)
+    other.post(AUTHENTICATE, {"code": code})
+    assert not is_inside(other)
+
+
+@pytest.mark.parametrize("seconds", [31, 59])
+def test_nor_does_it_count_a_step_later(
+    client: Client, secret: str, settings: Any, seconds: int
+) -> None:
+    # A cache whose clock moves with ours.
+    settings.CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    }
+    with time_machine.travel(time.time() // 30 * 30, tick=False) as clock:
+        code = code_of(secret, 1)
+        sign_in(client)
+        client.post(AUTHENTICATE, {"code": code})
+        assert is_inside(client)
+        clock.shift(seconds)
+        assert validate_totp_code(secret, code), "it is still of a step that is taken"
+        other = Client()
+        sign_in(other)
+        other.post(AUTHENTICATE, {"code": code})
+        assert not is_inside(other)
+        other.post(AUTHENTICATE, {"code": code_of(secret, 1)})
+        assert is_inside(other)
+
+
+def test_nor_does_the_one_that_set_the_app_up(client: Client, viewer: User) -> None:
+    sign_in(client)
+    client.post(CONFIRM, {"password": PASSWORD})
+    code = code_of(client.get(ACTIVATE).context["form"].secret)
+    assert client.post(ACTIVATE, {"code": code}).status_code == 302
+    other = Client()
+    assert sign_in(other) == AUTHENTICATE
     other.post(AUTHENTICATE, {"code": code})
     assert not is_inside(other)
 
