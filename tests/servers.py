@@ -14,8 +14,10 @@ from typing import Any, Self
 import psycopg
 import redis
 
+from dashboard.ops.ports import free_port
+
 from .conftest import missing
-from .ops.processes import free_port, wait_until
+from .ops.processes import wait_until
 
 PASSWORD = "only-for-this-test"
 

@@ -1,11 +1,10 @@
 """The application's settings, with an environment for tests."""
 
 import os
-import socket
 
-with socket.socket() as probe:
-    probe.bind(("127.0.0.1", 0))
-    BROKER_PORT = probe.getsockname()[1]
+from dashboard.ops.ports import free_port
+
+BROKER_PORT = free_port()
 
 # Counted by person and minute, while each test starts with person 1 again.
 os.environ["CURFEW_WRITES_PER_MINUTE"] = os.environ["CURFEW_POLLS_PER_MINUTE"] = "0"
@@ -14,7 +13,7 @@ os.environ["CURFEW_SECRET_KEY"] = "only-for-tests-" * 4
 os.environ.setdefault("CURFEW_DATABASE_URL", "sqlite:///:memory:")
 os.environ["CURFEW_REDIS_URL"] = f"redis://127.0.0.1:{BROKER_PORT}/0"
 
-from dashboard.settings import *  # noqa: F403 (needs the environment)
+from dashboard.settings import *  # noqa: E402, F403 (needs the environment)
 
 # Nothing that other processes collect or serve.
 STATIC_ROOT = BASE_DIR / "var" / "test-static"  # noqa: F405

@@ -21,11 +21,11 @@ from dashboard.config import SECRETS
 from .broker import EmbeddedBroker
 from .child import PROJECT, Child
 from .demo_files import DemoError, Files
+from .ports import LOOPBACK, free_port
 from .supervisor import Supervisor
 
 STARTED = time.monotonic()
 PASSWORD = "curfew-demo"  # noqa: S105 (published on purpose)
-LOOPBACK = "127.0.0.1"
 NOT_FOR_THE_DEMO = (
     *("CURFEW_CLOUDS", "CURFEW_DEBUG", "CURFEW_CSRF_TRUSTED_ORIGINS"),
     *("CURFEW_METRICS_TOKEN", "CURFEW_TRUSTED_PROXIES"),
@@ -160,14 +160,6 @@ def prepare_environment(arguments: Sequence[str]) -> None:
 def _address(host: str, port: int) -> str:
     reached = LOOPBACK if host in ANY_ADDRESS else host
     return f"http://{f'[{reached}]' if ':' in reached else reached}:{port}"
-
-
-def free_port() -> int:
-    """A TCP port of the loopback interface that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def check_port(host: str, port: int) -> None:

@@ -14,8 +14,9 @@ import httpx
 
 from dashboard.ops.broker import EmbeddedBroker
 from dashboard.ops.child import PROJECT, Child
+from dashboard.ops.ports import free_port
 from tests.faults.postgres import Postgres
-from tests.ops.processes import free_port, wait_until
+from tests.ops.processes import wait_until
 
 
 class Place:
@@ -42,7 +43,9 @@ class Place:
         """Start all, read the fleet, sign somebody in."""
         try:
             self._start()
-        except BaseException:
+        except BaseException as error:
+            for log in sorted(self.folder.glob("*.log")):
+                error.add_note(f"{log.name}: …{log.read_text()[-2_000:]}")
             self._stack.close()
             raise
         return self

@@ -15,7 +15,8 @@ from typing import Any
 import httpx
 
 from dashboard.ops.child import PROJECT, Child
-from tests.ops.processes import free_port, wait_until
+from dashboard.ops.ports import free_port
+from tests.ops.processes import wait_until
 
 from .load import Connection, Tally
 from .measure import middle

@@ -16,7 +16,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 from dashboard.ops.child import PROJECT
 from dashboard.ops.demo import PASSWORD
 from dashboard.ops.demo_files import Files
-from tests.ops.processes import free_port, wait_until
+from dashboard.ops.ports import free_port
+from tests.ops.processes import wait_until
 
 # Far beyond what is usual: it costs nothing, and a busy machine is no fault of a page.
 FAR_BEYOND_MS = 60_000

@@ -10,7 +10,8 @@ from pathlib import Path
 import psycopg
 
 from dashboard.ops.child import Child
-from tests.ops.processes import free_port, wait_until
+from dashboard.ops.ports import free_port
+from tests.ops.processes import wait_until
 
 
 def programs() -> Path | None:

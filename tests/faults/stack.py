@@ -24,7 +24,8 @@ import redis
 
 from dashboard.ops.broker import EmbeddedBroker
 from dashboard.ops.child import PROJECT, Child
-from tests.ops.processes import free_port, wait_until
+from dashboard.ops.ports import free_port
+from tests.ops.processes import wait_until
 
 from .evidence import Acceptance, Evidence, Stranger, cloud_values
 from .person import Person

@@ -14,10 +14,11 @@ from typing import Any
 import httpx
 
 from dashboard.ops.child import PROJECT, Child
+from dashboard.ops.ports import free_port
 from dashboard.ops.supervisor import Supervisor
 from tests.servers import PostgresServer, RedisServer
 
-from .processes import free_port, wait_until
+from .processes import wait_until
 
 BIN = Path(sys.executable).parent
 DEMO = PROJECT / "deploy" / "demo.env"

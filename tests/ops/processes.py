@@ -1,18 +1,9 @@
 """Real processes in tests: waiting for them, and finding those left over."""
 
 import os
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-
-def free_port() -> int:
-    """A TCP port that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float = 150) -> None:

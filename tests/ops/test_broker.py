@@ -11,8 +11,9 @@ import redis
 
 from dashboard.ops import broker
 from dashboard.ops.broker import BrokerError, EmbeddedBroker
+from dashboard.ops.ports import free_port
 
-from .processes import free_port, running, wait_until
+from .processes import running, wait_until
 
 
 def test_answers_with_safe_settings(tmp_path: Path) -> None:

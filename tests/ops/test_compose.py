@@ -15,9 +15,9 @@ from dashboard.celery import app
 from dashboard.config import PREFIX, SECRETS, Config
 from dashboard.ops.broker import EmbeddedBroker
 from dashboard.ops.child import PROJECT
+from dashboard.ops.ports import free_port
 
 from .compose import BIN, configuration
-from .processes import free_port
 
 SITE = ["beat", "migrate", "web", "worker-edits", "worker-refresh"]
 DOCKERFILE = (PROJECT / "Dockerfile").read_text()

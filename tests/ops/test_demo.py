@@ -16,8 +16,9 @@ import pytest
 from dashboard.ops import demo
 from dashboard.ops.child import PROJECT
 from dashboard.ops.demo_files import DemoError, Files
+from dashboard.ops.ports import free_port
 
-from .processes import free_port, marked, running, wait_until
+from .processes import marked, running, wait_until
 
 SOMEBODYS_CLOUD = {"OS_CLOUD": "real", "OS_USERNAME": "me", "OS_PASSWORD": "secret"}
 

@@ -10,8 +10,8 @@ from typing import Any, Self
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope, Session
 
+from dashboard.ops.ports import free_port
 from tests.modelarts.test_certificates import certificate
-from tests.ops.processes import free_port
 
 LOOPBACK = "127.0.0.1"
 Pause = Callable[[], None]

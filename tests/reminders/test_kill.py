@@ -15,8 +15,8 @@ import redis
 
 from dashboard.ops.broker import EmbeddedBroker
 from dashboard.ops.child import PROJECT, Child
+from dashboard.ops.ports import free_port
 from tests.ops import processes
-from tests.ops.processes import free_port
 
 from .sinks import LOOPBACK, MailSink, WebhookSink
 
