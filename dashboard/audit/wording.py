@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext
 
-from . import actions
+from dashboard.web.stored import translated
+
+from . import actions, values_in_words
 from .models import AuditEvent
 
 Outcome = AuditEvent.Outcome
@@ -34,6 +36,7 @@ class Line(NamedTuple):
     """An event as one line of the page.
 
     Attributes:
+        target: What it was done to; our own names of things in the reader's language.
         url: Page of the target; empty when it has none.
     """
 
@@ -42,6 +45,7 @@ class Line(NamedTuple):
     tone: str
     icon: str
     changes: list[Change]
+    target: str
     url: str
 
 
@@ -53,6 +57,7 @@ def line(event: AuditEvent) -> Line:
         TONES.get(event.outcome, "rest"),
         ICONS.get(event.outcome, "check"),
         changes(event),
+        _target(event),
         _url(event),
     )
 
@@ -66,7 +71,7 @@ def changes(event: AuditEvent) -> list[Change]:
     """Each value that was there before or after, in the order of their names."""
     before, after = _flat(event.before), _flat(event.after)
     return [
-        Change(name.replace("_", " "), before.get(name, ""), after.get(name, ""))
+        Change(name, before.get(name, ""), after.get(name, ""))
         for name in sorted(before.keys() | after.keys())
     ]
 
@@ -75,20 +80,26 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in values.items():
         if isinstance(value, dict):
-            found |= _flat(value, f"{prefix}{name}: ")
+            found |= _flat(value, f"{prefix}{values_in_words.name(name)}: ")
         else:
-            found[f"{prefix}{name}"] = _text(value)
+            found[f"{prefix}{values_in_words.name(name)}"] = _text(name, value)
     return found
 
 
-def _text(value: Any) -> str:
+def _target(event: AuditEvent) -> str:
+    # Names that people gave must not be taken for sentences.
+    is_ours = event.target_kind == "handover"
+    return translated(event.target_label) if is_ours else event.target_label
+
+
+def _text(name: str, value: Any) -> str:
     if value is None:
         return gettext("not known")
     if isinstance(value, bool):
         return gettext("on") if value else gettext("off")
     if isinstance(value, list):
-        return ", ".join(map(_text, value)) or gettext("(none)")
-    return str(value) or gettext("(empty)")
+        return ", ".join(_text(name, one) for one in value) or gettext("(none)")
+    return values_in_words.text(name, str(value)) or gettext("(empty)")
 
 
 def _url(event: AuditEvent) -> str:

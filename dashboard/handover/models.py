@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from dashboard.accounts.permissions import can_hand_over, can_see_fleet
 from dashboard.saved.models import SavedView
@@ -101,6 +101,11 @@ class Handover(Typed):
     def get_absolute_url(self) -> str:
         """Its page: the draft, or what was published."""
         return reverse("handover:handover", args=[self.pk])
+
+    @property
+    def title(self) -> str:
+        """What it is called, in the reader's language."""
+        return gettext("Handover %(number)s") % {"number": self.pk}
 
     @property
     def window(self) -> str:

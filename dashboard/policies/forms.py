@@ -9,6 +9,8 @@ from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy
 
+from dashboard.instances.clock import status_look
+
 from .models import Rule
 
 LONGEST_EXCEPTION = timedelta(days=366)
@@ -66,10 +68,12 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check t
         for name in _SCOPE:
             now = getattr(self.instance, name)
             known = scopes.get(name, [])
+            label_of = _status_label if name == "status" else str
             values = known if now in ("", *known) else [*known, now]
+            choices = [(value, label_of(value)) for value in values]
             label = self.fields[name].label
             self.fields[name] = forms.ChoiceField(
-                choices=[("", gettext("Any")), *((value, value) for value in values)],
+                choices=[("", gettext("Any")), *choices],
                 required=False,
                 label=label,
             )
@@ -119,6 +123,10 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check t
             rule.quiet_from = rule.quiet_until = None
             rule.time_zone = ""
         return rule
+
+
+def _status_label(status: str) -> str:
+    return status_look(status).label
 
 
 class ExceptionForm(forms.Form):

@@ -9,6 +9,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy
 
+from dashboard.instances.clock import status_look
 from dashboard.instances.models import Instance
 
 
@@ -76,8 +77,9 @@ class Rule(models.Model):
     @property
     def scope_words(self) -> list[str]:
         """What narrows it to some instances; empty for all."""
+        status = status_look(self.status).label if self.status else ""
         parts = (self.cloud, self.workspace_id, self.flavor_type)
-        return [part for part in (*parts, self.owner, self.status) if part]
+        return [part for part in (*parts, self.owner, status) if part]
 
     @property
     def zone(self) -> zoneinfo.ZoneInfo:
@@ -132,7 +134,7 @@ class RuleException(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.instance} from {self.rule}"
+        return f"{self.instance} · {self.rule}"
 
     def holds(self, now: datetime) -> bool:
         """Whether it counts at ``now``."""

@@ -1,13 +1,15 @@
 """Take the pictures of ``docs/screenshots/`` anew, from a demo of its own.
 
-``uv run --group dev python -m tests.browser.take_screenshots [FOLDER [NAME ...]]``
+``uv run --group dev python -m tests.browser.take_screenshots
+[--language CODE] [FOLDER [NAME ...]]``
 
 With a folder, every page of ``places`` in every size and scheme, to be looked at; with
-names, those that begin so.
+names, those that begin so. In another language each page is led to in English, then
+loaded again: one that htmx put there shows what it was before.
 """
 
+import argparse
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
@@ -29,8 +31,12 @@ SWITCHES = (
 
 def main() -> None:
     """Start a demo, take the pictures, stop it."""
-    everything = Path(sys.argv[1]) if len(sys.argv) > 1 else None
-    folder = everything or FOR_THE_DOCS
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--language")
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("names", nargs="*")
+    wanted = parser.parse_args()
+    folder = wanted.folder or FOR_THE_DOCS
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
         demo = Demo(Path(temporary) / "demo")
@@ -41,8 +47,9 @@ def main() -> None:
             )
             page = signed_in(browser, demo, "ada").new_page()
             traces = leave_traces(page, demo)
-            if everything:
-                take_all(browser, traces, folder, tuple(sys.argv[2:]))
+            if wanted.folder:
+                names = tuple(wanted.names)
+                take_all(browser, traces, folder, names, wanted.language)
             else:
                 take_for_the_docs(page, traces, folder)
             browser.close()
@@ -66,8 +73,21 @@ def signed_in(browser: Browser, demo: Demo, name: str) -> BrowserContext:
     return context
 
 
+def speak(page: Page, language: str | None) -> None:
+    """Load the page anew in a language, as chosen on the sign-in page."""
+    if language:
+        cookie = {"name": "curfew_language", "value": language, "url": page.url}
+        page.context.add_cookies([cookie])  # type: ignore[list-item]
+        page.reload()
+        page.context.clear_cookies(name="curfew_language")
+
+
 def take_all(
-    browser: Browser, traces: Traces, folder: Path, wanted: tuple[str, ...]
+    browser: Browser,
+    traces: Traces,
+    folder: Path,
+    wanted: tuple[str, ...],
+    language: str | None,
 ) -> None:
     """Save ``<name>-<scheme>-<width>.png`` of every place into the folder."""
     people = {place.who for place in PLACES.values()}
@@ -78,6 +98,7 @@ def take_all(
         page = contexts[place.who].new_page()
         page.set_viewport_size({"width": 1440, "height": 900})
         place.go(page, traces)
+        speak(page, language)
         for width, height in SIZES.items():
             page.set_viewport_size({"width": width, "height": height})
             for scheme in ("light", "dark"):

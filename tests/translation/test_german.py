@@ -5,12 +5,16 @@ import json
 import pytest
 from django.test import Client
 from django.urls import reverse
-from django.utils import translation
+from django.utils import timezone, translation
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
+from dashboard.audit.services import record_event
+from dashboard.handover.services import draft
 from dashboard.instances import clock, lengths
 from dashboard.instances.models import FleetVersion, Instance
+from dashboard.policies.forms import RuleForm
+from dashboard.policies.models import Rule
 from dashboard.web.stored import translated
 from tests.instances.pages import add_edit
 
@@ -169,3 +173,48 @@ def test_refusals_of_a_form_are_german(german: Client, instance: Instance) -> No
     assert answer.status_code == 422
     assert "liegt nicht auf einer halben Stunde" in answer.text
     assert "ModelArts erlaubt &lt; in einer Beschreibung nicht." in answer.text
+
+
+def test_the_audit_trail_says_names_and_codes_in_german(
+    client: Client, admin: User, operator: User
+) -> None:
+    admin.language = "de"
+    admin.save(update_fields=["language"])
+    client.force_login(admin)
+    record_event(
+        actor=admin,
+        action="handover.drafted",
+        target_kind="handover",
+        target_id="7",
+        target_label="Handover 7",
+        before={"state": "queued", "name": "queued"},
+        after={"since": "2026-11-25T09:59:00+00:00", "state": "applied"},
+    )
+    page = client.get(reverse("audit:list")).text
+    for words in ("Übergabe 7", "Zustand", "übernommen", "seit", "25.11.2026, "):
+        assert words in page, words
+    # What people typed stays, even where it reads like a code.
+    assert "<bdi>queued</bdi>" in page
+    assert "Handover 7" not in page
+
+
+def test_a_handover_is_called_so_in_german(german: Client, operator: User) -> None:
+    handover = draft(author=operator, since=timezone.now(), ahead_hours=8)
+    page = german.get(handover.get_absolute_url()).text
+    assert f"Übergabe {handover.pk}" in page
+    assert f"Handover {handover.pk}" not in page
+
+
+def test_hours_of_the_form_are_german(german: Client, instance: Instance) -> None:
+    form = german.get(reverse("edits:edit", args=of(instance))).text
+    assert ">8 Std.</button>" in form
+    assert "8 h<" not in form
+
+
+def test_a_rule_names_statuses_in_german() -> None:
+    with translation.override("de"):
+        assert Rule(cloud="demo", status="RUNNING").scope_words == ["demo", "Läuft"]
+        assert Rule(status="NEW_ONE").scope_words == ["NEW_ONE"]
+        form = RuleForm(instance=Rule(), scopes={"status": ["RUNNING", "NEW_ONE"]})
+        choices = form.fields["status"].choices  # type: ignore[attr-defined]
+    assert list(choices)[1:] == [("RUNNING", "Läuft"), ("NEW_ONE", "NEW_ONE")]
