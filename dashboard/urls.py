@@ -4,6 +4,8 @@ from django.urls import include, path
 
 from dashboard.saved.views import home
 
+handler500 = "dashboard.web.away.server_error"
+
 urlpatterns = [
     path("", home, name="home"),
     path("", include("dashboard.api.token_urls")),

@@ -1,22 +1,36 @@
-"""An answer in place of a fault while Redis is away.
+"""An answer in place of a fault while Redis or the database is away.
 
-Pages do without it. What counts attempts against guessing cannot: signing in, codes,
+Pages do without Redis. What counts attempts against guessing cannot: signing in, codes,
 showing once more who one is. Those fail closed, for the few seconds that it takes.
+
+Nothing goes without the database. Where it is down, starting up, full or locked for too
+long, every page says so and when to come back; what was typed can be sent again.
 """
+
+import sqlite3
+import sys
 
 import redis
 import structlog
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import translation
+from django.views import defaults
 
+from .languages import language_without_asking
+from .limits import READS
 from .middleware import GetResponse
 
 log = structlog.get_logger(__name__)
 
 RETRY_AFTER_SECONDS = 10
 
+_SECRET = ("password", "code", "credential", "secret", "token")
+"""Parts of names of fields that are never handed back."""
 
-class RedisAwayMiddleware:
+
+class AwayMiddleware:
     """Say that something is not possible for a moment, and when to try again."""
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -29,17 +43,67 @@ class RedisAwayMiddleware:
     def process_exception(
         self, request: HttpRequest, exception: Exception
     ) -> HttpResponse | None:
-        """503 with a page and ``Retry-After`` when the reason is Redis."""
-        if not isinstance(exception, redis.RedisError):
-            return None
-        page = render(request, "503.html", status=503)
-        return not_now(request, page, exception)
+        """503 with a page and ``Retry-After`` when the reason is a store."""
+        if isinstance(exception, redis.RedisError):
+            page = render(request, "503.html", status=503)
+            return not_now(request, page, exception)
+        if is_database_away(exception):
+            return _database_away(request, exception)
+        return None
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's ``handler500``: what other middlewares ran into, such as the session's.
+
+    Returns:
+        503 when the database is away, else 500.
+    """
+    fault = sys.exc_info()[1]
+    with translation.override(language_without_asking(request)):
+        if fault is not None and is_database_away(fault):
+            return _database_away(request, fault)
+        return defaults.server_error(request)
+
+
+def is_database_away(fault: BaseException) -> bool:
+    """Whether the database cannot be asked now, and not that it was asked wrongly.
+
+    It is away, too, when it waited too long for a lock or has no room left.
+    """
+    if not isinstance(fault, OperationalError | InterfaceError):
+        return False
+    # SQLite has no kind of its own for statements that it does not understand.
+    code: int = getattr(fault.__cause__, "sqlite_errorcode", sqlite3.SQLITE_BUSY)
+    return code != sqlite3.SQLITE_ERROR
 
 
 def not_now(
-    request: HttpRequest, page: HttpResponse, reason: Exception
+    request: HttpRequest,
+    page: HttpResponse,
+    reason: BaseException,
+    *,
+    store: str = "redis",
 ) -> HttpResponse:
     """Finish an answer that tells to come back, and write down why."""
-    log.error("redis is away", path=request.path, reason=str(reason)[:200])
+    log.error(f"{store} is away", path=request.path, reason=str(reason)[:200])
     page.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return page
+
+
+def _database_away(request: HttpRequest, reason: BaseException) -> HttpResponse:
+    """503; a form that was sent can be sent once more as it is."""
+    context = {
+        "is_form": request.method not in READS,
+        "fields": _to_send_again(request),
+    }
+    page = render(request, "503_database.html", context, status=503)
+    return not_now(request, page, reason, store="database")
+
+
+def _to_send_again(request: HttpRequest) -> list[tuple[str, str]]:
+    """Names and values of the form; none of one that holds a secret."""
+    token = "csrfmiddlewaretoken"  # noqa: S105 (the name of a field)
+    fields = [(name, value) for name, all_ in request.POST.lists() for value in all_]
+    if any(word in name for name, _ in fields if name != token for word in _SECRET):
+        return []
+    return fields

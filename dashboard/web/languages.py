@@ -26,7 +26,9 @@ class LanguageMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Activate the language for this request."""
-        with translation.override(_language(request)):
+        language = _language(request)
+        request.language = language  # type: ignore[attr-defined]  # ours
+        with translation.override(language):
             response = self.get_response(request)
         if not request.user.is_authenticated:
             patch_vary_headers(response, ["Accept-Language"])
@@ -52,6 +54,12 @@ def remember(response: HttpResponse, language: str) -> None:
         httponly=True,
         samesite="Lax",
     )
+
+
+def language_without_asking(request: HttpRequest) -> str:
+    """The language of a request whose person may not be known, as when that failed."""
+    known: str = getattr(request, "language", AS_BROWSER)
+    return known or translation.get_language_from_request(request)
 
 
 def _language(request: HttpRequest) -> str:

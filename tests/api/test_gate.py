@@ -1,10 +1,12 @@
 """Who comes in, and how fast."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import time_machine
+from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
@@ -287,3 +289,23 @@ def test_a_fault_of_ours_tells_no_details(
     response = program(viewer)("get", "/clouds")
     assert "secret-canary" not in response.text
     problem(response, 500, "fault")
+
+
+@pytest.mark.parametrize(
+    "gone", ["dashboard.api.middleware.token_of", "dashboard.api.overview.freshness"]
+)
+def test_it_is_told_when_the_database_is_away(
+    program: Programs,
+    problem: Callable[..., Any],
+    viewer: User,
+    monkeypatch: pytest.MonkeyPatch,
+    gone: str,
+) -> None:
+    def fails(*_: object) -> None:
+        raise OperationalError("terminating connection")
+
+    asked = program(viewer)
+    monkeypatch.setattr(gone, fails)
+    answer = asked("get", "/clouds")
+    problem(answer, 503, "busy")
+    assert int(answer.headers["Retry-After"]) > 0
