@@ -275,10 +275,11 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 LOGGING_CONFIG = None
 # The request id goes along with what a request puts into the queue. Of tasks that went
-# well nothing is said: the sweep alone would fill the log.
+# well, or came too late, nothing is said: the sweep alone would fill the log.
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
 # Our own knows how many proxies to believe (``web.address``).
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
 DJANGO_STRUCTLOG_CELERY_TASK_START_LOG_LEVEL = logging.DEBUG
 DJANGO_STRUCTLOG_CELERY_TASK_SUCCESS_LOG_LEVEL = logging.DEBUG
+DJANGO_STRUCTLOG_CELERY_TASK_NOTICE_LOG_LEVEL = logging.DEBUG
 logs.configure()
