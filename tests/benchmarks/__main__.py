@@ -110,9 +110,10 @@ def main() -> int:
         began = time.perf_counter()
         parts[name]()
         sys.stderr.write(f"{name}: {time.perf_counter() - began:.0f} s\n")
-    lines = table.lines(run.found)
-    everything = run.found | {"table": [line._asdict() for line in lines]}
-    options.json.write_text(json.dumps(everything, indent=1))
+        # After each: what is measured is not lost when a later part fails.
+        lines = table.lines(run.found)
+        everything = run.found | {"table": [line._asdict() for line in lines]}
+        options.json.write_text(json.dumps(everything, indent=1))
     width = max(len(line.what) for line in lines)
     for line in lines:
         verdict = {True: "met", False: "NOT MET", None: ""}[line.met]
