@@ -1,15 +1,18 @@
-"""What the pages of edits are tested with."""
+"""What delivery and the pages of edits are tested with."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.edits import tasks
 from dashboard.edits.models import Edit
 from dashboard.edits.services import submit_edit
+from dashboard.emulator import Emulator
 from dashboard.instances.models import Instance
 
 HTMX = {"HX-Request": "true"}
@@ -32,6 +35,25 @@ def edit(instance: Instance, operator: User, monkeypatch: pytest.MonkeyPatch) ->
         patch={"description": "Third try"},
         base={"description": instance.description},
     )
+
+
+@pytest.fixture
+def running(cloud: Emulator) -> Instance:
+    """An instance of the mirror that runs toward its auto stop."""
+    found = Instance.objects.filter(
+        status="RUNNING", stops_at__gt=timezone.now() + timedelta(minutes=10)
+    )
+    return found.order_by("pk")[0]
+
+
+@pytest.fixture
+def stopped(cloud: Emulator) -> Instance:
+    """An instance of the mirror that could be started."""
+    for instance in Instance.objects.filter(status="STOPPED").order_by("pk"):
+        there = cloud.fleet.get(instance.instance_id)
+        if not there.frozen and not there.doomed and not there.flavor.sold_out:
+            return instance
+    raise AssertionError("the fleet has no instance that could be started")
 
 
 def settle(edit: Edit, state: str, **changes: Any) -> None:

@@ -1,0 +1,101 @@
+"""Who may deliver: one worker at a time, for people who still may."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from dashboard.accounts.models import User
+from dashboard.edits import lanes, recording
+from dashboard.edits.models import Attempt, Edit, Lane
+from dashboard.emulator import Emulator
+from dashboard.instances.models import Instance
+
+from .deliveries import deliver, due_now, puts, wish
+
+State = Edit.State
+
+
+def test_a_demoted_person_sends_nothing(
+    cloud: Emulator, running: Instance, operator: User
+) -> None:
+    edit = wish(running, operator, description="New words")
+    User.objects.filter(pk=operator.pk).update(role=User.Role.VIEWER)
+    edit = deliver(edit)
+    assert edit.state == State.CANCELLED
+    assert "no longer permitted" in edit.message
+    assert puts(cloud, running) == []
+
+
+def test_demotion_between_reading_and_sending_counts(
+    cloud: Emulator,
+    running: Instance,
+    operator: User,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    edit = wish(running, operator, description="New words")
+    genuine = lanes.about_to_send
+
+    def demoted_meanwhile(turn: lanes.Turn, body: dict[str, Any]) -> bool:
+        User.objects.filter(pk=operator.pk).update(is_active=False)
+        return genuine(turn, body)
+
+    monkeypatch.setattr(lanes, "about_to_send", demoted_meanwhile)
+    edit = deliver(edit)
+    due_now(edit)
+    assert deliver(edit).state == State.CANCELLED
+    assert puts(cloud, running) == []
+
+
+def test_a_taken_lane_is_left_alone(
+    cloud: Emulator, running: Instance, operator: User
+) -> None:
+    edit = wish(running, operator, description="New words")
+    assert lanes.claim(running.pk) is not None
+    assert deliver(edit).state == State.SENDING
+    assert puts(cloud, running) == []
+
+
+def test_after_a_dead_worker_the_lane_is_taken_over(
+    cloud: Emulator, running: Instance, operator: User
+) -> None:
+    edit = wish(running, operator, description="New words")
+    turn = lanes.claim(running.pk)
+    assert turn is not None
+    assert lanes.about_to_send(turn, {"description": "New words"})
+    Lane.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert lanes.due_instances() == []  # the web process has just nudged
+    Lane.objects.update(nudged_at=None)
+    assert lanes.due_instances() == [running.pk]
+    edit = deliver(edit)
+    assert edit.state == State.APPLIED
+    assert edit.interrupted == 1
+    first = Attempt.objects.get(number=1)
+    assert (first.outcome, first.ambiguous) == ("interrupted", True)
+
+
+def test_a_late_worker_finds_its_result_refused(
+    cloud: Emulator, running: Instance, operator: User
+) -> None:
+    edit = wish(running, operator, description="New words")
+    late = lanes.claim(running.pk)
+    assert late is not None
+    Lane.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert deliver(edit).state == State.APPLIED
+    stale = recording.Result(fates={late.edits[0]: (State.FAILED, {})})
+    assert not lanes.about_to_send(late, {"description": "New words"})
+    assert not recording.record(late, stale)
+    assert Edit.objects.get(pk=edit.pk).state == State.APPLIED
+
+
+def test_an_edit_that_kills_its_workers_is_given_up(
+    cloud: Emulator, running: Instance, operator: User
+) -> None:
+    edit = wish(running, operator, description="New words")
+    for _ in range(lanes.MOST_INTERRUPTED):
+        assert lanes.claim(running.pk) is not None
+        Lane.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    edit = deliver(edit)
+    assert edit.state == State.FAILED
+    assert puts(cloud, running) == []
