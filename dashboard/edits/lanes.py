@@ -124,17 +124,23 @@ def _claim(instance_pk: int, holder: int) -> Turn | None:
     if lane is None or not _is_free(lane):
         return None
     lane.holder = holder
-    edits = _deliverable(lane)
+    edits, settled = _deliverable(lane)
     recheck = lane.recheck_at is not None and lane.recheck_at <= lane.now
-    if not edits and not recheck:
+    turn = None
+    if edits or recheck:
+        turn = _turn(lane, edits)
+    else:
         lane.save(update_fields=["unsettled_until", "recheck_at"])
+    # Only what moved: every page that stands open asks for what a version changed.
+    if edits or settled:
         FleetVersion.stamp(Instance.objects.filter(pk=instance_pk))
-        return None
+    return turn
+
+
+def _turn(lane: Any, edits: list[Edit]) -> Turn:
     attempt = _begin(lane, edits, lane.now)
     for edit in edits:
         states.move(edit, State.SENDING, attempts=edit.attempts + 1)
-    if edits:
-        FleetVersion.stamp(Instance.objects.filter(pk=instance_pk))
     return Turn(
         lane.instance,
         edits,
@@ -167,15 +173,19 @@ def _begin(lane: Lane, edits: list[Edit], now: datetime) -> Attempt:
     return attempt
 
 
-def _deliverable(lane: "Lane") -> list[Edit]:
-    """The next edits to go out, after those are settled that never will."""
-    waiting = list(
+def _deliverable(lane: "Lane") -> tuple[list[Edit], bool]:
+    """The next edits to go out, after those are settled that never will.
+
+    Returns:
+        The edits, and whether any was settled.
+    """
+    found = list(
         Edit.objects.filter(instance_id=lane.pk, state__in=Edit.OPEN)
         .select_related("actor", "instance__cloud")
         .order_by("seq")
     )
-    _note_interruption(lane, waiting)
-    waiting = [edit for edit in waiting if _still_wanted(edit, lane)]
+    _note_interruption(lane, found)
+    waiting = [edit for edit in found if _still_wanted(edit, lane)]
     edits = wishes.of_one_kind(waiting)
     gone = wishes.superseded(edits)
     for edit, by in gone.items():
@@ -186,7 +196,8 @@ def _deliverable(lane: "Lane") -> list[Edit]:
             message=gettext_noop("Replaced by a later edit of %(username)s.")
             % {"username": by.actor.get_username()},
         )
-    return [edit for edit in edits if edit not in gone]
+    settled = len(waiting) < len(found) or bool(gone)
+    return [edit for edit in edits if edit not in gone], settled
 
 
 def _note_interruption(lane: Lane, edits: list[Edit]) -> None:

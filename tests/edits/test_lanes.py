@@ -10,7 +10,7 @@ from dashboard.accounts.models import User
 from dashboard.edits import lanes, recording
 from dashboard.edits.models import Attempt, Edit, Lane
 from dashboard.emulator import Emulator
-from dashboard.instances.models import Instance
+from dashboard.instances.models import FleetVersion, Instance
 
 from .deliveries import deliver, due_now, puts, wish
 
@@ -99,3 +99,28 @@ def test_an_edit_that_kills_its_workers_is_given_up(
     edit = deliver(edit)
     assert edit.state == State.FAILED
     assert puts(cloud, running) == []
+
+
+def test_only_what_moves_is_told_to_open_pages(
+    cloud: Emulator, running: Instance, operator: User
+) -> None:
+    deliver(wish(running, operator, description="New words"))
+    told = FleetVersion.current()
+    # As each drain ends.
+    assert lanes.claim(running.pk) is None
+    assert FleetVersion.current() == told
+
+
+def test_what_is_settled_is_told_though_a_late_write_is_looked_for(
+    cloud: Emulator, running: Instance, operator: User
+) -> None:
+    edit = wish(running, operator, description="New words")
+    Lane.objects.update(recheck_at=timezone.now())
+    User.objects.filter(pk=operator.pk).update(role=User.Role.VIEWER)
+    before = FleetVersion.current()
+    turn = lanes.claim(running.pk)
+    assert turn is not None
+    assert turn.edits == []
+    assert FleetVersion.current() == before + 1
+    edit.refresh_from_db()
+    assert edit.state == State.CANCELLED
