@@ -14,6 +14,7 @@ from dashboard.edits.models import Edit
 from dashboard.instances.clock import remaining_text, status_look, whole_seconds
 from dashboard.instances.models import Instance
 from dashboard.web.stored import translated
+from dashboard.web.templatetags.pages import zone_name
 
 from . import links
 from .models import Reminder
@@ -74,7 +75,8 @@ def tame(text: str) -> str:
 
 def when(moment: datetime, zone: ZoneInfo) -> str:
     """As in ``Mon 23 Nov, 14:05 CET``."""
-    return str(date(moment.astimezone(zone), gettext("D j M, H:i T")))
+    local = moment.astimezone(zone)
+    return f"{date(local, gettext('D j M, H:i'))} {zone_name(local)}"
 
 
 def headline(reminder: Reminder, name: str) -> str:

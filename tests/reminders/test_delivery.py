@@ -11,10 +11,11 @@ import time_machine
 from django.conf import settings as django_settings
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
+from django.utils import translation
 
 from dashboard.accounts.models import User
 from dashboard.instances.models import Instance
-from dashboard.reminders import delivery, links, webhooks
+from dashboard.reminders import delivery, links, tasks, webhooks
 from dashboard.reminders.models import Attempt, Channel, Preferences, Reminder
 from dashboard.reminders.outcome import Outcome, not_sent
 from dashboard.reminders.planning import due, plan
@@ -70,6 +71,33 @@ class TestMail:
         [link] = [line for line in sent.body.splitlines() if "/act/" in line]
         act = links.read(link.split("/act/")[1].strip("/"))
         assert act == (scientist.pk, waiting.pk, "stop")
+
+    @pytest.mark.parametrize(
+        ("language", "words"),
+        [
+            ("de", ("Besitzer: anna.schmidt", "Jetzt stoppen: http", " MEZ")),
+            ("", ("Owner: anna.schmidt", "Stop it now: http", " CET")),
+        ],
+    )
+    def test_it_speaks_the_language_of_its_reader(
+        self, waiting: Reminder, language: str, words: tuple[str, ...]
+    ) -> None:
+        scientist = waiting.person
+        assert scientist
+        scientist.language = language
+        scientist.save(update_fields=["language"])
+        prefer(scientist, by_mail=True, time_zone="Europe/Berlin")
+        # As a worker does: in its own language, which is nobody's.
+        before = translation.get_language()
+        tasks.deliver.apply(args=(waiting.pk,)).get()
+        assert translation.get_language() == before
+        [sent] = mail.outbox
+        local = waiting.moment.astimezone(ZoneInfo("Europe/Berlin"))
+        german = f"churn stoppt um {local:%H:%M} (10 Min.)"
+        english = f"churn stops at {local:%H:%M} (10 min)"
+        assert sent.subject == (german if language else english)
+        for part in words:
+            assert part in sent.body
 
     def test_a_name_adds_no_header(self, waiting: Reminder) -> None:
         Instance.objects.update(name="x\r\nBcc: all@example.org\u202e\b")

@@ -59,11 +59,15 @@ def moment(value: datetime | None, form: str = "moment") -> str:
 def moment_text(value: datetime, form: str) -> str:
     """The words of ``moment`` alone, for attributes; ``time`` leaves out the day."""
     local = timezone.localtime(value)
-    zone = local.tzname() or ""
-    zone = gettext(zone) if zone in ZONES else zone
     words = FORMATS[form]
     form_here = gettext(words) if form != "time" else words
-    return f"{template.defaultfilters.date(local, form_here)} {zone}"
+    return f"{template.defaultfilters.date(local, form_here)} {zone_name(local)}"
+
+
+def zone_name(local: datetime) -> str:
+    """The short name of a moment's zone, as in the reader's language."""
+    name = local.tzname() or ""
+    return gettext(name) if name in ZONES else name
 
 
 register.filter("translated", translated)
