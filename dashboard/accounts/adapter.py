@@ -7,12 +7,12 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_lazy, gettext_noop
+from django.utils.translation import gettext, gettext_lazy
 
 from . import services
 from .models import User
 
-MISMATCH = gettext_noop("This name and this password do not belong together.")
+MISMATCH = gettext_lazy("This name and this password do not belong together.")
 """The same sentence for a name that exists and one that does not."""
 
 

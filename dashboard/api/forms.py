@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.utils.translation import gettext, gettext_lazy
 
 from .models import ApiToken
 
@@ -14,12 +15,14 @@ class TokenForm(forms.Form):
     """A new token."""
 
     name = forms.CharField(
-        max_length=60, error_messages={"required": "Give it a name."}
+        max_length=60, error_messages={"required": gettext_lazy("Give it a name.")}
     )
     scopes = forms.MultipleChoiceField(
         choices=ApiToken.Scope.choices,
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": "Say what the token shall be good for."},
+        error_messages={
+            "required": gettext_lazy("Say what the token shall be good for.")
+        },
     )
     days = forms.IntegerField(min_value=1)
 
@@ -35,7 +38,7 @@ class TokenForm(forms.Form):
         """One line of visible characters."""
         name: str = self.cleaned_data["name"]
         if not name.isprintable():
-            raise forms.ValidationError("Only visible characters, please.")
+            raise forms.ValidationError(gettext("Only visible characters, please."))
         return name
 
     def clean_days(self) -> int:
@@ -43,6 +46,7 @@ class TokenForm(forms.Form):
         days: int = self.cleaned_data["days"]
         if days > self.most_days:
             raise forms.ValidationError(
-                f"A token lives {self.most_days} days at most here."
+                gettext("A token lives %(days)s days at most here.")
+                % {"days": self.most_days}
             )
         return days

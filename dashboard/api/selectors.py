@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
 
 from dashboard.accounts.models import User
 
@@ -51,19 +52,26 @@ class Line(NamedTuple):
     may_revoke: bool
 
 
+_SCOPES: dict[str, str] = {
+    ApiToken.Scope.READ: gettext_noop("read"),
+    ApiToken.Scope.WRITE: gettext_noop("write"),
+    ApiToken.Scope.AUDIT: gettext_noop("audit"),
+}
+
+
 def line(token: ApiToken, now: datetime) -> Line:
     """How a token is shown."""
     live = token.is_live(now)
     if token.revoked_at is not None:
-        state, tone = "Revoked", "rest"
+        state, tone = gettext("Revoked"), "rest"
     elif token.expires_at <= now:
-        state, tone = "Expired", "rest"
+        state, tone = gettext("Expired"), "rest"
     elif not live:
-        state, tone = "Not accepted", "warn"
+        state, tone = gettext("Not accepted"), "warn"
     else:
-        state, tone = "In use", "good"
+        state, tone = gettext("In use"), "good"
     if live and token.last_used_at is None:
-        state, tone = "Not used yet", "busy"
-    scopes = [scope for scope in ApiToken.Scope.values if scope in token.scopes]
+        state, tone = gettext("Not used yet"), "busy"
+    scopes = [gettext(_SCOPES[one]) for one in _SCOPES if one in token.scopes]
     ended = token.revoked_at is not None or token.expires_at <= now
     return Line(token, state, tone, scopes, not ended)

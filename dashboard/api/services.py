@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from dashboard.accounts.models import User
 from dashboard.audit.services import record_event
@@ -45,14 +46,20 @@ def make_token(
     """
     chosen = [scope for scope in ApiToken.Scope.values if scope in set(scopes)]
     if not chosen:
-        raise TokenError("Say what the token shall be good for.")
+        raise TokenError(gettext("Say what the token shall be good for."))
     if not 1 <= days <= settings.CURFEW.token_days:
-        raise TokenError(f"A token lives {settings.CURFEW.token_days} days at most.")
+        raise TokenError(
+            gettext("A token lives %(days)s days at most here.")
+            % {"days": settings.CURFEW.token_days}
+        )
     # The person's row serialises their own forms: two at once do not pass the limit.
     User.objects.select_for_update().get(pk=owner.pk)
     now = timezone.now()
     if owner.api_tokens.filter(revoked_at=None, expires_at__gt=now).count() >= MOST:
-        raise TokenError(f"You have {MOST} tokens. Revoke one that is not needed.")
+        raise TokenError(
+            gettext("You have %(number)s tokens. Revoke one that is not needed.")
+            % {"number": MOST}
+        )
     secret = new_secret()
     token = ApiToken.objects.create(
         owner=owner,

@@ -50,6 +50,7 @@ _KNOWN = (
     gettext_noop("Handover published"),
     gettext_noop("Handover taken over"),
     gettext_noop("Wall made"),
+    gettext_noop("Wall renamed"),
     gettext_noop("Wall revoked"),
     gettext_noop("Reminder settings changed"),
     gettext_noop("Channel added"),

@@ -115,27 +115,10 @@ class PublishForm(forms.Form):
     edition = forms.IntegerField(min_value=0, max_value=LARGEST)
 
 
-class WallForm(forms.Form):
-    """A new link to a wallboard.
-
-    Args:
-        views: The saved views to choose from.
-    """
+class WallNameForm(forms.Form):
+    """What a wall is called."""
 
     name = forms.CharField(label=gettext_lazy("Name"), max_length=WallLink.NAME_LENGTH)
-    view = forms.ModelChoiceField(
-        queryset=SavedView.objects.none(),
-        required=False,
-        label=gettext_lazy("Shows"),
-        empty_label=gettext_lazy("the whole fleet"),
-    )
-    zone = forms.CharField(max_length=64, label=gettext_lazy("Time zone"))
-    scheme = forms.ChoiceField(choices=WallLink.Scheme, label=gettext_lazy("Colours"))
-    masked = forms.BooleanField(required=False, label=gettext_lazy("Hide names"))
-
-    def __init__(self, *args: Any, views: QuerySet[SavedView], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["view"].queryset = views  # type: ignore[attr-defined]
 
     def clean_name(self) -> str:
         """One line of words.
@@ -149,6 +132,28 @@ class WallForm(forms.Form):
                 gettext("A name holds no invisible characters.")
             )
         return name
+
+
+class WallForm(WallNameForm):
+    """A new link to a wallboard.
+
+    Args:
+        views: The saved views to choose from.
+    """
+
+    view = forms.ModelChoiceField(
+        queryset=SavedView.objects.none(),
+        required=False,
+        label=gettext_lazy("Shows"),
+        empty_label=gettext_lazy("the whole fleet"),
+    )
+    zone = forms.CharField(max_length=64, label=gettext_lazy("Time zone"))
+    scheme = forms.ChoiceField(choices=WallLink.Scheme, label=gettext_lazy("Colours"))
+    masked = forms.BooleanField(required=False, label=gettext_lazy("Hide names"))
+
+    def __init__(self, *args: Any, views: QuerySet[SavedView], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["view"].queryset = views  # type: ignore[attr-defined]
 
     def clean_zone(self) -> str:
         """A zone of the tz database.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Q
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext, gettext_noop
 
 from dashboard.accounts.models import User
 from dashboard.edits.selectors import edits_visible_to
@@ -90,12 +90,16 @@ def _instances(user: User, then: datetime) -> Section:
                 one.cloud.name,
                 one.instance_id,
                 who=one.owner_name,
-                words=f"New: {words.lower()}" if is_new else words,
+                words=_new(words) if is_new else words,
                 at=at,
                 at_words="since",
             )
         )
     return Section("troubled", lines, found.count())
+
+
+def _new(words: str) -> str:
+    return gettext("New: %(status)s") % {"status": words.lower()}
 
 
 def _edits(user: User, then: datetime) -> Section:

@@ -29,6 +29,7 @@ urlpatterns = [
         name="remove_note",
     ),
     path("walls/", wall_links.links, name="walls"),
+    path("walls/<int:link_id>/", wall_links.link, name="wall_link"),
     path("walls/<int:link_id>/revoke/", wall_links.revoke, name="revoke_wall"),
     path("wall/<str:wall_token>/", wall.wall, name="wall"),
     path("wall/<str:wall_token>/changes", wall.wall_changes, name="wall_changes"),

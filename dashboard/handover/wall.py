@@ -1,5 +1,6 @@
 """The wallboard: read-only, by a signed link, for a screen that nobody signs in at."""
 
+import hashlib
 import json
 import zoneinfo
 from collections.abc import Callable
@@ -97,7 +98,7 @@ def wall_changes(request: HttpRequest, link: WallLink) -> HttpResponse:
     is_now = not turn or now.timestamp() * 1000 < turn
     if version == asked["since"] and is_now:
         as_of = news.as_of_ms(0) if news else freshness(now).as_of_ms
-        return _nothing_new(as_of)
+        return _nothing_new(as_of, link)
     context = _context(link)
     if context["wall"].shown == asked["shown"] and is_now:
         # Something changed that is not on this wall. The next poll asks from here on.
@@ -105,9 +106,9 @@ def wall_changes(request: HttpRequest, link: WallLink) -> HttpResponse:
     return render(request, "handover/wall.html#changes", context)
 
 
-def _nothing_new(as_of_ms: int | None) -> HttpResponse:
+def _nothing_new(as_of_ms: int | None, link: WallLink) -> HttpResponse:
     told = json.loads(polls.unchanged(as_of_ms))
-    told["curfew:release"] = {"release": release()}
+    told["curfew:release"] = {"release": _release(link)}
     return HttpResponse(status=204, headers={"HX-Trigger": json.dumps(told)})
 
 
@@ -123,11 +124,17 @@ def _context(link: WallLink) -> dict[str, Any]:
         "wall": shown,
         "freshness": shown.freshness,
         "now": now,
-        "release": release(),
+        "release": _release(link),
         "poll_url": f"{changes}?{asks}",
         "interval_seconds": POLL_SECONDS,
         "same": False,
     }
+
+
+def _release(link: WallLink) -> str:
+    """Changes whenever a screen has to load the whole page anew: by its name, too."""
+    said = f"{release()}\n{link.name}".encode()
+    return hashlib.sha256(said).hexdigest()[:12]
 
 
 def _zone(link: WallLink) -> zoneinfo.ZoneInfo:

@@ -1,4 +1,4 @@
-"""The page of links to wallboards: all of them, a new one, and revoking."""
+"""Pages of links to wallboards: all of them and a new one; renaming and revoking."""
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -13,9 +13,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_hand_over
 from dashboard.saved.models import SavedView
+from dashboard.web.stored import translated
 
 from . import walls
-from .forms import WallForm
+from .forms import WallForm, WallNameForm
 from .models import WallLink
 from .shifts import LAST_KEY, tabs
 
@@ -38,7 +39,7 @@ def links(request: SignedInRequest) -> HttpResponse:
             try:
                 link = walls.make(by=request.user, **form.cleaned_data)
             except walls.WallError as error:
-                form.add_error(None, str(error))
+                form.add_error(None, translated(str(error)))
             else:
                 messages.success(
                     request,
@@ -62,6 +63,31 @@ def links(request: SignedInRequest) -> HttpResponse:
     }
     status = 422 if form.is_bound else 200
     return render(request, "handover/walls.html", context, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def link(request: SignedInRequest, link_id: int) -> HttpResponse:
+    """One link in use: its name, and the question whether to revoke it.
+
+    Returns:
+        For a POST, which renames it, 303 to the page of links; 422 with the form when
+        the name will not do; 404 when there is none, or it was revoked; 403 for those
+        who do not make links.
+    """
+    _require_operator(request)
+    used = WallLink.objects.select_related("view", "made_by").filter(revoked_at=None)
+    wall = get_object_or_404(used, pk=min(link_id, LAST_KEY))
+    data = request.POST if request.method == "POST" else None
+    form = WallNameForm(data, initial={"name": wall.name})
+    if form.is_valid():
+        wall = walls.rename(link=wall, by=request.user, **form.cleaned_data)
+        messages.success(
+            request, gettext_noop("“%(saved)s” is saved.") % {"saved": wall.name}
+        )
+        return _to_links()
+    context = {"form": form, "link": wall, **tabs(request, "walls")}
+    status = 422 if form.is_bound else 200
+    return render(request, "handover/wall_link.html", context, status=status)
 
 
 @require_POST

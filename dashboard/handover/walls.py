@@ -97,6 +97,22 @@ def make(
 
 
 @transaction.atomic
+def rename(*, link: WallLink, by: User, name: str) -> WallLink:
+    """Call a wall otherwise; its address and what it shows stay.
+
+    Raises:
+        PermissionDenied: Only operators and admins change links.
+    """
+    _require(by)
+    row = WallLink.objects.select_for_update(of=("self",)).get(pk=link.pk)
+    if row.name != name:
+        before, row.name = row.name, name
+        row.save(update_fields=["name"])
+        _record(by, "wall.renamed", row, before={"name": before}, after={"name": name})
+    return row
+
+
+@transaction.atomic
 def revoke(*, link: WallLink, by: User) -> WallLink:
     """Have a link show nothing from now on; once is enough.
 
@@ -149,12 +165,20 @@ def _require(person: User) -> None:
         )
 
 
-def _record(actor: User, action: str, link: WallLink) -> None:
+def _record(
+    actor: User,
+    action: str,
+    link: WallLink,
+    *,
+    before: dict[str, str] | None = None,
+    after: dict[str, str] | None = None,
+) -> None:
     record_event(
         actor=actor,
         action=action,
         target_kind="wall",
         target_id=str(link.pk),
         target_label=link.name,
-        after={"query": link.query, "masked": link.masked},
+        before=before,
+        after=after or {"query": link.query, "masked": link.masked},
     )

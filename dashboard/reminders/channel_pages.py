@@ -5,7 +5,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import (
     require_http_methods,
     require_POST,
@@ -124,7 +124,7 @@ def _form(request: SignedInRequest, channel: Channel) -> HttpResponse:
         "current": "channels",
         "form": form,
         "channel": None if is_new else channel,
-        "heading": gettext_noop("New channel") if is_new else name,
+        "heading": gettext("New channel") if is_new else name,
         "service": LABELS.get(channel.service, ""),
     }
     status = UNPROCESSABLE if form.is_bound else 200

@@ -11,6 +11,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from dashboard.accounts.permissions import can_remind_of_others
 from dashboard.instances.models import Cloud
+from dashboard.web.stored import translated
 
 from . import webhooks
 from .audience import may_mail
@@ -199,7 +200,7 @@ class ChannelForm(WantsForm):
             try:
                 webhooks.recognise(address)
             except webhooks.WebhookError as error:
-                raise forms.ValidationError(str(error)) from None
+                raise forms.ValidationError(translated(str(error))) from None
         return address
 
 

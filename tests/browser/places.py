@@ -321,6 +321,7 @@ PLACES: dict[str, Place] = {
     "handover-draft": Place("handover:handover", at("/handover/2/")),
     "handover-publish": Place("handover:publish", at("/handover/2/publish/")),
     "walls": Place("handover:walls", at("/walls/")),
+    "wall-link": Place("handover:wall_link", at("/walls/1/")),
     "wall": Place("handover:wall", _wall),
     "wall-gone": Place("handover:wall", at("/wall/nobody-made-this/"), ""),
     "views": Place("saved:list", at("/views/")),

@@ -198,7 +198,13 @@ def test_the_wall(sign_in: SignIn, browser: Browser, demo: Demo) -> None:
     expect(age).to_have_attribute("data-age", "stale")
     context.set_offline(False)
 
-    line.get_by_role("button", name="Revoke").click()
+    line.get_by_role("link", name="Change").click()
+    page.get_by_label("Name").fill("Test wall, renamed")
+    page.get_by_role("button", name="Save").click()
+    expect(screen.get_by_text("Test wall, renamed")).to_be_visible()
+    line = page.locator("tr", has=page.get_by_role("link", name="Test wall, renamed"))
+    line.get_by_role("link", name="Change").click()
+    page.get_by_role("button", name="Revoke this link").click()
     expect(screen.get_by_text("This link shows nothing")).to_be_visible(timeout=60_000)
     assert screen.locator(".tile").count() == 0
     context.close()

@@ -134,6 +134,7 @@ RULES: dict[str, Rule] = {
     # The second time it is gone.
     "handover:discard": Rule(signed_in(405), drafts_only((200, 303, 404))),
     "handover:walls": Rule(operators_and_above(200), operators_and_above(422)),
+    "handover:wall_link": Rule(operators_and_above(200), operators_and_above(422)),
     "handover:revoke_wall": Rule(signed_in(405), operators_and_above(303)),
     "handover:wall": FOR_SCREENS,
     "handover:wall_changes": FOR_SCREENS,

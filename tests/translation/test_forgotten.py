@@ -6,9 +6,12 @@ from html.parser import HTMLParser
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import trans_real
 
 from dashboard.accounts.models import User
+from dashboard.handover import walls
+from dashboard.handover.services import draft
 from dashboard.instances.models import Instance
 from dashboard.policies.models import Rule
 from tests.factories import make_instance
@@ -125,6 +128,8 @@ def pages(client: Client, person: User, instance: Instance) -> dict[str, str]:
     client.force_login(person)
     instance.edits.update(message="")
     edit = instance.edits.get()
+    wall = walls.make(by=person, name="demo")
+    draft(author=person, since=timezone.now(), ahead_hours=8)
     where = [instance.cloud.name, instance.instance_id]
     addresses = {
         "list": reverse("instances:list"),
@@ -150,10 +155,12 @@ def pages(client: Client, person: User, instance: Instance) -> dict[str, str]:
         "handovers": reverse("handover:list"),
         "new handover": reverse("handover:new"),
         "walls": reverse("handover:walls"),
+        "wall link": reverse("handover:wall_link", args=[wall.pk]),
         "inbox": reverse("reminders:inbox"),
         "reminders": reverse("reminders:settings"),
         "log": reverse("reminders:log"),
         "channels": reverse("reminders:channels"),
+        "new channel": reverse("reminders:new_channel"),
         "tokens": reverse("tokens:mine"),
         "not found": "/no-such-page/",
     }

@@ -171,7 +171,7 @@ def test_refusals_of_a_form_are_german(german: Client, instance: Instance) -> No
         {"auto_stop_enable": "on", "auto_stop_hours": "8.3", "description": "<"},
     )
     assert answer.status_code == 422
-    assert "liegt nicht auf einer halben Stunde" in answer.text
+    assert "liegen nicht auf einer halben Stunde" in answer.text
     assert "ModelArts erlaubt &lt; in einer Beschreibung nicht." in answer.text
 
 
