@@ -20,9 +20,9 @@ from dashboard.web.sealing import unseal
 
 from . import mailing, messages, webhooks
 from .audience import may_mail, preferences_of
+from .ending import NOT_SO, holds
 from .models import Attempt, Reminder
 from .outcome import Kind, Outcome, not_sent, refused, unknown
-from .planning import NOT_SO, holds
 
 log = structlog.get_logger(__name__)
 

@@ -1,23 +1,27 @@
-"""What is there to tell, and what is no longer: by a fixed number of queries."""
+"""What is there to tell, and what is no longer: read by a fixed number of queries.
+
+Reading and comparing hold no lock, and what comes of it is written in small
+transactions: SQLite has one lock for all that write, and edits wait for it, too.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import batched
 from typing import Any
 
 import structlog
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
-from django.utils.translation import gettext_noop
 
 from dashboard.edits.models import Edit
 from dashboard.instances.mirror import SAME_RUN_MS
 from dashboard.instances.models import Instance
-from dashboard.modelarts.statuses import FAILED, InstanceStatus
+from dashboard.modelarts.statuses import FAILED
 
+from . import ending
 from .audience import Audience, Recipient, Subject, audience
-from .models import Attempt, Reminder
+from .models import Reminder
 
 log = structlog.get_logger(__name__)
 
@@ -29,9 +33,6 @@ FRESH = timedelta(hours=1)
 OF_USE = timedelta(days=1)
 """For so long a failure is tried to be told, and counts as unread."""
 
-KEPT = timedelta(days=30)
-NOT_SO = gettext_noop("This does not hold any more.")
-AT_ONCE = 500
 _LOCK = 0x52656D69  # "Remi"
 
 Known = dict[tuple[str, int, int], list[int]]
@@ -48,71 +49,47 @@ def plan(now: datetime | None = None) -> int:
         How many were written.
     """
     now = now or timezone.now()
-    _give_up_the_lost(now)
-    _forget_the_old(now)
-    with transaction.atomic():
-        _alone()
-        end_what_no_longer_holds(now)
-        everybody = audience()
-        new = [*_stops(everybody, now), *_failures(everybody, now)]
-        new += _edits(everybody, now)
-        # The key has the last word, whoever else may be planning.
-        Reminder.objects.bulk_create(new, batch_size=AT_ONCE, ignore_conflicts=True)
+    ending.give_up_the_lost(now)
+    ending.forget_the_old(now)
+    ending.end_what_no_longer_holds(now)
+    everybody = audience()
+    new = [*_stops(everybody, now), *_failures(everybody, now)]
+    new += _edits(everybody, now)
+    # What is nearest is told first, should this process die in between.
+    new.sort(key=lambda one: one.moment)
+    return sum(_write(list(some), now) for some in batched(new, ending.AT_ONCE))
+
+
+@transaction.atomic
+def _write(new: list[Reminder], now: datetime) -> int:
+    """Write some reminders, but for those that were told meanwhile; how many."""
+    _alone()
+    # By another planner, perhaps, of a stop that wobbled: then the keys differ.
+    stops = [one.instance_id for one in new if one.kind == Kind.STOP]
+    told: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
+    for (name, instance, lead), moments in _known_stops(now, stops).items():
+        told[name, instance] += [(lead, ms) for ms in moments]
+    new = [one for one in new if not _was_told_now(told, one)]
+    # The key has the last word, whoever else may be planning.
+    Reminder.objects.bulk_create(new, ignore_conflicts=True)
     return len(new)
+
+
+def _was_told_now(
+    told: dict[tuple[str, int], list[tuple[int, int]]], one: Reminder
+) -> bool:
+    name = one.key.rpartition(f":{Kind.STOP}:")[0]
+    return any(
+        lead <= (one.lead_minutes or 0)
+        and abs((one.deadline_ms or 0) - ms) <= SAME_RUN_MS
+        for lead, ms in told.get((name, one.instance_id or 0), ())
+    )
 
 
 def due() -> list[int]:
     """Reminders to be sent now, longest due first; no more than a tick's worth."""
     waiting = Reminder.objects.filter(state=State.WAITING, due_at__lte=timezone.now())
     return list(waiting.order_by("due_at", "pk").values_list("pk", flat=True)[:50])
-
-
-def _holds() -> Q:
-    """Condition on reminders: what they say is still so."""
-    runs_on = Instance.objects.filter(
-        pk=OuterRef("instance_id"),
-        missing_since=None,
-        status=InstanceStatus.RUNNING,
-        stop_timestamp_ms__gte=OuterRef("deadline_ms") - SAME_RUN_MS,
-        stop_timestamp_ms__lte=OuterRef("deadline_ms") + SAME_RUN_MS,
-    )
-    failed = Instance.objects.filter(
-        pk=OuterRef("instance_id"), missing_since=None, status__in=FAILED
-    )
-    tried_again = Edit.objects.filter(retry_of=OuterRef("edit_id"))
-    return (
-        Q(Q(kind=Kind.STOP) & Exists(runs_on))
-        | Q(Q(kind=Kind.FAILURE) & Exists(failed))
-        | Q(Q(kind=Kind.EDIT) & ~Exists(tried_again))
-        | Q(kind=Kind.TEST)
-    )
-
-
-def holds(reminder: Reminder) -> bool:
-    """Whether what it says is still so; one query."""
-    return Reminder.objects.filter(_holds(), pk=reminder.pk).exists()
-
-
-def end_what_no_longer_holds(now: datetime) -> None:
-    """Cancel what is no longer true, drop what is of no use any more.
-
-    What is true again, as after a listing that lacked an instance, is taken up again
-    where it was left: its key would keep a second row away.
-    """
-    waiting = Reminder.objects.filter(state=State.WAITING)
-    waiting.filter(expires_at__lte=now).update(
-        state=State.DROPPED,
-        note=gettext_noop("Its moment passed before it could be sent."),
-    )
-    of_use = Reminder.objects.filter(expires_at__gt=now)
-    shown = of_use.filter(medium=Medium.PAGE, state=State.SENT)
-    for which in (waiting, shown):
-        which.exclude(_holds()).update(state=State.CANCELLED, note=NOT_SO)
-    cancelled = of_use.filter(state=State.CANCELLED, note=NOT_SO, tries=0)
-    for is_page, state in ((True, State.SENT), (False, State.WAITING)):
-        page = Q(medium=Medium.PAGE)
-        again = cancelled.filter(page if is_page else ~page).filter(_holds())
-        again.update(state=state, note="")
 
 
 def _stops(everybody: Audience, now: datetime) -> Iterator[Reminder]:
@@ -143,9 +120,11 @@ def _stops(everybody: Audience, now: datetime) -> Iterator[Reminder]:
             )
 
 
-def _known_stops(now: datetime) -> Known:
+def _known_stops(now: datetime, instances: list[int | None] | None = None) -> Known:
     known: Known = defaultdict(list)
     told = Reminder.objects.filter(kind=Kind.STOP, moment__gt=now - FRESH).order_by()
+    if instances is not None:
+        told = told.filter(instance__in=instances)
     for person, channel, medium, instance, lead, ms in told.values_list(
         *("person_id", "channel_id", "medium", "instance_id"),
         *("lead_minutes", "deadline_ms"),
@@ -240,38 +219,6 @@ def _reminder(one: Recipient, subject: str, now: datetime, **fields: Any) -> Rem
         due_at=one.due_at(now),
         **fields,
     )
-
-
-@transaction.atomic
-def _give_up_the_lost(now: datetime) -> None:
-    """Whoever held these is dead; whether their messages left, nobody can know."""
-    lost = Reminder.objects.filter(state=State.SENDING, lease_until__lte=now)
-    keys = list(lost.values_list("pk", flat=True))
-    if not keys:
-        return
-    # The condition again: it may have been recorded between.
-    ended = Reminder.objects.filter(pk__in=keys, state=State.SENDING).update(
-        state=State.UNKNOWN,
-        note=gettext_noop(
-            "The worker ended while sending: perhaps sent, not sent again."
-        ),
-        lease_until=None,
-    )
-    Attempt.objects.filter(
-        reminder__in=keys, reminder__state=State.UNKNOWN, outcome=""
-    ).update(
-        outcome=Attempt.Outcome.UNKNOWN,
-        detail=gettext_noop("The worker ended while sending."),
-        finished_at=now,
-    )
-    log.warning("reminders perhaps sent", reminders=ended)
-
-
-def _forget_the_old(now: datetime) -> None:
-    old = Reminder.objects.filter(created_at__lt=now - KEPT).order_by()
-    keys = list(old.values_list("pk", flat=True)[:AT_ONCE])
-    if keys:
-        Reminder.objects.filter(pk__in=keys).delete()
 
 
 def _alone() -> None:

@@ -1,15 +1,20 @@
 """What is told to whom, once, and what is taken back."""
 
+import re
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from dashboard.accounts.models import User
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.instances.models import Cloud, Instance
+from dashboard.reminders import ending, planning
+from dashboard.reminders.ending import KEPT
 from dashboard.reminders.models import Channel, Preferences, Reminder
-from dashboard.reminders.planning import FRESH, KEPT, plan
+from dashboard.reminders.planning import FRESH, plan
 from tests.factories import make_cloud, make_instance
 from tests.instances.pages import add_edit
 
@@ -310,3 +315,52 @@ def test_queries_do_not_grow_with_the_fleet(
     assert written == number * (2 + 1 + 1) + number * 4 + number * 2
     with django_assert_max_num_queries(21):
         assert plan(NOW + MINUTE) == 0
+
+
+def test_no_transaction_is_long(
+    by_mail: Preferences, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ending, "AT_ONCE", 4)
+    for _ in range(10):
+        stops(50)
+    with CaptureQueriesContext(connection) as captured:
+        plan(NOW)
+        Instance.objects.update(missing_since=NOW)
+        plan(NOW)
+    rows, most, inside = 0, 0, False
+    for query in captured.captured_queries:
+        sql = query["sql"]
+        if sql.startswith("SAVEPOINT"):
+            rows, inside = 0, True
+        elif sql.startswith("RELEASE"):
+            inside = False
+        elif sql.startswith("INSERT") and "reminders_reminder" in sql:
+            assert inside
+            rows += sql.count("stop:")
+            most = max(most, rows)
+        elif inside:
+            # Comparing the whole fleet belongs before it.
+            assert "instances_instance" not in sql.partition("WHERE")[0]
+        elif sql.startswith("UPDATE") and "cancelled" in sql:
+            [keys] = re.findall(r'"id" IN \(([\d, ]+)\)', sql)
+            most = max(most, keys.count(",") + 1)
+    assert Reminder.objects.count() == 20
+    assert set(Reminder.objects.values_list("state", flat=True)) == {"cancelled"}
+    assert most == 4
+
+
+def test_two_planners_tell_a_wobbling_stop_once(
+    scientist: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = stops(50)
+    write = planning._write
+
+    def overtaken(new: list[Reminder], now: datetime) -> int:
+        monkeypatch.setattr(planning, "_write", write)
+        move(instance, 50, wobble_ms=3_000)
+        assert plan(NOW) == 1
+        return write(new, now)
+
+    monkeypatch.setattr(planning, "_write", overtaken)
+    assert plan(NOW) == 0
+    assert told() == [("page", "stop", 60, "sent")]

@@ -1,0 +1,115 @@
+"""Ending what no longer holds, what got lost and what is old; a few rows at a time."""
+
+from datetime import datetime, timedelta
+from itertools import batched
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils.translation import gettext_noop
+
+from dashboard.edits.models import Edit
+from dashboard.instances.mirror import SAME_RUN_MS
+from dashboard.instances.models import Instance
+from dashboard.modelarts.statuses import FAILED, InstanceStatus
+
+from .models import Attempt, Reminder
+
+log = structlog.get_logger(__name__)
+
+Kind, Medium, State = Reminder.Kind, Reminder.Medium, Reminder.State
+
+KEPT = timedelta(days=30)
+NOT_SO = gettext_noop("This does not hold any more.")
+AT_ONCE = 200
+"""Rows written in one transaction."""
+
+
+def _holds() -> Q:
+    """Condition on reminders: what they say is still so."""
+    runs_on = Instance.objects.filter(
+        pk=OuterRef("instance_id"),
+        missing_since=None,
+        status=InstanceStatus.RUNNING,
+        stop_timestamp_ms__gte=OuterRef("deadline_ms") - SAME_RUN_MS,
+        stop_timestamp_ms__lte=OuterRef("deadline_ms") + SAME_RUN_MS,
+    )
+    failed = Instance.objects.filter(
+        pk=OuterRef("instance_id"), missing_since=None, status__in=FAILED
+    )
+    tried_again = Edit.objects.filter(retry_of=OuterRef("edit_id"))
+    return (
+        Q(Q(kind=Kind.STOP) & Exists(runs_on))
+        | Q(Q(kind=Kind.FAILURE) & Exists(failed))
+        | Q(Q(kind=Kind.EDIT) & ~Exists(tried_again))
+        | Q(kind=Kind.TEST)
+    )
+
+
+def holds(reminder: Reminder) -> bool:
+    """Whether what it says is still so; one query."""
+    return Reminder.objects.filter(_holds(), pk=reminder.pk).exists()
+
+
+def end_what_no_longer_holds(now: datetime) -> None:
+    """Cancel what is no longer true, drop what is of no use any more.
+
+    What is true again, as after a listing that lacked an instance, is taken up again
+    where it was left: its key would keep a second row away.
+    """
+    waiting = Reminder.objects.filter(state=State.WAITING)
+    _update(
+        waiting.filter(expires_at__lte=now),
+        state=State.DROPPED,
+        note=gettext_noop("Its moment passed before it could be sent."),
+    )
+    of_use = Reminder.objects.filter(expires_at__gt=now)
+    shown = of_use.filter(medium=Medium.PAGE, state=State.SENT)
+    for which in (waiting, shown):
+        _update(which.exclude(_holds()), state=State.CANCELLED, note=NOT_SO)
+    cancelled = of_use.filter(state=State.CANCELLED, note=NOT_SO, tries=0)
+    for is_page, state in ((True, State.SENT), (False, State.WAITING)):
+        page = Q(medium=Medium.PAGE)
+        again = cancelled.filter(page if is_page else ~page).filter(_holds())
+        _update(again, state=state, note="")
+
+
+def _update(which: QuerySet[Reminder], **changes: Any) -> None:
+    """Change some at a time, each only if it is still meant."""
+    keys = list(which.order_by().values_list("pk", flat=True))
+    for some in batched(keys, AT_ONCE):
+        which.filter(pk__in=some).update(**changes)
+
+
+@transaction.atomic
+def give_up_the_lost(now: datetime) -> None:
+    """Whoever held these is dead; whether their messages left, nobody can know."""
+    lost = Reminder.objects.filter(state=State.SENDING, lease_until__lte=now)
+    keys = list(lost.values_list("pk", flat=True))
+    if not keys:
+        return
+    # The condition again: it may have been recorded between.
+    ended = Reminder.objects.filter(pk__in=keys, state=State.SENDING).update(
+        state=State.UNKNOWN,
+        note=gettext_noop(
+            "The worker ended while sending: perhaps sent, not sent again."
+        ),
+        lease_until=None,
+    )
+    Attempt.objects.filter(
+        reminder__in=keys, reminder__state=State.UNKNOWN, outcome=""
+    ).update(
+        outcome=Attempt.Outcome.UNKNOWN,
+        detail=gettext_noop("The worker ended while sending."),
+        finished_at=now,
+    )
+    log.warning("reminders perhaps sent", reminders=ended)
+
+
+def forget_the_old(now: datetime) -> None:
+    """Delete what nobody looks up any more."""
+    old = Reminder.objects.filter(created_at__lt=now - KEPT).order_by()
+    keys = list(old.values_list("pk", flat=True)[:AT_ONCE])
+    if keys:
+        Reminder.objects.filter(pk__in=keys).delete()
