@@ -173,6 +173,7 @@ def test_switching_it_off_wants_the_password_again(client: Client, secret: str) 
         *("mfa_index", "mfa_list_webauthn", "mfa_add_webauthn", "mfa_activate_totp"),
         *("usersessions_list", "account_change_password", "account_logout"),
         *("account_reauthenticate", "mfa_view_recovery_codes"),
+        *("mfa_generate_recovery_codes", "mfa_deactivate_totp"),
     ],
 )
 def test_pages_keep_to_the_content_policy(

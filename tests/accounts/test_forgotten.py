@@ -1,0 +1,128 @@
+"""A forgotten password, where there is a mail server: a link by mail, good once."""
+
+import importlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.test import Client
+from django.urls import clear_url_caches, reverse
+
+import dashboard.urls
+from dashboard.accounts import sign_in_urls
+from dashboard.accounts.models import User
+
+from .test_factors import sign_in
+from .test_second_factor import AUTHENTICATE, LOGIN, is_inside
+from .test_second_factor import secret as _set_up
+
+RESET = "/accounts/password/reset/"
+OTHER = "another long one of mine"
+
+secret = _set_up
+
+pytestmark = pytest.mark.usefixtures("_empty_cache", "mailing")
+
+
+def _draw_urls() -> None:
+    importlib.reload(sign_in_urls)
+    importlib.reload(dashboard.urls)
+    clear_url_caches()
+
+
+@pytest.fixture
+def mailing(settings: Any) -> Iterator[None]:
+    """With ``CURFEW_MAIL_URL`` there are addresses for it."""
+    before = settings.CURFEW
+    settings.CURFEW = before.model_copy(update={"mail_url": "smtps://mail.example"})
+    _draw_urls()
+    yield
+    settings.CURFEW = before
+    _draw_urls()
+
+
+@pytest.fixture
+def vera(viewer: User) -> User:
+    """A viewer with an address."""
+    viewer.email = "vera@example.org"
+    viewer.save()
+    return viewer
+
+
+def ask(address: str) -> str:
+    """Ask for a link; returns what the page says."""
+    answer = Client().post(RESET, {"email": address}, follow=True)
+    assert answer.status_code == 200
+    _, _, said = answer.text.partition("<main")
+    assert "Look into your mail" in said
+    return said
+
+
+def link() -> str:
+    """The path of the link in the one mail that was sent."""
+    [sent] = mail.outbox
+    found = re.search(r"https?://[^/]+(/\S+)", str(sent.body))
+    assert found
+    return found[1]
+
+
+def choose(browser: Client, path: str, password: str) -> str:
+    """Follow the link, and choose a password; returns the last page."""
+    form = browser.get(path, follow=True)
+    where = form.request["PATH_INFO"]
+    both = {"password1": password, "password2": password}
+    return browser.post(where, both, follow=True).text
+
+
+def test_the_mail_speaks_for_us(vera: User) -> None:
+    ask("vera@example.org")
+    [sent] = mail.outbox
+    assert sent.subject == "Curfew: choose another password"
+    assert sent.to == ["vera@example.org"]
+    assert "the account viewer" in sent.body
+    assert "testserver" not in sent.body.replace("http://testserver/", "")
+
+
+def test_it_is_no_way_around_the_second_factor(vera: User, secret: str) -> None:
+    browser = Client()
+    ask("vera@example.org")
+    assert "Password saved" in choose(browser, link(), OTHER)
+    assert not is_inside(browser)
+    answer = browser.post(LOGIN, {"login": "viewer", "password": OTHER})
+    assert answer.headers["Location"] == AUTHENTICATE
+    assert not is_inside(browser)
+
+
+def test_it_ends_all_sessions_and_the_old_password(vera: User) -> None:
+    before = sign_in("viewer")
+    assert is_inside(before)
+    ask("vera@example.org")
+    choose(Client(), link(), OTHER)
+    assert not is_inside(before)
+    assert not is_inside(sign_in("viewer"))
+
+
+def test_it_is_good_once(vera: User) -> None:
+    ask("vera@example.org")
+    path = link()
+    choose(Client(), path, OTHER)
+    assert "This link opens nothing" in Client().get(path, follow=True).text
+
+
+def test_it_takes_no_bad_password(vera: User) -> None:
+    ask("vera@example.org")
+    assert "too short" in choose(Client(), link(), "short")
+    assert is_inside(sign_in("viewer"))
+
+
+@pytest.mark.parametrize("address", ["nobody@example.org", "anna@example.org"])
+def test_it_says_nothing_of_which_accounts_exist(vera: User, address: str) -> None:
+    User.objects.create(username="anna", email="anna@example.org", is_active=False)
+    assert ask(address) == ask("vera@example.org")
+    assert [sent.to for sent in mail.outbox] == [["vera@example.org"]]
+
+
+def test_the_way_there(client: Client, db: None) -> None:
+    assert f'href="{reverse("account_reset_password")}"' in client.get(LOGIN).text
