@@ -8,6 +8,7 @@ whatever way it came.
 import functools
 import hashlib
 import hmac
+import secrets
 from typing import Any
 
 import jwt
@@ -187,6 +188,10 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # untyp
                 },
             )
         ]
+
+    def generate_state_param(self, state: dict[str, Any]) -> str:
+        """What ties the answer to its question: 256 random bits."""
+        return secrets.token_urlsafe(32)
 
     def get_requests_session(self) -> requests.Session:
         """With a time-out, and without redirects: addresses are those it published."""

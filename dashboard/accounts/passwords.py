@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 # Without letters and digits that are read for one another.
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
-_GROUPS, _GROUP = 4, 5
+_GROUPS, _GROUP = 7, 4
 
 
 class ContextWordsValidator:
@@ -48,7 +48,7 @@ class ContextWordsValidator:
 
 
 def one_time_password() -> str:
-    """A random password, about 99 bits, that can be read out over the phone."""
+    """A random password, about 138 bits, that can be read out over the phone."""
     groups = (
         "".join(secrets.choice(_ALPHABET) for _ in range(_GROUP))
         for _ in range(_GROUPS)

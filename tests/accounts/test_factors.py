@@ -1,5 +1,6 @@
 """Who must have a second factor, and what ends when factors change."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from django.urls import reverse
 
 from dashboard.accounts import mfa
 from dashboard.accounts.models import User
+from dashboard.accounts.passwords import one_time_password
 from tests.conftest import PASSWORD
 
 from .provider import Provider
@@ -190,6 +192,15 @@ def test_codes_cannot_be_guessed(viewer: User) -> None:
     assert all(code.isdigit() and len(code) >= 8 for code in codes)
     assert len(generate_totp_secret()) == 32
     assert generate_totp_secret() != generate_totp_secret()
+
+
+def test_nor_can_one_time_passwords() -> None:
+    """128 bits at least; each sign that occurs is as likely as any other."""
+    drawn = [one_time_password() for _ in range(200)]
+    assert len(set(drawn)) == len(drawn)
+    signs = set("".join(drawn)) - {"-"}
+    counts = {len(one.replace("-", "")) for one in drawn}
+    assert min(counts) * math.log2(len(signs)) >= 128
 
 
 @pytest.mark.parametrize(

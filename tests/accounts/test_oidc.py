@@ -45,7 +45,7 @@ def test_the_request_is_bound_to_this_browser(
     assert asked["response_type"] == "code"
     assert asked["code_challenge_method"] == "S256"
     assert set(asked["scope"].split()) == {"openid", "profile", "email"}
-    assert len(asked["state"]) >= 16
+    assert len(asked["state"]) >= 22, "128 bits"
     assert len(asked["nonce"]) == 64
     again = query_of(provider.begin(client))
     for name in ("state", "nonce", "code_challenge"):
