@@ -118,18 +118,20 @@
     const target = event.detail.target;
     const within = (selector) => [...(target?.querySelectorAll?.(selector) ?? [])];
     kept.push(
-      ...within("details[id]").map(({ id, open }) => ({ id, property: "open", value: open })),
+      ...within("details[id]").map(({ id, open }) => ({
+        id,
+        restore: (element) => (element.open = open),
+      })),
       ...within("input:is([type=checkbox], [type=radio])[id]").map(({ id, checked }) => ({
         id,
-        property: "checked",
-        value: checked,
+        restore: (element) => (element.checked = checked),
       })),
     );
   };
   const restore = () => {
-    for (const { id, property, value } of kept) {
+    for (const { id, restore } of kept) {
       const element = document.getElementById(id);
-      if (element) element[property] = value;
+      if (element) restore(element);
     }
     kept = [];
   };
