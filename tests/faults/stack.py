@@ -73,7 +73,6 @@ class Stack:
             "DJANGO_SETTINGS_MODULE": "dashboard.settings",
             "OS_CLIENT_CONFIG_FILE": str(folder / "clouds.yaml"),
             "OS_CLIENT_SECURE_FILE": str(secure),
-            "REMAP_SIGTERM": "SIGQUIT",
         }
         cloud_url = f"http://127.0.0.1:{(cloud_port := free_port())}"
         self.cloud = httpx.Client(
@@ -93,12 +92,7 @@ class Stack:
             "refresher": ("refresh,default", 2),
         }
         self.workers = [
-            self._child(
-                name,
-                *("-m", "celery", "--app", "tests.faults.worker_app", "worker"),
-                *("--queues", names, "--concurrency", str(processes)),
-                *("--without-gossip", "--without-mingle", "--hostname", name),
-            )
+            self.new_worker(name, names, processes)
             for name, (names, processes) in queues[kind].items()
         ]
         self.worker = self.workers[0]
@@ -111,6 +105,15 @@ class Stack:
         self._unused: list[str] = []
         self._agent: subprocess.Popen[str] | None = None
         self._agent_lock = threading.Lock()
+
+    def new_worker(self, name: str, queues: str, processes: int) -> Child:
+        """A worker of its own, not started."""
+        return self._child(
+            name,
+            *("-m", "celery", "--app", "tests.faults.worker_app", "worker"),
+            *("--queues", queues, "--concurrency", str(processes)),
+            *("--without-gossip", "--without-mingle", "--hostname", name),
+        )
 
     def new_beat(self, name: str) -> Child:
         """A beat of its own, not started."""

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from dashboard.ops.child import Child
+
 from .figures import figures
 from .stack import Stack
 
@@ -20,6 +22,27 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(900 + ROUNDS * 120)]
 def test_recovery_after_kill_9(
     stack: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    seconds = _recoveries(stack, [stack.worker])
+    _show(capsys, f"{stack.kind}: kill -9 of the worker to the PUT", seconds)
+
+
+@pytest.mark.skipif(ROUNDS < 6, reason="A second worker is only for figures.")
+def test_recovery_while_another_worker_lives(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    second = stack.new_worker("second", "edits", 2)
+    stack.workers.append(second)
+    try:
+        stack.start_workers()
+        seconds = _recoveries(stack, [stack.worker, second])
+    finally:
+        stack.workers.remove(second)
+        stack.kill(second)
+    _show(capsys, f"{stack.kind}: kill -9 of one of two workers to the PUT", seconds)
+
+
+def _recoveries(stack: Stack, workers: list[Child]) -> list[float]:
+    """Kill the worker that is at work, again and again; return seconds to the PUT."""
     instance = stack.take_instance()
     seconds = []
     for number in range(ROUNDS):
@@ -31,19 +54,24 @@ def test_recovery_after_kill_9(
             patch={"description": f"kill -9, {number}"},
         )
         stack.wait_for_strike()
+        (at_work,) = [one for one in workers if edit in "".join(one.last_lines(50))]
         killed_ms = time.time() * 1000
-        stack.kill(stack.worker)
-        stack.worker.start()
+        stack.kill(at_work)
+        at_work.start()
         stack.wait_for(edit, "applied")
         stack.clear_faults()
         put = stack.puts(instance)[-1]
         assert put["wall_ms"] > killed_ms
         seconds.append((put["wall_ms"] - killed_ms) / 1000)
     assert len(stack.puts(instance)) == ROUNDS
+    return seconds
+
+
+def _show(capsys: pytest.CaptureFixture[str], what: str, seconds: list[float]) -> None:
+    load = os.getloadavg()[0]
     with capsys.disabled():
         print(  # noqa: T201 (measured figures)
-            f"\n{stack.kind}: kill -9 of the worker to the PUT {figures(seconds)}, "
-            f"{ROUNDS}x"
+            f"\n{what} {figures(seconds)}, {len(seconds)}x, load {load:.1f}"
         )
 
 
@@ -61,8 +89,4 @@ def test_saving_while_the_broker_is_dead(
         seconds.append(time.monotonic() - began)
     stack.mend()
     stack.wait_until_all_ended()
-    with capsys.disabled():
-        print(  # noqa: T201 (measured figures)
-            f"\n{stack.kind}: save while the broker is dead {figures(seconds)}, "
-            f"{len(seconds)}x"
-        )
+    _show(capsys, f"{stack.kind}: save while the broker is dead", seconds)

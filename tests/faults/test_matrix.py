@@ -148,7 +148,10 @@ def worker_asked_to_stop_at_work(stack: Stack) -> None:
     edits = [submit(stack, stack.take_instance(), f"P7 {n}") for n in range(4)]
     stack.wait_for_strike()
     stack.worker.ask_to_stop()
+    asked = time.monotonic()
     wait_until(lambda: stack.worker.exit_code is not None)
+    took = time.monotonic() - asked
+    print(f"{stack.kind}: worker ended {took:.1f} s after SIGTERM")  # noqa: T201 (same)
     assert stack.worker.exit_code == 0
     stack.mend()
     for edit in edits:
