@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.core import signing
 from django.test import Client
 from django.urls import reverse
 
@@ -94,6 +95,16 @@ def test_a_changed_one(
 ) -> None:
     client.force_login(scientist)
     assert client.post(change(link(told))).status_code == 404
+    assert not Edit.objects.exists()
+
+
+def test_one_that_was_signed_for_something_else(
+    client: Client, scientist: User, told: Reminder
+) -> None:
+    client.force_login(scientist)
+    token = signing.dumps([scientist.pk, told.pk, "stop"])
+    url = reverse("reminders:act", args=[token])
+    assert client.post(url).status_code == 404
     assert not Edit.objects.exists()
 
 

@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import pytest
 import requests
+import time_machine
 from django.conf import settings as django_settings
 
 from dashboard.reminders import network, webhooks
@@ -23,6 +24,9 @@ TEAMS = (
     "https://prod-1.westeurope.logic.azure.com:443/workflows/0123456789abcdef/"
     "triggers/manual/paths/invoke?api-version=2016-06-01&sp=%2Ftriggers&sig=abcdefghij"
 )
+
+DISCORD = "https://discord.com/api/webhooks/1234567/abcdefghijklmnop"
+MATTERMOST = f"https://mattermost.example.org/hooks/{'a' * 26}"
 
 
 @pytest.fixture
@@ -46,8 +50,8 @@ def sink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebhookSin
     [
         (SLACK, "slack"),
         (TEAMS, "teams"),
-        ("https://discord.com/api/webhooks/1234567/abcdefghijklmnop", "discord"),
-        (f"https://mattermost.example.org/hooks/{'a' * 26}", "mattermost"),
+        (DISCORD, "discord"),
+        (MATTERMOST, "mattermost"),
         ("https://example.org/incoming?key=secret", "json"),
         ("https://8.8.8.8/hook", "json"),
     ],
@@ -196,6 +200,38 @@ def test_a_query_gives_no_orders(sink: WebhookSink) -> None:
     assert json.loads(body)["message"] == MESSAGE.text
 
 
+@pytest.mark.parametrize(
+    ("address", "service", "orders"),
+    [
+        (SLACK, "slack", "footer=no&blocks=yes"),
+        (DISCORD, "discord", "tts=yes&thread=1"),
+        (MATTERMOST, "mattermost", "channels=other&icon_url=https://evil.example/x"),
+    ],
+)
+def test_nor_does_one_that_apprise_would_take_them_from(
+    address: str, service: str, orders: str
+) -> None:
+    with time_machine.travel(0, tick=False):
+        said = heard(address, service)
+        assert heard(f"{address}?{orders}", service) == said
+
+
+def heard(address: str, service: str) -> list[tuple[str, Any]]:
+    """Where a message would be sent, and what would be."""
+    said: list[tuple[str, Any]] = []
+
+    def listen(watch: Any, request: requests.PreparedRequest, options: Any) -> Any:
+        said.append((str(request.url), json.loads(request.body or "{}")))
+        answer = requests.Response()
+        answer.status_code, answer._content = 200, b"ok"
+        return answer
+
+    with patch.object(network, "_send_watched", side_effect=listen):
+        send(address, service, MESSAGE, alarm=False)
+    assert said
+    return said
+
+
 @pytest.mark.usefixtures("allowed")
 def test_a_host_that_is_away() -> None:
     url = "https://127.0.0.1:1/hook"
@@ -211,28 +247,28 @@ def test_no_proxy_is_asked(sink: WebhookSink, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.usefixtures("allowed")
 def test_an_endless_answer_is_cut(sink: WebhookSink) -> None:
     sink.body = b"x" * (4 * network.MAX_BYTES)
-    assert send(sink.url, "json", MESSAGE, alarm=False).kind == "sent"
+    read: list[int] = []
+
+    def kept(*given: Any) -> requests.Response:
+        answer = genuine(*given)
+        read.append(len(answer.content))
+        return answer
+
+    genuine = network._read
+    with patch.object(network, "_read", side_effect=kept):
+        assert send(sink.url, "json", MESSAGE, alarm=False).kind == "sent"
+    assert read == [network.MAX_BYTES]
 
 
 def test_slack_and_teams_are_spoken_to_in_their_words() -> None:
-    said: list[tuple[str, Any]] = []
-
-    def listen(watch: Any, request: requests.PreparedRequest, options: Any) -> Any:
-        said.append((str(request.url), json.loads(request.body or "{}")))
-        answer = requests.Response()
-        answer.status_code, answer._content = 200, b"ok"
-        return answer
-
-    with patch.object(network, "_send_watched", side_effect=listen):
-        send(SLACK, "slack", MESSAGE, alarm=False)
-        send(TEAMS, "teams", MESSAGE, alarm=True)
-    [(slack, one), (teams, other)] = said
+    [(slack, one)] = heard(SLACK, "slack")
+    [(teams, other)] = heard(TEAMS, "teams")
     assert slack == SLACK
     assert MESSAGE.text in json.dumps(one)
     assert teams.startswith("https://prod-1.westeurope.logic.azure.com")
     assert "sig=abcdefghij" in teams
     assert "AdaptiveCard" in json.dumps(other)
-    assert all("apprise" not in json.dumps(body).lower() for _, body in said)
+    assert all("apprise" not in json.dumps(body).lower() for body in (one, other))
 
 
 def test_others_who_use_requests_are_let_be() -> None:
