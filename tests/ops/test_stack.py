@@ -2,8 +2,10 @@
 
 import json
 import re
+import socket
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -89,6 +91,36 @@ def test_doctor_finds_it_well(site: Site) -> None:
     assert "✗" not in shown
     assert "✓ beat: " in shown
     assert "✓ cloud demo: " in shown
+
+
+SECOND = "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+CHUNKS = f"0\r\n\r\n{SECOND}"
+
+
+@pytest.mark.parametrize(
+    ("lengths", "rest", "status"),
+    [
+        (f"Content-Length: {len(CHUNKS)}\r\nTransfer-Encoding: chunked", CHUNKS, 403),
+        ("Transfer-Encoding: chunked\r\nContent-Length: 5", CHUNKS, 403),
+        ("Content-Length: 0\r\nContent-Length: 5", SECOND, 400),
+        ("Content-Length: +0", SECOND, 400),
+        ("Transfer-Encoding: identity", SECOND, 400),
+        ("Transfer-Encoding: xchunked\r\nContent-Length: 0", SECOND, 400),
+        ("Transfer-Encoding : chunked\r\nContent-Length: 0", CHUNKS, 400),
+    ],
+    ids=["both", "chunked first", "two", "signed", "identity", "unknown", "blank"],
+)
+def test_where_a_request_ends_is_not_in_doubt(
+    site: Site, lengths: str, rest: str, status: int
+) -> None:
+    """A proxy that took the other length would take the rest for another's request."""
+    url = urlsplit(site.url)
+    head = f"POST /healthz HTTP/1.1\r\nHost: localhost\r\n{lengths}\r\n\r\n"
+    with socket.create_connection((str(url.hostname), url.port or 80), 10) as line:
+        line.sendall((head + rest).encode())
+        # Read to the end: the server hangs up, whatever else was sent.
+        told = b"".join(iter(lambda: line.recv(4096), b"")).decode()
+    assert re.findall(r"^HTTP/1.1 (\d+)", told, re.M) == [str(status)]
 
 
 def test_metrics_ask_for_the_token(site: Site) -> None:
