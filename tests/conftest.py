@@ -16,6 +16,7 @@ from pytest_django import DjangoDbBlocker
 from dashboard.accounts.models import CloudUser, User
 from dashboard.audit import guard
 from dashboard.emulator import Emulator
+from dashboard.handover import guard as handover_guard
 from dashboard.instances import upstream
 from dashboard.instances.models import Cloud, Instance
 from dashboard.instances.refresh import ensure_clouds, refresh_cloud
@@ -150,15 +151,17 @@ def django_db_setup(
 
 @contextmanager
 def _flushable() -> Iterator[None]:
-    """Let the flush after a transactional test, and it alone, empty the audit trail."""
+    """Let the flush after a transactional test, and it alone, empty guarded tables."""
     # The class: beside a browser's event loop a test has another connection.
     operations = type(connection.ops)
     flush = operations.execute_sql_flush
 
     def flush_unguarded(self: Any, statements: list[str]) -> None:
-        guard.lift(self.connection)
+        for each in (guard, handover_guard):
+            each.lift(self.connection)
         flush(self, statements)
-        guard.install(self.connection)
+        for each in (guard, handover_guard):
+            each.install(self.connection)
 
     with patch.object(operations, "execute_sql_flush", flush_unguarded):
         yield
