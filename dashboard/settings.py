@@ -83,6 +83,7 @@ MIDDLEWARE = [
     "dashboard.accounts.sessions.SessionLimitsMiddleware",
     "dashboard.accounts.sessions.OneTimePasswordMiddleware",
     "dashboard.accounts.factors.SecondFactorMiddleware",
+    "dashboard.reminders.bell.BellMiddleware",
 ]
 
 ROOT_URLCONF = "dashboard.urls"

@@ -104,6 +104,15 @@
     setNow(nowMs);
   });
 
+  /* Reminders that came since the page was drawn. */
+  document.addEventListener("curfew:bell", ({ detail: { unread } }) => {
+    const number = document.getElementById("bell-number");
+    if (!number) return;
+    const text = unread > 99 ? "99+" : String(unread);
+    if (number.textContent !== text) number.textContent = text;
+    number.parentElement.hidden = unread === 0;
+  });
+
   /* An answer drawn for filters that were changed meanwhile must not be swapped in. */
   document.addEventListener("htmx:beforeSwap", (event) => {
     if (isPoll(event) && !event.detail.requestConfig.elt.isConnected) {

@@ -55,7 +55,8 @@ def told(scientist: User, instance: Instance) -> Reminder:
 
 def bell(page: str) -> str:
     part = page.split('class="tool bell"')[1].split("</a>")[0]
-    return part.split('bell-count">')[1].split("<")[0] if "bell-count" in part else ""
+    hidden = 'bell-count" hidden' in part
+    return "" if hidden else part.split('bell-number">')[1].split("<")[0]
 
 
 class TestInbox:
