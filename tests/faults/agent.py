@@ -47,7 +47,7 @@ def prepare() -> None:
 
 def instances() -> list[dict[str, Any]]:
     """The mirror, as far as tests choose from it."""
-    fields = ("instance_id", "status", "owner_name", "description")
+    fields = ("pk", "instance_id", "status", "owner_name", "description")
     return list(Instance.objects.order_by("pk").values(*fields))
 
 
@@ -102,10 +102,21 @@ def cloud() -> dict[str, Any]:
     return Cloud.objects.values("failures", "hold_reason", "problem").get()
 
 
+def probe_at_once() -> None:
+    """Let the ten seconds be over after which an open circuit tries the cloud again."""
+    Cloud.objects.filter(held_until__isnull=False).update(held_until=timezone.now())
+
+
 def set_role(name: str, role: str) -> int:
     """Change what somebody may do; return when it was so, Unix ms."""
     User.objects.filter(username=name).update(role=role)
     return int(timezone.now().timestamp() * 1000)
+
+
+def set_owner(instance: str, name: str) -> None:
+    """Have the mirror say that an instance is somebody else's; until it is read."""
+    row = Instance.objects.filter(instance_id=instance)
+    row.update(owner_name=name, owner_id="f" * 32)
 
 
 def queue_garbage() -> None:
@@ -134,7 +145,9 @@ ORDERS = {
         open_edits,
         unsettled,
         cloud,
+        probe_at_once,
         set_role,
+        set_owner,
         queue_garbage,
         collect,
         interleavings.refresh_and_claim,

@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from collections.abc import Iterable
 from html.parser import HTMLParser
 from typing import Any
 
@@ -112,3 +113,45 @@ class Person:
     def describe(self, instance: str, text: str) -> Acceptance:
         """Open the form, type another description, save."""
         return self.open(instance).save(description=text)
+
+    def select(self, keys: Iterable[int], *, hours: str) -> "Draft":
+        """Tick instances in the list, say how long each shall run, see the preview."""
+        page = self.browser.get("/instances/").raise_for_status()
+        fields = {
+            "csrfmiddlewaretoken": _Fields(page.text).values["csrfmiddlewaretoken"],
+            "picked": ",".join(map(str, keys)),
+            "action": "hours",
+            "auto_stop_hours": hours,
+        }
+        answer = self.browser.post("/bulk/", data=fields)
+        if answer.status_code != 303:
+            raise SaveError(answer)
+        return Draft(self, answer.headers["Location"])
+
+
+class Draft:
+    """A bulk edit before the yes.
+
+    Attributes:
+        text: Its page.
+    """
+
+    def __init__(self, person: Person, url: str) -> None:
+        self.person = person
+        self.url = url
+        self.text = person.browser.get(url).raise_for_status().text
+
+    def confirm(self) -> str:
+        """Say yes; return the address of the batch.
+
+        Raises:
+            SaveError: It was not accepted.
+            httpx.HTTPError: Nobody answered.
+        """
+        answer = self.person.browser.post(
+            f"{self.url}confirm/", data=_Fields(self.text).values
+        )
+        url: str = answer.headers.get("Location", "")
+        if answer.status_code != 303 or not url.startswith("/batches/"):
+            raise SaveError(answer)
+        return url

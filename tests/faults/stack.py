@@ -102,7 +102,7 @@ class Stack:
         self.strangers: list[Stranger] = []
         self.demoted: dict[str, int] = {}
         self.before: dict[str, dict[str, Any]] = {}
-        self._unused: list[str] = []
+        self._unused: list[dict[str, Any]] = []
         self._agent: subprocess.Popen[str] | None = None
         self._agent_lock = threading.Lock()
 
@@ -389,16 +389,24 @@ class Stack:
         listed = self.cloud.get("instances").json()
         return {one["id"]: cloud_values(one) for one in listed}
 
-    def take_instance(self) -> str:
-        """The id of an instance that no other test has used, and that can be edited."""
+    def take_instance(self, *, owner: str = "") -> str:
+        """The id of an instance that no other test has used, and that can be edited.
+
+        Args:
+            owner: Whose it is in the cloud, if that matters.
+        """
         if not self._unused:
             assert not self.accepted, "the fleet is used up"
             self._unused = [
-                one["instance_id"]
+                one
                 for one in self.ask("instances")
                 if one["status"] in {"RUNNING", "STOPPED"}
             ]
-        return self._unused.pop()
+        theirs = [one for one in self._unused if owner in {"", one["owner_name"]}]
+        assert theirs, "the fleet is used up"
+        self._unused.remove(theirs[-1])
+        found: str = theirs[-1]["instance_id"]
+        return found
 
     def strange_change(self, instance: str, description: str) -> None:
         """Change an instance as somebody at the cloud's console would."""
