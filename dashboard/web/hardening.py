@@ -12,6 +12,7 @@ from django.urls import get_callable
 from .limits import READS
 from .middleware import GetResponse
 from .programs import is_programs
+from .release import release_mark
 
 PERMISSIONS_POLICY = ", ".join(
     f"{feature}=()"
@@ -34,17 +35,25 @@ OURS = frozenset({"same-origin", "none"})
 """Values of ``Sec-Fetch-Site`` of what our own pages send, or the person itself."""
 
 
+RELEASE_HEADER = "Curfew-Release"
+"""On answers to htmx: a page that another release has drawn asks to be reloaded."""
+
+
 class HeadersMiddleware:
     """Headers on every answer, static files and errors included."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
+        # Now: an update may replace the files of a server that still runs.
+        self._release = release_mark()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer, with the headers."""
         response = self.get_response(request)
         response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        if "HX-Request" in request.headers:
+            response.headers[RELEASE_HEADER] = self._release
         return response
 
 
@@ -58,6 +67,7 @@ def fixed_headers() -> list[tuple[str, str]]:
     # HSTS is part of answers to https alone; behind the proxy all are.
     scheme = "https" if settings.SECURE_SSL_REDIRECT else "http"
     environ = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": scheme}
+    environ["HTTP_HX_REQUEST"] = "true"
     request = WSGIRequest(environ | {"wsgi.input": BytesIO()})
     response = HttpResponse(headers={"Cache-Control": "private, no-store"})
     del response.headers["Content-Type"]

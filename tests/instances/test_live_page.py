@@ -266,6 +266,26 @@ def test_a_lost_connection_is_told_and_recovers_by_itself(
     expect(fleet_page.locator("#rows")).to_contain_text("renamed meanwhile")
 
 
+def test_an_old_page_asks_to_be_reloaded(
+    fleet_page: Page, live_server: Any, complaints: list[str]
+) -> None:
+    make_instance(name="apple")
+    open_list(fleet_page, live_server)
+    notice = fleet_page.get_by_role("status").filter(has_text="A new version")
+    with fleet_page.expect_response("**/changes?**"):
+        fleet_page.evaluate(ASK_NOW)
+    expect(notice).to_be_hidden()
+    fleet_page.evaluate("document.documentElement.dataset.release = 'of yesterday'")
+    fleet_page.evaluate(ASK_NOW)
+    expect(notice).to_be_visible()
+    fleet_page.locator("#q").fill("apple")
+    fleet_page.wait_for_url("**/instances/?q=apple")
+    # Nothing reloads by itself, and what is reloaded is what is shown now.
+    notice.get_by_role("link", name="Reload").click()
+    expect(notice).to_be_hidden()
+    expect(fleet_page.locator("#q")).to_have_value("apple")
+
+
 @pytest.mark.parametrize(
     ("status", "told"), [(503, "Connection lost"), (400, "Reload it")]
 )

@@ -12,6 +12,7 @@ from django.utils.translation import get_language, gettext, gettext_noop
 from lucide.templatetags.lucide import lucide
 
 from dashboard.web import words
+from dashboard.web.release import release_mark
 from dashboard.web.stored import translated
 
 register = template.Library()
@@ -77,6 +78,12 @@ register.filter("translated", translated)
 def words_for_scripts() -> str:
     """What the scripts of every page say, as JSON; empty in English."""
     return "" if get_language() == "en" else json.dumps(words.script_words())
+
+
+@register.simple_tag
+def release_name() -> str:
+    """Which release has drawn the page; ``static/release.js`` compares."""
+    return release_mark()
 
 
 @register.simple_tag
