@@ -243,7 +243,7 @@ def _make_edits(batch: EditBatch, plan: plans.Plan, seqs: dict[int, int]) -> lis
     """Write the edits and their lines in the audit trail; ``Instance.pk`` of all."""
     # Waiting for their turn must not be what makes the last of them too late.
     patience = settings.CURFEW.edit_deadline_seconds + 2 * seconds_for(len(plan.items))
-    deadline = timezone.now() + timedelta(seconds=patience)
+    deadline = Now() + timedelta(seconds=patience)
     edits = [
         Edit(
             instance=item.instance,

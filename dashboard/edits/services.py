@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models.functions import Now
 from django.utils import timezone, translation
 from django.utils.translation import gettext_noop
 
@@ -208,7 +209,8 @@ def _accept(
     _require_right(actor, instance)
     Lane.objects.get_or_create(instance=instance)
     # Serialises the submitters of this instance alone: numbers follow commits.
-    lane = Lane.objects.select_for_update().get(instance=instance)
+    lanes = Lane.objects.annotate(now=Now()).select_for_update()
+    lane = lanes.get(instance=instance)
     full_key = _once_key(key) if once else _key(key, kind, patch)
     double = Edit.objects.filter(actor=actor, key=full_key).first()
     if double is not None:
@@ -234,11 +236,11 @@ def _accept(
         base=base,
         key=full_key,
         retry_of=retry_of,
-        deadline_at=timezone.now()
-        + timedelta(seconds=settings.CURFEW.edit_deadline_seconds),
+        # By the clock that sweeper and workers go by, not this machine's.
+        deadline_at=lane.now + timedelta(seconds=settings.CURFEW.edit_deadline_seconds),
     )
     lane.next_seq += 1
-    lane.nudged_at = timezone.now()
+    lane.nudged_at = lane.now
     lane.save(update_fields=["next_seq", "nudged_at"])
     record_event(
         actor=actor,

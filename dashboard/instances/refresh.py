@@ -38,6 +38,9 @@ LEASE = timedelta(seconds=120)
 SKEW_TOLERANCE_MS = 1_500
 """``remain_time`` is rounded up to a second, so an estimate wobbles by that much."""
 
+CLOCKS_APART = timedelta(minutes=1)
+"""What lies further in the future was not written by this clock as it goes now."""
+
 LOOK_AGAIN = timedelta(seconds=4)
 HOT_FOR = timedelta(minutes=5)
 MOST_LOOKS = 20
@@ -70,12 +73,17 @@ def ensure_clouds() -> list[Cloud]:
 
 
 def due_clouds(max_age: timedelta) -> list[Cloud]:
-    """The clouds whose last refresh was begun longer ago than ``max_age``."""
+    """The clouds whose last refresh was begun longer ago than ``max_age``.
+
+    One that was begun in the future counts, too: then our clock was set back, and the
+    mirror must not stand still until it has made up for that.
+    """
     now = timezone.now()
     return [
         cloud
         for cloud in ensure_clouds()
-        if cloud.attempted_at is None or cloud.attempted_at <= now - max_age
+        if cloud.attempted_at is None
+        or not now - max_age < cloud.attempted_at <= now + CLOCKS_APART
     ]
 
 
@@ -217,11 +225,13 @@ def _write(
             .defer("document", "search_text")
             .fetch_mode(models.FETCH_PEERS)
         }
-        changes = Changes(cloud, known, timezone.now())
+        now = timezone.now()
+        changes = Changes(cloud, known, now)
         for wire in instances:
             row = known.get(wire.id)
             # Somebody looked at it by itself after this listing was asked for.
-            if row and row.looked_at and row.looked_at > asked_at:
+            looked_at = row and row.looked_at
+            if looked_at and asked_at < looked_at <= now + CLOCKS_APART:
                 continue
             changes.add(wire)
         for bad in unreadable:

@@ -18,7 +18,7 @@ from dashboard.instances.models import (
     Instance,
     InstanceEvent,
 )
-from dashboard.instances.refresh import refresh_cloud
+from dashboard.instances.refresh import due_clouds, refresh_cloud
 
 
 @pytest.fixture
@@ -199,6 +199,22 @@ def test_a_listing_does_not_overwrite_what_was_looked_at_since(
     refresh_cloud("demo")
     running.refresh_from_db()
     assert running.description == "Just written"
+
+
+def test_a_clock_that_was_set_back_does_not_hold_the_mirror_up(
+    cloud: Emulator, running: Instance
+) -> None:
+    for minutes, due in ((-5, ["demo"]), (0, []), (5, ["demo"])):
+        at = timezone.now() + timedelta(minutes=minutes)
+        Cloud.objects.update(attempted_at=at)
+        assert [one.name for one in due_clouds(timedelta(minutes=2))] == due
+    Instance.objects.filter(pk=running.pk).update(
+        looked_at=timezone.now() + timedelta(minutes=5)
+    )
+    cloud.fleet.force(running.instance_id, description="Newer")
+    refresh_cloud("demo")
+    running.refresh_from_db()
+    assert running.description == "Newer"
 
 
 def test_an_auto_stop_is_told_from_other_stops(cloud: Emulator) -> None:
