@@ -99,7 +99,7 @@ def unsettled() -> int:
 
 def cloud() -> dict[str, Any]:
     """The circuit of the one cloud."""
-    return Cloud.objects.values("failures", "hold_reason", "problem").get()
+    return Cloud.objects.values("failures", "hold_reason", "problem", "skew_ms").get()
 
 
 def probe_at_once() -> None:
@@ -117,6 +117,14 @@ def set_owner(instance: str, name: str) -> None:
     """Have the mirror say that an instance is somebody else's; until it is read."""
     row = Instance.objects.filter(instance_id=instance)
     row.update(owner_name=name, owner_id="f" * 32)
+
+
+def columns() -> list[str]:
+    """Those of the edits' table, in the database and not in the models."""
+    with connection.cursor() as cursor:
+        table = Edit._meta.db_table
+        found = connection.introspection.get_table_description(cursor, table)
+    return [column.name for column in found]
 
 
 def queue_garbage() -> None:
@@ -148,6 +156,7 @@ ORDERS = {
         probe_at_once,
         set_role,
         set_owner,
+        columns,
         queue_garbage,
         collect,
         interleavings.refresh_and_claim,

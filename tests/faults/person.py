@@ -1,6 +1,7 @@
 """Somebody at a browser: signs in, opens the form, changes a field, saves."""
 
 import itertools
+import re
 import time
 from collections.abc import Iterable
 from html.parser import HTMLParser
@@ -18,7 +19,9 @@ class SaveError(Exception):
     """The page did not say that the edit is accepted; ``status`` says what it did."""
 
     def __init__(self, answer: httpx.Response) -> None:
-        super().__init__(f"{answer.status_code}: {answer.text[:2000]}")
+        page = answer.text.partition("<main")[2] or answer.text
+        words = " ".join(re.sub(r"<[^>]*>", " ", page).split())
+        super().__init__(f"{answer.status_code}: {words[:1000]}")
         self.status = answer.status_code
         self.text = answer.text
 

@@ -1,0 +1,136 @@
+"""Clocks that are wrong: the rows C2 and C4 of the fault matrix.
+
+What each row means stands in ``docs/reliability.md``. The checker goes over all of it
+when the stack is taken down.
+"""
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dashboard.ops.child import Child
+from tests.ops.processes import wait_until
+
+from .stack import Stack
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+
+MOVED_CLOCK = Path(__file__).with_name("moved_clock")
+
+
+class Clock:
+    """The clock of some processes of a stack, ours to set."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.file = stack.folder / "clock"
+        self.moved: list[Child] = []
+        self.set(0)
+
+    def set(self, seconds: float) -> None:
+        """Have it so far ahead of the true one, at once."""
+        fresh = self.file.with_name("clock.new")
+        fresh.write_text(str(seconds))
+        fresh.rename(self.file)
+
+    def rule(self, *children: Child) -> None:
+        """Start these anew, with this clock."""
+        for child in children:
+            self.stack.kill(child)
+            child.env |= {
+                "PYTHONPATH": str(MOVED_CLOCK),
+                "CURFEW_TEST_CLOCK": str(self.file),
+            }
+            self.moved.append(child)
+        self.stack.mend()
+
+    def end(self) -> None:
+        """Kill what it rules; ``mend`` brings them back with the true clock."""
+        for child in self.moved:
+            self.stack.kill(child)
+            del child.env["PYTHONPATH"]
+
+
+@pytest.fixture
+def clock(stack: Stack) -> Iterator[Clock]:
+    """At first the true one; it rules nobody."""
+    clock = Clock(stack)
+    yield clock
+    clock.end()
+
+
+def test_fault_c2_our_clock_is_wrong(stack: Stack, clock: Clock) -> None:
+    if stack.postgres is None:
+        pytest.skip("SQLite's clock is ours: then it is the cloud's that is wrong, C1.")
+    clock.rule(stack.web, stack.beat, *stack.workers)
+    for minutes in (10, -10):
+        clock.set(minutes * 60)
+        wait_until(lambda ahead=minutes: abs(_skew(stack) + ahead * 60) < 5)
+        instance = _running(stack)
+        person = stack.sign_in("oskar")
+        page = person.browser.get(f"/instances/demo/{instance}/").raise_for_status()
+        assert abs(_left(page.text) - _left_in_cloud(stack, instance)) < 5
+        # Nobody is told of it but by the sweeper, who goes by the database's clock.
+        form = person.open(instance)
+        stack.kill_broker(empty=True)
+        stack.accepted.append(form.save(description=f"C2 {minutes}"))
+        stack.broker.start()
+        (edit,) = stack.ask("edits_of", instance=instance)
+        stack.wait_for(edit, "applied", seconds=60)
+
+
+def _skew(stack: Stack) -> float:
+    seconds: float = stack.ask("cloud")["skew_ms"] / 1000
+    return seconds
+
+
+def _running(stack: Stack) -> str:
+    """One that stops by itself, in a while."""
+    while True:
+        instance = stack.take_instance()
+        found = stack.cloud.get(f"instances/{instance}").json()
+        if found["status"] == "RUNNING" and found["auto_stop"]["enable"]:
+            return instance
+
+
+def _left(page: str) -> float:
+    """Seconds that a page counts down from: its moment by its own clock."""
+    now = re.search(r'<html[^>]* data-now="(\d+)"', page)
+    stops = re.search(r'data-stops-at="(\d+)"', page)
+    assert now
+    assert stops
+    return (int(stops[1]) - int(now[1])) / 1000
+
+
+def _left_in_cloud(stack: Stack, instance: str) -> float:
+    found = stack.cloud.get(f"instances/{instance}").json()
+    now: int = stack.cloud.get("clock").json()["now_ms"]
+    seconds: float = (found["stops_at_ms"] - now) / 1000
+    return seconds
+
+
+def test_fault_c4_clock_steps_back_in_the_worker(stack: Stack, clock: Clock) -> None:
+    clock.rule(*stack.workers)
+    busy, failing = stack.take_instance(), stack.take_instance()
+    stack.fault("delay", route="show", instance_id=busy, latency_seconds=1, times=1)
+    stack.fault("status", status=503, route="update", instance_id=failing, times=1)
+    edits = [
+        stack.ask("submit", instance=one, actor="oskar", patch={"description": "C4"})
+        for one in (busy, failing)
+    ]
+    stack.wait_for_strike()
+    clock.set(-300)
+    began = time.monotonic()
+    for edit in edits:
+        stack.wait_for(edit, "applied", seconds=60)
+    # Far from the five minutes: neither a pause nor a lease is longer by them.
+    assert time.monotonic() - began < 60
+    assert len(stack.puts(busy)) == 1
+    later = stack.take_instance()
+    edit = stack.ask(
+        "submit", instance=later, actor="oskar", patch={"description": "C4, later"}
+    )
+    stack.wait_for(edit, "applied", seconds=60)

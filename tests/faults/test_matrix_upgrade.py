@@ -1,0 +1,173 @@
+"""Another release takes over: the rows S2 and B4 of the fault matrix.
+
+The other release is a copy of this one, with a column more. What each row means stands
+in ``docs/reliability.md``.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from dashboard.ops.child import PROJECT, Child
+from tests.ops.processes import wait_until
+
+from .person import Person
+from .stack import Stack
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+
+COLUMN = "urgency"
+FIELD = f"{COLUMN} = models.IntegerField(db_default=7)"
+MIGRATION = f"""
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("edits", "{{before}}")]
+    operations = [
+        migrations.AddField("edit", "{COLUMN}", {FIELD.partition(" = ")[2]})
+    ]
+"""
+
+
+@pytest.fixture(scope="module")
+def next_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a release whose edits have a column more."""
+    folder = tmp_path_factory.mktemp("next-release")
+    compiled = shutil.ignore_patterns("__pycache__")
+    for part in ("dashboard", "templates", "static", "locale", "var/static"):
+        shutil.copytree(PROJECT / part, folder / part, ignore=compiled)
+    shutil.copy(PROJECT / "manage.py", folder)
+    models = folder / "dashboard" / "edits" / "models.py"
+    known = "    deadline_at = "
+    before, found, after = models.read_text().partition(known)
+    assert found
+    models.write_text(f"{before}    {FIELD}\n{known}{after}")
+    migrations = models.with_name("migrations")
+    last = max(path.stem for path in migrations.glob("0*.py"))
+    text = MIGRATION.format(before=last)
+    (migrations / "9999_urgency.py").write_text(text)
+    return folder
+
+
+def migrate(stack: Stack, release: Path) -> subprocess.CompletedProcess[str]:
+    """What the documents say to do first."""
+    return subprocess.run(
+        [sys.executable, "manage.py", "migrate"],
+        cwd=release,
+        env=os.environ | stack.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_fault_s2_migration_under_load(stack: Stack, next_release: Path) -> None:
+    people = [stack.sign_in(name) for name in ("oskar", "olga", "ada")]
+    stack.fault("delay", route="show", latency_seconds=0.3)
+    instances = [stack.take_instance() for _ in people]
+    is_over = False
+
+    def save_on(person: Person, instance: str) -> None:
+        last = False
+        for number in range(1000):
+            # Each once more on the new schema.
+            text = f"S2 {number}"
+            last, was_last = is_over, last
+            stack.accepted.append(person.describe(instance, text))
+            if was_last:
+                break
+
+    with ThreadPoolExecutor(len(people)) as pool:
+        jobs = [
+            pool.submit(save_on, *pair) for pair in zip(people, instances, strict=True)
+        ]
+        try:
+            wait_until(lambda: all(map(stack.puts, instances)))
+            done = migrate(stack, next_release)
+        finally:
+            is_over = True
+        for job in jobs:
+            job.result()
+    assert done.returncode == 0, done.stderr
+    assert COLUMN in stack.ask("columns")
+    stack.clear_faults()
+    stack.wait_until_all_ended()
+    newest = {one.instance: one.wish["description"] for one in stack.accepted}
+    for instance in instances:
+        assert stack.in_cloud(instance)["description"] == newest[instance]
+
+
+@pytest.fixture
+def next_web(stack: Stack, next_release: Path) -> Iterator[Callable[[], None]]:
+    """Puts the other release's web server in the place of this one's."""
+    ours = stack.web
+    port = stack.url.rpartition(":")[2]
+    theirs = Child(
+        name="next-web",
+        command=[
+            *(sys.executable, str(next_release / "manage.py"), "run", "--port", port)
+        ],
+        log_path=stack.folder / "next-web.log",
+        pid_path=stack.folder / "next-web.pid",
+        env=stack.environment,
+    )
+
+    def take_over() -> None:
+        assert migrate(stack, next_release).returncode == 0
+        ours.stop()
+        stack.web = theirs
+        theirs.start()
+        wait_until(stack.web_answers)
+
+    yield take_over
+    stack.kill(theirs)
+    stack.web = ours
+
+
+def test_fault_b4_old_page_new_server(
+    stack: Stack, next_web: Callable[[], None]
+) -> None:
+    person = stack.sign_in("oskar")
+    instance = stack.take_instance()
+    page = person.browser.get("/instances/").raise_for_status().text
+    form = person.open(instance)
+    assert poll(person, page) == drawn_by(page)
+    next_web()
+    # Unlike what has drawn the page: ``static/release.js`` asks to reload it.
+    assert poll(person, page) != drawn_by(page)
+    page = person.browser.get("/instances/").raise_for_status().text
+    assert poll(person, page) == drawn_by(page)
+    # Nobody's text is lost, and an old worker delivers what the new server writes.
+    stack.accepted.append(form.save(description="B4"))
+    (edit,) = stack.ask("edits_of", instance=instance)
+    stack.wait_for(edit, "applied")
+
+
+def drawn_by(page: str) -> str:
+    """Which release a page is of."""
+    found = re.search(r'<html[^>]* data-release="(\w+)"', page)
+    assert found
+    return found[1]
+
+
+def poll(person: Person, page: str) -> str:
+    """Ask for news as the page does; which release answers."""
+    found = re.search(r'<div id="poller"[^>]* hx-get="([^"]+)"', page)
+    grant = re.search(r"hx-headers='{\"Curfew-Grant\": \"([^\"]+)\"}'", page)
+    assert found
+    assert grant
+    answer = person.browser.get(
+        found[1].replace("&amp;", "&"),
+        headers={"HX-Request": "true", "Curfew-Grant": grant[1]},
+    )
+    assert answer.status_code in {200, 204}, answer.text
+    release: str = answer.headers["Curfew-Release"]
+    return release
