@@ -1,14 +1,59 @@
 """How a process of the web server uses its database."""
 
+import time
 from typing import Any
 
 import psycopg
 from django.db import connection
+from psycopg import pq
+from psycopg.abc import RV, PQGen
 from psycopg_pool import ConnectionPool
 
 SHARED_CONNECTIONS = 16
 PATIENCE_SECONDS = 5
 """For a lock, or a connection; then the page says "busy" (``web.away``)."""
+
+STANDSTILL_SECONDS = 17
+"""No statement runs so long: the server itself ends it after 15 s (``settings``)."""
+
+
+class StandstillError(psycopg.OperationalError):
+    """The server has not answered for so long that it never may."""
+
+
+class ImpatientConnection(psycopg.Connection[Any]):
+    """Gives up a server that stands still.
+
+    The driver's library has no time limit of its own, and the network's do not help
+    while the other machine still acknowledges. Without one the threads of the web
+    server would be used up, one by one.
+
+    Attributes:
+        patience_seconds: For each answer.
+    """
+
+    patience_seconds: float = STANDSTILL_SECONDS
+
+    def wait(
+        self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None
+    ) -> RV:
+        """Wait for an answer.
+
+        Raises:
+            StandstillError: None came in time; the connection is closed, since
+                whatever would be asked next would wait again.
+        """
+        if timeout is not None:
+            return super().wait(gen, interval, timeout)
+        began = time.monotonic()
+        try:
+            return super().wait(gen, interval, self.patience_seconds)
+        except psycopg.OperationalError as error:
+            is_late = time.monotonic() - began >= self.patience_seconds
+            if not is_late or self.pgconn.status != pq.ConnStatus.OK:
+                raise
+            self.close()
+            raise StandstillError("the server stands still") from error
 
 
 def share_connections() -> None:
@@ -28,6 +73,7 @@ def share_connections() -> None:
             "min_size": 1,
             "max_size": SHARED_CONNECTIONS,
             "timeout": PATIENCE_SECONDS,
+            "connection_class": ImpatientConnection,
             "check": _check,
             # Tries to connect begin anew after this long: each waits twice as long as
             # the one before, and the database may have been back for minutes.
@@ -35,16 +81,22 @@ def share_connections() -> None:
         }
 
 
-def _check(one: psycopg.Connection[Any]) -> None:
+def _check(one: ImpatientConnection) -> None:
     """Try a connection; when it is dead, replace all others that have died with it.
 
     The pool would find them one by one, with a pause that doubles after each: with four
-    of them a request has waited in vain.
+    of them a request has waited in vain. Where the server stands still it is the trying
+    that takes long, and once is enough.
     """
+    one.patience_seconds = PATIENCE_SECONDS
     try:
         ConnectionPool.check_connection(one)
+    except StandstillError:
+        raise
     except psycopg.Error:
         pool = one._pool
         if isinstance(pool, ConnectionPool):
             pool.check()
         raise
+    finally:
+        one.patience_seconds = STANDSTILL_SECONDS

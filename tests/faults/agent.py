@@ -25,8 +25,12 @@ from dashboard.edits.models import Edit, Lane  # noqa: E402
 from dashboard.instances.models import Cloud, Instance  # noqa: E402
 from dashboard.instances.refresh import ensure_clouds, refresh_cloud  # noqa: E402
 from dashboard.ops import static_files  # noqa: E402
+from dashboard.web.shared import shared_redis  # noqa: E402
 from tests.faults import evidence, held, interleavings  # noqa: E402
 from tests.faults.cast import PASSWORD, PEOPLE  # noqa: E402
+
+LIVE = (b"v", b"read", b"revoked")
+"""What polls go by, see ``dashboard.web.live``."""
 
 
 def prepare() -> None:
@@ -127,6 +131,23 @@ def columns() -> list[str]:
     return [column.name for column in found]
 
 
+def spoil_cache(harm: str) -> int:
+    """Spoil all that the cache holds, or could hold; return how many keys that was.
+
+    Args:
+        harm: ``wrong_types``, ``wrong_values`` or ``empty``.
+    """
+    client = shared_redis()
+    names = set(client.keys("*")) | {b"curfew:live:" + one for one in LIVE}
+    client.flushdb()
+    for name in names:
+        if harm == "wrong_types":
+            client.rpush(name, "x", "y")
+        elif harm == "wrong_values":
+            client.set(name, b"\x80{no json")
+    return len(names)
+
+
 def queue_garbage() -> None:
     """Put a message into the edits' queue that is not even JSON."""
     with app.connection_for_write() as connection:
@@ -157,6 +178,7 @@ ORDERS = {
         set_role,
         set_owner,
         columns,
+        spoil_cache,
         queue_garbage,
         collect,
         interleavings.refresh_and_claim,

@@ -131,6 +131,17 @@ class Person:
             raise SaveError(answer)
         return Draft(self, answer.headers["Location"])
 
+    def poll(self, page: str) -> httpx.Response:
+        """Ask for news as an open page does."""
+        found = re.search(r'<div id="poller"[^>]* hx-get="([^"]+)"', page)
+        grant = re.search(r"hx-headers='{\"Curfew-Grant\": \"([^\"]+)\"}'", page)
+        assert found
+        assert grant
+        return self.browser.get(
+            found[1].replace("&amp;", "&"),
+            headers={"HX-Request": "true", "Curfew-Grant": grant[1]},
+        )
+
 
 class Draft:
     """A bulk edit before the yes.

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -97,6 +98,25 @@ class Postgres:
         os.kill(self.child.pid, signal.SIGQUIT)
         wait_until(lambda: self.child.exit_code is not None, seconds=20)
         self.child.stop()
+
+    def freeze(self) -> None:
+        """Have it stand still, connections open."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        """Each of its processes, since each has a session of its own."""
+        server = self.child.pid
+        assert server
+        # The server first: it starts no more of them while it stands still.
+        os.kill(server, number)
+        started = Path(f"/proc/{server}/task/{server}/children").read_text()
+        for pid in map(int, started.split()):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def remove(self) -> None:
         """Stop it and forget it."""

@@ -160,14 +160,7 @@ def drawn_by(page: str) -> str:
 
 def poll(person: Person, page: str) -> str:
     """Ask for news as the page does; which release answers."""
-    found = re.search(r'<div id="poller"[^>]* hx-get="([^"]+)"', page)
-    grant = re.search(r"hx-headers='{\"Curfew-Grant\": \"([^\"]+)\"}'", page)
-    assert found
-    assert grant
-    answer = person.browser.get(
-        found[1].replace("&amp;", "&"),
-        headers={"HX-Request": "true", "Curfew-Grant": grant[1]},
-    )
+    answer = person.poll(page)
     assert answer.status_code in {200, 204}, answer.text
     release: str = answer.headers["Curfew-Release"]
     return release

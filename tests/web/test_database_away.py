@@ -161,3 +161,20 @@ def test_dead_connections_are_replaced_together(settings: Any) -> None:
             with pool.connection() as one:
                 assert one.execute("SELECT 1").fetchone() == (1,)
             assert pool.get_stats().get("requests_errors", 0) == 0
+
+
+@pytest.mark.postgres
+def test_a_server_that_stands_still_is_given_up() -> None:
+    with (
+        PostgresServer() as server,
+        database.ImpatientConnection.connect(server.url, autocommit=True) as one,
+    ):
+        assert one.execute("SELECT 1").fetchone() == (1,)
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            one.execute("SET statement_timeout = 100; SELECT pg_sleep(60)")
+        assert not one.closed
+        one.execute("SET statement_timeout = 0")
+        one.patience_seconds = 0.2
+        with pytest.raises(database.StandstillError):
+            one.execute("SELECT pg_sleep(60)")
+        assert one.closed

@@ -1,0 +1,58 @@
+"""Stores that stand still or hold nonsense: the rows D4 and R6 of the fault matrix.
+
+What each row means stands in ``docs/reliability.md``. The checker goes over all of it
+when the stack is taken down.
+"""
+
+import pytest
+
+from .person import SaveError
+from .stack import Stack
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+
+MOST_SECONDS = 30
+"""For an answer, whatever stands still."""
+
+
+def test_fault_d4_database_frozen(stack: Stack) -> None:
+    if stack.postgres is None:
+        pytest.skip("SQLite is a file.")
+    person = stack.sign_in("oskar")
+    instance = stack.take_instance()
+    form = person.open(instance)
+    person.browser.timeout = MOST_SECONDS
+    stack.postgres.freeze()
+    try:
+        page = person.browser.get("/instances/")
+        with pytest.raises(SaveError) as refused:
+            form.save(description="D4")
+    finally:
+        stack.postgres.thaw()
+    assert page.status_code == refused.value.status == 503
+    assert int(page.headers["Retry-After"]) > 0
+    assert 'value="D4"' in refused.value.text, "what was typed is kept"
+    # No thread of the web server still waits.
+    for _ in range(10):
+        person.browser.get("/instances/").raise_for_status()
+    stack.accepted.append(form.save(description="D4"))
+    assert len(stack.ask("edits_of", instance=instance)) == 1
+    stack.wait_until_all_ended()
+    assert stack.in_cloud(instance)["description"] == "D4"
+
+
+def test_fault_r6_cache_empty_or_poisoned(stack: Stack) -> None:
+    people = [stack.sign_in(name) for name in ("oskar", "vera")]
+    for harm in ("wrong_types", "wrong_values", "empty"):
+        instance = stack.take_instance()
+        assert stack.ask("spoil_cache", harm=harm)
+        for person in people:
+            page = person.browser.get("/instances/").raise_for_status().text
+            assert f"<bdi>{person.name}</bdi>" in page
+            assert person.poll(page).status_code in {200, 204}
+        assert stack.sign_in("olga")
+        form = people[0].open(instance)
+        stack.ask("spoil_cache", harm=harm)
+        stack.accepted.append(form.save(description=f"R6 {harm}"))
+        (edit,) = stack.ask("edits_of", instance=instance)
+        stack.wait_for(edit, "applied")
