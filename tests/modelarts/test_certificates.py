@@ -21,7 +21,7 @@ from .conftest import Serve, cloud_config, read_request
 CHANGE = schemas.UpdateInstanceRequest(description="new")
 
 
-def certificate(folder: Path, address: str) -> Path:
+def certificate(folder: Path, address: str, *, is_expired: bool = False) -> Path:
     """A key and its own certificate for an address, in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "cloud")])
@@ -31,8 +31,8 @@ def certificate(folder: Path, address: str) -> Path:
     made = (
         x509.CertificateBuilder(name, name, key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - day)
-        .not_valid_after(now + day)
+        .not_valid_before(now - 2 * day)
+        .not_valid_after(now - day if is_expired else now + day)
         .add_extension(names, critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
