@@ -124,8 +124,13 @@ class Board:
             (version, read), revoked = pipe.execute()
         if version is None or read is None:
             return None
-        moments = {int(pk): moment for pk, moment in json.loads(read).items()}
-        return News(int(version), moments, frozenset(map(int, revoked)))
+        try:
+            moments = {int(pk): moment for pk, moment in json.loads(read).items()}
+            return News(int(version), moments, frozenset(map(int, revoked)))
+        except (ValueError, TypeError, AttributeError) as error:
+            # Somebody else's words, or those of another release.
+            log.warning("news make no sense", reason=str(error)[:200])
+            return None
 
 
 board = Board()
