@@ -56,6 +56,16 @@ def test_numbers_follow_the_order_of_acceptance(
     assert second.seq == first.seq + 1
 
 
+def test_what_ended_while_the_lane_was_taken_is_no_stranger_s(
+    instance: Instance, operator: User
+) -> None:
+    read_before = Instance.objects.get(pk=instance.pk)
+    ended = submit(instance, operator, "a")
+    Edit.objects.filter(pk=ended.pk).update(state=Edit.State.APPLIED)
+    Instance.objects.filter(pk=instance.pk).update(description="a")
+    assert submit(read_before, operator, "b", base={"description": "a"}).seq == 2
+
+
 @pytest.mark.parametrize("role", ["viewer", "stranger"])
 def test_those_who_may_not_edit_are_refused(
     instance: Instance, role: str, request: pytest.FixtureRequest

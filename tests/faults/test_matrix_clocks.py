@@ -18,6 +18,7 @@ from .stack import Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
+AHEAD_SECONDS = 600
 MOVED_CLOCK = Path(__file__).with_name("moved_clock")
 
 
@@ -66,20 +67,19 @@ def test_fault_c2_our_clock_is_wrong(stack: Stack, clock: Clock) -> None:
     if stack.postgres is None:
         pytest.skip("SQLite's clock is ours: then it is the cloud's that is wrong, C1.")
     clock.rule(stack.web, stack.beat, *stack.workers)
-    for minutes in (10, -10):
-        clock.set(minutes * 60)
-        wait_until(lambda ahead=minutes: abs(_skew(stack) + ahead * 60) < 5)
-        instance = _running(stack)
-        person = stack.sign_in("oskar")
-        page = person.browser.get(f"/instances/demo/{instance}/").raise_for_status()
-        assert abs(_left(page.text) - _left_in_cloud(stack, instance)) < 5
-        # Nobody is told of it but by the sweeper, who goes by the database's clock.
-        form = person.open(instance)
-        stack.kill_broker(empty=True)
-        stack.accepted.append(form.save(description=f"C2 {minutes}"))
-        stack.broker.start()
-        (edit,) = stack.ask("edits_of", instance=instance)
-        stack.wait_for(edit, "applied", seconds=60)
+    clock.set(AHEAD_SECONDS)
+    wait_until(lambda: abs(_skew(stack) + AHEAD_SECONDS) < 5)
+    instance = _running(stack)
+    person = stack.sign_in("oskar")
+    page = person.browser.get(f"/instances/demo/{instance}/").raise_for_status()
+    assert abs(_left(page.text) - _left_in_cloud(stack, instance)) < 5
+    # Nobody is told of it but by the sweeper, who goes by the database's clock.
+    form = person.open(instance)
+    stack.kill_broker(empty=True)
+    stack.accepted.append(form.save(description="C2"))
+    stack.broker.start()
+    (edit,) = stack.ask("edits_of", instance=instance)
+    stack.wait_for(edit, "applied", seconds=60)
 
 
 def _skew(stack: Stack) -> float:
