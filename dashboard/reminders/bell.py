@@ -26,8 +26,12 @@ class BellMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Add to ``HX-Trigger``, which the script of the page hears."""
         response = self.get_response(request)
-        is_poll = grants.HEADER in request.headers and request.user.is_authenticated
-        if is_poll and response.status_code in {200, 204}:
+        is_answer = response.status_code in {200, 204}
+        if (
+            is_answer
+            and grants.HEADER in request.headers
+            and request.user.is_authenticated
+        ):
             told = json.loads(response.headers.get("HX-Trigger", "{}"))
             told[EVENT] = {"unread": selectors.unread(request.user)}
             response.headers["HX-Trigger"] = json.dumps(told)
