@@ -29,4 +29,6 @@ def release() -> str:
 @cache
 def release_mark() -> str:
     """Names the release to browsers, in a word that tells nobody else which it is."""
-    return salted_hmac("dashboard.web.release", release()).hexdigest()[:12]
+    return salted_hmac(
+        "dashboard.web.release", release(), algorithm="sha256"
+    ).hexdigest()[:12]
