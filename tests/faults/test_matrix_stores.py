@@ -43,16 +43,20 @@ def test_fault_d4_database_frozen(stack: Stack) -> None:
 
 def test_fault_r6_cache_empty_or_poisoned(stack: Stack) -> None:
     people = [stack.sign_in(name) for name in ("oskar", "vera")]
-    for harm in ("wrong_types", "wrong_values", "empty"):
-        instance = stack.take_instance()
-        assert stack.ask("spoil_cache", harm=harm)
-        for person in people:
-            page = person.browser.get("/instances/").raise_for_status().text
-            assert f"<bdi>{person.name}</bdi>" in page
-            assert person.poll(page).status_code in {200, 204}
-        assert stack.sign_in("olga")
-        form = people[0].open(instance)
-        stack.ask("spoil_cache", harm=harm)
-        stack.accepted.append(form.save(description=f"R6 {harm}"))
-        (edit,) = stack.ask("edits_of", instance=instance)
-        stack.wait_for(edit, "applied")
+    try:
+        for harm in ("wrong_types", "wrong_values", "empty"):
+            instance = stack.take_instance()
+            assert stack.ask("spoil_cache", harm=harm)
+            for person in people:
+                page = person.browser.get("/instances/").raise_for_status().text
+                assert f"<bdi>{person.name}</bdi>" in page
+                assert person.poll(page).status_code in {200, 204}
+            form = people[0].open(instance)
+            stack.ask("spoil_cache", harm=harm)
+            stack.accepted.append(form.save(description=f"R6 {harm}"))
+            (edit,) = stack.ask("edits_of", instance=instance)
+            stack.wait_for(edit, "applied")
+    finally:
+        # Where attempts cannot be counted nobody may sign in: the next row has to.
+        stack.ask("spoil_cache", harm="empty")
+    assert stack.sign_in("olga")
