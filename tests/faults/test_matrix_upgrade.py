@@ -139,6 +139,8 @@ def next_web(stack: Stack, next_release: Path) -> Iterator[Callable[[], None]]:
 def test_fault_b4_old_page_new_server(
     stack: Stack, next_web: Callable[[], None]
 ) -> None:
+    if stack.postgres is None:
+        pytest.skip("Pages and their answers are the same on both, tried once.")
     person = stack.sign_in("oskar")
     instance = stack.take_instance()
     page = person.browser.get("/instances/").raise_for_status().text
