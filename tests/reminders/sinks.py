@@ -58,6 +58,10 @@ class MailSink:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Closing waits for clients, and one that was killed may never say goodbye.
+        abort = getattr(self._controller.server, "abort_clients", None)  # Python 3.13
+        if abort:
+            self._controller.loop.call_soon_threadsafe(abort)
         self._controller.stop()
 
 
