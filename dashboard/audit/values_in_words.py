@@ -68,6 +68,7 @@ _NAMES = frozenset(
     ]
 )
 
+# The models that know these stand above the audit trail; a test compares.
 _CODES = {
     "state": {
         "queued": gettext_noop("queued"),
@@ -110,6 +111,10 @@ _CODES = {
         "all": gettext_noop("all"),
     },
     "status": {
+        "CREATE_QUEUING": gettext_noop("Queued to be created"),
+        "CREATING": gettext_noop("Creating"),
+        "START_QUEUING": gettext_noop("Queued to start"),
+        "READY_TO_START": gettext_noop("Ready to start"),
         "CREATE_FAILED": gettext_noop("Creation failed"),
         "START_FAILED": gettext_noop("Start failed"),
         "STARTING": gettext_noop("Starting"),
