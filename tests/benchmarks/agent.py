@@ -1,9 +1,7 @@
-"""Our hand in a place's database: orders come and answers go as lines of JSON."""
+"""Our hand in a place's database: the orders that can be given there."""
 
-import json
 import logging
 import resource
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +23,7 @@ from dashboard.instances import refresh, upstream  # noqa: E402
 from dashboard.instances.models import Cloud, FleetVersion, Instance  # noqa: E402
 from dashboard.modelarts import schemas  # noqa: E402
 from dashboard.web import shelf  # noqa: E402
+from tests.agents import obey  # noqa: E402
 
 PEOPLE = 4
 
@@ -193,15 +192,6 @@ ORDERS: dict[str, Callable[..., Any]] = {
 }
 
 
-def main() -> None:
-    """Serve orders until the input ends."""
-    logging.disable(logging.CRITICAL)
-    answers, sys.stdout = sys.stdout, sys.stderr
-    for line in sys.stdin:
-        order, arguments = json.loads(line)
-        answers.write(json.dumps(ORDERS[order](**arguments)) + "\n")
-        answers.flush()
-
-
 if __name__ == "__main__":
-    main()
+    logging.disable(logging.CRITICAL)
+    obey(ORDERS, afterwards=lambda: None)

@@ -1,8 +1,5 @@
 """The processes that are measured, on the loopback interface, stopped at the end."""
 
-import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -13,8 +10,9 @@ from typing import Any, Self
 import httpx
 
 from dashboard.ops.broker import EmbeddedBroker
-from dashboard.ops.child import PROJECT, Child
+from dashboard.ops.child import Child
 from dashboard.ops.ports import free_port
+from tests.agents import Agent
 from tests.faults.postgres import Postgres
 from tests.ops.processes import wait_until
 
@@ -36,7 +34,6 @@ class Place:
         self.port, cloud_port = free_port(), free_port()
         self.cloud_url = f"http://127.0.0.1:{cloud_port}"
         self._cloud_port = cloud_port
-        self._agent: subprocess.Popen[str] | None = None
         self.sessions: list[str] = []
 
     def __enter__(self) -> Self:
@@ -82,6 +79,11 @@ class Place:
             *("--fleet", str(self._fleet), "--clouds-file", str(clouds)),
         )
         wait_until(lambda: clouds.exists() and clouds.stat().st_size > 0)
+        agent = Agent(
+            "tests.benchmarks.agent", self.environment, self.folder / "agent.log"
+        )
+        self._stack.callback(agent.close)
+        self.ask = agent.ask
         self.cloud = enter(httpx.Client(base_url=self.cloud_url, trust_env=False))
         self.sessions = self.ask("prepare")["sessions"]
         self.web = self.child(
@@ -136,36 +138,6 @@ class Place:
         except httpx.TransportError:
             return False
         return answer.status_code == 200
-
-    # -- the agent --------------------------------------------------------------------
-
-    def ask(self, order: str, **arguments: Any) -> Any:
-        """Have something done in a process with the place's database."""
-        if self._agent is None:
-            log = self._stack.enter_context((self.folder / "agent.log").open("w"))
-            self._agent = subprocess.Popen(
-                [sys.executable, "-m", "tests.benchmarks.agent"],
-                cwd=PROJECT,
-                env=os.environ | self.environment,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-            self._stack.callback(self._end_agent)
-        assert self._agent.stdin
-        assert self._agent.stdout
-        self._agent.stdin.write(json.dumps([order, arguments]) + "\n")
-        self._agent.stdin.flush()
-        line = self._agent.stdout.readline()
-        if not line:
-            raise RuntimeError((self.folder / "agent.log").read_text()[-3_000:])
-        return json.loads(line)
-
-    def _end_agent(self) -> None:
-        assert self._agent
-        self._agent.terminate()
-        self._agent.wait(timeout=10)
 
     def log(self, route: str, after: int = 0) -> list[dict[str, Any]]:
         """What the cloud was asked."""

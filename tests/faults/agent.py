@@ -1,11 +1,6 @@
-"""Our hand inside a stack: a process with its settings, ordered about by JSON lines.
+"""Our hand inside a stack: the orders that can be given in its database."""
 
-The process that runs pytest has a database of its own; this one has the stack's.
-"""
-
-import json
 import os
-import sys
 from typing import Any
 
 import django
@@ -26,6 +21,7 @@ from dashboard.instances.models import Cloud, Instance  # noqa: E402
 from dashboard.instances.refresh import ensure_clouds, refresh_cloud  # noqa: E402
 from dashboard.ops import static_files  # noqa: E402
 from dashboard.web.shared import shared_redis  # noqa: E402
+from tests.agents import obey  # noqa: E402
 from tests.faults import evidence, held, interleavings  # noqa: E402
 from tests.faults.cast import PASSWORD, PEOPLE  # noqa: E402
 
@@ -194,21 +190,6 @@ def _forget_connections() -> None:
         connection.close_pool()
 
 
-def main() -> None:
-    """Obey until standard input ends."""
-    never_wait_for_the_broker()
-    answers = sys.stdout
-    sys.stdout = sys.stderr  # keeps everybody else's words out of the answers
-    for line in sys.stdin:
-        order, arguments = json.loads(line)
-        try:
-            answer = {"result": ORDERS[order](**arguments)}
-        except Exception as error:  # whatever it is, the test shall see it
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        _forget_connections()
-        answers.write(json.dumps(answer, default=str) + "\n")
-        answers.flush()
-
-
 if __name__ == "__main__":
-    main()
+    never_wait_for_the_broker()
+    obey(ORDERS, afterwards=_forget_connections)

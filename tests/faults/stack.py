@@ -1,136 +1,44 @@
-"""A whole Curfew in processes that may be killed, and the hand that kills them.
+"""A whole Curfew in processes that may be killed.
 
 Two of them: ``embedded`` is what the demo runs on (SQLite, the embedded broker, one
 worker), ``production`` what the documents advise (PostgreSQL, Redis, a worker for edits
 and one for the rest).
 """
 
-import json
-import os
-import re
-import shutil
-import signal
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import httpx
-import redis
-
-from dashboard.ops.broker import EmbeddedBroker
-from dashboard.ops.child import PROJECT, Child
-from dashboard.ops.ports import free_port
+from tests.agents import Agent
 from tests.ops.processes import wait_until
 
 from .evidence import Acceptance, Evidence, Stranger, cloud_values
 from .person import Person
-from .postgres import Postgres
-
-Kind = Literal["embedded", "production"]
-SETTLE_SECONDS = 12
+from .processes import Kind, Processes
 
 
-class Stack:
-    """Real processes, each of which a test may kill, freeze and start again.
+class Stack(Processes):
+    """Its life, its people, its cloud and its database.
 
     Attributes:
-        cloud: The emulator's control plane.
-        url: Address of the web server.
-        armed: While this file exists, a worker dies between recording and
-            acknowledging (``worker_app``).
+        ask: Has something done in its database (``agent``).
+        accepted: The edits that people were told are accepted.
+        before: The editable values of all instances in the cloud at the start.
     """
 
     def __init__(self, kind: Kind, folder: Path) -> None:
-        self.kind = kind
-        self.folder = folder
-        self.armed = folder / "armed"
-        self.broker = EmbeddedBroker(port=free_port(), data_dir=folder / "broker")
-        self.postgres: Postgres | None = None
-        database = f"sqlite:///{folder / 'database' / 'curfew.sqlite3'}"
-        if kind == "production":
-            program = shutil.which("redis-server")
-            assert program
-            self.broker.child.command[0] = program
-            self.postgres = Postgres(folder)
-            database = self.postgres.url
-        secure = folder / "secure.yaml"
-        secure.write_text("{}\n")
-        self.environment = {
-            "CURFEW_SECRET_KEY": "only-for-tests-" * 4,
-            "CURFEW_DATABASE_URL": database,
-            "CURFEW_REDIS_URL": self.broker.url,
-            "CURFEW_REFRESH_SECONDS": "10",
-            # High, so that the faults are measured and not the rate limit.
-            "CURFEW_UPSTREAM_RATE": "500",
-            "CURFEW_WRITES_PER_MINUTE": "0",
-            "CURFEW_TEST_SETTLE_SECONDS": str(SETTLE_SECONDS),
-            "CURFEW_TEST_ARMED": str(self.armed),
-            "DJANGO_SETTINGS_MODULE": "dashboard.settings",
-            "OS_CLIENT_CONFIG_FILE": str(folder / "clouds.yaml"),
-            "OS_CLIENT_SECURE_FILE": str(secure),
-        }
-        cloud_url = f"http://127.0.0.1:{(cloud_port := free_port())}"
-        self.cloud = httpx.Client(
-            base_url=f"{cloud_url}/_emulator/", trust_env=False, timeout=60
-        )
-        self.emulator = self._child(
-            "emulator",
-            *("-m", "dashboard.emulator", "--port", str(cloud_port)),
-            # Enough for every test of a session to have instances of its own.
-            *("--fleet", "200", "--clouds-file", str(folder / "clouds.yaml")),
-        )
-        self.url = f"http://127.0.0.1:{(web_port := free_port())}"
-        self.web = self._child("web", "manage.py", "run", "--port", str(web_port))
-        queues = {"embedded": {"worker": ("edits,refresh,default", 4)}}
-        queues["production"] = {
-            "worker": ("edits", 4),
-            "refresher": ("refresh,default", 2),
-        }
-        self.workers = [
-            self.new_worker(name, names, processes)
-            for name, (names, processes) in queues[kind].items()
-        ]
-        self.worker = self.workers[0]
-        self.beat = self.new_beat("beat")
-        self.ended: list[tuple[str, int]] = []
+        super().__init__(kind, folder)
         self.accepted: list[Acceptance] = []
         self.strangers: list[Stranger] = []
         self.demoted: dict[str, int] = {}
         self.before: dict[str, dict[str, Any]] = {}
         self._unused: list[dict[str, Any]] = []
-        self._agent: subprocess.Popen[str] | None = None
-        self._agent_lock = threading.Lock()
-
-    def new_worker(self, name: str, queues: str, processes: int) -> Child:
-        """A worker of its own, not started."""
-        return self._child(
-            name,
-            *("-m", "celery", "--app", "tests.faults.worker_app", "worker"),
-            *("--queues", queues, "--concurrency", str(processes)),
-            *("--without-gossip", "--without-mingle", "--hostname", name),
+        self._agent = Agent(
+            "tests.faults.agent", self.environment, folder / "agent.log"
         )
-
-    def new_beat(self, name: str) -> Child:
-        """A beat of its own, not started."""
-        return self._child(
-            name,
-            *("-m", "celery", "--app", "tests.faults.worker_app", "beat"),
-            *("--schedule", str(self.folder / f"{name}-schedule"), "--pidfile", ""),
-        )
-
-    def _child(self, name: str, *arguments: str) -> Child:
-        return Child(
-            name=name,
-            command=[sys.executable, *arguments],
-            log_path=self.folder / f"{name}.log",
-            pid_path=self.folder / f"{name}.pid",
-            env=self.environment,
-        )
+        self.ask = self._agent.ask
 
     # -- life of the whole ------------------------------------------------------------
 
@@ -151,11 +59,7 @@ class Stack:
 
     def stop(self) -> None:
         """Stop everything, whatever state it is in."""
-        agent, self._agent = self._agent, None
-        if agent and agent.stdin and agent.stdout:
-            agent.stdin.close()
-            agent.wait(timeout=60)
-            agent.stdout.close()
+        self._agent.close()
         for child in (self.beat, *self.workers, self.web):
             self.kill(child)
         self.emulator.stop()
@@ -165,14 +69,6 @@ class Stack:
         self.broker.stop()
         if self.postgres:
             self.postgres.remove()
-
-    def children(self) -> Iterable[Child]:
-        """All processes, for their logs."""
-        database = [self.postgres.child] if self.postgres else []
-        return [
-            *(self.emulator, self.broker.child, *database),
-            *(self.web, *self.workers, self.beat),
-        ]
 
     def mend(self) -> None:
         """Bring everything that a test has left dead back to life; forget faults."""
@@ -194,86 +90,6 @@ class Stack:
         self.mend()
         self.wait_until_all_ended(seconds=300)
         wait_until(lambda: self.ask("unsettled") == 0, seconds=300)
-
-    # -- processes --------------------------------------------------------------------
-
-    def kill(self, child: Child) -> None:
-        """``kill -9`` a process and all that it has started."""
-        if child.pid:
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            wait_until(lambda: child.exit_code is not None)
-            child.stop()
-
-    def pool_children(self, worker: Child) -> list[int]:
-        """The processes of a worker that run its tasks."""
-        listed = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text()
-        return [int(pid) for pid in listed.split()]
-
-    def freeze(self, child: Child) -> None:
-        """Stop the clock of a process and all that it has started."""
-        assert child.pid
-        os.killpg(child.pid, signal.SIGSTOP)
-
-    def thaw(self, child: Child) -> None:
-        """Let it go on."""
-        if child.pid:
-            os.killpg(child.pid, signal.SIGCONT)
-
-    def supervise(self) -> None:
-        """Start again what has ended by itself, as the supervisor in production."""
-        for child in (self.web, self.beat, *self.workers):
-            if child.exit_code is not None:
-                self.ended.append((child.name, child.exit_code))
-                child.stop()
-                child.start()
-
-    def kill_broker(self, *, empty: bool = False) -> None:
-        """``kill -9`` the broker; ``empty`` takes its append-only file away, too."""
-        self.kill(self.broker.child)
-        if empty:
-            for path in self.broker.data_dir.glob("appendonlydir/*"):
-                path.unlink()
-
-    def set_broker(self, **options: str) -> None:
-        """Change options of the running broker."""
-        with redis.Redis.from_url(self.broker.url) as client:
-            for name, value in options.items():
-                client.config_set(name, value)
-
-    def start_workers(self) -> None:
-        """Start those that do not run, and wait until they take tasks."""
-        dead = [one for one in self.workers if one.pid is None]
-        before = {one.name: self._starts(one) for one in dead}
-        for worker in dead:
-            worker.start()
-
-        def ready() -> bool:
-            for worker in dead:
-                assert worker.exit_code is None, "\n".join(worker.last_lines())
-            return all(self._starts(worker) > before[worker.name] for worker in dead)
-
-        wait_until(ready)
-
-    def _starts(self, worker: Child) -> int:
-        """How often a worker has said that it is ready."""
-        if not worker.log_path.exists():
-            return 0
-        return len(
-            re.findall(r"\bready\.", worker.log_path.read_text(errors="replace"))
-        )
-
-    def web_answers(self) -> bool:
-        """Whether the web server answers at all."""
-        try:
-            return (
-                httpx.get(
-                    f"{self.url}/healthz", trust_env=False, timeout=20
-                ).status_code
-                == 200
-            )
-        except httpx.TransportError:
-            return False
 
     # -- people and the cloud ---------------------------------------------------------
 
@@ -312,38 +128,6 @@ class Stack:
         return cloud_values(self.cloud.get(f"instances/{instance}").json())
 
     # -- the database -----------------------------------------------------------------
-
-    def ask(self, order: str, **arguments: Any) -> Any:
-        """Have the agent do something in the stack's database.
-
-        Raises:
-            RuntimeError: It could not; the message has the reason.
-        """
-        with self._agent_lock:
-            agent = self._running_agent()
-            assert agent.stdin
-            assert agent.stdout
-            agent.stdin.write(json.dumps([order, arguments]) + "\n")
-            agent.stdin.flush()
-            line = agent.stdout.readline()
-        answer = json.loads(line) if line else {"error": "the agent has ended"}
-        if "error" in answer:
-            raise RuntimeError(answer["error"])
-        return answer["result"]
-
-    def _running_agent(self) -> subprocess.Popen[str]:
-        if self._agent is None:
-            with (self.folder / "agent.log").open("a") as log:
-                self._agent = subprocess.Popen(
-                    [sys.executable, "-m", "tests.faults.agent"],
-                    cwd=PROJECT,
-                    env=os.environ | self.environment,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                    text=True,
-                )
-        return self._agent
 
     def edit(self, edit: str) -> dict[str, Any]:
         """How an edit stands."""

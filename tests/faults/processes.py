@@ -1,0 +1,202 @@
+"""The processes of a stack, and the hand that kills, freezes and starts them."""
+
+import os
+import re
+import shutil
+import signal
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+import httpx
+import redis
+
+from dashboard.ops.broker import EmbeddedBroker
+from dashboard.ops.child import Child
+from dashboard.ops.ports import free_port
+from tests.ops.processes import wait_until
+
+from .postgres import Postgres
+
+Kind = Literal["embedded", "production"]
+SETTLE_SECONDS = 12
+
+
+class Processes:
+    """Real processes, each of which a test may kill, freeze and start again.
+
+    Attributes:
+        cloud: The emulator's control plane.
+        url: Address of the web server.
+        armed: While this file exists, a worker dies between recording and
+            acknowledging (``worker_app``).
+        ended: Name and exit code of those that have ended by themselves.
+    """
+
+    def __init__(self, kind: Kind, folder: Path) -> None:
+        self.kind = kind
+        self.folder = folder
+        self.armed = folder / "armed"
+        self.broker = EmbeddedBroker(port=free_port(), data_dir=folder / "broker")
+        self.postgres: Postgres | None = None
+        database = f"sqlite:///{folder / 'database' / 'curfew.sqlite3'}"
+        if kind == "production":
+            program = shutil.which("redis-server")
+            assert program
+            self.broker.child.command[0] = program
+            self.postgres = Postgres(folder)
+            database = self.postgres.url
+        secure = folder / "secure.yaml"
+        secure.write_text("{}\n")
+        self.environment = {
+            "CURFEW_SECRET_KEY": "only-for-tests-" * 4,
+            "CURFEW_DATABASE_URL": database,
+            "CURFEW_REDIS_URL": self.broker.url,
+            "CURFEW_REFRESH_SECONDS": "10",
+            # High, so that the faults are measured and not the rate limit.
+            "CURFEW_UPSTREAM_RATE": "500",
+            "CURFEW_WRITES_PER_MINUTE": "0",
+            "CURFEW_TEST_SETTLE_SECONDS": str(SETTLE_SECONDS),
+            "CURFEW_TEST_ARMED": str(self.armed),
+            "DJANGO_SETTINGS_MODULE": "dashboard.settings",
+            "OS_CLIENT_CONFIG_FILE": str(folder / "clouds.yaml"),
+            "OS_CLIENT_SECURE_FILE": str(secure),
+        }
+        cloud_url = f"http://127.0.0.1:{(cloud_port := free_port())}"
+        self.cloud = httpx.Client(
+            base_url=f"{cloud_url}/_emulator/", trust_env=False, timeout=60
+        )
+        self.emulator = self._child(
+            "emulator",
+            *("-m", "dashboard.emulator", "--port", str(cloud_port)),
+            # Enough for every test of a session to have instances of its own.
+            *("--fleet", "200", "--clouds-file", str(folder / "clouds.yaml")),
+        )
+        self.url = f"http://127.0.0.1:{(web_port := free_port())}"
+        self.web = self._child("web", "manage.py", "run", "--port", str(web_port))
+        queues = {"embedded": {"worker": ("edits,refresh,default", 4)}}
+        queues["production"] = {
+            "worker": ("edits", 4),
+            "refresher": ("refresh,default", 2),
+        }
+        self.workers = [
+            self.new_worker(name, names, processes)
+            for name, (names, processes) in queues[kind].items()
+        ]
+        self.worker = self.workers[0]
+        self.beat = self.new_beat("beat")
+        self.ended: list[tuple[str, int]] = []
+
+    def new_worker(self, name: str, queues: str, processes: int) -> Child:
+        """A worker of its own, not started."""
+        return self._child(
+            name,
+            *("-m", "celery", "--app", "tests.faults.worker_app", "worker"),
+            *("--queues", queues, "--concurrency", str(processes)),
+            *("--without-gossip", "--without-mingle", "--hostname", name),
+        )
+
+    def new_beat(self, name: str) -> Child:
+        """A beat of its own, not started."""
+        return self._child(
+            name,
+            *("-m", "celery", "--app", "tests.faults.worker_app", "beat"),
+            *("--schedule", str(self.folder / f"{name}-schedule"), "--pidfile", ""),
+        )
+
+    def _child(self, name: str, *arguments: str) -> Child:
+        return Child(
+            name=name,
+            command=[sys.executable, *arguments],
+            log_path=self.folder / f"{name}.log",
+            pid_path=self.folder / f"{name}.pid",
+            env=self.environment,
+        )
+
+    def children(self) -> Iterable[Child]:
+        """All processes, for their logs."""
+        database = [self.postgres.child] if self.postgres else []
+        return [
+            *(self.emulator, self.broker.child, *database),
+            *(self.web, *self.workers, self.beat),
+        ]
+
+    def kill(self, child: Child) -> None:
+        """``kill -9`` a process and all that it has started."""
+        if child.pid:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            wait_until(lambda: child.exit_code is not None)
+            child.stop()
+
+    def pool_children(self, worker: Child) -> list[int]:
+        """The processes of a worker that run its tasks."""
+        listed = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text()
+        return [int(pid) for pid in listed.split()]
+
+    def freeze(self, child: Child) -> None:
+        """Stop the clock of a process and all that it has started."""
+        assert child.pid
+        os.killpg(child.pid, signal.SIGSTOP)
+
+    def thaw(self, child: Child) -> None:
+        """Let it go on."""
+        if child.pid:
+            os.killpg(child.pid, signal.SIGCONT)
+
+    def supervise(self) -> None:
+        """Start again what has ended by itself, as the supervisor in production."""
+        for child in (self.web, self.beat, *self.workers):
+            if child.exit_code is not None:
+                self.ended.append((child.name, child.exit_code))
+                child.stop()
+                child.start()
+
+    def kill_broker(self, *, empty: bool = False) -> None:
+        """``kill -9`` the broker; ``empty`` takes its append-only file away, too."""
+        self.kill(self.broker.child)
+        if empty:
+            for path in self.broker.data_dir.glob("appendonlydir/*"):
+                path.unlink()
+
+    def set_broker(self, **options: str) -> None:
+        """Change options of the running broker."""
+        with redis.Redis.from_url(self.broker.url) as client:
+            for name, value in options.items():
+                client.config_set(name, value)
+
+    def start_workers(self) -> None:
+        """Start those that do not run, and wait until they take tasks."""
+        dead = [one for one in self.workers if one.pid is None]
+        before = {one.name: self._starts(one) for one in dead}
+        for worker in dead:
+            worker.start()
+
+        def ready() -> bool:
+            for worker in dead:
+                assert worker.exit_code is None, "\n".join(worker.last_lines())
+            return all(self._starts(worker) > before[worker.name] for worker in dead)
+
+        wait_until(ready)
+
+    def _starts(self, worker: Child) -> int:
+        """How often a worker has said that it is ready."""
+        if not worker.log_path.exists():
+            return 0
+        return len(
+            re.findall(r"\bready\.", worker.log_path.read_text(errors="replace"))
+        )
+
+    def web_answers(self) -> bool:
+        """Whether the web server answers at all."""
+        try:
+            return (
+                httpx.get(
+                    f"{self.url}/healthz", trust_env=False, timeout=20
+                ).status_code
+                == 200
+            )
+        except httpx.TransportError:
+            return False
