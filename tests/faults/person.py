@@ -16,7 +16,7 @@ _forms = itertools.count(1)
 
 
 class SaveError(Exception):
-    """The page did not say that the edit is accepted; ``status`` says what it did."""
+    """A page did not accept what was sent; ``status`` says what it did."""
 
     def __init__(self, answer: httpx.Response) -> None:
         page = answer.text.partition("<main")[2] or answer.text
@@ -99,7 +99,11 @@ class OpenForm:
 
 
 class Person:
-    """One person's browser, signed in."""
+    """One person's browser, signed in.
+
+    Raises:
+        SaveError: They were not let in.
+    """
 
     def __init__(self, name: str, url: str) -> None:
         self.name = name
@@ -107,7 +111,8 @@ class Person:
         page = self.browser.get("/accounts/login/").raise_for_status()
         fields = _Fields(page.text).values | {"login": name, "password": PASSWORD}
         answer = self.browser.post("/accounts/login/", data=fields)
-        assert answer.status_code == 302, answer.text[:500]
+        if answer.status_code != 302:
+            raise SaveError(answer)
 
     def open(self, instance: str) -> OpenForm:
         """Open the form of an instance."""
