@@ -30,6 +30,7 @@ AGAIN = [
     "tests/handover/test_races.py",
     "tests/handover/test_services.py",
     "tests/handover/test_wall.py",
+    "tests/handover/test_wall_links.py",
     "tests/instances/test_changes.py",
     "tests/instances/test_list.py",
     "tests/instances/test_refresh.py",

@@ -1,4 +1,4 @@
-"""The wallboard and its links."""
+"""The wallboard."""
 
 import json
 import re
@@ -20,31 +20,11 @@ from dashboard.saved.models import SavedView
 from dashboard.web import live
 from tests.factories import make_instance
 
+from .wall_pages import fleet, of, poll_of
+
 NOON = datetime(2026, 11, 23, 12, 1, tzinfo=UTC)
-LINKS = reverse("handover:walls")
 
-pytestmark = pytest.mark.usefixtures("cloud_row", "_empty_cache")
-
-
-@pytest.fixture(autouse=True)
-def _no_news(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The database tells the version, not what other tests left in Redis."""
-    monkeypatch.setattr(live.board, "read", lambda: None)
-
-
-@pytest.fixture
-def link(operator: User) -> WallLink:
-    return walls.make(by=operator, name="Control room", zone="Europe/Berlin")
-
-
-def of(link: WallLink) -> str:
-    return reverse("handover:wall", args=[walls.token(link)])
-
-
-def poll_of(text: str) -> str:
-    found = re.search(r'<div id="poller"[^>]* hx-get="([^"]+)"', text)
-    assert found
-    return found[1].replace("&amp;", "&")
+pytestmark = pytest.mark.usefixtures("cloud_row", "_empty_cache", "_no_news")
 
 
 def numbers(text: str) -> dict[str, int]:
@@ -54,15 +34,6 @@ def numbers(text: str) -> dict[str, int]:
 
 def names(text: str) -> list[str]:
     return re.findall(r'class="stop-name"><bdi>(.*?)</bdi>', text)
-
-
-def fleet() -> None:
-    make_instance(name="overdue", stops_in=-60)
-    make_instance(name="soon", stops_in=300)
-    make_instance(name="later", stops_in=7_200)
-    make_instance(name="endless", auto_stop_enable=False, stops_in=None)
-    make_instance(name="failed", status="START_FAILED")
-    make_instance(name="gone", missing_since=timezone.now())
 
 
 def test_five_numbers_and_the_next_stops(client: Client, link: WallLink) -> None:
@@ -302,114 +273,6 @@ def test_the_moment_it_was_seen_is_kept_coarsely(
         client.get(of(link))
         link.refresh_from_db()
         assert link.seen_at == NOON + timedelta(minutes=6)
-
-
-FORM = {"name": "Lab", "zone": "Europe/Berlin", "scheme": "light", "masked": "on"}
-
-
-def test_making_and_revoking_one(client: Client, operator: User, admin: User) -> None:
-    view = SavedView.objects.create(owner=operator, name="CPUs", query="q=cpu")
-    client.force_login(operator)
-    assert client.post(LINKS, FORM | {"view": view.pk}).status_code == 303
-    link = WallLink.objects.get()
-    assert (link.name, link.query, link.masked) == ("Lab", "q=cpu", True)
-    assert of(link) in client.get(LINKS).text
-    client.force_login(admin)
-    client.post(reverse("handover:revoke_wall", args=[link.pk]))
-    client.post(reverse("handover:revoke_wall", args=[link.pk]))
-    page = client.get(LINKS).text
-    assert of(link) not in page
-    assert "Revoked" in page
-    assert list(AuditEvent.objects.order_by("pk").values_list("action", flat=True)) == [
-        *("user.signed_in", "wall.made", "user.signed_in", "wall.revoked")
-    ]
-
-
-def test_another_name_and_nothing_else(
-    client: Client, operator: User, link: WallLink
-) -> None:
-    fleet()
-    address, before = of(link), client.get(of(link)).text
-    poll = client.get(poll_of(before))
-    client.force_login(operator)
-    page = reverse("handover:wall_link", args=[link.pk])
-    assert 'value="Control room"' in client.get(page).text
-    assert client.post(page, {"name": " Lobby  West "}).status_code == 303
-    link.refresh_from_db()
-    assert link.name == "Lobby West"
-    assert of(link) == address
-    # The poll has its screens load anew, though nothing else has changed.
-    told = [json.loads(one.headers["HX-Trigger"]) for one in (poll, poll_again(before))]
-    assert told[0]["curfew:release"] != told[1]["curfew:release"]
-    assert "Lobby West" in client.get(address).text
-    event = AuditEvent.objects.get(action="wall.renamed")
-    assert (event.before, event.after) == (
-        {"name": "Control room"},
-        {"name": "Lobby West"},
-    )
-    client.post(page, {"name": "Lobby West"})
-    assert AuditEvent.objects.filter(action="wall.renamed").count() == 1
-
-
-def poll_again(page: str) -> Any:
-    return Client().get(poll_of(page))
-
-
-@pytest.mark.parametrize("name", ["", "x" * 61, "a\u202eb"])
-def test_a_name_that_will_not_do(
-    client: Client, operator: User, link: WallLink, name: str
-) -> None:
-    client.force_login(operator)
-    page = reverse("handover:wall_link", args=[link.pk])
-    assert client.post(page, {"name": name}).status_code == 422
-    link.refresh_from_db()
-    assert link.name == "Control room"
-
-
-def test_revoking_asks_first(client: Client, operator: User, link: WallLink) -> None:
-    client.force_login(operator)
-    revoke = reverse("handover:revoke_wall", args=[link.pk])
-    page = reverse("handover:wall_link", args=[link.pk])
-    assert revoke not in client.get(LINKS).text
-    assert revoke in client.get(page).text
-    client.post(revoke)
-    assert client.get(page).status_code == 404
-    assert client.post(page, {"name": "Alive"}).status_code == 404
-
-
-def test_the_page_of_one_link_costs_few_queries(
-    client: Client, operator: User, link: WallLink, django_assert_max_num_queries: Any
-) -> None:
-    client.force_login(operator)
-    with django_assert_max_num_queries(5):
-        client.get(reverse("handover:wall_link", args=[link.pk]))
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"name": ""},
-        {"name": "x" * 61},
-        {"name": "a\u202eb"},
-        {"zone": "Mars/Olympus"},
-        {"scheme": "pink"},
-        {"view": 999},
-    ],
-)
-def test_a_form_that_makes_no_sense(
-    client: Client, operator: User, wrong: dict[str, Any]
-) -> None:
-    client.force_login(operator)
-    assert client.post(LINKS, FORM | wrong).status_code == 422
-    assert not WallLink.objects.exists()
-
-
-def test_a_view_of_another_s_own_is_not_offered(
-    client: Client, operator: User, admin: User
-) -> None:
-    view = SavedView.objects.create(owner=admin, name="Mine", query="q=x")
-    client.force_login(operator)
-    assert client.post(LINKS, FORM | {"view": view.pk}).status_code == 422
 
 
 def test_a_refusal_does_not_write_the_token_down(

@@ -1,0 +1,19 @@
+"""A wallboard for the tests of its screens and of its link."""
+
+import pytest
+
+from dashboard.accounts.models import User
+from dashboard.handover import walls
+from dashboard.handover.models import WallLink
+from dashboard.web import live
+
+
+@pytest.fixture
+def _no_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database tells the version, not what other tests left in Redis."""
+    monkeypatch.setattr(live.board, "read", lambda: None)
+
+
+@pytest.fixture
+def link(operator: User) -> WallLink:
+    return walls.make(by=operator, name="Control room", zone="Europe/Berlin")

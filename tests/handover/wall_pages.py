@@ -1,0 +1,29 @@
+"""What tests of wallboards look at."""
+
+import re
+
+from django.urls import reverse
+from django.utils import timezone
+
+from dashboard.handover import walls
+from dashboard.handover.models import WallLink
+from tests.factories import make_instance
+
+
+def of(link: WallLink) -> str:
+    return reverse("handover:wall", args=[walls.token(link)])
+
+
+def poll_of(text: str) -> str:
+    found = re.search(r'<div id="poller"[^>]* hx-get="([^"]+)"', text)
+    assert found
+    return found[1].replace("&amp;", "&")
+
+
+def fleet() -> None:
+    make_instance(name="overdue", stops_in=-60)
+    make_instance(name="soon", stops_in=300)
+    make_instance(name="later", stops_in=7_200)
+    make_instance(name="endless", auto_stop_enable=False, stops_in=None)
+    make_instance(name="failed", status="START_FAILED")
+    make_instance(name="gone", missing_since=timezone.now())
