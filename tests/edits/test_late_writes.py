@@ -1,7 +1,5 @@
 """A write whose end is unknown may land after a newer one; it is put right."""
 
-from datetime import timedelta
-
 import pytest
 from django.utils import timezone
 
@@ -11,14 +9,6 @@ from dashboard.edits import delivery, lanes, services
 from dashboard.edits.models import Edit, Lane
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Instance
-
-
-@pytest.fixture
-def running(cloud: Emulator) -> Instance:
-    found = Instance.objects.filter(
-        status="RUNNING", stops_at__gt=timezone.now() + timedelta(minutes=10)
-    )
-    return found.order_by("pk")[0]
 
 
 @pytest.fixture
