@@ -27,24 +27,24 @@ class _Once:
         Raises:
             ValidationError: It is wrong, or was used before.
         """
-        key = _key(self.user, self.cleaned_data["code"])  # type: ignore[attr-defined]
+        key = _key(self.user, self.cleaned_data["code"])  # type: ignore[attr-defined]  # the form's
         # Looked up first: a right code ends the count of wrong ones.
         if cache.get(key) is None:
-            code: str = super().clean_code()  # type: ignore[misc]
+            code: str = super().clean_code()  # type: ignore[misc]  # the form's
             if cache.add(key, True, timeout=lasts_seconds()):
                 return code
         raise get_adapter().validation_error("incorrect_code")
 
 
-class AuthenticateForm(_Once, forms.AuthenticateForm):  # type: ignore[misc]
+class AuthenticateForm(_Once, forms.AuthenticateForm):  # type: ignore[misc]  # untyped
     """To sign in."""
 
 
-class ReauthenticateForm(_Once, forms.ReauthenticateForm):  # type: ignore[misc]
+class ReauthenticateForm(_Once, forms.ReauthenticateForm):  # type: ignore[misc]  # untyped
     """To show who it is once more."""
 
 
-class ActivateForm(_Once, ActivateTOTPForm):  # type: ignore[misc]
+class ActivateForm(_Once, ActivateTOTPForm):  # type: ignore[misc]  # untyped
     """To set an authenticator app up."""
 
 
