@@ -1,6 +1,5 @@
 """The wallboard: read-only, by a signed link, for a screen that nobody signs in at."""
 
-import hashlib
 import json
 import zoneinfo
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from django.views.decorators.http import require_safe
 from dashboard.instances.models import FleetVersion
 from dashboard.instances.selectors import freshness
 from dashboard.web import limits, live, polls
-from dashboard.web.release import release
+from dashboard.web.release import release_mark
 
 from . import tiles, walls
 from .forms import WallPollForm
@@ -108,7 +107,7 @@ def wall_changes(request: HttpRequest, link: WallLink) -> HttpResponse:
 
 def _nothing_new(as_of_ms: int | None, link: WallLink) -> HttpResponse:
     told = json.loads(polls.unchanged(as_of_ms))
-    told["curfew:release"] = {"release": _release(link)}
+    told["curfew:release"] = {"release": release_mark(link.name)}
     return HttpResponse(status=204, headers={"HX-Trigger": json.dumps(told)})
 
 
@@ -124,17 +123,11 @@ def _context(link: WallLink) -> dict[str, Any]:
         "wall": shown,
         "freshness": shown.freshness,
         "now": now,
-        "release": _release(link),
+        "release": release_mark(link.name),
         "poll_url": f"{changes}?{asks}",
         "interval_seconds": POLL_SECONDS,
         "same": False,
     }
-
-
-def _release(link: WallLink) -> str:
-    """Changes whenever a screen has to load the whole page anew: by its name, too."""
-    said = f"{release()}\n{link.name}".encode()
-    return hashlib.sha256(said).hexdigest()[:12]
 
 
 def _zone(link: WallLink) -> zoneinfo.ZoneInfo:

@@ -1,7 +1,7 @@
 """Which release this process runs, for pages that stay open for weeks."""
 
 import hashlib
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from django.utils.crypto import salted_hmac
@@ -26,9 +26,13 @@ def release() -> str:
     return digest.hexdigest()
 
 
-@cache
-def release_mark() -> str:
-    """Names the release to browsers, in a word that tells nobody else which it is."""
-    return salted_hmac(
-        "dashboard.web.release", release(), algorithm="sha256"
-    ).hexdigest()[:12]
+@lru_cache
+def release_mark(*more: str) -> str:
+    """Names the release to browsers, in a word that tells nobody else which it is.
+
+    Args:
+        more: What else a page must be loaded anew for.
+    """
+    said = "\n".join((release(), *more))
+    mark = salted_hmac("dashboard.web.release", said, algorithm="sha256")
+    return mark.hexdigest()[:12]
