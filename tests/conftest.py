@@ -109,6 +109,9 @@ def empty_cloud(
 ) -> Iterator[Emulator]:
     """The emulator over HTTP, not yet read, as the one configured cloud ``demo``.
 
+    Nothing waits for its turn to ask it: tests share their schedule, and one that asks
+    much would hold up, or fail, whichever comes next.
+
     Parametrize it indirectly with options of ``Emulator``.
     """
     options = {"fleet": 40, "seed": 1} | getattr(request, "param", {})
@@ -118,6 +121,7 @@ def empty_cloud(
         described = tmp_path / "clouds.yaml"
         described.write_text(emulator.clouds_yaml("demo"))
         monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(described))
+        monkeypatch.setattr(upstream, "BURST", 1_000_000)
         upstream.forget_clients()
         yield emulator
         upstream.forget_clients()

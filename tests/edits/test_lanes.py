@@ -115,7 +115,7 @@ def test_what_is_settled_is_told_though_a_late_write_is_looked_for(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
     edit = wish(running, operator, description="New words")
-    Lane.objects.update(recheck_at=timezone.now())
+    Lane.objects.update(recheck_at=timezone.now() - timedelta(seconds=1))
     User.objects.filter(pk=operator.pk).update(role=User.Role.VIEWER)
     before = FleetVersion.current()
     turn = lanes.claim(running.pk)
