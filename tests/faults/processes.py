@@ -99,11 +99,15 @@ class Processes:
         )
 
     def new_beat(self, name: str) -> Child:
-        """A beat of its own, not started."""
+        """A beat of its own, not started; it remembers what its kind does."""
+        remembers = {
+            "embedded": ("--schedule", str(self.folder / f"{name}-schedule")),
+            "production": ("--scheduler", "celery.beat:Scheduler"),
+        }
         return self._child(
             name,
             *("-m", "celery", "--app", "tests.faults.worker_app", "beat"),
-            *("--schedule", str(self.folder / f"{name}-schedule"), "--pidfile", ""),
+            *(*remembers[self.kind], "--pidfile", ""),
         )
 
     def _child(self, name: str, *arguments: str) -> Child:
