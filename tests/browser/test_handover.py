@@ -174,6 +174,7 @@ def test_the_wall(sign_in: SignIn, browser: Browser, demo: Demo) -> None:
             refused.append(message.text) if message.type == "error" else None
         ),
     )
+    screen.clock.install()  # goes on, and can be moved
     screen.goto(address)
     assert screen.url == address
     assert screen.locator(".tile").count() == 5
@@ -201,6 +202,7 @@ def test_the_wall(sign_in: SignIn, browser: Browser, demo: Demo) -> None:
     line.get_by_role("link", name="Change").click()
     page.get_by_label("Name").fill("Test wall, renamed")
     page.get_by_role("button", name="Save").click()
+    screen.clock.fast_forward(61_000)  # a screen is not loaded anew more often
     expect(screen.get_by_text("Test wall, renamed")).to_be_visible()
     line = page.locator("tr", has=page.get_by_role("link", name="Test wall, renamed"))
     line.get_by_role("link", name="Change").click()
