@@ -182,7 +182,8 @@ def two_sweepers(stack: Stack) -> None:
     second = stack.new_beat("second-beat")
     second.start()
     try:
-        wait_until(lambda: any(stack.folder.glob("second-beat-schedule*")))
+        said = second.log_path
+        wait_until(lambda: said.exists() and "scheduler ->" in said.read_text())
         instances = [stack.take_instance() for _ in range(3)]
         for instance in instances:
             stack.wait_for(submit(stack, instance, "P9"), "applied")
