@@ -15,7 +15,6 @@ from dashboard.edits.models import Edit
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 from dashboard.web import live
 from dashboard.web.polls import QuickPolls
-from dashboard.web.shared import quick_redis
 from tests.factories import make_cloud, make_instance
 from tests.instances.pages import add_edit
 
@@ -74,13 +73,13 @@ def test_nothing_new_is_204_and_tells_the_mirror_s_age(
     assert news["grant"]
 
 
+@pytest.mark.usefixtures("_fresh_news")
 def test_a_grant_spares_the_database_until_time_moves_a_run(
     client: Client,
     viewer: User,
     cloud_row: Cloud,
     django_assert_num_queries: Any,
 ) -> None:
-    quick_redis().flushdb()
     with time_machine.travel(NOON, tick=False) as clock:
         client.force_login(viewer)
         make_instance(stops_at=NOON + timedelta(minutes=15, seconds=20))

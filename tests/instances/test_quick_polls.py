@@ -44,12 +44,7 @@ class Answer(SimpleNamespace):
         return found["curfew:unchanged"]  # type: ignore[no-any-return]
 
 
-@pytest.fixture(autouse=True)
-def _fresh_news(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of an earlier test; and this process believes nothing it has read."""
-    monkeypatch.setattr(live, "MEMORY_SECONDS", -1)
-    monkeypatch.setattr(live._rest, "until", float("-inf"))
-    quick_redis().flushdb()
+pytestmark = pytest.mark.usefixtures("_fresh_news")
 
 
 @pytest.fixture
