@@ -51,6 +51,14 @@ def instances() -> list[dict[str, Any]]:
     return list(Instance.objects.order_by("pk").values(*fields))
 
 
+def mirror_is_whole() -> bool:
+    """Whether all of the mirror was readable; what a fault has spoilt is read anew."""
+    spoilt = Instance.objects.exclude(problems=[])
+    if spoilt.exists():
+        refresh_cloud("demo")
+    return not spoilt.exists()
+
+
 def submit(
     instance: str, actor: str, patch: dict[str, Any], key: str = "", seen: Any = None
 ) -> str:
@@ -160,6 +168,7 @@ ORDERS = {
     for order in (
         prepare,
         instances,
+        mirror_is_whole,
         submit,
         nudge,
         edits,

@@ -84,6 +84,7 @@ class Stack(Processes):
                 child.start()
         self.start_workers()
         wait_until(self.web_answers)
+        wait_until(lambda: self.ask("mirror_is_whole"))
 
     def settle(self) -> None:
         """Mend, and wait until every edit has ended and no late write can come."""
