@@ -82,6 +82,7 @@ app.conf.update(
     worker_cancel_long_running_tasks_on_connection_loss=False,
     worker_hijack_root_logger=False,
     timezone="UTC",
+    beat_scheduler="dashboard.beat:Scheduler",
     beat_schedule={
         # Messages expire, so that they never pile up.
         "sweep due edits": {

@@ -227,7 +227,6 @@ class Demo:
             "beat",
             *celery,
             "beat",
-            *("--schedule", str(self.files.beat_schedule)),
             *("--pidfile", ""),
         )
 

@@ -20,7 +20,6 @@ class Files:
         self.pids = folder / "pids"
         self.logs = folder / "logs"
         self.broker = folder / "broker"
-        self.beat_schedule = folder / "beat" / "schedule"
         self.database = folder / "database" / "curfew.sqlite3"
         self.clouds = folder / "clouds.yaml"
         # Empty: it keeps the person's own secure.yaml from being found and merged in.
@@ -59,13 +58,8 @@ class Files:
 
     def clear(self) -> None:
         """Forget the earlier demo: the fleet starts anew, so must its mirror."""
-        # Folders, since the database and the schedule have files beside them.
-        for folder in (
-            self.logs,
-            self.broker,
-            self.database.parent,
-            self.beat_schedule.parent,
-        ):
+        # Folders, since the database has files beside it.
+        for folder in (self.logs, self.broker, self.database.parent):
             if folder.exists():
                 shutil.rmtree(folder)
             folder.mkdir()

@@ -99,15 +99,11 @@ class Processes:
         )
 
     def new_beat(self, name: str) -> Child:
-        """A beat of its own, not started; it remembers what its kind does."""
-        remembers = {
-            "embedded": ("--schedule", str(self.folder / f"{name}-schedule")),
-            "production": ("--scheduler", "celery.beat:Scheduler"),
-        }
+        """A beat of its own, not started."""
         return self._child(
             name,
             *("-m", "celery", "--app", "tests.faults.worker_app", "beat"),
-            *(*remembers[self.kind], "--pidfile", ""),
+            *("--pidfile", ""),
         )
 
     def _child(self, name: str, *arguments: str) -> Child:
