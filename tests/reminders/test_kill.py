@@ -138,6 +138,8 @@ class Place:
         pid = self.worker.pid
         assert pid
         os.killpg(pid, signal.SIGKILL)
+
+    def wait_until_dead(self) -> None:
         wait_until(lambda: self.worker.exit_code is not None)
 
 
@@ -176,7 +178,8 @@ def test_killed_between_sending_and_recording(
     sink.before_answer = kill_once
     place.worker.start()
     place.order(REMIND)
-    wait_until(lambda: bool(killed) and place.worker.exit_code is not None)
+    wait_until(lambda: bool(killed))
+    place.wait_until_dead()
     assert place.state() == [["sending", 1, [""]]]
 
     sink.before_answer = lambda: None
@@ -200,6 +203,7 @@ def test_killed_after_recording(place: Place, sinks: dict[str, Any]) -> None:
     wait_until(lambda: bool(sinks["mail"].arrived))
     wait_until(lambda: place.state()[0][0] == "sent")
     place.kill()
+    place.wait_until_dead()
     place.worker.start()
     place.order(REMIND)
     give_back_messages(place)
