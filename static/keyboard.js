@@ -9,6 +9,11 @@
     button.addEventListener("click", () => dialog.showModal());
   }
 
+  /* On a narrow screen the navigation scrolls: to where one is. */
+  const nav = document.querySelector(".topnav");
+  const current = nav?.querySelector("[aria-current]");
+  if (current) nav.scrollLeft = current.offsetLeft - nav.offsetLeft - 48;
+
   /* A row of a table, or a card that stands for an instance. */
   const rowOf = () => document.activeElement.closest("tr, [data-instance]");
   const links = () => [...document.querySelectorAll("[data-row-link]")];

@@ -27,8 +27,9 @@
     zero = event.detail - performance.now();
   });
   const parts = { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-  const writer = new Intl.DateTimeFormat("en-GB", { ...parts, timeZone: root.dataset.zone });
-  const zone = new Intl.DateTimeFormat("en-GB", { timeZone: root.dataset.zone, timeZoneName: "short" });
+  const locale = root.lang === "en" ? "en-GB" : root.lang;
+  const writer = new Intl.DateTimeFormat(locale, { ...parts, timeZone: root.dataset.zone });
+  const zone = new Intl.DateTimeFormat(locale, { timeZone: root.dataset.zone, timeZoneName: "short" });
   const set = (id, text) => {
     const element = document.getElementById(id);
     if (element.textContent !== text) element.textContent = text;
@@ -36,7 +37,8 @@
   const draw = () => {
     const now = new Date(zero + performance.now());
     const told = Object.fromEntries(writer.formatToParts(now).map(({ type, value }) => [type, value]));
-    set("clock", `${told.weekday} ${told.day} ${told.month}, ${told.hour}:${told.minute}`);
+    const day = locale === "de" ? `${told.day}.` : told.day;
+    set("clock", `${told.weekday} ${day} ${told.month}, ${told.hour}:${told.minute}`);
     set("zone", zone.formatToParts(now).find(({ type }) => type === "timeZoneName").value);
   };
   draw();
