@@ -7,6 +7,7 @@ here fails ``tests/web/test_tour.py``.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
+from urllib.parse import urljoin
 
 from playwright.sync_api import Page, Route, expect
 
@@ -45,6 +46,18 @@ class Place(NamedTuple):
     route: str
     go: Callable[[Page, Traces], object]
     who: str = "ada"
+
+
+def load_in(language: str, page: Page) -> None:
+    """Load a page anew in a language, as chosen on the sign-in page.
+
+    What htmx has put there shows what it was before.
+    """
+    site = urljoin(page.url, "/")
+    cookie = {"name": "curfew_language", "value": language, "url": site}
+    page.context.add_cookies([cookie])  # type: ignore[list-item]
+    page.reload()
+    page.context.clear_cookies(name="curfew_language")
 
 
 def leave_traces(page: Page, demo: Demo) -> Traces:

@@ -19,7 +19,7 @@ from dashboard.ops.child import PROJECT
 from dashboard.ops.demo import PASSWORD
 
 from .conftest import Demo
-from .places import PLACES, Traces, leave_traces
+from .places import PLACES, Traces, leave_traces, load_in
 
 FOR_THE_DOCS = PROJECT / "docs" / "screenshots"
 SIZES = {1440: 900, 768: 1024, 390: 844}
@@ -73,15 +73,6 @@ def signed_in(browser: Browser, demo: Demo, name: str) -> BrowserContext:
     return context
 
 
-def speak(page: Page, language: str | None) -> None:
-    """Load the page anew in a language, as chosen on the sign-in page."""
-    if language:
-        cookie = {"name": "curfew_language", "value": language, "url": page.url}
-        page.context.add_cookies([cookie])  # type: ignore[list-item]
-        page.reload()
-        page.context.clear_cookies(name="curfew_language")
-
-
 def take_all(
     browser: Browser,
     traces: Traces,
@@ -98,7 +89,8 @@ def take_all(
         page = contexts[place.who].new_page()
         page.set_viewport_size({"width": 1440, "height": 900})
         place.go(page, traces)
-        speak(page, language)
+        if language:
+            load_in(language, page)
         for width, height in SIZES.items():
             page.set_viewport_size({"width": width, "height": height})
             for scheme in ("light", "dark"):
