@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,22 @@ from . import factories
 PASSWORD = "correct horse battery"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+SERVERS = ("stack", "browser", "postgres")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than cores: what tests servers mostly waits for them."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(
+    items: list[pytest.Item],
+) -> Generator[None]:
     """Give tests that share something costly to start to the same process.
 
     Those of a file share its fixtures, those in a browser one demo, those of the fault
-    suite one stack of each kind.
+    suite one stack of each kind. What takes longest begins first.
     """
     for item in items:
         group = item.path.relative_to(item.config.rootpath).as_posix()
@@ -41,6 +52,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         elif "one_stack" in getattr(item, "fixturenames", ()):
             group = f"stack {item.callspec.params['one_stack']}"  # type: ignore[attr-defined]
         item.add_marker(pytest.mark.xdist_group(group))
+    yield  # xdist reads the marks; others shuffle.
+    items.sort(key=lambda item: not any(map(item.get_closest_marker, SERVERS)))
 
 
 def _person(role: str, **fields: Any) -> User:
