@@ -1,6 +1,6 @@
 """A write whose end is unknown may land after a newer one; it is put right."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -38,11 +38,13 @@ def landed_late(cloud: Emulator, running: Instance, operator: User) -> Instance:
     return running
 
 
+def a_second_ago() -> datetime:
+    """A moment that is over; SQLite's clock has no microseconds, now may lie ahead."""
+    return timezone.now() - timedelta(seconds=1)
+
+
 def look_again() -> None:
-    # SQLite's clock has no microseconds: now may still lie ahead of it.
-    Lane.objects.update(
-        recheck_at=timezone.now() - timedelta(seconds=1), nudged_at=None
-    )
+    Lane.objects.update(recheck_at=a_second_ago(), nudged_at=None)
 
 
 def test_it_is_looked_for_until_the_cloud_has_settled(landed_late: Instance) -> None:
@@ -110,8 +112,8 @@ def test_nothing_is_repaired_for_who_lost_the_right(
 
 
 def test_once_settled_it_is_left_alone(landed_late: Instance) -> None:
-    now = timezone.now()
-    Lane.objects.update(recheck_at=now, unsettled_until=now)
+    over = a_second_ago()
+    Lane.objects.update(recheck_at=over, unsettled_until=over)
     delivery.drain(landed_late.pk)
     lane = Lane.objects.get(pk=landed_late.pk)
     assert (lane.recheck_at, lane.unsettled_until) == (None, None)
