@@ -13,7 +13,10 @@ class Scheduler(beat.Scheduler):
     was. Nothing is kept in a file: no task of ours is rarer than once a minute.
     """
 
-    _latest = 0.0
+    def setup_schedule(self) -> None:
+        """Begin to count."""
+        self._latest = time.time()
+        super().setup_schedule()
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Send one task that is due; return seconds until the next, at most."""
