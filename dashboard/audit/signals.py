@@ -9,14 +9,18 @@ from django.contrib.auth.signals import (
     user_login_failed,
 )
 from django.dispatch import receiver
+from django.utils.translation import gettext_noop
 
 from .services import Outcome, record_event
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractUser
 
-ANYBODY = "not signed in"
+ANYBODY = gettext_noop("not signed in")
 """Label of the actor where nobody has said who they are, or not proven it."""
+
+UNKNOWN_NAME = gettext_noop("an unknown name")
+"""Label of who was signed in as, where there is no such person."""
 
 
 @receiver(user_logged_in)
@@ -52,6 +56,6 @@ def _record(user: Any, action: str, **fields: Any) -> None:
         action=action,
         target_kind="user",
         target_id=str(user.pk) if user else "",
-        target_label=user.get_username() if user else "an unknown name",
+        target_label=user.get_username() if user else UNKNOWN_NAME,
         **fields,
     )

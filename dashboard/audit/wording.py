@@ -9,6 +9,7 @@ from dashboard.web.stored import translated
 
 from . import actions, values_in_words
 from .models import AuditEvent
+from .signals import ANYBODY, UNKNOWN_NAME
 
 Outcome = AuditEvent.Outcome
 
@@ -36,6 +37,7 @@ class Line(NamedTuple):
     """An event as one line of the page.
 
     Attributes:
+        who: Who did it; one who is not known in the reader's language.
         target: What it was done to; our own names of things in the reader's language.
         url: Page of the target; empty when it has none.
     """
@@ -45,6 +47,7 @@ class Line(NamedTuple):
     tone: str
     icon: str
     changes: list[Change]
+    who: str
     target: str
     url: str
 
@@ -57,6 +60,7 @@ def line(event: AuditEvent) -> Line:
         TONES.get(event.outcome, "rest"),
         ICONS.get(event.outcome, "check"),
         changes(event),
+        _who(event),
         _target(event),
         _url(event),
     )
@@ -86,9 +90,16 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
     return found
 
 
+def _who(event: AuditEvent) -> str:
+    label = event.actor_label
+    return translated(label) if label == ANYBODY else label
+
+
 def _target(event: AuditEvent) -> str:
     # Names that people gave must not be taken for sentences.
-    is_ours = event.target_kind == "handover"
+    is_ours = (
+        event.target_kind in {"handover", "batch"} or event.target_label == UNKNOWN_NAME
+    )
     return translated(event.target_label) if is_ours else event.target_label
 
 

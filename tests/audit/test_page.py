@@ -11,6 +11,7 @@ from django.urls import reverse
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
 from dashboard.audit.services import record_event
+from dashboard.audit.signals import ANYBODY, UNKNOWN_NAME
 
 PAGE = reverse("audit:list")
 pytestmark = pytest.mark.usefixtures("_empty_cache")
@@ -61,6 +62,23 @@ def test_who_what_target_values_and_why_are_told(
     for told in ("operator", "Edit applied", "churn", "3600", "7200", "Because."):
         assert told in page
     assert 'href="/instances/demo/DE-1/"' in page
+
+
+def test_our_words_for_nobody_are_translated_and_names_are_not(
+    client: Client, operator: User
+) -> None:
+    operator.language = "de"
+    operator.save()
+    client.force_login(operator)
+    nobody = {"target_kind": "user", "target_label": UNKNOWN_NAME}
+    record(by=ANYBODY, action="user.sign_in_failed", **nobody)
+    record(by="curfew", target_label="Applied")
+    record(by=ANYBODY, target_kind="batch", target_label="Selected in the list")
+    text = client.get(PAGE).text
+    assert "<bdi>nicht angemeldet</bdi>" in text
+    assert "ein unbekannter Name" in text
+    assert "In der Liste ausgewählt" in text
+    assert ">Applied<" in text
 
 
 def test_an_event_of_an_edit_leads_to_its_receipt(
