@@ -12,7 +12,13 @@
   /* On a narrow screen the navigation scrolls: to where one is. */
   const nav = document.querySelector(".topnav");
   const current = nav?.querySelector("[aria-current]");
-  if (current) nav.scrollLeft = current.offsetLeft - nav.offsetLeft - 48;
+  const showCurrent = () => {
+    nav.scrollLeft = current.offsetLeft - nav.offsetLeft - 48;
+  };
+  if (current) {
+    showCurrent();
+    addEventListener("resize", showCurrent);
+  }
 
   /* A row of a table, or a card that stands for an instance. */
   const rowOf = () => document.activeElement.closest("tr, [data-instance]");

@@ -30,15 +30,17 @@
   const locale = root.lang === "en" ? "en-GB" : root.lang;
   const writer = new Intl.DateTimeFormat(locale, { ...parts, timeZone: root.dataset.zone });
   const zone = new Intl.DateTimeFormat(locale, { timeZone: root.dataset.zone, timeZoneName: "short" });
+  const briefly = (moment) => {
+    const told = Object.fromEntries(writer.formatToParts(moment).map(({ type, value }) => [type, value]));
+    return `${told.weekday} ${told.day} ${told.month}, ${told.hour}:${told.minute}`;
+  };
   const set = (id, text) => {
     const element = document.getElementById(id);
     if (element.textContent !== text) element.textContent = text;
   };
   const draw = () => {
     const now = new Date(zero + performance.now());
-    const told = Object.fromEntries(writer.formatToParts(now).map(({ type, value }) => [type, value]));
-    const day = locale === "de" ? `${told.day}.` : told.day;
-    set("clock", `${told.weekday} ${day} ${told.month}, ${told.hour}:${told.minute}`);
+    set("clock", locale === "en-GB" ? briefly(now) : writer.format(now));
     set("zone", zone.formatToParts(now).find(({ type }) => type === "timeZoneName").value);
   };
   draw();

@@ -36,6 +36,20 @@ def names(text: str) -> list[str]:
     return re.findall(r'class="stop-name"><bdi>(.*?)</bdi>', text)
 
 
+@pytest.mark.parametrize(
+    ("accepted", "spoken", "words"),
+    [("en-GB,en", "en", "Next stops"), ("de-DE,de", "de", "Nächste Stopps")],
+)
+def test_it_says_which_language_it_speaks(
+    client: Client, link: WallLink, accepted: str, spoken: str, words: str
+) -> None:
+    text = client.get(of(link), headers={"accept-language": accepted}).text
+    assert f'<html lang="{spoken}"' in text
+    assert words in text
+    assert ("Läuft" in text) is (spoken == "de")
+    assert ("data-clock=" in text) is (spoken == "de")
+
+
 def test_five_numbers_and_the_next_stops(client: Client, link: WallLink) -> None:
     fleet()
     response = client.get(of(link))
