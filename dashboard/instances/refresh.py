@@ -97,7 +97,13 @@ def refresh_cloud(name: str) -> Outcome | None:
         What was done; None when somebody else is refreshing this cloud.
     """
     now = timezone.now()
-    free = Q(refresh_lease_until=None) | Q(refresh_lease_until__lte=now)
+    # Nobody leases for longer, so later is a clock that was set back since.
+    latest = now + LEASE + CLOCKS_APART
+    free = (
+        Q(refresh_lease_until=None)
+        | Q(refresh_lease_until__lte=now)
+        | Q(refresh_lease_until__gt=latest)
+    )
     claimed = Cloud.objects.filter(free, name=name).update(
         refresh_lease_until=now + LEASE, attempted_at=now
     )

@@ -189,6 +189,16 @@ def test_two_refreshes_at_once_are_one(cloud: Emulator) -> None:
     assert refresh_cloud("demo") is None
 
 
+def test_a_lease_from_before_the_clock_was_set_back_is_nobodys(
+    cloud: Emulator,
+) -> None:
+    """Who held it was killed; it would bind for those ten minutes and its own time."""
+    Cloud.objects.update(
+        refresh_lease_until=timezone.now() + timedelta(minutes=10) + refresh.LEASE
+    )
+    assert refresh_cloud("demo") is not None
+
+
 def test_a_listing_does_not_overwrite_what_was_looked_at_since(
     cloud: Emulator, running: Instance
 ) -> None:
