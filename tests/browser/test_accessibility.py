@@ -94,6 +94,9 @@ def _axe_finds_nothing(
 ) -> None:
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 900})
+    # All of it at once: else a bar that sticks to the edge lies above something.
+    height: int = page.evaluate("document.documentElement.scrollHeight")
+    page.set_viewport_size({"width": width, "height": max(900, height)})
     result = Axe().run(page, options=RULES)
     language = page.locator("html").get_attribute("lang")
     where = f"{name}, {language}, {scheme}, {width}"
