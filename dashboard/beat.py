@@ -13,6 +13,9 @@ class Scheduler(beat.Scheduler):
     was. Nothing is kept in a file: no task of ours is rarer than once a minute.
     """
 
+    max_interval = 5
+    """Seconds that it sleeps at most: a step back amid a tick is not slept out."""
+
     def setup_schedule(self) -> None:
         """Begin to count."""
         self._latest = time.time()

@@ -9,17 +9,6 @@
     button.addEventListener("click", () => dialog.showModal());
   }
 
-  /* On a narrow screen the navigation scrolls: to where one is. */
-  const nav = document.querySelector(".topnav");
-  const current = nav?.querySelector("[aria-current]");
-  const showCurrent = () => {
-    nav.scrollLeft = current.offsetLeft - nav.offsetLeft - 48;
-  };
-  if (current) {
-    showCurrent();
-    addEventListener("resize", showCurrent);
-  }
-
   /* A row of a table, or a card that stands for an instance. */
   const rowOf = () => document.activeElement.closest("tr, [data-instance]");
   const links = () => [...document.querySelectorAll("[data-row-link]")];

@@ -19,7 +19,7 @@ from django.views.decorators.http import (
 )
 
 from dashboard.audit.models import AuditEvent
-from dashboard.audit.wording import action_text
+from dashboard.audit.wording import action_text, actor_text
 from dashboard.web.stored import translated
 
 from . import selectors, services
@@ -237,7 +237,7 @@ def _page(
         "factors": who.authenticator_set.exclude(type="recovery_codes"),
         "sessions": who.usersession_set.count(),
         "history": [
-            (action_text(event.action), event)
+            (action_text(event.action), actor_text(event), event)
             for event in AuditEvent.objects.filter(
                 target_kind="user", target_id=str(who.pk)
             )[:HISTORY]

@@ -60,7 +60,7 @@ def line(event: AuditEvent) -> Line:
         TONES.get(event.outcome, "rest"),
         ICONS.get(event.outcome, "check"),
         changes(event),
-        _who(event),
+        actor_text(event),
         _target(event),
         _url(event),
     )
@@ -90,7 +90,8 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
     return found
 
 
-def _who(event: AuditEvent) -> str:
+def actor_text(event: AuditEvent) -> str:
+    """Who did it: a name as it is, our word for nobody in the reader's language."""
     label = event.actor_label
     return translated(label) if label == ANYBODY else label
 

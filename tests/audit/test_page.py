@@ -154,3 +154,15 @@ def test_the_number_of_queries_does_not_grow(
     # Session, person, actions to choose from (for choice and check), count, the page.
     with django_assert_max_num_queries(7):
         client.get(PAGE)
+
+
+def test_the_page_of_a_person_says_who_it_was_in_german(
+    client: Client, admin: User
+) -> None:
+    admin.language = "de"
+    admin.save()
+    client.force_login(admin)
+    fields = {"target_kind": "user", "target_id": str(admin.pk)}
+    record(by=ANYBODY, action="user.sign_in_failed", **fields)
+    text = client.get(reverse("people:person", args=[admin.pk])).text
+    assert "von <bdi>nicht angemeldet</bdi>" in text

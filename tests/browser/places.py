@@ -54,8 +54,9 @@ def load_in(language: str, page: Page) -> None:
     What htmx has put there shows what it was before.
     """
     site = urljoin(page.url, "/")
-    cookie = {"name": "curfew_language", "value": language, "url": site}
-    page.context.add_cookies([cookie])  # type: ignore[list-item]
+    page.context.add_cookies(
+        [{"name": "curfew_language", "value": language, "url": site}]
+    )
     page.reload()
     page.context.clear_cookies(name="curfew_language")
 
