@@ -31,11 +31,6 @@ PASSWORD = "correct horse battery"
 SERVERS = ("stack", "browser", "postgres")
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than cores: what tests servers mostly waits for them."""
-    return (os.cpu_count() or 1) + 1
-
-
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(
     items: list[pytest.Item],
