@@ -218,9 +218,6 @@ def _accept(
             return double
         # The same form with the same values, but others came between: meant anew.
         full_key = _key(uuid.uuid4().hex, kind, patch)
-    # While we waited for the lane an edit may have ended: it is not open any more, and
-    # what the caller has read is from before. Nobody else would have changed it.
-    instance.refresh_from_db(fields=wishes.FIELDS)
     expected = wishes.expected_values(instance)
     if different := wishes.differences(patch, base, expected):
         raise EditConflictError(different)

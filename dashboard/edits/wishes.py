@@ -56,11 +56,14 @@ def heeded(send: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
 def expected_values(instance: Instance) -> dict[str, Any]:
     """The editable fields as they will be once the open edits are through.
 
-    This is what a form is opened on: the next wish builds on the wishes under way.
+    This is what a form is opened on: the next wish builds on the wishes under way. The
+    row is read anew after them, since one that has just ended is in neither otherwise.
     """
-    values = mirror_values(instance)
     waiting = instance.edits.filter(state__in=Edit.OPEN, kind=Edit.Kind.UPDATE)
-    for patch in waiting.order_by("seq").values_list("patch", flat=True):
+    patches = list(waiting.order_by("seq").values_list("patch", flat=True))
+    instance.refresh_from_db(fields=FIELDS)
+    values = mirror_values(instance)
+    for patch in patches:
         values |= patch
     return values
 

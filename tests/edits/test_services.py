@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import services, tasks
+from dashboard.edits import services, tasks, wishes
 from dashboard.edits.models import Edit
 from dashboard.instances.models import FleetVersion, Instance
 
@@ -203,3 +203,19 @@ def test_a_key_that_counts_once_outlives_what_comes_between(
     assert services.earlier_edit(actor=operator, key="other") is None
     # The key of a form is another matter, and so is the same key by somebody else.
     assert submit(instance, admin, "mine", key="k", base={}).pk != first.pk
+
+
+def test_an_edit_that_ends_while_a_form_is_opened_is_in_what_is_expected(
+    instance: Instance, operator: User
+) -> None:
+    """Neither still open nor in the row that was read before."""
+    edit = services.submit_edit(
+        instance=instance,
+        actor=operator,
+        patch={"description": "just applied"},
+        base={"description": instance.description},
+    )
+    Edit.objects.filter(pk=edit.pk).update(state=Edit.State.APPLIED)
+    Instance.objects.filter(pk=instance.pk).update(description="just applied")
+    assert instance.description != "just applied"
+    assert wishes.expected_values(instance)["description"] == "just applied"
