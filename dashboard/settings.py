@@ -123,6 +123,8 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
 else:
+    # Django's own, but for an outage.
+    _database["ENGINE"] = "dashboard.web.postgresql"
     _database["CONN_HEALTH_CHECKS"] = True
     # What the address says, such as sslmode, wins.
     _database["OPTIONS"] = {

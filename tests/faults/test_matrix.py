@@ -279,6 +279,7 @@ def database_down(stack: Stack) -> None:
     assert refused.value.status == 503
     assert 'value="D2"' in refused.value.text, "what was typed is kept"
     assert "Traceback" not in refused.value.text
+    _crowd_is_told(stack)
     stack.postgres.start()
 
     def saved() -> bool:
@@ -289,6 +290,22 @@ def database_down(stack: Stack) -> None:
 
     wait_until(saved)
     stack.wait_until_all_ended()
+
+
+def _crowd_is_told(stack: Stack) -> None:
+    """Nobody waits for others to find out, nor does who needs no database."""
+    with (
+        httpx.Client(
+            base_url=stack.url,
+            cookies={"sessionid": "somebody" * 4},
+            timeout=30,
+            trust_env=False,
+        ) as browser,
+        ThreadPoolExecutor(100) as crowd,
+    ):
+        pages = [crowd.submit(browser.get, "/instances/") for _ in range(100)]
+        assert stack.web_answers()
+        assert {page.result().status_code for page in pages} == {503}
 
 
 @row("D3")

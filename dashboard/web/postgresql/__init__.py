@@ -1,0 +1,1 @@
+"""Django's backend for PostgreSQL, with an outage in mind: see ``base``."""

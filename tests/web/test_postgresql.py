@@ -1,0 +1,79 @@
+"""Nobody waits for a database that is known to be away, but for one at a time."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from psycopg_pool import PoolTimeout
+
+from dashboard.web.postgresql.base import KnownOutageError, Outage
+
+
+@pytest.fixture
+def outage() -> Outage:
+    return Outage()
+
+
+def fail(outage: Outage) -> None:
+    with pytest.raises(PoolTimeout), outage.connecting():
+        raise PoolTimeout("no connection")
+
+
+@contextmanager
+def somebody_waiting(outage: Outage) -> Iterator[threading.Event]:
+    """Another thread inside; it comes out well once the event is set."""
+    inside, answered = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        with outage.connecting():
+            inside.set()
+            assert answered.wait(10)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    try:
+        assert inside.wait(10)
+        yield answered
+    finally:
+        answered.set()
+        thread.join()
+
+
+def test_at_first_all_wait(outage: Outage) -> None:
+    with somebody_waiting(outage), somebody_waiting(outage), outage.connecting():
+        pass
+
+
+def test_then_one_at_a_time(outage: Outage) -> None:
+    fail(outage)
+    with (
+        somebody_waiting(outage),
+        pytest.raises(KnownOutageError),
+        outage.connecting(),
+    ):
+        pass
+
+
+def test_the_next_tries_again(outage: Outage) -> None:
+    fail(outage)
+    fail(outage)
+    with pytest.raises(KnownOutageError), somebody_waiting(outage):
+        with outage.connecting():
+            pass
+
+
+def test_it_ends_with_the_first_connection(outage: Outage) -> None:
+    fail(outage)
+    with somebody_waiting(outage) as answered:
+        answered.set()
+    with somebody_waiting(outage), outage.connecting():
+        pass
+
+
+def test_what_else_goes_wrong_says_nothing_of_it(outage: Outage) -> None:
+    with pytest.raises(psycopg.ProgrammingError), outage.connecting():
+        raise psycopg.ProgrammingError("a fault of ours")
+    with somebody_waiting(outage), outage.connecting():
+        pass
