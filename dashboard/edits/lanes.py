@@ -17,9 +17,10 @@ from django.utils.translation import gettext_noop
 
 from dashboard.accounts.permissions import can_edit
 from dashboard.audit.services import record_event
+from dashboard.instances import life
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 
-from . import circuit, life, settling, states, wishes
+from . import circuit, settling, states, wishes
 from .models import Attempt, Edit, Lane
 
 log = structlog.get_logger(__name__)

@@ -24,7 +24,7 @@ from dashboard.modelarts.client import (
 from dashboard.modelarts.errors import InstanceNotFoundError, ModelArtsError
 from dashboard.modelarts.schemas import TRANSITIONAL, InstanceStatus
 
-from . import causes, upstream
+from . import causes, life, upstream
 from .changes import Changes
 from .familiar import Acquaintance
 from .models import Cloud, FleetVersion, Instance
@@ -96,18 +96,7 @@ def refresh_cloud(name: str) -> Outcome | None:
     Returns:
         What was done; None when somebody else is refreshing this cloud.
     """
-    now = timezone.now()
-    # Nobody leases for longer, so later is a clock that was set back since.
-    latest = now + LEASE + CLOCKS_APART
-    free = (
-        Q(refresh_lease_until=None)
-        | Q(refresh_lease_until__lte=now)
-        | Q(refresh_lease_until__gt=latest)
-    )
-    claimed = Cloud.objects.filter(free, name=name).update(
-        refresh_lease_until=now + LEASE, attempted_at=now
-    )
-    if not claimed:
+    if not _claim(name):
         return None
     cloud = Cloud.objects.get(name=name)
     outcome = Outcome(cloud=name)
@@ -122,6 +111,28 @@ def refresh_cloud(name: str) -> Outcome | None:
         _count_values()
     log.info("cloud refreshed", **vars(outcome))
     return outcome
+
+
+def _claim(name: str) -> bool:
+    """Take the lease; False when somebody who lives has it."""
+    holder = life.holder()
+    now = timezone.now()
+    # Nobody leases for longer, so later is a clock that was set back since.
+    latest = now + LEASE + CLOCKS_APART
+    free = (
+        Q(refresh_lease_until=None)
+        | Q(refresh_lease_until__lte=now)
+        | Q(refresh_lease_until__gt=latest)
+    )
+    cloud = Cloud.objects.filter(name=name)
+    with transaction.atomic():
+        held_by = cloud.exclude(free).values_list("refresh_holder", flat=True).first()
+        if held_by is not None and life.dead([held_by]):
+            free |= Q(refresh_holder=held_by)
+        claimed = cloud.filter(free).update(
+            refresh_lease_until=now + LEASE, refresh_holder=holder, attempted_at=now
+        )
+    return bool(claimed)
 
 
 def _count_values() -> None:
@@ -170,6 +181,7 @@ def _record(cloud: Cloud, outcome: Outcome, code: str) -> None:
         healthy_before = not cloud.problem
         fields: dict[str, Any] = {
             "refresh_lease_until": None,
+            "refresh_holder": None,
             "problem": outcome.problem,
         }
         if outcome.problem:

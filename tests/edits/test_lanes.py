@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits import lanes, recording
+from dashboard.edits import lanes, recording, services
 from dashboard.edits.models import Attempt, Edit, Lane
 from dashboard.emulator import Emulator
 from dashboard.instances.models import FleetVersion, Instance
@@ -124,3 +124,17 @@ def test_what_is_settled_is_told_though_a_late_write_is_looked_for(
     assert FleetVersion.current() == before + 1
     edit.refresh_from_db()
     assert edit.state == State.CANCELLED
+
+
+def test_the_sweeper_frees_the_lanes_of_the_dead(
+    instance: Instance, operator: User
+) -> None:
+    services.submit_edit(
+        instance=instance, actor=operator, patch={"description": "a"}, base={}
+    )
+    assert lanes.claim(instance.pk) is not None
+    later = timezone.now() + timedelta(seconds=10)
+    Lane.objects.update(nudged_at=None, lease_until=later)
+    assert lanes.due_instances() == [], "we live"
+    Lane.objects.update(holder=4711)
+    assert lanes.due_instances() == [instance.pk]

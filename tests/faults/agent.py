@@ -110,6 +110,11 @@ def cloud() -> dict[str, Any]:
     return Cloud.objects.values("failures", "hold_reason", "problem", "skew_ms").get()
 
 
+def refreshed_ms() -> int:
+    """When the mirror was last complete, Unix ms."""
+    return Cloud.objects.get().refreshed_at_ms or 0
+
+
 def probe_at_once() -> None:
     """Let the ten seconds be over after which an open circuit tries the cloud again."""
     Cloud.objects.filter(held_until__isnull=False).update(held_until=timezone.now())
@@ -179,6 +184,7 @@ ORDERS = {
         open_edits,
         unsettled,
         cloud,
+        refreshed_ms,
         probe_at_once,
         set_role,
         set_owner,

@@ -32,6 +32,8 @@ class Processes:
         url: Address of the web server.
         armed: While this file exists, a worker dies between recording and
             acknowledging (``worker_app``).
+        worker: The one that delivers edits.
+        refresher: The one that reads the cloud; the same where there is one only.
         ended: Name and exit code of those that have ended by themselves.
     """
 
@@ -85,7 +87,7 @@ class Processes:
             self.new_worker(name, names, processes)
             for name, (names, processes) in queues[kind].items()
         ]
-        self.worker = self.workers[0]
+        self.worker, self.refresher = self.workers[0], self.workers[-1]
         self.beat = self.new_beat("beat")
         self.ended: list[tuple[str, int]] = []
 

@@ -192,6 +192,17 @@ def two_sweepers(stack: Stack) -> None:
         stack.kill(second)
 
 
+@row("P10")
+def worker_killed_at_a_refresh(stack: Stack) -> None:
+    stack.fault("hang", route="list", times=1)
+    stack.wait_for_strike()
+    stack.kill(stack.refresher)
+    stack.start_workers()
+    before = stack.ask("refreshed_ms")
+    # Its lease alone would hold the mirror up for two minutes.
+    wait_until(lambda: stack.ask("refreshed_ms") > before, seconds=60)
+
+
 # -- broker ---------------------------------------------------------------------------
 
 

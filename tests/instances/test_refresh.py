@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from dashboard.emulator import CANARIES, Behaviour, Emulator, Fault
-from dashboard.instances import refresh, upstream
+from dashboard.instances import life, refresh, upstream
 from dashboard.instances.models import (
     Cloud,
     FleetVersion,
@@ -187,6 +187,15 @@ def test_two_refreshes_at_once_are_one(cloud: Emulator) -> None:
     soon = timezone.now() + timedelta(seconds=30)
     Cloud.objects.update(refresh_lease_until=soon)
     assert refresh_cloud("demo") is None
+
+
+def test_what_a_dead_process_was_refreshing_is_taken_over(cloud: Emulator) -> None:
+    later = timezone.now() + timedelta(seconds=30)
+    Cloud.objects.update(refresh_lease_until=later, refresh_holder=life.holder())
+    assert refresh_cloud("demo") is None, "we live"
+    Cloud.objects.update(refresh_holder=4711)
+    assert refresh_cloud("demo") is not None
+    assert Cloud.objects.values_list("refresh_holder", flat=True).get() is None
 
 
 def test_a_lease_from_before_the_clock_was_set_back_is_nobodys(

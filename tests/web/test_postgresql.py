@@ -46,22 +46,16 @@ def test_at_first_all_wait(outage: Outage) -> None:
         pass
 
 
-def test_then_one_at_a_time(outage: Outage) -> None:
-    fail(outage)
+@pytest.mark.parametrize("times", [1, 2])
+def test_then_one_at_a_time(outage: Outage, times: int) -> None:
+    for _ in range(times):
+        fail(outage)
     with (
         somebody_waiting(outage),
         pytest.raises(KnownOutageError),
         outage.connecting(),
     ):
         pass
-
-
-def test_the_next_tries_again(outage: Outage) -> None:
-    fail(outage)
-    fail(outage)
-    with pytest.raises(KnownOutageError), somebody_waiting(outage):
-        with outage.connecting():
-            pass
 
 
 def test_it_ends_with_the_first_connection(outage: Outage) -> None:

@@ -1,21 +1,16 @@
-"""Signs of life: who holds a lane, and whether they are still there."""
+"""Signs of life: who holds something, and whether they are still there."""
 
 import os
 import signal
 import subprocess
 import sys
-from datetime import timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 from django.db import connection
-from django.utils import timezone
 
-from dashboard.accounts.models import User
-from dashboard.edits import lanes, life, services
-from dashboard.edits.models import Lane
-from dashboard.instances.models import Instance
+from dashboard.instances import life
 from tests.ops.processes import wait_until
 
 pytestmark = pytest.mark.django_db
@@ -72,17 +67,3 @@ def test_a_killed_process_is_dead_at_once(
         os.kill(holder.pid, signal.SIGKILL)
         holder.wait()
     wait_until(lambda: life.dead([1]) == {1})
-
-
-def test_the_sweeper_frees_the_lanes_of_the_dead(
-    instance: Instance, operator: User
-) -> None:
-    services.submit_edit(
-        instance=instance, actor=operator, patch={"description": "a"}, base={}
-    )
-    assert lanes.claim(instance.pk) is not None
-    later = timezone.now() + timedelta(seconds=10)
-    Lane.objects.update(nudged_at=None, lease_until=later)
-    assert lanes.due_instances() == [], "we live"
-    Lane.objects.update(holder=4711)
-    assert lanes.due_instances() == [instance.pk]

@@ -1,11 +1,12 @@
-"""Signs of life: whether the process that holds a lane is still there.
+"""Signs of life: whether a process that holds a lease is still there.
 
-Without them a dead worker's lane would be free only when its lease ends. On PostgreSQL
-the sign is a session advisory lock on a connection kept for nothing else (Django's own
-connections come and go between tasks); on SQLite, which lives on one host, it is a lock
-on a file. Both are given up by the operating system when the process dies, however it
-dies. A sign that is lost while its process lives does no harm: the fence keeps the late
-worker from sending and from recording.
+Without them what a dead worker held would be free only when its lease ends. On
+PostgreSQL the sign is a session advisory lock on a connection kept for nothing else
+(Django's own connections come and go between tasks); on SQLite, which lives on one
+host, it is a lock on a file. Both are given up by the operating system when the process
+dies, however it dies. A sign that is lost while its process lives does no harm: the
+fence of a lane keeps a late worker from sending and from recording, and two refreshes
+at a time only read the same list twice.
 """
 
 import fcntl
@@ -56,7 +57,7 @@ class _Sign:
 
 
 def holder() -> int:
-    """The key under which this process holds lanes, its sign of life being up."""
+    """The key under which this process holds leases, its sign of life being up."""
     global _own
     with _lock:
         if _own is None or not _own.holds():
