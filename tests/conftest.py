@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from unittest.mock import patch
 
 import pytest
@@ -29,6 +29,8 @@ PASSWORD = "correct horse battery"
 
 
 SERVERS = ("stack", "browser", "postgres")
+FIGURE = "figure"
+"""Name of a test's ``user_properties`` that are shown at the end."""
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -49,6 +51,22 @@ def pytest_collection_modifyitems(
         item.add_marker(pytest.mark.xdist_group(group))
     yield  # xdist reads the marks; others shuffle.
     items.sort(key=lambda item: not any(map(item.get_closest_marker, SERVERS)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests have measured, whichever process they ran in."""
+    figures = [
+        value
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "teardown"
+        for name, value in report.user_properties
+        if name == FIGURE
+    ]
+    if figures:
+        terminalreporter.section("figures")
+        for figure in figures:
+            terminalreporter.line(figure)
 
 
 def _person(role: str, **fields: Any) -> User:
@@ -180,7 +198,7 @@ def _flushable() -> Iterator[None]:
         yield
 
 
-def missing(what: str) -> None:
+def missing(what: str) -> NoReturn:
     """Skip for want of a program; on CI that is a failure, not a skip."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"{what} is missing, and on CI nothing may be.", pytrace=False)

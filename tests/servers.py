@@ -7,13 +7,15 @@ import signal
 import subprocess
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import psycopg
 import redis
 
+from dashboard.ops.child import Child
 from dashboard.ops.ports import free_port
 
 from .conftest import missing
@@ -23,58 +25,46 @@ PASSWORD = "only-for-this-test"
 
 
 class Server(ABC):
-    """A server process on the loopback interface, with its files in a folder.
+    """A server on the loopback interface, with its files in a folder.
 
     ``stop`` and ``start`` keep the files; leaving the context removes them.
 
     Attributes:
         port: Where it listens; the same after a restart.
         folder: Its data and its log.
-        process: The running one; None while it is stopped.
+        child: The process.
     """
 
     def __init__(self) -> None:
         self.port = free_port()
+        # Not pytest's, whose folders the server's own user cannot enter.
         self.folder = Path(tempfile.mkdtemp(prefix="curfew-server-"))
-        self.process: subprocess.Popen[bytes] | None = None
-        # Servers refuse root; then their programs' own user runs them.
-        self._account: dict[str, Any] = {}
-
-    @property
-    def log(self) -> Path:
-        """What it says."""
-        return self.folder / "server.log"
+        self.child = Child(
+            name=type(self).__name__,
+            command=[],
+            log_path=self.folder / "server.log",
+            pid_path=self.folder / "server.pid",
+        )
 
     def __enter__(self) -> Self:
         """Start it."""
         try:
             self.start()
         except BaseException:
-            self.__exit__()
+            self.remove()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
         """Stop it and remove its files."""
-        self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.remove()
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self._command(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=self.folder,
-                start_new_session=True,
-                **self._account,
-            )
+        self.child.start()
 
         def ready() -> bool:
-            assert self.process
-            assert self.process.poll() is None, self.log.read_text()
+            assert self.child.exit_code is None, "\n".join(self.child.last_lines())
             return self.answers()
 
         wait_until(ready)
@@ -83,19 +73,23 @@ class Server(ABC):
         """End it in order; clients are thrown out."""
         self._end(self._polite)
 
+    def remove(self) -> None:
+        """Stop it and remove its files."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def kill(self) -> None:
         """``kill -9`` all of it."""
+        self._signal_all(signal.SIGKILL)
         self._end(signal.SIGKILL)
 
     def freeze(self) -> None:
         """Have it stand still, connections open."""
-        assert self.process
-        os.killpg(self.process.pid, signal.SIGSTOP)
+        self._signal_all(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Have it go on."""
-        assert self.process
-        os.killpg(self.process.pid, signal.SIGCONT)
+        self._signal_all(signal.SIGCONT)
 
     _polite = signal.SIGTERM
 
@@ -103,23 +97,22 @@ class Server(ABC):
     def answers(self) -> bool:
         """Whether it can be used."""
 
-    @abstractmethod
-    def _command(self) -> Sequence[str]: ...
+    def _signal_all(self, number: signal.Signals) -> None:
+        """Each of its processes: PostgreSQL's have sessions of their own."""
+        server = self.child.pid
+        assert server
+        _signal(server, signal.SIGSTOP)  # now it starts no more of them
+        started = Path(f"/proc/{server}/task/{server}/children").read_text()
+        for pid in [*map(int, started.split()), server]:
+            _signal(pid, number)
 
     def _end(self, number: signal.Signals) -> None:
-        if self.process is None:
+        if self.child.pid is None:
             return
-        if self.process.poll() is None:
-            if number == signal.SIGKILL:
-                os.killpg(self.process.pid, number)
-            else:
-                self.process.send_signal(number)
-        try:
-            self.process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-        self.process = None
+        _signal(self.child.pid, number)
+        with suppress(AssertionError):
+            wait_until(lambda: self.child.exit_code is not None, seconds=20)
+        self.child.stop()
 
 
 class PostgresServer(Server):
@@ -136,13 +129,17 @@ class PostgresServer(Server):
         Args:
             settings: For ``postgresql.conf``.
         """
-        programs = postgres_programs()
-        if programs is None:
-            missing("PostgreSQL")
-        assert programs
+        self._programs = _postgres_programs()
         super().__init__()
-        self._programs = programs
-        self._settings = {
+        self._as_server: list[str] = []
+        if os.geteuid() == 0:  # it refuses to run as root
+            account = _postgres_user()
+            shutil.chown(self.folder, account, account)
+            self._as_server = ["setpriv", f"--reuid={account}", f"--regid={account}"]
+            # Changing the user takes the tether to our own process away.
+            self._as_server += ["--clear-groups", "--pdeathsig=QUIT"]
+        self._make_cluster()
+        options = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
             "unix_socket_directories": str(self.folder),
@@ -150,15 +147,11 @@ class PostgresServer(Server):
             "fsync": "off",
             **(settings or {}),
         }
-        if os.geteuid() == 0:
-            account = pwd.getpwnam(_postgres_user())
-            os.chown(self.folder, account.pw_uid, account.pw_gid)
-            self._account = {
-                "user": account.pw_uid,
-                "group": account.pw_gid,
-                "extra_groups": [],
-            }
-        self._make_cluster()
+        self.child.command = self._program(
+            "postgres",
+            *("-D", str(self.folder / "data")),
+            *(f"--{name}={value}" for name, value in options.items()),
+        )
 
     @property
     def url(self) -> str:
@@ -187,6 +180,10 @@ class PostgresServer(Server):
             return False
         return True
 
+    def crash(self) -> None:
+        """End every process of it at once, as "immediate" shutdown does."""
+        self._end(signal.SIGQUIT)
+
     def dump(self) -> str:
         """All that the database holds, as SQL."""
         return subprocess.run(
@@ -201,21 +198,20 @@ class PostgresServer(Server):
         secret.write_text(PASSWORD)
         secret.chmod(0o644)
         subprocess.run(
-            [
-                *(self._programs / "initdb", "--pgdata", self.folder / "data"),
-                *("--username", "curfew", "--pwfile", secret),
+            self._program(
+                "initdb",
+                *("--pgdata", str(self.folder / "data"), "--no-sync"),
+                *("--username", "curfew", "--pwfile", str(secret)),
                 *("--auth", "scram-sha-256", "--encoding", "UTF8"),
-                *("--locale", "C", "--no-sync"),
-            ],
+                *("--locale", "C.UTF-8"),
+            ),
             check=True,
             cwd=self.folder,
             capture_output=True,
-            **self._account,
         )
 
-    def _command(self) -> Sequence[str]:
-        options = [f"--{name}={value}" for name, value in self._settings.items()]
-        return [str(self._programs / "postgres"), "-D", "data", *options]
+    def _program(self, name: str, *arguments: str) -> list[str]:
+        return [*self._as_server, str(self._programs / name), *arguments]
 
 
 class RedisServer(Server):
@@ -226,12 +222,21 @@ class RedisServer(Server):
 
     def __init__(self) -> None:
         """Choose its place; nothing is started yet."""
-        program = shutil.which("redis-server")
-        if program is None:
-            missing("Redis")
-        assert program
+        program = redis_program()
         super().__init__()
-        self._program = program
+        options = {
+            "bind": "127.0.0.1",
+            "port": str(self.port),
+            "dir": str(self.folder),
+            "requirepass": PASSWORD,
+            "appendonly": "yes",
+            # Plain commands from the first byte on, so that a test can read the file.
+            "aof-use-rdb-preamble": "no",
+            "save": "",
+            "maxmemory-policy": "noeviction",
+        }
+        flags = [part for key, value in options.items() for part in (f"--{key}", value)]
+        self.child.command = [program, *flags]
 
     @property
     def url(self) -> str:
@@ -258,33 +263,28 @@ class RedisServer(Server):
             + list(self.folder.glob("*.rdb"))
         )
 
-    def _command(self) -> Sequence[str]:
-        options = {
-            "bind": "127.0.0.1",
-            "port": str(self.port),
-            "dir": str(self.folder),
-            "requirepass": PASSWORD,
-            "appendonly": "yes",
-            # Plain commands from the first byte on, so that a test can read the file.
-            "aof-use-rdb-preamble": "no",
-            "save": "",
-            "maxmemory-policy": "noeviction",
-        }
-        flags = [part for key, value in options.items() for part in (f"--{key}", value)]
-        return [self._program, *flags]
+
+def redis_program() -> str:
+    """Where Redis is; skips the test where it is not."""
+    program = shutil.which("redis-server")
+    if program is None:
+        missing("Redis")
+    return program
 
 
-def postgres_programs() -> Path | None:
+def _postgres_programs() -> Path:
     """Where PostgreSQL's server programs are: Debian keeps them off the PATH."""
-    for folder in sorted(
+    folders = sorted(
         Path("/usr/lib/postgresql").glob("*/bin"),
-        key=lambda path: int(path.parent.name),
-        reverse=True,
-    ):
+        key=lambda folder: int(folder.parent.name),
+    )
+    for folder in reversed(folders):
         if (folder / "initdb").exists():
             return folder
-    found = shutil.which("initdb")
-    return Path(found).resolve().parent if found else None
+    on_path = shutil.which("initdb")
+    if on_path is None:
+        missing("PostgreSQL")
+    return Path(on_path).resolve().parent
 
 
 def _postgres_user() -> str:
@@ -292,3 +292,8 @@ def _postgres_user() -> str:
         return pwd.getpwnam("postgres").pw_name
     except KeyError:
         return "nobody"
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)

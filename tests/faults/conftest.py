@@ -1,15 +1,13 @@
 """The stacks, one of each kind for all tests, and their logs where a test fails."""
 
-import shutil
 from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 
 from dashboard.instances import upstream
-from tests.conftest import missing
+from tests.conftest import FIGURE
 
-from . import postgres
 from .checker import violations
 from .stack import Stack
 
@@ -27,11 +25,6 @@ def one_stack(
 
     At the end the checker goes over all that happened.
     """
-    if request.param == "production":
-        if postgres.programs() is None:
-            missing("PostgreSQL")
-        if shutil.which("redis-server") is None:
-            missing("Redis")
     stack = Stack(request.param, tmp_path_factory.mktemp(request.param))
     try:
         stack.start()
@@ -49,9 +42,12 @@ def _no_rate_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def stack(one_stack: Stack) -> Iterator[Stack]:
+def stack(one_stack: Stack, request: pytest.FixtureRequest) -> Iterator[Stack]:
     """A stack that is whole, and is made whole again afterwards."""
     yield one_stack
+    for figure in one_stack.figures:
+        request.node.user_properties.append((FIGURE, f"{one_stack.kind}: {figure}"))
+    one_stack.figures.clear()
     one_stack.mend()
 
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import sys
 from collections.abc import Iterable
@@ -17,8 +16,7 @@ from dashboard.ops.broker import EmbeddedBroker
 from dashboard.ops.child import Child
 from dashboard.ops.ports import free_port
 from tests.ops.processes import wait_until
-
-from .postgres import Postgres
+from tests.servers import PostgresServer, redis_program
 
 Kind = Literal["embedded", "production"]
 SETTLE_SECONDS = 12
@@ -42,13 +40,11 @@ class Processes:
         self.folder = folder
         self.armed = folder / "armed"
         self.broker = EmbeddedBroker(port=free_port(), data_dir=folder / "broker")
-        self.postgres: Postgres | None = None
+        self.postgres: PostgresServer | None = None
         database = f"sqlite:///{folder / 'database' / 'curfew.sqlite3'}"
         if kind == "production":
-            program = shutil.which("redis-server")
-            assert program
-            self.broker.child.command[0] = program
-            self.postgres = Postgres(folder)
+            self.broker.child.command[0] = redis_program()
+            self.postgres = PostgresServer({"max_connections": "60"})
             database = self.postgres.url
         secure = folder / "secure.yaml"
         secure.write_text("{}\n")

@@ -26,12 +26,14 @@ class Stack(Processes):
         ask: Has something done in its database (``agent``).
         accepted: The edits that people were told are accepted.
         before: The editable values of all instances in the cloud at the start.
+        figures: What a test has measured; shown at the end of all tests.
     """
 
     def __init__(self, kind: Kind, folder: Path) -> None:
         super().__init__(kind, folder)
         self.accepted: list[Acceptance] = []
         self.strangers: list[Stranger] = []
+        self.figures: list[str] = []
         self.demoted: dict[str, int] = {}
         self.before: dict[str, dict[str, Any]] = {}
         self._unused: list[dict[str, Any]] = []

@@ -84,7 +84,7 @@ class Submitter:
 
 @pytest.mark.stack
 @pytest.mark.timeout(900 + EDITS * 4)
-def test_chaos(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+def test_chaos(stack: Stack) -> None:
     chance = random.Random(SEED)  # noqa: S311 (no secret)
     instances = [stack.take_instance() for _ in range(INSTANCES)]
     for fault in FAULTS:
@@ -122,14 +122,13 @@ def test_chaos(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     for edit in evidence.edits:
         if edit["instance"] in instances:
             states[edit["state"]] = states.get(edit["state"], 0) + 1
-    with capsys.disabled():
-        print(  # noqa: T201 (measured figures)
-            f"\nchaos on {stack.kind}, seed {SEED}: {len(seconds)} accepted in "
-            f"{took:.0f} s, {states}, {struck} upstream faults, {nemesis.report()}, "
-            f"kill -9 of the worker to the next PUT {figures(recovered)}, "
-            f"submit {figures(seconds)}, "
-            f"violations {len(found)}"
-        )
+    stack.figures.append(
+        f"chaos, seed {SEED}: {len(seconds)} accepted in "
+        f"{took:.0f} s, {states}, {struck} upstream faults, {nemesis.report()}, "
+        f"kill -9 of the worker to the next PUT {figures(recovered)}, "
+        f"submit {figures(seconds)}, "
+        f"violations {len(found)}"
+    )
     assert found == []
 
 

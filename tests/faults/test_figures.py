@@ -1,6 +1,6 @@
 """What a fault costs, measured by itself, with nothing else going wrong.
 
-The tests hold what happens; how long it took is printed (``-s`` shows it).
+The tests hold what happens; how long it took is shown at their end.
 ``CURFEW_FIGURES_ROUNDS`` (2) says how often each is done.
 """
 
@@ -19,17 +19,13 @@ ROUNDS = int(os.environ.get("CURFEW_FIGURES_ROUNDS", "2"))
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900 + ROUNDS * 120)]
 
 
-def test_recovery_after_kill_9(
-    stack: Stack, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_recovery_after_kill_9(stack: Stack) -> None:
     seconds = _recoveries(stack, [stack.worker])
-    _show(capsys, f"{stack.kind}: kill -9 of the worker to the PUT", seconds)
+    _show(stack, "kill -9 of the worker to the PUT", seconds)
 
 
 @pytest.mark.skipif(ROUNDS < 6, reason="A second worker is only for figures.")
-def test_recovery_while_another_worker_lives(
-    stack: Stack, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_recovery_while_another_worker_lives(stack: Stack) -> None:
     second = stack.new_worker("second", "edits", 2)
     stack.workers.append(second)
     try:
@@ -38,7 +34,7 @@ def test_recovery_while_another_worker_lives(
     finally:
         stack.workers.remove(second)
         stack.kill(second)
-    _show(capsys, f"{stack.kind}: kill -9 of one of two workers to the PUT", seconds)
+    _show(stack, "kill -9 of one of two workers to the PUT", seconds)
 
 
 def _recoveries(stack: Stack, workers: list[Child]) -> list[float]:
@@ -67,17 +63,12 @@ def _recoveries(stack: Stack, workers: list[Child]) -> list[float]:
     return seconds
 
 
-def _show(capsys: pytest.CaptureFixture[str], what: str, seconds: list[float]) -> None:
+def _show(stack: Stack, what: str, seconds: list[float]) -> None:
     load = os.getloadavg()[0]
-    with capsys.disabled():
-        print(  # noqa: T201 (measured figures)
-            f"\n{what} {figures(seconds)}, {len(seconds)}x, load {load:.1f}"
-        )
+    stack.figures.append(f"{what} {figures(seconds)}, {len(seconds)}x, load {load:.1f}")
 
 
-def test_saving_while_the_broker_is_dead(
-    stack: Stack, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_saving_while_the_broker_is_dead(stack: Stack) -> None:
     person = stack.sign_in("oskar")
     instances = [stack.take_instance() for _ in range(4)]
     stack.kill_broker()
@@ -89,4 +80,4 @@ def test_saving_while_the_broker_is_dead(
         seconds.append(time.monotonic() - began)
     stack.mend()
     stack.wait_until_all_ended()
-    _show(capsys, f"{stack.kind}: save while the broker is dead", seconds)
+    _show(stack, "save while the broker is dead", seconds)

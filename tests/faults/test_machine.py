@@ -7,7 +7,6 @@ says how many runs.
 """
 
 import os
-import time
 from typing import Any
 
 import pytest
@@ -181,7 +180,6 @@ def make_machine(
 def test_interleavings(
     cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    began = time.monotonic()
     run_state_machine_as_test(
         make_machine(cloud, monkeypatch),
         settings=settings(
@@ -193,4 +191,3 @@ def test_interleavings(
             suppress_health_check=list(HealthCheck),
         ),
     )
-    print(f"interleavings: {time.monotonic() - began:.0f} s")  # noqa: T201
