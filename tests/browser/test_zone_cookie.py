@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Browser, Route
 
-from tests.security.guards import ROOT
+from tests.guards import ROOT
 
 pytestmark = pytest.mark.browser
 

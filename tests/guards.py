@@ -1,11 +1,10 @@
 """Each guard taken away once: does a test notice?
 
-``python -m tests.security.guards [word ...]`` copies the project. Each guard of
-``guards.toml``, or each with one of the words in its name or test, is taken out of the
-copy, and the tests run that shall fail then. The exit status is 1 if one is not missed.
+``python -m tests.guards [word ...]`` copies the project. Each guard of ``LISTS``, or
+each with one of the words in its name or test, is taken out of the copy, and the tests
+run that shall fail then. The exit status is 1 if one is not missed.
 
-``tests/test_security_papers.py`` holds the list to the code and to
-``docs/security/guards.md``.
+``tests/test_guards.py`` holds the lists to the code and to the papers.
 """
 
 import os
@@ -14,10 +13,17 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parent.parent
+LISTS = {
+    "tests/security/guards.toml": "docs/security/guards.md",
+    "tests/faults/guards.toml": "docs/reliability.md",
+}
+"""Lists, each with the paper that has the table of it."""
+
 OPTIONS = ("-q", "-x", "-n", "0", "-p", "no:cacheprovider")
 LEFT_OUT = (".*", "var", "__pycache__")
 
@@ -40,9 +46,9 @@ class Guard(NamedTuple):
     test: str
 
 
-def guards() -> list[Guard]:
-    """All of the list, in its order."""
-    listed = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
+def guards(path: str) -> list[Guard]:
+    """All of one list, in its order."""
+    listed = tomllib.loads((ROOT / path).read_text())
     return [Guard(**entry) for entry in listed["guard"]]
 
 
@@ -77,7 +83,7 @@ def main(words: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "project"
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
-        for guard in guards():
+        for guard in chain.from_iterable(map(guards, LISTS)):
             if words and not any(word in guard.what + guard.test for word in words):
                 continue
             found = verdict(guard, copy)
