@@ -7,10 +7,10 @@ import pytest
 
 from .guards import LISTS, ROOT, Guard, guards
 
+ALL = list(chain.from_iterable(map(guards, LISTS)))
 
-@pytest.mark.parametrize(
-    "guard", chain.from_iterable(map(guards, LISTS)), ids=lambda guard: guard.what
-)
+
+@pytest.mark.parametrize("guard", ALL, ids=lambda guard: guard.what)
 def test_each_guard_can_be_taken_away(guard: Guard) -> None:
     assert (ROOT / guard.path).read_text().count(guard.old) == 1
     assert guard.old != guard.new

@@ -35,9 +35,10 @@ _VERSION, _READ, _REVOKED = (f"curfew:live:{name}" for name in ("v", "read", "re
 
 # Never back: two writers may put their versions in the other order than they committed,
 # and a reader of the database may be slow. A lower one has its turn when this expires,
-# as after the database was restored.
+# as after the database was restored. What is no version is written over.
 _PUT_VERSION = """
-if tonumber(ARGV[1]) >= tonumber(redis.call('GET', KEYS[1]) or -1) then
+local known = tonumber(redis.pcall('GET', KEYS[1]) or -1) or -1
+if tonumber(ARGV[1]) >= known then
   redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 end
 """

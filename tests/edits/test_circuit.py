@@ -70,6 +70,14 @@ def test_one_probe_at_a_time_asks_whether_it_is_back(
     assert Attempt.objects.count() == circuit.OPENS_AT + 1
 
 
+def test_of_those_who_would_probe_at_once_one_may(
+    open_circuit: Cloud, waiting: Sequence[Edit]
+) -> None:
+    let_time_pass()
+    turns = [lanes.claim(edit.instance_id) for edit in waiting]
+    assert len([turn for turn in turns if turn is not None]) == 1
+
+
 def test_a_probe_that_is_answered_closes_it(
     cloud: Emulator, open_circuit: Cloud, waiting: Sequence[Edit]
 ) -> None:

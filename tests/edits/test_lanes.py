@@ -4,6 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from dashboard.accounts.models import User
@@ -73,6 +75,15 @@ def test_after_a_dead_worker_the_lane_is_taken_over(
     assert edit.interrupted == 1
     first = Attempt.objects.get(number=1)
     assert (first.outcome, first.ambiguous) == ("interrupted", True)
+
+
+def test_a_lease_goes_by_the_clock_of_the_database(
+    running: Instance, operator: User
+) -> None:
+    wish(running, operator, description="New words")
+    with time_machine.travel(timezone.now() - timedelta(hours=1)):
+        assert lanes.claim(running.pk) is not None
+    assert Lane.objects.filter(lease_until__gt=Now()).exists()
 
 
 def test_a_late_worker_finds_its_result_refused(

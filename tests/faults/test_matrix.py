@@ -23,6 +23,9 @@ from .stack import Stack
 Row = Callable[[Stack], None]
 ROWS: dict[str, Row] = {}
 
+PATIENCE_SECONDS = 5
+"""Far more than a save takes, and less than when one waits for something."""
+
 
 def row(name: str) -> Callable[[Row], Row]:
     """Enter a row of the matrix."""
@@ -226,6 +229,7 @@ def broker_frozen(stack: Stack) -> None:
     try:
         for form in forms:
             took = _saved(stack, lambda form=form: form.save(description="R2"))
+            assert took < PATIENCE_SECONDS
             stack.figures.append(f"broker frozen: saved in {took:.2f} s")
     finally:
         stack.thaw(stack.broker.child)

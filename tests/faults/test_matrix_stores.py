@@ -6,6 +6,8 @@ when the stack is taken down.
 
 import pytest
 
+from tests.ops.processes import wait_until
+
 from .person import SaveError
 from .stack import Stack
 
@@ -32,6 +34,7 @@ def test_fault_d4_database_frozen(stack: Stack) -> None:
     assert page.status_code == refused.value.status == 503
     assert int(page.headers["Retry-After"]) > 0
     assert 'value="D4"' in refused.value.text, "what was typed is kept"
+    wait_until(lambda: person.browser.get("/instances/").status_code == 200)
     # No thread of the web server still waits.
     for _ in range(10):
         person.browser.get("/instances/").raise_for_status()

@@ -8,11 +8,29 @@ import psycopg
 import pytest
 from psycopg_pool import PoolTimeout
 
-from dashboard.web.postgresql.base import KnownOutageError, Outage
+from dashboard.web.postgresql import base
+from dashboard.web.postgresql.base import PAUSE_SECONDS, KnownOutageError, Outage
+
+
+class Clock:
+    """In place of the module ``time``."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
 
 
 @pytest.fixture
-def outage() -> Outage:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(base, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def outage(clock: Clock) -> Outage:
     return Outage()
 
 
@@ -47,9 +65,10 @@ def test_at_first_all_wait(outage: Outage) -> None:
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_then_one_at_a_time(outage: Outage, times: int) -> None:
+def test_then_one_at_a_time(outage: Outage, clock: Clock, times: int) -> None:
     for _ in range(times):
         fail(outage)
+        clock.now += PAUSE_SECONDS
     with (
         somebody_waiting(outage),
         pytest.raises(KnownOutageError),
@@ -58,8 +77,18 @@ def test_then_one_at_a_time(outage: Outage, times: int) -> None:
         pass
 
 
-def test_it_ends_with_the_first_connection(outage: Outage) -> None:
+def test_who_has_waited_in_vain_is_told_at_once_when_asking_again(
+    outage: Outage, clock: Clock
+) -> None:
     fail(outage)
+    clock.now += 0.9 * PAUSE_SECONDS
+    with pytest.raises(KnownOutageError), outage.connecting():
+        pass
+
+
+def test_it_ends_with_the_first_connection(outage: Outage, clock: Clock) -> None:
+    fail(outage)
+    clock.now += PAUSE_SECONDS
     with somebody_waiting(outage) as answered:
         answered.set()
     with somebody_waiting(outage), outage.connecting():
