@@ -7,7 +7,9 @@ transaction while it talks to the cloud.
 import time
 from typing import Any
 
+import stamina
 import structlog
+from django.db import InterfaceError, OperationalError
 from django.utils.translation import gettext_noop
 from pydantic import ValidationError
 
@@ -32,6 +34,9 @@ log = structlog.get_logger(__name__)
 
 ENOUGH_SECONDS = 5.0
 """After this long a drain stops taking turns; the sweeper asks again."""
+
+RECORD_SECONDS = 10.0
+"""So long a worker holds on to what it knows; a task's time limit is 25."""
 
 MOST_UNHEEDED = 4
 """Turns after which a change that the cloud accepts but does not make has failed."""
@@ -76,8 +81,29 @@ def drain(instance_pk: int) -> None:
         except _OvertakenError:
             # The next claim finds out why: a demoted actor, a passed deadline.
             result = _retry_all(turn, gettext_noop("Checked again before sending."))
-        if not recording.record(turn, result):
+        if not _record(turn, result):
             return
+
+
+def _record(turn: Turn, result: Result) -> bool:
+    """Write it down, again and again while the database does not take it.
+
+    Raises:
+        OperationalError: It never did. The lane is free when its lease ends.
+    """
+    recorded = False
+    for attempt in stamina.retry_context(
+        on=(OperationalError, InterfaceError),
+        attempts=None,
+        timeout=RECORD_SECONDS,
+        wait_initial=0.2,
+        wait_max=1.0,
+    ):
+        with attempt:
+            if attempt.num > 1:
+                recording.forget(result)
+            recorded = recording.record(turn, result)
+    return recorded
 
 
 def _deliver(turn: Turn) -> Result:

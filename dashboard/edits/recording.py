@@ -75,6 +75,12 @@ def record(turn: Turn, result: Result) -> bool:
     return True
 
 
+def forget(result: Result) -> None:
+    """Go back to the states that are stored, after a record that came to nothing."""
+    for edit in result.fates:
+        edit.refresh_from_db(fields=["state"])
+
+
 def times_unheeded(edit: Edit) -> int:
     """How often the cloud has accepted this edit and still shown the old value."""
     return edit.turns.filter(outcome=UNHEEDED).count()

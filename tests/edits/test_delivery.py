@@ -1,13 +1,16 @@
 """Delivery against the emulator over HTTP: what leaves, and what is written down."""
 
 from datetime import timedelta
+from typing import Any
 
+import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import delivery, services
-from dashboard.edits.models import Edit
+from dashboard.edits import delivery, recording, services
+from dashboard.edits.models import Attempt, Edit, Lane
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Instance
 from dashboard.instances.refresh import refresh_cloud
@@ -39,6 +42,49 @@ def test_auto_stop_waits_for_the_next_start(
     assert edit.waits_for_next_start
     assert edit.instance.auto_stop_duration == 7_200
     assert edit.instance.stops_at == stops_at
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_what_became_of_it_is_written_down_once_the_database_takes_it(
+    cloud: Emulator,
+    running: Instance,
+    operator: User,
+    monkeypatch: pytest.MonkeyPatch,
+    times: int,
+) -> None:
+    failures = iter([OperationalError("disk full")] * times)
+    finish = recording._finish
+
+    def finish_in_the_end(*args: Any) -> None:
+        """The last step of a record."""
+        for failure in failures:
+            raise failure
+        finish(*args)
+
+    monkeypatch.setattr(recording, "_finish", finish_in_the_end)
+    edit = deliver(wish(running, operator, description="New words"))
+    assert edit.state == State.APPLIED
+    assert Attempt.objects.get().outcome == "applied"
+    assert len(puts(cloud, running)) == 1
+
+
+def test_a_database_that_never_takes_it_is_given_up(
+    cloud: Emulator, running: Instance, operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any) -> None:
+        raise OperationalError("disk full")
+
+    monkeypatch.setattr(delivery, "RECORD_SECONDS", 0.5)
+    monkeypatch.setattr(recording, "_finish", fail)
+    with pytest.raises(OperationalError):
+        deliver(edit := wish(running, operator, description="New words"))
+    edit.refresh_from_db()
+    assert edit.state == State.SENDING
+    # As if the worker had died.
+    monkeypatch.undo()
+    Lane.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert deliver(edit).state == State.APPLIED
+    assert len(puts(cloud, running)) == 1
 
 
 def test_every_change_of_state_leaves_one_audit_event(

@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import sys
 from collections.abc import Iterable
@@ -130,7 +131,7 @@ class Processes:
             child.stop()
 
     def pool_children(self, worker: Child) -> list[int]:
-        """The processes of a worker that run its tasks."""
+        """The processes that a process has started: a worker's run its tasks."""
         listed = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text()
         return [int(pid) for pid in listed.split()]
 
@@ -143,6 +144,23 @@ class Processes:
         """Let it go on."""
         if child.pid:
             os.killpg(child.pid, signal.SIGCONT)
+
+    def fill_disk(self) -> None:
+        """Let no process of ours write to any file, its log included."""
+        self._limit_files(0)
+
+    def free_disk(self) -> None:
+        """Let all write again."""
+        self._limit_files(resource.RLIM_INFINITY)
+
+    def _limit_files(self, size: int) -> None:
+        # Past it a write is refused (EFBIG), as it is on a full disk (ENOSPC).
+        limits = size, resource.RLIM_INFINITY
+        for child in (self.web, self.beat, *self.workers):
+            assert child.pid
+            for pid in (child.pid, *self.pool_children(child)):
+                with suppress(ProcessLookupError):
+                    resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
 
     def supervise(self) -> None:
         """Start again what has ended by itself, as the supervisor in production."""

@@ -1,8 +1,10 @@
-"""Stores that stand still or hold nonsense: the rows D4 and R6 of the fault matrix.
+"""Stores that stand still or hold nonsense: D4, D5 and R6 of the fault matrix.
 
 What each row means stands in ``docs/reliability.md``. The checker goes over all of it
 when the stack is taken down.
 """
+
+import time
 
 import pytest
 
@@ -42,6 +44,37 @@ def test_fault_d4_database_frozen(stack: Stack) -> None:
     assert len(stack.ask("edits_of", instance=instance)) == 1
     stack.wait_until_all_ended()
     assert stack.in_cloud(instance)["description"] == "D4"
+
+
+def test_fault_d5_disk_full(stack: Stack) -> None:
+    if stack.postgres:
+        pytest.skip("PostgreSQL would need a file system of its own, that is, root.")
+    person = stack.sign_in("oskar")
+    busy, later = stack.take_instance(), stack.take_instance()
+    form = person.open(later)
+    stack.fault("delay", route="update", instance_id=busy, latency_seconds=1, times=1)
+    edit = stack.ask(
+        "submit", instance=busy, actor="oskar", patch={"description": "D5"}
+    )
+    stack.wait_for_strike()
+    stack.fill_disk()
+    try:
+        # The worker cannot write down what became of its PUT.
+        full_until = time.monotonic() + 3
+        while time.monotonic() < full_until:
+            person.browser.get("/instances/").raise_for_status()
+            with pytest.raises(SaveError) as refused:
+                form.save(description="D5")
+            assert refused.value.status == 503
+            assert 'value="D5"' in refused.value.text, "what was typed is kept"
+    finally:
+        stack.free_disk()
+    assert stack.ask("edits_of", instance=later) == []
+    stack.accepted.append(form.save(description="D5"))
+    stack.wait_for(edit, "applied")
+    stack.wait_until_all_ended()
+    for instance in (busy, later):
+        assert stack.in_cloud(instance)["description"] == "D5"
 
 
 def test_fault_r6_cache_empty_or_poisoned(stack: Stack) -> None:
