@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_init
 from django.conf import settings
 from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu.transport.redis import Channel, QoS
@@ -116,6 +116,18 @@ app.autodiscover_tasks(
 @setup_logging.connect
 def _keep_our_logging(**_: Any) -> None:
     """Celery leaves logging alone when this signal has a receiver."""
+
+
+@worker_init.connect
+def _end_soon(**_: Any) -> None:
+    """Let the processes of a worker that stops wait 5 s instead of 30 to be heard.
+
+    Celery 5.7 forgets a task that it handed out just before and that has not yet said
+    it began, and then nobody listens for its end.
+    """
+    from billiard import pool  # only workers need it
+
+    pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 50  # times 0.1 s
 
 
 def never_wait_for_the_broker() -> None:

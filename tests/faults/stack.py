@@ -6,8 +6,8 @@ and one for the rest).
 """
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +200,14 @@ class Stack(Processes):
         values = {"description": description}
         self.cloud.post(f"instances/{instance}", json=values).raise_for_status()
         self.strangers.append(Stranger(instance, values, int(time.time() * 1000)))
+
+    @contextmanager
+    def recovery(self, row: str) -> Iterator[None]:
+        """Enter it at the last blow, and leave it when all is as it should be."""
+        began = time.monotonic()
+        yield
+        took = time.monotonic() - began
+        self.figures.append(f"{row} recovered in {took:.1f} s")
 
     def evidence(self) -> Evidence:
         """What all witnesses say now, of all that happened here."""

@@ -26,6 +26,9 @@ ROWS: dict[str, Row] = {}
 PATIENCE_SECONDS = 5
 """Far more than a save takes, and less than when one waits for something."""
 
+MOST_SECONDS_TO_END = 25
+"""Less than the patience of whoever stops a worker, 30 s."""
+
 
 def row(name: str) -> Callable[[Row], Row]:
     """Enter a row of the matrix."""
@@ -79,10 +82,11 @@ def web_killed_after_commit(stack: Stack) -> None:
         with suppress(httpx.TransportError):
             reply.result()
     stack.thaw(stack.broker.child)
-    stack.mend()
-    stack.accepted.append(form.save(description="P2"))
-    (edit,) = stack.ask("edits_of", instance=instance)
-    stack.wait_for(edit, "applied")
+    with stack.recovery("P2"):
+        stack.mend()
+        stack.accepted.append(form.save(description="P2"))
+        (edit,) = stack.ask("edits_of", instance=instance)
+        stack.wait_for(edit, "applied")
 
 
 @row("P3")
@@ -92,8 +96,9 @@ def worker_killed_before_put(stack: Stack) -> None:
     edit = submit(stack, instance, "P3")
     stack.wait_for_strike()
     stack.kill(stack.worker)
-    stack.start_workers()
-    stack.wait_for(edit, "applied")
+    with stack.recovery("P3"):
+        stack.start_workers()
+        stack.wait_for(edit, "applied")
     assert len(stack.puts(instance)) == 1
 
 
@@ -104,8 +109,9 @@ def worker_killed_between_put_and_record(stack: Stack) -> None:
     edit = submit(stack, instance, "P4")
     stack.wait_for_put(instance)
     stack.kill(stack.worker)
-    stack.start_workers()
-    stack.wait_for(edit, "applied")
+    with stack.recovery("P4"):
+        stack.start_workers()
+        stack.wait_for(edit, "applied")
     assert len(stack.puts(instance)) == 1
     assert stack.edit(edit)["interrupted"] == 1
 
@@ -117,8 +123,9 @@ def worker_killed_before_acknowledging(stack: Stack) -> None:
     edit = submit(stack, instance, "P5")
     stack.wait_for(edit, "applied")
     wait_until(lambda: not stack.armed.exists())
-    second = submit(stack, instance, "P5, later")
-    stack.wait_for(second, "applied")
+    with stack.recovery("P5"):
+        second = submit(stack, instance, "P5, later")
+        stack.wait_for(second, "applied")
     assert len(stack.puts(instance)) == 2
 
 
@@ -142,7 +149,8 @@ def pool_child_killed_three_times(stack: Stack) -> None:
     stack.wait_for(edit, "failed")
     assert "fault in Curfew" in stack.edit(edit)["message"]
     assert stack.puts(instance) == []
-    stack.wait_for(submit(stack, other, "P6, other"), "applied")
+    with stack.recovery("P6"):
+        stack.wait_for(submit(stack, other, "P6, other"), "applied")
 
 
 @row("P7")
@@ -156,9 +164,12 @@ def worker_asked_to_stop_at_work(stack: Stack) -> None:
     took = time.monotonic() - asked
     stack.figures.append(f"worker ended {took:.1f} s after SIGTERM")
     assert stack.worker.exit_code == 0
-    stack.mend()
+    assert took < MOST_SECONDS_TO_END
+    with stack.recovery("P7"):
+        stack.mend()
+        for edit in edits:
+            stack.wait_for(edit, "applied")
     for edit in edits:
-        stack.wait_for(edit, "applied")
         assert stack.edit(edit)["interrupted"] == 0
 
 
@@ -176,8 +187,9 @@ def sweeper_killed_and_nudge_lost(stack: Stack) -> None:
     wait_until(applied)
     stack.kill_broker(empty=True)
     edit = submit(stack, stack.take_instance(), "P8, not nudged")
-    stack.mend()
-    stack.wait_for(edit, "applied")
+    with stack.recovery("P8"):
+        stack.mend()
+        stack.wait_for(edit, "applied")
 
 
 @row("P9")
@@ -200,10 +212,11 @@ def worker_killed_at_a_refresh(stack: Stack) -> None:
     stack.fault("hang", route="list", times=1)
     stack.wait_for_strike()
     stack.kill(stack.refresher)
-    stack.start_workers()
-    before = stack.ask("refreshed_ms")
-    # Its lease alone would hold the mirror up for two minutes.
-    wait_until(lambda: stack.ask("refreshed_ms") > before, seconds=60)
+    with stack.recovery("P10"):
+        stack.start_workers()
+        before = stack.ask("refreshed_ms")
+        # Its lease alone would hold the mirror up for two minutes.
+        wait_until(lambda: stack.ask("refreshed_ms") > before, seconds=60)
 
 
 # -- broker ---------------------------------------------------------------------------
@@ -217,7 +230,9 @@ def broker_refuses(stack: Stack) -> None:
     stack.kill_broker()
     took = _saved(stack, lambda: form.save(description="R1"))
     stack.figures.append(f"broker dead: saved in {took:.2f} s")
-    stack.mend()
+    with stack.recovery("R1"):
+        stack.mend()
+        stack.wait_until_all_ended()
     stack.wait_until_all_ended()
 
 
@@ -233,7 +248,8 @@ def broker_frozen(stack: Stack) -> None:
             stack.figures.append(f"broker frozen: saved in {took:.2f} s")
     finally:
         stack.thaw(stack.broker.child)
-    stack.wait_until_all_ended()
+    with stack.recovery("R2"):
+        stack.wait_until_all_ended()
 
 
 @row("R3")
@@ -244,9 +260,10 @@ def broker_killed_and_emptied_at_work(stack: Stack) -> None:
     stack.wait_for_strike()
     stack.kill_broker(empty=True)
     edits.append(submit(stack, waiting, "R3, waiting"))
-    stack.broker.start()
-    for edit in edits:
-        stack.wait_for(edit, "applied")
+    with stack.recovery("R3"):
+        stack.broker.start()
+        for edit in edits:
+            stack.wait_for(edit, "applied")
 
 
 @row("R4")
@@ -257,13 +274,15 @@ def broker_full(stack: Stack) -> None:
         _saved(stack, lambda: form.save(description="R4"))
     finally:
         stack.set_broker(maxmemory="0")
-    stack.wait_until_all_ended()
+    with stack.recovery("R4"):
+        stack.wait_until_all_ended()
 
 
 @row("R5")
 def broker_holds_garbage(stack: Stack) -> None:
     stack.ask("queue_garbage")
-    stack.wait_for(submit(stack, stack.take_instance(), "R5"), "applied")
+    with stack.recovery("R5"):
+        stack.wait_for(submit(stack, stack.take_instance(), "R5"), "applied")
 
 
 # -- database -------------------------------------------------------------------------
@@ -278,8 +297,9 @@ def database_locked(stack: Stack) -> None:
         reply = pool.submit(form.save, description="D1")
         wait_until(lambda: stack.ask("somebody_waits"))
         stack.ask("release_writes")
-        stack.accepted.append(reply.result())
-    stack.wait_until_all_ended()
+        with stack.recovery("D1"):
+            stack.accepted.append(reply.result())
+            stack.wait_until_all_ended()
 
 
 @row("D2")
@@ -303,8 +323,9 @@ def database_down(stack: Stack) -> None:
             return True
         return False
 
-    wait_until(saved)
-    stack.wait_until_all_ended()
+    with stack.recovery("D2"):
+        wait_until(saved)
+        stack.wait_until_all_ended()
 
 
 def _crowd_is_told(stack: Stack) -> None:
@@ -335,7 +356,8 @@ def database_restarted_between_put_and_record(stack: Stack) -> None:
     stack.wait_for_strike()
     stack.postgres.crash()
     stack.postgres.start()
-    stack.wait_for(edit, "applied")
+    with stack.recovery("D3"):
+        stack.wait_for(edit, "applied")
     stack.wait_for_put(instance)
     assert stack.in_cloud(instance)["description"] == "D3"
 

@@ -36,7 +36,8 @@ def test_fault_d4_database_frozen(stack: Stack) -> None:
     assert page.status_code == refused.value.status == 503
     assert int(page.headers["Retry-After"]) > 0
     assert 'value="D4"' in refused.value.text, "what was typed is kept"
-    wait_until(lambda: person.browser.get("/instances/").status_code == 200)
+    with stack.recovery("D4"):
+        wait_until(lambda: person.browser.get("/instances/").status_code == 200)
     # No thread of the web server still waits.
     for _ in range(10):
         person.browser.get("/instances/").raise_for_status()
@@ -70,9 +71,10 @@ def test_fault_d5_disk_full(stack: Stack) -> None:
     finally:
         stack.free_disk()
     assert stack.ask("edits_of", instance=later) == []
-    stack.accepted.append(form.save(description="D5"))
-    stack.wait_for(edit, "applied")
-    stack.wait_until_all_ended()
+    with stack.recovery("D5"):
+        stack.accepted.append(form.save(description="D5"))
+        stack.wait_for(edit, "applied")
+        stack.wait_until_all_ended()
     for instance in (busy, later):
         assert stack.in_cloud(instance)["description"] == "D5"
 
