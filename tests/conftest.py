@@ -136,9 +136,6 @@ def empty_cloud(
 ) -> Iterator[Emulator]:
     """The emulator over HTTP, not yet read, as the one configured cloud ``demo``.
 
-    Nothing waits for its turn to ask it: tests share their schedule, and one that asks
-    much would hold up, or fail, whichever comes next.
-
     Parametrize it indirectly with options of ``Emulator``.
     """
     options = {"fleet": 40, "seed": 1} | getattr(request, "param", {})
@@ -148,7 +145,6 @@ def empty_cloud(
         described = tmp_path / "clouds.yaml"
         described.write_text(emulator.clouds_yaml("demo"))
         monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(described))
-        monkeypatch.setattr(upstream, "BURST", 1_000_000)
         upstream.forget_clients()
         yield emulator
         upstream.forget_clients()
@@ -214,6 +210,16 @@ def _broker() -> Iterator[None]:
 
     with EmbeddedBroker(port=BROKER_PORT):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_rate_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in this process waits for its turn to ask a cloud.
+
+    Tests share the clouds' schedules: one that asks much would hold up, or fail,
+    whichever comes next.
+    """
+    monkeypatch.setattr(upstream, "BURST", 1_000_000)
 
 
 @pytest.fixture

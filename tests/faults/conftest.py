@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from dashboard.instances import upstream
 from tests.conftest import FIGURE
 
 from .checker import violations
@@ -33,12 +32,6 @@ def one_stack(
         assert violations(stack.evidence()) == []
     finally:
         stack.stop()
-
-
-@pytest.fixture(autouse=True)
-def _no_rate_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing in this process waits for its turn: that would hang on the clock."""
-    monkeypatch.setattr(upstream, "BURST", 1_000_000)
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ def test_every_cloud_of_the_file_unless_chosen(
 def waits(monkeypatch: pytest.MonkeyPatch, settings: Any) -> list[float]:
     """How long each request was held back, without the waiting."""
     settings.CURFEW = settings.CURFEW.model_copy(update={"upstream_rate": 10})
+    monkeypatch.setattr(upstream, "BURST", 5)
     upstream.shared_redis().delete("curfew:rate:some")
     held: list[float] = []
     monkeypatch.setattr(upstream.time, "sleep", held.append)

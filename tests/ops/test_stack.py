@@ -79,6 +79,11 @@ def settled(olga: Person) -> None:
     wait_until(none_open)
 
 
+def back(olga: Person) -> None:
+    """Wait until pages know that the database is back, a second later at most."""
+    wait_until(lambda: olga.browser.get("/edits/").status_code == 200)
+
+
 def test_an_edit_is_applied(site: Site, olga: Person) -> None:
     instance = site.instances()[0]["id"]
     olga.describe(instance, "Asked for in production")
@@ -198,6 +203,7 @@ def test_no_secret_is_kept_or_shown(site: Site, olga: Person) -> None:
     assert away.status_code == 503
     assert int(away.headers["Retry-After"]) > 0
     site.postgres.start()
+    back(olga)
     settled(olga)
 
     pages = [
