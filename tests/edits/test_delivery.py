@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import stamina
 from django.db import OperationalError
 from django.utils import timezone
 
@@ -62,7 +63,8 @@ def test_what_became_of_it_is_written_down_once_the_database_takes_it(
         finish(*args)
 
     monkeypatch.setattr(recording, "_finish", finish_in_the_end)
-    edit = deliver(wish(running, operator, description="New words"))
+    with stamina.set_testing(True, attempts=5):  # without the pauses
+        edit = deliver(wish(running, operator, description="New words"))
     assert edit.state == State.APPLIED
     assert Attempt.objects.get().outcome == "applied"
     assert len(puts(cloud, running)) == 1

@@ -160,11 +160,10 @@ def worker_asked_to_stop_at_work(stack: Stack) -> None:
     stack.wait_for_strike()
     stack.worker.ask_to_stop()
     asked = time.monotonic()
-    wait_until(lambda: stack.worker.exit_code is not None)
+    wait_until(lambda: stack.worker.exit_code is not None, seconds=MOST_SECONDS_TO_END)
     took = time.monotonic() - asked
     stack.figures.append(f"worker ended {took:.1f} s after SIGTERM")
     assert stack.worker.exit_code == 0
-    assert took < MOST_SECONDS_TO_END
     with stack.recovery("P7"):
         stack.mend()
         for edit in edits:
@@ -233,18 +232,17 @@ def broker_refuses(stack: Stack) -> None:
     with stack.recovery("R1"):
         stack.mend()
         stack.wait_until_all_ended()
-    stack.wait_until_all_ended()
 
 
 @row("R2")
 def broker_frozen(stack: Stack) -> None:
     person = stack.sign_in("oskar")
     forms = [person.open(stack.take_instance()) for _ in range(3)]
+    person.browser.timeout = PATIENCE_SECONDS
     stack.freeze(stack.broker.child)
     try:
         for form in forms:
             took = _saved(stack, lambda form=form: form.save(description="R2"))
-            assert took < PATIENCE_SECONDS
             stack.figures.append(f"broker frozen: saved in {took:.2f} s")
     finally:
         stack.thaw(stack.broker.child)

@@ -68,6 +68,7 @@ def test_fault_d5_disk_full(stack: Stack) -> None:
                 form.save(description="D5")
             assert refused.value.status == 503
             assert 'value="D5"' in refused.value.text, "what was typed is kept"
+        assert stack.edit(edit)["state"] == "sending"
     finally:
         stack.free_disk()
     assert stack.ask("edits_of", instance=later) == []
