@@ -76,14 +76,15 @@ def test_a_database_that_never_takes_it_is_given_up(
     def fail(*args: Any) -> None:
         raise OperationalError("disk full")
 
-    monkeypatch.setattr(delivery, "RECORD_SECONDS", 0.5)
-    monkeypatch.setattr(recording, "_finish", fail)
-    with pytest.raises(OperationalError):
-        deliver(edit := wish(running, operator, description="New words"))
+    edit = wish(running, operator, description="New words")
+    with monkeypatch.context() as patched:
+        patched.setattr(delivery, "RECORD_SECONDS", 0.5)
+        patched.setattr(recording, "_finish", fail)
+        with pytest.raises(OperationalError):
+            deliver(edit)
     edit.refresh_from_db()
     assert edit.state == State.SENDING
     # As if the worker had died.
-    monkeypatch.undo()
     Lane.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert deliver(edit).state == State.APPLIED
     assert len(puts(cloud, running)) == 1
