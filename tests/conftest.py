@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -24,6 +24,7 @@ from dashboard.web import live, shelf
 from dashboard.web.shared import quick_redis
 
 from . import factories
+from .programs import missing
 
 PASSWORD = "correct horse battery"
 
@@ -192,13 +193,6 @@ def _flushable() -> Iterator[None]:
 
     with patch.object(operations, "execute_sql_flush", flush_unguarded):
         yield
-
-
-def missing(what: str) -> NoReturn:
-    """Skip for want of a program; on CI that is a failure, not a skip."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{what} is missing, and on CI nothing may be.", pytrace=False)
-    pytest.skip(f"{what} is not installed here.")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -18,8 +18,8 @@ import redis
 from dashboard.ops.child import Child
 from dashboard.ops.ports import free_port
 
-from .conftest import missing
 from .ops.processes import wait_until
+from .programs import missing
 
 PASSWORD = "only-for-this-test"
 

@@ -13,8 +13,8 @@ from dashboard.ops.broker import EmbeddedBroker
 from dashboard.ops.child import Child
 from dashboard.ops.ports import free_port
 from tests.agents import Agent
-from tests.faults.postgres import Postgres
 from tests.ops.processes import wait_until
+from tests.servers import PostgresServer
 
 
 class Place:
@@ -56,10 +56,7 @@ class Place:
         self.folder = Path(enter(tempfile.TemporaryDirectory(prefix="curfew-bench-")))
         database = f"sqlite:///{self.folder / 'curfew.sqlite3'}"
         if self._postgres:
-            server = Postgres(self.folder)
-            server.start()
-            self._stack.callback(server.remove)
-            database = server.url
+            database = enter(PostgresServer()).url
         broker = enter(EmbeddedBroker(port=free_port(), data_dir=self.folder / "redis"))
         clouds = self.folder / "clouds.yaml"
         (self.folder / "secure.yaml").write_text("{}\n")

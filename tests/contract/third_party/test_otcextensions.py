@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.emulator import Emulator
-from tests.conftest import missing
+from tests.programs import missing
 
 SCRIPT = Path(__file__).with_name("otcextensions_check.py")
 #: Newer openstacksdk breaks this otcextensions.
