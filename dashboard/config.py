@@ -152,6 +152,7 @@ class Config(BaseSettings):
         refresh_seconds: Age in seconds after which the mirror of a cloud is refreshed.
         upstream_rate: Requests per second to one cloud, all processes together.
         edit_deadline_seconds: How long an edit is retried before it is failed.
+        overdue_after_minutes: How long after its stop time a run is overdue.
         metrics_token: What ``/metrics`` asks for as a bearer token; empty: it answers
             direct requests from private addresses only.
         writes_per_minute: How many forms one person may send; 0 for any number.
@@ -198,6 +199,7 @@ class Config(BaseSettings):
     refresh_seconds: Annotated[float, Field(ge=1, le=3_600)] = 30
     upstream_rate: Annotated[float, Field(gt=0, le=1_000)] = 10
     edit_deadline_seconds: Annotated[int, Field(ge=10, le=86_400)] = 900
+    overdue_after_minutes: Annotated[int, Field(ge=0, le=60)] = 5
     metrics_token: SecretStr = SecretStr("")
     writes_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 600
     polls_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 6_000

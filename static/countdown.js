@@ -20,7 +20,9 @@
     minutes_ago: "%(min)s min ago",
     hours_ago: "%(h)s h ago",
     days_ago: "%(d)s d ago",
-    due: "due, waiting for ModelArts",
+    due: "stopping…",
+    overdue: "overdue, waiting for ModelArts",
+    scheduled_for: "scheduled for",
     was_due: "was due",
     stops: "stops",
     soon: "%(name)s stops in %(min)s minutes",
@@ -44,8 +46,11 @@
     return say("days_ago", { d: Math.floor(s / DAY) });
   };
 
+  const overdueAfter = Number(document.documentElement.dataset.overdueAfter) / 1000;
+  const VERBS = { due: "scheduled_for", overdue: "was_due" };
+
   const urgency = (s) => {
-    if (s <= 0) return "overdue";
+    if (s <= 0) return -s >= overdueAfter ? "overdue" : "due";
     if (s < 5 * MINUTE) return "now";
     if (s < 15 * MINUTE) return "near";
     return s < HOUR ? "soon" : "none";
@@ -71,10 +76,11 @@
     const before = secondsLeft.get(element);
     secondsLeft.set(element, left);
     const due = left <= 0;
-    element.dataset.urgency = urgency(left);
-    element.dataset.state = due ? "due" : "counting";
-    setText(element.querySelector(".clock-text"), due ? words.due : remainingText(left));
-    setText(element.querySelector(".clock-verb"), due ? words.was_due : words.stops);
+    const near = urgency(left);
+    element.dataset.urgency = near;
+    element.dataset.state = due ? near : "counting";
+    setText(element.querySelector(".clock-text"), due ? words[near] : remainingText(left));
+    setText(element.querySelector(".clock-verb"), words[VERBS[near] ?? "stops"]);
     if (before === undefined) return;
     const name = element.dataset.label;
     if (due && before > 0) {

@@ -47,7 +47,9 @@ def countdown(run: Json, now_ms: int) -> str:
     if stops_at_ms is None:
         return str(run["text"])
     left = -(-(stops_at_ms - now_ms) // 1_000)
-    return remaining(left) if left > 0 else "due, waiting for ModelArts"
+    if left > 0:
+        return remaining(left)
+    return "stopping…" if run["state"] == "counting" else str(run["text"])
 
 
 def remaining(seconds: int) -> str:

@@ -40,7 +40,7 @@ TITLES: dict[str, Title] = {
         "bell",
     ),
     "endless": Title(
-        gettext_noop("Auto-stop off"),
+        gettext_noop("Running without end"),
         gettext_noop("Nothing stops these but a person"),
         "infinity",
     ),
@@ -155,7 +155,8 @@ class Document:
         since: When the shift began.
         until: How far the look at coming stops goes.
         as_of: When the fleet was last read completely; None: it never was.
-        counts: Of the fleet: ``total``, ``running``, ``due`` and ``auto_stop_off``.
+        counts: Of the fleet: ``total``, ``running``, ``due`` and ``without_end``;
+            handovers published earlier have ``auto_stop_off`` in its place.
     """
 
     at: datetime

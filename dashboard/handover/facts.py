@@ -12,15 +12,10 @@ from dashboard.edits.models import Edit
 from dashboard.edits.selectors import edits_visible_to
 from dashboard.edits.wording import wish
 from dashboard.instances import clock
-from dashboard.instances.filters import (
-    AUTO_STOP_OFF,
-    FAILED,
-    PRESENT,
-    RUNNING,
-    UNKNOWN,
-)
+from dashboard.instances.filters import FAILED, UNKNOWN
 from dashboard.instances.listing import counters
 from dashboard.instances.models import FleetVersion, Instance
+from dashboard.instances.run_state import PRESENT, WITHOUT_END, ends_by
 from dashboard.instances.selectors import Age, Freshness, freshness
 from dashboard.policies.models import RuleException
 from dashboard.policies.selectors import exceptions_visible_to
@@ -81,10 +76,10 @@ def _instances(user: User) -> QuerySet[Instance]:
 
 
 def _stops(user: User, now: datetime, until: datetime) -> Section:
-    due = _instances(user).filter(RUNNING, stops_at__lte=until)
+    due = _instances(user).filter(ends_by(until))
     return _section(
         "stops",
-        due.order_by("stops_at", "pk"),
+        due.order_by("run_ends_at", "pk"),
         lambda one: _line(
             one,
             at=one.stops_at,
@@ -94,17 +89,18 @@ def _stops(user: User, now: datetime, until: datetime) -> Section:
 
 
 def _endless(user: User) -> Section:
-    def line(one: Instance) -> Line:
-        look = clock.look(one).label
-        return _line(one, words=look, at=one.run_started_at, at_words="since")
-
-    # Those that run first: they are what costs.
-    found = _instances(user).filter(AUTO_STOP_OFF)
-    running, others = found.filter(RUNNING), found.exclude(RUNNING)
-    lines = [line(one) for one in running.order_by("run_started_at", "pk")[:MOST_LINES]]
-    rest = MOST_LINES - len(lines)
-    lines += [line(one) for one in others.order_by("name", "pk")[:rest]]
-    return Section("endless", lines, found.count())
+    # The longest run first, as in the lane: it has cost most.
+    found = _instances(user).filter(WITHOUT_END).order_by("run_started_at", "pk")
+    return _section(
+        "endless",
+        found,
+        lambda one: _line(
+            one,
+            words=clock.look(one).label,
+            at=one.run_started_at,
+            at_words="since",
+        ),
+    )
 
 
 def _troubled(user: User, since: datetime) -> Section:

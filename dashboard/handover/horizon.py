@@ -9,16 +9,18 @@ from typing import NamedTuple
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop
 
+from dashboard.instances import run_state
+
 
 class Lane(StrEnum):
-    """Where a run stands; the last one is on the timeline only."""
+    """Where a run stands: every run in exactly one of them."""
 
     OVERDUE = "overdue"
     QUARTER = "quarter"
     HOUR = "hour"
     TODAY = "today"
-    ENDLESS = "endless"
     LATER = "later"
+    ENDLESS = "endless"
 
 
 class Heading(NamedTuple):
@@ -48,14 +50,14 @@ class Heading(NamedTuple):
 HEADINGS: dict[Lane, Heading] = {
     Lane.OVERDUE: Heading(
         gettext_noop("Overdue"),
-        gettext_noop("Due, and not reported as stopped yet"),
+        gettext_noop("Past their stop time, and still running"),
         gettext_noop("Nothing is overdue."),
         "hourglass",
         "bad",
     ),
     Lane.QUARTER: Heading(
         gettext_noop("15 minutes"),
-        gettext_noop("Within a quarter of an hour"),
+        gettext_noop("Within a quarter of an hour, or stopping now"),
         gettext_noop("Nothing so soon."),
         "bell",
         "warn",
@@ -74,17 +76,22 @@ HEADINGS: dict[Lane, Heading] = {
         "sunset",
         "rest",
     ),
+    Lane.LATER: Heading(
+        gettext_noop("After midnight"),
+        gettext_noop("Tomorrow or later"),
+        gettext_noop("Nothing after midnight."),
+        "moon",
+        "rest",
+    ),
     Lane.ENDLESS: Heading(
-        gettext_noop("No auto-stop"),
-        gettext_noop("Until somebody stops them"),
+        gettext_noop("Without end"),
+        gettext_noop("Nothing stops these but a person"),
         gettext_noop("Every run has its end."),
         "infinity",
         "rest",
     ),
 }
 """The lanes of the page, in its order."""
-
-_NEARER = (timedelta(hours=1), timedelta(minutes=15), timedelta(0))
 
 
 @dataclass(frozen=True)
@@ -110,12 +117,11 @@ class Horizon:
         """Where a run belongs that ends then; None: that has no known end."""
         if stops_at is None:
             return Lane.ENDLESS
-        overdue, quarter, hour = (self.now + span for span in reversed(_NEARER))
-        if stops_at <= overdue:
+        if run_state.is_overdue(stops_at, self.now):
             return Lane.OVERDUE
-        if stops_at <= quarter:
+        if stops_at <= self.now + run_state.SOON:
             return Lane.QUARTER
-        if stops_at <= hour:
+        if stops_at <= self.now + run_state.DUE_WITHIN:
             return Lane.HOUR
         return Lane.TODAY if stops_at < self.day_ends else Lane.LATER
 
@@ -124,8 +130,7 @@ class Horizon:
 
         Never later than midnight, when what was "later" becomes "today".
         """
-        crossings = (
-            stops_at - span for stops_at in ends if stops_at for span in _NEARER
-        )
+        spans = (run_state.DUE_WITHIN, run_state.SOON, -run_state.overdue_after())
+        crossings = (stops_at - span for stops_at in ends if stops_at for span in spans)
         coming = (moment for moment in crossings if moment > self.now)
         return min([self.day_ends, *coming])

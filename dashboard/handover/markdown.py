@@ -51,10 +51,15 @@ def _lines(
     yield f"- Shift since {escape(moment(document.since))}"
     yield f"- Facts as of {escape(moment(document.at))}"
     counts = document.counts
+    # What was published before the number was of runs counts a setting.
+    last = (
+        f"{counts['without_end']} of them without end"
+        if "without_end" in counts
+        else f"{counts['auto_stop_off']} with auto\\-stop off"
+    )
     yield (
         f"- {counts['total']} instances, {counts['running']} running, "
-        f"{counts['due']} stop within the hour, {counts['auto_stop_off']} with "
-        "auto\\-stop off"
+        f"{counts['due']} stop within the hour, {last}"
     )
     yield ""
     yield "## Summary"

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from django.urls import reverse
 
 from dashboard.accounts.models import User
-from dashboard.instances.filters import RUNNING
 from dashboard.instances.models import Instance
+from dashboard.instances.run_state import RUNNING
 from dashboard.instances.selectors import Row, rows, with_news
 
 from .filters import DueQuery
@@ -112,9 +112,9 @@ def _running(query: DueQuery, user: User) -> list[Run]:
     """All of them, soonest end first; of those without one, the oldest run first."""
     found = query.apply(Instance.objects.visible_to(user).filter(RUNNING))
     # Values and no models: this reads the whole fleet.
-    values = found.order_by("stops_at", "run_started_at", "pk").values_list(
+    values = found.order_by("run_ends_at", "run_started_at", "pk").values_list(
         *("pk", "name", "instance_id", "cloud__name", "owner_name", "flavor"),
-        "stops_at",
+        "run_ends_at",
     )
     runs = [
         Run(

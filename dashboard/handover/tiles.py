@@ -2,14 +2,14 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
-from django.db.models import Count, Q
+from django.db.models import Count, QuerySet
 from django.utils.translation import gettext_noop
 
-from dashboard.instances import clock
-from dashboard.instances.filters import AUTO_STOP_OFF, FAILED, RUNNING, InstanceFilter
+from dashboard.instances import clock, run_state
+from dashboard.instances.filters import FAILED, InstanceFilter
 from dashboard.instances.models import Instance
 from dashboard.instances.selectors import Freshness, freshness
 from dashboard.saved.queries import read
@@ -19,8 +19,6 @@ from .walls import alias
 
 NEXT = 10
 """Stops shown one by one."""
-
-SOON = timedelta(minutes=15)
 
 
 class Tile(NamedTuple):
@@ -78,13 +76,12 @@ def wall(link: WallLink, now: datetime) -> Wall:
     """
     wanted = read(link.query).kept
     found = InstanceFilter(wanted, queryset=Instance.objects.all()).qs.order_by()
-    soon = now + SOON
     numbers = found.aggregate(
-        running=Count("pk", filter=RUNNING),
-        soon=Count("pk", filter=RUNNING & Q(stops_at__gt=now, stops_at__lte=soon)),
-        overdue=Count("pk", filter=RUNNING & Q(stops_at__lte=now)),
+        running=Count("pk", filter=run_state.RUNNING),
+        soon=Count("pk", filter=run_state.soon(now)),
+        overdue=Count("pk", filter=run_state.overdue(now)),
         failed=Count("pk", filter=FAILED),
-        endless=Count("pk", filter=AUTO_STOP_OFF),
+        endless=Count("pk", filter=run_state.WITHOUT_END),
     )
     tiles = [
         Tile(
@@ -103,15 +100,15 @@ def wall(link: WallLink, now: datetime) -> Wall:
         ),
         Tile(
             "endless",
-            gettext_noop("Auto-stop off"),
+            gettext_noop("Without end"),
             numbers["endless"],
             "infinity",
             "busy",
         ),
     ]
-    ending = found.filter(RUNNING, stops_at__isnull=False)
+    ending = found.filter(run_state.WITH_END)
     light = ending.select_related("cloud").defer("document", "search_text")
-    coming = list(light.order_by("stops_at", "pk")[:NEXT])
+    coming = list(light.order_by("run_ends_at", "pk")[:NEXT])
     return Wall(
         tiles=tiles,
         stops=[_stop(link, one, now) for one in coming],
@@ -127,16 +124,13 @@ def _stop(link: WallLink, instance: Instance, now: datetime) -> Stop:
     return Stop(instance.name or instance.instance_id, instance.owner_name, run)
 
 
-def _turn_ms(found: "InstanceFilter", now: datetime) -> int:
+def _turn_ms(found: "QuerySet[Instance]", now: datetime) -> int:
     """When time alone changes a number: a run becomes soon, or overdue."""
-    ends = found.filter(RUNNING)
-    moments = [
-        ends.filter(stops_at__gt=now).order_by("stops_at"),
-        ends.filter(stops_at__gt=now + SOON).order_by("stops_at"),
-    ]
-    overdue, soon = (one.values_list("stops_at", flat=True).first() for one in moments)
-    coming = [overdue] if overdue else []
-    if soon:
-        coming.append(soon - SOON)
+    coming = []
+    for span in (run_state.SOON, -run_state.overdue_after()):
+        later = found.filter(run_state.WITH_END, run_ends_at__gt=now + span)
+        ends = later.order_by("run_ends_at").values_list("run_ends_at", flat=True)
+        if first := ends.first():
+            coming.append(first - span)
     # Rounded up: asked then, the moment has come.
     return int(min(coming).timestamp() * 1000) + 1 if coming else 0

@@ -17,11 +17,11 @@ from .lengths import WORDS
 from .lengths import ago_text as ago_text
 from .lengths import exact_text as exact_text
 from .lengths import remaining_text as remaining_text
+from .run_state import is_running, overdue_after
 
 if TYPE_CHECKING:
     from .models import Instance
 
-DUE_TEXT = WORDS["due"]
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
@@ -30,6 +30,7 @@ class State(StrEnum):
 
     COUNTING = "counting"
     DUE = "due"
+    OVERDUE = "overdue"
     STOPPING = "stopping"
     STOPPED = "stopped"
     NO_AUTO_STOP = "no-auto-stop"
@@ -41,6 +42,10 @@ class State(StrEnum):
     UNKNOWN = "unknown"
 
 
+MOVING = {State.STARTING, State.STOPPING, State.DUE, State.OVERDUE}
+"""The cloud is about to report something new."""
+
+
 class Urgency(StrEnum):
     """How near the stop is; decides the colour of a countdown."""
 
@@ -48,7 +53,11 @@ class Urgency(StrEnum):
     SOON = "soon"
     NEAR = "near"
     NOW = "now"
+    DUE = "due"
     OVERDUE = "overdue"
+
+
+_VERBS = {State.DUE: "scheduled_for", State.OVERDUE: "was_due"}
 
 
 class Clock(NamedTuple):
@@ -57,7 +66,7 @@ class Clock(NamedTuple):
     Attributes:
         state: Where the run is.
         text: All of it in words, without the moment of the stop.
-        stops_at: When it stops or should have; None unless counting or due.
+        stops_at: When it stops or should have; None unless counting, due or overdue.
         stopped_at: When it was seen to stop; None unless stopped and known.
     """
 
@@ -70,8 +79,7 @@ class Clock(NamedTuple):
     @property
     def verb(self) -> str:
         """What stands before the moment of the stop."""
-        name = "was_due" if self.state is State.DUE else "stops"
-        return gettext(WORDS[name])
+        return gettext(WORDS[_VERBS.get(self.state, "stops")])
 
     @property
     def stops_at_ms(self) -> int | None:
@@ -169,7 +177,7 @@ def this_run(instance: "Instance", now: datetime) -> Clock:
     """The present run, at ``now`` (aware)."""
     if instance.missing_since is not None:
         return Clock(State.GONE, gettext("gone from the cloud"))
-    if instance.status == _S.RUNNING:
+    if is_running(instance):
         return _running(instance, now)
     if instance.status == _S.STOPPED:
         return _stopped(instance, now)
@@ -193,9 +201,10 @@ def next_run(instance: "Instance") -> str:
 
 
 def urgency(seconds: int) -> Urgency:
-    """How near a stop is that comes in so many seconds."""
+    """How near a stop is that comes in so many seconds, or came when negative."""
     if seconds <= 0:
-        return Urgency.OVERDUE
+        passed = timedelta(seconds=-seconds)
+        return Urgency.OVERDUE if passed >= overdue_after() else Urgency.DUE
     if seconds < 5 * _MINUTE:
         return Urgency.NOW
     if seconds < 15 * _MINUTE:
@@ -217,12 +226,13 @@ def _running(instance: "Instance", now: datetime) -> Clock:
     # Whatever the setting says now: a change counts from the next start only.
     if instance.stops_at is not None:
         left = whole_seconds(instance.stops_at - now)
-        if left <= 0:
-            return Clock(
-                State.DUE, gettext(DUE_TEXT), Urgency.OVERDUE, instance.stops_at
-            )
-        text = remaining_text(left)
-        return Clock(State.COUNTING, text, urgency(left), instance.stops_at)
+        near = urgency(left)
+        if left > 0:
+            state, text = State.COUNTING, remaining_text(left)
+        else:
+            state = State(near.value)
+            text = gettext(WORDS[near.value])
+        return Clock(state, text, near, instance.stops_at)
     if instance.auto_stop_enable is False:
         return Clock(State.NO_AUTO_STOP, gettext("runs until stopped"))
     return Clock(State.NO_STOP_TIME, gettext("stop time not reported"))

@@ -54,12 +54,7 @@ def quick_filters(numbers: Counters, query: ListQuery) -> list[Counter]:
             "good",
         ),
         (gettext("stop within the hour"), numbers.due, {"autostop": "due"}, "warn"),
-        (
-            gettext("without auto stop"),
-            numbers.auto_stop_off,
-            {"autostop": "off"},
-            "rest",
-        ),
+        (gettext("without end"), numbers.without_end, {"autostop": "never"}, "rest"),
     ]
     return [
         Counter(label, count, wanted, tone, is_current=wanted == now)

@@ -178,7 +178,6 @@ def _freshness(instance: Instance) -> Freshness:
 
 
 def _interval_seconds(this_run: clock.Clock, is_edited: bool) -> int:
-    moving = {clock.State.STARTING, clock.State.STOPPING, clock.State.DUE}
     if is_edited:
         return 1
-    return 2 if this_run.state in moving else 5
+    return 2 if this_run.state in clock.MOVING else 5

@@ -1,6 +1,5 @@
 """The list's query: what may stand in its address. Source: DESIGN, part 1.5."""
 
-from datetime import timedelta
 from functools import cached_property, lru_cache
 from typing import ClassVar
 
@@ -16,29 +15,21 @@ from django.utils.translation import gettext_lazy
 from dashboard.modelarts.statuses import FAILED as FAILED_STATUSES
 from dashboard.modelarts.statuses import InstanceStatus
 
+from . import run_state
 from .models import Instance
+from .run_state import PRESENT
 
 MISSING = "MISSING"
 """The one value of ``status`` that is ours: no longer in the cloud's listing."""
 
-DUE_WITHIN = timedelta(hours=1)
 _SEARCH_WORDS = 8
 
-PRESENT = Q(missing_since=None)
-RUNNING = PRESENT & Q(Exact(Upper("status"), InstanceStatus.RUNNING.upper()))
 AUTO_STOP_OFF = PRESENT & Q(auto_stop_enable=False)
+"""The setting, which counts from the next start: these need not run."""
+
 FAILED = PRESENT & Q(status__in=[str(one) for one in FAILED_STATUSES])
-UNKNOWN = (
-    PRESENT
-    & ~Q(Exact(Upper("status"), InstanceStatus.RUNNING.upper()))
-    & ~Q(status__in=[str(one) for one in InstanceStatus])
-)
+UNKNOWN = PRESENT & ~Q(status__in=[str(one) for one in InstanceStatus])
 """With a status that Curfew does not know."""
-
-
-def due() -> Q:
-    """Running, and stopping within the hour or overdue."""
-    return Q(run_ends_at__lte=timezone.now() + DUE_WITHIN)
 
 
 class UpperCaseChoiceField(forms.ChoiceField):
@@ -67,8 +58,10 @@ class InstanceFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped
     autostop = django_filters.ChoiceFilter(
         choices=[
             ("on", gettext_lazy("on")),
-            ("due", gettext_lazy("stops within the hour")),
             ("off", gettext_lazy("off")),
+            ("due", gettext_lazy("stops within the hour")),
+            ("overdue", gettext_lazy("overdue")),
+            ("never", gettext_lazy("running without end")),
         ],
         method="by_auto_stop",
     )
@@ -97,16 +90,21 @@ class InstanceFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped
         """By the present status; a vanished instance's last one says nothing."""
         if value.upper() == MISSING:
             return queryset.exclude(PRESENT)
+        if value.upper() == InstanceStatus.RUNNING:
+            return queryset.filter(run_state.RUNNING)
         return queryset.filter(Exact(Upper("status"), value.upper()), PRESENT)
 
     def by_auto_stop(
         self, queryset: QuerySet[Instance], name: str, value: str
     ) -> QuerySet[Instance]:
-        """On and off are the setting; due is about this run."""
+        """On and off are the setting; the others are about this run."""
+        now = timezone.now()
         condition = {
             "on": PRESENT & Q(auto_stop_enable=True),
             "off": AUTO_STOP_OFF,
-            "due": due(),
+            "due": run_state.due(now),
+            "overdue": run_state.overdue(now),
+            "never": run_state.WITHOUT_END,
         }[value]
         return queryset.filter(condition)
 
@@ -213,12 +211,14 @@ def _spelled(name: str, value: str) -> str:
 def ordered(instances: QuerySet[Instance], sort: str) -> QuerySet[Instance]:
     """Order by a sort key; what has no value comes last in both directions.
 
-    Each order is that of an index (``Instance.Meta``), backwards where that will do.
+    By their stop, runs without an end come after all that have one, or before them in
+    reverse; what does not run comes last. Each order is that of an index
+    (``Instance.Meta``), backwards where that will do.
     """
     key = sort.removeprefix("-")
     name, pk = Lower("name"), F("pk")
     keys: dict[str, list[Expression | F]] = {
-        "stops_in": [F("run_ends_at"), name, pk],
+        "stops_in": [IsNull(F("run_ends_at"), True), F("run_ends_at"), name, pk],
         "name": [name, pk],
         "owner": [Lower("owner_name"), name, pk],
         "status": [F("status"), name, pk],
@@ -226,6 +226,8 @@ def ordered(instances: QuerySet[Instance], sort: str) -> QuerySet[Instance]:
     }
     down = sort.startswith("-")
     order = [OrderBy(expression, descending=down) for expression in keys[key]]
-    if key in {"stops_in", "updated"}:
-        order.insert(0, OrderBy(IsNull(keys[key][0], True)))
+    if key == "stops_in":
+        order.insert(0, F("is_running").desc())
+    if key == "updated":
+        order.insert(0, OrderBy(IsNull(F("updated_at"), True)))
     return instances.order_by(*order)

@@ -16,14 +16,15 @@ from typing import NamedTuple, cast
 from django.apps import apps
 from django.core.paginator import Page, Paginator
 from django.db.models import Exists, OuterRef
+from django.utils import timezone
 from django.utils.translation import get_language
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import fleet_scope
 from dashboard.web.shelf import Shelf
 
-from . import clock
-from .filters import AUTO_STOP_OFF, RUNNING, ListQuery, due
+from . import clock, run_state
+from .filters import ListQuery
 from .models import Cloud, Instance
 from .selectors import Row, rows, with_news
 
@@ -128,12 +129,12 @@ def rows_at(places: Sequence[Place], *, user: User, now: datetime) -> list[Row]:
 
 
 class Counters(NamedTuple):
-    """The fleet in four numbers."""
+    """The fleet in four numbers; what they count: ``run_state``."""
 
     total: int
     running: int
     due: int
-    auto_stop_off: int
+    without_end: int
 
 
 def counters(user: User, *, version: int) -> Counters:
@@ -187,9 +188,9 @@ def _count(user: User) -> Counters:
     # Four counts of an index each are a tenth of one pass over all rows.
     return Counters(
         total=seen.count(),
-        running=seen.filter(RUNNING).count(),
-        due=seen.filter(due()).count(),
-        auto_stop_off=seen.filter(AUTO_STOP_OFF).count(),
+        running=seen.filter(run_state.RUNNING).count(),
+        due=seen.filter(run_state.due(timezone.now())).count(),
+        without_end=seen.filter(run_state.WITHOUT_END).count(),
     )
 
 

@@ -168,7 +168,8 @@ class Instance(models.Model):
         content_hash: Of everything that makes the row look as it does.
         version: Fleet version of the last visible change.
         looked_at: When it was last asked for by itself, outside a listing.
-        run_ends_at: ``stops_at`` while it runs; what the list is sorted by.
+        is_running: Whether the latest complete listing has it running.
+        run_ends_at: ``stops_at`` while it runs. What both mean: ``run_state``.
     """
 
     cloud = models.ForeignKey(Cloud, on_delete=models.PROTECT, related_name="instances")
@@ -198,6 +199,13 @@ class Instance(models.Model):
     missing_since = models.DateTimeField(null=True)
     looked_at = models.DateTimeField(null=True)
     version = models.BigIntegerField(default=0)
+    is_running = models.GeneratedField(
+        expression=models.Case(
+            models.When(missing_since=None, status="RUNNING", then=True), default=False
+        ),
+        output_field=models.BooleanField(),
+        db_persist=True,
+    )
     run_ends_at = models.GeneratedField(
         expression=models.Case(
             models.When(missing_since=None, status="RUNNING", then=models.F("stops_at"))
@@ -222,7 +230,20 @@ class Instance(models.Model):
                 Lower("owner_name"), Lower("name"), "id", name="instance_by_owner"
             ),
             models.Index("status", Lower("name"), "id", name="instance_by_status"),
-            *_both_directions("run_ends_at", "instance_by_stop"),
+            # Stopped instances come last in both directions, too. A run without an end
+            # ends later than any other.
+            models.Index(
+                *(models.F("is_running").desc(), IsNull(models.F("run_ends_at"), True)),
+                *(models.F("run_ends_at").asc(), Lower("name"), "id"),
+                name="instance_by_stop",
+            ),
+            models.Index(
+                models.F("is_running").desc(),
+                models.OrderBy(IsNull(models.F("run_ends_at"), True), descending=True),
+                *(models.F("run_ends_at").desc(), Lower("name").desc()),
+                models.F("id").desc(),
+                name="instance_by_stop_down",
+            ),
             *_both_directions("updated_at", "instance_by_update"),
             # One for each filter.
             models.Index(Upper("status"), "missing_since", name="instance_of_status"),
@@ -233,7 +254,7 @@ class Instance(models.Model):
             models.Index(
                 "missing_since", "auto_stop_enable", name="instance_of_auto_stop"
             ),
-            models.Index("run_ends_at", name="instance_of_stop"),
+            models.Index("is_running", "run_ends_at", name="instance_of_run"),
             models.Index("version", name="instance_by_version"),
         ]
 

@@ -22,9 +22,9 @@ from dashboard.modelarts.client import (
     upstream_skew_ms,
 )
 from dashboard.modelarts.errors import InstanceNotFoundError, ModelArtsError
-from dashboard.modelarts.schemas import TRANSITIONAL, InstanceStatus
+from dashboard.modelarts.schemas import TRANSITIONAL
 
-from . import causes, life, upstream
+from . import causes, life, run_state, upstream
 from .changes import Changes
 from .familiar import Acquaintance
 from .models import Cloud, FleetVersion, Instance
@@ -296,9 +296,7 @@ def hot_instances(cloud: Cloud) -> list[Instance]:
     """
     now = timezone.now()
     in_transition = Q(status__in=TRANSITIONAL, status_since__gte=now - HOT_FOR)
-    past_its_stop = Q(
-        status=InstanceStatus.RUNNING, stops_at__lte=now, stops_at__gte=now - HOT_FOR
-    )
+    past_its_stop = run_state.ends_by(now) & Q(run_ends_at__gte=now - HOT_FOR)
     unseen = Q(looked_at=None) | Q(looked_at__lte=now - LOOK_AGAIN)
     return list(
         Instance.objects.filter(in_transition | past_its_stop, unseen)

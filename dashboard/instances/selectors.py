@@ -23,7 +23,6 @@ from .models import Cloud, Instance
 _SETTLED_STAYS = timedelta(minutes=10)
 _FAILED_STAYS = timedelta(days=1)
 _TROUBLED = ("failed", "conflict")
-_MOVING = {clock.State.STARTING, clock.State.STOPPING, clock.State.DUE}
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Row:
     @property
     def is_moving(self) -> bool:
         """Whether the cloud is about to report something new."""
-        return self.this_run.state in _MOVING
+        return self.this_run.state in clock.MOVING
 
     @property
     def has_open_edit(self) -> bool:

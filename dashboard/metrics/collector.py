@@ -25,10 +25,10 @@ from prometheus_client.registry import Collector
 from dashboard.edits import pulse
 from dashboard.edits.circuit import OPENS_AT
 from dashboard.edits.models import Edit
-from dashboard.instances import traffic
+from dashboard.instances import run_state, traffic
+from dashboard.instances.filters import AUTO_STOP_OFF
 from dashboard.instances.models import Cloud, Instance
 
-SOON = timedelta(minutes=15)
 DAY = timedelta(days=1)
 REDIS_SECONDS = 0.5
 
@@ -62,9 +62,8 @@ def _of_database() -> Iterator[Metric]:
 
 
 def _fleet() -> Iterator[Metric]:
-    here = Instance.objects.filter(missing_since=None)
+    here = Instance.objects.filter(run_state.PRESENT)
     now = timezone.now()
-    running = here.filter(status="RUNNING")
     yield _by(
         "curfew_instances",
         "Instances by cloud and status.",
@@ -74,18 +73,23 @@ def _fleet() -> Iterator[Metric]:
     for name, text, rows in (
         (
             "curfew_instances_due",
-            "Running instances that stop within 15 minutes.",
-            running.filter(stops_at__gt=now, stops_at__lte=now + SOON),
+            "Running instances that stop within 15 minutes, or are stopping.",
+            here.filter(run_state.soon(now)),
         ),
         (
             "curfew_instances_overdue",
-            "Running instances past their stop.",
-            running.filter(stops_at__lte=now),
+            "Running instances past their stop by more than a stop takes.",
+            here.filter(run_state.overdue(now)),
+        ),
+        (
+            "curfew_instances_without_end",
+            "Running instances that nothing will stop.",
+            here.filter(run_state.WITHOUT_END),
         ),
         (
             "curfew_instances_auto_stop_off",
-            "Running instances that nothing will stop.",
-            running.filter(auto_stop_enable=False),
+            "Running instances with auto-stop off, which counts from their next start.",
+            here.filter(run_state.RUNNING, AUTO_STOP_OFF),
         ),
         (
             "curfew_instances_unreadable",

@@ -5,7 +5,7 @@ from dashboard.saved import services
 
 VIEWS = {
     "GPUs that run": "status=RUNNING&flavor_type=GPU",
-    "Nobody stops these": "status=RUNNING&autostop=off",
+    "Nobody stops these": "autostop=never",
     "Would not start": "status=START_FAILED&sort=-updated",
 }
 

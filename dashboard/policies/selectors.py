@@ -12,8 +12,8 @@ from django.utils.translation import gettext
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_edit
 from dashboard.instances.clock import exact_text
-from dashboard.instances.filters import PRESENT
 from dashboard.instances.models import Instance
+from dashboard.instances.run_state import PRESENT
 from dashboard.modelarts.statuses import InstanceStatus
 
 from .models import Rule, RuleException

@@ -17,6 +17,7 @@ from django.utils import timezone
 from dashboard.edits.models import Edit
 from dashboard.instances.mirror import SAME_RUN_MS
 from dashboard.instances.models import Instance
+from dashboard.instances.run_state import ends_by
 from dashboard.modelarts.statuses import FAILED
 
 from . import ending
@@ -95,8 +96,8 @@ def due() -> list[int]:
 def _stops(everybody: Audience, now: datetime) -> Iterator[Reminder]:
     known = _known_stops(now)
     running = Instance.objects.filter(
+        ends_by(now + everybody.longest_lead),
         run_ends_at__gt=now,
-        run_ends_at__lte=now + everybody.longest_lead,
         stop_timestamp_ms__isnull=False,
     ).values_list(
         *("pk", "cloud_id", "owner_id", "owner_name"),

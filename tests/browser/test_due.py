@@ -33,8 +33,11 @@ def test_a_run_moves_from_lane_to_lane_until_it_is_gone(
     demo.force(due, stops_in_seconds=30)
     # From here on nobody changes anything: only time passes.
     expect(card_of(page, "quarter", near)).to_be_visible()
-    # The cloud is late: it stays due until the cloud gets round to it.
-    expect(card_of(page, "overdue", due)).to_contain_text("due, waiting for ModelArts")
+    # The cloud is late: at first that is a stop that takes its time.
+    expect(card_of(page, "quarter", due)).to_contain_text("stopping…")
+    demo.force(due, stops_in_seconds=-600)
+    overdue = card_of(page, "overdue", due)
+    expect(overdue).to_contain_text("overdue, waiting for ModelArts")
     demo.force(due, stops_in_seconds=0, late_seconds=0)
     expect(page.locator(f"#lanes li[data-instance]:has-text('{due}')")).to_have_count(0)
     assert page.evaluate("performance.timeOrigin") == loaded

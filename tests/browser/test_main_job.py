@@ -143,7 +143,7 @@ def test_a_countdown_reaches_zero_and_becomes_stopped(
     row = row_of(page, name)
     text = row.locator("[data-stops-at] .clock-text")
     # The cloud is late: it stays due until the cloud gets round to it.
-    expect(text).to_have_text("due, waiting for ModelArts")
+    expect(text).to_have_text("stopping…")
     expect(row).not_to_contain_text("0:00")
     demo.force(name, stops_in_seconds=0, late_seconds=0)
     expect(row.locator(".status")).to_contain_text("Stopped")

@@ -19,7 +19,7 @@ from tests.instances.pages import add_edit
 URL = reverse("handover:due")
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
-LANES = ("overdue", "quarter", "hour", "today", "endless")
+LANES = ("overdue", "quarter", "hour", "today", "later", "endless")
 
 
 @pytest.fixture
@@ -59,15 +59,18 @@ def test_other_methods_are_refused(watcher: Client, method: str) -> None:
 @pytest.mark.parametrize(
     ("stops_in", "lane"),
     [
-        (-60, "overdue"),
-        (0, "overdue"),
-        (1, "quarter"),
+        (-600, "overdue"),
+        (-300, "overdue"),
+        # A stop takes some seconds.
+        (-299, "quarter"),
+        (0, "quarter"),
         (15 * 60, "quarter"),
         (15 * 60 + 1, "hour"),
         (3_600, "hour"),
         (3_601, "today"),
         (12 * 3_600 - 1, "today"),
-        (12 * 3_600, ""),
+        (12 * 3_600, "later"),
+        (40 * 3_600, "later"),
     ],
 )
 @time_machine.travel(NOON, tick=False)
@@ -86,7 +89,7 @@ def test_today_ends_at_the_viewer_s_midnight(watcher: Client, viewer: User) -> N
     assert lane_of(watcher.get(URL).text, instance) == "today"
     # There it is ten in the evening.
     watcher.cookies["curfew_tz"] = "Australia/Brisbane"
-    assert lane_of(watcher.get(URL).text, instance) == ""
+    assert lane_of(watcher.get(URL).text, instance) == "later"
 
 
 @pytest.mark.parametrize(
@@ -109,11 +112,13 @@ def test_only_what_runs_is_shown(
 
 
 def test_numbers_of_all_lanes(watcher: Client) -> None:
-    for stops_in in (-5, -9, 60, 1_800):
+    for stops_in in (-500, -900, -9, 60, 1_800, 40 * 3_600):
         make_instance(stops_in=stops_in)
     make_instance(stops_in=None, auto_stop_enable=False)
     found = numbers(watcher.get(URL).text)
-    assert [found[0], found[1], found[2], found[4]] == [2, 1, 1, 1]
+    assert [found[0], found[1], found[2]] == [2, 2, 1]
+    assert found[4:] == [1, 1]
+    assert sum(found) == 7
 
 
 def test_a_card_shows_both_clocks_as_the_contract_says(watcher: Client) -> None:
@@ -246,7 +251,7 @@ def test_first_run_says_what_to_do(client: Client, viewer: User) -> None:
 
 def test_an_empty_fleet_is_calm(watcher: Client) -> None:
     page = watcher.get(URL).text
-    assert numbers(page) == [0, 0, 0, 0, 0]
+    assert numbers(page) == [0] * len(LANES)
     assert "Nothing is overdue." in page
     assert "Nothing is running" in page
 

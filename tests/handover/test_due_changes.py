@@ -18,6 +18,8 @@ from dashboard.web.polls import QuickPolls
 from tests.factories import make_cloud, make_instance
 from tests.instances.pages import add_edit
 
+from .test_due import lane_of
+
 PAGE = reverse("handover:due")
 URL = reverse("handover:due_changes")
 NOON = datetime(2026, 11, 23, 12, 1, tzinfo=UTC)
@@ -114,7 +116,7 @@ def quick(client: Client, url: str, grant: str) -> str:
     return told[-1]
 
 
-@pytest.mark.parametrize("stops_in", [3_600, 15 * 60, 0])
+@pytest.mark.parametrize("stops_in", [3_600, 15 * 60, -5 * 60])
 def test_time_alone_moves_a_run_into_the_next_lane(
     watcher: Client, viewer: User, stops_in: int
 ) -> None:
@@ -136,10 +138,12 @@ def test_midnight_turns_later_into_today(watcher: Client, viewer: User) -> None:
     with time_machine.travel(NOON.replace(hour=23, minute=59), tick=False) as clock:
         watcher.force_login(viewer)
         instance = make_instance(stops_in=3 * 3_600)
-        url = draw(watcher)
+        page = watcher.get(PAGE).text
+        assert lane_of(page, instance) == "later"
+        url = next_poll(page)
         assert watcher.get(url).status_code == 204
         clock.shift(timedelta(seconds=61))
-        assert cards(watcher.get(url).text) == [instance.pk]
+        assert lane_of(watcher.get(url).text, instance) == "today"
 
 
 def test_the_line_of_now_moves_on(watcher: Client, viewer: User) -> None:

@@ -230,7 +230,7 @@ def test_what_is_not_on_the_wall_moves_nothing(client: Client, link: WallLink) -
     assert client.get(poll_of(response.text)).status_code == 204
 
 
-@pytest.mark.parametrize(("ends_in", "key"), [(15 * 60, "soon"), (0, "overdue")])
+@pytest.mark.parametrize(("ends_in", "key"), [(15 * 60, "soon"), (-5 * 60, "overdue")])
 def test_time_alone_moves_a_number(
     client: Client, link: WallLink, ends_in: int, key: str
 ) -> None:

@@ -68,8 +68,9 @@ def test_past_time_is_told_in_its_largest_unit(seconds: int, text: str) -> None:
         (300, Urgency.NEAR),
         (299, Urgency.NOW),
         (1, Urgency.NOW),
-        (0, Urgency.OVERDUE),
-        (-9, Urgency.OVERDUE),
+        (0, Urgency.DUE),
+        (-299, Urgency.DUE),
+        (-300, Urgency.OVERDUE),
     ],
 )
 def test_urgency_rises_at_60_15_and_5_minutes(seconds: int, urgency: Urgency) -> None:
@@ -87,13 +88,27 @@ def test_a_part_of_a_second_left_is_not_zero() -> None:
     assert (run.state, run.text) == (State.COUNTING, "1 s")
 
 
-@pytest.mark.parametrize("late", [timedelta(0), timedelta(minutes=7)])
-def test_past_its_moment_it_is_due(late: timedelta) -> None:
+@pytest.mark.parametrize("late", [timedelta(0), timedelta(minutes=4, seconds=59)])
+def test_a_stop_may_take_its_time(late: timedelta) -> None:
     run = clock.this_run(an_instance(stops_at=NOW - late), NOW)
     assert run.state == State.DUE
-    assert run.text == "due, waiting for ModelArts"
+    assert run.text == "stopping…"
+    assert run.urgency == Urgency.DUE
+    assert run.verb == "scheduled for"
+
+
+@pytest.mark.parametrize("late", [timedelta(minutes=5), timedelta(hours=7)])
+def test_after_five_minutes_a_stop_is_overdue(late: timedelta) -> None:
+    run = clock.this_run(an_instance(stops_at=NOW - late), NOW)
+    assert run.state == State.OVERDUE
+    assert run.text == "overdue, waiting for ModelArts"
     assert run.urgency == Urgency.OVERDUE
     assert run.verb == "was due"
+
+
+def test_how_long_a_stop_may_take_is_a_setting(settings: Any) -> None:
+    settings.CURFEW = settings.CURFEW.model_copy(update={"overdue_after_minutes": 0})
+    assert clock.this_run(an_instance(stops_at=NOW), NOW).state == State.OVERDUE
 
 
 def test_switching_auto_stop_off_does_not_lengthen_this_run() -> None:

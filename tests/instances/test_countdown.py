@@ -25,12 +25,21 @@ def test_both_clocks(client: Client, viewer: User, instance: Instance) -> None:
     assert "<html" not in response.text
 
 
-def test_after_zero_it_is_due(client: Client, viewer: User) -> None:
-    instance = make_instance(stops_in=-30)
+@pytest.mark.parametrize(
+    ("stops_in", "words", "verb"),
+    [
+        (-30, "stopping…", "scheduled for"),
+        (-400, "overdue, waiting for ModelArts", "was due"),
+    ],
+)
+def test_after_zero_it_is_stopping_and_then_overdue(
+    client: Client, viewer: User, stops_in: int, words: str, verb: str
+) -> None:
+    instance = make_instance(stops_in=stops_in)
     client.force_login(viewer)
     text = client.get(url("demo", instance.instance_id)).text
-    assert "due, waiting for ModelArts" in text
-    assert "was due" in text
+    assert words in text
+    assert verb in text
 
 
 @pytest.mark.parametrize("cloud", ["demo", "elsewhere"])

@@ -57,15 +57,22 @@ def test_status_is_the_present_one() -> None:
     assert names("status=SNAPSHOTTING") == []
 
 
-def test_auto_stop_on_off_and_due() -> None:
+def test_auto_stop_as_a_setting_and_as_the_end_of_this_run() -> None:
     make_instance(name="soon", stops_in=3_500)
     make_instance(name="later", stops_in=3_700)
-    make_instance(name="overdue", stops_in=-60)
+    make_instance(name="stopping", stops_in=-60)
+    make_instance(name="overdue", stops_in=-600)
     make_instance(name="free", stops_in=None, auto_stop_enable=False)
+    make_instance(name="silent", stops_in=None)
+    make_instance(name="idle", status="STOPPED", auto_stop_enable=False)
     make_instance(name="gone", stops_in=60, missing_since=datetime.now(UTC))
-    assert names("autostop=on") == ["overdue", "soon", "later"]
-    assert names("autostop=off") == ["free"]
-    assert names("autostop=due") == ["overdue", "soon"]
+    coming = ["overdue", "stopping", "soon", "later"]
+    assert names("autostop=on") == [*coming, "silent"]
+    assert names("autostop=off") == ["free", "idle"]
+    assert names("autostop=due") == ["overdue", "stopping", "soon"]
+    assert names("autostop=overdue") == ["overdue"]
+    # The setting does not tell: a run whose stop ModelArts does not name has no end.
+    assert names("autostop=never") == ["free", "silent"]
 
 
 @pytest.mark.parametrize("spelled", ["ASCEND", "ascend", "Ascend"])
@@ -88,16 +95,18 @@ def test_owner_by_name_or_id_cloud_and_workspace() -> None:
 @pytest.mark.parametrize(
     ("sort", "expected"),
     [
-        ("", ["overdue", "soon", "later", "idle"]),
-        ("stops_in", ["overdue", "soon", "later", "idle"]),
-        ("-stops_in", ["later", "soon", "overdue", "idle"]),
-        ("name", ["idle", "later", "overdue", "soon"]),
-        ("-name", ["soon", "overdue", "later", "idle"]),
-        ("status", ["later", "overdue", "soon", "idle"]),
+        ("", ["overdue", "soon", "later", "unending", "gone", "idle"]),
+        ("stops_in", ["overdue", "soon", "later", "unending", "gone", "idle"]),
+        ("-stops_in", ["unending", "later", "soon", "overdue", "idle", "gone"]),
+        ("name", ["gone", "idle", "later", "overdue", "soon", "unending"]),
+        ("-name", ["unending", "soon", "overdue", "later", "idle", "gone"]),
+        ("status", ["gone", "later", "overdue", "soon", "unending", "idle"]),
     ],
 )
 def test_order(sort: str, expected: list[str]) -> None:
     make(("idle", None), ("later", 9_000), ("soon", 60), ("overdue", -60))
+    make_instance(name="unending", stops_in=None, auto_stop_enable=False)
+    make_instance(name="gone", stops_in=None, missing_since=datetime.now(UTC))
     assert names(f"sort={sort}") == expected
 
 

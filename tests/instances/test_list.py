@@ -232,9 +232,9 @@ def test_counters_are_quick_filters(
     make_instance(stops_in=60)
     make_instance(stops_in=9_000)
     make_instance(stops_in=None, auto_stop_enable=False)
-    make_instance(status="STOPPED")
+    make_instance(status="STOPPED", auto_stop_enable=False)
     client.force_login(viewer)
-    page = client.get(URL, {"autostop": "off"}).text
+    page = client.get(URL, {"autostop": "never"}).text
     found = re.findall(
         r'href="([^"]+)" data-tone="\w+" data-number="(\d+)"( aria-current)?', page
     )
@@ -242,7 +242,7 @@ def test_counters_are_quick_filters(
         ("/instances/", "4", ""),
         ("/instances/?status=RUNNING", "3", ""),
         ("/instances/?autostop=due", "1", ""),
-        ("/instances/?autostop=off", "1", " aria-current"),
+        ("/instances/?autostop=never", "1", " aria-current"),
     ]
 
 

@@ -34,8 +34,8 @@ def test_choosing_german_and_a_countdown_that_ticks_in_it(
     fleet_page.clock.run_for(60_000)
     expect(text).to_have_text(re.compile(r"^2 Min\. 5\d Sek\.$"))
     fleet_page.clock.run_for(180_000)
-    expect(text).to_have_text("fällig, wartet auf ModelArts")
-    expect(fleet_page.locator(".clock-verb")).to_have_text("war fällig")
+    expect(text).to_have_text("wird gestoppt …")
+    expect(fleet_page.locator(".clock-verb")).to_have_text("geplant für")
     # The browser redraws the moment as the server wrote it, in its own zone's words.
     assert instance.stops_at is not None
     zone = fleet_page.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone")

@@ -14,6 +14,7 @@ from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from dashboard.accounts.models import User
 from dashboard.instances import clock
+from dashboard.instances.lengths import WORDS
 from dashboard.instances.models import FleetVersion, Instance
 from tests.factories import make_cloud, make_instance
 
@@ -77,6 +78,7 @@ def change(instance: Instance, **fields: Any) -> None:
 
 
 EDGES = [60, 300, 900, 3_600, 172_800]
+PAST = (0, -7, -299, -300, -9_000)
 SECONDS = sorted(
     {1, 2, 4, 5, 59, 86_399, 999_999} | {edge + d for edge in EDGES for d in (-1, 0, 1)}
 )
@@ -87,13 +89,14 @@ def test_browser_and_server_use_the_same_words(page: Page) -> None:
     left = "".join(
         f'<p class="left" data-stops-at="{now_ms + s * 1000}">'
         '<span class="clock-text"></span></p>'
-        for s in [*SECONDS, 0, -7]
+        for s in [*SECONDS, *PAST]
     )
     past = "".join(
         f'<p class="past" data-ago="{now_ms - s * 1000}"></p>' for s in SECONDS
     )
     document = (
-        f'<!DOCTYPE html><html data-now="{now_ms}"><body>{left}{past}'
+        f'<!DOCTYPE html><html data-now="{now_ms}" data-overdue-after="300000">'
+        f'<meta charset="utf-8"><body>{left}{past}'
         '<p id="announcer"></p><script src="/countdown.js"></script></body></html>'
     )
 
@@ -110,8 +113,11 @@ def test_browser_and_server_use_the_same_words(page: Page) -> None:
         ".left", "all => all.map(p => [p.innerText, p.dataset.urgency])"
     )
     expected = [
-        [clock.remaining_text(s) if s > 0 else clock.DUE_TEXT, clock.urgency(s).value]
-        for s in [*SECONDS, 0, -7]
+        [
+            clock.remaining_text(s) if s > 0 else WORDS[clock.urgency(s)],
+            clock.urgency(s).value,
+        ]
+        for s in [*SECONDS, *PAST]
     ]
     assert drawn == json.loads(json.dumps(expected))
     assert page.locator(".past").all_inner_texts() == [
@@ -136,10 +142,11 @@ def test_a_countdown_ticks_by_the_server_s_clock_and_ends_as_due(
     fleet_page.clock.run_for(60_000)
     expect(text).to_have_text(re.compile(r"^2 min 5\d s$"))
     fleet_page.clock.run_for(180_000)
-    expect(text).to_have_text("due, waiting for ModelArts")
-    expect(fleet_page.locator("#announcer")).to_have_text(
-        "nearly: due, waiting for ModelArts"
-    )
+    expect(text).to_have_text("stopping…")
+    expect(fleet_page.locator("#announcer")).to_have_text("nearly: stopping…")
+    assert fleet_page.evaluate("dues") == 1
+    fleet_page.clock.run_for(300_000)
+    expect(text).to_have_text("overdue, waiting for ModelArts")
     assert fleet_page.evaluate("dues") == 1
 
 

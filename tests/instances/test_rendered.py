@@ -51,7 +51,9 @@ def test_the_time_left_is_that_of_now(
     assert 'data-urgency="none"' in first
     assert "2 min 0 s" in later
     assert 'data-urgency="now"' in later
-    assert "due, waiting for ModelArts" in html(viewer, NOW + timedelta(hours=2))
+    assert "stopping…" in html(viewer, NOW + timedelta(hours=2))
+    late = html(viewer, NOW + timedelta(hours=2, minutes=5))
+    assert "overdue, waiting for ModelArts" in late
     assert "\0" not in first
 
 

@@ -51,19 +51,22 @@ def scrape(client: Client, **headers: Any) -> dict[str, float]:
 
 def test_the_fleet(client: Client) -> None:
     lab, far = factories.make_cloud("lab"), factories.make_cloud("far")
-    for stops_in in (-5, 60, 600, 7200):
+    for stops_in in (-500, -5, 60, 600, 7200):
         factories.make_instance(cloud=lab, stops_in=stops_in)
     factories.make_instance(
         cloud=lab, auto_stop_enable=False, stops_at=None, stops_in=None
     )
+    factories.make_instance(cloud=lab, auto_stop_enable=False)
+    factories.make_instance(cloud=lab, auto_stop_enable=False, status="STOPPED")
     factories.make_instance(cloud=lab, missing_since=timezone.now())
     factories.make_instance(cloud=far, status="STOPPED", problems=["name: odd"])
     found = scrape(client)
-    assert found['curfew_instances{cloud="lab",status="RUNNING"}'] == 5
+    assert found['curfew_instances{cloud="lab",status="RUNNING"}'] == 7
     assert found['curfew_instances{cloud="far",status="STOPPED"}'] == 1
-    assert found['curfew_instances_due{cloud="lab"}'] == 2
+    assert found['curfew_instances_due{cloud="lab"}'] == 3
     assert found['curfew_instances_overdue{cloud="lab"}'] == 1
-    assert found['curfew_instances_auto_stop_off{cloud="lab"}'] == 1
+    assert found['curfew_instances_without_end{cloud="lab"}'] == 1
+    assert found['curfew_instances_auto_stop_off{cloud="lab"}'] == 2
     assert found['curfew_instances_unreadable{cloud="far"}'] == 1
 
 
@@ -176,7 +179,7 @@ def test_without_database(client: Client, monkeypatch: pytest.MonkeyPatch) -> No
     def fail() -> None:
         raise DatabaseError("secret-host:5432 refused")
 
-    monkeypatch.setattr(collector.Instance.objects, "filter", lambda **_: fail())
+    monkeypatch.setattr(collector.Instance.objects, "filter", lambda *_: fail())
     response = client.get("/metrics")
     assert b"curfew_database_up 0.0" in response.content
     assert b"curfew_broker_up 1.0" in response.content
@@ -188,7 +191,7 @@ def test_costs_a_fixed_number_of_queries(
 ) -> None:
     for _ in range(30):
         factories.make_instance()
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(12):
         scrape(client)
 
 

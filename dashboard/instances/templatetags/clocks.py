@@ -1,11 +1,12 @@
 """Template tags about the time left."""
 
 import json
+from datetime import timedelta
 
 from django import template
 from django.utils.translation import get_language
 
-from dashboard.instances import lengths
+from dashboard.instances import lengths, run_state
 
 register = template.Library()
 
@@ -14,3 +15,9 @@ register = template.Library()
 def words_for_countdowns() -> str:
     """What ``countdown.js`` says, as JSON; empty in English."""
     return "" if get_language() == "en" else json.dumps(lengths.script_words())
+
+
+@register.simple_tag
+def overdue_after_ms() -> int:
+    """How long after its stop time a run is overdue, **ms**, for ``countdown.js``."""
+    return run_state.overdue_after() // timedelta(milliseconds=1)
