@@ -1,6 +1,5 @@
 """What a reminder says, in words. Pure functions over rows that were read."""
 
-import unicodedata
 from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from django.utils.translation import get_language, gettext, gettext_noop
 from dashboard.edits.models import Edit
 from dashboard.instances.clock import remaining_text, status_look, whole_seconds
 from dashboard.instances.models import Instance
+from dashboard.web.plain_text import one_line, without_links
 from dashboard.web.stored import translated
 from dashboard.web.templatetags.pages import zone_name
 
@@ -20,10 +20,13 @@ from . import links
 from .models import Reminder
 
 Kind, Medium = Reminder.Kind, Reminder.Medium
-_LONGEST_NAME = 120
-_TAMED = {ord("@"): "@\N{WORD JOINER}"} | {
-    ord(sign): other for sign, other in zip("<>[]", "()()", strict=True)
-}
+_FIVE_MINUTES = 300
+_SIGNS = "<>[]*~`"
+_LOOKALIKES = (
+    "()()\N{ASTERISK OPERATOR}\N{TILDE OPERATOR}\N{MODIFIER LETTER GRAVE ACCENT}"
+)
+_TAMED = {ord(sign): other for sign, other in zip(_SIGNS, _LOOKALIKES, strict=True)}
+"""Signs with which chats format text, and what is shown instead."""
 
 
 class Action(NamedTuple):
@@ -58,19 +61,14 @@ class Message(NamedTuple):
     text: str
 
 
-def line(text: str) -> str:
-    """A text of somebody's as one line without anything invisible."""
-    shown = "".join(
-        " " if unicodedata.category(letter)[0] in "CZ" else letter for letter in text
-    )
-    shown = " ".join(shown.split())
-    long = len(shown) > _LONGEST_NAME
-    return f"{shown[:_LONGEST_NAME]}…" if long else shown
+def for_mail(text: str) -> str:
+    """Return somebody's text as one line in which mail programs find no link."""
+    return without_links(one_line(text))
 
 
 def tame(text: str) -> str:
     """Such a line for a chat, where it neither calls people nor draws links."""
-    return line(text).translate(_TAMED)
+    return for_mail(text).translate(_TAMED)
 
 
 def when(moment: datetime, zone: ZoneInfo) -> str:
@@ -105,13 +103,13 @@ def message(reminder: Reminder, *, zone: ZoneInfo, now: datetime) -> Message:
     if reminder.instance is None:
         text = gettext("Curfew sends its reminders here. Nothing is to be done.")
         return Message(headline(reminder, ""), text)
-    plain = line if reminder.medium == Medium.MAIL else tame
+    plain = for_mail if reminder.medium == Medium.MAIL else tame
     instance = reminder.instance
     name = plain(str(instance))
     subject = headline(reminder, name)
     if reminder.kind == Kind.STOP:
         left = whole_seconds(reminder.moment - now)
-        span = remaining_text(max(left, 300)) if left > 0 else gettext("now")
+        span = _remaining(left)
         subject = gettext("%(name)s stops at %(time)s (%(span)s)") % {
             "name": name,
             "time": f"{reminder.moment.astimezone(zone):%H:%M}",
@@ -143,6 +141,15 @@ def message(reminder: Reminder, *, zone: ZoneInfo, now: datetime) -> Message:
             gettext("What you are told, and when: %(url)s") % {"url": settings},
         ]
     return Message(subject, "\n".join(lines))
+
+
+def _remaining(seconds: int) -> str:
+    """The time left, as true when the message is read a little later."""
+    if seconds <= 0:
+        return gettext("now")
+    if seconds < _FIVE_MINUTES:
+        return gettext("under 5 min")
+    return remaining_text(seconds)
 
 
 def subject_url(reminder: Reminder) -> str:

@@ -31,6 +31,12 @@ TRY_LATER = frozenset({429, 503})
 """Statuses that say nothing was done."""
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_IPV4_COMPATIBLE = ipaddress.ip_network("::/96")
+_AZURE_HOST = ipaddress.ip_address("168.63.129.16")
+"""A public address that leads to the host of every virtual machine on Azure."""
+
+_ISATAP = frozenset({0x00005EFE, 0x02005EFE})
+"""The second half of such addresses begins so; an IPv4 address follows (RFC 5214)."""
 
 
 class ForbiddenError(requests.RequestException):
@@ -115,14 +121,16 @@ def addresses(host: str, port: int) -> list[str]:
 
 def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
+        if address.teredo or address.is_site_local or address in _IPV4_COMPATIBLE:
+            return False
+        last_half = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if int(address) >> 32 & 0xFFFFFFFF in _ISATAP and not _is_public(last_half):
+            return False
         inner = address.ipv4_mapped or address.sixtofour
-        if address in _NAT64:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        inner = last_half if address in _NAT64 else inner
         if inner is not None:
             return _is_public(inner)
-        if address.teredo is not None:
-            return False
-    return address.is_global and not address.is_multicast
+    return address.is_global and not address.is_multicast and address != _AZURE_HOST
 
 
 class WatchedAdapter(HTTPAdapter):

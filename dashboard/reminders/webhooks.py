@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from apprise import AppriseAsset, NotifyType
 from apprise.plugins.base import NotifyBase
@@ -19,6 +19,9 @@ from .messages import Message
 from .outcome import Outcome, refused
 
 LONGEST = 2_000
+TEAMS_QUERY = frozenset({"api-version", "sp", "sv", "sig"})
+"""What the address of a workflow holds; anything else is not passed on."""
+
 PURPOSE = "webhooks"
 
 
@@ -84,7 +87,7 @@ def recognise(address: str) -> Address:
     except network.ForbiddenError as error:
         raise WebhookError(str(error)) from None
     for service in SERVICES:
-        if service.plugin is None or _instance(service, address) is not None:
+        if service.plugin is None or speaker(service, address) is not None:
             return Address(service.name, _shown(address))
     raise AssertionError(gettext_noop("the last one takes anything"))
 
@@ -99,7 +102,7 @@ def send(address: str, service: str, message: Message, *, alarm: bool) -> Outcom
         alarm: Whether it is bad news, which some services colour.
     """
     found = next((one for one in SERVICES if one.name == service), None)
-    plugin = _instance(found, address) if found else None
+    plugin = speaker(found, address) if found else None
     if plugin is None:
         return refused(
             gettext_noop(
@@ -113,7 +116,8 @@ def send(address: str, service: str, message: Message, *, alarm: bool) -> Outcom
     return network.watched(speak)
 
 
-def _instance(service: Service, address: str) -> NotifyBase | None:
+def speaker(service: Service, address: str) -> NotifyBase | None:
+    """Return what speaks to ``address``; ``None`` if the service does not know it."""
     asset = AppriseAsset(
         app_id="Curfew",
         app_desc="Curfew",
@@ -137,11 +141,11 @@ def _instance(service: Service, address: str) -> NotifyBase | None:
             secure=True,
             params=dict(parse_qsl(parts.query, keep_blank_values=True)),
         )
-    wanted = address
-    if service.name != "teams":
-        # Of these the path says all; a query would give apprise orders.
-        wanted = address.partition("?")[0]
-    results = service.plugin.parse_native_url(wanted)
+    # A query gives apprise orders, such as to read a file: only what signs it is kept.
+    base, _, query = address.partition("?")
+    signed = TEAMS_QUERY if service.name == "teams" else frozenset()
+    kept = urlencode([pair for pair in parse_qsl(query) if pair[0] in signed])
+    results = service.plugin.parse_native_url(f"{base}?{kept}" if kept else base)
     if not results:
         return None
     results |= {"asset": asset, "verify": True, "redirect": False, "retry": 0}

@@ -15,7 +15,7 @@ from django.utils import translation
 
 from dashboard.accounts.models import User
 from dashboard.instances.models import Instance
-from dashboard.reminders import delivery, links, tasks, webhooks
+from dashboard.reminders import delivery, links, messages, tasks, webhooks
 from dashboard.reminders.models import Attempt, Channel, Preferences, Reminder
 from dashboard.reminders.outcome import Outcome, not_sent
 from dashboard.reminders.planning import due, plan
@@ -102,8 +102,26 @@ class TestMail:
     def test_a_name_adds_no_header(self, waiting: Reminder) -> None:
         Instance.objects.update(name="x\r\nBcc: all@example.org\u202e\b")
         delivery.deliver(waiting.pk)
-        assert mail.outbox[0].subject.startswith("x Bcc: all@example.org stops at")
+        subject = mail.outbox[0].subject
+        assert subject.startswith("x Bcc: all@\N{WORD JOINER}example.org stops at")
         assert mail.outbox[0].bcc == []
+
+    def test_a_name_becomes_no_link(self, waiting: Reminder) -> None:
+        Instance.objects.update(name="https://evil.example/login", owner_name="www.x.y")
+        delivery.deliver(waiting.pk)
+        [sent] = mail.outbox
+        assert "//evil.example" not in sent.subject + sent.body
+        assert "www.x.y" not in sent.body
+
+    @pytest.mark.parametrize(
+        ("seconds", "span"), [(300, "(5 min)"), (299, "(under 5 min)"), (0, "(now)")]
+    )
+    def test_it_promises_no_more_time_than_is_left(
+        self, waiting: Reminder, seconds: int, span: str
+    ) -> None:
+        now = waiting.moment - timedelta(seconds=seconds)
+        told = messages.message(waiting, zone=ZoneInfo("UTC"), now=now)
+        assert told.subject.endswith(span)
 
     def test_twice_is_once(self, waiting: Reminder) -> None:
         delivery.deliver(waiting.pk)
@@ -277,6 +295,7 @@ class TestChannels:
         assert (address, service) == (SLACK, "slack")
         for sign in "<>[]":
             assert sign not in message.text + message.subject
+        assert "//evil" not in message.text + message.subject
         assert "@everyone" not in message.text
         assert "/act/" not in message.text
 

@@ -95,6 +95,13 @@ def test_each_is_recognised(address: str, service: str) -> None:
         "https://[::ffff:127.0.0.1]/",
         "https://[64:ff9b::7f00:1]/",
         "https://[2002:7f00:1::]/",
+        "https://[::7f00:1]/",
+        "https://[::808:808]/",
+        "https://[fec0::1]/",
+        "https://[2001:db9::5efe:a00:1]/",
+        "https://[2001:db9::200:5efe:a00:1]/",
+        "https://168.63.129.16/",
+        "https://[::ffff:168.63.129.16]/",
         "https://example.org/a b",
         "https://example.org/\r\nHost: x",
         "https://example.org/" + "a" * 2_000,
@@ -103,6 +110,17 @@ def test_each_is_recognised(address: str, service: str) -> None:
 def test_where_nothing_is_sent(address: str) -> None:
     with pytest.raises(WebhookError):
         recognise(address)
+
+
+def test_an_address_of_teams_gives_no_orders() -> None:
+    ordered = f"{TEAMS}&template=/etc/passwd&image=https://evil.example/x"
+    assert recognise(ordered).service == "teams"
+    [teams] = [one for one in webhooks.SERVICES if one.name == "teams"]
+    plugin = webhooks.speaker(teams, ordered)
+    assert plugin is not None
+    assert not plugin.template
+    assert "evil" not in plugin.url()
+    assert plugin.signature == "abcdefghij"
 
 
 @pytest.mark.parametrize(
