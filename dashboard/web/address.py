@@ -1,11 +1,15 @@
 """Where a request comes from."""
 
 import ipaddress
+import re
 from typing import Any
 
 import structlog
 from django.conf import settings
 from django.http import HttpRequest
+
+_WITH_PORT = re.compile(r"\[(?P<v6>[^\]]*)\](:\d*)?|(?P<v4>[^:]*):\d*")
+"""An address as some gateways write it: ``192.0.2.1:443``, ``[2001:db8::1]:443``."""
 
 
 def client_address(request: HttpRequest) -> str | None:
@@ -23,10 +27,15 @@ def client_address(request: HttpRequest) -> str | None:
     if proxies:
         hops = request.headers.get("X-Forwarded-For", "").split(",")
         told = hops[-proxies] if len(hops) >= proxies else hops[0]
+    told = told.strip().strip('"')
+    if match := _WITH_PORT.fullmatch(told):
+        told = match["v6"] or match["v4"] or ""
     try:
-        return ipaddress.ip_address(told.strip()).compressed
+        address = ipaddress.ip_address(told)
     except ValueError:
         return None
+    # A gateway that listens on both writes an IPv4 address inside an IPv6 one.
+    return (getattr(address, "ipv4_mapped", None) or address).compressed
 
 
 def bind_address(sender: object, request: HttpRequest, **_: Any) -> None:
