@@ -8,7 +8,6 @@ the ``openstack`` client.
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -16,119 +15,21 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
-    ValidationInfo,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from dashboard import config_checks
 from dashboard.modelarts.endpoints import is_loopback
 
 PREFIX = "CURFEW_"
-ROLES = ("viewer", "scientist", "operator", "admin")
-"""From the least to the most: who is in several groups gets the greatest."""
-
 SECRETS = (
     *("secret_key", "database_url", "redis_url", "metrics_token"),
-    *("oidc_client_secret", "mail_url"),
+    *("oidc_client_secret", "mail_url", "cloud_proxy"),
 )
 """Settings that may be given by a file, whose path is in ``CURFEW_<NAME>_FILE``."""
 
 
-def _split(value: Any) -> Any:
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
-
-
-def _database_url(value: str) -> str:
-    if urlsplit(value).scheme not in {"sqlite", "postgres", "postgresql"}:
-        raise ValueError(
-            "must start with sqlite:/// or postgres://, "
-            "for example postgres://curfew:secret@localhost/curfew"
-        )
-    return value
-
-
-def _redis_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"redis", "rediss"} or not parts.hostname:
-        raise ValueError("must look like redis://localhost:6379/0")
-    if parts.path.strip("/") and not parts.path.strip("/").isdigit():
-        raise ValueError("must end in the number of a database, as in …:6379/0")
-    return value
-
-
-def _pairs(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    pairs = [part.rpartition("=") for part in _split(value)]
-    return {name.strip(): target.strip() for name, _, target in pairs}
-
-
-def _roles(value: dict[str, str]) -> dict[str, str]:
-    for group, role in value.items():
-        if not group or role not in ROLES:
-            raise ValueError(
-                "must look like curfew-admins=admin,data-science=scientist; "
-                f"roles are {', '.join(ROLES)}"
-            )
-    return value
-
-
-def _role_names(value: list[str]) -> list[str]:
-    if unknown := [name for name in value if name not in ROLES]:
-        raise ValueError(
-            f"holds {unknown[0]!r}, which is no role; roles are {', '.join(ROLES)}"
-        )
-    return value
-
-
-def _issuer(value: str) -> str:
-    parts = urlsplit(value)
-    is_safe = parts.scheme == "https" or (
-        parts.scheme == "http" and is_loopback(parts.hostname or "")
-    )
-    if value and (not is_safe or not parts.hostname or parts.query or parts.fragment):
-        raise ValueError(
-            "must be the address of an OpenID provider as its discovery document "
-            "spells it, beginning with https://"
-        )
-    return value
-
-
-def _url(value: str) -> str:
-    parts = urlsplit(value)
-    if value and (
-        parts.scheme not in {"http", "https"}
-        or not parts.hostname
-        or parts.query
-        or parts.fragment
-        or parts.path.strip("/")
-    ):
-        raise ValueError("must look like https://curfew.example.org")
-    return value.rstrip("/")
-
-
-def _with_issuer(value: Any, info: ValidationInfo) -> Any:
-    given = value.get_secret_value() if isinstance(value, SecretStr) else value
-    if info.data.get("oidc_issuer") and not given:
-        raise ValueError("is needed, since CURFEW_OIDC_ISSUER is set")
-    return value
-
-
-def _mail_url(value: SecretStr) -> SecretStr:
-    parts = urlsplit(value.get_secret_value())
-    if value and (parts.scheme not in {"smtp", "smtps"} or not parts.hostname):
-        raise ValueError("must look like smtp://user:password@mail.example.org:587")
-    return value
-
-
-def _mail_from(value: str, info: ValidationInfo) -> str:
-    if info.data.get("mail_url") and "@" not in value:
-        raise ValueError("must be a mail address, since CURFEW_MAIL_URL is set")
-    return value
-
-
-CommaList = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+CommaList = Annotated[list[str], NoDecode, BeforeValidator(config_checks.split)]
 
 
 class Config(BaseSettings):
@@ -149,6 +50,7 @@ class Config(BaseSettings):
         redis_url: Broker and locks; the cache uses the next database number.
         clouds: Names of the clouds that form the fleet; empty means ``OS_CLOUD``, else
             every cloud in the file.
+        cloud_proxy: The HTTP proxy on the way to the clouds; empty: a direct way.
         refresh_seconds: Age in seconds after which the mirror of a cloud is refreshed.
         upstream_rate: Requests per second to one cloud, all processes together.
         edit_deadline_seconds: How long an edit is retried before it is failed.
@@ -168,6 +70,7 @@ class Config(BaseSettings):
             set up a second factor before anything else.
         mail_url: The mail server; empty: no mail is ever sent.
         mail_from: Sender of that mail.
+        mail_starttls: Whether the way to an ``smtp://`` server must be encrypted.
         webhook_hosts: Hosts that webhooks may go to whatever their address and port.
         oidc_issuer: The OpenID provider; empty: people sign in here only.
         oidc_client_id: Our name there.
@@ -186,16 +89,26 @@ class Config(BaseSettings):
 
     secret_key: Annotated[SecretStr, Field(min_length=32)]
     debug: bool = False
-    allowed_hosts: CommaList = ["localhost", "127.0.0.1"]
-    csrf_trusted_origins: CommaList = []
+    allowed_hosts: Annotated[CommaList, AfterValidator(config_checks.allowed_hosts)] = [
+        "localhost",
+        "127.0.0.1",
+    ]
+    csrf_trusted_origins: Annotated[
+        CommaList, AfterValidator(config_checks.origins)
+    ] = []
     https: bool | None = None
-    url: Annotated[str, AfterValidator(_url)] = ""
+    url: Annotated[str, AfterValidator(config_checks.site_url)] = ""
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
-    database_url: Annotated[str, AfterValidator(_database_url), Field(repr=False)] = (
-        "sqlite:///var/curfew.sqlite3"
-    )
-    redis_url: Annotated[str, AfterValidator(_redis_url), Field(repr=False)]
+    database_url: Annotated[
+        str, AfterValidator(config_checks.database_url), Field(repr=False)
+    ] = "sqlite:///var/curfew.sqlite3"
+    redis_url: Annotated[
+        str, AfterValidator(config_checks.redis_url), Field(repr=False)
+    ]
     clouds: CommaList = []
+    cloud_proxy: Annotated[SecretStr, AfterValidator(config_checks.proxy_url)] = (
+        SecretStr("")
+    )
     refresh_seconds: Annotated[float, Field(ge=1, le=3_600)] = 30
     upstream_rate: Annotated[float, Field(gt=0, le=1_000)] = 10
     edit_deadline_seconds: Annotated[int, Field(ge=10, le=86_400)] = 900
@@ -208,25 +121,37 @@ class Config(BaseSettings):
     wall_requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 240
     session_idle_minutes: Annotated[int, Field(ge=5, le=1_440)] = 60
     session_hours: Annotated[int, Field(ge=1, le=168)] = 12
-    second_factor_roles: Annotated[CommaList, AfterValidator(_role_names)] = []
-    mail_url: Annotated[SecretStr, AfterValidator(_mail_url)] = SecretStr("")
+    second_factor_roles: Annotated[
+        CommaList, AfterValidator(config_checks.role_names)
+    ] = []
+    mail_url: Annotated[SecretStr, AfterValidator(config_checks.mail_url)] = SecretStr(
+        ""
+    )
     mail_from: Annotated[
-        str, AfterValidator(_mail_from), Field(validate_default=True)
+        str, AfterValidator(config_checks.mail_from), Field(validate_default=True)
     ] = ""
-    webhook_hosts: CommaList = []
-    oidc_issuer: Annotated[str, AfterValidator(_issuer)] = ""
+    mail_starttls: Annotated[bool, AfterValidator(config_checks.mail_starttls)] = True
+    webhook_hosts: Annotated[
+        CommaList, AfterValidator(config_checks.webhook_hosts)
+    ] = []
+    oidc_issuer: Annotated[str, AfterValidator(config_checks.issuer)] = ""
     oidc_client_id: Annotated[
-        str, AfterValidator(_with_issuer), Field(validate_default=True)
+        str, AfterValidator(config_checks.with_issuer), Field(validate_default=True)
     ] = ""
     oidc_client_secret: Annotated[
-        SecretStr, AfterValidator(_with_issuer), Field(validate_default=True)
+        SecretStr,
+        AfterValidator(config_checks.with_issuer),
+        Field(validate_default=True),
     ] = SecretStr("")
     oidc_name: Annotated[str, Field(max_length=40)] = "single sign-on"
     oidc_scopes: CommaList = ["openid", "profile", "email"]
     oidc_username_claim: str = "preferred_username"
     oidc_role_claim: str = "groups"
     oidc_roles: Annotated[
-        dict[str, str], NoDecode, BeforeValidator(_pairs), AfterValidator(_roles)
+        dict[str, str],
+        NoDecode,
+        BeforeValidator(config_checks.pairs),
+        AfterValidator(config_checks.roles),
     ] = {}
     oidc_default_role: Literal["", "viewer"] = ""
     oidc_cloud_user_claim: str = ""
@@ -250,6 +175,11 @@ class Config(BaseSettings):
         remote = [host for host in named if not is_loopback(host)]
         scheme = "https" if self.uses_https else "http"
         return f"{scheme}://{(remote or named or ['localhost'])[0]}"
+
+    @property
+    def cloud_proxy_url(self) -> str | None:
+        """Address of the proxy on the way to the clouds, if there is one."""
+        return self.cloud_proxy.get_secret_value() or None
 
     @classmethod
     def from_environment(cls) -> Self:

@@ -32,6 +32,7 @@ def test_secrets_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "metrics_token": "canary",
         "oidc_client_secret": "canary",
         "mail_url": "smtp://curfew:canary@mail:587",
+        "cloud_proxy": "http://curfew:canary@proxy:3128",
     }
     monkeypatch.setenv("CURFEW_MAIL_FROM", "curfew@example.org")
     assert set(held) == set(SECRETS)
@@ -142,4 +143,128 @@ def test_a_wrong_mail_server_stops_the_start(
 
 def test_mail_has_a_sender(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CURFEW_MAIL_URL", "smtps://mail.example.org")
+    assert "CURFEW_MAIL_FROM is wrong: must be a mail address" in refused()
+
+
+ADDRESSES = {
+    "MAIL_URL": "smtp://curfew:{}@mail.example.org:587",
+    "REDIS_URL": "redis://curfew:{}@redis.example.org:6379/0",
+    "DATABASE_URL": "postgres://curfew:{}@db.example.org/curfew",
+    "CLOUD_PROXY": "http://curfew:{}@proxy.example.org:3128",
+}
+
+
+@pytest.mark.parametrize("name", ADDRESSES)
+@pytest.mark.parametrize(
+    "password",
+    ["Sommer#2026", "Som/mer2026", "Som?mer2026", "12#Sommer", "[Sommer", "12/Sommer"],
+)
+def test_a_character_that_must_be_encoded_stops_the_start_and_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str, password: str
+) -> None:
+    monkeypatch.setenv("CURFEW_MAIL_FROM", "curfew@example.org")
+    monkeypatch.setenv(f"CURFEW_{name}", ADDRESSES[name].format(password))
+    told = refused()
+    assert told.startswith(f"CURFEW_{name} is wrong: is no address")
+    assert "# as %23" in told
+    assert "Som" not in told
+    assert "\n" not in told
+
+
+@pytest.mark.parametrize("name", ADDRESSES)
+def test_an_encoded_character_is_fine(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("CURFEW_MAIL_FROM", "Curfew <curfew@example.org>")
+    value = ADDRESSES[name].format("Som%23mer%2F%3F%40")
+    monkeypatch.setenv(f"CURFEW_{name}", value)
+    held = getattr(Config.from_environment(), name.lower())
+    assert getattr(held, "get_secret_value", lambda: held)() == value
+
+
+@pytest.mark.parametrize("name", [*ADDRESSES, "URL", "OIDC_ISSUER"])
+@pytest.mark.parametrize("value", ["https://example.org:port", "smtp://a:99999", "//["])
+def test_no_port_ends_in_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"CURFEW_{name}", value)
+    assert f"CURFEW_{name} is wrong: is no address" in refused()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("ALLOWED_HOSTS", "https://curfew.example.org", "is no host name"),
+        ("ALLOWED_HOSTS", "curfew.example.org:8443", "is no host name"),
+        ("ALLOWED_HOSTS", "localhost,curfew.example.org/", "'curfew.example.org/'"),
+        ("ALLOWED_HOSTS", "*.example.org", "is no host name"),
+        ("ALLOWED_HOSTS", "curfew..example.org", "is no host name"),
+        ("ALLOWED_HOSTS", "kürfew.example.org", "is no host name"),
+        ("ALLOWED_HOSTS", ",", "must name a host"),
+        ("CSRF_TRUSTED_ORIGINS", "curfew.example.org", "is no origin"),
+        ("CSRF_TRUSTED_ORIGINS", "https://curfew.example.org/", "is no origin"),
+        ("CSRF_TRUSTED_ORIGINS", "ftp://curfew.example.org", "is no origin"),
+        ("CSRF_TRUSTED_ORIGINS", "https://curfew.example.org:x", "is no origin"),
+        ("WEBHOOK_HOSTS", "https://chat.lab.internal", "is no host name"),
+        ("WEBHOOK_HOSTS", "chat.lab.internal:8443", "is no host name"),
+        ("WEBHOOK_HOSTS", ".lab.internal", "must be named in full"),
+        ("CLOUD_PROXY", "proxy.example.org:3128", "must look like http://"),
+        ("CLOUD_PROXY", "socks5://proxy.example.org", "must look like http://"),
+    ],
+)
+def test_what_no_request_can_match_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str
+) -> None:
+    monkeypatch.setenv(f"CURFEW_{name}", value)
+    told = refused()
+    assert told.startswith(f"CURFEW_{name} is wrong: ")
+    assert sentence in told
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALLOWED_HOSTS", "*"),
+        ("ALLOWED_HOSTS", ".example.org,localhost,[::1],192.0.2.1,web_1"),
+        ("CSRF_TRUSTED_ORIGINS", "https://curfew.example.org:8443,https://*.lab.org"),
+        ("CSRF_TRUSTED_ORIGINS", ""),
+        ("WEBHOOK_HOSTS", "mattermost.lab.internal,192.0.2.1"),
+    ],
+)
+def test_what_requests_match_is_taken(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"CURFEW_{name}", value)
+    parts = [part for part in value.split(",") if part]
+    assert getattr(Config.from_environment(), name.lower()) == parts
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("smtp://curfew:canary@mail.example.org", "would send the password"),
+        ("smtps://mail.example.org", "does not go with smtps://"),
+        ("smtp://mail.example.org", None),
+        ("smtp://curfew:canary@localhost", None),
+    ],
+)
+def test_no_password_goes_in_clear_to_a_mail_server(
+    monkeypatch: pytest.MonkeyPatch, url: str, sentence: str | None
+) -> None:
+    monkeypatch.setenv("CURFEW_MAIL_URL", url)
+    monkeypatch.setenv("CURFEW_MAIL_FROM", "curfew@example.org")
+    monkeypatch.setenv("CURFEW_MAIL_STARTTLS", "false")
+    if sentence is None:
+        assert Config.from_environment().mail_starttls is False
+        return
+    told = refused()
+    assert told.startswith("CURFEW_MAIL_STARTTLS is wrong: ")
+    assert sentence in told
+    assert "canary" not in told
+
+
+@pytest.mark.parametrize("sender", ["curfew", "curfew@", "@example.org", "a@b\nBcc: c"])
+def test_a_sender_is_an_address(monkeypatch: pytest.MonkeyPatch, sender: str) -> None:
+    monkeypatch.setenv("CURFEW_MAIL_URL", "smtps://mail.example.org")
+    monkeypatch.setenv("CURFEW_MAIL_FROM", sender)
     assert "CURFEW_MAIL_FROM is wrong: must be a mail address" in refused()

@@ -8,7 +8,8 @@ from django.core.validators import validate_email
 from django.db import transaction
 from django.utils.translation import gettext_noop
 
-from dashboard.config import ROLES, Config
+from dashboard.config import Config
+from dashboard.config_checks import ROLES
 
 from . import services
 from .models import User

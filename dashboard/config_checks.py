@@ -1,0 +1,220 @@
+"""Checks of single settings: what each refuses, and in which words.
+
+No sentence quotes a value that may hold a secret; the errors of the standard library's
+parser do, so they are never passed on.
+"""
+
+import re
+from email.utils import parseaddr
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import SecretStr, ValidationInfo
+
+from dashboard.modelarts.endpoints import is_loopback
+
+ROLES = ("viewer", "scientist", "operator", "admin")
+"""From the least to the most: who is in several groups gets the greatest."""
+
+_ENCODE = (
+    "is no address. In user and password write # as %23, / as %2F, ? as %3F, @ as %40 "
+    "and : as %3A"
+)
+_HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]")
+
+
+def split(value: Any) -> Any:
+    """The parts of a text that is separated by commas."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def pairs(value: Any) -> Any:
+    """The mapping that ``a=b,c=d`` stands for."""
+    if not isinstance(value, str):
+        return value
+    parts = [part.rpartition("=") for part in split(value)]
+    return {name.strip(): target.strip() for name, _, target in parts}
+
+
+def _address(value: str) -> SplitResult:
+    """An address taken apart.
+
+    A special character that is not encoded ends the host early. What follows then
+    holds the ``@``, or is a fragment, which no address here has.
+    """
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        raise ValueError(_ENCODE) from None
+    if parts.fragment or "#" in value or "@" in parts.path + parts.query:
+        raise ValueError(_ENCODE)
+    return parts
+
+
+def database_url(value: str) -> str:
+    """Refuse what is no address of a database."""
+    if value.startswith("sqlite:"):
+        return value
+    if _address(value).scheme not in {"postgres", "postgresql"}:
+        raise ValueError(
+            "must start with sqlite:/// or postgres://, "
+            "for example postgres://curfew:secret@localhost/curfew"
+        )
+    return value
+
+
+def redis_url(value: str) -> str:
+    """Refuse what is no address of a Redis server."""
+    parts = _address(value)
+    if parts.scheme not in {"redis", "rediss"} or not parts.hostname:
+        raise ValueError("must look like redis://localhost:6379/0")
+    if parts.path.strip("/") and not parts.path.strip("/").isdigit():
+        raise ValueError("must end in the number of a database, as in …:6379/0")
+    return value
+
+
+def mail_url(value: SecretStr) -> SecretStr:
+    """Refuse what is no address of a mail server."""
+    if not value:
+        return value
+    parts = _address(value.get_secret_value())
+    rest = parts.path.strip("/") + parts.query
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or rest:
+        raise ValueError("must look like smtp://user:password@mail.example.org:587")
+    return value
+
+
+def mail_starttls(value: bool, info: ValidationInfo) -> bool:
+    """Refuse to send a password in clear."""
+    server = info.data.get("mail_url")
+    parts = urlsplit(server.get_secret_value() if server else "")
+    if not value and parts.scheme == "smtps":
+        raise ValueError("does not go with smtps://, which is encrypted all the way")
+    if not value and parts.password and not is_loopback(parts.hostname or ""):
+        raise ValueError(
+            "would send the password in CURFEW_MAIL_URL in clear; take user and "
+            "password away, or leave STARTTLS on"
+        )
+    return value
+
+
+def mail_from(value: str, info: ValidationInfo) -> str:
+    """Refuse what is no sender, where there is a mail server."""
+    _, address = parseaddr(value)
+    local, _, domain = address.rpartition("@")
+    if info.data.get("mail_url") and not (local and domain and value.isprintable()):
+        raise ValueError("must be a mail address, since CURFEW_MAIL_URL is set")
+    return value
+
+
+def proxy_url(value: SecretStr) -> SecretStr:
+    """Refuse what is no address of an HTTP proxy."""
+    if not value:
+        return value
+    parts = _address(value.get_secret_value())
+    rest = parts.path.strip("/") + parts.query
+    if parts.scheme not in {"http", "https"} or not parts.hostname or rest:
+        raise ValueError("must look like http://proxy.example.org:3128")
+    return value
+
+
+def hosts(value: list[str]) -> list[str]:
+    """Refuse names that no request can be for."""
+    for host in value:
+        if host == "*" or _HOST.fullmatch(host.removeprefix(".")):
+            continue
+        raise ValueError(
+            f"holds {host!r}, which is no host name; write it without https://, port "
+            "and path, as in curfew.example.org"
+        )
+    return value
+
+
+def allowed_hosts(value: list[str]) -> list[str]:
+    """Refuse names that no request can be for, and none at all."""
+    if not value:
+        raise ValueError("must name a host, as in curfew.example.org")
+    return hosts(value)
+
+
+def webhook_hosts(value: list[str]) -> list[str]:
+    """Refuse names that no address can hold."""
+    for host in value:
+        if host.startswith((".", "*")):
+            raise ValueError(f"holds {host!r}; each host must be named in full")
+    return hosts(value)
+
+
+def origins(value: list[str]) -> list[str]:
+    """Refuse what no browser sends as an origin."""
+    for origin in value:
+        scheme, _, host = origin.partition("://")
+        name, colon, port = host.removeprefix("*").partition(":")
+        if (
+            scheme not in {"https", "http"}
+            or not _HOST.fullmatch(name.removeprefix("."))
+            or (colon and not port.isdigit())
+        ):
+            raise ValueError(
+                f"holds {origin!r}, which is no origin; write it with its scheme and "
+                "without a path, as in https://curfew.example.org"
+            )
+    return value
+
+
+def site_url(value: str) -> str:
+    """Refuse what is no address of a whole site."""
+    if not value:
+        return value
+    parts = _address(value)
+    is_http = parts.scheme in {"http", "https"}
+    if not is_http or not parts.hostname or parts.query or parts.path.strip("/"):
+        raise ValueError("must look like https://curfew.example.org")
+    return value.rstrip("/")
+
+
+def issuer(value: str) -> str:
+    """Refuse what is no address of an OpenID provider."""
+    if not value:
+        return value
+    parts = _address(value)
+    is_safe = parts.scheme == "https" or (
+        parts.scheme == "http" and is_loopback(parts.hostname or "")
+    )
+    if not is_safe or not parts.hostname or parts.query:
+        raise ValueError(
+            "must be the address of an OpenID provider as its discovery document "
+            "spells it, beginning with https://"
+        )
+    return value
+
+
+def with_issuer(value: Any, info: ValidationInfo) -> Any:
+    """Refuse an empty value where there is an issuer."""
+    given = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if info.data.get("oidc_issuer") and not given:
+        raise ValueError("is needed, since CURFEW_OIDC_ISSUER is set")
+    return value
+
+
+def roles(value: dict[str, str]) -> dict[str, str]:
+    """Refuse groups without a role that exists."""
+    for group, role in value.items():
+        if not group or role not in ROLES:
+            raise ValueError(
+                "must look like curfew-admins=admin,data-science=scientist; "
+                f"roles are {', '.join(ROLES)}"
+            )
+    return value
+
+
+def role_names(value: list[str]) -> list[str]:
+    """Refuse names of no role."""
+    if unknown := [name for name in value if name not in ROLES]:
+        raise ValueError(
+            f"holds {unknown[0]!r}, which is no role; roles are {', '.join(ROLES)}"
+        )
+    return value
