@@ -239,7 +239,11 @@ STORAGES = {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
-MAILERS = {"default": mail.mailer(CURFEW.mail_url.get_secret_value())}
+MAILERS = {
+    "default": mail.mailer(
+        CURFEW.mail_url.get_secret_value(), starttls=CURFEW.mail_starttls
+    )
+}
 DEFAULT_FROM_EMAIL = CURFEW.mail_from or "curfew@localhost"
 
 # -- hardening ----------------------------------------------------------------------

@@ -206,9 +206,14 @@ def _prepared(reminder: Reminder) -> Callable[[], Outcome]:
         message = messages.message(reminder, zone=zone, now=now)
     host = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].rstrip(">")
     unique = f"{reminder.pk}.{reminder.created_at.timestamp():.0f}"
+    instance, thread_id = reminder.instance, None
+    if instance is not None:
+        since = f"{instance.first_seen_at.timestamp():.0f}"
+        thread_id = f"<instance-{instance.pk}.{since}@{host}>"
     return partial(
         mailing.send,
         message,
         to=reminder.person.email,
         message_id=f"<reminder-{unique}@{host}>",
+        thread_id=thread_id,
     )

@@ -6,28 +6,33 @@ from contextlib import suppress
 from django.core.mail import EmailMessage, mailers
 from django.utils.translation import gettext_noop
 
+from dashboard.mail import connection_problem
+
 from .messages import Message
 from .outcome import SENT, Outcome, not_sent, refused, unknown
 
-NO_CONNECTION = gettext_noop("The mail server cannot be reached or does not let us in.")
 
-
-def send(message: Message, *, to: str, message_id: str) -> Outcome:
+def send(
+    message: Message, *, to: str, message_id: str, thread_id: str | None = None
+) -> Outcome:
     """Send one message; never raises for what a mail server does.
 
     Args:
         message: Its subject and text.
         to: The address.
         message_id: The same for each try, so that a mailbox may tell a double.
+        thread_id: The same for all mails of one thread. None begins no thread.
     """
     connection = mailers.default
     try:
         connection.open()
-    except (OSError, smtplib.SMTPException):
-        return not_sent(NO_CONNECTION)
-    mail = EmailMessage(
-        message.subject, message.text, to=[to], headers={"Message-ID": message_id}
-    )
+    except (OSError, smtplib.SMTPException) as error:
+        return not_sent(connection_problem(error))
+    headers = {"Message-ID": message_id}
+    if thread_id:
+        # No mail has this id. Mail programs show those that refer to it together.
+        headers |= {"In-Reply-To": thread_id, "References": thread_id}
+    mail = EmailMessage(message.subject, message.text, to=[to], headers=headers)
     try:
         connection.send_messages([mail])
     except smtplib.SMTPRecipientsRefused as error:

@@ -34,13 +34,16 @@ class MailSink:
         before_answer: Called once a message has arrived and before it is answered.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, in_clear: bool = False) -> None:
         context, self.trusted = tls(folder)
         self.arrived: list[str] = []
         self.answer = "250 OK"
         self.before_answer: Pause = lambda: None
         self._controller = Controller(
-            self, hostname=LOOPBACK, port=free_port(), ssl_context=context
+            self,
+            hostname=LOOPBACK,
+            port=free_port(),
+            ssl_context=None if in_clear else context,
         )
         self.port = self._controller.port
 

@@ -99,6 +99,19 @@ class TestMail:
         for part in words:
             assert part in sent.body
 
+    def test_mails_about_one_instance_form_a_thread(self, waiting: Reminder) -> None:
+        delivery.deliver(waiting.pk)
+        another = make_instance(stops_in=600, name="other")
+        plan()
+        delivery.deliver(Reminder.objects.get(medium="mail", instance=another).pk)
+        Reminder.objects.update(state="waiting")
+        delivery.deliver(waiting.pk)
+        first, other, second = (sent.extra_headers for sent in mail.outbox)
+        assert first["In-Reply-To"] == first["References"] == second["References"]
+        assert first["References"].startswith("<instance-")
+        assert first["References"] != other["References"]
+        assert first["References"] != first["Message-ID"]
+
     def test_a_name_adds_no_header(self, waiting: Reminder) -> None:
         Instance.objects.update(name="x\r\nBcc: all@example.org\u202e\b")
         delivery.deliver(waiting.pk)
