@@ -8,6 +8,7 @@ from dashboard.instances.models import Cloud
 from dashboard.modelarts.errors import (
     AmbiguousError,
     AuthenticationError,
+    ConfigurationError,
     ModelArtsError,
     NotSentError,
 )
@@ -35,8 +36,8 @@ def note_health(cloud: Cloud, error: ModelArtsError | None, now: datetime) -> bo
         Whether pages show the cloud differently now.
     """
     row = Cloud.objects.filter(pk=cloud.pk)
-    if isinstance(error, AuthenticationError):
-        # Asking on would lock the account.
+    if isinstance(error, AuthenticationError | ConfigurationError):
+        # Asking on would lock the account; the file waits for an operator, too.
         row.update(failures=OPENS_AT, held_until=now + HOLD)
     elif isinstance(error, NotSentError | AmbiguousError):
         row.update(failures=F("failures") + 1)

@@ -17,6 +17,7 @@ from dashboard.instances import upstream
 from dashboard.modelarts.client import ModelArtsClient, Observation
 from dashboard.modelarts.errors import (
     AuthenticationError,
+    ConfigurationError,
     InstanceNotFoundError,
     ModelArtsError,
     StateRefusedError,
@@ -284,7 +285,8 @@ def _from_error(turn: Turn, error: ModelArtsError) -> Result:
     # A refused reading says nothing about the write before it.
     unread = turn.unread and not gone
     # Bad credentials hold the whole cloud; they are no fault of this edit.
-    again = error.retryable or unread or isinstance(error, AuthenticationError)
+    is_ours = isinstance(error, AuthenticationError | ConfigurationError)
+    again = error.retryable or unread or is_ours
     result.ambiguous = unread or (error.ambiguous and turn.attempt.sent_at is not None)
     state = State.RETRYING if again else State.FAILED
     return _settle(turn, result, turn.edits, state, changes)

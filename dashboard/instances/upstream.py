@@ -36,6 +36,9 @@ return tostring(wait)
 """
 
 _clients: dict[str, ModelArtsClient] = {}
+_files: clouds.Fingerprint | None = None
+"""State of the files that the clients were made from."""
+
 _lock = threading.Lock()
 
 
@@ -55,16 +58,25 @@ def cloud_names() -> list[str]:
 def client_for(cloud: str) -> ModelArtsClient:
     """The pooled client of this process for one cloud.
 
+    A new one once a file that describes clouds has changed, so that corrected
+    credentials count without a restart.
+
     Args:
         cloud: A name from ``cloud_names``.
 
     Raises:
         ConfigurationError: The cloud is not described, or not completely.
     """
+    global _files
     with _lock:
+        files = clouds.fingerprint()
+        if files != _files:
+            # Not closed: another thread may be using one. Its pool goes with it.
+            _clients.clear()
+            _files = files
         if cloud not in _clients:
             _clients[cloud] = ModelArtsClient.from_config(
-                clouds.load_cloud(cloud),
+                clouds.load_cloud(cloud, proxy=settings.CURFEW.cloud_proxy_url),
                 before_request=partial(_wait_for_turn, cloud),
                 after_call=partial(traffic.count, cloud),
             )

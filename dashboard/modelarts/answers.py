@@ -140,16 +140,12 @@ def error_from(
 
 
 def is_credentials_refusal(response: httpx.Response) -> bool:
-    """Whether a renewed token may help: 401, but also 403 with ModelArts.0203.
+    """Whether the cloud refuses our credentials, so that a new token may help.
 
     Args:
         response: Already read.
     """
-    code = read_error_body(response.content).code
-    meaning = meaning_of(response.status_code, code)
-    if response.status_code == 401:
-        return meaning is None or meaning.kind is not Kind.PERMISSION
-    return (response.status_code, code) == (403, "ModelArts.0203")
+    return isinstance(error_from(response), AuthenticationError)
 
 
 def read_error_body(body: bytes) -> ErrorBody:

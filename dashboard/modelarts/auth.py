@@ -61,6 +61,7 @@ class IamTokenAuth(httpx.Auth):
         with_catalog: bool,
         region: str | None = None,
         verify: bool | str = True,
+        proxy: str | None = None,
         fetch: Fetch | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -71,13 +72,18 @@ class IamTokenAuth(httpx.Auth):
             with_catalog: Whether the address of ModelArts must come from the token.
             region: Whose ModelArts to take from the catalog.
             verify: See ``transport.open_http``.
+            proxy: See ``transport.open_http``.
             fetch: Instead of asking IAM, for tests.
             clock: Monotonic seconds.
         """
 
         def ask_iam() -> IssuedToken:
             return fetch_token(
-                credentials, with_catalog=with_catalog, region=region, verify=verify
+                credentials,
+                with_catalog=with_catalog,
+                region=region,
+                verify=verify,
+                proxy=proxy,
             )
 
         self._fetch = fetch or ask_iam
@@ -273,7 +279,7 @@ class AkSkAuth(httpx.Auth):
 
 
 def _refused(response: httpx.Response) -> bool:
-    if response.status_code not in (401, 403):
+    if not response.is_client_error:
         return False
     response.read()
     return is_credentials_refusal(response)

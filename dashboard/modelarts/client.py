@@ -14,7 +14,7 @@ import httpx
 from dashboard.modelarts import answers, schemas
 from dashboard.modelarts.auth import IamTokenAuth
 from dashboard.modelarts.calls import Call, outcome_of
-from dashboard.modelarts.clouds import CloudConfig
+from dashboard.modelarts.cloud_config import ENDPOINT_KEY, CloudConfig
 from dashboard.modelarts.endpoints import region_endpoint, split_endpoint
 from dashboard.modelarts.errors import (
     ConfigurationError,
@@ -86,6 +86,7 @@ class ModelArtsClient:
         self._base: str | None = None
         self._http = open_http(
             verify=config.verify,
+            proxy=config.proxy,
             transport=transport,
             auth=config.auth,
             event_hooks={"request": [self._ask_leave], "response": [note_arrival]},
@@ -288,11 +289,7 @@ class ModelArtsClient:
                 project_id = project_id or token.project_id
             endpoint = endpoint or region_endpoint(self._config.region)
             if endpoint is None or project_id is None:
-                raise ConfigurationError(
-                    f"Cloud {self._config.name!r}: the token names no ModelArts "
-                    "endpoint or no project; set modelartsv1_endpoint_override and "
-                    "auth.project_id in clouds.yaml."
-                )
+                raise ConfigurationError(_no_place(self._config, endpoint))
             self._config.check_endpoint(endpoint)
             root = split_endpoint(endpoint).root
             project = quote(project_id, safe="")
@@ -304,6 +301,19 @@ class ModelArtsClient:
             return
         with deadline() as present, present.paused():
             self._before_request()
+
+
+def _no_place(config: CloudConfig, endpoint: str | None) -> str:
+    if endpoint is not None:
+        return (
+            f"Cloud {config.name!r}: the token is for no project; set auth.project_id "
+            "in clouds.yaml."
+        )
+    region = f"of region {config.region!r} " if config.region else ""
+    return (
+        f"Cloud {config.name!r}: the sign-in service knows no ModelArts {region}; "
+        f"correct region_name in clouds.yaml, or set {ENDPOINT_KEY} there."
+    ).replace(" ;", ";")
 
 
 def _path(instance_id: str) -> str:

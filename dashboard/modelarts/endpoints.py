@@ -8,9 +8,15 @@ from urllib.parse import urlsplit
 SERVICE_TYPE = "modelartsv1"
 """Type of ModelArts in the service catalog of a token."""
 
-# The regions the address pattern of Open Telekom Cloud is published for.
-_OTC_REGIONS = frozenset({"eu-de", "eu-nl"})
+OTC_REGIONS = ("eu-de", "eu-nl")
+"""The regions that Open Telekom Cloud publishes its address pattern for."""
+
 _PROJECT_PATH = re.compile(r"/v1(?:/(?P<project_id>[^/]+))?$")
+# As keystoneauth, service catalogs, and our own documentation write it.
+_PLACEHOLDER = re.compile(
+    r"[%$]\((?:project|tenant)_id\)s|\$?\{(?:project|tenant)_id\}"
+)
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?|[0-9A-Fa-f:.]+")
 
 
 class Endpoint(NamedTuple):
@@ -21,17 +27,46 @@ class Endpoint(NamedTuple):
 
 
 def split_endpoint(address: str) -> Endpoint:
-    """Take an address apart that may end in ``/v1`` or ``/v1/{project_id}``."""
+    """Take an address apart that may end in ``/v1`` or ``/v1/{project_id}``.
+
+    Args:
+        address: The project may be an id or a placeholder: ``%(project_id)s``,
+            ``$(project_id)s``, ``{project_id}``, or the same with ``tenant_id``.
+
+    Returns:
+        No project where the address has none or a placeholder.
+    """
     address = address.strip().rstrip("/")
     match = _PROJECT_PATH.search(address)
     if match is None:
         return Endpoint(address, None)
-    return Endpoint(address[: match.start()], match["project_id"])
+    project_id = match["project_id"]
+    if project_id and _PLACEHOLDER.fullmatch(project_id):
+        project_id = None
+    return Endpoint(address[: match.start()], project_id)
+
+
+def address_fault(address: str) -> str | None:
+    """What is wrong with an HTTP address, None where requests can be sent there."""
+    try:
+        parts = urlsplit(address.strip())
+        _ = parts.port
+    except ValueError:
+        return "is no address"
+    if parts.scheme not in {"https", "http"}:
+        return "must begin with https://"
+    if re.search(r"[{}$%(]", parts.netloc + parts.path):
+        return "holds a placeholder that is not filled in"
+    if not _HOST.fullmatch(parts.hostname or ""):
+        return "names no host"
+    if parts.query or parts.fragment:
+        return "must end with its path, without ? or #"
+    return None
 
 
 def region_endpoint(region: str | None) -> str | None:
     """Root address in a region of Open Telekom Cloud, None elsewhere."""
-    if region not in _OTC_REGIONS:
+    if region not in OTC_REGIONS:
         return None
     return f"https://modelarts.{region}.otc.t-systems.com"
 

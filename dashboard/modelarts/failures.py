@@ -16,7 +16,12 @@ from dashboard.modelarts.transport import EncodedAnswerError, OversizedAnswerErr
 
 from .words import gettext_noop
 
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+NEVER_SENT = (
+    *(httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout),
+    httpx.ProxyError,
+)
+"""What fails before a request is on its way."""
+
 _UNUSABLE = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 
 
@@ -34,7 +39,7 @@ def error_from_failure(failure: httpx.RequestError) -> ModelArtsError:
                 "it in clouds.yaml."
             )
         )
-    if isinstance(failure, _NEVER_SENT):
+    if isinstance(failure, NEVER_SENT):
         return NotSentError(connect_sentence(failure, "ModelArts"))
     if isinstance(failure, OversizedAnswerError):
         return AmbiguousError(
@@ -61,6 +66,11 @@ def connect_sentence(failure: httpx.RequestError, whom: str) -> str:
     if isinstance(failure, httpx.PoolTimeout):
         return gettext_noop(
             "Too many calls to %(whom)s are under way from this server."
+        ) % {"whom": whom}
+    if isinstance(failure, httpx.ProxyError):
+        return gettext_noop(
+            "%(whom)s cannot be reached through the proxy; an operator must check "
+            "CURFEW_CLOUD_PROXY."
         ) % {"whom": whom}
     for cause in _causes(failure):
         if isinstance(cause, ssl.SSLCertVerificationError):

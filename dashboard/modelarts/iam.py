@@ -22,10 +22,16 @@ from dashboard.modelarts.errors import (
     NotSentError,
     ThrottledError,
 )
-from dashboard.modelarts.failures import connect_sentence
+from dashboard.modelarts.failures import NEVER_SENT, connect_sentence
 from dashboard.modelarts.transport import open_http
 
+from .words import gettext_noop
+
 _WHOM = "The cloud's sign-in service"
+_NOT_THERE = gettext_noop(
+    "There is no sign-in service at this address; an operator must correct auth_url in "
+    "clouds.yaml."
+)
 _DEFAULT_LIFE_SECONDS = 3_600.0  # documented are 24 h; used where the answer is silent
 
 
@@ -77,6 +83,7 @@ def fetch_token(
     with_catalog: bool,
     region: str | None = None,
     verify: bool | str = True,
+    proxy: str | None = None,
     transport: httpx.BaseTransport | None = None,
 ) -> IssuedToken:
     """Sign in once; never repeated here, since wrong passwords lock the user.
@@ -88,6 +95,7 @@ def fetch_token(
         with_catalog: Whether the service catalog is needed.
         region: Whose ModelArts to take from the catalog.
         verify: See ``transport.open_http``.
+        proxy: See ``transport.open_http``.
         transport: See ``transport.open_http``.
 
     Returns:
@@ -101,7 +109,7 @@ def fetch_token(
     """
     error: ModelArtsError
     try:
-        with open_http(verify=verify, transport=transport) as http:
+        with open_http(verify=verify, proxy=proxy, transport=transport) as http:
             response = http.post(
                 _tokens_url(credentials.auth_url),
                 params=None if with_catalog else {"nocatalog": "1"},
@@ -115,7 +123,7 @@ def fetch_token(
         error = ConfigurationError(
             "auth.auth_url is no HTTP address; correct it in clouds.yaml."
         )
-    except (httpx.ConnectError, httpx.ConnectTimeout) as failure:
+    except NEVER_SENT as failure:
         error = NotSentError(connect_sentence(failure, _WHOM))
     except httpx.RequestError:
         error = NotSentError(f"{_WHOM} did not answer properly in time.")
@@ -175,6 +183,8 @@ def _refusal(
         kind, sentence = NotSentError, f"{_WHOM} has trouble answering."
     elif said.error_code and said.error_code.startswith("IAM."):
         sentence = said.sentence
+    elif status < 400 or status in {404, 405}:
+        sentence = _NOT_THERE
     message = said.upstream_message
     return kind(
         sentence,

@@ -101,6 +101,7 @@ def largest_answer(max_bytes: int) -> dict[str, Any]:
 def open_http(
     *,
     verify: bool | str = True,
+    proxy: str | None = None,
     transport: httpx.BaseTransport | None = None,
     **options: Any,
 ) -> httpx.Client:
@@ -109,6 +110,8 @@ def open_http(
     Args:
         verify: Whether to check certificates, or the path of the authority's file or
             directory. TLS 1.2 or newer either way.
+        proxy: Address of an HTTP proxy, ``http://user:password@host:3128``. Through it
+            https is a tunnel, so that it sees the names of hosts and nothing else.
         transport: Instead of the network, for tests.
         options: For ``httpx.Client``.
 
@@ -116,7 +119,7 @@ def open_http(
         The client; whoever opens it closes it.
     """
     return httpx.Client(
-        transport=transport or BoundedTransport(verify),
+        transport=transport or BoundedTransport(verify, proxy),
         timeout=httpx.Timeout(
             connect=CONNECT_SECONDS,
             read=READ_SECONDS,
@@ -152,14 +155,15 @@ def ssl_context(verify: bool | str) -> ssl.SSLContext:
 class BoundedTransport(httpx.BaseTransport):
     """HTTP/1.1 over a small pool, under the deadline and the size limit."""
 
-    def __init__(self, verify: bool | str) -> None:
-        """Open an empty pool. See ``open_http`` for ``verify``."""
+    def __init__(self, verify: bool | str, proxy: str | None = None) -> None:
+        """Open an empty pool. See ``open_http`` for ``verify`` and ``proxy``."""
         self._pool = httpcore.ConnectionPool(
             ssl_context=ssl_context(verify),
+            proxy=_proxy(proxy) if proxy else None,
             max_connections=_MAX_CONNECTIONS,
             max_keepalive_connections=_MAX_CONNECTIONS,
             keepalive_expiry=_KEEPALIVE_SECONDS,
-            network_backend=_DeadlineBackend(),
+            network_backend=_DeadlineBackend(to_proxy=proxy is not None),
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -204,6 +208,22 @@ class BoundedTransport(httpx.BaseTransport):
         self._pool.close()
 
 
+def _proxy(address: str) -> httpcore.Proxy:
+    """The proxy at an address; user and password are percent-encoded in it."""
+    parts = httpx.Proxy(address)
+    auth = parts.raw_auth
+    return httpcore.Proxy(
+        httpcore.URL(
+            scheme=parts.url.raw_scheme,
+            host=parts.url.raw_host,
+            port=parts.url.port,
+            target=b"/",
+        ),
+        auth=auth,
+        ssl_context=ssl_context(verify=True) if parts.url.scheme == "https" else None,
+    )
+
+
 class _BoundedStream(httpx.SyncByteStream):
     def __init__(self, stream: Iterable[bytes], max_bytes: int) -> None:
         self._stream = stream
@@ -225,6 +245,9 @@ class _BoundedStream(httpx.SyncByteStream):
 
 
 class _DeadlineBackend(httpcore.SyncBackend):
+    def __init__(self, *, to_proxy: bool) -> None:
+        self._to_proxy = to_proxy
+
     def connect_tcp(
         self,
         host: str,
@@ -234,9 +257,15 @@ class _DeadlineBackend(httpcore.SyncBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         timeout = _shortened(timeout, httpcore.ConnectTimeout)
-        return _DeadlineStream(
-            super().connect_tcp(host, port, timeout, local_address, socket_options)
-        )
+        try:
+            stream = super().connect_tcp(
+                host, port, timeout, local_address, socket_options
+            )
+        except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+            if self._to_proxy:
+                raise httpcore.ProxyError(str(error)) from error
+            raise
+        return _DeadlineStream(stream)
 
 
 class _DeadlineStream(httpcore.NetworkStream):
@@ -288,6 +317,7 @@ def _httpx_errors() -> Iterator[None]:
         httpcore.TimeoutException,
         httpcore.NetworkError,
         httpcore.ProtocolError,
+        httpcore.ProxyError,
         httpcore.UnsupportedProtocol,
     ) as error:
         named: type[httpx.TransportError] = getattr(httpx, type(error).__name__)

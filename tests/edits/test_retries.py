@@ -1,6 +1,7 @@
 """Delivery when the cloud fails: what is tried again, when, and until when."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -10,6 +11,7 @@ from dashboard.edits import lanes
 from dashboard.edits.models import Attempt, Edit, Lane
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Cloud, Instance
+from dashboard.instances.refresh import refresh_cloud
 
 from .deliveries import deliver, due_now, puts, wish
 
@@ -104,6 +106,33 @@ def test_refused_credentials_hold_the_cloud_not_the_edit(
     due_now(edit)
     assert deliver(edit).state == State.RETRYING
     assert len(cloud.log.entries()) == before
+
+
+def test_a_clouds_file_with_a_mistake_holds_the_cloud_until_it_is_corrected(
+    cloud: Emulator, running: Instance, operator: User, tmp_path: Path
+) -> None:
+    path = tmp_path / "clouds.yaml"
+    right = path.read_text()
+    path.write_text(right + "\t")
+    edit = deliver(wish(running, operator, description="New words"))
+    assert edit.state == State.RETRYING
+    assert "clouds.yaml cannot be read: line" in edit.message
+    row = Cloud.objects.get(name="demo")
+    assert "clouds.yaml cannot be read: line" in row.hold_reason
+    path.write_text(right)
+    refresh_cloud("demo")
+    due_now(edit)
+    assert deliver(edit).state == State.APPLIED
+
+
+def test_an_old_token_that_is_refused_by_another_status_is_renewed(
+    cloud: Emulator, running: Instance, operator: User
+) -> None:
+    cloud.faults.add(Fault("status", status=400, code="ModelArts.6401", times=1))
+    before = len(cloud.log.entries(route="token.issue"))
+    edit = deliver(wish(running, operator, description="New words"))
+    assert edit.state == State.APPLIED
+    assert len(cloud.log.entries(route="token.issue")) == before + 1
 
 
 def test_an_expired_token_is_renewed_without_anybody_noticing(

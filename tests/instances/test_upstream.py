@@ -6,8 +6,13 @@ from typing import Any
 import pytest
 import redis
 
+from dashboard.emulator import Emulator
 from dashboard.instances import upstream
-from dashboard.modelarts.errors import ThrottledError
+from dashboard.modelarts.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ThrottledError,
+)
 
 
 @pytest.fixture
@@ -65,3 +70,32 @@ def test_without_redis_it_goes_slowly_rather_than_not(
     monkeypatch.setattr(upstream, "shared_redis", lambda: nowhere)
     upstream._wait_for_turn("some")
     assert waits == [0.1]
+
+
+def test_corrected_credentials_count_without_a_restart(
+    empty_cloud: Emulator, tmp_path: Path
+) -> None:
+    path = tmp_path / "clouds.yaml"
+    right = path.read_text()
+    path.write_text(right.replace("fake-password-of-", "wrong-password-of-"))
+    with pytest.raises(AuthenticationError):
+        next(upstream.client_for("demo").list_instances())
+    path.write_text(right)
+    assert next(upstream.client_for("demo").list_instances()).total_count == 40
+    assert upstream.client_for("demo") is upstream.client_for("demo")
+
+
+def test_a_broken_file_is_told_and_the_next_good_one_is_read(
+    empty_cloud: Emulator, tmp_path: Path
+) -> None:
+    path = tmp_path / "clouds.yaml"
+    right = path.read_text()
+    before = upstream.client_for("demo")
+    path.write_text(right + "\t")
+    with pytest.raises(ConfigurationError, match=r"clouds\.yaml cannot be read: line"):
+        upstream.client_for("demo")
+    with pytest.raises(ConfigurationError, match=r"clouds\.yaml cannot be read: line"):
+        upstream.cloud_names()
+    path.write_text(right)
+    assert upstream.client_for("demo") is not before
+    assert next(upstream.client_for("demo").list_instances()).total_count == 40

@@ -100,8 +100,19 @@ def test_a_refused_token_is_renewed_once_and_the_request_repeated(iam: Iam) -> N
     assert len(asked) == 2  # the repetition counts against the rate, too
 
 
-def test_403_with_0203_is_a_refused_token(iam: Iam) -> None:
-    refusal = httpx.Response(403, json={"error_code": "ModelArts.0203"})
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        *((403, "ModelArts.0203"), (400, "ModelArts.6401"), (403, "ModelArts.6401")),
+        *((400, "ModelArts.0201"), (403, "ModelArts.0202"), (400, "ModelArts.6608")),
+        *((404, "ModelArts.6620"), (403, "APIG.0301"), (400, "APIG.0307")),
+        *((403, "APIGW.0307"), (401, None)),
+    ],
+)
+def test_a_token_refused_by_any_status_is_renewed(
+    iam: Iam, status: int, code: str | None
+) -> None:
+    refusal = httpx.Response(status, json={"error_code": code})
     cloud = FakeCloud(refusal, INSTANCE)
     with cloud.client(cloud_config(auth=iam.auth)) as client:
         client.show_instance("DE-1")
@@ -109,7 +120,11 @@ def test_403_with_0203_is_a_refused_token(iam: Iam) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [(401, "ModelArts.0428"), (403, "ModelArts.0108"), (403, None)]
+    ("status", "code"),
+    [
+        *((401, "ModelArts.0428"), (403, "ModelArts.0108"), (403, None)),
+        *((403, "APIG.0302"), (403, "ModelArts.6407")),
+    ],
 )
 def test_missing_rights_renew_nothing(iam: Iam, status: int, code: str | None) -> None:
     cloud = FakeCloud(httpx.Response(status, json={"error_code": code}))

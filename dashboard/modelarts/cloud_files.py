@@ -1,0 +1,200 @@
+"""The files and variables that describe clouds, read strictly.
+
+``openstack.config`` skips a file that it cannot read, and trips over entries of an odd
+shape. Here a file that cannot be read is an error, and an odd entry is a fault of its
+own cloud, so that the others go on working.
+"""
+
+import json
+import os
+from typing import Any
+
+import yaml
+from openstack.config import OpenStackConfig, loader
+from openstack.exceptions import ConfigException
+
+from dashboard.modelarts.errors import ConfigurationError
+
+_VARIABLES = ("OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE")
+_HINT = "Indent with spaces, and put values that hold special characters in quotes."
+
+_KEYS = frozenset({"ak", "sk", "access_key", "secret_key", "security_token"})
+"""Access keys, which hold no placeholders: a brace in them is a brace."""
+
+type Fingerprint = tuple[tuple[int, int, int] | None, ...]
+
+
+class CloudFiles(OpenStackConfig):
+    """``openstack.config`` over files that are read strictly.
+
+    Attributes:
+        in_files: Names of the clouds that the files describe.
+        faults: Sentences by cloud, for entries that cannot be used.
+    """
+
+    def __init__(self) -> None:
+        """Read the files and the ``OS_*`` variables.
+
+        Raises:
+            ConfigException: A file cannot be read, or they contradict each other.
+        """
+        self.in_files: list[str] = []
+        self.faults: dict[str, str] = {}
+        for variable in _VARIABLES:
+            path = os.environ.get(variable)
+            if path and not os.path.exists(path):
+                raise ConfigException(
+                    f"{variable} is wrong: the file {path} does not exist, or its "
+                    "folder cannot be read."
+                )
+        super().__init__()
+
+    def auth_config_hook(self, config: dict[str, Any]) -> dict[str, Any]:
+        """Prepare the values of one cloud for the expansion of placeholders.
+
+        Called by ``get_one`` before it fills in ``{…}``. A value whose placeholders
+        have nothing to be filled with keeps its braces, since it may be a secret.
+        """
+        for key, value in config.items():
+            if not isinstance(value, str) or key in loader.FORMAT_EXCLUSIONS:
+                continue
+            if key in _KEYS or not _can_be_filled(value, config):
+                config[key] = value.replace("{", "{{").replace("}", "}}")
+        verify = str(config.get("verify")).lower()
+        if verify in {"true", "false"}:  # OS_VERIFY is always text
+            config["verify"] = verify == "true"
+        return config
+
+    def _load_yaml_json_file(
+        self, filelist: list[str]
+    ) -> tuple[str, dict[str, Any]] | tuple[None, None]:
+        path = next((path for path in filelist if os.path.exists(path)), None)
+        if path is None:
+            return None, None
+        document = _read(path)
+        if filelist is not self._vendor_files:
+            document["clouds"] = self._checked_clouds(path, document)
+        return path, document
+
+    def _checked_clouds(self, path: str, document: dict[str, Any]) -> dict[str, Any]:
+        if document and "clouds" not in document:
+            raise ConfigException(f"{path} has no 'clouds' at its top level.")
+        clouds = document.get("clouds") or {}
+        if not isinstance(clouds, dict):
+            raise ConfigException(f"{path}: 'clouds' must map names to clouds.")
+        checked: dict[str, Any] = {}
+        for name, entry in clouds.items():
+            checked[name] = {} if entry is None else entry
+            if fault := _fault(checked[name]):
+                self.faults[name] = f"Cloud {name!r}: {fault}"
+                checked[name] = {}
+            elif checked[name].get("auth", {}) is None:
+                checked[name]["auth"] = {}
+        self.in_files += [name for name in checked if name not in self.in_files]
+        return checked
+
+
+def open_files() -> CloudFiles:
+    """Read what describes the clouds.
+
+    Raises:
+        ConfigurationError: A file cannot be read; the sentence names file and line.
+    """
+    try:
+        return CloudFiles()
+    except ConfigException as error:
+        raise ConfigurationError(str(error)) from None
+    except (AttributeError, KeyError, TypeError, ValueError):
+        # Shapes that the library does not check, such as a list under "client:". Its
+        # own error may quote a value.
+        raise ConfigurationError(
+            "clouds.yaml or secure.yaml holds a section of a wrong shape; compare them "
+            "with the documentation of openstacksdk."
+        ) from None
+
+
+def fingerprint() -> Fingerprint:
+    """A value that differs once a file that describes clouds has changed."""
+    named = [os.environ.get(variable, "") for variable in _VARIABLES]
+    paths = [*named, *loader.CONFIG_FILES, *loader.SECURE_FILES, *loader.VENDOR_FILES]
+    return tuple(_state(path) for path in paths)
+
+
+def _state(path: str) -> tuple[int, int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _read(path: str) -> dict[str, Any]:
+    """The mapping that a file holds, all its keys being text.
+
+    The parsers' own errors are not passed on: they may quote a password.
+    """
+    try:
+        with open(path, "rb") as file:
+            document = (
+                json.load(file) if path.endswith("json") else yaml.safe_load(file)
+            )
+    except OSError as error:
+        reason = error.strerror or "it is no file"
+        raise ConfigException(f"{path} cannot be read: {reason}.") from None
+    except json.JSONDecodeError as error:
+        raise ConfigException(
+            f"{path} cannot be read: line {error.lineno} is no JSON."
+        ) from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"line {mark.line + 1}" if mark else "something"
+        raise ConfigException(
+            f"{path} cannot be read: {where} is no YAML. {_HINT}"
+        ) from None
+    except (ValueError, RecursionError, yaml.YAMLError):
+        raise ConfigException(f"{path} cannot be read: it is no text.") from None
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise ConfigException(f"{path} has no 'clouds' at its top level.")
+    return {str(key): _with_text_keys(value) for key, value in document.items()}
+
+
+def _with_text_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _with_text_keys(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_with_text_keys(member) for member in value]
+    return value
+
+
+def _fault(entry: Any) -> str | None:
+    """Why an entry cannot be used; None where its shape is right."""
+    if not isinstance(entry, dict):
+        return "its entry must map keys to values, such as auth and region_name."
+    auth = entry.get("auth")
+    if auth is not None and not isinstance(auth, dict):
+        return "auth must map keys to values, such as username and password."
+    for section in (entry, auth or {}):
+        for key, value in section.items():
+            if isinstance(value, bool) and "password" in key:
+                return f"{key} reads as yes or no; put it in quotes."
+    regions = entry.get("regions", [])
+    if not isinstance(regions, list) or not all(_is_region(one) for one in regions):
+        return "regions must be a list of names."
+    return None
+
+
+def _is_region(region: Any) -> bool:
+    if not isinstance(region, dict):
+        return isinstance(region, str)
+    values = region.get("values", {})
+    return isinstance(region.get("name"), str) and isinstance(values, dict)
+
+
+def _can_be_filled(value: str, config: dict[str, Any]) -> bool:
+    try:
+        value.format(**config)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return False
+    return True
