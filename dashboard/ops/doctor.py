@@ -1,6 +1,9 @@
 """Is everything Curfew needs in place? One check each, in the order of dependence."""
 
+import os
+import smtplib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from uuid import uuid4
@@ -10,6 +13,7 @@ from celery import current_app
 from django.conf import settings
 from django.core.cache import cache
 from django.core.checks import Tags, run_checks
+from django.core.mail import mailers
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
@@ -17,8 +21,9 @@ from kombu.exceptions import OperationalError
 
 from dashboard.edits import pulse
 from dashboard.instances import upstream
+from dashboard.mail import connection_problem
 from dashboard.metrics.readiness import broker_answers
-from dashboard.modelarts.errors import ModelArtsError
+from dashboard.modelarts.errors import ModelArtsError, NotSentError
 
 from .production import unsafe_settings
 
@@ -53,6 +58,7 @@ def examine(only: str = "") -> Iterator[Finding]:
         "cache": _cache,
         "worker": _worker,
         "beat": _beat,
+        "mail": _mail,
     }
     for name, check in checks.items():
         if name.startswith(only):
@@ -205,12 +211,41 @@ def _beat() -> str:
     return f"Due edits were last looked for {age:.0f} s ago."
 
 
+def _mail() -> str:
+    config = settings.CURFEW
+    if not config.mail_url:
+        return "No mail server is set, so nothing is sent by mail."
+    server = mailers.default
+    try:
+        server.open()
+    except (OSError, smtplib.SMTPException) as error:
+        raise FaultError(connection_problem(error)) from None
+    finally:
+        with suppress(OSError, smtplib.SMTPException):
+            server.close()
+    if not config.mail_starttls:
+        return "The server lets us in; mail goes there in clear."
+    return "The server lets us in, over TLS."
+
+
 def _cloud(name: str) -> str:
     try:
         page = next(upstream.client_for(name).list_instances(page_size=1))
+    except NotSentError as error:
+        raise FaultError(f"{error.sentence}{_proxy_hint()}") from None
     except ModelArtsError as error:
         raise FaultError(error.sentence) from None
     return f"Credentials are good; it has {page.total_count} instances."
+
+
+def _proxy_hint() -> str:
+    in_environment = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
+    if not in_environment or settings.CURFEW.cloud_proxy_url:
+        return ""
+    return (
+        " HTTPS_PROXY is set, but Curfew does not use it; set CURFEW_CLOUD_PROXY if "
+        "clouds are reached through a proxy."
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -10,13 +10,16 @@ import redis
 import time_machine
 from django.conf import settings as django_settings
 from django.core.cache import cache
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import OperationalError
+from pydantic import SecretStr
 
+from dashboard import mail
 from dashboard.edits import pulse
 from dashboard.emulator.cloud import Emulator
 from dashboard.instances import upstream
 from dashboard.ops import doctor
+from tests.reminders.sinks import MailSink
 
 PASSWORD_LINE = "password: "
 
@@ -90,7 +93,8 @@ def test_all_is_well(
     call_command("doctor")
     found = lines(capsys)
     assert list(found) == [
-        "settings", "database", "broker", "cache", "worker", "beat", "cloud lab",
+        "settings", "database", "broker", "cache", "worker", "beat", "mail",
+        "cloud lab",
     ]  # fmt: skip
     assert all(line.startswith("✓ ") for line in found.values())
     assert "7 instances" in found["cloud lab"]
@@ -235,3 +239,80 @@ def test_unsafe_settings(
     with pytest.raises(SystemExit):
         call_command("doctor", "--only", "settings")
     assert "CURFEW_REDIS_URL has no password" in lines(capsys)["settings"]
+
+
+def mail_found(url: str, settings: Any, **options: bool) -> tuple[bool, str]:
+    settings.CURFEW = settings.CURFEW.model_copy(
+        update={"mail_url": SecretStr(url), "mail_starttls": True} | options
+    )
+    starttls = settings.CURFEW.mail_starttls
+    settings.MAILERS = {"default": mail.mailer(url, starttls=starttls)}
+    (finding,) = doctor.examine("mail")
+    return finding.healthy, finding.sentence
+
+
+def test_a_mail_server_is_tried(settings: Any, tmp_path: Path) -> None:
+    assert mail_found("", settings)[0]
+    with MailSink(tmp_path, in_clear=True) as relay:
+        url = f"smtp://127.0.0.1:{relay.port}"
+        healthy, sentence = mail_found(url, settings)
+        assert not healthy
+        assert "offers no STARTTLS" in sentence
+        healthy, sentence = mail_found(url, settings, mail_starttls=False)
+        assert healthy
+        assert "in clear" in sentence
+        assert relay.arrived == []
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("clouds:\n  lab:\n\tauth:\n", "line 3 is no YAML"),
+        ("abc: def\n", "has no 'clouds'"),
+    ],
+)
+def test_a_clouds_file_that_cannot_be_read_is_told_and_fails(
+    db: None,
+    clouds_file: Path,
+    capsys: pytest.CaptureFixture[str],
+    text: str,
+    told: str,
+) -> None:
+    clouds_file.write_text(text)
+    with pytest.raises(SystemExit) as ended:
+        call_command("doctor", "--only", "cloud")
+    assert ended.value.code == 1
+    assert told in lines(capsys)["clouds"]
+    with pytest.raises(CommandError, match=told):
+        call_command("refresh")
+
+
+def test_one_odd_cloud_does_not_hide_the_others(
+    db: None, clouds_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clouds_file.write_text(clouds_file.read_text() + "  alpha: {auth: null}\n")
+    with pytest.raises(SystemExit):
+        call_command("doctor", "--only", "cloud")
+    found = lines(capsys)
+    assert found["cloud lab"].startswith("✓")
+    assert found["cloud alpha"].startswith("✗ Cloud 'alpha': auth_url is missing")
+    with pytest.raises(CommandError):
+        call_command("refresh")
+    printed = capsys.readouterr()
+    assert "lab: 7 instances" in printed.out
+    assert "alpha: Cloud 'alpha': auth_url is missing" in printed.err
+
+
+def test_a_proxy_in_the_environment_is_pointed_at(
+    db: None,
+    clouds_file: Path,
+    emulated: Emulator,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid:3128")
+    text = clouds_file.read_text()
+    clouds_file.write_text(text.replace(emulated.url, "https://iam.invalid"))
+    with pytest.raises(SystemExit):
+        call_command("doctor", "--only", "cloud")
+    assert "set CURFEW_CLOUD_PROXY" in lines(capsys)["cloud lab"]
