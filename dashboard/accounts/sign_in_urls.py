@@ -11,6 +11,8 @@ from allauth.usersessions.views import list_usersessions
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
+from dashboard.web.head import head_as_get
+
 from . import sign_in
 from .language import language
 
@@ -28,7 +30,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # To be shown who is signed in where is free; to end it wants a fresh sign-in.
     path(
         "sessions/",
-        reauthentication_required(allow_get=True)(list_usersessions),
+        head_as_get(reauthentication_required(allow_get=True)(list_usersessions)),
         name="usersessions_list",
     ),
     path(

@@ -1,5 +1,6 @@
 """Endpoints: one wish for many instances, previewed, confirmed and followed."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +16,10 @@ from dashboard.edits import batches, selectors, wording
 from dashboard.edits.bulk_forms import BulkForm, selection
 from dashboard.edits.models import EditBatch
 from dashboard.instances.filters import InstanceFilter, ListForm
-from dashboard.instances.models import Instance
+from dashboard.instances.models import Cloud, Instance
 
 from . import schemas, shapes
-from .gate import READ, WRITE
+from .gate import PREVIEW, READ, WRITE
 from .http import TokenRequest
 from .problems import invalid, of_form
 from .queries import PageForm, Query, Slice
@@ -34,7 +35,7 @@ NAMED = 10
 
 @router.post(
     "/bulk",
-    auth=WRITE,
+    auth=PREVIEW,
     response={201: schemas.Draft},
     url_name="bulk",
     operation_id="preview_bulk",
@@ -46,11 +47,13 @@ def preview_bulk(request: TokenRequest, wish: schemas.BulkRequest) -> Any:
     Its `preview` confirms just that.
     """
     _require_right(request)
-    hours = hours_typed(wish.auto_stop_hours)
-    form = BulkForm({"action": wish.action, "auto_stop_hours": hours})
+    sent = wish.model_dump()
+    if "auto_stop_hours" in sent:
+        sent["auto_stop_hours"] = hours_typed(sent["auto_stop_hours"])
+    form = BulkForm(sent)
     if not form.is_valid():
         raise invalid(of_form(form))
-    chosen, source = _chosen(request, wish.selection)
+    chosen, source = _chosen(request, **sent["selection"])
     draft = batches.draft_batch(actor=request.user, selection=chosen, source=source)
     draft = batches.preview_batch(batch=draft, wish=form.wish())
     return Status(201, _draft(draft))
@@ -86,6 +89,7 @@ def confirm_bulk(
     operation_id="list_batches",
     openapi_extra=LIST.openapi,
 )
+@LIST
 def list_batches(request: TokenRequest) -> Any:
     """All bulk edits, newest first."""
     asked = LIST.read(request)
@@ -121,6 +125,7 @@ def get_batch(request: TokenRequest, batch_id: UUID) -> Any:
     operation_id="list_batch_edits",
     openapi_extra=LIST.openapi,
 )
+@LIST
 def list_batch_edits(request: TokenRequest, batch_id: UUID) -> Any:
     """What became of each, by the instance's name."""
     asked = LIST.read(request)
@@ -146,7 +151,7 @@ def cancel_batch(request: TokenRequest, batch_id: UUID) -> Any:
 
 @router.post(
     "/batches/{uuid:batch_id}/retry",
-    auth=WRITE,
+    auth=PREVIEW,
     response={201: schemas.Draft},
     url_name="batch_retry",
     operation_id="retry_batch",
@@ -158,32 +163,39 @@ def retry_batch(request: TokenRequest, batch_id: UUID) -> Any:
     return Status(201, _draft(batches.retry_failed(batch=batch, actor=request.user)))
 
 
-def _chosen(request: TokenRequest, chosen: schemas.Selection) -> tuple[list[int], str]:
-    if (chosen.query is None) == (not chosen.instances):
+def _chosen(
+    request: TokenRequest,
+    instances: Sequence[str] = (),
+    query: str | None = None,
+) -> tuple[list[int], str]:
+    if (query is None) == (not instances):
         raise invalid({"selection": ["Send either “instances” or “query”."]})
     posted = QueryDict(mutable=True)
-    if chosen.query is not None:
+    if query is not None:
         # A word that the list does not know would mean more instances than meant.
-        INSTANCES.read(request, QueryDict(chosen.query))
-        posted.update({"scope": "matching", "query": chosen.query})
+        INSTANCES.read(request, QueryDict(query))
+        posted.update({"scope": "matching", "query": query})
         return selection(posted, request.user)
-    posted["picked"] = ",".join(map(str, _keys(request, chosen.instances)))
+    posted["picked"] = ",".join(map(str, _keys(request, instances)))
     pks, _ = selection(posted, request.user)
     return pks, "Named through the API"
 
 
-def _keys(request: TokenRequest, references: list[str]) -> list[int]:
+def _keys(request: TokenRequest, references: Sequence[str]) -> list[int]:
     """``Instance.pk`` of each; 422 where one cannot be found."""
     if len(references) > batches.MOST:
         most = f"{len(references)} instances are named; {batches.MOST} is most."
         raise invalid({"selection": [most]})
-    ids: dict[str, list[str]] = {}
+    # Clouds are few, whatever is sent: what names another one is not looked for.
+    clouds = dict(Cloud.objects.values_list("name", "pk"))
+    ids: dict[int, list[str]] = {}
     for reference in references:
         cloud, _, instance_id = reference.replace("\0", "").partition("/")
-        ids.setdefault(cloud, []).append(instance_id)
+        if cloud in clouds:
+            ids.setdefault(clouds[cloud], []).append(instance_id)
     wanted = Q(pk__in=[])
-    for cloud, some in ids.items():
-        wanted |= Q(cloud__name=cloud, instance_id__in=some)
+    for pk, some in ids.items():
+        wanted |= Q(cloud=pk, instance_id__in=some)
     seen = Instance.objects.visible_to(request.user).filter(wanted)
     found = {
         f"{cloud}/{instance_id}": pk

@@ -32,6 +32,7 @@ LIST = Query(EditFilter, PageForm)
     operation_id="list_edits",
     openapi_extra=LIST.openapi,
 )
+@LIST
 def list_edits(request: TokenRequest) -> Any:
     """All edits, newest first, with the filters of their page."""
     asked = LIST.read(request)

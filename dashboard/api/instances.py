@@ -1,5 +1,7 @@
 """Endpoints: instances, read and changed by the rules of their pages."""
 
+import hashlib
+import json
 from typing import Annotated, Any
 
 from django import forms
@@ -39,8 +41,15 @@ class SinceForm(forms.Form):
 
 
 LIST = Query(InstanceFilter, ListForm, SinceForm)
-Key = Annotated[str, HeaderEx(max_length=200)]
-"""The header ``Idempotency-Key``."""
+Key = Annotated[
+    str,
+    HeaderEx(
+        alias="Idempotency-Key",
+        max_length=200,
+        description="Any text of your own; the same request with the same key is "
+        "one edit, however often it is sent.",
+    ),
+]
 
 ACCEPTED: dict[int, Any] = {202: schemas.Edit, 200: schemas.Edit}
 
@@ -53,6 +62,7 @@ ACCEPTED: dict[int, Any] = {202: schemas.Edit, 200: schemas.Edit}
     operation_id="list_instances",
     openapi_extra=LIST.openapi,
 )
+@LIST
 def list_instances(request: TokenRequest) -> Any:
     """The list, with the filters, orders and page lengths of its page.
 
@@ -122,14 +132,14 @@ def change_instance(
     """
     instance = _instance(request, cloud, instance_id)
     _require_right(request, instance)
-    sent = change.model_dump(exclude_unset=True)
-    wish = wishing.Wish(instance, sent)
+    sent = change.model_dump()
+    digest = _digest(instance, Edit.Kind.UPDATE, sent)
     if idempotency_key and (earlier := _earlier(request, idempotency_key)):
-        return _again(request, earlier, instance, Edit.Kind.UPDATE, wish.named)
+        return _again(request, earlier, digest)
     if obstacle := offers.edit_obstacle(instance):
         raise ProblemError("not-now", obstacle)
     try:
-        patch, seen = wish.read()
+        patch, seen = wishing.Wish(instance, sent).read()
     except SeenError:
         raise _too_old(instance) from None
     if not patch:
@@ -142,12 +152,13 @@ def change_instance(
             base=seen.settings.as_dict(),
             key=idempotency_key or (seen.nonce if "seen" in sent else ""),
             once=bool(idempotency_key),
+            request_digest=digest,
         )
     except services.EditConflictError as conflict:
         raise _conflict(instance, conflict) from None
     except IntegrityError:
         raise ProblemError("key-reused") from None
-    return _accepted(request, response, edit, instance)
+    return _accepted(request, response, edit, digest)
 
 
 @router.post(
@@ -199,21 +210,27 @@ def _power(
     key: str,
 ) -> Any:
     _require_right(request, instance)
+    digest = _digest(instance, kind, {})
     if key and (earlier := _earlier(request, key)):
-        return _again(request, earlier, instance, kind, {})
+        return _again(request, earlier, digest)
     starts = kind == Edit.Kind.START
     obstacle = (offers.start_obstacle if starts else offers.stop_obstacle)(instance)
     if obstacle:
         raise ProblemError("not-now", obstacle)
     try:
         edit = services.submit_power(
-            instance=instance, actor=request.user, kind=kind, key=key, once=bool(key)
+            instance=instance,
+            actor=request.user,
+            kind=kind,
+            key=key,
+            once=bool(key),
+            request_digest=digest,
         )
     except services.EditConflictError as conflict:
         raise _conflict(instance, conflict) from None
     except IntegrityError:
         raise ProblemError("key-reused") from None
-    return _accepted(request, response, edit, instance)
+    return _accepted(request, response, edit, digest)
 
 
 def _instance(request: TokenRequest, cloud: str, instance_id: str) -> Instance:
@@ -235,27 +252,30 @@ def _earlier(request: TokenRequest, key: str) -> Edit | None:
     return services.earlier_edit(actor=request.user, key=key)
 
 
-def _again(
-    request: TokenRequest,
-    earlier: Edit,
-    instance: Instance,
-    kind: Edit.Kind,
-    named: dict[str, Any],
-) -> Any:
+def _digest(instance: Instance, kind: Edit.Kind, sent: dict[str, Any]) -> str:
+    """Names a request: what is asked for, of which instance."""
+    content = json.dumps([instance.pk, kind, sent], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _again(request: TokenRequest, earlier: Edit, digest: str) -> Any:
     """The first answer's edit, if it is the same request that was sent again."""
-    other = (name for name, value in earlier.patch.items() if named.get(name) != value)
-    if earlier.instance_id != instance.pk or earlier.kind != kind or any(other):
-        raise ProblemError("key-reused")
+    _require_same(earlier, digest)
     return Status(200, shapes.edit(earlier, user=request.user))
 
 
 def _accepted(
-    request: TokenRequest, response: HttpResponse, edit: Edit, instance: Instance
+    request: TokenRequest, response: HttpResponse, edit: Edit, digest: str
 ) -> Any:
-    if edit.instance_id != instance.pk:
-        raise ProblemError("key-reused")
+    # Another request with this key may have come in since it was looked for.
+    _require_same(edit, digest)
     response.headers["Location"] = f"/api/v1/edits/{edit.pk}"
     return Status(202, shapes.edit(edit, user=request.user))
+
+
+def _require_same(edit: Edit, digest: str) -> None:
+    if edit.request_digest != digest:
+        raise ProblemError("key-reused")
 
 
 def _too_old(instance: Instance) -> ProblemError:

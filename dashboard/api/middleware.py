@@ -10,7 +10,7 @@ from dashboard.audit.services import acting_through
 from dashboard.web.middleware import GetResponse
 from dashboard.web.programs import is_programs
 
-from . import problems
+from . import gate, problems
 from .models import ApiToken
 from .selectors import token_of
 
@@ -34,6 +34,12 @@ class TokenMiddleware:
             log.error("token not looked up", reason=str(error)[:200])
             return _finished(problems.answer("busy", headers={"Retry-After": "5"}))
         request.api_token = token  # type: ignore[attr-defined]
+        try:
+            gate.hold_pace(request, token)
+        except problems.ProblemError as error:
+            return _finished(error.answer())
+        if _is_of_unknown_length(request):
+            return _finished(problems.answer("length-required"))
         if token is None:
             return _finished(self.get_response(request))
         request.user = token.owner
@@ -49,6 +55,13 @@ def through(token: ApiToken) -> str:
 def _bearer(request: HttpRequest) -> str:
     scheme, _, text = request.headers.get("Authorization", "").partition(" ")
     return text.strip() if scheme.lower() == "bearer" else ""
+
+
+def _is_of_unknown_length(request: HttpRequest) -> bool:
+    # Django reads as much of a body as its length says: of a chunked one, nothing.
+    return "Transfer-Encoding" in request.headers and not request.headers.get(
+        "Content-Length"
+    )
 
 
 def _finished(response: HttpResponse) -> HttpResponse:

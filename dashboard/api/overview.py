@@ -1,45 +1,25 @@
-"""Endpoints: what stops soon, the clouds, oneself, and the audit trail."""
+"""Endpoints: what stops soon, the clouds, and oneself."""
 
-import zoneinfo
 from typing import Any
 
-from django import forms
-from django.core.exceptions import PermissionDenied
 from django.utils import timezone
 from ninja import Router
 
 from dashboard.accounts.permissions import can_bulk, holds
-from dashboard.audit.filters import AuditFilter
-from dashboard.audit.models import AuditEvent
 from dashboard.audit.views import READ as READS_AUDIT
 from dashboard.handover.filters import DueForm, DueQuery
 from dashboard.handover.selectors import board
 from dashboard.instances.selectors import freshness
 
 from . import schemas, shapes
-from .gate import ANY, AUDIT, READ
+from .gate import ANY, READ
 from .http import TokenRequest
-from .queries import PageForm, Query, Slice
+from .queries import Query, ZoneForm
 
 router = Router()
 
 
-class ZoneForm(forms.Form):
-    """Whose midnight ends today."""
-
-    time_zone = forms.CharField(max_length=64, required=False)
-
-    def clean_time_zone(self) -> zoneinfo.ZoneInfo | None:
-        """The zone; None where none is named."""
-        name = self.cleaned_data["time_zone"]
-        try:
-            return zoneinfo.ZoneInfo(name) if name else None
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-            raise forms.ValidationError("There is no such time zone.") from None
-
-
 DUE = Query(DueForm, ZoneForm)
-AUDIT_LIST = Query(AuditFilter, PageForm)
 
 
 @router.get(
@@ -51,6 +31,7 @@ AUDIT_LIST = Query(AuditFilter, PageForm)
     tags=["instances"],
     openapi_extra=DUE.openapi,
 )
+@DUE
 def list_due(request: TokenRequest) -> Any:
     """What stops soon, in the lanes of the page, the soonest twenty of each.
 
@@ -111,22 +92,3 @@ def get_me(request: TokenRequest) -> Any:
             "expires_at": token.expires_at,
         },
     }
-
-
-@router.get(
-    "/audit",
-    auth=AUDIT,
-    response=schemas.AuditEvents,
-    url_name="audit",
-    operation_id="list_audit_events",
-    tags=["audit"],
-    openapi_extra=AUDIT_LIST.openapi,
-)
-def list_audit_events(request: TokenRequest) -> Any:
-    """Who did what, newest first; for operators and admins. Days are UTC's."""
-    if not holds(request.user, READS_AUDIT):
-        raise PermissionDenied("Your role does not read the audit trail.")
-    asked = AUDIT_LIST.read(request)
-    chosen = AuditFilter(request.GET, queryset=AuditEvent.objects.all())
-    part = Slice(chosen.qs, asked)
-    return part.head | {"items": [shapes.audit_event(one) for one in part.items]}

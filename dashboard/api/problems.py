@@ -56,6 +56,11 @@ KINDS: dict[str, Kind] = {
         "Key used before",
         "This Idempotency-Key belongs to another request of yours.",
     ),
+    "length-required": Kind(
+        411,
+        "No length",
+        "Send the body with its Content-Length: a chunked one is not read.",
+    ),
     "invalid": Kind(422, "Values that cannot be meant", "See “errors”."),
     "too-many-requests": Kind(
         429, "Too many requests", "Wait for as long as Retry-After says."

@@ -4,21 +4,34 @@ On a page what makes no sense is left out, and the page says so. A program would
 the longer list for what it asked for: here it is 422.
 """
 
+import inspect
+import json
+import zoneinfo
+from collections.abc import Callable
 from copy import deepcopy
-from typing import Any
+from datetime import date, datetime
+from functools import wraps
+from typing import Any, cast
 
 import django_filters
 from django import forms
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, QueryDict
+from django.utils.dateparse import parse_date, parse_datetime
+from ninja import Schema
 
 from dashboard.instances.filters import ListForm
+from dashboard.web.limits import READS
 
+from .http import TokenRequest
+from .known import unknown
 from .problems import invalid, of_form
 
 type Source = Any
 """A form, or a filter set, whose library publishes no types."""
+
+type Operation = Callable[..., Any]
 
 
 class PageForm(forms.Form):
@@ -26,6 +39,44 @@ class PageForm(forms.Form):
 
     page = deepcopy(ListForm.base_fields["page"])
     per_page = deepcopy(ListForm.base_fields["per_page"])
+
+
+class ZoneForm(forms.Form):
+    """Whose midnight ends today."""
+
+    time_zone = forms.CharField(max_length=64, required=False)
+
+    def clean_time_zone(self) -> zoneinfo.ZoneInfo | None:
+        """The zone; None where none is named."""
+        name = self.cleaned_data["time_zone"]
+        try:
+            return zoneinfo.ZoneInfo(name) if name else None
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            raise forms.ValidationError("There is no such time zone.") from None
+
+
+class MomentField(forms.CharField):
+    """A day, or a moment as the API tells it: ``2026-11-25T12:00:00.123Z``."""
+
+    def clean(self, value: Any) -> date | datetime | None:
+        """Read it.
+
+        Raises:
+            ValidationError: It is neither.
+        """
+        text: str = super().clean(value)
+        if not text:
+            return None
+        try:
+            found = parse_date(text) or parse_datetime(text)
+        except ValueError:
+            found = None
+        if found is None or (isinstance(found, datetime) and found.tzinfo is None):
+            raise forms.ValidationError(
+                "Send a day, such as 2026-11-25, or a moment with its offset, such as "
+                "2026-11-25T12:00:00Z; a plus sign in an address is written %2B."
+            )
+        return found
 
 
 class Query:
@@ -53,8 +104,13 @@ class Query:
             ]
         }
 
+    def __call__[O: Operation](self, operation: O) -> O:
+        """Mark an operation that reads this query; others take none."""
+        operation.query = self  # type: ignore[attr-defined]
+        return operation
+
     def read(
-        self, request: HttpRequest, data: QueryDict | None = None
+        self, request: TokenRequest, data: QueryDict | None = None
     ) -> dict[str, Any]:
         """The cleaned values by name.
 
@@ -77,6 +133,7 @@ class Query:
             if not form.is_valid():
                 errors |= of_form(form)
             values |= form.cleaned_data
+        errors = unknown(values, request.user) | errors
         if errors:
             raise invalid(errors)
         return values
@@ -91,6 +148,41 @@ class Query:
         if is_tick and values[0] not in {"", "true", "false"}:
             return "Say true or false."
         return ""
+
+
+NOTHING = Query()
+
+
+def refuse_unread(operation: Operation) -> Operation:
+    """Let an operation answer only if nothing was sent that it does not read.
+
+    A ``POST …/start`` with a run time in it would else start the instance, and say
+    nothing of the run time.
+    """
+    reads_query = hasattr(operation, "query")
+    reads_body = any(
+        isinstance(one.annotation, type) and issubclass(one.annotation, Schema)
+        for one in inspect.signature(operation).parameters.values()
+    )
+
+    @wraps(operation)
+    def checked(request: TokenRequest, *args: Any, **kwargs: Any) -> Any:
+        if not reads_query:
+            NOTHING.read(request)
+        if not reads_body and request.method not in READS and not _is_empty(request):
+            raise invalid({"": ["Nothing is read from the body here; send none."]})
+        return operation(request, *args, **kwargs)
+
+    return cast("Operation", checked)
+
+
+def _is_empty(request: HttpRequest) -> bool:
+    if not request.body.strip():
+        return True
+    try:
+        return bool(json.loads(request.body) == {})
+    except ValueError:
+        return False
 
 
 class Slice:
@@ -160,8 +252,9 @@ def _schema(field: forms.Field) -> dict[str, Any]:
             described["maximum"] = field.max_value
     elif isinstance(field, forms.NullBooleanField | forms.BooleanField):
         described = {"type": "boolean"}
-    elif isinstance(field, forms.DateField):
-        described = {"type": "string", "format": "date"}
+    elif isinstance(field, MomentField):
+        formats = [{"format": "date"}, {"format": "date-time"}]
+        described = {"type": "string", "anyOf": formats}
     else:
         described = {"type": "string"}
         if (most := getattr(field, "max_length", None)) is not None:

@@ -1,18 +1,41 @@
 """Shapes of answers and requests. Moments are UTC; times are **seconds** or hours."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from ninja import Schema
-from pydantic import ConfigDict, Field
+from pydantic import MISSING, ConfigDict, Field
 
 from dashboard.edits.bulk_forms import BulkForm
+from dashboard.modelarts.schemas import DESCRIPTION_MAX_LENGTH
 
 Values = dict[str, Any]
 
-EXACT = ConfigDict(extra="forbid", strict=True)
-"""Of requests: no field that nobody knows, no text where a number is meant."""
+
+class RequestBody(Schema):
+    """A request: no field that nobody knows, no text where a number is meant.
+
+    A field that may be left out is ``MISSING``, not a value: a client made from the
+    OpenAPI document sends a default as if its user had asked for it.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+def _absent() -> Any:
+    # Not as a plain default: ninja writes those into the document, and fails at this.
+    return MISSING
+
+
+Hours = Annotated[
+    float,
+    Field(
+        allow_inf_nan=False,
+        # Checked by the form of the page, whose sentences say more.
+        json_schema_extra={"minimum": 1, "maximum": 24, "multipleOf": 0.5},
+    ),
+]
 
 
 class Owner(Schema):
@@ -253,46 +276,51 @@ class AuditEvents(Page):
     items: list[AuditEvent]
 
 
-class Change(Schema):
+class Change(RequestBody):
     """New settings. Only what is sent is changed."""
 
-    model_config = EXACT
-
-    description: str = ""
-    auto_stop_enable: bool = False
-    auto_stop_hours: float = Field(
-        0, description="1 to 24, in steps of half an hour.", allow_inf_nan=False
+    description: str | MISSING = Field(
+        default_factory=_absent, json_schema_extra={"maxLength": DESCRIPTION_MAX_LENGTH}
     )
-    auto_stop_seconds: int = Field(0, description="The same in seconds.")
-    prompt: bool = Field(True, description="Whether the cloud's console reminds.")
-    seen: str = Field(
-        "", description="From the instance as you saw it: then a change since is 409."
+    auto_stop_enable: bool | MISSING = Field(default_factory=_absent)
+    auto_stop_hours: Hours | MISSING = Field(
+        default_factory=_absent, description="1 to 24, in steps of half an hour."
+    )
+    auto_stop_seconds: int | MISSING = Field(
+        default_factory=_absent, description="The same in seconds."
+    )
+    prompt: bool | MISSING = Field(
+        default_factory=_absent, description="Whether the cloud's console reminds."
+    )
+    seen: str | MISSING = Field(
+        default_factory=_absent,
+        description="From the instance as you saw it: then a change since is 409.",
     )
 
 
-class Selection(Schema):
+class Selection(RequestBody):
     """Which instances: either named, or all that a query of the list finds."""
 
-    model_config = EXACT
+    instances: list[str] | MISSING = Field(
+        default_factory=_absent, description="As “cloud/instance_id”."
+    )
+    query: str | MISSING = Field(
+        default_factory=_absent, description="As in “status=RUNNING&owner=…”."
+    )
 
-    instances: list[str] = Field([], description="As “cloud/instance_id”.")
-    query: str | None = Field(None, description="As in “status=RUNNING&owner=…”.")
 
-
-class BulkRequest(Schema):
+class BulkRequest(RequestBody):
     """One wish for many instances."""
-
-    model_config = EXACT
 
     selection: Selection
     action: str = Field(json_schema_extra={"enum": [*dict(BulkForm.ACTIONS)]})
-    auto_stop_hours: float = Field(0, description="For “hours”.", allow_inf_nan=False)
+    auto_stop_hours: Hours | MISSING = Field(
+        default_factory=_absent, description="For “hours”."
+    )
 
 
-class Confirmation(Schema):
+class Confirmation(RequestBody):
     """Yes to a preview."""
-
-    model_config = EXACT
 
     preview: str = Field(description="As the preview says it.")
 

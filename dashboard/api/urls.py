@@ -1,7 +1,8 @@
 """The API: its addresses, its errors and its document. Source: DESIGN, part 1.5."""
 
 import json
-from functools import cache
+from collections.abc import Callable
+from functools import cache, wraps
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
@@ -13,8 +14,9 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from dashboard.edits import batches, services
+from dashboard.web.head import head_as_get
 
-from . import bulk, edits, instances, overview, problems, schemas
+from . import audit, bulk, edits, instances, overview, problems, queries, schemas
 
 DESCRIPTION = """\
 The reads and writes of Curfew's pages for programs, by the same rules. Every request
@@ -31,10 +33,12 @@ api = NinjaAPI(
     openapi_url=None,
     docs_url=None,
 )
+api.add_decorator(queries.refuse_unread, mode="operation")
 api.add_router("/instances", instances.router)
 api.add_router("/edits", edits.router)
 api.add_router("", bulk.router)
 api.add_router("", overview.router)
+api.add_router("", audit.router)
 
 
 def _problem(request: HttpRequest, error: problems.ProblemError) -> HttpResponse:
@@ -104,6 +108,9 @@ def document() -> bytes:
     for methods in described["paths"].values():
         for operation in methods.values():
             operation["security"] = [{TOKEN: []}]
+            for parameter in operation["parameters"]:
+                # A client would send it, as if its user had asked for it.
+                parameter["schema"].pop("default", None)
             operation["responses"] |= _problems_of(operation)
     return json.dumps(described, default=str).encode()
 
@@ -125,9 +132,26 @@ def _problems_of(operation: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _naming_head(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Have the answer to other methods say that HEAD is answered, too."""
+
+    @wraps(view)
+    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = view(request, *args, **kwargs)
+        allowed = response.headers.get("Allow", "")
+        if "GET" in allowed:
+            response.headers["Allow"] = f"{allowed}, HEAD"
+        return response
+
+    return answered
+
+
 _patterns, _app_name, _namespace = api.urls
 # There is nothing at the top, for which ninja has an address all the same.
 _endpoints = [one for one in _patterns if getattr(one, "name", "") != "api-root"]
+for _endpoint in _endpoints:
+    _view: Any = _endpoint.callback
+    _endpoint.callback = head_as_get(_naming_head(_view))
 urlpatterns = [
     path("openapi.json", openapi, name="api_document"),
     path("", (_endpoints, _app_name, _namespace)),

@@ -16,6 +16,7 @@ from django.views.decorators.http import (
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_manage_people
+from dashboard.web.head import head_as_get
 
 from . import selectors, services
 from .forms import TokenForm
@@ -26,6 +27,7 @@ MOST_LISTED = 100
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@head_as_get
 @reauthentication_required(allow_get=True)  # type: ignore[untyped-decorator]
 def mine(request: SignedInRequest) -> HttpResponse:
     """One's own tokens, and the form for a new one.

@@ -20,20 +20,11 @@ class Wish:
     Args:
         instance: Whose.
         sent: Only the fields that were sent, by the names of ``schemas.Change``.
-
-    Attributes:
-        named: What was sent, by the names of ``Edit.patch``.
     """
 
     def __init__(self, instance: Instance, sent: dict[str, Any]) -> None:
         self._instance = instance
         self._sent = sent
-        self.named = {
-            "description": sent.get("description"),
-            "auto_stop_enable": sent.get("auto_stop_enable"),
-            "auto_stop_duration": _seconds(sent),
-            "auto_stop_prompt": sent.get("prompt"),
-        }
 
     def read(self) -> tuple[dict[str, Any], Seen]:
         """What changes, as ``services.submit_edit`` wants it, and what was seen.
@@ -93,11 +84,3 @@ class Wish:
 def hours_typed(hours: float) -> str:
     """A number of hours as a person would type it: all its digits, no exponent."""
     return f"{Decimal(str(hours)):f}".removesuffix(".0")
-
-
-def _seconds(sent: dict[str, Any]) -> int | None:
-    if "auto_stop_hours" in sent:
-        hours: float = sent["auto_stop_hours"]
-        return round(hours * 3_600)
-    seconds: int | None = sent.get("auto_stop_seconds")
-    return seconds

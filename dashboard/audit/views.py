@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_safe
+from django.views.decorators.http import require_safe
 
 from .export import csv_lines
 from .filters import AuditFilter
@@ -51,7 +51,7 @@ def event_list(request: HttpRequest) -> HttpResponse:
     return render(request, "audit/list.html", context)
 
 
-@require_GET
+@require_safe
 @permission_required(EXPORT, raise_exception=True)
 def export(request: HttpRequest) -> StreamingHttpResponse:
     """The same events as a CSV file, oldest first, as they are read.

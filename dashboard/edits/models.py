@@ -127,6 +127,8 @@ class Edit(models.Model):
         base: The same fields as the person saw them.
         result: The same fields as the cloud holds them, once it was asked.
         key: Idempotency key of the submission; once per person.
+        request_digest: SHA-256 of the request that an ``Idempotency-Key`` came with, to
+            tell the same request from another one; empty for forms.
         batch: The bulk edit it is part of.
         attempts: How often it was sent or about to be.
         interrupted: How many attempts ended without a result: a killed worker.
@@ -167,6 +169,7 @@ class Edit(models.Model):
     base = models.JSONField(default=dict)
     result = models.JSONField(default=dict)
     key = models.CharField(max_length=64)
+    request_digest = models.CharField(max_length=64, blank=True, default="")
     state = models.CharField(max_length=16, choices=State, default=State.QUEUED)
     attempts = models.PositiveIntegerField(default=0)
     interrupted = models.PositiveIntegerField(default=0)

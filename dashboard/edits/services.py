@@ -66,6 +66,7 @@ def submit_edit(
     base: dict[str, Any],
     key: str = "",
     once: bool = False,
+    request_digest: str = "",
 ) -> Edit:
     """Accept a change of settings.
 
@@ -80,6 +81,7 @@ def submit_edit(
             values is one edit.
         once: The key names this one wish for ever, as a program's does that tries
             again; see ``earlier_edit``.
+        request_digest: Kept with the edit; see ``Edit.request_digest``.
 
     Returns:
         The edit, queued; or the earlier one when this is its double.
@@ -97,6 +99,7 @@ def submit_edit(
         base={field: base.get(field) for field in patch},
         key=key,
         once=once,
+        request_digest=request_digest,
     )
 
 
@@ -107,6 +110,7 @@ def submit_power(
     kind: Edit.Kind,
     key: str = "",
     once: bool = False,
+    request_digest: str = "",
 ) -> Edit:
     """Accept a start or a stop.
 
@@ -116,6 +120,7 @@ def submit_power(
         kind: ``Edit.Kind.START`` or ``Edit.Kind.STOP``.
         key: Names the confirmation that was opened, as for ``submit_edit``.
         once: Likewise.
+        request_digest: Likewise.
 
     Returns:
         The edit, queued; or the earlier one when this is its double.
@@ -132,6 +137,7 @@ def submit_power(
         base={"status": instance.status},
         key=key,
         once=once,
+        request_digest=request_digest,
     )
 
 
@@ -204,6 +210,7 @@ def _accept(
     base: dict[str, Any],
     key: str,
     once: bool = False,
+    request_digest: str = "",
     retry_of: Edit | None = None,
 ) -> Edit:
     _require_right(actor, instance)
@@ -235,6 +242,7 @@ def _accept(
         patch=patch,
         base=base,
         key=full_key,
+        request_digest=request_digest,
         retry_of=retry_of,
         # By the clock that sweeper and workers go by, not this machine's.
         deadline_at=lane.now + timedelta(seconds=settings.CURFEW.edit_deadline_seconds),

@@ -6,7 +6,7 @@ from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
 from dashboard.accounts.http import SignedInRequest
@@ -23,7 +23,7 @@ FIRST_RUN = "nothing"
 """``shown`` of the page that stands in for the board until a cloud was read."""
 
 
-@require_GET
+@require_safe
 def due(request: SignedInRequest) -> HttpResponse:
     """The page.
 
@@ -35,7 +35,7 @@ def due(request: SignedInRequest) -> HttpResponse:
     return render(request, "handover/due.html", context)
 
 
-@require_GET
+@require_safe
 def due_changes(request: SignedInRequest) -> HttpResponse:
     """Fragment: what changed since the caller's last poll.
 

@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
 from dashboard.accounts.http import SignedInRequest
@@ -23,7 +23,7 @@ FIRST_RUN = "nothing"
 """``shown`` of the page that stands in for the list until a cloud was read."""
 
 
-@require_GET
+@require_safe
 def fleet(request: SignedInRequest) -> HttpResponse:
     """The list.
 
@@ -40,7 +40,7 @@ def fleet(request: SignedInRequest) -> HttpResponse:
     return render(request, "instances/list.html", context)
 
 
-@require_GET
+@require_safe
 def changes(request: SignedInRequest) -> HttpResponse:
     """Fragment: what changed in the list since the caller's last poll.
 
@@ -79,7 +79,7 @@ def changes(request: SignedInRequest) -> HttpResponse:
     return HttpResponse(render_to_string("instances/list.html#changes", context))
 
 
-@require_GET
+@require_safe
 def countdown(request: SignedInRequest, cloud: str, instance_id: str) -> HttpResponse:
     """Fragment: both clocks of one instance; 404 when it is not there to be seen."""
     instance = get_object_or_404(

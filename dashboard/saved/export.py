@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone, translation
 from django.utils.text import slugify
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.models import User
@@ -32,7 +32,7 @@ EVERYTHING = "instances"
 """The name of a file that shows no saved view."""
 
 
-@require_GET
+@require_safe
 def as_csv(request: SignedInRequest) -> HttpResponseBase:
     """The view as CSV, for spreadsheets.
 
@@ -46,7 +46,7 @@ def as_csv(request: SignedInRequest) -> HttpResponseBase:
     return _export(request, "csv")
 
 
-@require_GET
+@require_safe
 def as_json(request: SignedInRequest) -> HttpResponseBase:
     """The view as JSON, for programs; see ``as_csv``."""
     return _export(request, "json")

@@ -54,7 +54,7 @@ def saved_views(request: SignedInRequest) -> HttpResponse:
     return render(request, "saved/list.html", context)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def new_view(request: SignedInRequest) -> HttpResponse:
     """A form with name and reach; a POST saves and leads to the list.
 
@@ -65,7 +65,7 @@ def new_view(request: SignedInRequest) -> HttpResponse:
         302 to the list; 422 with the form when something is wrong with it; 403 when it
         is not theirs to share.
     """
-    if request.method == "GET":
+    if request.method in {"GET", "HEAD"}:
         form = NewViewForm(
             initial={"query": request.GET.urlencode()}, user=request.user
         )
@@ -90,7 +90,7 @@ def new_view(request: SignedInRequest) -> HttpResponse:
     return _form(request, form, query=request.POST.get("query", ""))
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def view(request: SignedInRequest, view_id: int) -> HttpResponse:
     """Rename a view, share it or keep it to oneself.
 
@@ -98,7 +98,7 @@ def view(request: SignedInRequest, view_id: int) -> HttpResponse:
         As ``new_view``; 404 for what the person does not see, 403 for another's.
     """
     saved = _changeable(request, view_id)
-    if request.method == "GET":
+    if request.method in {"GET", "HEAD"}:
         initial = {"name": saved.name, "shared": saved.shared}
         form = ViewForm(initial=initial, user=request.user, view=saved)
         return _form(request, form, query=saved.query, view=saved)

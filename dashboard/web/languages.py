@@ -1,8 +1,10 @@
-"""Which language a page speaks.
+"""Which language an answer speaks.
 
-The person's own choice, else what this browser was told on the sign-in page (a cookie),
-else what the browser asks for. Workers and commands speak ``LANGUAGE_CODE``: what they
-store or log is English, and put into a reader's language when it is shown.
+A page: the person's own choice, else what this browser was given on the sign-in page (a
+cookie), else what the browser asks for. The API: English always, so that a program does
+not fail when its person chooses another language. Workers and commands speak
+``LANGUAGE_CODE``: what they store or log is English, and put into a reader's language
+when it is shown.
 """
 
 from django.conf import settings
@@ -11,6 +13,7 @@ from django.utils import translation
 from django.utils.cache import patch_vary_headers
 
 from .middleware import GetResponse
+from .programs import is_programs
 
 AS_BROWSER = ""
 """Chosen by whoever leaves it to the browser."""
@@ -30,7 +33,7 @@ class LanguageMiddleware:
         request.language = language  # type: ignore[attr-defined]  # ours
         with translation.override(language):
             response = self.get_response(request)
-        if not request.user.is_authenticated:
+        if not request.user.is_authenticated and not is_programs(request):
             patch_vary_headers(response, ["Accept-Language"])
         return response
 
@@ -63,6 +66,8 @@ def language_without_asking(request: HttpRequest) -> str:
 
 
 def _language(request: HttpRequest) -> str:
+    if is_programs(request):
+        return settings.LANGUAGE_CODE
     # Nobody has the attribute before the sign-in.
     chosen: str = getattr(request.user, "language", AS_BROWSER)
     if is_spoken(chosen):

@@ -68,7 +68,10 @@ class PersonalPagesMiddleware:
 
 
 class TimeZoneMiddleware:
-    """Show times in the viewer's zone, as far as the browser has told it."""
+    """Show times in the viewer's zone, as far as the browser has told it.
+
+    To programs they are told in UTC.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -78,7 +81,8 @@ class TimeZoneMiddleware:
         prefix = "__Host-" if request.is_secure() else ""
         name = request.COOKIES.get(prefix + TIME_ZONE_COOKIE, "")
         try:
-            zone = zoneinfo.ZoneInfo(name) if name else None
+            known = bool(name) and not is_programs(request)
+            zone = zoneinfo.ZoneInfo(name) if known else None
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
             zone = None
         with timezone.override(zone):

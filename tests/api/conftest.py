@@ -9,6 +9,7 @@ from django.test import Client
 from dashboard.accounts.models import User
 from dashboard.api.services import make_token
 
+JSON = "application/json"
 ALL = ("read", "write", "audit")
 
 
@@ -24,10 +25,9 @@ class Program:
         sent = {"Authorization": f"Bearer {self.secret}"} | {
             name.replace("_", "-"): value for name, value in headers.items()
         }
-        content = {"data": body, "content_type": "application/json"}
-        return getattr(self.client, method)(
-            f"/api/v1{path}", headers=sent, **(content if body is not None else {})
-        )
+        content = {} if method in {"get", "head"} else {"content_type": JSON}
+        content |= {"data": body} if body is not None else {}
+        return getattr(self.client, method)(f"/api/v1{path}", headers=sent, **content)
 
     def get(self, path: str, **headers: str) -> Any:
         """A GET that works, and its document."""

@@ -119,6 +119,22 @@ def test_what_makes_no_sense_is_refused(
     assert not EditBatch.objects.exists()
 
 
+def test_a_thousand_clouds_that_are_not_there_cost_no_more_than_one(
+    program: Programs, operator: User, fleet: list[Instance], problem: Judge
+) -> None:
+    asks = program(operator)
+    asks.get("/me")
+
+    def queries(names: list[str]) -> int:
+        with CaptureQueriesContext(connection) as captured:
+            told = problem(asks("post", "/bulk", wish(instances=names)), 422, "invalid")
+        assert f"and {len(names) - 10} more" in told["detail"]
+        return len(captured)
+
+    few = queries([f"cloud-{number}/x" for number in range(20)])
+    assert queries([f"cloud-{number}/x" for number in range(1_500)]) == few
+
+
 def test_nothing_found_is_not_everything(
     program: Programs, operator: User, fleet: list[Instance], problem: Judge
 ) -> None:

@@ -91,6 +91,7 @@ def test_what_is_so_already_is_204(
         ({"auto_stop_hours": -8}, "auto_stop_hours"),
         ({"auto_stop_hours": "8"}, "auto_stop_hours"),
         ({"auto_stop_hours": 1e300}, "auto_stop_hours"),
+        ({"auto_stop_hours": 1e308}, "auto_stop_hours"),
         ({"auto_stop_seconds": 5_000}, "auto_stop_seconds"),
         ({"auto_stop_seconds": 10**400}, "auto_stop_seconds"),
         ({"auto_stop_hours": 4, "auto_stop_seconds": 14_400}, "auto_stop_seconds"),
@@ -182,6 +183,25 @@ def test_the_same_key_is_the_same_edit(
     problem(changed, 409, "key-reused")
     stopped = asks("post", f"{path}/stop", Idempotency_Key="k-1")
     problem(stopped, 409, "key-reused")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"description": "a"}, {"description": "a", "auto_stop_hours": 4}),
+        ({"description": "a", "auto_stop_hours": 4}, {"description": "a"}),
+        # As it is already: not in the edit, and yet in the request.
+        ({"description": "a", "auto_stop_hours": 8}, {"description": "a"}),
+        ({"auto_stop_hours": 4}, {"auto_stop_hours": 4, "prompt": False}),
+    ],
+)
+def test_the_same_key_with_more_or_fewer_fields_is_another_request(
+    asks: Program, path: str, problem: Judge, first: Any, second: Any
+) -> None:
+    assert asks("patch", path, first, Idempotency_Key="k").status_code == 202
+    assert asks("patch", path, first, Idempotency_Key="k").status_code == 200
+    problem(asks("patch", path, second, Idempotency_Key="k"), 409, "key-reused")
+    assert Edit.objects.count() == 1
 
 
 def test_a_key_of_another_instance_or_person(

@@ -64,6 +64,31 @@ def test_every_operation_wants_a_token_and_says_what_goes_wrong() -> None:
     assert "apiKey" not in json.dumps(DOCUMENT["components"]["securitySchemes"])
 
 
+def test_no_default_is_there_for_clients_to_send() -> None:
+    """Clients that are made from the document send defaults as values."""
+    sent = [
+        operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        for methods in DOCUMENT["paths"].values()
+        for operation in methods.values()
+        if "requestBody" in operation
+    ]
+    bodies = {ref.rpartition("/")[2] for ref in sent} | {"Selection"}
+    assert {"Change", "BulkRequest", "Confirmation"} <= bodies
+    for name in bodies:
+        for field in DOCUMENT["components"]["schemas"][name]["properties"].values():
+            assert "default" not in field
+    for methods in DOCUMENT["paths"].values():
+        for operation in methods.values():
+            for parameter in operation["parameters"]:
+                assert "default" not in parameter["schema"]
+
+
+def test_the_header_is_named_as_it_is_read() -> None:
+    change = DOCUMENT["paths"]["/api/v1/instances/{cloud}/{instance_id}"]["patch"]
+    headers = [one["name"] for one in change["parameters"] if one["in"] == "header"]
+    assert headers == ["Idempotency-Key"]
+
+
 @pytest.fixture
 def known(instance: Instance, operator: User) -> dict[str, str]:
     """Ids for the paths."""
@@ -93,9 +118,11 @@ def test_answers_have_the_shapes_of_the_document(
         for method in methods:
             if (method, path) in judged:
                 continue
-            body = yes if path.endswith("/confirm") else {"description": "Anew"}
+            body = yes if path.endswith("/confirm") else {"description": "New words"}
             response = asks(
-                method, path.format(**known), body if method != "get" else None
+                method,
+                path.format(**known),
+                body if method == "patch" or body is yes else None,
             )
             assert response.status_code < 500, path
             if response.status_code < 400:

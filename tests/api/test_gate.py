@@ -160,6 +160,9 @@ def test_it_has_the_rights_of_its_person_now(
         ("read", "patch", "/instances/demo/x"),
         ("read", "get", "/audit"),
         ("audit", "get", "/edits"),
+        # What is not named would be told of.
+        ("write", "post", "/bulk"),
+        ("read", "post", "/bulk"),
     ],
 )
 def test_a_scope_is_a_bound(
@@ -196,6 +199,27 @@ def _three(settings: Any) -> Any:
     settings.CURFEW = settings.CURFEW.model_copy(update=changed)
     with time_machine.travel("2026-11-25T08:00:10Z", tick=False):
         yield
+
+
+@pytest.mark.usefixtures("_three")
+def test_all_tokens_of_a_person_have_a_pace_together(
+    program: Programs, viewer: User, scientist: User, problem: Any
+) -> None:
+    tokens = [program(viewer, name=f"n{number}") for number in range(6)]
+    statuses = [one("get", "/me").status_code for one in tokens for _ in range(2)]
+    assert statuses == [200] * 12
+    problem(tokens[0]("get", "/me"), 429, "too-many-requests")
+    assert program(scientist)("get", "/me").status_code == 200
+
+
+@pytest.mark.usefixtures("_three")
+def test_addresses_that_are_not_there_count_as_well(
+    program: Programs, viewer: User, problem: Any
+) -> None:
+    asks = program(viewer)
+    for path in ("/nowhere", "/instances/a/b/c", "/openapi.json"):
+        assert asks("get", path).status_code in {200, 404}
+    problem(asks("get", "/nowhere"), 429, "too-many-requests")
 
 
 @pytest.mark.usefixtures("_three")
@@ -277,6 +301,33 @@ def test_a_body_that_is_no_json_is_400(
             path, body, content_type="application/json", headers=headers
         )
         problem(response, 400, "bad-request")
+
+
+def test_a_body_of_unknown_length_is_411(
+    program: Programs, operator: User, instance: Instance, problem: Any
+) -> None:
+    chunked = {"Transfer-Encoding": "chunked", "Content-Length": ""}
+    path = f"/instances/{instance.reference}"
+    response = program(operator)("patch", path, {"description": "x"}, **chunked)
+    told = problem(response, 411, "length-required")
+    assert "Content-Length" in told["detail"]
+
+
+def test_it_speaks_english_whatever_its_person_reads(
+    program: Programs, operator: User, instance: Instance
+) -> None:
+    asks = program(operator)
+    asks.client.cookies["curfew_tz"] = "Asia/Tokyo"
+    path = f"/instances/{instance.reference}"
+    english = asks.get(path)
+    User.objects.update(language="de")
+    german = {"Accept_Language": "de"}
+    assert asks.get(path, **german) | {"seen": ""} == english | {"seen": ""}
+    refused = asks("patch", path, {"auto_stop_hours": 25}, **german)
+    assert "a run may last" in refused.json()["detail"]
+    assert "Accept-Language" not in refused.headers["Vary"]
+    unknown = Program(new_secret())("get", "/me", **german)
+    assert "with a token" in unknown.json()["detail"]
 
 
 def test_a_fault_of_ours_tells_no_details(

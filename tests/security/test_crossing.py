@@ -27,6 +27,7 @@ pytestmark = pytest.mark.usefixtures("_empty_cache")
 HTMX = {"HX-Request": "true"}
 WAYS: dict[str, tuple[str, dict[str, str]]] = {
     "GET": ("get", {}),
+    "HEAD": ("head", {}),
     "HX GET": ("get", HTMX),
     "POST": ("post", {}),
     "HX POST": ("post", HTMX),
@@ -64,7 +65,7 @@ def test_each_gets_what_is_theirs(
     url = f"{paths[name]}?{rule.query}"
     for way, (method, headers) in WAYS.items():
         response = getattr(client, method)(url, headers=headers)
-        expected = (rule.get if method == "get" else rule.post)[person]
+        expected = (rule.post if method == "post" else rule.get)[person]
         judge(response, expected, way)
     if person in OUTSIDERS:
         assert list(Edit.objects.values_list("state", flat=True)) == ["failed"]
@@ -82,12 +83,13 @@ def test_each_token_gets_what_is_its_person_s(
             owner=who, name="all", scopes=["read", "write", "audit"], days=1
         )
         headers["Authorization"] = f"Bearer {secret}"
-    for method in API_METHODS:
-        body = {} if method == "get" else {"data": {}}
+    for method in ("head", *API_METHODS):
+        body = {} if method in {"head", "get"} else {"data": {}}
         response = getattr(Client(), method)(
             paths[name], content_type="application/json", headers=headers, **body
         )
-        judge(response, API[name].get(method, {}).get(person, 405), method)
+        allowed = API[name].get("get" if method == "head" else method, {})
+        judge(response, allowed.get(person, 405), method)
     if person in OUTSIDERS:
         assert list(Edit.objects.values_list("state", flat=True)) == ["failed"]
 

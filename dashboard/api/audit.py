@@ -1,0 +1,100 @@
+"""Endpoint: the audit trail."""
+
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from ninja import Router
+
+from dashboard.accounts.permissions import holds
+from dashboard.audit.filters import AuditFilter
+from dashboard.audit.models import AuditEvent
+from dashboard.audit.views import READ as READS_AUDIT
+
+from . import schemas, shapes
+from .gate import AUDIT
+from .http import TokenRequest
+from .queries import MomentField, PageForm, Query, Slice, ZoneForm
+
+router = Router(tags=["audit"])
+
+LEAST = timedelta(milliseconds=1)
+"""The API tells moments to the millisecond, and the database holds them finer."""
+
+
+class EventFilter(AuditFilter):
+    """The page's filters, but for its days."""
+
+    since = until = None
+
+
+class PeriodForm(ZoneForm):
+    """From when until when, both included."""
+
+    since = MomentField(max_length=40, required=False)
+    until = MomentField(max_length=40, required=False)
+
+    def clean(self) -> dict[str, Any]:
+        """Turn both into moments: the first that counts, and the first that does not.
+
+        A day begins and ends by the midnights of the zone.
+        """
+        values = super().clean() or {}
+        zone = values.get("time_zone") or UTC
+        for name, day, least in (
+            ("since", timedelta(0), timedelta(0)),
+            ("until", timedelta(days=1), LEAST),
+        ):
+            try:
+                values[name] = _bound(values.get(name), zone, day, least)
+            except OverflowError:
+                self.add_error(name, "There is no such day.")
+        return values
+
+
+def _bound(
+    value: date | datetime | None, zone: tzinfo, day: timedelta, least: timedelta
+) -> datetime | None:
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        return value.astimezone(UTC) + least
+    return datetime.combine(value + day, time.min, zone).astimezone(UTC)
+
+
+LIST = Query(EventFilter, PeriodForm, PageForm)
+
+
+@router.get(
+    "/audit",
+    auth=AUDIT,
+    response=schemas.AuditEvents,
+    url_name="audit",
+    operation_id="list_audit_events",
+    openapi_extra=LIST.openapi,
+)
+@LIST
+def list_audit_events(request: TokenRequest) -> Any:
+    """Who did what, newest first; for operators and admins.
+
+    `since` and `until` are days, or moments as the answers tell them; both are
+    included. `time_zone`, as in `Europe/Berlin`, says whose midnight begins and ends a
+    day; else UTC's.
+    """
+    if not holds(request.user, READS_AUDIT):
+        raise PermissionDenied("Your role does not read the audit trail.")
+    asked = LIST.read(request)
+    part = Slice(_found(request, asked), asked)
+    return part.head | {"items": [shapes.audit_event(one) for one in part.items]}
+
+
+def _found(request: TokenRequest, asked: dict[str, Any]) -> QuerySet[AuditEvent]:
+    found: QuerySet[AuditEvent] = EventFilter(
+        request.GET, queryset=AuditEvent.objects.all()
+    ).qs
+    if asked["since"]:
+        found = found.filter(at__gte=asked["since"])
+    if asked["until"]:
+        found = found.filter(at__lt=asked["until"])
+    return found

@@ -1,0 +1,99 @@
+"""What nobody knows is refused, wherever it is sent."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from dashboard.accounts.models import CloudUser, User
+from dashboard.instances.models import Instance
+from tests.factories import make_instance
+
+from .conftest import Program, Programs
+from .test_document import DOCUMENT
+
+Judge = Callable[..., Any]
+
+OPERATIONS = [
+    (method, path.removeprefix("/api/v1"))
+    for path, methods in DOCUMENT["paths"].items()
+    for method in methods
+]
+BODIES: dict[str, Any] = {
+    "preview_bulk": {"selection": {"query": ""}, "action": "off"},
+    "confirm_bulk": {"preview": "x"},
+}
+
+
+@pytest.fixture
+def asks(program: Programs, operator: User) -> Program:
+    return program(operator)
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_an_unknown_parameter(
+    asks: Program, instance: Instance, problem: Judge, method: str, path: str
+) -> None:
+    where = path.format(
+        cloud=instance.cloud.name,
+        instance_id=instance.instance_id,
+        edit_id=uuid4(),
+        batch_id=uuid4(),
+    )
+    operation = DOCUMENT["paths"][f"/api/v1{path}"][method]
+    body = BODIES.get(operation["operationId"], {} if method == "patch" else None)
+    response = asks(method, f"{where}?stauts=RUNNING", body)
+    told = problem(response, 422, "invalid")
+    assert [one["field"] for one in told["errors"]] == ["stauts"]
+
+
+@pytest.mark.parametrize("act", ["start", "stop"])
+def test_a_body_that_nothing_reads(
+    asks: Program, instance: Instance, problem: Judge, act: str
+) -> None:
+    path = f"/instances/{instance.reference}/{act}"
+    for body in ({"auto_stop_hours": 4}, [], "x"):
+        problem(asks("post", path, body), 422, "invalid")
+    assert not instance.edits.exists()
+
+
+@pytest.mark.parametrize("path", ["/instances", "/due"])
+@pytest.mark.parametrize("name", ["status", "owner", "cloud", "workspace"])
+def test_a_value_that_nobody_has_seen(
+    asks: Program, instance: Instance, problem: Judge, path: str, name: str
+) -> None:
+    response = asks("get", f"{path}?{name}=NONSENSE")
+    told = problem(response, 422, "invalid")
+    assert [one["field"] for one in told["errors"]] == [name]
+
+
+def test_a_list_with_commas_names_nothing(
+    asks: Program, instance: Instance, problem: Judge
+) -> None:
+    response = asks("get", "/instances?status=RUNNING,STOPPED")
+    told = problem(response, 422, "invalid")
+    assert "Name one" in told["detail"]
+
+
+def test_it_counts_for_the_query_of_a_bulk_edit(
+    asks: Program, instance: Instance, problem: Judge
+) -> None:
+    wish = {"selection": {"query": "owner=ana.schmidt"}, "action": "off"}
+    told = problem(asks("post", "/bulk", wish), 422, "invalid")
+    assert told["errors"][0]["field"] == "owner"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("status=stop_queuing", "status=deleted", "status=missing"),
+        *("owner=mei.tanaka", "owner=", "workspace=7"),
+    ],
+)
+def test_what_is_known_may_match_nothing(
+    asks: Program, instance: Instance, scientist: User, query: str
+) -> None:
+    CloudUser.objects.create(account=scientist, identifier="mei.tanaka")
+    make_instance(status="STOP_QUEUING", workspace_id="7")
+    asks.get(f"/instances?q=nowhere&{query}")
