@@ -3,7 +3,6 @@
 from typing import Any
 
 from allauth.account.authentication import get_authentication_records
-from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import (
     authenticator_added,
     authenticator_removed,
@@ -69,7 +68,7 @@ def _lacks_one(request: SignedInRequest) -> bool:
     wanted = settings.CURFEW.second_factor_roles
     if not wanted or not user.is_authenticated or user.role not in wanted:
         return False
-    # A program with a token, which could only be made behind this page.
+    # A program, whose token is not taken at all then, see ``dashboard.api``.
     if SESSION_KEY not in request.session:
         return False
     if request.session.get(HAS_ONE):
@@ -79,8 +78,7 @@ def _lacks_one(request: SignedInRequest) -> bool:
         for record in get_authentication_records(request, user)
     ):
         return False
-    factors = Authenticator.objects.filter(user=user)
-    has_one = factors.exclude(type=Authenticator.Type.RECOVERY_CODES).exists()
-    if has_one:
+    if user.has_factor:
         request.session[HAS_ONE] = True
-    return not has_one
+        return False
+    return True

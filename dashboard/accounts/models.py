@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.utils.functional import cached_property
@@ -56,6 +57,26 @@ class User(AbstractUser):
     def cloud_identifiers(self) -> frozenset[str]:
         """Ids and names of the upstream users that are this person."""
         return frozenset(self.cloud_users.values_list("identifier", flat=True))
+
+    @property
+    def has_factor(self) -> bool:
+        """Whether there is an authenticator app or a passkey; codes alone are none."""
+        return any(
+            factor.type != "recovery_codes" for factor in self.authenticator_set.all()
+        )
+
+    @property
+    def lacks_second_factor(self) -> bool:
+        """Whether the role wants a second factor and there is none.
+
+        Whoever comes in by single sign-on alone has those of the identity provider.
+        """
+        if self.role not in settings.CURFEW.second_factor_roles:
+            return False
+        by_sso_alone = not self.has_usable_password() and bool(
+            self.socialaccount_set.all()
+        )
+        return not by_sso_alone and not self.has_factor
 
     def has_perm(self, perm: str, obj: object = None) -> bool:
         """Whether the role grants it; there are no other grants, and no queries."""

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_noop
 
 from dashboard.audit.services import record_event
 
+from . import tokens
 from .models import CloudUser, User
 from .passwords import one_time_password
 
@@ -163,8 +164,14 @@ def reactivate(*, user: User, actor: User) -> None:
     _record(user, "user.reactivated", actor)
 
 
-def give_one_time_password(*, user: User, actor: User) -> str:
+def give_one_time_password(*, user: User, actor: User, end_tokens: bool = False) -> str:
     """Replace the password, whatever it was, and end all sessions.
+
+    Args:
+        user: Whose password.
+        actor: The admin.
+        end_tokens: End their API tokens for good, too; else they only wait until there
+            is a password of the person's own.
 
     Returns:
         The password, which nobody can look up again. It serves for choosing another,
@@ -177,8 +184,10 @@ def give_one_time_password(*, user: User, actor: User) -> str:
         user.password = hashed
         user.one_time_until = timezone.now() + ONE_TIME_PASSWORD_LASTS
         user.save(update_fields=["password", "one_time_until"])
-        ended = _end_sessions(user)
-        _record(user, "user.one_time_password", actor, after={"sessions_ended": ended})
+        ended = {"sessions_ended": _end_sessions(user)}
+        if end_tokens:
+            ended["tokens_ended"] = _end_tokens(user, actor)
+        _record(user, "user.one_time_password", actor, after=ended)
     return password
 
 
@@ -215,12 +224,18 @@ def reset_second_factor(*, user: User, actor: User) -> None:
 
 
 @transaction.atomic
-def end_sessions(*, user: User, actor: User) -> int:
-    """Sign somebody out everywhere; returns how many sessions that ended."""
-    ended = _end_sessions(_locked(user))
-    if ended:
-        _record(user, "user.sessions_ended", actor, after={"sessions_ended": ended})
-    return ended
+def end_sessions_and_tokens(*, user: User, actor: User) -> tuple[int, int]:
+    """Sign somebody out everywhere, their programs too.
+
+    Returns:
+        How many sessions, and how many tokens, that ended.
+    """
+    user = _locked(user)
+    sessions, tokens_ended = _end_sessions(user), _end_tokens(user, actor)
+    if sessions or tokens_ended:
+        ended = {"sessions_ended": sessions, "tokens_ended": tokens_ended}
+        _record(user, "user.sessions_ended", actor, after=ended)
+    return sessions, tokens_ended
 
 
 def _locked(user: User) -> User:
@@ -240,6 +255,11 @@ def _end_sessions(user: User) -> int:
     for session in sessions:
         session.end()
     return len(sessions)
+
+
+def _end_tokens(user: User, actor: User) -> int:
+    reason = gettext_noop("With all sessions of the account.")
+    return tokens.revoke_all(user=user, actor=actor, reason=reason)
 
 
 def _tidy(cloud_users: Iterable[str]) -> list[str]:

@@ -178,8 +178,12 @@ def active(request: SignedInRequest, user_id: int) -> HttpResponse:
 @require_POST
 @admins_only
 def password(request: SignedInRequest, user_id: int) -> HttpResponse:
-    """Make a one-time password: 200 with it, shown this once."""
-    return _one_time_password(request, _person(user_id))
+    """Make a one-time password: 200 with it, shown this once.
+
+    With ``end_tokens`` the person's API tokens end for good.
+    """
+    end_tokens = "end_tokens" in request.POST
+    return _one_time_password(request, _person(user_id), end_tokens=end_tokens)
 
 
 @require_POST
@@ -198,15 +202,16 @@ def second_factor(request: SignedInRequest, user_id: int) -> HttpResponse:
 @require_POST
 @admins_only
 def sessions(request: SignedInRequest, user_id: int) -> HttpResponse:
-    """Sign the person out everywhere: 303 to the person."""
+    """Sign the person and their programs out everywhere: 303 to the person."""
     who = _person(user_id)
-    ended = services.end_sessions(user=who, actor=request.user)
-    return _leave(
-        request,
-        who,
+    ended, tokens = services.end_sessions_and_tokens(user=who, actor=request.user)
+    said = (
         ngettext("%(number)s session ended.", "%(number)s sessions ended.", ended)
         % {"number": ended},
+        ngettext("%(number)s token ended.", "%(number)s tokens ended.", tokens)
+        % {"number": tokens},
     )
+    return _leave(request, who, " ".join(said))
 
 
 def _person(user_id: int) -> User:
@@ -248,10 +253,14 @@ def _page(
     return render(request, "people/person.html", context, status=status)
 
 
-def _one_time_password(request: SignedInRequest, who: User) -> HttpResponse:
+def _one_time_password(
+    request: SignedInRequest, who: User, *, end_tokens: bool = False
+) -> HttpResponse:
     context = {
         "person": who,
-        "password": services.give_one_time_password(user=who, actor=request.user),
+        "password": services.give_one_time_password(
+            user=who, actor=request.user, end_tokens=end_tokens
+        ),
         "days": services.ONE_TIME_PASSWORD_LASTS.days,
     }
     # No redirect: it would have to keep the password somewhere on the way.

@@ -51,11 +51,12 @@ class ApiToken(models.Model):
         """Whether it opens anything at this moment.
 
         It does not while its person may not come in, or first has to choose a
-        password: what a one-time password does not open, no token opens either.
+        password or set up a second factor: what they cannot open then, no token opens.
         """
         return (
             self.revoked_at is None
             and self.expires_at > now
             and self.owner.is_active
             and self.owner.one_time_until is None
+            and not self.owner.lacks_second_factor
         )

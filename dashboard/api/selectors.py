@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop
@@ -27,13 +28,23 @@ def token_of(secret: str) -> ApiToken | None:
 
 def tokens_of(owner: User) -> QuerySet[ApiToken]:
     """One person's, newest first."""
-    return ApiToken.objects.select_related("owner").filter(owner=owner)
+    return _with_owners().filter(owner=owner)
 
 
 def tokens_by_person(username: str = "") -> QuerySet[ApiToken]:
     """Everybody's, newest first; of one person where a name is given."""
-    found = ApiToken.objects.select_related("owner")
+    found = _with_owners()
     return found.filter(owner__username=username) if username else found
+
+
+def _with_owners() -> QuerySet[ApiToken]:
+    """With all that ``is_live`` asks about them."""
+    found = ApiToken.objects.select_related("owner")
+    if settings.CURFEW.second_factor_roles:
+        found = found.prefetch_related(
+            "owner__authenticator_set", "owner__socialaccount_set"
+        )
+    return found
 
 
 class Line(NamedTuple):

@@ -93,10 +93,14 @@ def revoke_token(*, token: ApiToken, actor: User | None, reason: str = "") -> No
         _record(token, "token.revoked", actor, reason=reason)
 
 
-def revoke_all(*, owner: User, reason: str) -> None:
-    """End all tokens of a person, for Curfew's own reasons."""
-    for token in owner.api_tokens.filter(revoked_at=None):
-        revoke_token(token=token, actor=None, reason=reason)
+@transaction.atomic
+def revoke_all(*, owner: User, actor: User | None = None, reason: str) -> int:
+    """End all tokens of a person; returns how many there were to end."""
+    live = owner.api_tokens.filter(revoked_at=None, expires_at__gt=timezone.now())
+    ended = list(live.select_related("owner"))
+    for token in ended:
+        revoke_token(token=token, actor=actor, reason=reason)
+    return len(ended)
 
 
 @transaction.atomic

@@ -1,4 +1,6 @@
-"""Whoever is shut out loses their tokens: coming back does not bring them back.
+"""What ends tokens from below: an account that is shut out, an order to end them all.
+
+Coming back does not bring them back.
 
 A write past the models sends no signal. Then the account's state, asked at each
 request, is what keeps them closed.
@@ -9,9 +11,15 @@ from typing import Any
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 
+from dashboard.accounts import tokens
 from dashboard.accounts.models import User
 
 from .services import revoke_all
+
+
+@receiver(tokens.revoke)
+def _all_shall_end(user: User, actor: User | None, reason: str, **_: Any) -> int:
+    return revoke_all(owner=user, actor=actor, reason=reason)
 
 
 @receiver(post_save, sender=User)

@@ -13,6 +13,7 @@ from django.urls import clear_url_caches, reverse
 import dashboard.urls
 from dashboard.accounts import sign_in_urls
 from dashboard.accounts.models import User
+from dashboard.api.services import make_token
 
 from .test_factors import sign_in
 from .test_second_factor import AUTHENTICATE, LOGIN, is_inside
@@ -126,3 +127,19 @@ def test_it_says_nothing_of_which_accounts_exist(vera: User, address: str) -> No
 
 def test_the_way_there(client: Client, db: None) -> None:
     assert f'href="{reverse("account_reset_password")}"' in client.get(LOGIN).text
+
+
+@pytest.mark.parametrize(("ticked", "left"), [({"end_tokens": "on"}, 0), ({}, 1)])
+def test_by_the_link_the_tokens_end_too_unless_the_tick_is_taken_out(
+    vera: User, ticked: dict[str, str], left: int
+) -> None:
+    make_token(owner=vera, name="laptop", scopes=["read"], days=1)
+    ask("vera@example.org")
+    browser = Client()
+    page = browser.get(link(), follow=True)
+    assert 'name="end_tokens" id="id_end_tokens" checked' in page.text
+    form = {"password1": OTHER, "password2": OTHER} | ticked
+    browser.post(page.redirect_chain[-1][0], form)
+    vera.refresh_from_db()
+    assert vera.check_password(OTHER)
+    assert vera.api_tokens.filter(revoked_at=None).count() == left

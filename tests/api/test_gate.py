@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 import time_machine
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from allauth.socialaccount.models import SocialAccount
 from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
@@ -34,14 +37,38 @@ def test_a_token_opens_the_api_for_its_person(
     assert told["token"]["scopes"] == ["read"]
 
 
-def test_it_is_not_led_to_the_page_for_second_factors(
-    program: Programs, operator: User, settings: Any
-) -> None:
+@pytest.fixture
+def _second_factor_for_operators(settings: Any) -> None:
     roles = {"second_factor_roles": ["operator"]}
     settings.CURFEW = settings.CURFEW.model_copy(update=roles)
-    asked = program(operator, "read")
-    assert asked.get("/me")["username"] == "operator"
-    assert not asked.client.cookies
+
+
+@pytest.mark.usefixtures("_second_factor_for_operators")
+def test_no_token_passes_the_second_factor_that_its_person_lacks(
+    program: Programs, scientist: User, admin: User, problem: Any
+) -> None:
+    asks = program(scientist)
+    assert asks.get("/me")["role"] == "scientist"
+    people.set_role(user=scientist, role="operator", actor=admin)
+    problem(asks("get", "/audit"), 401, "unauthorized")
+    RecoveryCodes.activate(scientist)
+    problem(asks("get", "/audit"), 401, "unauthorized")
+    TOTP.activate(scientist, generate_totp_secret())
+    assert asks.get("/me")["role"] == "operator"
+    people.reset_second_factor(user=scientist, actor=admin)
+    problem(asks("get", "/audit"), 401, "unauthorized")
+
+
+@pytest.mark.usefixtures("_second_factor_for_operators")
+def test_those_of_the_identity_provider_do_for_single_sign_on_alone(
+    program: Programs, operator: User, problem: Any
+) -> None:
+    asks = program(operator)
+    SocialAccount.objects.create(user=operator, provider="oidc", uid="1")
+    problem(asks("get", "/me"), 401, "unauthorized")
+    operator.set_unusable_password()
+    operator.save()
+    assert asks.get("/me")["username"] == "operator"
 
 
 def test_only_its_hash_is_kept(program: Programs, viewer: User) -> None:

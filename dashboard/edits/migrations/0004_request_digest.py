@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('edits', '0003_batches'),
+        ("edits", "0003_batches"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='edit',
-            name='request_digest',
-            field=models.CharField(blank=True, default='', max_length=64),
+            model_name="edit",
+            name="request_digest",
+            field=models.CharField(blank=True, default="", max_length=64),
         ),
     ]

@@ -1,0 +1,40 @@
+"""allauth's forms for a new password, with a tick that ends the person's tokens, too.
+
+Somebody who changes a password because it was stolen thinks of sessions; a token that
+the thief has made goes on for months.
+"""
+
+from typing import Any
+
+from allauth.account import forms as account
+from django import forms
+from django.utils.translation import gettext_noop
+
+from . import tokens
+
+
+class _EndsTokens(forms.Form):
+    end_tokens = forms.BooleanField(required=False, initial=True)
+    user: Any
+
+    def save(self) -> None:
+        """Take the password, then end the tokens."""
+        super().save()  # type: ignore[misc]  # allauth's, whose types are unknown
+        if self.cleaned_data["end_tokens"]:
+            tokens.revoke_all(
+                user=self.user,
+                actor=self.user,
+                reason=gettext_noop("With the choice of a new password."),
+            )
+
+
+class ChangePasswordForm(_EndsTokens, account.ChangePasswordForm):  # type: ignore[misc]
+    """For who knows the present one."""
+
+
+class SetPasswordForm(_EndsTokens, account.SetPasswordForm):  # type: ignore[misc]
+    """For who has none."""
+
+
+class ResetPasswordKeyForm(_EndsTokens, account.ResetPasswordKeyForm):  # type: ignore[misc]
+    """For who came by a mailed link."""

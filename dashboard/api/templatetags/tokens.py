@@ -1,0 +1,17 @@
+"""Tokens on pages about people."""
+
+from django import template
+from django.utils import timezone
+
+from dashboard.accounts.models import User
+from dashboard.api import selectors
+
+register = template.Library()
+
+
+@register.simple_tag
+def tokens_that_last(person: User) -> list[selectors.Line]:
+    """Tokens of somebody that have not ended, newest first."""
+    now = timezone.now()
+    lasting = selectors.tokens_of(person).filter(revoked_at=None, expires_at__gt=now)
+    return [selectors.line(token, now) for token in lasting]
