@@ -1,18 +1,30 @@
 """Looking back: all edits, one edit's receipt, and a second thought about it."""
 
+import hashlib
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.paginator import Paginator
-from django.http import HttpResponse, HttpResponseRedirect
+from django.core.paginator import Page, Paginator
+from django.http import (
+    HttpResponse,
+    HttpResponseBadRequest,
+    HttpResponseRedirect,
+    QueryDict,
+)
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_edit
+from dashboard.instances import polling
 from dashboard.instances.clock import status_look
+from dashboard.instances.filters import ChangesForm
+from dashboard.instances.models import FleetVersion
+from dashboard.instances.selectors import freshness
 
 from . import services, wording
 from .filters import PER_PAGE, EditFilter
@@ -29,19 +41,75 @@ def edit_list(request: SignedInRequest) -> HttpResponse:
         See ``filters``, and ``page``, ``per_page`` (25, 50, 100). What makes no sense
         is left out, and the page says so.
     """
+    return render(request, "edits/list.html", _list(request))
+
+
+@require_safe
+def edit_changes(request: SignedInRequest) -> HttpResponse:
+    """Fragment: what changed in the list since the caller's last poll.
+
+    Query parameters:
+        The list's own, and ``since``: version of the fleet the page was drawn from;
+        ``shown``: which edits stand on it.
+
+    Returns:
+        200 with ``edits/list.html#changes``; 204 when nothing changed; 400 for a
+        ``since`` that makes no sense.
+    """
+    form = ChangesForm(request.GET)
+    if not form.is_valid():
+        return HttpResponseBadRequest()
+    since, shown = form.cleaned_data["since"], form.cleaned_data["shown"]
+    if since == FleetVersion.current():
+        as_of_ms = freshness(timezone.now()).as_of_ms
+        return polling.unchanged(request, version=since, as_of_ms=as_of_ms)
+    context = _list(request)
+    # A version from the future is of another database: nothing of it can be trusted.
+    context["whole"] = shown != context["shown"] or since > context["version"]
+    # A change of an edit's state counts as one of its instance.
+    context["changed"] = [
+        edit for edit in context["page"] if edit.instance.version > since
+    ]
+    return render(request, "edits/list.html#changes", context)
+
+
+def _list(request: SignedInRequest) -> dict[str, Any]:
+    # Before the edits: what changes in between is then sent twice, but never missed.
+    version = FleetVersion.current()
     found = EditFilter(
         request.GET, queryset=edits_visible_to(request.user), request=request
     )
     size = request.GET.get("per_page", "")
     per_page = int(size) if size in map(str, PER_PAGE) else PER_PAGE[0]
     page = Paginator(found.qs, per_page).get_page(request.GET.get("page"))
-    context = {
+    kept = QueryDict(mutable=True)
+    for name in (*found.filters, "page", "per_page"):
+        if value := request.GET.get(name):
+            kept[name] = value
+    shown = _shown(page)
+    asks = kept.copy()
+    asks.update({"since": str(version), "shown": shown})
+    return {
         "filter": found,
-        "is_filtered": any(request.GET.get(name) for name in found.filters),
+        "is_filtered": any(name in kept for name in found.filters),
+        "kept": kept,
         "page": page,
         "pages": page.paginator.get_elided_page_range(page.number, on_ends=1),
+        "version": version,
+        "shown": shown,
+        "poller": polling.poller(
+            request,
+            f"{reverse('edits:list_changes')}?{asks.urlencode()}",
+            version=version,
+            interval_seconds=1 if any(edit.is_open for edit in page) else 5,
+        ),
     }
-    return render(request, "edits/list.html", context)
+
+
+def _shown(page: Page[Edit]) -> str:
+    """Names which edits stand on a page and how many there are, for a poll."""
+    order = f"{page.paginator.count}:" + ",".join(str(edit.pk) for edit in page)
+    return hashlib.blake2b(order.encode(), digest_size=6).hexdigest()
 
 
 @require_safe

@@ -10,6 +10,7 @@ urlpatterns = [
     path("instances/<str:cloud>/<str:instance_id>/start/", views.start, name="start"),
     path("instances/<str:cloud>/<str:instance_id>/stop/", views.stop, name="stop"),
     path("edits/", receipts.edit_list, name="list"),
+    path("edits/changes", receipts.edit_changes, name="list_changes"),
     path("edits/<uuid:edit_id>/", receipts.receipt, name="receipt"),
     path("edits/<uuid:edit_id>/progress", receipts.progress, name="progress"),
     path("edits/<uuid:edit_id>/retry/", receipts.retry, name="retry"),

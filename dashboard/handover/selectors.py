@@ -40,6 +40,12 @@ class Column(NamedTuple):
         """How many are not shown."""
         return self.total - len(self.rows)
 
+    @property
+    def query(self) -> dict[str, str]:
+        """What lists them: these alone, or all that run where no filter fits."""
+        exactly = {Lane.OVERDUE: "overdue", Lane.ENDLESS: "never"}.get(self.lane)
+        return {"autostop": exactly} if exactly else {"status": "RUNNING"}
+
 
 @dataclass(frozen=True)
 class Board:

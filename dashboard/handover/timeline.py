@@ -9,7 +9,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from django.utils import dates, timezone
@@ -112,6 +112,17 @@ class Column(NamedTuple):
     begins: datetime
     ends: datetime
 
+    @property
+    def query(self) -> dict[str, str]:
+        """What lists these runs, beside their group."""
+        window = {"stops_from": self.begins, "stops_before": self.ends}
+        if self.slot == 0:
+            del window["stops_from"]  # the overdue ones are counted here, too
+        return {
+            name: f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+            for name, moment in window.items()
+        }
+
 
 @dataclass
 class Group:
@@ -119,14 +130,26 @@ class Group:
 
     Attributes:
         label: Empty when the cloud does not tell.
+        grouped_by: ``owner`` or ``flavor``, as in the list's address, too.
         numbers: How many runs stand in each lane.
     """
 
     label: str
+    grouped_by: str = "owner"
     runs: list[Run] = field(default_factory=list)
     numbers: dict[Lane, int] = field(default_factory=dict)
     bars: list[Bar] = field(default_factory=list)
     columns: list[Column] = field(default_factory=list)
+
+    @property
+    def is_listable(self) -> bool:
+        """Whether the list can be narrowed to it."""
+        return self.label not in {"", OTHERS}
+
+    @property
+    def query(self) -> dict[str, str]:
+        """What narrows the list to it."""
+        return {self.grouped_by: self.label}
 
     @property
     def height(self) -> int:
@@ -259,14 +282,14 @@ def _grouped(runs: Iterable[Run], group_by: str) -> list[Group]:
     found: dict[str, Group] = {}
     for run in runs:
         label: str = getattr(run, group_by)
-        found.setdefault(label, Group(label)).runs.append(run)
+        found.setdefault(label, Group(label, group_by)).runs.append(run)
     groups = sorted(
         found.values(), key=lambda one: (-len(one.runs), one.label.casefold())
     )
     if len(groups) <= MOST_GROUPS:
         return groups
     kept, small = groups[: MOST_GROUPS - 1], groups[MOST_GROUPS - 1 :]
-    others = Group(OTHERS, [run for group in small for run in group.runs])
+    others = Group(OTHERS, group_by, [run for group in small for run in group.runs])
     return [*kept, others]
 
 

@@ -1,7 +1,8 @@
 """The list's query: what may stand in its address. Source: DESIGN, part 1.5."""
 
+from datetime import datetime
 from functools import cached_property, lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import django_filters
 from django import forms
@@ -71,6 +72,9 @@ class InstanceFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped
     owner = django_filters.CharFilter(method="by_owner", max_length=255)
     cloud = django_filters.CharFilter("cloud__name", max_length=255)
     workspace = django_filters.CharFilter("workspace_id", max_length=255)
+    flavor = django_filters.CharFilter(max_length=255)
+    stops_from = django_filters.IsoDateTimeFilter(method="by_stop")
+    stops_before = django_filters.IsoDateTimeFilter(method="by_stop")
 
     class Meta:
         model = Instance
@@ -107,6 +111,13 @@ class InstanceFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped
             "never": run_state.WITHOUT_END,
         }[value]
         return queryset.filter(condition)
+
+    def by_stop(
+        self, queryset: QuerySet[Instance], name: str, value: datetime
+    ) -> QuerySet[Instance]:
+        """By the end of this run: from one moment on, until just before another."""
+        lookup = {"stops_from": "gte", "stops_before": "lt"}[name]
+        return queryset.filter(run_state.WITH_END, **{f"run_ends_at__{lookup}": value})
 
     def by_owner(
         self, queryset: QuerySet[Instance], name: str, value: str
@@ -183,6 +194,17 @@ class ListQuery:
         return tuple((name, str(self.kept[name])) for name in self.active_filters)
 
     @property
+    def linked(self) -> dict[str, Any]:
+        """What narrows the list by a link alone: values of filters without a field."""
+        cleaned = self.filters.form.cleaned_data
+        return {name: cleaned[name] for name in _LINKED if name in self.kept}
+
+    @property
+    def linked_fields(self) -> list[tuple[str, str]]:
+        """The same as an address spells it."""
+        return [(name, str(self.kept[name])) for name in self.linked]
+
+    @property
     def active_filters(self) -> list[str]:
         """Names of what narrows the list."""
         return [name for name in self.filters.form.fields if name in self.kept]
@@ -192,6 +214,7 @@ class ListQuery:
         return ordered(self.filters.filter_queryset(instances), self.sort)
 
 
+_LINKED = ("flavor", "stops_from", "stops_before")
 _NAMES = (*InstanceFilter.base_filters, *ListForm.base_fields)
 
 

@@ -1,10 +1,13 @@
 """The list's query, spelled in one way, and in words. Pure functions."""
 
+from datetime import datetime
+
 from django.http import QueryDict
 from django.utils.translation import gettext, gettext_noop
 
 from dashboard.instances.clock import status_look
 from dashboard.instances.filters import MISSING, InstanceFilter, ListForm, ListQuery
+from dashboard.web.templatetags.pages import moment_text
 
 _USUAL = {"sort": "stops_in", "per_page": str(ListForm.PER_PAGE[0])}
 _LABELS = {
@@ -15,6 +18,9 @@ _LABELS = {
     "owner": gettext_noop("owner"),
     "cloud": gettext_noop("cloud"),
     "workspace": gettext_noop("workspace"),
+    "flavor": gettext_noop("flavour"),
+    "stops_from": gettext_noop("stops from"),
+    "stops_before": gettext_noop("stops before"),
     "per_page": gettext_noop("rows"),
 }
 _ORDERS = {
@@ -55,9 +61,10 @@ def canonical(query: ListQuery) -> str:
 
 def in_words(query: ListQuery) -> list[str]:
     """What is narrowed and how it is ordered, a phrase each."""
-    kept = read(canonical(query)).kept
+    plain = read(canonical(query))
+    kept, parsed = plain.kept, plain.linked
     said = [
-        f"{gettext(_LABELS[name])}: {_value(name, str(value))}"
+        f"{gettext(_LABELS[name])}: {_value(name, str(value), parsed.get(name))}"
         for name, value in kept.items()
         if name in _LABELS
     ]
@@ -66,7 +73,9 @@ def in_words(query: ListQuery) -> list[str]:
     return said or [gettext("every instance")]
 
 
-def _value(name: str, value: str) -> str:
+def _value(name: str, value: str, parsed: object) -> str:
+    if isinstance(parsed, datetime):
+        return moment_text(parsed, "moment")
     if name == "status":
         return gettext("Missing") if value == MISSING else status_look(value).label
     if name in {"autostop", "flavor_type"}:

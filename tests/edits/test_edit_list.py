@@ -1,5 +1,6 @@
 """The list of all edits."""
 
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from django.urls import reverse
 from dashboard.accounts.models import User
 from dashboard.edits.models import Edit
 from dashboard.edits.services import submit_edit
-from dashboard.instances.models import Instance
+from dashboard.instances.models import FleetVersion, Instance
 from tests import factories
 
 from .conftest import HTMX, settle
@@ -103,12 +104,64 @@ def test_the_number_of_queries_does_not_grow(
 ) -> None:
     submit(instance, operator, "one")
     as_operator.get(LIST)
-    with django_assert_num_queries(7):  # session, user, bell, count, edits, two selects
+    # Session, user, bell, version, count, edits, two selects.
+    with django_assert_num_queries(8):
         as_operator.get(LIST)
     for number in range(10):
         submit(factories.make_instance(), operator, f"text {number}")
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         as_operator.get(LIST)
+
+
+def poll_of(html: str) -> str:
+    found = re.search(r'<div id="poller"[^>]* hx-get="([^"]+)"', html)
+    assert found
+    return found[1].replace("&amp;", "&")
+
+
+def test_a_poll_without_news_is_204(as_operator: Client, edits: list[Edit]) -> None:
+    poll = poll_of(as_operator.get(LIST).text)
+    assert as_operator.get(poll).status_code == 204
+
+
+def test_a_poll_sends_the_edit_whose_state_changed(
+    as_operator: Client, edits: list[Edit]
+) -> None:
+    page = as_operator.get(LIST).text
+    assert 'data-interval="1"' in page
+    for edit in edits:
+        settle(edit, "applied")
+    FleetVersion.stamp(Instance.objects.filter(pk=edits[2].instance_id))
+    answer = as_operator.get(poll_of(page)).text
+    assert re.findall(r'<tr id="edit-([\w-]+)"', answer) == [str(edits[2].pk)]
+    assert 'data-state="applied"' in answer
+    # Rows first, or the browser's parser drops them.
+    assert answer.lstrip().startswith("<tr")
+    assert 'data-interval="5"' in answer
+    assert as_operator.get(poll_of(answer)).status_code == 204
+
+
+def test_a_poll_sends_all_when_one_came_or_no_longer_matches(
+    as_operator: Client, edits: list[Edit], admin: User
+) -> None:
+    everything = poll_of(as_operator.get(LIST).text)
+    waiting = poll_of(as_operator.get(f"{LIST}?state=open&per_page=50").text)
+    assert "state=open" in waiting
+    assert "per_page=50" in waiting
+    settle(edits[0], "applied")
+    late = submit(edits[0].instance, admin, "four")
+    answer = as_operator.get(everything).text
+    assert '<div id="results" class="stack" hx-swap-oob="true">' in answer
+    assert f'id="edit-{late.pk}"' in answer
+    answer = as_operator.get(waiting).text
+    assert f'id="edit-{late.pk}"' in answer
+    assert f'id="edit-{edits[0].pk}"' not in answer
+
+
+@pytest.mark.parametrize("since", ["", "x", "-1"])
+def test_a_poll_that_makes_no_sense(as_operator: Client, since: str) -> None:
+    poll = reverse("edits:list_changes")
+    assert as_operator.get(poll, {"since": since}).status_code == 400
 
 
 def test_sign_in_and_wrong_method(client: Client, operator: User) -> None:

@@ -184,6 +184,67 @@ def test_a_long_lane_leads_to_the_list(watcher: Client) -> None:
     assert numbers(page)[1] == 25
 
 
+@pytest.mark.parametrize(
+    ("fields", "wanted"),
+    [
+        ({"stops_in": -600}, "autostop=overdue"),
+        ({"stops_in": None}, "autostop=never"),
+    ],
+)
+def test_what_is_overdue_or_has_no_end_is_listed_alone(
+    watcher: Client, fields: dict[str, Any], wanted: str
+) -> None:
+    for _ in range(21):
+        make_instance(**fields)
+    (link,) = re.findall(r'<a href="([^"]+)">and 1 more', watcher.get(URL).text)
+    assert link == f"/instances/?{wanted}&amp;sort=stops_in&amp;per_page=100"
+    assert "21 of 21" in watcher.get(link.replace("&amp;", "&")).text
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "without end"), ("de", "ohne Ende")]
+)
+def test_a_bar_s_name_begins_with_the_words_that_are_seen(
+    watcher: Client, language: str, words: str
+) -> None:
+    make_instance(name="speech-prep", stops_in=None)
+    make_instance(name="class", stops_in=600)
+    watcher.cookies["curfew_language"] = language
+    page = watcher.get(URL).text
+    bars = re.findall(
+        r'<a class="day-bar".*?aria-label="(.*?)".*?<text[^>]*>(.*?)</text>', page, re.S
+    )
+    assert {seen for _, seen in bars} == {"class", f"speech-prep · {words}"}
+    assert all(name.startswith(seen) for name, seen in bars)
+
+
+@pytest.mark.parametrize("group", ["owner", "flavor"])
+@time_machine.travel(NOON, tick=False)
+def test_a_column_leads_to_what_it_counts(
+    watcher: Client, viewer: User, group: str
+) -> None:
+    watcher.force_login(viewer)
+    for minutes in range(-20, 100):
+        make_instance(
+            stops_in=60 * minutes,
+            owner_name=("anna", "ünal & co")[minutes % 2],
+            flavor=("vm.gpu", "vm.cpu + 2")[minutes % 2],
+        )
+    make_instance(stops_in=60, owner_name="", flavor="")
+    page = watcher.get(URL, {"group": group, "cloud": "demo"}).text
+    columns = re.findall(
+        r'<a href="([^"]+)"\s+class="day-column".*?<text[^>]*>(\d+)</text>', page, re.S
+    )
+    assert len(columns) == 8
+    for link, number in columns:
+        listed = watcher.get(unescape(link)).text
+        assert f"of {number}</p>" in listed
+        assert "cloud=demo" in link
+    assert sum(int(number) for _, number in columns) == 120
+    # The list cannot ask for those whose owner nobody knows.
+    assert page.count('role="img"') == 1
+
+
 def test_filters_by_owner_and_cloud(watcher: Client) -> None:
     anna = make_instance(stops_in=600)
     tom = make_instance(stops_in=600, owner_name="tom.becker", owner_id="t")

@@ -75,6 +75,27 @@ def test_auto_stop_as_a_setting_and_as_the_end_of_this_run() -> None:
     assert names("autostop=never") == ["free", "silent"]
 
 
+def test_by_when_this_run_stops() -> None:
+    at = datetime(2026, 11, 29, 4, 30, tzinfo=UTC)
+    for name, minutes in [("before", -1), ("first", 0), ("last", 29), ("after", 30)]:
+        make_instance(name=name, stops_at=at + timedelta(minutes=minutes))
+    make_instance(name="endless", stops_in=None)
+    make_instance(name="idle", status="STOPPED", stops_at=at)
+    begins, ends = "2026-11-29T04:30:00Z", "2026-11-29T05:00:00Z"
+    assert names(f"stops_from={begins}&stops_before={ends}") == ["first", "last"]
+    assert names(f"stops_before={begins}") == ["before"]
+    assert names(f"stops_from={ends}") == ["after"]
+    query = ListQuery(QueryDict("stops_from=tomorrow&q=x"))
+    assert query.ignored == ["stops_from=tomorrow"]
+    assert query.linked == {}
+
+
+def test_by_the_exact_flavor() -> None:
+    make_instance(name="small", flavor="modelarts.vm.cpu.2u")
+    make_instance(name="large", flavor="modelarts.vm.cpu.2u.d")
+    assert names("flavor=modelarts.vm.cpu.2u") == ["small"]
+
+
 @pytest.mark.parametrize("spelled", ["ASCEND", "ascend", "Ascend"])
 def test_flavour_type_in_any_case(spelled: str) -> None:
     make_instance(name="npu", flavor_type="ASCEND")

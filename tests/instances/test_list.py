@@ -246,6 +246,23 @@ def test_counters_are_quick_filters(
     ]
 
 
+def test_what_a_link_narrows_is_said_kept_and_can_be_undone(
+    client: Client, viewer: User, cloud_row: Cloud
+) -> None:
+    client.force_login(viewer)
+    window = {
+        "stops_from": "2026-11-29T04:30:00Z",
+        "stops_before": "2026-11-29T05:00:00Z",
+    }
+    page = client.get(URL, {"owner": "anna.schmidt", "flavor": "v100", **window}).text
+    assert "Runs that stop from" in page
+    assert 'datetime="2026-11-29T05:00:00+00:00"' in page
+    assert "<bdi>v100</bdi>" in page
+    for name, value in {"flavor": "v100", **window}.items():
+        assert f'<input type="hidden" name="{name}" value="{value}">' in page
+    assert '<a href="/instances/?owner=anna.schmidt">Without this</a>' in page
+
+
 def test_the_sorted_column_says_so_and_links_to_its_reverse(
     client: Client, viewer: User, instance: Instance
 ) -> None:
