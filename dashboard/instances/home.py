@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from django.apps import apps
+from django.core.paginator import Page, Paginator
 from django.db.models import Prefetch
-from django.http import HttpResponse, HttpResponseBadRequest
+from django.http import HttpResponse, HttpResponseBadRequest, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -22,7 +23,10 @@ from .filters import ChangesForm, ordered
 from .models import FleetVersion, Instance
 
 CARDS = 100
-"""More than anybody owns; the list shows the rest."""
+"""On one page."""
+
+OWN_PAGE = "mine"
+"""In the query of ``/``: show one's own page, whatever opens first."""
 
 RECENT = 3
 """Edits shown on a card."""
@@ -55,7 +59,8 @@ def home_changes(request: SignedInRequest) -> HttpResponse:
     """Fragment: what changed at home since the last poll.
 
     Query parameters:
-        since: Fleet version of the page as drawn; ``shown``: which cards stand on it.
+        since: Fleet version of the page as drawn; ``shown``: which cards stand on it;
+            ``page``: which page of them.
 
     Returns:
         200 with ``instances/home.html#changes``; 204 when nothing changed, with the
@@ -82,31 +87,39 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
     now = timezone.now()
     # Before the cards: what changes in between is then sent twice, but never missed.
     version = FleetVersion.current()
-    cards = _cards(request.user, now)
+    page = _page(request.user, now, request.GET.get("page"))
+    cards = _cards(page, request.user, now)
     shown = selectors.order_of(cards)
     poller = polling.poller(
         request,
-        f"{reverse('instances:home_changes')}?since={version}&shown={shown}",
+        f"{reverse('instances:home_changes')}"
+        f"?since={version}&shown={shown}&page={page.number}",
         version=version,
         interval_seconds=selectors.interval_seconds(cards),
     )
     return {
         "version": version,
         "cards": cards,
+        "page": page,
+        "pages": page.paginator.get_elided_page_range(page.number, on_ends=1),
+        "own_page_query": QueryDict(f"{OWN_PAGE}=1"),
         "shown": shown,
         "poller": poller,
         "freshness": selectors.freshness(now),
     }
 
 
-def _cards(user: User, now: datetime) -> list[Card]:
+def _page(user: User, now: datetime, number: str | None) -> Page[Instance]:
     edits = apps.get_model("edits", "Edit")._default_manager
     latest = edits.select_related("actor").order_by("-seq")[:RECENT]
     mine = ordered(
         Instance.objects.visible_to(user).owned_by(user), "stops_in"
     ).prefetch_related(Prefetch("edits", latest, to_attr="recent"))
-    rows = selectors.rows(selectors.with_news(mine, now)[:CARDS], user=user, now=now)
-    return [_card(row) for row in rows]
+    return Paginator(selectors.with_news(mine, now), CARDS).get_page(number)
+
+
+def _cards(page: Page[Instance], user: User, now: datetime) -> list[Card]:
+    return [_card(row) for row in selectors.rows(page, user=user, now=now)]
 
 
 def _card(row: selectors.Row) -> Card:

@@ -24,14 +24,12 @@ from .queries import in_words, read
 from .selectors import first_view
 
 UNPROCESSABLE = 422
-OWN_PAGE = "mine"
-"""In the query of ``/``: show one's own page, whatever opens first."""
 
 
 @require_safe
 def home(request: SignedInRequest) -> HttpResponse:
     """What opens first: the view that the person chose, else the usual home."""
-    chosen = None if OWN_PAGE in request.GET else first_view(request.user)
+    chosen = None if usual.OWN_PAGE in request.GET else first_view(request.user)
     return redirect(chosen) if chosen else usual.home(request)
 
 

@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from dashboard.accounts.models import CloudUser, User
 from dashboard.edits.models import Edit
+from dashboard.instances import home
 from dashboard.instances.models import FleetVersion, Instance
 from tests.factories import make_instance
 
@@ -125,12 +126,41 @@ def test_queries_do_not_grow(
     assert len(cards_of(page)) == number
 
 
+def test_more_than_a_page_holds_is_counted_and_led_to(
+    client: Client, scientist: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(home, "CARDS", 2)
+    soonest, second, last = (make_instance(stops_in=60 * n) for n in (1, 2, 3))
+    endless = make_instance(stops_in=None, auto_stop_enable=False)
+    idle = make_instance(status="STOPPED", name="a first by name")
+    client.force_login(scientist)
+    page = client.get(HOME).text
+    assert cards_of(page) == [str(soonest.pk), str(second.pk)]
+    assert "1–2 of 5" in page
+    # What costs for ever does not stand among what is stopped.
+    (link,) = re.findall(r'<a href="(/\?mine=1&amp;page=2)">', page)
+    page = client.get(link.replace("&amp;", "&")).text
+    assert cards_of(page) == [str(last.pk), str(endless.pk)]
+    assert cards_of(client.get(f"{HOME}?page=3").text) == [str(idle.pk)]
+    found = re.search(r'hx-get="([^"]+)"', page[page.index('id="poller"') :])
+    assert found
+    FleetVersion.stamp(Instance.objects.filter(pk__in=[soonest.pk, last.pk]))
+    assert cards_of(client.get(found[1].replace("&amp;", "&")).text) == [str(last.pk)]
+
+
+def test_one_page_needs_no_pages(
+    client: Client, scientist: User, instance: Instance
+) -> None:
+    client.force_login(scientist)
+    assert 'class="pager"' not in client.get(HOME).text
+
+
 def test_a_poll_sends_the_card_that_changed(
     client: Client, scientist: User, instance: Instance
 ) -> None:
     other = make_instance()
     client.force_login(scientist)
-    found = re.search(r'hx-get="[^"]*shown=(\w+)"', client.get(HOME).text)
+    found = re.search(r'hx-get="[^"]*shown=(\w+)', client.get(HOME).text)
     assert found
     since = FleetVersion.current()
     query = {"since": since, "shown": found[1]}
