@@ -29,7 +29,10 @@
   const parts = { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
   const locale = root.lang === "en" ? "en-GB" : root.lang;
   const writer = new Intl.DateTimeFormat(locale, { ...parts, timeZone: root.dataset.zone });
-  const zone = new Intl.DateTimeFormat(locale, { timeZone: root.dataset.zone, timeZoneName: "short" });
+  /* By the server's names, as in time.js. */
+  const names = JSON.parse(root.dataset.zoneNames);
+  const offset = new Intl.DateTimeFormat("en", { timeZone: root.dataset.zone, timeZoneName: "longOffset" });
+  const zoneName = (moment) => names[offset.formatToParts(moment).find(({ type }) => type === "timeZoneName").value];
   const briefly = (moment) => {
     const told = Object.fromEntries(writer.formatToParts(moment).map(({ type, value }) => [type, value]));
     return `${told.weekday} ${told.day} ${told.month}, ${told.hour}:${told.minute}`;
@@ -41,7 +44,7 @@
   const draw = () => {
     const now = new Date(zero + performance.now());
     set("clock", locale === "en-GB" ? briefly(now) : writer.format(now));
-    set("zone", zone.formatToParts(now).find(({ type }) => type === "timeZoneName").value);
+    set("zone", zoneName(now) ?? document.getElementById("zone").textContent);
   };
   draw();
   setInterval(draw, 1000);

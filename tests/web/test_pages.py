@@ -1,7 +1,9 @@
 """What every page has in common."""
 
+import json
 import re
 from datetime import UTC, datetime
+from html import unescape
 
 import pytest
 from django.test import Client
@@ -64,6 +66,32 @@ def test_over_https_the_cookie_has_its_prefix(
     client.cookies["__Host-curfew_tz"] = "Europe/Berlin"
     page = client.get(reverse("instances:list"), secure=True).text
     assert "Mon 14:05 CET" in page
+
+
+@pytest.mark.parametrize(
+    ("zone", "language", "names"),
+    [
+        ("Europe/Berlin", "en", {"GMT+01:00": "CET", "GMT+02:00": "CEST"}),
+        ("Europe/Berlin", "de", {"GMT+01:00": "MEZ", "GMT+02:00": "MESZ"}),
+        ("America/New_York", "en", {"GMT-05:00": "EST", "GMT-04:00": "EDT"}),
+        ("Asia/Kolkata", "en", {"GMT+05:30": "IST"}),
+        ("Asia/Kathmandu", "en", {"GMT+05:45": "UTC+5:45"}),
+        ("America/Sao_Paulo", "en", {"GMT-03:00": "UTC-3"}),
+        ("Europe/London", "en", {"GMT": "GMT", "GMT+01:00": "BST"}),
+        ("UTC", "en", {"GMT": "UTC"}),
+    ],
+)
+def test_browsers_are_told_the_names_of_the_zone(
+    client: Client, viewer: User, zone: str, language: str, names: dict[str, str]
+) -> None:
+    client.force_login(viewer)
+    client.cookies["curfew_tz"] = zone
+    client.cookies["curfew_language"] = language
+    page = client.get(reverse("instances:list")).text
+    told = re.search(r'data-zone="([^"]+)" data-zone-names="([^"]+)"', page)
+    assert told
+    assert told[1] == zone
+    assert json.loads(unescape(told[2])) == names
 
 
 def test_a_moment_that_is_not_known_is_a_dash() -> None:

@@ -3,7 +3,8 @@
 import functools
 import json
 import time
-from datetime import datetime
+import zoneinfo
+from datetime import datetime, timedelta
 
 from django import template
 from django.utils import timezone
@@ -65,10 +66,45 @@ def moment_text(value: datetime, form: str) -> str:
     return f"{template.defaultfilters.date(local, form_here)} {zone_name(local)}"
 
 
+@register.filter
 def zone_name(local: datetime) -> str:
-    """The short name of a moment's zone, as in the reader's language."""
+    """The short name of a moment's zone, as in the reader's language.
+
+    A zone that has only a number in the tz database is told as ``UTC+5:45``.
+    """
     name = local.tzname() or ""
+    if name[:1] in {"+", "-"}:
+        hours, minutes = divmod(int(f"{name[1:]:0<4}"), 100)
+        return f"UTC{name[0]}{hours}" + (f":{minutes:02}" if minutes else "")
     return gettext(name) if name in ZONES else name
+
+
+@register.simple_tag
+def zone_names(zone: str = "") -> str:
+    """What ``zone_name`` says of a zone within a year, by offset, as JSON.
+
+    Browsers have other names for most zones, and no way to ask for these. The keys are
+    as ``Intl.DateTimeFormat`` writes a ``longOffset``.
+
+    Args:
+        zone: Its name in the tz database; empty for the one that is active.
+    """
+    tz = zoneinfo.ZoneInfo(zone) if zone else timezone.get_current_timezone()
+    now = timezone.now()
+    moments = [(now + timedelta(days=30 * month)).astimezone(tz) for month in range(12)]
+    return json.dumps({_long_offset(local): zone_name(local) for local in moments})
+
+
+def _long_offset(local: datetime) -> str:
+    minutes = round((local.utcoffset() or timedelta()) / timedelta(minutes=1))
+    hours, rest = divmod(abs(minutes), 60)
+    return f"GMT{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}" if minutes else "GMT"
+
+
+@register.simple_tag
+def current_zone() -> str:
+    """The zone in which the page tells moments, by its name in the tz database."""
+    return timezone.get_current_timezone_name()
 
 
 register.filter("translated", translated)
