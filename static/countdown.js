@@ -21,7 +21,7 @@
     hours_ago: "%(h)s h ago",
     days_ago: "%(d)s d ago",
     due: "stopping…",
-    overdue: "overdue, waiting for ModelArts",
+    overdue: "overdue",
     scheduled_for: "scheduled for",
     was_due: "was due",
     stops: "stops",

@@ -20,7 +20,7 @@ WORDS = {
     "hours_ago": gettext_noop("%(h)s h ago"),
     "days_ago": gettext_noop("%(d)s d ago"),
     "due": gettext_noop("stopping…"),
-    "overdue": gettext_noop("overdue, waiting for ModelArts"),
+    "overdue": gettext_noop("overdue"),
     "scheduled_for": gettext_noop("scheduled for"),
     "was_due": gettext_noop("was due"),
     "stops": gettext_noop("stops"),

@@ -101,7 +101,7 @@ def test_a_stop_may_take_its_time(late: timedelta) -> None:
 def test_after_five_minutes_a_stop_is_overdue(late: timedelta) -> None:
     run = clock.this_run(an_instance(stops_at=NOW - late), NOW)
     assert run.state == State.OVERDUE
-    assert run.text == "overdue, waiting for ModelArts"
+    assert run.text == "overdue"
     assert run.urgency == Urgency.OVERDUE
     assert run.verb == "was due"
 

@@ -146,7 +146,7 @@ def test_a_countdown_ticks_by_the_server_s_clock_and_ends_as_due(
     expect(fleet_page.locator("#announcer")).to_have_text("nearly: stopping…")
     assert fleet_page.evaluate("dues") == 1
     fleet_page.clock.run_for(300_000)
-    expect(text).to_have_text("overdue, waiting for ModelArts")
+    expect(text).to_have_text("overdue")
     assert fleet_page.evaluate("dues") == 1
 
 
