@@ -136,7 +136,7 @@ def test_more_than_a_page_holds_is_counted_and_led_to(
     client.force_login(scientist)
     page = client.get(HOME).text
     assert cards_of(page) == [str(soonest.pk), str(second.pk)]
-    assert "1–2 of 5" in page
+    assert "1\N{EN DASH}2 of 5" in page
     # What costs for ever does not stand among what is stopped.
     (link,) = re.findall(r'<a href="(/\?mine=1&amp;page=2)">', page)
     page = client.get(link.replace("&amp;", "&")).text
