@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -21,9 +22,14 @@ _CLEAR = "\033[H\033[J"
 type Json = dict[str, Any]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; what went wrong is a sentence on standard error."""
-    asked = _parser().parse_args(arguments)
+def main(arguments: Sequence[str] | None = None, *, prog: str = "curfew") -> int:
+    """Run one command; what went wrong is a sentence on standard error.
+
+    Args:
+        arguments: None for those of this process.
+        prog: How it was called, for the usage.
+    """
+    asked = _parser(prog).parse_args(arguments)
     try:
         with Api(config.read()) as api:
             run: Callable[[Api, argparse.Namespace], Code] = asked.run
@@ -78,20 +84,48 @@ def set_(api: Api, asked: argparse.Namespace) -> Code:
 
 
 def power(api: Api, asked: argparse.Namespace) -> Code:
-    """Start or stop an instance."""
+    """Start or stop an instance; a stop is confirmed first."""
     one = api.find(asked.instance)
+    if asked.command == "stop" and not (asked.yes or _is_confirmed(one)):
+        _say(["Nothing was stopped."], sys.stderr)
+        return Code.NOT_APPLIED
     path = path_of(one["cloud"], one["instance_id"])
     return _follow(api, asked, api.write("POST", f"{path}/{asked.command}"))
 
 
 def watch(api: Api, asked: argparse.Namespace) -> Code:
-    """Show a live table until Ctrl-C; without a terminal, a table for each change."""
+    """Show a live table until Ctrl-C; without a terminal, a table for each change.
+
+    As JSON, each change is one line with all instances.
+    """
     view = Watch(api, _query(asked))
     live = sys.stdout.isatty()
     while True:
-        if view.step() or live:
+        is_new = view.step()
+        if asked.json:
+            if is_new:
+                _say([json.dumps(view.items)])
+        elif is_new or live:
             _say([_CLEAR if live else "", *view.lines()])
         time.sleep(1)
+
+
+def _is_confirmed(one: Json) -> bool:
+    """Whether the person at the terminal says that this is the one to stop."""
+    if not sys.stdin.isatty():
+        said = "Add --yes to stop it: there is no terminal to ask at."
+        raise CommandError(Code.USAGE, said)
+    since = one["run_started_at"]
+    lines = (
+        f"{one['name'] or one['instance_id']} ({one['status_text']})",
+        f"  in     {one['cloud']}/{one['instance_id']}",
+        f"  owner  {one['owner']['name'] or one['owner']['id']}",
+        f"  runs   on {one['flavor']}" + (f", since {since}" if since else ""),
+        "What is outside its work directory is lost. Stop it? [y/N] ",
+    )
+    sys.stderr.write("\n".join(clean(line) for line in lines))
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _follow(api: Api, asked: argparse.Namespace, edit: Json | None) -> Code:
@@ -136,18 +170,34 @@ def _now_ms() -> int:
     return int(time.time() * 1_000)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+_number.__name__ = "number"  # so argparse calls what it is not
+
+
+def _parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="curfew",
+        prog=prog,
         description="Curfew from a shell. CURFEW_URL and CURFEW_TOKEN say where it is "
         "and who you are.",
+        allow_abbrev=False,
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    printing: dict[str, Any] = {"action": "store_true", "help": "print JSON"}
+    parser.add_argument("--json", **printing)
     commands = parser.add_subparsers(dest="command", required=True)
 
     def command(name: str, run: Any, about: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=about, description=about)
+        added = commands.add_parser(
+            name, help=about, description=about, allow_abbrev=False
+        )
         added.set_defaults(run=run)
+        # Without a default of its own, which would undo the one before the command.
+        added.add_argument("--json", default=argparse.SUPPRESS, **printing)
         return added
 
     for name, run, about in (
@@ -161,18 +211,20 @@ def _parser() -> argparse.ArgumentParser:
     soon.add_argument("--owner")
     soon.add_argument("--cloud")
     setting = command("set", set_, "Change settings of an instance.")
-    setting.add_argument("--hours", type=float, help="run time from each start")
+    setting.add_argument("--hours", type=_number, help="run time from each start")
     setting.add_argument("--auto-stop", choices=["on", "off"])
     setting.add_argument("--description")
     acts = [setting]
     acts.append(command("start", power, "Have an instance started."))
-    acts.append(command("stop", power, "Have an instance stopped."))
+    stopping = command("stop", power, "Have an instance stopped.")
+    stopping.add_argument("-y", "--yes", action="store_true", help="ask nothing")
+    acts.append(stopping)
     for act in acts:
         act.add_argument("instance", help="cloud/id, id or name")
         act.add_argument("--wait", action="store_true", help="until it is settled")
         act.add_argument(
             "--timeout",
-            type=float,
+            type=_number,
             default=WAIT_SECONDS,
             metavar="SECONDS",
             help="how long to wait (%(default)s)",

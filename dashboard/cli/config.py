@@ -41,6 +41,8 @@ def read(environ: Mapping[str, str] = os.environ) -> Config:
             "Set CURFEW_URL and CURFEW_TOKEN, or write url and token into "
             f"{path}, readable by you alone.",
         )
+    if not (token.isascii() and token.isprintable()):
+        raise CommandError(Code.SETUP, "CURFEW_TOKEN is no token. Copy it once more.")
     return Config(_safe(url.rstrip("/")), token)
 
 
@@ -57,7 +59,10 @@ def _held(path: Path) -> dict[str, str]:
 
 
 def _safe(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise CommandError(Code.SETUP, "CURFEW_URL is no address.") from None
     if parts.scheme == "https" and parts.hostname:
         return url
     if parts.scheme == "http" and _is_this_machine(parts.hostname or ""):

@@ -1,5 +1,6 @@
 """Instances as lines of a table. Pure functions."""
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -19,13 +20,25 @@ def clean(text: str) -> str:
 def table(rows: Iterable[Sequence[str]], columns: Sequence[str] = COLUMNS) -> list[str]:
     """Lines, the head first; columns as wide as their widest cell, up to a bound."""
     cells = [[_short(clean(cell)) for cell in row] for row in (columns, *rows)]
-    widths = [max(len(row[place]) for row in cells) for place in range(len(columns))]
+    widths = [max(width(row[place]) for row in cells) for place in range(len(columns))]
     return [
         "  ".join(
-            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+            cell + " " * (most - width(cell))
+            for cell, most in zip(row, widths, strict=True)
         ).rstrip()
         for row in cells
     ]
+
+
+def width(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    return sum(map(_columns, text))
+
+
+def _columns(mark: str) -> int:
+    if unicodedata.category(mark) in {"Mn", "Me"}:
+        return 0  # drawn over the one before
+    return 2 if unicodedata.east_asian_width(mark) in {"W", "F"} else 1
 
 
 def row(one: Json, now_ms: int) -> list[str]:
@@ -66,4 +79,8 @@ def remaining(seconds: int) -> str:
 
 
 def _short(text: str, most: int = 44) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    if width(text) <= most:
+        return text
+    while width(text) >= most:
+        text = text[:-1]
+    return f"{text}…"

@@ -69,6 +69,11 @@ class Watch:
         self._count = told["count"]
         return True
 
+    @property
+    def items(self) -> list[Json]:
+        """The instances as last read."""
+        return self._items
+
     def lines(self) -> list[str]:
         """The table as of now, and what there is to say about it."""
         now = self._clock()

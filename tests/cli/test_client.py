@@ -73,6 +73,19 @@ def test_no_token_goes_out_in_clear(url: str, is_safe: bool) -> None:
         config.read(environ)
 
 
+@pytest.mark.parametrize(
+    ("url", "token"),
+    [("https://[x", "t"), ("https://curfew.example.org", "curfew_é"),
+     ("https://curfew.example.org", "curfew_1\n")],
+)  # fmt: skip
+def test_what_cannot_be_sent_is_a_sentence(url: str, token: str) -> None:
+    environ = {"CURFEW_URL": url, "CURFEW_TOKEN": token, "CURFEW_CONFIG": "/nowhere"}
+    with pytest.raises(CommandError) as ended:
+        config.read(environ)
+    assert ended.value.code == Code.SETUP
+    assert token not in str(ended.value)
+
+
 def test_nothing_is_set() -> None:
     with pytest.raises(CommandError, match="CURFEW_URL and CURFEW_TOKEN"):
         config.read({"CURFEW_CONFIG": "/nowhere"})
@@ -200,6 +213,17 @@ def test_watch_ends_where_waiting_does_not_help() -> None:
 )
 def test_time_left_in_the_words_of_the_pages(seconds: int) -> None:
     assert show.remaining(seconds) == clock.remaining_text(seconds)
+
+
+def test_columns_stand_where_they_should_whatever_the_script() -> None:
+    names = ["churn", "流失模型", "ﾓﾃﾞﾙ", "e\N{COMBINING ACUTE ACCENT}tude", "🚀 x"]
+    lines = show.table([[name, "Running"] for name in names], ("NAME", "STATUS"))
+    columns = {show.width(line.partition("Running")[0]) for line in lines[1:]}
+    assert columns == {show.width("流失模型") + 2}
+    assert show.width("流失模型") == 8
+    (_, line) = show.table([["流" * 60]], ("NAME",))
+    assert show.width(line) <= 44
+    assert line.endswith("…")
 
 
 def test_the_filters_are_those_of_the_list() -> None:

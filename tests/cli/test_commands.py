@@ -1,5 +1,6 @@
 """The commands, against the application itself."""
 
+import io
 import json
 import subprocess
 import sys
@@ -125,7 +126,7 @@ def test_set(
 
 @pytest.mark.parametrize("by", ["name", "instance_id", "reference"])
 def test_an_instance_by_name_or_id(shell: Run, instance: Instance, by: str) -> None:
-    assert shell("stop", getattr(instance, by))[0] == Code.DONE
+    assert shell("stop", getattr(instance, by), "--yes")[0] == Code.DONE
     assert Edit.objects.get().kind == "stop"
 
 
@@ -146,13 +147,107 @@ def test_nobody_and_several(shell: Run) -> None:
     assert "b/DE-" in err
 
 
+class Terminal(io.StringIO):
+    """Somebody who types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("typed", "stopped"), [("y\n", True), ("YES\n", True), ("n\n", False), ("", False)]
+)
+def test_a_stop_is_confirmed_by_who_sees_which_it_is(
+    shell: Run,
+    instance: Instance,
+    monkeypatch: pytest.MonkeyPatch,
+    typed: str,
+    stopped: bool,
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(typed))
+    code, out, err = shell("stop", instance.name, "--json")
+    for said in (instance.reference, "anna.schmidt", instance.flavor, "Running"):
+        assert said in err
+    assert "since 20" in err
+    assert Edit.objects.count() == stopped
+    assert code == (Code.DONE if stopped else Code.NOT_APPLIED)
+    # What a script reads holds no question.
+    assert json.loads(out)["kind"] == "stop" if stopped else not out
+
+
+def test_without_a_terminal_a_stop_has_to_be_meant(
+    shell: Run, instance: Instance
+) -> None:
+    code, _, err = shell("stop", instance.name)
+    assert code == Code.USAGE
+    assert "--yes" in err
+    assert not Edit.objects.exists()
+    # A start is not asked about.
+    assert shell("start", instance.name)[0] == Code.REFUSED
+
+
+def test_json_before_and_behind_the_command(shell: Run, instance: Instance) -> None:
+    for arguments in (("--json", "list"), ("list", "--json")):
+        (one,) = json.loads(shell(*arguments)[1])
+        assert one["name"] == instance.name
+    assert json.loads(shell("due", "--json")[1])["lanes"]
+    told = shell("set", instance.name, "--hours", "4", "--json")[1]
+    assert json.loads(told)["wish"] == {"auto_stop_seconds": 14_400}
+
+
+def test_watch_prints_a_line_of_json_for_each_change(
+    shell: Run, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands.time, "sleep", interrupted)
+    code, out, _ = shell("watch", "--json")
+    assert code == Code.INTERRUPTED
+    assert [one["name"] for one in json.loads(out)] == [instance.name]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("list", "--status", "FOO"),
+        ("list", "--owner", "ana.schmidt"),
+        ("list", "--cloud", "dmo"),
+        ("due", "--owner", "ana.schmidt"),
+        ("list", "--status", "RUNNING,STOPPED"),
+    ],
+)
+def test_a_typo_is_no_empty_list(
+    shell: Run, instance: Instance, arguments: tuple[str, ...]
+) -> None:
+    code, out, err = shell(*arguments)
+    assert (code, out) == (Code.REFUSED, "")
+    assert arguments[-1] in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("list", "--stat", "RUNNING"),
+        ("set", "x", "--hours", "nan"),
+        ("set", "x", "--hours", "1e999"),
+        ("stop", "x", "--timeout", "inf"),
+        ("list", "--colour"),
+    ],
+)
+def test_arguments_that_are_none(shell: Run, arguments: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        shell(*arguments)
+    assert ended.value.code == Code.USAGE
+
+
 def test_refusals(shell: Run, run: Any, instance: Instance, viewer: User) -> None:
     code, _, err = shell("set", instance.name, "--hours", "25")
     assert code == Code.REFUSED
     assert "a run may last 1 to 24 hours" in err
     assert shell("start", instance.name)[0] == Code.REFUSED
     assert shell("set", instance.name)[0] == Code.USAGE
-    code, _, err = run(viewer)("stop", instance.name)
+    code, _, err = run(viewer)("stop", instance.name, "--yes")
     assert code == Code.REFUSED
     assert "not change it" in err
 
@@ -184,13 +279,13 @@ def test_wait_until_it_is_settled(
         Edit.objects.update(state=state)
 
     monkeypatch.setattr(commands.time, "sleep", worker)
-    ended, out, _ = shell("--json", "stop", instance.name, "--wait")
+    ended, out, _ = shell("--json", "stop", instance.name, "--wait", "--yes")
     assert ended == code
     assert json.loads(out)["state"] == state
 
 
 def test_wait_is_not_for_ever(shell: Run, instance: Instance) -> None:
-    code, _, _ = shell("stop", instance.name, "--wait", "--timeout", "0")
+    code, _, _ = shell("stop", instance.name, "-y", "--wait", "--timeout", "0")
     assert code == Code.STILL_OPEN
 
 
