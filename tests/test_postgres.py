@@ -26,6 +26,7 @@ AGAIN = [
     "tests/edits/test_services.py",
     "tests/handover/test_facts.py",
     "tests/handover/test_guard.py",
+    "tests/handover/test_one_number.py",
     "tests/handover/test_races.py",
     "tests/handover/test_services.py",
     "tests/handover/test_wall.py",

@@ -58,8 +58,8 @@ class InstanceFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped
     status = django_filters.CharFilter(method="by_status", max_length=64)
     autostop = django_filters.ChoiceFilter(
         choices=[
-            ("on", gettext_lazy("on")),
-            ("off", gettext_lazy("off")),
+            ("on", gettext_lazy("on (setting)")),
+            ("off", gettext_lazy("off (setting)")),
             ("due", gettext_lazy("stops within the hour")),
             ("overdue", gettext_lazy("overdue")),
             ("never", gettext_lazy("running without end")),

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.http import QueryDict
 
-from dashboard.instances.filters import ListQuery
+from dashboard.instances import run_state
+from dashboard.instances.filters import ListForm, ListQuery, ordered
 from dashboard.instances.models import Cloud, Instance
 from tests.factories import make_cloud, make_instance
 
@@ -129,6 +130,24 @@ def test_order(sort: str, expected: list[str]) -> None:
     make_instance(name="unending", stops_in=None, auto_stop_enable=False)
     make_instance(name="gone", stops_in=None, missing_since=datetime.now(UTC))
     assert names(f"sort={sort}") == expected
+
+
+@pytest.mark.parametrize(
+    "sort", [name for key in ListForm.SORTS for name in (key, f"-{key}")]
+)
+def test_the_database_reads_each_order_off_an_index(sort: str) -> None:
+    rows = ordered(Instance.objects.all(), sort).values_list("pk", "version")
+    plan = rows[:100].explain()
+    assert "USING INDEX instance_by_" in plan or "COVERING INDEX" in plan
+    assert "TEMP B-TREE" not in plan
+
+
+@pytest.mark.parametrize("asked", ["due", "overdue", "soon"])
+def test_the_database_counts_runs_by_an_index(asked: str) -> None:
+    wanted = getattr(run_state, asked)(datetime.now(UTC))
+    for condition in (wanted, run_state.RUNNING, run_state.WITHOUT_END):
+        plan = Instance.objects.filter(condition).values_list("version").explain()
+        assert "(is_running=?" in plan
 
 
 def test_names_and_owners_are_ordered_without_case() -> None:
