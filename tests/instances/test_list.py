@@ -260,7 +260,7 @@ def test_what_a_link_narrows_is_said_kept_and_can_be_undone(
     assert "<bdi>v100</bdi>" in page
     for name, value in {"flavor": "v100", **window}.items():
         assert f'<input type="hidden" name="{name}" value="{value}">' in page
-    assert '<a href="/instances/?owner=anna.schmidt">Without this</a>' in page
+    assert '<a href="/instances/?owner=anna.schmidt">Remove this filter</a>' in page
 
 
 def test_the_sorted_column_says_so_and_links_to_its_reverse(
