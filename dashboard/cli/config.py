@@ -61,6 +61,7 @@ def _held(path: Path) -> dict[str, str]:
 def _safe(url: str) -> str:
     try:
         parts = urlsplit(url)
+        _ = parts.port
     except ValueError:
         raise CommandError(Code.SETUP, "CURFEW_URL is no address.") from None
     if parts.scheme == "https" and parts.hostname:

@@ -29,7 +29,8 @@ PASSWORD = "curfew-demo"  # noqa: S105 (published on purpose)
 NOT_FOR_THE_DEMO = (
     *("CURFEW_CLOUDS", "CURFEW_DEBUG", "CURFEW_CSRF_TRUSTED_ORIGINS"),
     *("CURFEW_METRICS_TOKEN", "CURFEW_TRUSTED_PROXIES"),
-    *("CURFEW_OIDC_ISSUER", "CURFEW_MAIL_URL", "CURFEW_WEBHOOK_HOSTS"),
+    *("CURFEW_OIDC_ISSUER", "CURFEW_MAIL_URL", "CURFEW_MAIL_STARTTLS"),
+    *("CURFEW_CLOUD_PROXY", "CURFEW_WEBHOOK_HOSTS"),
     *(f"CURFEW_{field.upper()}_FILE" for field in SECRETS),
 )
 ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 (compared, not bound)
@@ -142,7 +143,9 @@ def prepare_environment(arguments: Sequence[str]) -> None:
     for name in NOT_FOR_THE_DEMO:
         os.environ.pop(name, None)
     hosts = (
-        "*" if options.host in ANY_ADDRESS else f"localhost,{LOOPBACK},{options.host}"
+        "*"
+        if options.host in ANY_ADDRESS
+        else f"localhost,{LOOPBACK},{_in_address(options.host)}"
     )
     os.environ |= {
         "CURFEW_SECRET_KEY": secrets.token_urlsafe(48),
@@ -159,7 +162,11 @@ def prepare_environment(arguments: Sequence[str]) -> None:
 
 def _address(host: str, port: int) -> str:
     reached = LOOPBACK if host in ANY_ADDRESS else host
-    return f"http://{f'[{reached}]' if ':' in reached else reached}:{port}"
+    return f"http://{_in_address(reached)}:{port}"
+
+
+def _in_address(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def check_port(host: str, port: int) -> None:

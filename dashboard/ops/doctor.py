@@ -21,7 +21,7 @@ from kombu.exceptions import OperationalError
 
 from dashboard.edits import pulse
 from dashboard.instances import upstream
-from dashboard.mail import connection_problem
+from dashboard.mail import smtp_problem
 from dashboard.metrics.readiness import broker_answers
 from dashboard.modelarts.errors import ModelArtsError, NotSentError
 
@@ -219,7 +219,7 @@ def _mail() -> str:
     try:
         server.open()
     except (OSError, smtplib.SMTPException) as error:
-        raise FaultError(connection_problem(error)) from None
+        raise FaultError(smtp_problem(error)) from None
     finally:
         with suppress(OSError, smtplib.SMTPException):
             server.close()

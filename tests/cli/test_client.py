@@ -86,6 +86,13 @@ def test_what_cannot_be_sent_is_a_sentence(url: str, token: str) -> None:
     assert token not in str(ended.value)
 
 
+@pytest.mark.parametrize("url", ["https://[", "https://curfew.example.org:port"])
+def test_what_is_no_address_is_told(url: str) -> None:
+    environ = {"CURFEW_URL": url, "CURFEW_TOKEN": "t", "CURFEW_CONFIG": "/nowhere"}
+    with pytest.raises(CommandError, match="no address"):
+        config.read(environ)
+
+
 def test_nothing_is_set() -> None:
     with pytest.raises(CommandError, match="CURFEW_URL and CURFEW_TOKEN"):
         config.read({"CURFEW_CONFIG": "/nowhere"})

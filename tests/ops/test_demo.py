@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from dashboard.config import Config
 from dashboard.ops import demo
 from dashboard.ops.child import PROJECT
 from dashboard.ops.demo_files import DemoError, Files
@@ -177,6 +178,8 @@ def test_real_clouds_stay_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         "OS_CLOUD": "real",
         "CURFEW_CLOUDS": "real",
         "CURFEW_DEBUG": "true",
+        "CURFEW_CLOUD_PROXY": "http://proxy.example.org:3128",
+        "CURFEW_MAIL_STARTTLS": "false",
         "CURFEW_REFRESH_SECONDS": "9",
         "PATH": "kept",
     }
@@ -188,9 +191,20 @@ def test_real_clouds_stay_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     }
     assert "CURFEW_CLOUDS" not in environment
     assert "CURFEW_DEBUG" not in environment
+    assert "CURFEW_CLOUD_PROXY" not in environment
+    assert "CURFEW_MAIL_STARTTLS" not in environment
     assert environment["CURFEW_REFRESH_SECONDS"] == "9"
     assert len(environment["CURFEW_SECRET_KEY"]) >= 32
     assert environment["PATH"] == "kept"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "0.0.0.0", "demo.internal"])
+def test_settings_accept_every_host_that_the_demo_listens_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str
+) -> None:
+    monkeypatch.setattr(os, "environ", {})
+    demo.prepare_environment(["--data-dir", str(tmp_path), "--host", host])
+    assert Config.from_environment().allowed_hosts
 
 
 def test_each_run_has_a_secret_key_of_its_own(
