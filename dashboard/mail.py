@@ -67,8 +67,8 @@ def mailer(url: str, *, starttls: bool = True) -> dict[str, Any]:
     }
 
 
-def connection_problem(error: Exception) -> str:
-    """Why no mail could be handed over, from what opening the connection raised."""
+def smtp_problem(error: Exception) -> str:
+    """Why no mail could be handed over, from what the attempt raised."""
     match error:
         case smtplib.SMTPAuthenticationError():
             return gettext_noop(
@@ -85,6 +85,8 @@ def connection_problem(error: Exception) -> str:
                 "The mail server takes no user and password; remove them from "
                 "CURFEW_MAIL_URL."
             )
+        case smtplib.SMTPRecipientsRefused():
+            return gettext_noop("The mail server refuses the recipient.")
         case smtplib.SMTPResponseException():
             return gettext_noop("The mail server answered %(code)s.") % {
                 "code": error.smtp_code

@@ -49,7 +49,7 @@ def open_at(url: str, settings: Any, **options: Any) -> str:
     try:
         backend.open()
     except Exception as error:
-        return mail.connection_problem(error)
+        return mail.smtp_problem(error)
     backend.close()
     return ""
 

@@ -1,7 +1,9 @@
 """How allauth behaves here."""
 
+import smtplib
 from typing import Any
 
+import structlog
 from allauth.account.adapter import DefaultAccountAdapter
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
@@ -9,8 +11,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy
 
+from dashboard.mail import smtp_problem
+
 from . import services
 from .models import User
+
+log = structlog.get_logger(__name__)
 
 MISMATCH = gettext_lazy("This name and this password do not belong together.")
 """The same sentence for a name that exists and one that does not."""
@@ -66,6 +72,19 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # untyped li
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
         """To one's account: whoever chose a first password sees what else guards it."""
         return reverse("mfa_index")
+
+    def send_mail(
+        self, template_prefix: str, email: str, context: dict[str, Any]
+    ) -> None:
+        """Send a mail; one that cannot be handed over is an error in the log.
+
+        The page is the same either way: a failure there would tell strangers that an
+        account has this address. It says whom to ask when no mail arrives.
+        """
+        try:
+            super().send_mail(template_prefix, email, context)
+        except (OSError, smtplib.SMTPException) as error:
+            log.error("mail not sent", mail=template_prefix, reason=smtp_problem(error))
 
     def set_password(self, user: User, password: str) -> None:
         """Take a password that its owner chose; other sessions end by it."""

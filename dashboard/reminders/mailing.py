@@ -6,7 +6,7 @@ from contextlib import suppress
 from django.core.mail import EmailMessage, mailers
 from django.utils.translation import gettext_noop
 
-from dashboard.mail import connection_problem
+from dashboard.mail import smtp_problem
 
 from .messages import Message
 from .outcome import SENT, Outcome, not_sent, refused, unknown
@@ -27,7 +27,7 @@ def send(
     try:
         connection.open()
     except (OSError, smtplib.SMTPException) as error:
-        return not_sent(connection_problem(error))
+        return not_sent(smtp_problem(error))
     headers = {"Message-ID": message_id}
     if thread_id:
         # No mail has this id. Mail programs show those that refer to it together.

@@ -14,6 +14,8 @@ import dashboard.urls
 from dashboard.accounts import sign_in_urls
 from dashboard.accounts.models import User
 from dashboard.api.services import make_token
+from dashboard.mail import mailer
+from dashboard.ops.ports import free_port
 
 from .test_factors import sign_in
 from .test_second_factor import AUTHENTICATE, LOGIN, is_inside
@@ -59,6 +61,15 @@ def ask(address: str) -> str:
     _, _, said = answer.text.partition("<main")
     assert "Look into your mail" in said
     return said
+
+
+def test_a_mail_server_that_is_away_tells_no_stranger_who_has_an_account(
+    vera: User, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.MAILERS = {"default": mailer(f"smtp://127.0.0.1:{free_port()}")}
+    assert ask(vera.email) == ask("nobody@example.org")
+    assert "it refuses the connection" in caplog.text
+    assert vera.email not in caplog.text
 
 
 def link() -> str:
