@@ -198,7 +198,9 @@ def test_real_clouds_stay_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert environment["PATH"] == "kept"
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "0.0.0.0", "demo.internal"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "::1", "demo.internal", *demo.ANY_ADDRESS]
+)
 def test_settings_accept_every_host_that_the_demo_listens_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str
 ) -> None:
