@@ -270,6 +270,7 @@ SECURE_SSL_REDIRECT = CURFEW.uses_https
 SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]
 SESSION_COOKIE_HTTPONLY = True
 CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "dashboard.web.refusals.csrf_failure"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = CURFEW.uses_https
 if CURFEW.uses_https:
     SECURE_HSTS_SECONDS = 365 * 24 * 3600

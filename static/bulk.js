@@ -86,11 +86,13 @@
       byId("pick-page").focus();
     });
     document.addEventListener("keydown", (event) => {
+      if (document.documentElement.dataset.shortcuts === "off") return;
       if (!["b", "x"].includes(event.key) || event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.target.closest("input:not([name=pick]), select, textarea, dialog")) return;
       if (event.key === "b") {
         const onward = byId("bulk-picked");
-        (onward.disabled ? byId("bulk-matching") : onward).focus();
+        // The bar sticks to the edge of the screen: nothing has to move for it.
+        (onward.disabled ? byId("bulk-matching") : onward).focus({ preventScroll: true });
         event.preventDefault();
         return;
       }

@@ -1,8 +1,8 @@
 "use strict";
 /* Helps while typing in the edit form: counter, forbidden characters, slider and presets,
-   what a save means, and a warning before unsaved text is left. Nothing is decided here:
-   the rules come from the page's attributes, the server checks, and all sentences are
-   the page's own. */
+   and what a save means. Nothing is decided here: the rules come from the page's
+   attributes, the server checks, and all sentences are the page's own. What becomes of
+   the form is the business of forms.js. */
 {
   const form = () => document.getElementById("edit-form");
   const field = (name) => form().elements[name];
@@ -44,9 +44,30 @@
     return step?.textContent ?? "";
   };
 
+  const problemOf = (text) => {
+    const { min, max, stored } = field("auto_stop_hours").dataset;
+    if (text === stored && text !== "") return "";
+    if (text === "") return "empty";
+    if (!/^[0-9]{1,6}([.,][0-9]{0,12})?$/.test(text)) return "odd";
+    const hours = Number(text.replace(",", "."));
+    if (hours < Number(min)) return "short";
+    if (hours > Number(max)) return "long";
+    return Number.isInteger(hours * 2) ? "" : "step";
+  };
+
+  const drawProblem = (on, text) => {
+    // What the server said of the hours stands until they are touched.
+    if (byId("hours-errors")) return;
+    const problem = on ? problemOf(text) : "";
+    const live = byId("hours-live");
+    setText(live, problem ? live.dataset[problem].replace("{}", text) : "");
+    if (problem) field("auto_stop_hours").setAttribute("aria-invalid", "true");
+    else field("auto_stop_hours").removeAttribute("aria-invalid");
+  };
+
   const drawAutoStop = () => {
     const on = field("auto_stop_enable").checked;
-    const text = field("auto_stop_hours").value;
+    const text = field("auto_stop_hours").value.trim();
     const words = hoursWords(text);
     const shown = { on: on && words !== "", unclear: on && words === "", off: !on };
     shown.switched = on !== "stored" in field("auto_stop_enable").dataset;
@@ -55,18 +76,32 @@
     }
     if (words) setText(document.querySelector("[data-outlook-hours]"), words);
     const slider = byId("hours-slider");
-    if (words) slider.setAttribute("aria-valuetext", words);
-    else slider.removeAttribute("aria-valuetext");
+    // While the box says nothing that a run could last, the slider stays where it was.
+    if (words) {
+      slider.value = text.replace(",", ".");
+      slider.setAttribute("aria-valuetext", words);
+    }
     for (const preset of document.querySelectorAll("[data-hours]")) {
       preset.setAttribute("aria-pressed", String(on && preset.dataset.hours === text));
     }
+    drawProblem(on, text);
   };
 
   const takeHours = (text) => {
     field("auto_stop_hours").value = text;
-    byId("hours-slider").value = text;
     // Whoever picks a run time wants one.
     field("auto_stop_enable").checked = true;
+  };
+
+  /* What a save means, read out once the person pauses. */
+  let pause = 0;
+  const readOut = () => {
+    clearTimeout(pause);
+    pause = setTimeout(() => {
+      const sentences = [...document.querySelectorAll("[data-outlook]:not([hidden])")];
+      const text = sentences.map((sentence) => sentence.textContent.trim()).join(" ");
+      setText(byId("outlook-live"), text);
+    }, 700);
   };
 
   /* -- what the server said -- */
@@ -76,33 +111,13 @@
     input.closest(".field")?.querySelector(".errorlist")?.remove();
   };
 
-  /* -- leaving -- */
+  /* -- a conflict: each choice shows in the form below -- */
 
-  let opened = "";
-  let leaving = false;
-
-  const content = () => {
-    const data = new FormData(form());
-    data.delete("seen");
-    data.delete("csrfmiddlewaretoken");
-    return new URLSearchParams(data).toString();
+  const takeChoice = ({ field: name, value }) => {
+    if (name === "description") field("description").value = value;
+    else if (name === "auto_stop_duration") field("auto_stop_hours").value = value;
+    else field(name === "auto_stop_enable" ? name : "prompt").checked = value === "on";
   };
-  const isDirty = () => "dirty" in form().dataset || content() !== opened;
-
-  addEventListener("beforeunload", (event) => {
-    if (form() && !leaving && isDirty()) event.preventDefault();
-  });
-  // A form brought back by the browser's back button may be left again.
-  addEventListener("pageshow", () => (leaving = false));
-  document.addEventListener("submit", (event) => {
-    // Prevented means that htmx has taken it over.
-    if (event.target === form() && !event.defaultPrevented) leaving = true;
-  });
-  document.addEventListener("htmx:beforeOnLoad", (event) => {
-    const next = event.detail.xhr.getResponseHeader("HX-Redirect");
-    // To the sign-in, say, the typed text must not be lost without a question.
-    if (next && event.detail.elt === form()) leaving = next === form().dataset.next;
-  });
 
   /* -- wiring -- */
 
@@ -112,18 +127,22 @@
   };
 
   const begin = () => {
-    opened = content();
     byId("hours-slider").hidden = false;
     byId("presets").hidden = false;
     draw();
   };
 
-  document.addEventListener("input", (event) => {
-    if (event.target.form !== form()) return;
-    forgetErrors(event.target.id === "hours-slider" ? field("auto_stop_hours") : event.target);
-    if (event.target.id === "hours-slider") takeHours(event.target.value);
-    else if (event.target === field("auto_stop_hours")) byId("hours-slider").value = event.target.value;
+  document.addEventListener("input", ({ target }) => {
+    if (target.form !== form()) return;
+    if (target.name?.startsWith("choice_")) takeChoice(target.dataset);
+    const isSlider = target.id === "hours-slider";
+    const hours = field("auto_stop_hours");
+    forgetErrors(isSlider ? hours : target);
+    if (isSlider) takeHours(target.value);
+    // Typed hours are meant, too.
+    else if (target === hours && problemOf(hours.value.trim()) === "") takeHours(hours.value);
     draw();
+    if (isSlider || target === hours || target === field("auto_stop_enable")) readOut();
   });
   document.addEventListener("click", (event) => {
     const preset = event.target.closest("[data-hours]");
@@ -131,16 +150,9 @@
     takeHours(preset.dataset.hours);
     forgetErrors(field("auto_stop_hours"));
     draw();
+    readOut();
   });
 
-  for (const name of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
-    document.addEventListener(name, (event) => {
-      if (event.detail.elt === form()) byId("unreachable").hidden = false;
-    });
-  }
-  document.addEventListener("htmx:beforeRequest", (event) => {
-    if (event.detail.elt === form()) byId("unreachable").hidden = true;
-  });
   document.addEventListener("htmx:load", (event) => {
     if (event.target.id === "edit") begin();
   });

@@ -28,6 +28,9 @@
     if (place.textContent !== text) place.textContent = text;
   };
 
+  const again = (form) =>
+    setTimeout(() => unsaved.get(form) === "" && form.isConnected && htmx.trigger(form, "curfew:save"), RETRY);
+
   const goOn = () => {
     if (unsaved.size || !waiting) return;
     const element = waiting;
@@ -57,13 +60,17 @@
       if (Number(sent) === Number(form.elements.turn.value)) unsaved.delete(form);
       else tell(form, "Saving …");
       goOn();
+    } else if (status === 401 || xhr.getResponseHeader("Curfew-CSRF-Token")) {
+      // forms.js says so; once the person is signed in again the text can go.
+      waiting = null;
+      again(form);
     } else if (status >= 400 && status < 500 && status !== 408 && status !== 429) {
+      // forms.js says why.
       waiting = null;
       unsaved.set(form, "refused");
-      if (status !== 422) connection("Not saved: this draft cannot be written on any more. Copy what you have typed.");
     } else {
       connection("Not saved yet: no connection. Curfew goes on trying; leave this page open.");
-      setTimeout(() => unsaved.has(form) && form.isConnected && htmx.trigger(form, "curfew:save"), RETRY);
+      again(form);
     }
   });
 

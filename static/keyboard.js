@@ -9,6 +9,28 @@
     button.addEventListener("click", () => dialog.showModal());
   }
 
+  /* Speech input types letters by accident (WCAG 2.1.4), so they can be switched off. In
+     a cookie, since signing out clears what else the browser stores. */
+  const root = document.documentElement;
+  const COOKIE = location.protocol === "https:" ? "__Host-curfew_shortcuts" : "curfew_shortcuts";
+  const isOff = () => document.cookie.split("; ").includes(`${COOKIE}=off`);
+  const apply = () => {
+    if (isOff()) root.dataset.shortcuts = "off";
+    else delete root.dataset.shortcuts;
+  };
+  apply();
+  const choice = document.getElementById("shortcuts");
+  if (choice) {
+    choice.checked = !isOff();
+    choice.closest("[data-scripted]").hidden = false;
+    choice.addEventListener("change", () => {
+      const age = choice.checked ? 0 : 31536000;
+      const secure = location.protocol === "https:" ? "; Secure" : "";
+      document.cookie = `${COOKIE}=off; Path=/; Max-Age=${age}; SameSite=Lax${secure}`;
+      apply();
+    });
+  }
+
   /* A row of a table, or a card that stands for an instance. */
   const rowOf = () => document.activeElement.closest("tr, [data-instance]");
   const links = () => [...document.querySelectorAll("[data-row-link]")];
@@ -50,6 +72,7 @@
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (event.target.closest("input, select, textarea, dialog, [contenteditable]")) return;
+    if (root.dataset.shortcuts === "off" && event.key.length === 1) return;
     if (actions[event.key]?.()) event.preventDefault();
   });
 }

@@ -71,6 +71,11 @@
 
   const failed = (status) => {
     quiet = 0;
+    // Signed out: the page is left for the sign-in, or stays since it holds typed text.
+    if (status === 401) {
+      failures += 1;
+      return;
+    }
     if (status >= 400 && status < 500 && status !== 408 && status !== 429) {
       over = true;
       tell(words.over, "bad");

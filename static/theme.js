@@ -1,8 +1,7 @@
 "use strict";
-/* The chosen colours, before the first paint; the button in the bar goes round
-   system, light, dark. Not chosen means: as the system has it. */
+/* The chosen colours, before the first paint. The button in the bar goes round: the other
+   one than the system has, the same as it has, and as the system has it (not chosen). */
 {
-  const ORDER = ["system", "light", "dark"];
   const root = document.documentElement;
   const words = {
     colours: "Colours",
@@ -26,7 +25,7 @@
   const current = () => root.dataset.theme ?? "system";
 
   const saved = stored();
-  if (ORDER.includes(saved)) apply(saved);
+  if (["light", "dark"].includes(saved)) apply(saved);
 
   addEventListener("DOMContentLoaded", () => {
     const button = document.getElementById("theme-button");
@@ -39,7 +38,9 @@
     };
     tell();
     button.addEventListener("click", () => {
-      apply(ORDER[(ORDER.indexOf(current()) + 1) % ORDER.length]);
+      const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
+      const order = isDark ? ["system", "light", "dark"] : ["system", "dark", "light"];
+      apply(order[(order.indexOf(current()) + 1) % order.length]);
       try {
         localStorage.setItem("curfew-theme", current());
       } catch {

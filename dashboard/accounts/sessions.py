@@ -27,8 +27,8 @@ ACTIVE_AT = "curfew_active_at"
 _NOTED_EVERY = 60
 """Seconds. An idle clock this coarse spares a write for each click."""
 
-POLLER = "poller"
-"""Id of the element that polls: a page that stands open is nobody's activity."""
+POLLERS = ("poller", "filed-")
+"""So begin the ids of elements that poll: an open page is nobody's activity."""
 
 OPEN_WITH_ONE_TIME_PASSWORD = {
     *("account_change_password", "account_logout"),
@@ -117,7 +117,7 @@ def _expiry(request: HttpRequest, now: int) -> str:
 
 
 def _is_activity(request: SignedInRequest, now: int) -> bool:
-    if request.htmx and request.htmx.trigger == POLLER:
+    if request.htmx and (request.htmx.trigger or "").startswith(POLLERS):
         return False
     noted: int = request.session[ACTIVE_AT]
     return now - noted >= _NOTED_EVERY

@@ -7,7 +7,8 @@ as changed. Here only what JSON and an HTML form say differently is translated.
 from decimal import Decimal
 from typing import Any
 
-from dashboard.edits.forms import EditForm, hours_text
+from dashboard.edits.forms import EditForm
+from dashboard.edits.hours import hours_text
 from dashboard.edits.seen import Seen, Settings
 from dashboard.instances.models import Instance
 

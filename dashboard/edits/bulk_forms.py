@@ -11,7 +11,8 @@ from dashboard.instances.filters import ListQuery
 from dashboard.instances.models import Instance
 
 from .batches import MOST, BatchError
-from .forms import EditForm, seconds_of
+from .forms import EditForm
+from .hours import seconds_of
 from .models import Edit, EditBatch
 from .plans import BulkWish
 

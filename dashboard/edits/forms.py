@@ -1,13 +1,10 @@
 """What a person may type about an instance."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from django import forms
-from django.utils.translation import gettext
 
 from dashboard.instances.clock import exact_text
 from dashboard.modelarts.schemas import (
@@ -19,31 +16,22 @@ from dashboard.modelarts.schemas import (
 )
 from dashboard.web.stored import translated
 
+from .hours import (
+    MAX_HOURS,
+    MIN_HOURS,
+    PROBLEMS,
+    STEP_SECONDS,
+    hours_text,
+    in_range,
+    problem_text,
+    seconds_of,
+)
 from .seen import Seen, Settings
-
-STEP_SECONDS = 1_800
-"""Half an hour: finer steps would promise a precision the cloud does not keep."""
 
 PRESET_HOURS = (1, 2, 4, 8, 12, 24)
 
-_HOUR = Decimal(3_600)
-_MIN_HOURS = AUTO_STOP_MIN_SECONDS // 3_600
-_MAX_HOURS = AUTO_STOP_MAX_SECONDS // 3_600
-_HOURS_TYPED = re.compile(r"[0-9]{1,6}(?:[.,][0-9]{0,12})?")
-
-
-def hours_text(seconds: int | None) -> str:
-    """A duration as the number box shows it.
-
-    On the half-hour grid exact (``8``, ``8.5``), off it rounded to two places
-    (``1.39``): there the text only stands for the exact value, see ``EditForm``.
-    """
-    if seconds is None:
-        return ""
-    if seconds % STEP_SECONDS == 0:
-        whole, half = divmod(seconds, 3_600)
-        return f"{whole}.5" if half else str(whole)
-    return str((Decimal(seconds) / _HOUR).quantize(Decimal("0.01")))
+THEIRS = "theirs"
+"""Posted as ``choice_<field>`` to leave a setting as somebody else has changed it."""
 
 
 _STEPS = range(AUTO_STOP_MIN_SECONDS, AUTO_STOP_MAX_SECONDS + 1, STEP_SECONDS)
@@ -55,8 +43,8 @@ class Limits:
 
     description_max_length: int = DESCRIPTION_MAX_LENGTH
     description_forbidden: str = DESCRIPTION_FORBIDDEN
-    min_hours: int = _MIN_HOURS
-    max_hours: int = _MAX_HOURS
+    min_hours: int = MIN_HOURS
+    max_hours: int = MAX_HOURS
     step_hours: str = hours_text(STEP_SECONDS)
     preset_hours: tuple[int, ...] = PRESET_HOURS
 
@@ -136,7 +124,7 @@ class EditForm(forms.Form):
         text = self.cleaned_data["auto_stop_hours"]
         untouched = stored is not None and text == hours_text(stored)
         # Even one out of range may stay, unless it is switched on only now.
-        if untouched and (self.seen.settings.auto_stop_enable or _in_range(stored)):
+        if untouched and (self.seen.settings.auto_stop_enable or in_range(stored)):
             return None
         return seconds_of(text)
 
@@ -162,7 +150,11 @@ class EditForm(forms.Form):
         if was_asked and typed["prompt"] != _reminds(shown):
             wish["auto_stop_prompt"] = typed["prompt"]
         opened_on = shown.as_dict()
-        return {name: value for name, value in wish.items() if value != opened_on[name]}
+        return {
+            name: value
+            for name, value in wish.items()
+            if value != opened_on[name] and self.data.get(f"choice_{name}") != THEIRS
+        }
 
     @property
     def stored_hours(self) -> tuple[str, str]:
@@ -178,13 +170,29 @@ class EditForm(forms.Form):
     @property
     def next_run(self) -> str:
         """The run time in the form in words; empty while it cannot be understood."""
-        text = str(self["auto_stop_hours"].value() or "").strip()
+        text = self._hours_typed
         if text == self.stored_hours[0]:
             return self.stored_hours[1]
         try:
             return exact_text(seconds_of(text))
         except forms.ValidationError:
             return ""
+
+    @property
+    def slider_hours(self) -> str:
+        """Where the slider stands: at the typed hours, or at the stored ones."""
+        if self.next_run:
+            return self._hours_typed.replace(",", ".")
+        return self.stored_hours[0] or hours_text(AUTO_STOP_MIN_SECONDS)
+
+    @property
+    def hours_problems(self) -> dict[str, str]:
+        """What can be wrong with the hours, by kind; ``{}`` is what was typed."""
+        return {kind: problem_text(kind, "{}") for kind in PROBLEMS}
+
+    @property
+    def _hours_typed(self) -> str:
+        return str(self["auto_stop_hours"].value() or "").strip()
 
 
 def _unified_line_breaks(text: str) -> str:
@@ -194,49 +202,3 @@ def _unified_line_breaks(text: str) -> str:
 def _reminds(settings: Settings) -> bool:
     # The documented default is true.
     return settings.auto_stop_prompt is not False
-
-
-def _in_range(seconds: int | Decimal | None) -> bool:
-    return (
-        seconds is not None
-        and AUTO_STOP_MIN_SECONDS <= seconds <= AUTO_STOP_MAX_SECONDS
-    )
-
-
-def seconds_of(text: str) -> int:
-    """Hours as typed, in **seconds**.
-
-    Raises:
-        ValidationError: No duration that ModelArts accepts.
-    """
-    limits = {"min": _MIN_HOURS, "max": _MAX_HOURS, "typed": text[:20]}
-    if not text:
-        raise forms.ValidationError(
-            gettext("Say how long a run may last: %(min)s to %(max)s hours.") % limits
-        )
-    if not _HOURS_TYPED.fullmatch(text):
-        raise forms.ValidationError(
-            gettext(
-                "“%(typed)s” is not a number of hours. "
-                "Type %(min)s to %(max)s, such as 8 or 8.5."
-            )
-            % limits
-        )
-    exact = Decimal(text.replace(",", ".")) * _HOUR
-    if not _in_range(exact):
-        too_short = gettext(
-            "%(typed)s h is too short: a run may last %(min)s to %(max)s hours."
-        )
-        too_long = gettext(
-            "%(typed)s h is too long: a run may last %(min)s to %(max)s hours."
-        )
-        is_short = exact < AUTO_STOP_MIN_SECONDS
-        raise forms.ValidationError((too_short if is_short else too_long) % limits)
-    if exact % STEP_SECONDS:
-        raise forms.ValidationError(
-            gettext(
-                "%(typed)s h is not a step of half an hour. Type 8 or 8.5, for example."
-            )
-            % limits
-        )
-    return int(exact)

@@ -134,6 +134,18 @@ def progress(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
     return render(request, "edits/receipt.html#changes", context)
 
 
+@require_safe
+def banner(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
+    """Fragment: what becomes of an edit, for the page that it was filed from.
+
+    Returns:
+        200 with ``edits/banner.html``, which asks again while the edit is open.
+    """
+    edit = _edit(request, edit_id)
+    context = {"edit": edit, "may_edit": can_edit(request.user, edit.instance.owner)}
+    return render(request, "edits/banner.html", context)
+
+
 @require_POST
 def retry(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
     """Wish for a failed edit again, as a new one.
@@ -153,7 +165,6 @@ def retry(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
             request, gettext("Somebody changed it just now. Compare once more.")
         )
         return _to(edit)
-    messages.success(request, gettext("Trying again, as a new edit."))
     return _to(again)
 
 

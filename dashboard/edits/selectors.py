@@ -26,6 +26,21 @@ def edits_visible_to(user: User) -> QuerySet[Edit]:
     )
 
 
+def edit_behind(instance: Instance, field: str, value: object) -> Edit | None:
+    """The newest change made here that gave a setting its present value, if any.
+
+    None means that the value was set elsewhere, such as in the ModelArts console.
+    """
+    found = instance.edits.select_related("actor").filter(
+        kind=Edit.Kind.UPDATE, state__in=[*Edit.OPEN, Edit.State.APPLIED]
+    )
+    recent = found.order_by("-seq")[:20]
+    return next(
+        (edit for edit in recent if field in edit.patch and edit.patch[field] == value),
+        None,
+    )
+
+
 def actors(user: User) -> QuerySet[User]:
     """The people who wished for something this person may see, by name."""
     visible = edits_visible_to(user).order_by()

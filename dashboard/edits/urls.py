@@ -13,6 +13,7 @@ urlpatterns = [
     path("edits/changes", receipts.edit_changes, name="list_changes"),
     path("edits/<uuid:edit_id>/", receipts.receipt, name="receipt"),
     path("edits/<uuid:edit_id>/progress", receipts.progress, name="progress"),
+    path("edits/<uuid:edit_id>/banner", receipts.banner, name="banner"),
     path("edits/<uuid:edit_id>/retry/", receipts.retry, name="retry"),
     path("edits/<uuid:edit_id>/cancel/", receipts.cancel, name="cancel"),
     path("bulk/", bulk.select, name="bulk"),

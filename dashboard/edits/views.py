@@ -18,14 +18,17 @@ from dashboard.instances import clock, offers
 from dashboard.instances.models import Instance
 from dashboard.policies.rules import Violation
 
-from . import services, wording
+from . import selectors, services, wording
 from .forms import EditForm
 from .models import Edit
+from .return_path import return_path
 from .seen import Seen, SeenError
 
 NOT_YOURS = gettext_noop(
-    "You may look at this instance but not change it. Its owner and the operators can."
+    "You don't have permission to change this instance. Ask its owner or an operator."
 )
+FILED = "edit"
+"""Tag of a message whose text is an edit's key: a banner follows that edit."""
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -36,14 +39,17 @@ def edit(request: SignedInRequest, cloud: str, instance_id: str) -> HttpResponse
         200 with the form; 303 (or ``HX-Redirect``) to the instance once the edit is
         accepted; 422 with the form, all typed text in it, when a value is wrong, the
         form too old, somebody else changed the same field, or a rule forbids it; 403
-        for an instance that is not theirs; 409 for one that can no longer be edited;
-        404 for an unknown one.
+        for an instance that is not theirs; 409 for one that can no longer be edited,
+        for htmx with the form; 404 for an unknown one.
     """
     instance = _instance(request, cloud, instance_id)
-    title = "Edit"
+    title = gettext("Edit")
     if not can_edit(request.user, instance.owner):
         return _refusal(request, instance, title, NOT_YOURS, status=403)
     if obstacle := offers.edit_obstacle(instance):
+        if request.htmx and request.method == "POST":
+            form = EditForm(request.POST, seen=Seen.now(instance))
+            return _form_page(request, instance, form, obstacle=obstacle)
         return _refusal(request, instance, title, obstacle, status=409)
     if request.method == "POST":
         return _save(request, instance)
@@ -87,7 +93,7 @@ def _save(request: SignedInRequest, instance: Instance) -> HttpResponse:
         messages.info(request, gettext("You changed nothing, so nothing was sent."))
         return _leave(request, instance)
     try:
-        services.submit_edit(
+        filed = services.submit_edit(
             instance=instance,
             actor=request.user,
             patch=patch,
@@ -98,13 +104,16 @@ def _save(request: SignedInRequest, instance: Instance) -> HttpResponse:
         # What was not touched follows the cloud: saving again must not turn it back.
         again = EditForm(seen=Seen.now(instance), wishes=patch)
         conflicts = [
-            wording.conflict(difference) for difference in conflict.differences
+            wording.conflict(
+                difference,
+                selectors.edit_behind(instance, difference.field, difference.now),
+            )
+            for difference in conflict.differences
         ]
         return _form_page(request, instance, again, conflicts=conflicts)
     except services.RuleRefusedError as refusal:
         return _form_page(request, instance, form, violations=refusal.violations)
-    messages.success(request, gettext("Saved here, and on its way to ModelArts."))
-    return _leave(request, instance)
+    return _leave(request, instance, filed)
 
 
 def _form_page(
@@ -115,8 +124,11 @@ def _form_page(
     conflicts: list[wording.Conflict] | None = None,
     is_too_old: bool = False,
     violations: Sequence[Violation] = (),
+    obstacle: str = "",
 ) -> HttpResponse:
     context = {
+        "back": return_path(request, instance.get_absolute_url()),
+        "obstacle": obstacle,
         "instance": instance,
         "form": form,
         "seen": form.seen.token(instance),
@@ -128,7 +140,8 @@ def _form_page(
     }
     template = "edits/edit.html#form" if request.htmx else "edits/edit.html"
     refused = bool(form.errors or conflicts or is_too_old or violations)
-    return render(request, template, context, status=422 if refused else 200)
+    status = 409 if obstacle else 422 if refused else 200
+    return render(request, template, context, status=status)
 
 
 def _power(
@@ -143,6 +156,7 @@ def _power(
     if request.method != "POST":
         context: dict[str, Any] = {
             "instance": instance,
+            "back": return_path(request, instance.get_absolute_url()),
             "starts": starts,
             "key": secrets.token_urlsafe(12),
             "this_run": clock.this_run(instance, timezone.now()),
@@ -150,7 +164,7 @@ def _power(
         }
         return render(request, "edits/power.html", context)
     try:
-        services.submit_power(
+        filed = services.submit_power(
             instance=instance,
             actor=request.user,
             kind=kind,
@@ -165,10 +179,7 @@ def _power(
             status=409,
             violations=refusal.violations,
         )
-    messages.success(
-        request, gettext("%(kind)s is on its way to ModelArts.") % {"kind": kind.label}
-    )
-    return _leave(request, instance)
+    return _leave(request, instance, filed)
 
 
 def _instance(request: SignedInRequest, cloud: str, instance_id: str) -> Instance:
@@ -193,13 +204,22 @@ def _refusal(
         "title": title,
         "reason": reason,
         "violations": violations,
+        "is_forbidden": status == 403,
     }
-    return render(request, "edits/refusal.html", context, status=status)
+    fragment = request.htmx and status == 409
+    template = "edits/refusal.html#reason" if fragment else "edits/refusal.html"
+    return render(request, template, context, status=status)
 
 
-def _leave(request: SignedInRequest, instance: Instance) -> HttpResponse:
-    """To the instance's page, where the chip tells what becomes of it."""
-    url = instance.get_absolute_url()
+def _leave(
+    request: SignedInRequest, instance: Instance, filed: Edit | None = None
+) -> HttpResponse:
+    """To where the person came from, where a banner follows what was filed."""
+    own_page = instance.get_absolute_url()
+    url = return_path(request, own_page)
+    # The instance's own page shows its changes anyway.
+    if filed and url != own_page:
+        messages.info(request, str(filed.pk), extra_tags=FILED)
     if request.htmx:
         return HttpResponseClientRedirect(url)
     return HttpResponseRedirect(url, status=303)

@@ -1,12 +1,15 @@
 """Edits in words for people: what was asked, what became of it, what to do next."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.utils.translation import gettext, gettext_noop
 
+from dashboard.accounts.models import User
 from dashboard.instances.clock import exact_text
 
+from .hours import hours_text
 from .models import Attempt, Edit, EditBatch
 from .wishes import Difference
 
@@ -127,12 +130,25 @@ class Change(NamedTuple):
 
 
 class Conflict(NamedTuple):
-    """A field that somebody else changed meanwhile: three values to choose from."""
+    """A field that somebody else changed meanwhile: two values to choose from.
 
+    Attributes:
+        field: Name in ``Edit.patch``.
+        opened_on: What the form showed at first.
+        now_typed: ``now`` as the form's field holds it; ``wish_typed`` likewise.
+        actor: Who changed it; None for a change made outside Curfew.
+        changed_at: When they asked for it; None likewise.
+    """
+
+    field: str
     label: str
     opened_on: str
     now: str
+    now_typed: str
     wish: str
+    wish_typed: str
+    actor: User | None
+    changed_at: datetime | None
 
 
 def look(edit: Edit) -> Look:
@@ -221,14 +237,19 @@ def changes(edit: Edit, now: Mapping[str, Any]) -> list[Change]:
     ]
 
 
-def conflict(difference: Difference) -> Conflict:
-    """A difference in words."""
+def conflict(difference: Difference, behind: Edit | None) -> Conflict:
+    """A difference in words, and the edit behind it."""
     field = difference.field
     return Conflict(
+        field,
         field_label(field),
         value_text(field, difference.opened_on),
         value_text(field, difference.now),
+        _typed(field, difference.now),
         value_text(field, difference.wished),
+        _typed(field, difference.wished),
+        behind.actor if behind else None,
+        behind.created_at if behind else None,
     )
 
 
@@ -246,6 +267,14 @@ def value_text(field: str, value: Any) -> str:
     if isinstance(value, bool):
         return gettext("on") if value else gettext("off")
     return str(value) or gettext("(empty)")
+
+
+def _typed(field: str, value: Any) -> str:
+    if field == "auto_stop_duration":
+        return hours_text(value)
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)
 
 
 def outcome(attempt: Attempt) -> str:

@@ -16,6 +16,7 @@ from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_edit
 from dashboard.modelarts.statuses import InstanceStatus
+from dashboard.web.refusals import referring_page
 
 from . import clock, facts, offers, polling, tasks
 from .filters import ChangesForm
@@ -50,7 +51,7 @@ def detail(request: SignedInRequest, cloud: str, instance_id: str) -> HttpRespon
     version = FleetVersion.current()
     instance = _instance(request, cloud, instance_id)
     tasks.ask_for_look(instance)
-    context = _context(request, instance, version)
+    context = _context(request, instance, version) | {"back": _opened_from(request)}
     return render(request, "instances/detail.html", context)
 
 
@@ -81,6 +82,12 @@ def detail_changes(
         as_of_ms=instance.cloud.refreshed_at_ms,
         cloud=instance.cloud,
     )
+
+
+def _opened_from(request: SignedInRequest) -> str:
+    """The list that the page was opened from, its filters included; may be empty."""
+    path = referring_page(request)
+    return path if path.partition("?")[0] == reverse("instances:list") else ""
 
 
 def _instance(request: SignedInRequest, cloud: str, instance_id: str) -> Instance:

@@ -1,6 +1,5 @@
 """Where the link in a mail leads: a question first, and only then the deed."""
 
-from django.contrib import messages as notes
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -116,7 +115,6 @@ def _do(
     except edits.EditConflictError:
         reason = gettext_noop("Somebody changed it in the meantime. Compare first.")
         return _refusal(request, reason, CONFLICT, reminder)
-    notes.success(request, gettext_noop("It is on its way to ModelArts."))
     return HttpResponseRedirect(done.get_absolute_url(), status=303)
 
 

@@ -21,13 +21,11 @@ from django.views import defaults
 from .languages import language_without_asking
 from .limits import READS
 from .middleware import GetResponse
+from .refusals import fields_to_send_again
 
 log = structlog.get_logger(__name__)
 
 RETRY_AFTER_SECONDS = 10
-
-_SECRET = ("password", "code", "credential", "secret", "token")
-"""Parts of names of fields that are never handed back."""
 
 
 class AwayMiddleware:
@@ -94,16 +92,7 @@ def _database_away(request: HttpRequest, reason: BaseException) -> HttpResponse:
     """503; a form that was sent can be sent once more as it is."""
     context = {
         "is_form": request.method not in READS,
-        "fields": _to_send_again(request),
+        "fields": fields_to_send_again(request),
     }
     page = render(request, "503_database.html", context, status=503)
     return not_now(request, page, reason, store="database")
-
-
-def _to_send_again(request: HttpRequest) -> list[tuple[str, str]]:
-    """Names and values of the form; none of one that holds a secret."""
-    token = "csrfmiddlewaretoken"  # noqa: S105 (the name of a field)
-    fields = [(name, value) for name, all_ in request.POST.lists() for value in all_]
-    if any(word in name for name, _ in fields if name != token for word in _SECRET):
-        return []
-    return fields

@@ -13,6 +13,7 @@ from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
 
 from .programs import is_programs
+from .refusals import sign_in_and_send_again
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -43,13 +44,24 @@ class SignInRequiredMiddleware(LoginRequiredMiddleware):
     def handle_no_permission(  # type: ignore[override]  # htmx: a header redirects
         self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
     ) -> HttpResponseBase:
-        """Redirect to the sign-in page, which leads back to where the person was."""
+        """Lead to the sign-in page, which leads back to where the person was.
+
+        Returns:
+            302; for htmx 401 with ``HX-Redirect``; for a form 401 with a page that can
+            send it again.
+        """
         if not request.htmx:  # type: ignore[attr-defined]  # set by HtmxMiddleware
+            if request.method == "POST":
+                login_url = str(self.get_login_url(view_func))
+                return sign_in_and_send_again(request, login_url)
             return super().handle_no_permission(request, view_func)
         # The fragment's own address is no page to come back to.
         shown = request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]
         login = redirect_to_login(shown, self.get_login_url(view_func))
-        return HttpResponseClientRedirect(login.url)
+        response = HttpResponseClientRedirect(login.url)
+        # Not 200, which scripts would take for "saved".
+        response.status_code = 401
+        return response
 
 
 class PersonalPagesMiddleware:

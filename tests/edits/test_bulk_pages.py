@@ -100,7 +100,7 @@ def test_a_selection_that_makes_no_sense(
     [
         ({}, "Say what shall be done"),
         ({"action": "delete"}, "not one of the available"),
-        ({"action": "hours"}, "Say how long a run may last"),
+        ({"action": "hours"}, "Enter 1 to 24 hours"),
         ({"action": "hours", "auto_stop_hours": "25"}, "too long"),
         ({"action": "hours", "auto_stop_hours": "8.2"}, "not a step of half an hour"),
     ],

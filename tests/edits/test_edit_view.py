@@ -1,6 +1,7 @@
 """The page of the edit form, and what becomes of what is posted there."""
 
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -11,10 +12,12 @@ from django.urls import reverse
 from dashboard.accounts.models import User
 from dashboard.edits.models import Edit
 from dashboard.edits.seen import Seen, SeenError
+from dashboard.edits.services import submit_edit
 from dashboard.instances.models import Instance
+from dashboard.web.templatetags.pages import moment_text
 from tests import factories
 
-from .conftest import HTMX, hidden
+from .conftest import HTMX, hidden, settle
 
 FORM = "edits/edit.html"
 
@@ -147,11 +150,41 @@ class TestConflict:
         Instance.objects.update(description="theirs", auto_stop_duration=3_600)
         html = as_operator.post(address(instance), posted).content.decode()
         assert 'name="auto_stop_hours"' in html
-        assert 'value="1" data-stored="1"' in html
+        assert 'value="1" data-min="1"' in html
         again = posted | {"seen": hidden(html, "seen"), "auto_stop_hours": "1"}
         as_operator.post(address(instance), again)
         assert latest().patch == {"description": "mine"}
         assert latest().base == {"description": "theirs"}
+
+    def test_it_says_who_changed_each_setting_and_when(
+        self, as_operator: Client, instance: Instance, admin: User
+    ) -> None:
+        posted = fields(instance, description="mine", auto_stop_hours="2")
+        theirs = submit_edit(
+            instance=instance,
+            actor=admin,
+            patch={"description": "theirs"},
+            base={"description": instance.description},
+        )
+        Instance.objects.update(auto_stop_duration=3_600)
+        html = as_operator.post(address(instance), posted).content.decode()
+        assert f"changed by <bdi>{admin}</bdi>, <time" in html
+        assert moment_text(theirs.created_at, "second") in html
+        assert "changed outside Curfew" in html
+
+    def test_each_setting_can_be_kept_or_taken(
+        self, as_operator: Client, instance: Instance
+    ) -> None:
+        posted = fields(instance, description="mine", auto_stop_hours="2")
+        Instance.objects.update(description="theirs", auto_stop_duration=3_600)
+        html = as_operator.post(address(instance), posted).content.decode()
+        again = posted | {
+            "seen": hidden(html, "seen"),
+            "choice_description": "mine",
+            "choice_auto_stop_duration": "theirs",
+        }
+        as_operator.post(address(instance), again)
+        assert latest().patch == {"description": "mine"}
 
     def test_another_field_is_no_conflict(
         self, as_operator: Client, instance: Instance
@@ -267,7 +300,8 @@ def test_who_may_not_change_it_is_told_so(
     client.force_login(request.getfixturevalue(person))
     answer = getattr(client, method)(address(instance), {"description": "x"})
     assert answer.status_code == 403
-    assert "You may look at this instance but not change it." in answer.content.decode()
+    assert "You don&#x27;t have permission to change this" in answer.content.decode()
+    assert "Not possible now" not in answer.content.decode()
     assert not Edit.objects.exists()
 
 
@@ -329,3 +363,80 @@ def test_opening_costs_a_fixed_number_of_queries(
     # The last: the row anew, after the edits under way.
     with django_assert_max_num_queries(7):
         as_operator.get(address(instance))
+
+
+def test_it_names_which_instance_exactly(
+    as_operator: Client, instance: Instance
+) -> None:
+    Instance.objects.update(run_started_at=datetime(2026, 3, 1, 8, tzinfo=UTC))
+    html = as_operator.get(address(instance)).content.decode()
+    for word in (instance.cloud.name, instance.instance_id, instance.flavor):
+        assert word in html
+    assert instance.owner_name in html
+    assert "running since <time" in html
+
+
+def test_a_filtered_list_is_where_save_and_cancel_lead_back_to(
+    as_operator: Client, instance: Instance
+) -> None:
+    came_from = "/instances/?q=churn&amp;status=RUNNING"
+    referer = {"Referer": "http://testserver/instances/?q=churn&status=RUNNING"}
+    html = as_operator.get(address(instance), headers=referer).content.decode()
+    assert f'<a class="button quiet" href="{came_from}"' in html
+    posted = fields(instance, description="new", back=unescape(hidden(html, "back")))
+    answer = as_operator.post(address(instance), posted)
+    assert answer["Location"] == unescape(came_from)
+    # There a banner follows the change; it does not claim that it has arrived.
+    page = as_operator.get(answer["Location"]).content.decode()
+    assert f'id="filed-{latest().pk}"' in page
+    assert "Waiting for its turn" in page
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        *("https://evil.example/", "//evil.example/", "/\\evil.example"),
+        *(
+            "javascript:alert(1)",
+            "/no/such/page",
+            "/accounts/logout/",
+            "",
+            "instances/",
+        ),
+    ],
+)
+def test_nobody_is_led_elsewhere_after_saving(
+    as_operator: Client, instance: Instance, back: str
+) -> None:
+    posted = fields(instance, description="new", back=back)
+    answer = as_operator.post(address(instance), posted)
+    assert answer["Location"] == instance.get_absolute_url()
+
+
+def test_the_banner_turns_from_waiting_to_the_outcome(
+    as_operator: Client, edit: Edit
+) -> None:
+    url = reverse("edits:banner", args=[edit.pk])
+    html = as_operator.get(url, headers=HTMX).content.decode()
+    assert "Waiting for its turn" in html
+    assert f'hx-get="{url}"' in html
+    settle(edit, "failed", error_code="ModelArts.6347", error_message="sold out")
+    html = as_operator.get(url, headers=HTMX).content.decode()
+    assert "Waiting for its turn" not in html
+    assert "hx-get" not in html
+    assert "ModelArts.6347" in html
+    assert "sold out" in html
+    assert "Try again" in html
+    assert str(edit.instance.cloud) in html
+
+
+def test_what_can_no_longer_be_edited_keeps_the_typed_text_for_htmx(
+    as_operator: Client, instance: Instance
+) -> None:
+    posted = fields(instance, description="typed")
+    Instance.objects.update(missing_since=datetime.now(UTC))
+    answer = as_operator.post(address(instance), posted, headers=HTMX)
+    html = answer.content.decode()
+    assert answer.status_code == 409
+    assert "no longer lists this instance" in html
+    assert "typed</textarea>" in html

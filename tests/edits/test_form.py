@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.edits.forms import EditForm, hours_text
+from dashboard.edits.forms import EditForm
+from dashboard.edits.hours import hours_text
 from dashboard.edits.seen import Seen, Settings
 
 SETTINGS = Settings(
@@ -126,7 +127,7 @@ def test_unknown_settings_are_not_switched_off_by_looking() -> None:
 @pytest.mark.parametrize(
     ("hours", "words"),
     [
-        ("", "Say how long a run may last: 1 to 24 hours."),
+        ("", "Enter 1 to 24 hours."),
         ("soon", "“soon” is not a number of hours."),
         ("١٢", "is not a number of hours."),
         ("0.5", "0.5 h is too short"),

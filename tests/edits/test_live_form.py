@@ -154,7 +154,7 @@ def test_an_unreachable_server_loses_nothing(form: Page) -> None:
     form.route("**/edit/", _lose)
     form.fill("#id_description", "kept")
     form.click("#save-button")
-    expect(form.locator("#unreachable")).to_be_visible()
+    expect(form.locator("#form-notice")).to_contain_text("Could not reach")
     expect(form.locator("#id_description")).to_have_value("kept")
     form.unroute("**/edit/", _lose)
     form.click("#save-button")

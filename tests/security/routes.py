@@ -15,7 +15,7 @@ PEOPLE = (
 """``scientist`` owns the instance in question, ``stranger`` is one who does not."""
 
 SIGN_IN = "sign-in"
-"""Sent to the sign-in page: by 302, for htmx by HX-Redirect."""
+"""Sent to the sign-in page: by 302, for htmx by 401 and HX-Redirect."""
 
 
 class Rule(NamedTuple):
@@ -92,6 +92,7 @@ RULES: dict[str, Rule] = {
     "edits:list": READ,
     "edits:receipt": READ,
     "edits:progress": POLL,
+    "edits:banner": POLL,
     "edits:retry": Rule(signed_in(405), owners_and_above((302, 303))),
     "edits:cancel": Rule(signed_in(405), owners_and_above((302, 303))),
     "edits:bulk": Rule(signed_in(405), signed_in(422, viewer=403)),

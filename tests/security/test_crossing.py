@@ -110,7 +110,8 @@ def judge(response: HttpResponseBase, expected: Any, way: str) -> None:
     htmx = way.startswith("HX")
     if expected == SIGN_IN:
         target = response.headers.get("HX-Redirect" if htmx else "Location", "")
-        assert status == (200 if htmx else 302), way
+        # A form with something typed is answered with a page that can send it again.
+        assert status == (401 if htmx else 302), way
         assert target.startswith("/accounts/login/"), way
         return
     allowed = expected if isinstance(expected, tuple) else (expected,)

@@ -6,9 +6,9 @@ from django.template.loader import render_to_string
 from django.test import Client, RequestFactory, override_settings
 from django.urls import path
 from django.views import defaults
-from django.views.csrf import csrf_failure
 
 from dashboard.accounts.models import User
+from dashboard.web.refusals import csrf_failure
 
 
 def broken(request: HttpRequest) -> HttpResponse:
@@ -24,6 +24,9 @@ def test_not_found(client: Client, viewer: User) -> None:
     assert response.status_code == 404
     assert "There is nothing here" in response.text
     assert '<a class="button primary" href="/">' in response.text
+    # Who is signed in still sees so, and the ways to everything else.
+    assert '<nav class="topnav"' in response.text
+    assert f"<bdi>{viewer}</bdi>" in response.text
 
 
 @override_settings(ROOT_URLCONF=__name__)

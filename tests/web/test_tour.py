@@ -6,7 +6,12 @@ from tests.security.routes import RULES, is_own_account, routes
 NO_PAGES = frozenset(
     {
         *("instances:changes", "instances:home_changes", "instances:detail_changes"),
-        *("instances:countdown", "edits:progress", "edits:batch_progress"),
+        *(
+            "instances:countdown",
+            "edits:progress",
+            "edits:batch_progress",
+            "edits:banner",
+        ),
         *("handover:due_changes", "saved:csv", "saved:json", "audit:export"),
         *("metrics:healthz", "metrics:readyz", "metrics:metrics"),
         *("handover:markdown", "handover:wall_changes"),

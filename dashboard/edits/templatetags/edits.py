@@ -1,8 +1,13 @@
 """Template filters that put edits into words; see ``wording``."""
 
-from django import template
+from typing import Any
+from uuid import UUID
 
-from dashboard.edits import wording
+from django import template
+from django.template.context import Context
+
+from dashboard.accounts.permissions import can_edit
+from dashboard.edits import selectors, wording
 
 register = template.Library()
 
@@ -11,3 +16,19 @@ register.filter("edit_sentence", wording.sentence)
 register.filter("edit_next_step", wording.next_step)
 register.filter("edit_wish", wording.wish)
 register.filter("attempt_outcome", wording.outcome)
+
+
+@register.inclusion_tag("edits/banner.html", takes_context=True)
+def filed_change(context: Context, message: object) -> dict[str, Any]:
+    """The banner of an edit that was just filed; ``message`` is its key."""
+    request = context["request"]
+    found = selectors.edits_visible_to(request.user)
+    edit = found.filter(pk=UUID(str(message))).first()
+    # It may have gone with its instance since.
+    if edit is None:
+        return {}
+    return {
+        "edit": edit,
+        "may_edit": can_edit(request.user, edit.instance.owner),
+        "csrf_token": context["csrf_token"],
+    }

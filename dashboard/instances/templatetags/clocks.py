@@ -6,9 +6,16 @@ from datetime import timedelta
 from django import template
 from django.utils.translation import get_language
 
-from dashboard.instances import lengths, run_state
+from dashboard.instances import clock, lengths, run_state
+from dashboard.instances.models import Instance
 
 register = template.Library()
+
+
+@register.filter
+def status_label(instance: Instance) -> str:
+    """The status in a word."""
+    return clock.look(instance).label
 
 
 @register.simple_tag

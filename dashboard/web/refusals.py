@@ -1,0 +1,82 @@
+"""Forms refused because the sign-in behind them has ended, or was another one.
+
+What was typed is handed back, so that it can be sent again after signing in.
+``static/forms.js`` does so for forms sent by htmx, by two headers of the answer.
+"""
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import get_token
+from django.shortcuts import render, resolve_url
+from django.utils.http import url_has_allowed_host_and_scheme
+
+TOKEN_HEADER = "Curfew-CSRF-Token"  # noqa: S105 (the name of a header)
+"""On a refusal of a token: the one that the browser's cookie goes with now."""
+
+USER_HEADER = "Curfew-User"
+"""Beside it: primary key of the person signed in, empty for nobody. A page that was
+drawn for another person must not be sent in this one's name."""
+
+_FORM_TOKEN = "csrfmiddlewaretoken"  # noqa: S105 (the name of a field)
+_SECRET = ("password", "code", "credential", "secret", "token")
+"""Parts of names of fields that are never handed back."""
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's ``CSRF_FAILURE_VIEW``: 403 with a page.
+
+    A form of another site gets nothing back: the button would make it ours.
+    """
+    is_ours = request.headers.get("Sec-Fetch-Site") == "same-origin"
+    context = {"fields": fields_to_send_again(request) if is_ours else []}
+    response = render(request, "403_csrf.html", context, status=403)
+    if is_ours and "HX-Request" in request.headers:
+        user = getattr(request, "user", None)
+        signed_in = user is not None and user.is_authenticated
+        response.headers[TOKEN_HEADER] = get_token(request)
+        response.headers[USER_HEADER] = str(user.pk) if user and signed_in else ""
+    return response
+
+
+def sign_in_and_send_again(request: HttpRequest, login_url: str) -> HttpResponse:
+    """Answer a form whose session has ended.
+
+    Returns:
+        401 with a page that can send the form again; a redirect to the sign-in page
+        when there is nothing to send.
+    """
+    page = referring_page(request)
+    fields = fields_to_send_again(request)
+    if not fields:
+        return redirect_to_login(page, login_url)
+    context = {"fields": fields, "page": page, "login_url": resolve_url(login_url)}
+    return render(request, "401.html", context, status=401)
+
+
+def referring_page(request: HttpRequest) -> str:
+    """Path of the page that led here; the address itself when that is not known.
+
+    Many forms are sent to an address that takes no GET, so it is no place to return to.
+    """
+    referer = request.headers.get("Referer", "")
+    hosts = {request.get_host()}
+    is_ours = url_has_allowed_host_and_scheme(
+        referer, hosts, require_https=request.is_secure()
+    )
+    if not referer or not is_ours:
+        return request.get_full_path()
+    path = referer.partition("://")[2].partition("/")[2]
+    return f"/{path}"
+
+
+def fields_to_send_again(request: HttpRequest) -> list[tuple[str, str]]:
+    """Names and values of the form; none of one that holds a secret."""
+    fields = [
+        (name, value)
+        for name, values in request.POST.lists()
+        for value in values
+        if name != _FORM_TOKEN
+    ]
+    if any(word in name for name, _ in fields for word in _SECRET):
+        return []
+    return fields

@@ -1,0 +1,288 @@
+"use strict";
+/* Keeps what is typed into a form until the server has it: over the end of a session, an
+   old token, and a refusal. Says why a form was refused, and what to do about it.
+
+   What was typed is stored in this tab (sessionStorage) when the page is left. The next
+   page decides: a page for somebody signed in means that the server took it, and it goes;
+   the sign-in page or a refusal means that it did not, and it is put back once the same
+   person opens the same page. Passwords and codes are never stored. */
+{
+  const KEY = "curfew-typed";
+  const KEEP_MS = 12 * 3600 * 1000;
+  const SECRET = /password|code|credential|secret|token/;
+  const TEXT = "textarea, input:is([type=text], [type=number], [type=url], [type=email], [type=date], [type=time], [type=datetime-local])";
+
+  const root = document.documentElement;
+  const user = root.dataset.user ?? "";
+  const page = location.pathname + location.search;
+  const words = {
+    signed_out: "You have been signed out. What you typed is still here: sign in in another tab, then save again.",
+    sign_in_tab: "Sign in in a new tab",
+    sign_in_here: "Sign in here",
+    other_person: "Somebody else is signed in here now, so nothing was saved. Copy what you typed, then reload the page.",
+    no_cookies: "Not saved: the browser did not send Curfew's cookies. Allow them for this site, then save again.",
+    refused_400: "Not saved: Curfew could not read the form. Copy what you typed, reload the page and try again.",
+    refused_403: "Not saved: you don't have permission to change this. Ask its owner or an operator.",
+    refused_404: "Not saved: this no longer exists. Copy what you typed before you leave the page.",
+    refused_409: "Not saved: this is no longer possible. Reload the page to see why; copy what you typed first.",
+    refused_413: "Not saved: this is too long to send. Shorten it, then save again.",
+    refused_429: "Not saved: too many requests. What you typed is still here; save again in {} s.",
+    refused_500: "Not saved: something went wrong in Curfew, and it has been logged. What you typed is still here; look under Edits whether it went through, then save again.",
+    refused_503: "Not saved: Curfew is unavailable for a moment. What you typed is still here; save again in {} s.",
+    unreachable: "Could not reach Curfew. What you typed is still here. Check your connection, then save again; it is not applied twice.",
+    restored: "What you typed before is back. It is not saved yet.",
+    ...JSON.parse(root.dataset.words ?? "{}"),
+  };
+
+  /* -- what is typed -- */
+
+  const isTyped = ({ name, type, dataset }) =>
+    name && !SECRET.test(name) && !["password", "file", "submit", "button"].includes(type) && (type !== "hidden" || "keep" in dataset);
+
+  const read = (form) =>
+    [...form.elements].filter(isTyped).map((control) => {
+      const { name, value, checked, type } = control;
+      if (type === "checkbox" || type === "radio") return { name, value, checked };
+      if (type === "select-multiple") return { name, values: [...control.selectedOptions].map((option) => option.value) };
+      return { name, value };
+    });
+
+  const isWatched = (form) => user !== "" && form.method === "post" && [...form.querySelectorAll(TEXT)].some(isTyped);
+  const watched = () => [...document.forms].filter(isWatched);
+  const content = (form) => JSON.stringify(read(form).filter(({ name }) => form.elements[name].type !== "hidden"));
+
+  const opened = new WeakMap(); // form: its content when the server had it
+  const sent = new WeakMap();
+  const remember = () => {
+    for (const form of watched()) if (!opened.has(form)) opened.set(form, content(form));
+  };
+  const isDirty = (form) => "dirty" in form.dataset || content(form) !== opened.get(form);
+  const unsaved = () => watched().filter(isDirty);
+
+  /* -- leaving and coming back -- */
+
+  let leaving = false; // Nothing is lost by it: no question.
+  let keeps = true;
+  let submitted = null;
+  let interrupted = false; // Led away before the server had it.
+
+  const stored = () => {
+    try {
+      const entry = JSON.parse(sessionStorage.getItem(KEY));
+      return entry && Date.now() - entry.at < KEEP_MS ? entry : null;
+    } catch {
+      return null; // Storage may be forbidden; then only the question on leaving helps.
+    }
+  };
+  const store = (entry) => {
+    try {
+      if (entry) sessionStorage.setItem(KEY, JSON.stringify(entry));
+      else sessionStorage.removeItem(KEY);
+    } catch {
+      // See above.
+    }
+  };
+
+  const keyOf = (form) => {
+    const name = form.id || form.getAttribute("action") || "";
+    const same = watched().filter((other) => (other.id || other.getAttribute("action") || "") === name);
+    return `${name} ${same.indexOf(form)}`;
+  };
+  const keep = (forms) => {
+    if (!forms.length) return;
+    const kept = forms.map((form) => ({ key: keyOf(form), fields: read(form) }));
+    store({ user, page, at: Date.now(), refused: interrupted, sent: submitted !== null, forms: kept });
+  };
+
+  addEventListener("beforeunload", (event) => {
+    if (!leaving && unsaved().some((form) => !("autosave" in form.dataset))) event.preventDefault();
+  });
+  addEventListener("pagehide", () => {
+    if (keeps) keep(submitted ? [submitted] : unsaved());
+  });
+  // A page brought back by the browser's back button may be left again.
+  addEventListener("pageshow", () => {
+    leaving = false;
+    keeps = true;
+    submitted = null;
+  });
+  document.addEventListener("submit", ({ target, defaultPrevented }) => {
+    // Prevented means that htmx has taken it over.
+    if (defaultPrevented || target.method === "dialog") return;
+    if (target.action.endsWith("/logout/")) {
+      keeps = false;
+      return;
+    }
+    if (!isWatched(target)) return;
+    leaving = true;
+    submitted = target;
+  });
+
+  const putBack = (form, fields) => {
+    const counts = new Map();
+    for (const { name, value, values, checked } of fields) {
+      const all = [...form.elements].filter((control) => control.name === name && isTyped(control));
+      const nth = counts.get(name) ?? 0;
+      counts.set(name, nth + 1);
+      const control = checked === undefined ? all[nth] : all.find((one) => one.value === value);
+      if (!control) continue;
+      if (checked !== undefined) control.checked = checked;
+      else if (values) for (const option of control.options) option.selected = values.includes(option.value);
+      else control.value = value;
+      control.dispatchEvent(new Event("input", { bubbles: true }));
+      control.dispatchEvent(new Event("change", { bubbles: true }));
+    }
+  };
+
+  const arrive = () => {
+    const entry = stored();
+    if (!entry) return store(null);
+    const isRefusal = "refused" in root.dataset;
+    if (!user || isRefusal) {
+      store({ ...entry, refused: true });
+      const way = document.getElementById("typed-kept");
+      if (way && isRefusal) {
+        way.hidden = false;
+        way.querySelector("a").href = entry.page;
+      }
+      return;
+    }
+    // The server never answered, so that the person came back by "back" or "reload".
+    const { type } = performance.getEntriesByType("navigation")[0] ?? {};
+    const unanswered = entry.sent && entry.page === page && ["back_forward", "reload"].includes(type);
+    if (entry.user !== user || !(entry.refused || unanswered)) return store(null);
+    if (entry.page !== page) return;
+    store(null);
+    let found = false;
+    for (const { key, fields } of entry.forms) {
+      const form = watched().find((one) => keyOf(one) === key);
+      if (!form) continue;
+      putBack(form, fields);
+      found = true;
+    }
+    if (found) document.getElementById("restored").textContent = words.restored;
+  };
+
+  /* -- refusals -- */
+
+  const notice = () => document.getElementById("form-notice");
+  const tell = (text, ...links) => {
+    const place = notice();
+    // What stands there already is not read out once more.
+    if (place.dataset.text === text) return;
+    place.dataset.text = text;
+    place.replaceChildren(text, ...links.flatMap((link) => [" ", link]));
+  };
+  const clear = () => {
+    delete notice().dataset.text;
+    notice().replaceChildren();
+  };
+  const link = (text, href) => {
+    const element = document.createElement("a");
+    element.textContent = text;
+    element.href = href;
+    return element;
+  };
+
+  const signedOut = (signIn) => {
+    const elsewhere = link(words.sign_in_tab, root.dataset.signIn);
+    elsewhere.target = "_blank";
+    const here = link(words.sign_in_here, signIn);
+    here.addEventListener("click", () => {
+      leaving = true;
+      interrupted = true;
+    });
+    tell(words.signed_out, elsewhere, here);
+  };
+
+  const renewToken = (token) => {
+    document.body.setAttribute("hx-headers", JSON.stringify({ "X-CSRFToken": token }));
+    for (const field of document.querySelectorAll("[name=csrfmiddlewaretoken]")) field.value = token;
+  };
+
+  const renewed = new WeakSet(); // forms sent again with a new token
+  const oldToken = (form, element, token, whose) => {
+    if (!whose) return signedOut(`${root.dataset.signIn}?next=${encodeURIComponent(page)}`);
+    if (whose !== user) return tell(words.other_person);
+    if (renewed.has(form)) return tell(words.no_cookies);
+    renewed.add(form);
+    renewToken(token);
+    if ("autosave" in form.dataset) htmx.trigger(form, "curfew:save");
+    else if (element === form) form.requestSubmit();
+    else element.click();
+  };
+
+  const isWrite = ({ detail: { requestConfig } }) => requestConfig && requestConfig.verb !== "get";
+  const formOf = ({ detail: { requestConfig } }) => requestConfig?.elt?.closest?.("form");
+
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    const { xhr } = event.detail;
+    const next = xhr.getResponseHeader("HX-Redirect");
+    if (!next) return;
+    if (xhr.status === 401 && unsaved().length) {
+      // Not cancelled by a question on leaving: the button would stay greyed for ever.
+      event.preventDefault();
+      signedOut(next);
+    } else if (isWrite(event) && formOf(event)) {
+      // The form is done with: "back" leads to where the person was before it.
+      event.preventDefault();
+      event.detail.keepIndicators = true;
+      leaving = true;
+      keeps = interrupted = next !== formOf(event).dataset.next;
+      location.replace(next);
+    }
+  });
+
+  const refused = (event, status) => {
+    const form = formOf(event);
+    if (!form || !isWrite(event)) return;
+    const { xhr, requestConfig } = event.detail;
+    const again = status === 0 || status === 408 || status === 429 || status >= 500;
+    // Such a form tries again by itself, and says so.
+    if (again && "autosave" in form.dataset) return;
+    const token = status === 403 && xhr.getResponseHeader("Curfew-CSRF-Token");
+    if (token) return oldToken(form, requestConfig.elt, token, xhr.getResponseHeader("Curfew-User"));
+    if (status === 0) return tell(words.unreachable);
+    const known = words[`refused_${status}`] ?? (status >= 502 ? words.refused_503 : status >= 500 ? words.refused_500 : words.refused_400);
+    tell(known.replace("{}", xhr.getResponseHeader("Retry-After") ?? "10"));
+  };
+  document.addEventListener("htmx:responseError", (event) => refused(event, event.detail.xhr.status));
+  document.addEventListener("htmx:sendError", (event) => refused(event, 0));
+  document.addEventListener("htmx:timeout", (event) => refused(event, 0));
+
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const form = formOf(event);
+    if (!form || !isWrite(event)) return;
+    sent.set(form, content(form));
+    if (!("autosave" in form.dataset)) clear();
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const form = formOf(event);
+    const { status } = event.detail.xhr;
+    if (!form || !isWrite(event) || status < 200 || status >= 300) return;
+    renewed.delete(form);
+    opened.set(form, sent.get(form));
+    clear();
+  });
+
+  /* -- cancel leads back, and the form is no place to come back to by "back" -- */
+
+  document.addEventListener("click", (event) => {
+    const back = event.target.closest("a[data-back]");
+    if (!back || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    if (document.referrer !== back.href || history.length < 2) return;
+    event.preventDefault();
+    history.back();
+  });
+
+  /* -- a wheel scrolls the page, and changes no number -- */
+
+  document.addEventListener("wheel", ({ target }) => {
+    if (target.type === "number" && target === document.activeElement) target.blur();
+  });
+
+  document.addEventListener("htmx:load", remember);
+  remember();
+  // After all scripts of the page: what is put back is drawn by them.
+  addEventListener("DOMContentLoaded", arrive);
+}
