@@ -36,10 +36,15 @@ class Tile(NamedTuple):
 
 
 class Stop(NamedTuple):
-    """One of the next ends of a run; its names are masked where they must be."""
+    """One of the next ends of a run; its names are masked where they must be.
+
+    Attributes:
+        cloud: Empty while there is only one: names repeat between clouds.
+    """
 
     name: str
     owner: str
+    cloud: str
     run: clock.Clock
 
 
@@ -62,7 +67,10 @@ class Wall:
         said = repr(
             (
                 self.tiles,
-                [(one.name, one.owner, one.run.stops_at) for one in self.stops],
+                [
+                    (one.name, one.owner, one.cloud, one.run.stops_at)
+                    for one in self.stops
+                ],
             )
         )
         health = [(one.name, bool(one.problem)) for one in self.freshness.clouds]
@@ -109,19 +117,25 @@ def wall(link: WallLink, now: datetime) -> Wall:
     ending = found.filter(run_state.WITH_END)
     light = ending.select_related("cloud").defer("document", "search_text")
     coming = list(light.order_by("run_ends_at", "pk")[:NEXT])
+    fresh = freshness(now)
+    several = len(fresh.clouds) > 1
     return Wall(
         tiles=tiles,
-        stops=[_stop(link, one, now) for one in coming],
-        freshness=freshness(now),
+        stops=[_stop(link, one, now, names_cloud=several) for one in coming],
+        freshness=fresh,
         turn_ms=_turn_ms(found, now),
     )
 
 
-def _stop(link: WallLink, instance: Instance, now: datetime) -> Stop:
+def _stop(
+    link: WallLink, instance: Instance, now: datetime, *, names_cloud: bool
+) -> Stop:
     run = clock.this_run(instance, now)
     if link.masked:
-        return Stop(f"Instance {alias(link, instance.pk)}", "", run)
-    return Stop(instance.name or instance.instance_id, instance.owner_name, run)
+        return Stop(f"Instance {alias(link, instance.pk)}", "", "", run)
+    name = instance.name or instance.instance_id
+    cloud = instance.cloud.name if names_cloud else ""
+    return Stop(name, instance.owner_name, cloud, run)
 
 
 def _turn_ms(found: "QuerySet[Instance]", now: datetime) -> int:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy
 
 from dashboard.instances.clock import status_look
+from dashboard.web.widgets import ClockInput
 
 from .models import Rule
 
@@ -55,8 +56,8 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check t
         widgets: ClassVar = {
             "kind": forms.RadioSelect,
             "mode": forms.RadioSelect,
-            "quiet_from": forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
-            "quiet_until": forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
+            "quiet_from": ClockInput(),
+            "quiet_until": ClockInput(),
         }
 
     def __init__(self, *args: Any, scopes: dict[str, list[str]], **kwargs: Any) -> None:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext, gettext_lazy
 from dashboard.accounts.permissions import can_remind_of_others
 from dashboard.instances.models import Cloud
 from dashboard.web.stored import translated
+from dashboard.web.widgets import ClockInput
 
 from . import webhooks
 from .audience import may_mail
@@ -43,8 +44,8 @@ _LABELS = {
 }
 _WIDGETS: dict[str, forms.Widget] = {
     "scope": forms.RadioSelect(),
-    "quiet_from": forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
-    "quiet_until": forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
+    "quiet_from": ClockInput(),
+    "quiet_until": ClockInput(),
 }
 
 

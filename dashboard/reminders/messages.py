@@ -118,6 +118,7 @@ def message(reminder: Reminder, *, zone: ZoneInfo, now: datetime) -> Message:
     facts = [
         (gettext("Instance"), name),
         (gettext("Cloud"), plain(instance.cloud.name)),
+        (gettext("Instance id"), plain(instance.instance_id)),
         (
             gettext("Owner"),
             plain(instance.owner_name or instance.owner_id or gettext("not known")),

@@ -101,6 +101,94 @@ def test_slider_box_and_presets_move_together(form: Page) -> None:
     expect(slider).to_have_value("3.5")
 
 
+def test_the_wheel_over_the_hours_scrolls_the_page_alone(form: Page) -> None:
+    form.set_viewport_size({"width": 900, "height": 400})
+    box = form.locator("#id_auto_stop_hours")
+    box.click()
+    before = form.evaluate("scrollY")
+    form.mouse.wheel(0, 120)
+    form.wait_for_function("before => scrollY > before", arg=before)
+    expect(box).to_have_value("8")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "Enter 1 to 24 hours."),
+        ("1e", "“1e” is not a number of hours."),
+        ("25", "25 h is too long"),
+        ("-3", "“-3” is not a number of hours."),
+        ("0.5", "0.5 h is too short"),
+        ("8.3", "8.3 h is not a step of half an hour."),
+    ],
+)
+def test_wrong_hours_are_named_at_once_and_move_no_slider(
+    form: Page, text: str, words: str
+) -> None:
+    box, slider = form.locator("#id_auto_stop_hours"), form.locator("#hours-slider")
+    box.fill(text)
+    live = form.locator("#hours-live")
+    expect(live).to_contain_text(words)
+    expect(box).to_have_attribute("aria-invalid", "true")
+    expect(slider).to_have_value("8")
+    # The server says the same, and gives back what was typed.
+    form.click("#save-button")
+    expect(form.locator("#hours-errors")).to_contain_text(words)
+    expect(box).to_have_value(text)
+    expect(slider).to_have_value("8")
+    box.fill("8,5")
+    expect(live).to_have_text("")
+    expect(slider).to_have_value("8.5")
+
+
+def test_typed_hours_switch_auto_stop_on_and_this_is_read_out(form: Page) -> None:
+    form.locator("#id_auto_stop_enable").uncheck()
+    form.fill("#id_auto_stop_hours", "12")
+    expect(form.locator("#id_auto_stop_enable")).to_be_checked()
+    expect(form.locator("#outlook-live")).to_contain_text("12 h, then ModelArts stops")
+
+
+def test_the_first_field_has_the_focus(form: Page) -> None:
+    expect(form.locator("#id_description")).to_be_focused()
+
+
+class TestShortcuts:
+    """Keys of one character can be switched off, and stay off in this browser."""
+
+    def test_off_they_do_nothing(self, form: Page, live_server: Any) -> None:
+        browser_page = form
+        browser_page.goto(f"{live_server.url}/instances/")
+        browser_page.keyboard.press("?")
+        browser_page.get_by_label("Use shortcuts of a single character").uncheck()
+        browser_page.keyboard.press("Escape")
+        for _ in range(2):
+            for key in ("?", "/", "b", "j"):
+                browser_page.keyboard.press(key)
+            expect(browser_page.get_by_role("dialog")).to_have_count(0)
+            expect(browser_page.locator("#q")).not_to_be_focused()
+            browser_page.reload()
+        browser_page.locator("#keyboard-button").click()
+        browser_page.get_by_label("Use shortcuts of a single character").check()
+        browser_page.keyboard.press("Escape")
+        browser_page.keyboard.press("/")
+        expect(browser_page.locator("#q")).to_be_focused()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_first_click_on_the_theme_changes_what_is_seen(
+    browser_page: Page, live_server: Any, scheme: Any
+) -> None:
+    browser_page.emulate_media(color_scheme=scheme)
+    browser_page.goto(f"{live_server.url}/instances/")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    before = browser_page.evaluate(ground)
+    browser_page.locator("#theme-button").click()
+    assert browser_page.evaluate(ground) != before
+    for _ in range(2):
+        browser_page.locator("#theme-button").click()
+    assert browser_page.evaluate(ground) == before
+
+
 def test_picking_a_run_time_switches_auto_stop_on(form: Page) -> None:
     form.locator("#id_auto_stop_enable").uncheck()
     expect(form.locator("[data-outlook=off]")).to_be_visible()
@@ -177,6 +265,34 @@ class TestLeaving:
         form.get_by_role("link", name="Cancel").click()
         form.wait_for_url(lambda url: not url.endswith("/edit/"))
         assert asked == []
+
+    def test_after_saving_back_leads_past_the_form(
+        self, browser_page: Page, live_server: Any, instance: Instance
+    ) -> None:
+        page = browser_page
+        page.goto(f"{live_server.url}/instances/?q={instance.name}")
+        listed = page.url
+        page.locator("[data-row-edit]").first.click()
+        page.wait_for_url("**/edit/")
+        page.fill("#id_description", "saved")
+        page.click("#save-button")
+        page.wait_for_url(listed)
+        expect(page.locator("[id^=filed-]")).to_contain_text("Waiting for its turn")
+        page.go_back()
+        expect(page).to_have_url(listed)
+
+    def test_cancel_leads_back_to_the_list_and_leaves_no_trace(
+        self, browser_page: Page, live_server: Any, instance: Instance
+    ) -> None:
+        page = browser_page
+        page.goto(f"{live_server.url}/due/")
+        page.goto(f"{live_server.url}/instances/?q={instance.name}")
+        listed = page.url
+        page.locator("[data-row-edit]").first.click()
+        page.get_by_role("link", name="Cancel").click()
+        page.wait_for_url(listed)
+        page.go_back()
+        expect(page).to_have_url(f"{live_server.url}/due/")
 
     def test_saving_is_no_leaving(self, form: Page, asked: list[str]) -> None:
         form.fill("#id_description", "saved")

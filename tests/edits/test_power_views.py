@@ -39,6 +39,40 @@ def test_a_stop_says_what_is_lost_and_is_one_edit(
     assert Edit.objects.get().kind == Edit.Kind.STOP
 
 
+@pytest.mark.parametrize("kind", ["start", "stop"])
+def test_the_question_names_which_instance_exactly(
+    as_operator: Client, kind: str
+) -> None:
+    status = "STOPPED" if kind == "start" else "RUNNING"
+    began = datetime(2026, 3, 1, 8, tzinfo=UTC)
+    instance = factories.make_instance(status=status, run_started_at=began)
+    html = as_operator.get(address(kind, instance)).content.decode()
+    main = html.partition("<main")[2]
+    for word in (instance.cloud.name, instance.instance_id, instance.flavor):
+        assert word in main
+    assert instance.owner_name in main
+    assert ("running since <time" in main) == (kind == "stop")
+
+
+def test_no_success_is_claimed_before_there_is_one(
+    as_operator: Client, instance: Instance
+) -> None:
+    page = as_operator.post(address("stop", instance), follow=True).content.decode()
+    assert "Waiting for its turn" in page
+    assert 'data-tone="success"' not in page
+
+
+def test_a_refusal_by_htmx_takes_the_place_of_the_question(
+    as_operator: Client, instance: Instance
+) -> None:
+    Instance.objects.update(status="STOPPED")
+    answer = as_operator.post(address("stop", instance), headers=HTMX)
+    html = answer.content.decode()
+    assert answer.status_code == 409
+    assert "already stopped" in html
+    assert "<html" not in html
+
+
 def test_a_start_says_how_long_it_runs(as_operator: Client, stopped: Instance) -> None:
     html = as_operator.get(address("start", stopped)).content.decode()
     assert "<strong>8 h</strong>, then ModelArts stops it" in html

@@ -68,6 +68,19 @@ def test_five_numbers_and_the_next_stops(client: Client, link: WallLink) -> None
     assert 'data-theme="dark"' in response.text
 
 
+def test_of_several_clouds_each_stop_names_its_own(
+    client: Client, link: WallLink
+) -> None:
+    make_instance(stops_in=600, name="ablation")
+    assert ">demo</bdi>" not in client.get(of(link)).text
+    other = Cloud.objects.create(name="production")
+    make_instance(stops_in=700, name="ablation", cloud=other)
+    text = client.get(of(link)).text
+    assert names(text) == ["ablation", "ablation"]
+    assert ">demo</bdi>" in text
+    assert ">production</bdi>" in text
+
+
 def test_no_more_than_ten(client: Client, link: WallLink) -> None:
     for number in range(12):
         make_instance(stops_in=600 + number)
