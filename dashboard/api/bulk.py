@@ -53,6 +53,8 @@ def preview_bulk(request: TokenRequest, wish: schemas.BulkRequest) -> Any:
     form = BulkForm(sent)
     if not form.is_valid():
         raise invalid(of_form(form))
+    if "auto_stop_hours" in sent and wish.action != "hours":
+        raise invalid({"auto_stop_hours": [f"“{wish.action}” takes no run time."]})
     chosen, source = _chosen(request, **sent["selection"])
     draft = batches.draft_batch(actor=request.user, selection=chosen, source=source)
     draft = batches.preview_batch(batch=draft, wish=form.wish())

@@ -253,7 +253,8 @@ def _schema(field: forms.Field) -> dict[str, Any]:
     elif isinstance(field, forms.NullBooleanField | forms.BooleanField):
         described = {"type": "boolean"}
     elif isinstance(field, MomentField):
-        formats = [{"format": "date"}, {"format": "date-time"}]
+        # Empty, it counts as not sent, as all parameters do.
+        formats = [{"format": "date"}, {"format": "date-time"}, {"maxLength": 0}]
         described = {"type": "string", "anyOf": formats}
     else:
         described = {"type": "string"}

@@ -6,6 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, TextIO
 
 from . import config
@@ -115,7 +116,7 @@ def _is_confirmed(one: Json) -> bool:
     if not sys.stdin.isatty():
         said = "Add --yes to stop it: there is no terminal to ask at."
         raise CommandError(Code.USAGE, said)
-    since = one["run_started_at"]
+    since = _local(one["run_started_at"])
     lines = (
         f"{one['name'] or one['instance_id']} ({one['status_text']})",
         f"  in     {one['cloud']}/{one['instance_id']}",
@@ -126,6 +127,12 @@ def _is_confirmed(one: Json) -> bool:
     sys.stderr.write("\n".join(clean(line) for line in lines))
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def _local(moment: str | None) -> str:
+    if not moment:
+        return ""
+    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M %Z}"
 
 
 def _follow(api: Api, asked: argparse.Namespace, edit: Json | None) -> Code:

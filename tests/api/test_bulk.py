@@ -107,6 +107,7 @@ def test_what_breaks_in_between_is_left_out(
         (wish(query="") | {"auto_stop_hours": 25}, "auto_stop_hours"),
         (wish(query="") | {"auto_stop_hours": "4"}, "auto_stop_hours"),
         (wish(query="") | {"action": "delete"}, "action"),
+        (wish(query="") | {"action": "off", "auto_stop_hours": 4}, "auto_stop_hours"),
         (wish(query="", owner="x"), "selection.owner"),
     ],
 )
