@@ -16,7 +16,17 @@ from ninja.errors import HttpError, ValidationError
 from dashboard.edits import batches, services
 from dashboard.web.head import head_as_get
 
-from . import audit, bulk, edits, instances, overview, problems, queries, schemas
+from . import (
+    audit,
+    bulk,
+    edits,
+    instances,
+    overview,
+    parser,
+    problems,
+    queries,
+    schemas,
+)
 
 DESCRIPTION = """\
 The reads and writes of Curfew's pages for programs, by the same rules. Every request
@@ -32,6 +42,7 @@ api = NinjaAPI(
     urls_namespace="api",
     openapi_url=None,
     docs_url=None,
+    parser=parser.StrictParser(),
 )
 api.add_decorator(queries.refuse_unread, mode="operation")
 api.add_router("/instances", instances.router)

@@ -136,6 +136,17 @@ def test_a_thousand_clouds_that_are_not_there_cost_no_more_than_one(
     assert queries([f"cloud-{number}/x" for number in range(1_500)]) == few
 
 
+@pytest.mark.parametrize(
+    "selection",
+    [{"instances": ["demo/\ud800"]}, {"query": "q=\ud800"}, {"query": "owner=\ud800"}],
+)
+def test_half_a_character_is_no_text(
+    program: Programs, operator: User, problem: Judge, selection: Any
+) -> None:
+    body = {"selection": selection, "action": "off"}
+    problem(program(operator)("post", "/bulk", body), 400, "bad-request")
+
+
 def test_nothing_found_is_not_everything(
     program: Programs, operator: User, fleet: list[Instance], problem: Judge
 ) -> None:

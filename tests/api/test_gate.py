@@ -323,7 +323,16 @@ def test_a_body_that_is_no_json_is_400(
     asks = program(operator)
     path = f"/api/v1/instances/{instance.reference}"
     headers = {"Authorization": f"Bearer {asks.secret}"}
-    for body in (b"{", b"\xff", b"[" * 50_000, b'"' + b"x" * 70_000 + b'"'):
+    half = b'{"description": "\\ud800"}'
+    twice = b'{"description": "a", "description": "b"}'
+    for body in (
+        half,
+        twice,
+        b"{",
+        b"\xff",
+        b"[" * 50_000,
+        b'"' + b"x" * 70_000 + b'"',
+    ):
         response = asks.client.patch(
             path, body, content_type="application/json", headers=headers
         )
