@@ -55,6 +55,8 @@ class Config(BaseSettings):
         upstream_rate: Requests per second to one cloud, all processes together.
         edit_deadline_seconds: How long an edit is retried before it is failed.
         overdue_after_minutes: How long after its stop time a run is overdue.
+        policy_warning_minutes: How long before a policy stops a run its owner is
+            warned, each time.
         metrics_token: What ``/metrics`` asks for as a bearer token; empty: it answers
             direct requests from private addresses only.
         writes_per_minute: How many forms one person may send; 0 for any number.
@@ -113,6 +115,12 @@ class Config(BaseSettings):
     upstream_rate: Annotated[float, Field(gt=0, le=1_000)] = 10
     edit_deadline_seconds: Annotated[int, Field(ge=10, le=86_400)] = 900
     overdue_after_minutes: Annotated[int, Field(ge=0, le=60)] = 5
+    policy_warning_minutes: Annotated[
+        list[int],
+        NoDecode,
+        BeforeValidator(config_checks.split),
+        AfterValidator(config_checks.lead_times),
+    ] = [60, 15]
     metrics_token: SecretStr = SecretStr("")
     writes_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 600
     polls_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 6_000

@@ -218,3 +218,10 @@ def role_names(value: list[str]) -> list[str]:
             f"holds {unknown[0]!r}, which is no role; roles are {', '.join(ROLES)}"
         )
     return value
+
+
+def lead_times(value: list[int]) -> list[int]:
+    """Minutes before something happens, the longest first; 1 to 1440 each."""
+    if not value or not all(1 <= minutes <= 1_440 for minutes in value):
+        raise ValueError("must be minutes from 1 to 1440, for example 60,15")
+    return sorted(set(value), reverse=True)

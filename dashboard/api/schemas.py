@@ -129,6 +129,7 @@ class Edit(Schema):
     instance_id: str
     instance_name: str
     actor: str
+    policy: str | None
     kind: str
     state: str
     is_open: bool
@@ -371,6 +372,7 @@ class Batch(Schema):
 
     id: UUID
     actor: str
+    policy: str | None
     wish: str
     source: str
     rule: str | None

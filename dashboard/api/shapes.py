@@ -103,7 +103,8 @@ def edit(one: Edit, *, user: User) -> dict[str, Any]:
         "cloud": one.instance.cloud.name,
         "instance_id": one.instance.instance_id,
         "instance_name": str(one.instance),
-        "actor": one.actor.get_username(),
+        "actor": one.by,
+        "policy": one.policy_name or None,
         "sentence": wording.sentence(one),
         "next_step": wording.next_step(one),
         "waits_for_next_start": one.waits_for_next_start,
@@ -130,7 +131,8 @@ def batch(one: EditBatch, progress: Progress, *, user: User) -> dict[str, Any]:
     """A confirmed bulk edit."""
     return {
         "id": one.pk,
-        "actor": one.actor.get_username(),
+        "actor": one.by,
+        "policy": one.policy_name or None,
         "wish": wording.batch_wish(one),
         "source": one.source,
         "rule": one.rule.name if one.rule else None,

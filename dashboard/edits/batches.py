@@ -132,7 +132,7 @@ def confirm_batch(*, batch: EditBatch, preview: str) -> EditBatch:
     batch = EditBatch.objects.select_for_update().get(pk=batch.pk)
     if batch.confirmed_at:
         return batch
-    if not can_bulk(batch.actor):
+    if batch.actor is None or not can_bulk(batch.actor):
         raise PermissionDenied(
             gettext_noop("You may look at the instances but not change them.")
         )
@@ -151,16 +151,62 @@ def confirm_batch(*, batch: EditBatch, preview: str) -> EditBatch:
     batch.confirmed_at = now
     batch.save(update_fields=["confirmed_at"])
     _keep_skips(batch, plan)
-    made = _make_edits(batch, plan, seqs)
-    Lane.objects.filter(pk__in=made).update(
-        # Due at once, and behind those that have waited longer.
-        next_seq=F("next_seq") + 1,
-        nudged_at=Now() - NUDGE_AGAIN,
-    )
-    FleetVersion.stamp(Instance.objects.filter(pk__in=made))
-    # One message, however many lanes: the sweeper hands them out at the cloud's pace.
-    transaction.on_commit(pulse.ask_for_sweep, robust=True)
+    _file(batch, plan, seqs)
     return batch
+
+
+@transaction.atomic
+def file_for_rule(
+    *, rule: Rule, selection: Iterable[int], wish: plans.BulkWish, source: str
+) -> int:
+    """Make the edits of a rule that acts, in its own name.
+
+    What cannot get one now is left out. Call it under the lock of the rule's row.
+
+    Args:
+        rule: Which rule.
+        selection: ``Instance.pk`` of those concerned; no more than ``MOST`` are taken.
+        wish: What is to be done with each.
+        source: Why, in words.
+
+    Returns:
+        How many edits were made.
+    """
+    pks = sorted(selection)[:MOST]
+    seqs = _lock_lanes(pks)
+    now = timezone.now()
+    plan = plans.draw_up(plans.Outlook(pks, actor=None, now=now), wish)
+    if not plan.items:
+        return 0
+    batch = EditBatch.objects.create(
+        rule=rule,
+        policy_name=rule.name,
+        source=source[:255],
+        selection=[item.instance.pk for item in plan.items],
+        kind=wish.kind,
+        patch=dict(wish.patch),
+        keeps_hours=wish.keeps_hours,
+        confirmed_at=now,
+    )
+    _file(batch, plan, seqs)
+    return len(plan.items)
+
+
+@transaction.atomic
+def cancel_for_rule(*, rule: Rule, actor: User) -> int:
+    """Cancel what a rule has filed itself and is not on its way; how many."""
+    found = Edit.objects.filter(rule=rule, actor=None)
+    waiting = found.filter(state__in=[Edit.State.QUEUED, Edit.State.RETRYING])
+    _lock_lanes(waiting.values_list("instance_id", flat=True))
+    cancelled = states.cancel_all(
+        waiting,
+        actor=actor,
+        message=gettext_noop("Cancelled by %(username)s, who paused the policy.")
+        % {"username": actor.get_username()},
+    )
+    if cancelled:
+        FleetVersion.stamp(Instance.objects.filter(pk__in=cancelled))
+    return len(cancelled)
 
 
 @transaction.atomic
@@ -229,7 +275,7 @@ def _lock_lanes(pks: Iterable[int]) -> dict[int, int]:
     Returns:
         The number that each lane gives next.
     """
-    wanted = sorted(pks)
+    wanted = sorted(set(pks))
     lanes = Lane.objects.filter(pk__in=wanted)
     lacking = set(wanted) - set(lanes.values_list("pk", flat=True))
     Lane.objects.bulk_create(
@@ -237,6 +283,19 @@ def _lock_lanes(pks: Iterable[int]) -> dict[int, int]:
     )
     locked = lanes.select_for_update().order_by("pk")
     return dict(locked.values_list("pk", "next_seq"))
+
+
+def _file(batch: EditBatch, plan: plans.Plan, seqs: dict[int, int]) -> None:
+    """Make a batch's edits, and have them delivered."""
+    made = _make_edits(batch, plan, seqs)
+    Lane.objects.filter(pk__in=made).update(
+        # Due at once, and behind those that have waited longer.
+        next_seq=F("next_seq") + 1,
+        nudged_at=Now() - NUDGE_AGAIN,
+    )
+    FleetVersion.stamp(Instance.objects.filter(pk__in=made))
+    # One message, however many lanes: the sweeper hands them out at the cloud's pace.
+    transaction.on_commit(pulse.ask_for_sweep, robust=True)
 
 
 def _make_edits(batch: EditBatch, plan: plans.Plan, seqs: dict[int, int]) -> list[int]:
@@ -248,6 +307,8 @@ def _make_edits(batch: EditBatch, plan: plans.Plan, seqs: dict[int, int]) -> lis
         Edit(
             instance=item.instance,
             actor=batch.actor,
+            rule=None if batch.actor else batch.rule,
+            policy_name=batch.policy_name,
             seq=seqs[item.instance.pk],
             kind=batch.kind,
             patch=item.patch,
@@ -260,8 +321,10 @@ def _make_edits(batch: EditBatch, plan: plans.Plan, seqs: dict[int, int]) -> lis
     ]
     Edit.objects.bulk_create(edits, batch_size=_ROWS)
     events: list[AuditEvent] = []
+    by = edits[0].by_in_english
     record_event(
         actor=batch.actor,
+        by=by,
         action="batch.submitted",
         target_kind="batch",
         target_id=str(batch.pk),
@@ -273,6 +336,7 @@ def _make_edits(batch: EditBatch, plan: plans.Plan, seqs: dict[int, int]) -> lis
     for edit in edits:
         record_event(
             actor=batch.actor,
+            by=by,
             action="edit.submitted",
             target_kind="edit",
             target_id=str(edit.pk),

@@ -16,10 +16,10 @@ from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_bulk
 from dashboard.instances.models import Instance
 from dashboard.policies.models import Rule
-from dashboard.policies.selectors import breaking
+from dashboard.policies.remedies import breaking
 
 from . import batches, enforcement, selectors, wording
-from .bulk_forms import BulkForm, selection
+from .bulk_forms import MANY, BulkForm, number_fault, selection
 from .models import EditBatch
 
 NAMED = 100
@@ -77,12 +77,17 @@ def confirm(request: SignedInRequest, batch_id: UUID) -> HttpResponse:
 
     Form fields:
         ``preview``: names the preview that was seen.
+        ``number``: how many instances it changes, typed, if those are many.
 
     Returns:
         303 to the batch, however often it is posted; 303 to the draft, with a message,
-        when it has to be looked at again; 404 for somebody else's draft.
+        when it has to be looked at again; 422 with the draft when the number is not
+        that one; 404 for somebody else's draft.
     """
     batch = _own(request, batch_id)
+    fault = "" if batch.confirmed_at else number_fault(request.POST, len(batch.plan))
+    if fault:
+        return _page(request, batch, BulkForm.of(batch), status=422, fault=fault)
     try:
         batch = batches.confirm_batch(
             batch=batch, preview=request.POST.get("preview", "")
@@ -100,17 +105,27 @@ def _draft_for_rule(request: SignedInRequest) -> EditBatch:
     batch = batches.draft_batch(
         actor=request.user,
         selection=seen.values_list("pk", flat=True),
-        source=gettext_noop("What breaks the rule “%(rule)s”") % {"rule": rule.name},
+        source=gettext_noop("What violates the policy “%(policy)s”")
+        % {"policy": rule.name},
         rule=rule,
     )
     return batches.preview_batch(batch=batch, wish=enforcement.wish_for(rule))
 
 
 def _page(
-    request: SignedInRequest, batch: EditBatch, form: BulkForm, *, status: int = 200
+    request: SignedInRequest,
+    batch: EditBatch,
+    form: BulkForm,
+    *,
+    status: int = 200,
+    fault: str = "",
 ) -> HttpResponse:
     planned = [item["pk"] for item in batch.plan]
     named = Instance.objects.select_related("cloud").in_bulk(planned[:NAMED])
+    chosen: list[Instance] = []
+    if not batch.kind:
+        seen = Instance.objects.select_related("cloud").filter(pk__in=batch.selection)
+        chosen = list(seen.order_by("name", "pk")[:NAMED])
     items = [
         (named[item["pk"]], wording.wishes_text(item["patch"]))
         for item in batch.plan[:NAMED]
@@ -135,6 +150,10 @@ def _page(
         "items": items,
         "more": max(0, len(planned) - NAMED),
         "number": len(planned),
+        "asks_number": len(planned) > MANY,
+        "fault": fault,
+        "chosen": chosen,
+        "more_chosen": max(0, len(batch.selection) - len(chosen)),
         "groups": sorted(groups, key=lambda one: -one["number"]),
         "skipped": sum(one["number"] for one in groups),
         "minutes": round(batches.seconds_for(len(planned)) / 60),

@@ -4,10 +4,12 @@ from typing import ClassVar
 
 from django import forms
 from django.http import QueryDict
-from django.utils.translation import gettext_lazy, gettext_noop
+from django.utils import translation
+from django.utils.translation import gettext, gettext_lazy, gettext_noop
 
 from dashboard.accounts.models import User
-from dashboard.instances.filters import ListQuery
+from dashboard.instances.clock import status_look
+from dashboard.instances.filters import InstanceFilter, ListQuery
 from dashboard.instances.models import Instance
 
 from .batches import MOST, BatchError
@@ -17,6 +19,9 @@ from .models import Edit, EditBatch
 from .plans import BulkWish
 
 _LONGEST_LIST = 16 * MOST
+
+MANY = 25
+"""Acting on more instances at once asks for their number to be typed."""
 
 
 def selection(data: QueryDict, user: User) -> tuple[list[int], str]:
@@ -52,10 +57,49 @@ def selection(data: QueryDict, user: User) -> tuple[list[int], str]:
         )
     matching = query.apply(Instance.objects.visible_to(user))
     pks = list(matching.values_list("pk", flat=True)[: MOST + 1])
-    narrowed = ", ".join(f"{name} {query.kept[name]}" for name in query.active_filters)
-    return pks, gettext_noop("All that match: %(narrowed)s") % {
-        "narrowed": narrowed
-    } if narrowed else gettext_noop("The whole fleet")
+    # Where they come from is stored, and what is stored is English.
+    with translation.override("en"):
+        filters = ", ".join(_filter_text(name, value) for name, value in query.narrowed)
+    return pks, gettext_noop("All that match: %(filters)s") % {
+        "filters": filters
+    } if filters else gettext_noop("The whole fleet")
+
+
+def number_fault(data: QueryDict, number: int) -> str:
+    """Why a confirmation does not count, one sentence; empty when it does.
+
+    Args:
+        data: ``number``: how many instances, as typed; asked for if they are many.
+        number: How many there are.
+    """
+    typed = data.get("number", "").strip()
+    if number <= MANY or typed == str(number):
+        return ""
+    return gettext("Type %(number)s to confirm that you mean all of them.") % {
+        "number": number
+    }
+
+
+_FILTERS = {
+    "q": gettext_noop("search “%(value)s”"),
+    "status": gettext_noop("status %(status)s"),
+    "autostop": gettext_noop("auto-stop %(status)s"),
+    "flavor_type": gettext_noop("flavor type %(value)s"),
+    "owner": gettext_noop("owner %(value)s"),
+    "cloud": gettext_noop("cloud %(value)s"),
+    "workspace": gettext_noop("workspace %(value)s"),
+}
+
+
+def _filter_text(name: str, value: str) -> str:
+    """A filter of the list in words, to be stored."""
+    if name == "status":
+        value = status_look(value).label
+    elif name == "autostop":
+        choices = InstanceFilter.base_filters[name].extra["choices"]
+        value = str(dict(choices).get(value, value))
+    text = _FILTERS.get(name, f"{name} %(value)s")
+    return text % {"value": value, "status": value}
 
 
 class BulkForm(forms.Form):

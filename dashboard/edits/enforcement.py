@@ -1,77 +1,171 @@
-"""Rules that act: Curfew files the edits that put their violations right.
+"""Rules that act: Curfew files the edits that put right what breaks them.
 
-Every such edit goes the way of all others, in the name of the admin who let the rule
-act, and ends with that person's right to it.
+Each such edit goes the way of all others, in the name of the rule. Settings are put
+right at once, since they count from the next start only. A run is stopped after its
+owner was warned. See ``docs/decisions/0014-enforcement.md``.
 """
 
-from datetime import timedelta
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import structlog
-from django.utils import timezone
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone, translation
 from django.utils.translation import gettext_noop
 
-from dashboard.accounts.permissions import can_write_rules
-from dashboard.policies import selectors, services
-from dashboard.policies.models import Rule
-from dashboard.policies.rules import remedy
+from dashboard.instances.models import Instance
+from dashboard.policies import selectors, services, stops
+from dashboard.policies.models import PlannedStop, Rule
+from dashboard.policies.remedies import Remedy, remedies
+from dashboard.policies.rules import setting_remedy
 
-from . import batches
+from . import batches, plans
 from .models import Edit
 from .plans import BulkWish
 
 log = structlog.get_logger(__name__)
 
-ONCE_IN = timedelta(hours=1)
-"""An instance that breaks a rule again, or whose edit failed, is left so long."""
+AGAIN_AFTER = timedelta(hours=1)
+"""An instance that has got an edit of a rule is left to itself for so long."""
+
+AFTER_REFUSAL = timedelta(days=1)
+"""So long where the cloud refused it, unless its status has changed since."""
+
+LOOKS_AHEAD = timedelta(days=1)
+"""So far a preview looks: the next quiet hours lie in it."""
+
+STOP = BulkWish(Edit.Kind.STOP, {})
+
+
+class Prospect(NamedTuple):
+    """What a rule would do now.
+
+    Attributes:
+        settings: The settings it would change.
+        stops: The runs it would stop, once their owners were warned.
+        impossible: What breaks it and cannot be put right, each with the reason.
+    """
+
+    settings: list[plans.Item]
+    stops: list[Remedy]
+    impossible: list[plans.Skip]
+
+    @property
+    def number(self) -> int:
+        """On how many instances it would act."""
+        changed = {item.instance.pk for item in self.settings}
+        return len(changed | {one.instance.pk for one in self.stops})
 
 
 def enforce_rules() -> None:
     """Look for work for every enforced rule; do it where that is allowed."""
     services.expire_exceptions()
-    for rule in selectors.enforced():
-        try:
-            found = put_right(rule) if _may_act(rule) else len(_to_do(rule))
-        except batches.BatchError as error:
-            log.info("rule not acted on", rule=rule.name, reason=str(error))
-            continue
-        services.note_check(rule=rule, found=found)
+    # What is planned and filed is recorded, and records are in English.
+    with translation.override("en"):
+        for rule in selectors.enforced():
+            found = act(rule) if rule.is_acting else prospect(rule).number
+            services.note_check(rule=rule, found=found)
 
 
-def put_right(rule: Rule) -> int:
-    """File the edits for what breaks a rule; how many that were."""
-    assert rule.acting_for is not None  # noqa: S101 (asked by the caller)
-    selection = _to_do(rule)[: batches.MOST]
-    if not selection:
+def prospect(rule: Rule, now: datetime | None = None) -> Prospect:
+    """What a rule would do about the fleet of now, whether it acts or not."""
+    now = now or timezone.now()
+    found = remedies(rule, now, ahead=LOOKS_AHEAD)
+    plan, wish = plans.Plan(), setting_wish(rule)
+    wrong = [one.instance.pk for one in found if one.fixes_setting]
+    if wish and wrong:
+        plan = plans.draw_up(plans.Outlook(wrong, actor=None, now=now), wish)
+    ends = [one for one in found if one.stop_at is not None]
+    ends.sort(key=lambda one: (one.stop_at or now, str(one.instance)))
+    return Prospect(plan.items, ends, plan.skips)
+
+
+@transaction.atomic
+def act(rule: Rule) -> int:
+    """Plan a rule's stops, and file the edits that are due; how many those are."""
+    # Who pauses the rule waits for this, and then finds all that was filed.
+    rows = Rule.objects.select_for_update(no_key=True)
+    locked = rows.filter(pk=rule.pk, acts=True, mode=Rule.Mode.ENFORCE).first()
+    if locked is None:
         return 0
-    batch = batches.draft_batch(
-        actor=rule.acting_for,
-        selection=selection,
-        source=gettext_noop("Rule “%(rule)s”, by itself") % {"rule": rule.name},
-        rule=rule,
+    now = timezone.now()
+    found = remedies(locked, now, ahead=notice())
+    stops.plan_stops(rule=locked, wanted=found, notice=notice(), now=now)
+    due = PlannedStop.objects.filter(
+        rule=locked, ended_at=None, stops_at__lte=now, warned_at__isnull=False
     )
-    batch = batches.preview_batch(batch=batch, wish=wish_for(rule))
-    if not batch.plan:
-        batch.delete()
-        return 0
-    batches.confirm_batch(batch=batch, preview=batches.preview_of(batch))
-    return batch.edits.count()
+    number = _file(locked, due.values_list("instance_id", flat=True), STOP, now)
+    if wish := setting_wish(locked):
+        wrong = [one.instance.pk for one in found if one.fixes_setting]
+        number += _file(locked, wrong, wish, now)
+    if number:
+        log.info("rule acted", rule=locked.name, edits=number)
+    return number
+
+
+def notice() -> timedelta:
+    """How long before a stop its owner hears of it."""
+    return timedelta(minutes=max(lead_times()))
+
+
+def lead_times() -> list[int]:
+    """Minutes before a stop at which its owner is warned, the longest first."""
+    return list(settings.CURFEW.policy_warning_minutes)
+
+
+def setting_wish(rule: Rule) -> BulkWish | None:
+    """The change of settings that keeps the rule; None where none does."""
+    patch = setting_remedy(rule)
+    if not patch:
+        return None
+    keeps = "auto_stop_duration" not in patch
+    return BulkWish(Edit.Kind.UPDATE, patch, keeps_hours=keeps)
 
 
 def wish_for(rule: Rule) -> BulkWish:
-    """What puts right whatever breaks the rule."""
-    kind, patch = remedy(rule)
-    keeps = kind == Edit.Kind.UPDATE and "auto_stop_duration" not in patch
-    return BulkWish(Edit.Kind(kind), patch, keeps_hours=keeps)
+    """What a person who puts right what breaks the rule asks for first."""
+    return setting_wish(rule) or STOP
 
 
-def _may_act(rule: Rule) -> bool:
-    return (
-        rule.acts and rule.acting_for is not None and can_write_rules(rule.acting_for)
+def _file(rule: Rule, pks: Iterable[int], wish: BulkWish, now: datetime) -> int:
+    wanted = set(pks)
+    wanted -= _resting(rule, wish.kind, wanted, now)
+    if not wanted:
+        return 0
+    # Without a lock first: most of what cannot get an edit cannot for long.
+    plan = plans.draw_up(plans.Outlook(wanted, actor=None, now=now), wish)
+    if not plan.items:
+        return 0
+    return batches.file_for_rule(
+        rule=rule,
+        selection=[item.instance.pk for item in plan.items],
+        wish=wish,
+        source=gettext_noop("What violates the policy “%(policy)s”")
+        % {"policy": rule.name},
     )
 
 
-def _to_do(rule: Rule) -> list[int]:
-    now = timezone.now()
-    done = Edit.objects.filter(batch__rule=rule, created_at__gte=now - ONCE_IN)
-    lately = set(done.values_list("instance_id", flat=True))
-    return [pk for pk in selectors.breaking(rule, now) if pk not in lately]
+def _resting(rule: Rule, kind: str, pks: Collection[int], now: datetime) -> set[int]:
+    """Those that got such an edit of the rule lately, and are left to themselves."""
+    lately = Edit.objects.filter(
+        rule=rule, actor=None, kind=kind, created_at__gt=now - AFTER_REFUSAL
+    )
+    resting = set(
+        lately.filter(created_at__gt=now - AGAIN_AFTER).values_list(
+            "instance_id", flat=True
+        )
+    )
+    # Failed before its deadline: the cloud has said no, and would again.
+    refused = lately.filter(
+        state__in=[Edit.State.FAILED, Edit.State.CONFLICT],
+        finished_at__lt=F("deadline_at"),
+    )
+    since = dict(Instance.objects.filter(pk__in=pks).values_list("pk", "status_since"))
+    for pk, created_at in refused.values_list("instance_id", "created_at"):
+        changed_at = since.get(pk)
+        if changed_at is None or changed_at < created_at:
+            resting.add(pk)
+    return resting & set(pks)

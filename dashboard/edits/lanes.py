@@ -15,12 +15,11 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_noop
 
-from dashboard.accounts.permissions import can_edit
 from dashboard.audit.services import record_event
 from dashboard.instances import life
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 
-from . import circuit, settling, states, wishes
+from . import authority, circuit, settling, states, wishes
 from .models import Attempt, Edit, Lane
 
 log = structlog.get_logger(__name__)
@@ -182,7 +181,7 @@ def _deliverable(lane: "Lane") -> tuple[list[Edit], bool]:
     """
     found = list(
         Edit.objects.filter(instance_id=lane.pk, state__in=Edit.OPEN)
-        .select_related("actor", "instance__cloud")
+        .select_related("actor", "rule", "instance__cloud")
         .order_by("seq")
     )
     _note_interruption(lane, found)
@@ -195,7 +194,7 @@ def _deliverable(lane: "Lane") -> tuple[list[Edit], bool]:
             State.SUPERSEDED,
             superseded_by=by,
             message=gettext_noop("Replaced by a later edit of %(username)s.")
-            % {"username": by.actor.get_username()},
+            % {"username": by.by_in_english},
         )
     settled = len(waiting) < len(found) or bool(gone)
     return [edit for edit in edits if edit not in gone], settled
@@ -215,15 +214,8 @@ def _note_interruption(lane: Lane, edits: list[Edit]) -> None:
 
 def _still_wanted(edit: Edit, lane: Any) -> bool:
     """Whether an edit may go out; the ones that may not are settled here."""
-    if not can_edit(edit.actor, lane.instance.owner):
-        states.move(
-            edit,
-            State.CANCELLED,
-            message=gettext_noop(
-                "%(username)s is no longer permitted to change this instance."
-            )
-            % {"username": edit.actor.get_username()},
-        )
+    if withdrawn := authority.why_withdrawn(edit):
+        states.move(edit, State.CANCELLED, message=withdrawn)
     elif edit.interrupted >= MOST_INTERRUPTED:
         states.move(
             edit,
@@ -264,8 +256,8 @@ def about_to_send(turn: Turn, body: dict[str, Any]) -> bool:
     if lane.fence != turn.attempt.number:
         return False
     fresh = Edit.objects.filter(pk__in=[edit.pk for edit in turn.vouching])
-    for edit in fresh.select_related("actor", "instance"):
-        allowed = can_edit(edit.actor, edit.instance.owner)
+    for edit in fresh.select_related("actor", "rule", "instance__cloud"):
+        allowed = not authority.why_withdrawn(edit)
         if not allowed or (edit.is_open and edit.deadline_at <= lane.now):
             return False
     if turn.attempt.sent_at is not None:

@@ -1,15 +1,22 @@
 """Wishes of people, what became of them, and the lane they travel in."""
 
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
-from django.utils.translation import gettext_lazy
+from django.utils import translation
+from django.utils.translation import gettext, gettext_lazy
 
 from dashboard.instances.models import Instance
 from dashboard.policies.models import Rule
+
+
+def _by(actor: Any, policy_name: str) -> str:
+    if actor is not None:
+        return str(actor.get_username())
+    return gettext("Policy “%(policy)s”") % {"policy": policy_name}
 
 
 class Lane(models.Model):
@@ -65,13 +72,19 @@ class EditBatch(models.Model):
             ``patch`` and ``base`` of its edit.
         previewed_at: When the plan was made; names the page that shows it.
         confirmed_at: When it became edits; None: a draft.
+        actor: Who asks for it; None: a rule that acts.
         rule: The rule that it puts right, if that is why.
+        policy_name: What that rule was called, where it acts itself.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="batches"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="batches",
     )
+    policy_name = models.CharField(max_length=80, blank=True)
     source = models.CharField(max_length=255, blank=True)
     selection = models.JSONField(default=list)
     kind = models.CharField(max_length=8, blank=True)
@@ -99,6 +112,11 @@ class EditBatch(models.Model):
         name = "edits:batch" if self.confirmed_at else "edits:bulk_draft"
         return reverse(name, args=[self.pk])
 
+    @property
+    def by(self) -> str:
+        """Who asks for it, for people."""
+        return _by(self.actor, self.policy_name)
+
 
 class BatchSkip(models.Model):
     """An instance of a batch that was left out, and why."""
@@ -117,9 +135,12 @@ class BatchSkip(models.Model):
 
 
 class Edit(models.Model):
-    """One person's wish for one instance, until it is settled.
+    """A wish of a person, or of a rule that acts, for one instance.
 
     Attributes:
+        actor: Who asks for it; None: a rule that acts.
+        rule: That rule, while it exists.
+        policy_name: What it was called.
         seq: Place in the instance's lane.
         kind: Change settings, start or stop.
         patch: The fields wished for: ``description`` (str), ``auto_stop_enable``
@@ -161,8 +182,15 @@ class Edit(models.Model):
         Instance, on_delete=models.CASCADE, related_name="edits"
     )
     actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="edits"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="edits",
     )
+    rule = models.ForeignKey(
+        Rule, null=True, on_delete=models.SET_NULL, related_name="edits"
+    )
+    policy_name = models.CharField(max_length=80, blank=True)
     seq = models.PositiveBigIntegerField()
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.UPDATE)
     patch = models.JSONField(default=dict)
@@ -214,6 +242,17 @@ class Edit(models.Model):
     def get_absolute_url(self) -> str:
         """The receipt."""
         return reverse("edits:receipt", args=[self.pk])
+
+    @property
+    def by(self) -> str:
+        """Who asks for it, for people."""
+        return _by(self.actor, self.policy_name)
+
+    @property
+    def by_in_english(self) -> str:
+        """The same for records, which are in English."""
+        with translation.override("en"):
+            return self.by
 
     @property
     def is_open(self) -> bool:

@@ -84,10 +84,14 @@ class Outlook:
         instances: With their clouds, by ``pk``; only those the person may see.
     """
 
-    def __init__(self, pks: Iterable[int], *, actor: User, now: datetime) -> None:
+    def __init__(
+        self, pks: Iterable[int], *, actor: User | None, now: datetime
+    ) -> None:
         self.actor, self.now = actor, now
         wanted = list(pks)
-        found = Instance.objects.visible_to(actor).filter(pk__in=wanted)
+        # A rule that acts sees all of them, and may change all.
+        seen = Instance.objects.visible_to(actor) if actor else Instance.objects
+        found = seen.filter(pk__in=wanted)
         self.instances = {
             instance.pk: instance
             for instance in found.select_related("cloud")
@@ -115,10 +119,10 @@ class Outlook:
         self, instance: Instance, kind: Edit.Kind, patch: Mapping[str, Any]
     ) -> str:
         """Why it must not get this edit, one sentence; empty when it may."""
-        if not can_edit(self.actor, instance.owner):
+        if self.actor and not can_edit(self.actor, instance.owner):
             return NOT_YOURS
         asks = {
-            Edit.Kind.UPDATE: offers.edit_obstacle,
+            Edit.Kind.UPDATE: offers.auto_stop_obstacle,
             Edit.Kind.START: offers.start_obstacle,
             Edit.Kind.STOP: offers.stop_obstacle,
         }

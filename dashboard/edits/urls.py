@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import batch_pages, bulk, receipts, views
+from . import batch_pages, bulk, enforcement_pages, receipts, views
 
 app_name = "edits"
 urlpatterns = [
@@ -19,6 +19,7 @@ urlpatterns = [
     path("bulk/", bulk.select, name="bulk"),
     path("bulk/<uuid:batch_id>/", bulk.draft, name="bulk_draft"),
     path("bulk/<uuid:batch_id>/confirm/", bulk.confirm, name="bulk_confirm"),
+    path("policies/<int:rule_pk>/acting/", enforcement_pages.acting, name="acting"),
     path("batches/", batch_pages.batch_list, name="batches"),
     path("batches/<uuid:batch_id>/", batch_pages.batch, name="batch"),
     path(

@@ -206,6 +206,4 @@ def _line(instance: Instance, **fields: Any) -> Line:
 
 
 def _edit_line(edit: Edit, words: str, at: datetime | None) -> Line:
-    return _line(
-        edit.instance, edit_id=str(edit.pk), who=str(edit.actor), words=words, at=at
-    )
+    return _line(edit.instance, edit_id=str(edit.pk), who=edit.by, words=words, at=at)

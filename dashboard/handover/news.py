@@ -110,7 +110,7 @@ def _edits(user: User, then: datetime) -> Section:
             one.instance.cloud.name,
             one.instance.instance_id,
             edit_id=str(one.pk),
-            who=str(one.actor),
+            who=one.by,
             words=f"{wish(one)}: {one.get_state_display().lower()}",
             at=one.created_at,
         )

@@ -141,7 +141,8 @@ def _record_stop(before: Instance, status: str, cause: Cause, reason: str) -> No
     wish = cause.wish
     record_event(
         actor=wish.actor if wish else None,
-        by=CLOUD if cloud_did else UNKNOWN,
+        # A rule that acts is no account.
+        by=wish.by_in_english if wish else CLOUD if cloud_did else UNKNOWN,
         action="instance.stopped",
         target_kind="instance",
         target_id=before.instance_id,

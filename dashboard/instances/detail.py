@@ -13,7 +13,6 @@ from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from dashboard.accounts.http import SignedInRequest
-from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_edit
 from dashboard.modelarts.statuses import InstanceStatus
 from dashboard.web.refusals import referring_page
@@ -34,14 +33,14 @@ class Happening(NamedTuple):
     """A change of status, in words; empty where nothing is known.
 
     Attributes:
-        actor: Whose wish led there, and ``edit_id`` which; None when none of ours.
+        by: Whose wish led there, and ``edit_id`` which; empty when none of ours.
     """
 
     at: datetime
     look: clock.Look
     before: str
     reason: str
-    actor: User | None
+    by: str
     edit_id: UUID | None
 
 
@@ -121,10 +120,7 @@ def _context(
         "edits": edits,
         "news": _news(edits),
         "under_way": under_way,
-        "events": [
-            _happening(event)
-            for event in instance.events.select_related("actor")[:HISTORY]
-        ],
+        "events": _happenings(instance, edits),
         "freshness": _freshness(instance),
         "poller": _poller(
             request, instance, version, _interval_seconds(this_run, under_way)
@@ -155,13 +151,30 @@ def _news(edits: list[Any]) -> list[Any]:
     ]
 
 
-def _happening(event: InstanceEvent) -> Happening:
+def _happenings(instance: Instance, edits: list[Any]) -> list[Happening]:
+    events = list(instance.events.select_related("actor")[:HISTORY])
+    by = {edit.pk: edit.by for edit in edits}
+    # Those of rules, which are no accounts; a person stands in the event itself.
+    lacking = {
+        event.edit_id
+        for event in events
+        if event.edit_id and event.actor is None and event.edit_id not in by
+    }
+    if lacking:
+        by |= {edit.pk: edit.by for edit in instance.edits.filter(pk__in=lacking)}
+    return [
+        _happening(event, str(event.actor or by.get(event.edit_id, "")))
+        for event in events
+    ]
+
+
+def _happening(event: InstanceEvent, by: str) -> Happening:
     return Happening(
         at=event.at,
         look=clock.status_look(event.to_status),
         before=clock.status_look(event.from_status).label if event.from_status else "",
         reason=_reason(event),
-        actor=event.actor,
+        by=by,
         edit_id=event.edit_id,
     )
 

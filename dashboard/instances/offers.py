@@ -7,6 +7,7 @@ from django.utils import translation
 from django.utils.translation import gettext_noop
 
 from dashboard.modelarts.schemas import STARTABLE, STOPPABLE, InstanceStatus
+from dashboard.modelarts.statuses import AUTO_STOP_FIXED
 
 from .clock import status_look
 from .models import Instance
@@ -18,6 +19,17 @@ def edit_obstacle(instance: Instance) -> str:
         return _missing(instance)
     if instance.status == InstanceStatus.DELETED:
         return gettext_noop("The instance has been deleted.")
+    return ""
+
+
+def auto_stop_obstacle(instance: Instance) -> str:
+    """Why its auto-stop cannot be changed, one sentence; empty when it can."""
+    if obstacle := edit_obstacle(instance):
+        return obstacle
+    if instance.status in AUTO_STOP_FIXED:
+        return gettext_noop(
+            "Auto-stop cannot be changed while its status is “%(status)s”."
+        ) % {"status": _status(instance)}
     return ""
 
 

@@ -64,3 +64,16 @@ STARTABLE = frozenset(
 
 STOPPABLE = frozenset({InstanceStatus.RUNNING})
 """Stop may be offered."""
+
+NEVER_RUN = frozenset(
+    {
+        InstanceStatus.CREATE_FAILED,
+        InstanceStatus.UNAVAILABLE,
+        InstanceStatus.DELETED,
+    }
+)
+"""Neither running nor to be started: all that is left is to delete it."""
+
+AUTO_STOP_FIXED = NEVER_RUN | {InstanceStatus.RESIZING}
+"""The cloud refuses a change of auto-stop (6347). No document lists them: these follow
+from what is offered in each status."""

@@ -26,7 +26,9 @@ class Rule(models.Model):
         mode: Off, shown only, or enforced: wishes that break it are refused.
         acts: Whether Curfew itself puts right what breaks it; of an enforced rule
             alone. Until somebody says so it only shows what it would do.
-        acting_for: Who said so. The edits are theirs, and end with their right.
+        acting_approved_by: Who said so last. What the rule does, it does in its own
+            name, whatever becomes of that person.
+        acting_since: When that was.
         checked_at: When Curfew last looked for work for it.
         found: How many edits it would have filed, or filed, then.
     """
@@ -55,12 +57,13 @@ class Rule(models.Model):
     status = models.CharField(max_length=64, blank=True)
     mode = models.CharField(max_length=8, choices=Mode, default=Mode.REPORT)
     acts = models.BooleanField(default=False)
-    acting_for = models.ForeignKey(
+    acting_approved_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         null=True,
         on_delete=models.SET_NULL,
-        related_name="rules_acting",
+        related_name="+",
     )
+    acting_since = models.DateTimeField(null=True)
     checked_at = models.DateTimeField(null=True)
     found = models.PositiveIntegerField(default=0)
 
@@ -73,6 +76,11 @@ class Rule(models.Model):
     def get_absolute_url(self) -> str:
         """Its form."""
         return reverse("policies:rule", args=[self.pk])
+
+    @property
+    def is_acting(self) -> bool:
+        """Whether Curfew puts right by itself what breaks it."""
+        return self.acts and self.mode == self.Mode.ENFORCE
 
     @property
     def scope_words(self) -> list[str]:
@@ -139,3 +147,47 @@ class RuleException(models.Model):
     def holds(self, now: datetime) -> bool:
         """Whether it counts at ``now``."""
         return self.state == self.State.APPROVED and self.until > now
+
+
+class PlannedStop(models.Model):
+    """A run that a rule is going to stop, from the day it is known until it is over.
+
+    The owner is warned before; see ``docs/decisions/0014-enforcement.md``.
+
+    Attributes:
+        run_seen_since: Since when the run is seen; another run is another plan.
+        sentence: How the run breaks the rule, or will, in English.
+        stops_at: Not stopped before this moment.
+        warned_at: When the owner was warned first; nothing is stopped without that.
+        ended_at: When it was over, since the run ended, no longer breaks the rule, or
+            the rule acts no more.
+    """
+
+    rule = models.ForeignKey(
+        Rule, on_delete=models.CASCADE, related_name="planned_stops"
+    )
+    instance = models.ForeignKey(
+        Instance, on_delete=models.CASCADE, related_name="planned_stops"
+    )
+    run_seen_since = models.DateTimeField()
+    sentence = models.CharField(max_length=300)
+    planned_at = models.DateTimeField()
+    stops_at = models.DateTimeField()
+    warned_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar = ["stops_at", "pk"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["rule", "instance"],
+                condition=models.Q(ended_at=None),
+                name="stop_planned_once",
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["ended_at", "stops_at"], name="planned_stop_open")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instance} · {self.rule}"

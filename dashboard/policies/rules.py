@@ -5,17 +5,18 @@ Exceptions are not known here: see ``selectors``.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from typing import Any, NamedTuple
 
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext
 
 from dashboard.instances.clock import exact_text
 from dashboard.instances.models import Instance
-from dashboard.modelarts.statuses import InstanceStatus
+from dashboard.modelarts.statuses import NEVER_RUN, InstanceStatus
 
 from .models import Rule
+from .runs import is_quiet, present_run, quiet_begin, wanted_end
 
 _AUTO_STOP = frozenset({"auto_stop_enable", "auto_stop_duration"})
 
@@ -45,42 +46,62 @@ class Violation(NamedTuple):
     sentence: str
 
 
-class Remedy(NamedTuple):
-    """What puts a violation right: ``update`` with a patch, or ``stop``."""
-
-    kind: str
-    patch: dict[str, Any]
-
-
 def violations(
     rules: Iterable[Rule], instance: Instance, now: datetime
 ) -> list[Violation]:
-    """The rules that an instance breaks as it is.
+    """The rules that an instance breaks as it is: by its run, by its setting, or both.
+
+    What cannot run breaks none.
 
     Args:
         rules: Those that count, whatever their scope.
         instance: With its cloud.
         now: Aware.
     """
-    if instance.missing_since is not None:
-        return []
     found = []
     for rule in rules:
-        if not applies(rule, instance, instance.status):
+        if not _is_judged(rule, instance):
             continue
-        sentence = (
-            _runs_in_quiet_hours(rule, instance, now)
-            if rule.kind == Rule.Kind.QUIET_HOURS
-            else _bad_setting(
-                rule, instance.auto_stop_enable, instance.auto_stop_duration
-            )
-        )
-        if sentence:
+        faults = (run_fault(rule, instance, now), setting_fault(rule, instance))
+        if sentence := " ".join(fault for fault in faults if fault):
             found.append(Violation(rule, sentence))
     return found
 
 
-def suspects(rules: Iterable[Rule], now: datetime) -> Q:
+def run_fault(rule: Rule, instance: Instance, now: datetime) -> str:
+    """How the present run breaks the rule, one sentence; empty when it does not.
+
+    It does until it has ended, whatever the setting says by then.
+    """
+    end, run = wanted_end(rule, instance, now), present_run(instance)
+    if end is None or run is None or not _is_judged(rule, instance):
+        return ""
+    if rule.kind == Rule.Kind.QUIET_HOURS:
+        return _runs_in_quiet_hours(rule) if end <= now else ""
+    if rule.kind == Rule.Kind.AUTO_STOP:
+        return gettext("This run has no end.")
+    longest = exact_text(rule.max_seconds or 0)
+    if run.ends_at is None:
+        return gettext("This run has no end; %(longest)s is most.") % {
+            "longest": longest
+        }
+    length = exact_text(round((run.ends_at - run.since).total_seconds() / 60) * 60)
+    return gettext("This run lasts %(length)s; %(longest)s is most.") % {
+        "length": length,
+        "longest": longest,
+    }
+
+
+def setting_fault(rule: Rule, instance: Instance) -> str:
+    """How the setting for the next start breaks the rule; empty when it does not."""
+    if rule.kind == Rule.Kind.QUIET_HOURS or not _is_judged(rule, instance):
+        return ""
+    return _bad_setting(rule, instance.auto_stop_enable, instance.auto_stop_duration)
+
+
+def suspects(
+    rules: Iterable[Rule], now: datetime, *, ahead: timedelta = timedelta()
+) -> Q:
     """Narrows instances down, in the database, to those ``violations`` can be of.
 
     Roughly: all that break one of the rules are among them, and some that do not.
@@ -88,18 +109,24 @@ def suspects(rules: Iterable[Rule], now: datetime) -> Q:
     Args:
         rules: Those that count, whatever their scope.
         now: Aware.
+        ahead: Also those whose run will break one so soon.
     """
     # Nothing is in an empty list; Q() alone would be everything.
     found = Q(pk__in=[])
+    running = Q(status=InstanceStatus.RUNNING)
     for rule in rules:
         if rule.kind == Rule.Kind.QUIET_HOURS:
-            if is_quiet(rule, now):
-                found |= Q(status=InstanceStatus.RUNNING)
+            begin = quiet_begin(rule, now)
+            if begin is not None and begin <= now + ahead:
+                found |= running
             continue
-        found |= Q(auto_stop_enable=False)
+        found |= Q(auto_stop_enable=False) | running & Q(stops_at=None)
         if rule.kind == Rule.Kind.MAX_HOURS:
+            longest = timedelta(seconds=rule.max_seconds or 0)
             found |= Q(auto_stop_duration__gt=rule.max_seconds or 0)
-    return found
+            found |= running & Q(run_started_at=None)
+            found |= running & Q(stops_at__gt=F("run_started_at") + longest)
+    return found & ~Q(status__in=NEVER_RUN)
 
 
 def refusals(
@@ -155,24 +182,14 @@ def applies(rule: Rule, instance: Instance, status: str) -> bool:
     )
 
 
-def is_quiet(rule: Rule, now: datetime) -> bool:
-    """Whether ``now`` lies in the rule's quiet hours, told in its zone."""
-    if rule.quiet_from is None or rule.quiet_until is None:
-        return False
-    here = now.astimezone(rule.zone).time()
-    if rule.quiet_from < rule.quiet_until:
-        return rule.quiet_from <= here < rule.quiet_until
-    return here >= rule.quiet_from or here < rule.quiet_until
-
-
-def remedy(rule: Rule) -> Remedy:
-    """What puts right an instance that breaks this rule."""
+def setting_remedy(rule: Rule) -> dict[str, Any]:
+    """The settings that keep the rule, as a patch; empty where none do."""
     if rule.kind == Rule.Kind.QUIET_HOURS:
-        return Remedy("stop", {})
+        return {}
     patch: dict[str, Any] = {"auto_stop_enable": True}
     if rule.kind == Rule.Kind.MAX_HOURS:
         patch["auto_stop_duration"] = rule.max_seconds
-    return Remedy("update", patch)
+    return patch
 
 
 def hours_words(rule: Rule) -> str:
@@ -213,9 +230,15 @@ def _bad_setting(rule: Rule, enabled: bool | None, seconds: int | None) -> str:
     return ""
 
 
-def _runs_in_quiet_hours(rule: Rule, instance: Instance, now: datetime) -> str:
-    if instance.status != InstanceStatus.RUNNING or not is_quiet(rule, now):
-        return ""
+def _runs_in_quiet_hours(rule: Rule) -> str:
     return gettext("It runs, and from %(rule)s nothing should.") % {
         "rule": hours_words(rule)
     }
+
+
+def _is_judged(rule: Rule, instance: Instance) -> bool:
+    return (
+        instance.missing_since is None
+        and instance.status not in NEVER_RUN
+        and applies(rule, instance, instance.status)
+    )

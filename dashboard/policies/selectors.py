@@ -16,13 +16,13 @@ from dashboard.instances.models import Instance
 from dashboard.instances.run_state import PRESENT
 from dashboard.modelarts.statuses import InstanceStatus
 
-from .models import Rule, RuleException
+from .models import PlannedStop, Rule, RuleException
 from .rules import Violation, Wish, refusals, suspects, violations
 
 _JUDGED = (
     *("cloud__name", "instance_id", "name", "status", "owner_id", "owner_name"),
     *("workspace_id", "flavor", "flavor_type", "missing_since", "run_started_at"),
-    *("status_since", "first_seen_at"),
+    *("status_since", "first_seen_at", "stops_at"),
     *("auto_stop_enable", "auto_stop_duration"),
 )
 """What rules and their page need of an instance: not its whole document."""
@@ -112,7 +112,7 @@ def compliance(
     )
     found: dict[int, list[tuple[Instance, str]]] = {rule.pk: [] for rule in rules}
     excepted = dict.fromkeys(found, 0)
-    for instance in _judged(Instance.objects.visible_to(user), rules, now):
+    for instance in judged(Instance.objects.visible_to(user), rules, now):
         for rule, sentence in violations(rules, instance, now):
             if (rule.pk, instance.pk) in exceptions:
                 excepted[rule.pk] += 1
@@ -145,15 +145,11 @@ def compliance(
     ]
 
 
-def breaking(rule: Rule, now: datetime) -> list[int]:
-    """The instances that break one rule without leave, whoever may see them."""
-    exceptions = exempt(now)
-    return [
-        instance.pk
-        for instance in _judged(Instance.objects.all(), [rule], now)
-        if violations([rule], instance, now)
-        and (rule.pk, instance.pk) not in exceptions
-    ]
+def planned_stops() -> QuerySet[PlannedStop]:
+    """The stops that are ahead, of rules that act; the nearest first."""
+    return PlannedStop.objects.filter(
+        ended_at=None, rule__acts=True, rule__mode=Rule.Mode.ENFORCE
+    ).select_related("rule")
 
 
 def refused(
@@ -224,11 +220,15 @@ def _lasted(span: timedelta) -> str:
     return exact_text(minutes * 60) if minutes else gettext("less than a minute")
 
 
-def _judged(
-    instances: QuerySet[Instance], rules: Sequence[Rule], now: datetime
+def judged(
+    instances: QuerySet[Instance],
+    rules: Sequence[Rule],
+    now: datetime,
+    *,
+    ahead: timedelta = timedelta(),
 ) -> QuerySet[Instance]:
-    """Whatever could break one of these rules; whether it does is left to ``rules``."""
-    suspected = instances.filter(PRESENT).filter(suspects(rules, now))
+    """What could break one of these rules; whether it does is left to ``rules``."""
+    suspected = instances.filter(PRESENT).filter(suspects(rules, now, ahead=ahead))
     return suspected.select_related("cloud").only(*_JUDGED)
 
 

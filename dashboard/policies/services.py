@@ -15,9 +15,11 @@ from dashboard.accounts.permissions import (
     can_write_rules,
 )
 from dashboard.audit.services import record_event
-from dashboard.instances.models import Instance
+from dashboard.instances.models import FleetVersion, Instance
 
+from . import stops
 from .models import Rule, RuleException
+from .signals import acting_ended
 
 State = RuleException.State
 
@@ -31,7 +33,7 @@ def save_rule(*, rule: Rule, actor: User) -> Rule:
     """Write a rule, new or changed.
 
     A rule that changes in any way goes back to its dry run: what somebody allowed it
-    to do was meant for the rule as it stood.
+    to do was meant for the rule as it stood. What it has planned is taken back.
 
     Args:
         rule: With the wished values, validated.
@@ -41,10 +43,13 @@ def save_rule(*, rule: Rule, actor: User) -> Rule:
         PermissionDenied: Only admins write rules.
     """
     _require(can_write_rules(actor))
-    old = Rule.objects.select_for_update().filter(pk=rule.pk).first()
+    old = _locked_rule(rule.pk)
     before = _values(old) if old else {}
     if before != _values(rule):
-        rule.acts, rule.acting_for, rule.checked_at, rule.found = False, None, None, 0
+        rule.acts, rule.checked_at, rule.found = False, None, 0
+        rule.acting_approved_by = rule.acting_since = None
+        if old:
+            _end_acting(old, actor)
     rule.save()
     _record(actor, "rule.changed" if old else "rule.added", rule, before, _values(rule))
     return rule
@@ -54,36 +59,64 @@ def save_rule(*, rule: Rule, actor: User) -> Rule:
 def delete_rule(*, rule: Rule, actor: User) -> None:
     """Remove a rule and its exceptions; the audit trail keeps them.
 
+    What it has filed and is still waiting is cancelled.
+
     Raises:
         PermissionDenied: Only admins write rules.
     """
     _require(can_write_rules(actor))
+    if stored := _locked_rule(rule.pk):
+        _end_acting(stored, actor)
     _record(actor, "rule.removed", rule, _values(rule), {})
     rule.delete()
 
 
 @transaction.atomic
-def set_acting(*, rule: Rule, actor: User, acts: bool) -> Rule:
-    """Let Curfew put violations right by itself, or only show what it would do.
+def let_act(*, rule: Rule, actor: User) -> Rule:
+    """Have Curfew put right by itself, from now on, what breaks a rule.
+
+    The rule acts in its own name; it goes on when the actor's role changes.
 
     Raises:
         PermissionDenied: Only admins decide that.
         PolicyError: The rule is not enforced.
     """
     _require(can_write_rules(actor))
-    rule = Rule.objects.select_for_update().get(pk=rule.pk)
-    if acts and rule.mode != Rule.Mode.ENFORCE:
+    rule = Rule.objects.select_for_update(no_key=True).get(pk=rule.pk)
+    if rule.mode != Rule.Mode.ENFORCE:
         raise PolicyError(
             gettext_noop("Only a rule that is enforced can act by itself.")
         )
-    if acts == rule.acts:
+    if rule.acts:
         return rule
-    before = {"acts": rule.acts}
-    rule.acts, rule.acting_for = acts, actor if acts else None
-    rule.save(update_fields=["acts", "acting_for"])
-    action = "rule.acts" if acts else "rule.dry_run"
-    _record(actor, action, rule, before, {"acts": acts})
+    rule.acts = True
+    rule.acting_approved_by, rule.acting_since = actor, timezone.now()
+    rule.save(update_fields=["acts", "acting_approved_by", "acting_since"])
+    _record(actor, "rule.acts", rule, {"acts": False}, {"acts": True})
     return rule
+
+
+@transaction.atomic
+def pause(*, rule: Rule, actor: User) -> int:
+    """Let a rule only show what it would do, and cancel what it has not done yet.
+
+    Returns:
+        How many of its edits were cancelled; what is being sent cannot be.
+
+    Raises:
+        PermissionDenied: Only admins decide that.
+    """
+    _require(can_write_rules(actor))
+    stored = _locked_rule(rule.pk)
+    if stored is None or not stored.acts:
+        return 0
+    Rule.objects.filter(pk=rule.pk).update(
+        acts=False, acting_approved_by=None, acting_since=None
+    )
+    cancelled = _end_acting(stored, actor)
+    after = {"acts": False, "cancelled": cancelled}
+    _record(actor, "rule.dry_run", stored, {"acts": True}, after)
+    return cancelled
 
 
 @transaction.atomic
@@ -105,7 +138,7 @@ def ask_exception(
     """
     _require(can_edit(actor, instance.owner))
     # One line behind the other: the rule's row serialises those who ask.
-    Rule.objects.select_for_update().get(pk=rule.pk)
+    Rule.objects.select_for_update(no_key=True).get(pk=rule.pk)
     now = timezone.now()
     for earlier in RuleException.objects.filter(rule=rule, instance=instance):
         if earlier.state == State.ASKED:
@@ -116,6 +149,7 @@ def ask_exception(
         rule=rule, instance=instance, asked_by=actor, until=until, reason=reason
     )
     _record_exception(actor, "exception.asked", exception, {})
+    FleetVersion.stamp(Instance.objects.filter(pk=instance.pk))
     if can_decide_exceptions(actor):
         return decide_exception(exception=exception, actor=actor, approve=True)
     return exception
@@ -195,7 +229,23 @@ def _move(
         exception.answer = answer
     exception.save(update_fields=["state", "decided_by", "decided_at", "answer"])
     _record_exception(actor, f"exception.{state}", exception, before)
+    rule, instance = exception.rule, exception.instance
+    if state == State.APPROVED:
+        stops.end_stops(rule=rule, instance=instance, now=timezone.now())
+    FleetVersion.stamp(Instance.objects.filter(pk=instance.pk))
     return exception
+
+
+def _locked_rule(pk: int) -> Rule | None:
+    # Not against those whose edits name the rule, who hold lanes that we want next.
+    return Rule.objects.select_for_update(no_key=True).filter(pk=pk).first()
+
+
+def _end_acting(rule: Rule, actor: User) -> int:
+    """Take back what the rule has planned and filed; how many edits that were."""
+    stops.end_stops(rule=rule, now=timezone.now())
+    told: list[tuple[Any, Any]] = acting_ended.send(sender=Rule, rule=rule, actor=actor)
+    return sum(cancelled for _, cancelled in told)
 
 
 def _require(allowed: bool) -> None:

@@ -9,7 +9,6 @@ urlpatterns = [
     path("", views.rule_list, name="rules"),
     path("new/", views.new_rule, name="new"),
     path("<int:rule_pk>/", views.rule, name="rule"),
-    path("<int:rule_pk>/acting/", views.acting, name="acting"),
     path("<int:rule_pk>/delete/", views.delete, name="delete"),
     path("compliance/", views.compliance, name="compliance"),
     path("exceptions/", exceptions.exception_list, name="exceptions"),

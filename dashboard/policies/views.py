@@ -24,6 +24,7 @@ from dashboard.accounts.permissions import (
 from . import selectors, services
 from .forms import RuleForm
 from .models import Rule
+from .remedies import breaking
 from .rules import requirement
 
 SHOWN = 50
@@ -91,30 +92,6 @@ def rule(request: SignedInRequest, rule_pk: int) -> HttpResponse:
 
 
 @require_POST
-def acting(request: SignedInRequest, rule_pk: int) -> HttpResponse:
-    """Let a rule act, or go back to its dry run.
-
-    Form fields:
-        ``acts``: ``on`` to let it act.
-    """
-    _require_right(request)
-    found = get_object_or_404(Rule, pk=rule_pk)
-    acts = request.POST.get("acts") == "on"
-    try:
-        services.set_acting(rule=found, actor=request.user, acts=acts)
-    except services.PolicyError as error:
-        messages.error(request, str(error))
-    else:
-        said = (
-            gettext("It acts from now on, once a minute.")
-            if acts
-            else gettext("It only watches now.")
-        )
-        messages.success(request, said)
-    return HttpResponseRedirect(found.get_absolute_url(), status=303)
-
-
-@require_POST
 def delete(request: SignedInRequest, rule_pk: int) -> HttpResponse:
     """Remove a rule, with its exceptions."""
     _require_right(request)
@@ -152,7 +129,8 @@ def _form_page(request: SignedInRequest, found: Rule) -> HttpResponse:
         "form": form,
         "heading": heading,
         "rule": stored,
-        "breaking": len(selectors.breaking(stored, timezone.now())) if stored else 0,
+        "breaking": len(breaking(stored, timezone.now())) if stored else 0,
+        "planned": stored.planned_stops.filter(ended_at=None).count() if stored else 0,
         **tabs(request, "rules"),
     }
     status = 422 if form.is_bound else 200

@@ -33,10 +33,15 @@ def _translated(sentence: str, language: str) -> str:
         if match := pattern.fullmatch(sentence):
             values = match.groupdict()
             return message % {
-                name: _translated(value, language) if _is_ours(name, value) else value
-                for name, value in values.items()
+                name: _value(name, value, language) for name, value in values.items()
             }
     return sentence
+
+
+def _value(name: str, value: str, language: str) -> str:
+    if name == "filters":
+        return ", ".join(_translated(one, language) for one in value.split(", "))
+    return _translated(value, language) if _is_ours(name, value) else value
 
 
 def _is_ours(name: str, value: str) -> bool:

@@ -71,7 +71,7 @@ def test_everything_that_matches(as_operator: Client) -> None:
     as_operator.post(BULK, {"scope": "matching", "query": "status=STOPPED&page=2"})
     draft = EditBatch.objects.get()
     assert set(draft.selection) == wanted
-    assert draft.source == "All that match: status STOPPED"
+    assert draft.source == "All that match: status Stopped"
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,24 @@
-"""Rules that act by themselves, and those that only say what they would do."""
+"""Rules that act in their own name, and those that only say what they would do."""
 
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits import enforcement, pulse, tasks
+from dashboard.audit.models import AuditEvent
+from dashboard.edits import enforcement, lanes, pulse, tasks
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.instances.models import Instance
-from dashboard.policies import services
-from dashboard.policies.models import Rule, RuleException
+from dashboard.policies import services, stops
+from dashboard.policies.models import PlannedStop, Rule, RuleException
 from tests import factories
+
+NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -22,13 +27,44 @@ def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    with time_machine.travel(NOON, tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
 def off(db: None) -> Instance:
-    return factories.make_instance(auto_stop_enable=False)
+    """One that is stopped, and would have no end."""
+    return factories.make_instance(status="STOPPED", auto_stop_enable=False)
+
+
+@pytest.fixture
+def endless(db: None, clock: time_machine.Traveller) -> Instance:
+    """One that has run for ten hours and has no end, its setting just corrected."""
+    return factories.make_instance(
+        name="endless",
+        stops_in=None,
+        run_started_at=NOON - timedelta(hours=10),
+        status_since=NOON - timedelta(hours=10),
+        first_seen_at=NOON - timedelta(days=2),
+    )
 
 
 def make_rule(**fields: Any) -> Rule:
     defaults = {"name": "On", "reason": "Money.", "kind": "auto_stop"}
     return Rule.objects.create(**(defaults | {"mode": "enforce"} | fields))
+
+
+def at_most_8_hours() -> Rule:
+    return make_rule(name="GPU at most 8 h", kind="max_hours", max_seconds=8 * 3600)
+
+
+def warn() -> None:
+    """Have the owners of all planned stops warned now."""
+    plans = PlannedStop.objects.filter(ended_at=None).values_list("pk", flat=True)
+    stops.note_warned(
+        plans=list(plans), least=timedelta(minutes=15), now=timezone.now()
+    )
 
 
 def test_a_dry_run_says_what_it_would_do_and_does_nothing(off: Instance) -> None:
@@ -38,45 +74,88 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing(off: Instance) -> None
     assert rule.found == 1
     assert rule.checked_at is not None
     assert not EditBatch.objects.exists()
+    assert not PlannedStop.objects.exists()
 
 
-def test_a_rule_that_acts_files_edits_in_the_admin_s_name(
+def test_a_rule_that_acts_files_edits_in_its_own_name(
     off: Instance, instance: Instance, admin: User
 ) -> None:
-    rule = services.set_acting(rule=make_rule(), actor=admin, acts=True)
+    rule = services.let_act(rule=make_rule(), actor=admin)
     enforcement.enforce_rules()
     edit = Edit.objects.get()
-    assert (edit.instance, edit.actor) == (off, admin)
+    assert (edit.instance, edit.actor, edit.rule) == (off, None, rule)
+    assert edit.by == "Policy “On”"
     assert edit.patch == {"auto_stop_enable": True}
     assert edit.batch
-    assert edit.batch.rule == rule
+    assert (edit.batch.rule, edit.batch.by) == (rule, "Policy “On”")
     rule.refresh_from_db()
     assert rule.found == 1
 
 
-def test_an_instance_is_left_alone_for_a_while(off: Instance, admin: User) -> None:
-    services.set_acting(rule=make_rule(), actor=admin, acts=True)
+def test_the_audit_trail_names_the_policy_and_no_admin(
+    off: Instance, admin: User
+) -> None:
+    services.let_act(rule=make_rule(), actor=admin)
     enforcement.enforce_rules()
-    Edit.objects.update(state="failed")
+    filed = AuditEvent.objects.filter(action__in=["edit.submitted", "batch.submitted"])
+    assert {(one.actor, one.actor_label) for one in filed} == {(None, "Policy “On”")}
+    assert filed.count() == 2
+
+
+def test_it_goes_on_when_the_admin_loses_the_role(off: Instance, admin: User) -> None:
+    services.let_act(rule=make_rule(), actor=admin)
+    admin.role = User.Role.VIEWER
+    admin.save()
+    enforcement.enforce_rules()
+    edit = Edit.objects.get()
+    turn = lanes.claim(off.pk)
+    assert turn
+    assert turn.edits == [edit]
+
+
+def test_an_instance_is_left_alone_for_a_while(off: Instance, admin: User) -> None:
+    services.let_act(rule=make_rule(), actor=admin)
+    enforcement.enforce_rules()
+    Edit.objects.update(state="applied")
     enforcement.enforce_rules()
     assert Edit.objects.count() == 1
-    Edit.objects.update(created_at=timezone.now() - 2 * enforcement.ONCE_IN)
+    Edit.objects.update(created_at=timezone.now() - 2 * enforcement.AGAIN_AFTER)
     enforcement.enforce_rules()
     assert Edit.objects.count() == 2
 
 
-def test_it_ends_with_the_admin_s_right(off: Instance, admin: User) -> None:
-    services.set_acting(rule=make_rule(), actor=admin, acts=True)
-    admin.role = User.Role.OPERATOR
-    admin.save()
+def test_what_the_cloud_refused_is_not_tried_every_hour(
+    off: Instance, admin: User
+) -> None:
+    services.let_act(rule=make_rule(), actor=admin)
+    enforcement.enforce_rules()
+    now = timezone.now()
+    Edit.objects.update(
+        state="failed", finished_at=now, created_at=now - timedelta(hours=3)
+    )
+    enforcement.enforce_rules()
+    assert Edit.objects.count() == 1
+    off.status_since = now - timedelta(hours=1)
+    off.save()
+    enforcement.enforce_rules()
+    assert Edit.objects.count() == 2, "in another status it may be accepted"
+
+
+@pytest.mark.parametrize("status", ["CREATE_FAILED", "UNAVAILABLE", "RESIZING"])
+def test_no_edit_is_filed_that_cannot_succeed(
+    status: str, db: None, admin: User
+) -> None:
+    factories.make_instance(status=status, auto_stop_enable=False)
+    rule = services.let_act(rule=make_rule(), actor=admin)
     enforcement.enforce_rules()
     assert not Edit.objects.exists()
+    assert enforcement.prospect(rule).number == 0
 
 
 def test_exceptions_and_what_cannot_be_done_leave_no_empty_batch(
     off: Instance, admin: User
 ) -> None:
-    rule = services.set_acting(rule=make_rule(), actor=admin, acts=True)
+    rule = services.let_act(rule=make_rule(), actor=admin)
     exception = services.ask_exception(
         rule=rule,
         instance=off,
@@ -94,14 +173,182 @@ def test_exceptions_and_what_cannot_be_done_leave_no_empty_batch(
     assert not EditBatch.objects.exists()
 
 
-def test_quiet_hours_stop_what_runs(instance: Instance, admin: User) -> None:
-    hour = timezone.now().hour
-    rule = make_rule(
-        kind="quiet_hours",
-        quiet_from=f"{hour:02}:00",
-        quiet_until=f"{(hour + 2) % 24:02}:00",
-        time_zone="UTC",
-    )
-    services.set_acting(rule=rule, actor=admin, acts=True)
-    enforcement.enforce_rules()
-    assert Edit.objects.get().kind == "stop"
+class TestStops:
+    def test_a_run_without_an_end_is_stopped_after_the_notice(
+        self, endless: Instance, admin: User, clock: time_machine.Traveller
+    ) -> None:
+        services.let_act(rule=at_most_8_hours(), actor=admin)
+        enforcement.enforce_rules()
+        plan = PlannedStop.objects.get()
+        assert plan.stops_at == NOON + timedelta(minutes=60)
+        assert plan.sentence == "This run has no end; 8 h is most."
+        assert not Edit.objects.exists()
+        warn()
+        clock.shift(timedelta(minutes=59))
+        enforcement.enforce_rules()
+        assert not Edit.objects.exists()
+        clock.shift(timedelta(minutes=1))
+        enforcement.enforce_rules()
+        edit = Edit.objects.get()
+        assert (edit.kind, edit.instance, edit.by) == (
+            "stop",
+            endless,
+            "Policy “GPU at most 8 h”",
+        )
+
+    def test_nothing_is_stopped_that_nobody_was_warned_of(
+        self, endless: Instance, admin: User, clock: time_machine.Traveller
+    ) -> None:
+        services.let_act(rule=at_most_8_hours(), actor=admin)
+        enforcement.enforce_rules()
+        clock.shift(timedelta(hours=2))
+        enforcement.enforce_rules()
+        assert not Edit.objects.exists()
+        warn()
+        clock.shift(timedelta(minutes=14))
+        enforcement.enforce_rules()
+        assert not Edit.objects.exists(), "a late warning leaves 15 minutes"
+        clock.shift(timedelta(minutes=2))
+        enforcement.enforce_rules()
+        assert Edit.objects.get().kind == "stop"
+
+    def test_a_run_is_planned_for_no_sooner_than_its_notice(
+        self, endless: Instance, admin: User, clock: time_machine.Traveller
+    ) -> None:
+        Instance.objects.update(run_started_at=NOON - timedelta(hours=2))
+        services.let_act(rule=at_most_8_hours(), actor=admin)
+        enforcement.enforce_rules()
+        assert not PlannedStop.objects.exists(), "six hours are left"
+        clock.shift(timedelta(hours=5))
+        enforcement.enforce_rules()
+        assert PlannedStop.objects.get().stops_at == NOON + timedelta(hours=6)
+
+    def test_a_run_that_ends_by_itself_or_gets_an_exception_is_not_stopped(
+        self, endless: Instance, admin: User
+    ) -> None:
+        rule = services.let_act(rule=at_most_8_hours(), actor=admin)
+        enforcement.enforce_rules()
+        services.ask_exception(
+            rule=rule,
+            instance=endless,
+            actor=admin,
+            until=NOON + timedelta(days=1),
+            reason="A fair.",
+        )
+        assert PlannedStop.objects.get().ended_at == NOON
+        RuleException.objects.all().delete()
+        enforcement.enforce_rules()
+        assert PlannedStop.objects.filter(ended_at=None).count() == 1
+        Instance.objects.update(status="STOPPED")
+        enforcement.enforce_rules()
+        assert not PlannedStop.objects.filter(ended_at=None).exists()
+
+    def test_another_run_is_warned_of_again(
+        self, endless: Instance, admin: User, clock: time_machine.Traveller
+    ) -> None:
+        services.let_act(rule=at_most_8_hours(), actor=admin)
+        enforcement.enforce_rules()
+        clock.shift(timedelta(minutes=30))
+        Instance.objects.update(status_since=timezone.now())
+        enforcement.enforce_rules()
+        first, second = PlannedStop.objects.order_by("pk")
+        assert first.ended_at
+        assert second.stops_at == timezone.now() + timedelta(minutes=60)
+
+    def test_quiet_hours_are_warned_of_before_they_begin(
+        self, endless: Instance, admin: User, clock: time_machine.Traveller
+    ) -> None:
+        rule = make_rule(
+            kind="quiet_hours",
+            quiet_from=time(13),
+            quiet_until=time(14),
+            time_zone="UTC",
+        )
+        assert enforcement.prospect(rule).number == 1
+        services.let_act(rule=rule, actor=admin)
+        enforcement.enforce_rules()
+        plan = PlannedStop.objects.get()
+        assert plan.stops_at == NOON + timedelta(hours=1)
+        warn()
+        clock.shift(timedelta(hours=1))
+        enforcement.enforce_rules()
+        assert Edit.objects.get().kind == "stop"
+
+    def test_a_stop_that_waits_until_the_quiet_hours_are_over_is_not_sent(
+        self, endless: Instance, admin: User, clock: time_machine.Traveller
+    ) -> None:
+        self.test_quiet_hours_are_warned_of_before_they_begin(endless, admin, clock)
+        clock.shift(timedelta(hours=1))
+        assert lanes.claim(endless.pk) is None
+        edit = Edit.objects.get()
+        assert (edit.state, edit.message) == (
+            "cancelled",
+            "It does not violate “On” any more.",
+        )
+
+
+class TestPausing:
+    def test_it_cancels_what_waits_and_what_is_planned(
+        self,
+        off: Instance,
+        endless: Instance,
+        admin: User,
+        clock: time_machine.Traveller,
+    ) -> None:
+        rule = services.let_act(rule=at_most_8_hours(), actor=admin)
+        enforcement.enforce_rules()
+        warn()
+        clock.shift(timedelta(minutes=61))
+        enforcement.enforce_rules()
+        assert Edit.objects.filter(state="queued").count() == 2
+        Edit.objects.filter(instance=off).update(state="sending")
+        assert services.pause(rule=rule, actor=admin) == 1
+        stop = Edit.objects.get(instance=endless)
+        assert stop.state == "cancelled"
+        assert stop.message == "Cancelled by admin, who paused the policy."
+        assert not PlannedStop.objects.filter(ended_at=None).exists()
+        enforcement.enforce_rules()
+        assert Edit.objects.count() == 2
+
+    def test_changing_or_removing_the_rule_does_so_too(
+        self, off: Instance, admin: User
+    ) -> None:
+        rule = services.let_act(rule=make_rule(), actor=admin)
+        enforcement.enforce_rules()
+        rule.refresh_from_db()
+        rule.owner = "li.wei"
+        services.save_rule(rule=rule, actor=admin)
+        assert Edit.objects.get().state == "cancelled"
+        Edit.objects.all().delete()
+        rule.owner = ""
+        services.save_rule(rule=rule, actor=admin)
+        services.let_act(rule=rule, actor=admin)
+        enforcement.enforce_rules()
+        services.delete_rule(rule=rule, actor=admin)
+        edit = Edit.objects.get()
+        assert (edit.state, edit.rule, edit.by) == ("cancelled", None, "Policy “On”")
+
+    def test_what_was_filed_meanwhile_is_not_sent(
+        self, off: Instance, admin: User
+    ) -> None:
+        services.let_act(rule=make_rule(), actor=admin)
+        enforcement.enforce_rules()
+        Rule.objects.update(acts=False)
+        assert lanes.claim(off.pk) is None
+        assert Edit.objects.get().message == "The policy “On” does not act any more."
+
+    def test_what_people_asked_for_goes_on(
+        self, off: Instance, admin: User, operator: User
+    ) -> None:
+        from dashboard.edits.services import submit_edit
+
+        rule = services.let_act(rule=make_rule(), actor=admin)
+        patch = {"description": "New"}
+        submit_edit(
+            instance=off,
+            actor=operator,
+            patch=patch,
+            base={"description": off.description},
+        )
+        assert services.pause(rule=rule, actor=admin) == 0
+        assert Edit.objects.get().state == "queued"

@@ -94,9 +94,9 @@ def test_a_rule_that_makes_no_sense(as_admin: Client, bad: dict[str, str]) -> No
 
 
 def test_what_nobody_offered_changes_nothing(as_admin: Client) -> None:
-    as_admin.post("/policies/new/", TYPED | {"acts": "on", "acting_for": "1"})
+    as_admin.post("/policies/new/", TYPED | {"acts": "on", "acting_approved_by": "1"})
     rule = Rule.objects.get()
-    assert (rule.acts, rule.acting_for) == (False, None)
+    assert (rule.acts, rule.acting_approved_by) == (False, None)
 
 
 def test_changing_acting_and_removing(as_admin: Client, admin: User) -> None:
@@ -104,7 +104,7 @@ def test_changing_acting_and_removing(as_admin: Client, admin: User) -> None:
     at = f"/policies/{rule.pk}/"
     assert "Dry run." in as_admin.get(at).content.decode()
     assert as_admin.post(f"{at}acting/", {"acts": "on"}).status_code == 303
-    assert "It acts." in as_admin.get(at).content.decode()
+    assert "It acts</strong>, in its own name" in as_admin.get(at).content.decode()
     as_admin.post(f"{at}acting/")
     rule.refresh_from_db()
     assert not rule.acts
@@ -136,7 +136,7 @@ def test_anonymous_unknown_and_wrong_method(client: Client, admin: User) -> None
     for path in ("/policies/7/", "/policies/7/exceptions/7/"):
         assert client.get(path).status_code == 404
     for path in (
-        *("/policies/7/acting/", "/policies/7/delete/"),
+        "/policies/7/delete/",
         *("/policies/exceptions/7/decide/", "/policies/exceptions/7/end/"),
     ):
         assert client.post(path).status_code == 404

@@ -61,22 +61,20 @@ def test_only_admins_write_rules(
     with pytest.raises(PermissionDenied):
         services.delete_rule(rule=rule, actor=actor)
     with pytest.raises(PermissionDenied):
-        services.set_acting(rule=rule, actor=actor, acts=True)
+        services.let_act(rule=rule, actor=actor)
 
 
 def test_only_an_enforced_rule_acts_and_a_changed_one_no_longer(admin: User) -> None:
     with pytest.raises(services.PolicyError):
-        services.set_acting(
-            rule=make_rule(name="Weak", mode="report"), actor=admin, acts=True
-        )
-    rule = services.set_acting(rule=make_rule(), actor=admin, acts=True)
-    assert (rule.acts, rule.acting_for) == (True, admin)
+        services.let_act(rule=make_rule(name="Weak", mode="report"), actor=admin)
+    rule = services.let_act(rule=make_rule(), actor=admin)
+    assert (rule.acts, rule.acting_approved_by) == (True, admin)
     services.save_rule(rule=rule, actor=admin)
     assert rule.acts, "nothing was changed"
     rule.owner = "li.wei"
     services.save_rule(rule=rule, actor=admin)
     rule.refresh_from_db()
-    assert (rule.acts, rule.acting_for) == (False, None)
+    assert (rule.acts, rule.acting_approved_by) == (False, None)
 
 
 def test_an_enforced_rule_refuses_the_edit(instance: Instance, operator: User) -> None:

@@ -101,6 +101,7 @@ RULES: dict[str, Rule] = {
         signed_in(404, viewer=403, admin=303), signed_in(404, viewer=403, admin=303)
     ),
     "edits:bulk_confirm": Rule(signed_in(405), signed_in(404, viewer=403, admin=303)),
+    "edits:acting": Rule(admins(200), admins(303)),
     "edits:batches": READ,
     "edits:batch": READ,
     "edits:batch_progress": POLL,
@@ -109,7 +110,6 @@ RULES: dict[str, Rule] = {
     "policies:rules": Rule(admins(200), signed_in(405)),
     "policies:new": Rule(admins(200), admins(422)),
     "policies:rule": Rule(admins(200), admins(422)),
-    "policies:acting": Rule(signed_in(405), admins(303)),
     # The second time it is gone.
     "policies:delete": Rule(signed_in(405), admins((303, 404))),
     "policies:compliance": READ,
