@@ -136,8 +136,12 @@ def test_a_code_of_the_cloud_is_explained_in_german(
         ("What somebody typed", "What somebody typed"),
         ("The request is too large.", "Die Anfrage ist zu groß."),
         (
-            "What breaks the rule “Nights 100%”",
+            "What violates the policy “Nights 100%”",
             "Was gegen die Regel „Nights 100%“ verstößt",
+        ),
+        (
+            "All that match: status Running, owner li.wei",
+            "Alle, auf die zutrifft: Status Läuft, Besitzer li.wei",
         ),
         (
             "Not delivered in time. ModelArts did not answer in time.",
