@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from django.db.models import F, Q
 from django.utils.translation import gettext
 
+from dashboard.instances import run_state
 from dashboard.instances.clock import exact_text
 from dashboard.instances.models import Instance
 from dashboard.modelarts.statuses import NEVER_RUN, InstanceStatus
@@ -113,19 +114,18 @@ def suspects(
     """
     # Nothing is in an empty list; Q() alone would be everything.
     found = Q(pk__in=[])
-    running = Q(status=InstanceStatus.RUNNING)
     for rule in rules:
         if rule.kind == Rule.Kind.QUIET_HOURS:
             begin = quiet_begin(rule, now)
             if begin is not None and begin <= now + ahead:
-                found |= running
+                found |= run_state.RUNNING
             continue
-        found |= Q(auto_stop_enable=False) | running & Q(stops_at=None)
+        found |= Q(auto_stop_enable=False) | run_state.WITHOUT_END
         if rule.kind == Rule.Kind.MAX_HOURS:
             longest = timedelta(seconds=rule.max_seconds or 0)
             found |= Q(auto_stop_duration__gt=rule.max_seconds or 0)
-            found |= running & Q(run_started_at=None)
-            found |= running & Q(stops_at__gt=F("run_started_at") + longest)
+            found |= run_state.RUNNING & Q(run_started_at=None)
+            found |= Q(run_ends_at__gt=F("run_started_at") + longest)
     return found & ~Q(status__in=NEVER_RUN)
 
 

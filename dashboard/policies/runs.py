@@ -7,8 +7,8 @@ of the cloud a new setting counts from the next start.
 from datetime import datetime, time, timedelta
 from typing import NamedTuple
 
+from dashboard.instances import run_state
 from dashboard.instances.models import Instance
-from dashboard.modelarts.statuses import InstanceStatus
 
 from .models import Rule
 
@@ -33,9 +33,9 @@ class Run(NamedTuple):
 
 def present_run(instance: Instance) -> Run | None:
     """The run that goes on; None when there is none, or the cloud tells too little."""
-    if instance.missing_since or instance.status != InstanceStatus.RUNNING:
+    if not run_state.is_running(instance):
         return None
-    if instance.stops_at is None and instance.auto_stop_enable is None:
+    if run_state.is_without_end(instance) and instance.auto_stop_enable is None:
         # A document without ``spec`` says nothing about auto-stop.
         return None
     if instance.run_started_at is not None:
