@@ -9,6 +9,7 @@ from dashboard.accounts.models import User
 from dashboard.instances.models import Instance
 from dashboard.modelarts.statuses import FAILED
 from dashboard.reminders import planning, services
+from dashboard.reminders.drafts import OF_USE
 from dashboard.reminders.models import Preferences, Reminder
 
 WANTS: dict[str, dict[str, Any]] = {
@@ -53,7 +54,7 @@ def _tell_of_failures(people: Any) -> None:
             created_at=now - timedelta(minutes=8),
             sent_at=now - timedelta(minutes=8),
             due_at=now,
-            expires_at=now + planning.OF_USE,
+            expires_at=now + OF_USE,
         )
         for person in people
         for instance in failed.order_by("pk")[:2]

@@ -70,7 +70,8 @@ def ask(request: SignedInRequest, rule_pk: int, instance_pk: int) -> HttpRespons
                 rule=rule,
                 instance=instance,
                 actor=request.user,
-                until=form.cleaned_data["until"],
+                until=form.ends_at,
+                through=form.last_day,
                 reason=form.cleaned_data["reason"],
             )
         except services.PolicyError as error:

@@ -1,13 +1,14 @@
 """What a person may type about rules and exceptions."""
 
 import zoneinfo
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
 from django import forms
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.formats import date_format
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from dashboard.instances.clock import status_look
 from dashboard.web.widgets import ClockInput
@@ -131,10 +132,22 @@ def _status_label(status: str) -> str:
 
 
 class ExceptionForm(forms.Form):
-    """Asking for an exception: until which day, and why."""
+    """Asking for an exception: through which day, and why.
 
+    A day that is typed counts; else the number of days that was chosen.
+    """
+
+    DAYS: ClassVar = (1, 3, 7, 14, 30)
+    """From today on."""
+    USUAL_DAYS: ClassVar = 7
+
+    days = forms.TypedChoiceField(
+        coerce=int, required=False, widget=forms.RadioSelect, initial=USUAL_DAYS
+    )
     until = forms.DateField(
-        label=gettext_lazy("Last day"), widget=forms.DateInput(attrs={"type": "date"})
+        label=gettext_lazy("Or another last day"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
     )
     reason = forms.CharField(
         label=gettext_lazy("Why"),
@@ -142,21 +155,55 @@ class ExceptionForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3}),
     )
 
-    def clean_until(self) -> datetime:
-        """The end of that day, in the person's time zone.
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        today = timezone.localdate()
+        field = self.fields["days"]
+        assert isinstance(field, forms.TypedChoiceField)  # noqa: S101 (declared above)
+        field.choices = [
+            (
+                number,
+                ngettext(
+                    "%(number)s day, through %(day)s",
+                    "%(number)s days, through %(day)s",
+                    number,
+                )
+                % {
+                    "number": number,
+                    "day": date_format(
+                        today + timedelta(days=number), gettext("D j M Y")
+                    ),
+                },
+            )
+            for number in self.DAYS
+        ]
+
+    def clean_until(self) -> date | None:
+        """The day that was typed.
 
         Raises:
             ValidationError: It is over, or too far away.
         """
-        day = self.cleaned_data["until"]
+        day: date | None = self.cleaned_data["until"]
         today = timezone.localdate()
-        if day < today:
+        if day and day < today:
             raise forms.ValidationError(gettext("That day has passed."))
-        if day > today + LONGEST_EXCEPTION:
+        if day and day > today + LONGEST_EXCEPTION:
             raise forms.ValidationError(gettext("An exception lasts a year at most."))
-        return timezone.make_aware(
-            datetime.combine(day + timedelta(days=1), time()),
-        )
+        return day
+
+    @property
+    def last_day(self) -> date:
+        """The last day of a valid form."""
+        typed: date | None = self.cleaned_data["until"]
+        days = timedelta(days=self.cleaned_data["days"] or self.USUAL_DAYS)
+        return typed or timezone.localdate() + days
+
+    @property
+    def ends_at(self) -> datetime:
+        """The end of that day, in the person's time zone."""
+        midnight = datetime.combine(self.last_day + timedelta(days=1), time())
+        return timezone.make_aware(midnight)
 
 
 class DecisionForm(forms.Form):

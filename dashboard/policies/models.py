@@ -1,13 +1,15 @@
 """Rules for notebooks that an admin wrote, and the exceptions from them."""
 
 import zoneinfo
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
-from django.utils.translation import gettext_lazy
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext, gettext_lazy
 
 from dashboard.instances.clock import status_look
 from dashboard.instances.models import Instance
@@ -100,6 +102,8 @@ class RuleException(models.Model):
 
     Attributes:
         until: When it ends by itself.
+        through: The last day, as it was typed; ``until`` is its end in the time zone of
+            who asked. None: only the moment is known.
         reason: Why it is wanted, in the words of who asked.
         answer: What was said when it was decided; may be empty.
     """
@@ -117,6 +121,7 @@ class RuleException(models.Model):
     )
     reason = models.CharField(max_length=300)
     until = models.DateTimeField()
+    through = models.DateField(null=True)
     state = models.CharField(max_length=8, choices=State, default=State.ASKED)
     asked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
@@ -143,6 +148,13 @@ class RuleException(models.Model):
 
     def __str__(self) -> str:
         return f"{self.instance} · {self.rule}"
+
+    @property
+    def last_day_text(self) -> str:
+        """Its last day as it was typed, such as ``Fri 4 Dec 2026``."""
+        moment = self.until - timedelta(seconds=1)
+        day = self.through or timezone.localtime(moment).date()
+        return date_format(day, gettext("D j M Y"))
 
     def holds(self, now: datetime) -> bool:
         """Whether it counts at ``now``."""

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext
 
 from dashboard.accounts.models import User
-from dashboard.accounts.permissions import can_edit
+from dashboard.accounts.permissions import can_decide_exceptions, can_edit
 from dashboard.instances.clock import exact_text
 from dashboard.instances.models import Instance
 from dashboard.instances.run_state import PRESENT
@@ -93,7 +93,7 @@ def without_exempt(
 
 
 def compliance(
-    user: User, now: datetime, *, most: int, whole: str = ""
+    user: User, now: datetime, *, most: int, whole: str = "", own: bool = False
 ) -> list[RuleFindings]:
     """Every rule that is not off, with the instances that break it.
 
@@ -102,6 +102,7 @@ def compliance(
         now: Aware.
         most: How many instances are named for each rule.
         whole: ``pk`` of the rule of which all are named.
+        own: Only the reader's own instances.
     """
     rules = list(Rule.objects.exclude(mode=Rule.Mode.OFF))
     exceptions = exempt(now)
@@ -112,7 +113,8 @@ def compliance(
     )
     found: dict[int, list[tuple[Instance, str]]] = {rule.pk: [] for rule in rules}
     excepted = dict.fromkeys(found, 0)
-    for instance in judged(Instance.objects.visible_to(user), rules, now):
+    seen = Instance.objects.visible_to(user)
+    for instance in judged(seen.owned_by(user) if own else seen, rules, now):
         for rule, sentence in violations(rules, instance, now):
             if (rule.pk, instance.pk) in exceptions:
                 excepted[rule.pk] += 1
@@ -176,6 +178,13 @@ def exceptions_visible_to(user: User) -> QuerySet[RuleException]:
         .select_related("rule", "instance__cloud", "asked_by", "decided_by")
         .fetch_mode(models.FETCH_PEERS)
     )
+
+
+def exceptions_waiting(user: User) -> int:
+    """How many exceptions wait for this person's decision; one query."""
+    if not can_decide_exceptions(user):
+        return 0
+    return RuleException.objects.filter(state=RuleException.State.ASKED).count()
 
 
 def scope_choices(user: User) -> dict[str, list[str]]:

@@ -1,6 +1,6 @@
 """Writes: rules by admins, exceptions by those who ask and those who decide."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -121,7 +121,13 @@ def pause(*, rule: Rule, actor: User) -> int:
 
 @transaction.atomic
 def ask_exception(
-    *, rule: Rule, instance: Instance, actor: User, until: datetime, reason: str
+    *,
+    rule: Rule,
+    instance: Instance,
+    actor: User,
+    until: datetime,
+    reason: str,
+    through: date | None = None,
 ) -> RuleException:
     """Ask for leave to break a rule; who may decide has it at once.
 
@@ -131,6 +137,7 @@ def ask_exception(
         actor: Who asks: somebody who may edit the instance.
         until: When it shall end by itself; ahead of now.
         reason: Why, in one or two sentences.
+        through: The last day as typed, which ends at ``until``.
 
     Raises:
         PermissionDenied: The actor may not edit this instance.
@@ -146,7 +153,12 @@ def ask_exception(
         if earlier.holds(now):
             raise PolicyError(gettext_noop("There is an exception already."))
     exception = RuleException.objects.create(
-        rule=rule, instance=instance, asked_by=actor, until=until, reason=reason
+        rule=rule,
+        instance=instance,
+        asked_by=actor,
+        until=until,
+        through=through,
+        reason=reason,
     )
     _record_exception(actor, "exception.asked", exception, {})
     FleetVersion.stamp(Instance.objects.filter(pk=instance.pk))

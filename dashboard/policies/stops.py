@@ -80,9 +80,10 @@ def note_warned(*, plans: Iterable[int], least: timedelta, now: datetime) -> Non
     first = PlannedStop.objects.filter(pk__in=list(plans), warned_at=None)
     keys = list(first.values_list("pk", flat=True))
     PlannedStop.objects.filter(pk__in=keys).update(warned_at=now)
-    PlannedStop.objects.filter(pk__in=keys, stops_at__lt=now + least).update(
-        stops_at=now + least
-    )
+    near = PlannedStop.objects.filter(pk__in=keys, stops_at__lt=now + least)
+    moved = list(near.values_list("instance_id", flat=True))
+    near.update(stops_at=now + least)
+    _stamp(moved)
 
 
 def _end(plans: list[PlannedStop], now: datetime) -> None:

@@ -19,6 +19,7 @@ from dashboard.accounts.permissions import (
     can_bulk,
     can_decide_exceptions,
     can_write_rules,
+    has_own_page,
 )
 
 from . import selectors, services
@@ -35,11 +36,20 @@ SHOWN = 50
 def compliance(request: SignedInRequest) -> HttpResponse:
     """What breaks the rules, for everybody to see.
 
+    Those who have instances of their own see those first.
+
     Query parameters:
         all: ``pk`` of the rule of which all instances are named.
+        whose: ``mine`` or ``all``.
     """
+    whose = request.GET.get("whose", "")
+    own = whose == "mine" or (whose != "all" and has_own_page(request.user))
     found = selectors.compliance(
-        request.user, timezone.now(), most=SHOWN, whole=request.GET.get("all", "")
+        request.user,
+        timezone.now(),
+        most=SHOWN,
+        whole=request.GET.get("all", ""),
+        own=own,
     )
     context = {
         "rules": [
@@ -53,6 +63,9 @@ def compliance(request: SignedInRequest) -> HttpResponse:
             for one in found
         ],
         "total": sum(one.number for one in found),
+        "own": own,
+        "whose": "mine" if own else "all",
+        "has_own": bool(request.user.cloud_identifiers),
         "may_put_right": can_bulk(request.user),
         **tabs(request, "compliance"),
     }

@@ -9,7 +9,10 @@ from typing import NamedTuple
 from django.conf import settings
 
 from dashboard.accounts.models import User
-from dashboard.accounts.permissions import can_remind_of_others
+from dashboard.accounts.permissions import (
+    can_decide_exceptions,
+    can_remind_of_others,
+)
 
 from .models import Channel, Preferences, Reminder, Wants
 
@@ -38,6 +41,11 @@ class Recipient(NamedTuple):
     person: User | None = None
     channel: Channel | None = None
 
+    @property
+    def hears_of_stops(self) -> bool:
+        """Whether it is a person who wants to hear who has stopped what is theirs."""
+        return isinstance(self.wants, Preferences) and self.wants.on_stopped
+
     def lead(self, left: timedelta) -> int | None:
         """The nearest of the chosen lead times that has come, in minutes."""
         come = [lead for lead in self.wants.leads if left <= timedelta(minutes=lead)]
@@ -52,7 +60,13 @@ class Recipient(NamedTuple):
 
 @dataclass
 class Audience:
-    """All recipients."""
+    """All recipients.
+
+    Attributes:
+        ways: By person, how to reach them: as they chose, but by the page at least.
+        owners: The same by the upstream users who they are.
+        deciders: The same of all who decide on exceptions.
+    """
 
     everybody: list[Recipient] = field(default_factory=list)
     everything: list[Recipient] = field(default_factory=list)
@@ -62,6 +76,12 @@ class Audience:
     by_cloud: dict[int, list[Recipient]] = field(
         default_factory=lambda: defaultdict(list)
     )
+
+    ways: dict[int, list[Recipient]] = field(default_factory=dict)
+    owners: dict[str, list[Recipient]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    deciders: list[Recipient] = field(default_factory=list)
 
     @property
     def longest_lead(self) -> timedelta:
@@ -84,6 +104,14 @@ class Audience:
             for one in group
         }
         return found.values()
+
+    def owners_of(self, subject: Subject) -> Iterable[Recipient]:
+        """The ways to those whose instance it is, each once; whatever they chose."""
+        return {
+            one.name: one
+            for name in {subject.owner_id, subject.owner_name} - {""}
+            for one in self.owners.get(name, ())
+        }.values()
 
     def ways_to(self, person_pk: int) -> list[Recipient]:
         """The ways to one person."""
@@ -142,13 +170,23 @@ def audience() -> Audience:
         wants = preferences_of(person)
         wants.user = person
         mine = [one.identifier for one in person.cloud_users.all()]
-        for medium in media(wants):
-            name = f"p{person.pk}:{medium}"
-            found.add(Recipient(name, medium, wants, person=person), mine)
+        chosen = [_way(person, medium, wants) for medium in media(wants)]
+        for one in chosen:
+            found.add(one, mine)
+        ways = chosen or [_way(person, Medium.PAGE, wants)]
+        found.ways[person.pk] = ways
+        for identifier in mine:
+            found.owners[identifier] += ways
+        if can_decide_exceptions(person):
+            found.deciders += ways
     for channel in Channel.objects.filter(active=True):
         name = f"c{channel.pk}"
         found.add(Recipient(name, Medium.WEBHOOK, channel, channel=channel))
     return found
+
+
+def _way(person: User, medium: str, wants: Preferences) -> Recipient:
+    return Recipient(f"p{person.pk}:{medium}", medium, wants, person=person)
 
 
 def _is(person: User | None, pk: int) -> bool:

@@ -21,7 +21,7 @@ from dashboard.web.sealing import unseal
 from . import mailing, messages, webhooks
 from .audience import may_mail, preferences_of
 from .ending import NOT_SO, holds
-from .models import Attempt, Reminder
+from .models import ABOUT, Attempt, Reminder
 from .outcome import Kind, Outcome, not_sent, refused, unknown
 
 log = structlog.get_logger(__name__)
@@ -71,7 +71,7 @@ def claim(reminder_pk: int) -> Attempt | None:
     if not taken:
         return None
     reminder = Reminder.objects.select_related(
-        *("person", "channel", "instance__cloud", "edit"),
+        *("person", "channel", "instance__cloud", *ABOUT),
     ).get(pk=reminder_pk)
     if ending := _verdict(reminder, now):
         state, note, due_at = ending

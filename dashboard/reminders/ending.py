@@ -13,6 +13,7 @@ from dashboard.edits.models import Edit
 from dashboard.instances.mirror import SAME_RUN_MS
 from dashboard.instances.models import Instance
 from dashboard.modelarts.statuses import FAILED, InstanceStatus
+from dashboard.policies.models import PlannedStop, RuleException
 
 from .models import Attempt, Reminder
 
@@ -38,12 +39,23 @@ def _holds() -> Q:
     failed = Instance.objects.filter(
         pk=OuterRef("instance_id"), missing_since=None, status__in=FAILED
     )
+    planned = PlannedStop.objects.filter(
+        pk=OuterRef("planned_stop_id"),
+        ended_at=None,
+        instance__missing_since=None,
+        instance__status=InstanceStatus.RUNNING,
+    )
+    asked = RuleException.objects.filter(
+        pk=OuterRef("exception_id"), state=RuleException.State.ASKED
+    )
     tried_again = Edit.objects.filter(retry_of=OuterRef("edit_id"))
     return (
         Q(Q(kind=Kind.STOP) & Exists(runs_on))
         | Q(Q(kind=Kind.FAILURE) & Exists(failed))
         | Q(Q(kind=Kind.EDIT) & ~Exists(tried_again))
-        | Q(kind=Kind.TEST)
+        | Q(Q(kind=Kind.POLICY) & Exists(planned))
+        | Q(Q(kind=Kind.REQUEST) & Exists(asked))
+        | Q(kind__in=[Kind.STOPPED, Kind.ANSWER, Kind.TEST])
     )
 
 

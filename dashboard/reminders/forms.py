@@ -35,6 +35,7 @@ _WANTED: tuple[str, ...] = (
 _LABELS = {
     "on_failure": gettext_lazy("When an instance fails"),
     "on_failed_edit": gettext_lazy("When an edit fails or ends in a conflict"),
+    "on_stopped": gettext_lazy("When somebody else stops an instance of mine"),
     "scope": gettext_lazy("Which instances"),
     "owner": gettext_lazy("Owner"),
     "cloud": gettext_lazy("Cloud"),
@@ -135,7 +136,7 @@ class PreferencesForm(WantsForm):
 
     class Meta:
         model = Preferences
-        fields: ClassVar = ["in_page", "by_mail", *_WANTED]
+        fields: ClassVar = ["in_page", "by_mail", "on_stopped", *_WANTED]
         labels: ClassVar = _LABELS | {
             "in_page": gettext_lazy("In the page, at the bell"),
             "by_mail": gettext_lazy("By mail"),

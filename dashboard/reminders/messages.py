@@ -11,12 +11,12 @@ from django.utils.translation import get_language, gettext, gettext_noop
 
 from dashboard.edits.models import Edit
 from dashboard.instances.clock import remaining_text, status_look, whole_seconds
-from dashboard.instances.models import Instance
+from dashboard.instances.models import Instance, InstanceEvent
 from dashboard.web.plain_text import one_line, without_links
 from dashboard.web.stored import translated
 from dashboard.web.templatetags.pages import zone_name
 
-from . import links
+from . import links, policy_texts
 from .models import Reminder
 
 Kind, Medium = Reminder.Kind, Reminder.Medium
@@ -45,6 +45,7 @@ class Action(NamedTuple):
 ACTIONS = {
     Kind.STOP: Action("stop", gettext_noop("Stop it now"), "square"),
     Kind.FAILURE: Action("start", gettext_noop("Start it again"), "play"),
+    Kind.STOPPED: Action("start", gettext_noop("Start it again"), "play"),
     Kind.EDIT: Action("retry", gettext_noop("Try the edit again"), "rotate-ccw"),
 }
 
@@ -79,6 +80,8 @@ def when(moment: datetime, zone: ZoneInfo) -> str:
 
 def headline(reminder: Reminder, name: str) -> str:
     """What happened or will, without the moment."""
+    if reminder.kind in policy_texts.KINDS:
+        return policy_texts.headline(reminder, name)
     if reminder.kind == Kind.STOP:
         return gettext("%(name)s stops soon") % {"name": name}
     if reminder.kind == Kind.FAILURE:
@@ -115,6 +118,8 @@ def message(reminder: Reminder, *, zone: ZoneInfo, now: datetime) -> Message:
             "time": f"{reminder.moment.astimezone(zone):%H:%M}",
             "span": span,
         }
+    elif reminder.kind == Kind.POLICY:
+        subject = f"{subject}, {reminder.moment.astimezone(zone):%H:%M}"
     facts = [
         (gettext("Instance"), name),
         (gettext("Cloud"), plain(instance.cloud.name)),
@@ -123,7 +128,7 @@ def message(reminder: Reminder, *, zone: ZoneInfo, now: datetime) -> Message:
             gettext("Owner"),
             plain(instance.owner_name or instance.owner_id or gettext("not known")),
         ),
-        (gettext(_LABELS[Kind(reminder.kind)]), when(reminder.moment, zone)),
+        (moment_label(reminder), when(reminder.moment, zone)),
         *_more(reminder, instance, plain),
     ]
     lines = [f"{label}: {value}" for label, value in facts]
@@ -132,12 +137,9 @@ def message(reminder: Reminder, *, zone: ZoneInfo, now: datetime) -> Message:
         gettext("Look at it: %(url)s") % {"url": links.absolute(subject_url(reminder))},
     ]
     if reminder.medium == Medium.MAIL and reminder.person_id:
-        act = ACTIONS[Kind(reminder.kind)]
-        link = links.action_link(links.Act(reminder.person_id, reminder.pk, act.name))
         settings = links.absolute(reverse("reminders:settings"))
         lines += [
-            f"{gettext(act.label)}: {link}",
-            gettext("(asks before it does anything; for you alone, for a day)"),
+            *_action_lines(reminder, reminder.person_id),
             "",
             gettext("What you are told, and when: %(url)s") % {"url": settings},
         ]
@@ -153,8 +155,54 @@ def _remaining(seconds: int) -> str:
     return remaining_text(seconds)
 
 
+def _action_lines(reminder: Reminder, person_pk: int) -> list[str]:
+    if url := policy_texts.ask_url(reminder):
+        return [f"{gettext('Ask for an exception')}: {links.absolute(url)}"]
+    act = ACTIONS.get(Kind(reminder.kind))
+    if act is None:
+        return []
+    link = links.action_link(links.Act(person_pk, reminder.pk, act.name))
+    return [
+        f"{gettext(act.label)}: {link}",
+        gettext("(asks before it does anything; for you alone, for a day)"),
+    ]
+
+
+def moment_label(reminder: Reminder, *, is_over: bool = False) -> str:
+    """What stands before its moment."""
+    if is_over and reminder.kind in {Kind.STOP, Kind.POLICY}:
+        return gettext("Was to stop")
+    return gettext(_LABELS[Kind(reminder.kind)])
+
+
+def cancelled_text(reminder: Reminder, end: InstanceEvent | None, by: str) -> str:
+    """Why what it says does not hold any more, one sentence.
+
+    Args:
+        reminder: One that is cancelled.
+        end: How the run ended that it is about; None where that was not seen.
+        by: Who asked for that end; empty when nobody here did.
+    """
+    if reminder.kind == Kind.STOP and end is not None:
+        if by:
+            return gettext("Not due any more: %(by)s stopped it.") % {"by": by}
+        return gettext("Not due any more: it stopped earlier.")
+    return gettext(_CANCELLED.get(Kind(reminder.kind), ""))
+
+
+_CANCELLED = {
+    Kind.STOP: gettext_noop("The stop has moved or is gone."),
+    Kind.FAILURE: gettext_noop("The instance is no longer failed."),
+    Kind.EDIT: gettext_noop("The edit was tried again."),
+    Kind.POLICY: gettext_noop("The stop is called off, or the run has ended."),
+    Kind.REQUEST: gettext_noop("It has been decided, or its last day has passed."),
+}
+
+
 def subject_url(reminder: Reminder) -> str:
     """The page about it."""
+    if reminder.exception_id:
+        return reverse("policies:exceptions")
     if reminder.edit:
         if reminder.edit.batch_id:
             return reverse("edits:batch", args=[reminder.edit.batch_id])
@@ -168,6 +216,10 @@ _LABELS = {
     Kind.STOP: gettext_noop("Stops"),
     Kind.FAILURE: gettext_noop("Failed"),
     Kind.EDIT: gettext_noop("Failed"),
+    Kind.POLICY: gettext_noop("Will be stopped"),
+    Kind.STOPPED: gettext_noop("Stopped"),
+    Kind.REQUEST: gettext_noop("Requested"),
+    Kind.ANSWER: gettext_noop("Decided"),
     Kind.TEST: gettext_noop("Sent"),
 }
 
@@ -182,6 +234,8 @@ def _more(
                 gettext("only the work directory; save what else you need"),
             ),
         ]
+    if reminder.kind in policy_texts.KINDS:
+        return policy_texts.facts(reminder, plain)
     if reminder.kind == Kind.FAILURE:
         return [(gettext("Status"), plain(status_look(instance.status).label))]
     edit: Edit | None = reminder.edit

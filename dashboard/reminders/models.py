@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from dashboard.edits.models import Edit
 from dashboard.instances.models import Cloud, Instance
+from dashboard.policies.models import PlannedStop, RuleException
 
 from . import quiet
 
@@ -67,7 +68,12 @@ class Wants(models.Model):
 
 
 class Preferences(Wants):
-    """What one person wants. Nobody's row: the defaults, in the page only."""
+    """What one person wants. Without a row: the defaults, in the page only.
+
+    Attributes:
+        on_stopped: Whether they hear that another person stopped what is theirs; that a
+            policy did they hear in any case.
+    """
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL,
@@ -75,6 +81,7 @@ class Preferences(Wants):
         related_name="reminder_preferences",
     )
     in_page = models.BooleanField(default=True)
+    on_stopped = models.BooleanField(default=True)
     by_mail = models.BooleanField(default=False)
 
     def __str__(self) -> str:
@@ -115,8 +122,11 @@ class Reminder(models.Model):
 
     Attributes:
         key: Recipient, medium, subject and moment: told once.
-        edit: For ``EDIT``: the one that failed, or one of its batch.
-        lead_minutes: For ``STOP``: how long before.
+        edit: For ``EDIT``: the one that failed, or one of its batch. For ``STOPPED``:
+            likewise the one that ended the run.
+        planned_stop: For ``POLICY``.
+        exception: For ``REQUEST`` and ``ANSWER``.
+        lead_minutes: For ``STOP`` and ``POLICY``: how long before.
         deadline_ms: For ``STOP``: the stop by the **cloud's** clock, Unix ms.
         moment: What it is about, by our clock: the stop, or when it failed.
         due_at: Not sent before.
@@ -130,6 +140,10 @@ class Reminder(models.Model):
         STOP = "stop", gettext_lazy("Auto-stop")
         FAILURE = "failure", gettext_lazy("Failed instance")
         EDIT = "edit", gettext_lazy("Failed edit")
+        POLICY = "policy", gettext_lazy("Stop by a policy")
+        STOPPED = "stopped", gettext_lazy("Stopped by others")
+        REQUEST = "request", gettext_lazy("Exception requested")
+        ANSWER = "answer", gettext_lazy("Exception decided")
         TEST = "test", gettext_lazy("Test")
 
     class Medium(models.TextChoices):
@@ -163,6 +177,12 @@ class Reminder(models.Model):
     )
     edit = models.ForeignKey(
         Edit, null=True, on_delete=models.CASCADE, related_name="reminders"
+    )
+    planned_stop = models.ForeignKey(
+        PlannedStop, null=True, on_delete=models.CASCADE, related_name="reminders"
+    )
+    exception = models.ForeignKey(
+        RuleException, null=True, on_delete=models.CASCADE, related_name="reminders"
     )
     lead_minutes = models.PositiveIntegerField(null=True)
     deadline_ms = models.BigIntegerField(null=True)
@@ -205,6 +225,13 @@ class Reminder(models.Model):
     def recipient(self) -> str:
         """Whom it is for, in a word."""
         return str(self.channel or self.person)
+
+
+ABOUT = (
+    *("edit__actor", "edit__rule", "planned_stop__rule"),
+    *("exception__rule", "exception__asked_by", "exception__decided_by"),
+)
+"""What the words of a reminder are taken from."""
 
 
 class Attempt(models.Model):

@@ -8,9 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import batched
-from typing import Any
 
 import structlog
+from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -19,20 +19,16 @@ from dashboard.instances.mirror import SAME_RUN_MS
 from dashboard.instances.models import Instance
 from dashboard.instances.run_state import ends_by
 from dashboard.modelarts.statuses import FAILED
+from dashboard.policies.stops import note_warned
 
-from . import ending
+from . import ending, policy_news
 from .audience import Audience, Recipient, Subject, audience
+from .drafts import FRESH, OF_USE, draft, known_keys
 from .models import Reminder
 
 log = structlog.get_logger(__name__)
 
 Kind, Medium, State = Reminder.Kind, Reminder.Medium, Reminder.State
-
-FRESH = timedelta(hours=1)
-"""A failure older than this is told to nobody any more."""
-
-OF_USE = timedelta(days=1)
-"""For so long a failure is tried to be told, and counts as unread."""
 
 _LOCK = 0x52656D69  # "Remi"
 
@@ -56,9 +52,18 @@ def plan(now: datetime | None = None) -> int:
     everybody = audience()
     new = [*_stops(everybody, now), *_failures(everybody, now)]
     new += _edits(everybody, now)
+    ahead = policy_news.warnings(everybody, now)
+    new += [*ahead.reminders, *policy_news.stopped(everybody, now)]
+    new += policy_news.requests(everybody, now)
+    new += policy_news.answers(everybody, now)
     # What is nearest is told first, should this process die in between.
     new.sort(key=lambda one: one.moment)
-    return sum(_write(list(some), now) for some in batched(new, ending.AT_ONCE))
+    written = sum(_write(list(some), now) for some in batched(new, ending.AT_ONCE))
+    if ahead.plans:
+        # Only now: without this nothing is stopped.
+        least = timedelta(minutes=min(settings.CURFEW.policy_warning_minutes))
+        note_warned(plans=ahead.plans, least=least, now=now)
+    return written
 
 
 @transaction.atomic
@@ -108,7 +113,7 @@ def _stops(everybody: Audience, now: datetime) -> Iterator[Reminder]:
             lead = one.lead(stops_at - now)
             if lead is None or _was_told(known, one, pk, lead, stop_ms):
                 continue
-            yield _reminder(
+            yield draft(
                 one,
                 f"stop:{pk}:{lead}:{stop_ms}",
                 now,
@@ -149,13 +154,13 @@ def _failures(everybody: Audience, now: datetime) -> Iterator[Reminder]:
     failed = Instance.objects.filter(
         status__in=FAILED, missing_since=None, status_since__gte=now - FRESH
     ).values_list("pk", "cloud_id", "owner_id", "owner_name", "status_since")
-    known = _known_keys(Kind.FAILURE, now)
+    known = known_keys(Kind.FAILURE, now)
     for pk, cloud_pk, owner_id, owner_name, since in failed.order_by():
         assert since is not None  # noqa: S101 (asked for above)
         for one in everybody.of(Subject(cloud_pk, owner_id, owner_name)):
             subject = f"failure:{pk}:{round(since.timestamp() * 1e3)}"
             if one.wants.on_failure and f"{one.name}:{subject}" not in known:
-                yield _reminder(
+                yield draft(
                     one,
                     subject,
                     now,
@@ -178,7 +183,7 @@ def _edits(everybody: Audience, now: datetime) -> Iterator[Reminder]:
         *("pk", "batch_id", "actor_id", "instance_id", "finished_at"),
         *("instance__cloud_id", "instance__owner_id", "instance__owner_name"),
     )
-    known = _known_keys(Kind.EDIT, now)
+    known = known_keys(Kind.EDIT, now)
     for pk, batch, actor, instance, ended, *whose in failed.order_by("finished_at"):
         assert ended is not None  # noqa: S101 (asked for above)
         teams = [one for one in everybody.of(Subject(*whose)) if one.channel]
@@ -188,7 +193,7 @@ def _edits(everybody: Audience, now: datetime) -> Iterator[Reminder]:
             if not one.wants.on_failed_edit or key in known:
                 continue
             known.add(key)
-            yield _reminder(
+            yield draft(
                 one,
                 subject,
                 now,
@@ -198,28 +203,6 @@ def _edits(everybody: Audience, now: datetime) -> Iterator[Reminder]:
                 moment=ended,
                 expires_at=ended + OF_USE,
             )
-
-
-def _known_keys(kind: str, now: datetime) -> set[str]:
-    # A little more than is looked at: a failure is seen later than it happens.
-    told = Reminder.objects.filter(kind=kind, created_at__gt=now - 2 * FRESH)
-    return set(told.order_by().values_list("key", flat=True))
-
-
-def _reminder(one: Recipient, subject: str, now: datetime, **fields: Any) -> Reminder:
-    is_page = one.medium == Medium.PAGE
-    return Reminder(
-        key=f"{one.name}:{subject}",
-        person=one.person,
-        channel=one.channel,
-        medium=one.medium,
-        # The row is the page's entry: it is there as soon as it is committed.
-        state=State.SENT if is_page else State.WAITING,
-        sent_at=now if is_page else None,
-        created_at=now,
-        due_at=one.due_at(now),
-        **fields,
-    )
 
 
 def _alone() -> None:

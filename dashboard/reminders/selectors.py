@@ -1,13 +1,17 @@
 """Reads of reminders for their pages."""
 
+from collections.abc import Iterable
+
 from django.db import models
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.instances.models import Instance
+from dashboard.edits.models import Edit
+from dashboard.instances.models import Instance, InstanceEvent
+from dashboard.modelarts.statuses import InstanceStatus
 
-from .models import Reminder
+from .models import ABOUT, Reminder
 
 Medium, State = Reminder.Medium, Reminder.State
 
@@ -17,9 +21,40 @@ def inbox(user: User) -> QuerySet[Reminder]:
     return (
         Reminder.objects.filter(person=user, medium=Medium.PAGE)
         .order_by("-created_at", "moment", "pk")
-        .select_related("instance__cloud", "edit")
+        .select_related("person", "instance__cloud", *ABOUT)
         .fetch_mode(models.FETCH_PEERS)
     )
+
+
+def ends_of(reminders: Iterable[Reminder]) -> dict[int, InstanceEvent]:
+    """How the runs ended whose stop was told and came otherwise; one query.
+
+    Returns:
+        By ``Reminder.pk``, where it was seen.
+    """
+    told = [one for one in reminders if one.kind == Reminder.Kind.STOP]
+    if not told:
+        return {}
+    events = InstanceEvent.objects.filter(
+        instance__in=[one.instance_id for one in told],
+        at__gte=min(one.created_at for one in told),
+        to_status__in=[InstanceStatus.STOPPING, InstanceStatus.STOPPED],
+    ).select_related("actor")
+    seen = list(events.order_by("at", "pk"))
+    return {
+        one.pk: event
+        for one in told
+        for event in reversed(seen)
+        if event.instance_id == one.instance_id and event.at >= one.created_at
+    }
+
+
+def edits_of(events: Iterable[InstanceEvent]) -> dict[object, Edit]:
+    """The edits that led to some events, by their key; one query."""
+    keys = {event.edit_id for event in events if event.edit_id}
+    if not keys:
+        return {}
+    return dict(Edit.objects.select_related("actor").in_bulk(keys))
 
 
 def unread(user: User) -> int:
@@ -41,7 +76,7 @@ def log(state: str = "", q: str = "") -> QuerySet[Reminder]:
         q: Part of a recipient's or instance's name.
     """
     found = Reminder.objects.select_related(
-        *("person", "channel", "instance__cloud", "edit")
+        *("person", "channel", "instance__cloud", *ABOUT)
     ).prefetch_related("attempts")
     if state in State.values:
         found = found.filter(state=state)

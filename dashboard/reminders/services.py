@@ -14,8 +14,8 @@ from dashboard.audit.services import record_event
 from dashboard.web.sealing import seal
 
 from . import tasks, webhooks
+from .drafts import OF_USE
 from .models import Channel, Preferences, Reminder, Wants
-from .planning import OF_USE
 
 WANTED = (
     *("leads", "on_failure", "on_failed_edit", "scope", "owner"),
@@ -114,7 +114,8 @@ def _values(wants: Wants) -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(wants, name) for name in WANTED}
     values["cloud"] = str(wants.cloud or "")
     if isinstance(wants, Preferences):
-        values |= {"in_page": wants.in_page, "by_mail": wants.by_mail}
+        names = ("in_page", "by_mail", "on_stopped")
+        values |= {name: getattr(wants, name) for name in names}
     elif isinstance(wants, Channel):
         values |= {"address": wants.shown, "active": wants.active, "name": wants.name}
     for name in ("quiet_from", "quiet_until"):

@@ -17,13 +17,20 @@ from django.views.decorators.http import (
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_edit
 
-from . import selectors, services
+from . import policy_texts, selectors, services
 from .audience import may_mail, preferences_of
 from .forms import PreferencesForm, ReadForm
 from .links import Act, action_path
-from .messages import ACTIONS, headline, subject_url
+from .messages import (
+    ACTIONS,
+    cancelled_text,
+    headline,
+    moment_label,
+    subject_url,
+)
 from .models import Reminder
 
+TELLS_FACTS = policy_texts.KINDS
 UNPROCESSABLE = 422
 PER_PAGE = 25
 
@@ -37,7 +44,7 @@ def inbox(request: SignedInRequest) -> HttpResponse:
         "current": "inbox",
         "page": page,
         "pages": page.paginator.get_elided_page_range(page.number, on_ends=1),
-        "entries": [_entry(request, reminder) for reminder in page],
+        "entries": _entries(request, list(page)),
         "has_mail": may_mail(request.user),
     }
     return render(request, "reminders/inbox.html", context)
@@ -86,17 +93,36 @@ def preferences(request: SignedInRequest) -> HttpResponse:
     return render(request, "reminders/settings.html", context, status=status)
 
 
+def _entries(
+    request: SignedInRequest, reminders: list[Reminder]
+) -> list[dict[str, Any]]:
+    cancelled = [one for one in reminders if one.state == Reminder.State.CANCELLED]
+    ends = selectors.ends_of(cancelled)
+    edits = selectors.edits_of(ends.values())
+    entries = []
+    for reminder in reminders:
+        entry = _entry(request, reminder)
+        if reminder.state == Reminder.State.CANCELLED:
+            end = ends.get(reminder.pk)
+            edit = edits.get(end.edit_id) if end else None
+            entry["outcome"] = cancelled_text(reminder, end, edit.by if edit else "")
+        entries.append(entry)
+    return entries
+
+
 def _entry(request: SignedInRequest, reminder: Reminder) -> dict[str, Any]:
     instance = reminder.instance
     name = str(instance or "")
     is_new = reminder.state == Reminder.State.SENT and reminder.read_at is None
     now = timezone.now()
-    action = ACTIONS[Reminder.Kind(reminder.kind)]
+    kind = Reminder.Kind(reminder.kind)
+    action = ACTIONS.get(kind)
     is_over = reminder.expires_at <= now
     may_act = instance is not None and can_edit(request.user, instance.owner)
     of_batch = reminder.edit is not None and reminder.edit.batch_id is not None
-    offers = may_act and not is_over and not of_batch
-    act = Act(request.user.pk, reminder.pk, action.name)
+    offers = may_act and not is_over and not of_batch and action is not None
+    is_shown = reminder.state == Reminder.State.SENT
+    act = Act(request.user.pk, reminder.pk, action.name if action else "")
     return {
         "reminder": reminder,
         "headline": headline(reminder, name),
@@ -104,7 +130,8 @@ def _entry(request: SignedInRequest, reminder: Reminder) -> dict[str, Any]:
         "is_over": is_over,
         "is_unread": is_new and not is_over,
         "action": action,
-        "act_url": action_path(act)
-        if offers and reminder.state == Reminder.State.SENT
-        else "",
+        "act_url": action_path(act) if offers and is_shown else "",
+        "moment_label": moment_label(reminder, is_over=is_over),
+        "facts": policy_texts.facts(reminder, str) if kind in TELLS_FACTS else [],
+        "ask_url": policy_texts.ask_url(reminder) if is_shown and not is_over else "",
     }

@@ -363,7 +363,7 @@ def test_opening_costs_a_fixed_number_of_queries(
     django_assert_max_num_queries: Any,
 ) -> None:
     # The last: the row anew, after the edits under way.
-    with django_assert_max_num_queries(7):
+    with django_assert_max_num_queries(8):
         as_operator.get(address(instance))
 
 

@@ -251,8 +251,9 @@ def test_the_number_of_queries_does_not_grow(
     django_assert_num_queries: Any,
 ) -> None:
     monkeypatch.setattr(tasks, "nudge", lambda pk: None)
-    # Session, user, version, instance, edits, events, the bell.
-    with django_assert_num_queries(7):
+    # Session, user, version, instance, edits, events, the bell; of policies rules,
+    # exceptions and planned stops.
+    with django_assert_num_queries(10):
         text(as_viewer, instance)
     for number in range(6):
         submit_edit(
@@ -264,5 +265,5 @@ def test_the_number_of_queries_does_not_grow(
         InstanceEvent.objects.create(
             instance=instance, at=datetime.now(UTC), to_status="RUNNING"
         )
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(10):
         text(as_viewer, instance)

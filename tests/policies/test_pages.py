@@ -16,7 +16,7 @@ from .conftest import make_rule
 
 RULES, COMPLIANCE = "/policies/", "/policies/compliance/"
 EXCEPTIONS = "/policies/exceptions/"
-QUERIES = 7  # session, user, bell, rules, exceptions in force and asked for, instances
+QUERIES = 9  # session, user, bell, rules, exceptions in force and asked for, instances
 TYPED = {"name": "At most 8 h", "reason": "Money.", "kind": "max_hours"} | {
     "max_hours": "8",
     "mode": "report",

@@ -121,7 +121,7 @@ class TestInbox:
         for _ in range(number):
             make_instance(stops_in=600)
         plan()
-        with django_assert_num_queries(6):
+        with django_assert_num_queries(7):
             as_scientist.get(INBOX)
 
 
@@ -274,7 +274,7 @@ class TestLog:
         for _ in range(number):
             make_instance(stops_in=600)
         plan()
-        with django_assert_num_queries(6):
+        with django_assert_num_queries(7):
             as_admin.get(LOG)
 
 

@@ -311,7 +311,7 @@ def test_queries_do_not_grow_with_the_fleet(
         make_instance(status="START_FAILED", status_since=NOW)
         add_edit(one, operator, key=str(each), state="failed", finished_at=NOW)
     # PostgreSQL is asked for the planners' lock, too.
-    with django_assert_max_num_queries(22 + (connection.vendor == "postgresql")):
+    with django_assert_max_num_queries(29 + (connection.vendor == "postgresql")):
         written = plan(NOW)
     assert written == number * (2 + 1 + 1) + number * 4 + number * 2
     with django_assert_max_num_queries(21):

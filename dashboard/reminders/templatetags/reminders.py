@@ -8,7 +8,15 @@ from dashboard.reminders import selectors
 register = template.Library()
 
 _TONES = {"sent": "good", "sending": "busy", "unknown": "warn", "failed": "bad"}
-_ICONS = {"stop": "bell", "failure": "triangle-alert", "edit": "pencil-line"}
+_ICONS = {
+    "stop": "bell",
+    "failure": "triangle-alert",
+    "edit": "pencil-line",
+    "policy": "shield",
+    "stopped": "square",
+    "request": "shield",
+    "answer": "shield",
+}
 
 
 @register.simple_tag

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("edits", "0003_batches"),
+        ("edits", "0004_request_digest"),
         ("policies", "0002_planned_stops"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
