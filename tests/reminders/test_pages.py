@@ -121,7 +121,7 @@ class TestInbox:
         for _ in range(number):
             make_instance(stops_in=600)
         plan()
-        with django_assert_num_queries(7):
+        with django_assert_num_queries(6):
             as_scientist.get(INBOX)
 
 

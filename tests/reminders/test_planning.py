@@ -314,7 +314,7 @@ def test_queries_do_not_grow_with_the_fleet(
     with django_assert_max_num_queries(29 + (connection.vendor == "postgresql")):
         written = plan(NOW)
     assert written == number * (2 + 1 + 1) + number * 4 + number * 2
-    with django_assert_max_num_queries(21):
+    with django_assert_max_num_queries(25):
         assert plan(NOW + MINUTE) == 0
 
 
