@@ -16,7 +16,7 @@ from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_bulk
 from dashboard.instances.models import Instance
 from dashboard.policies.models import Rule
-from dashboard.policies.remedies import breaking
+from dashboard.policies.remedies import breaking_by_run, breaking_by_setting
 
 from . import batches, enforcement, selectors, wording
 from .bulk_forms import MANY, BulkForm, number_fault, selection
@@ -31,7 +31,9 @@ def select(request: SignedInRequest) -> HttpResponse:
     """Take a selection from the list, or what breaks a rule, and ask what to do.
 
     Form fields:
-        See ``bulk_forms.selection``. ``rule``: instead, what breaks this rule.
+        See ``bulk_forms.selection``. ``rule``: instead, those whose setting breaks this
+        rule; with ``runs``, those whose present run does, to be stopped; with
+        ``whose`` as ``mine``, of these their own.
         ``action``, ``auto_stop_hours``: as in ``BulkForm``, to go on to the preview.
 
     Returns:
@@ -100,8 +102,12 @@ def confirm(request: SignedInRequest, batch_id: UUID) -> HttpResponse:
 def _draft_for_rule(request: SignedInRequest) -> EditBatch:
     number = request.POST["rule"]
     rule = get_object_or_404(Rule, pk=int(number) if number.isdecimal() else 0)
+    fixes = None if "runs" in request.POST else enforcement.setting_wish(rule)
+    breaking = breaking_by_setting if fixes else breaking_by_run
     found = breaking(rule, timezone.now())
     seen = Instance.objects.visible_to(request.user).filter(pk__in=found)
+    if request.POST.get("whose") == "mine":
+        seen = seen.owned_by(request.user)
     batch = batches.draft_batch(
         actor=request.user,
         selection=seen.values_list("pk", flat=True),
@@ -109,7 +115,7 @@ def _draft_for_rule(request: SignedInRequest) -> EditBatch:
         % {"policy": rule.name},
         rule=rule,
     )
-    return batches.preview_batch(batch=batch, wish=enforcement.wish_for(rule))
+    return batches.preview_batch(batch=batch, wish=fixes or enforcement.STOP)
 
 
 def _page(

@@ -125,11 +125,6 @@ def setting_wish(rule: Rule) -> BulkWish | None:
     return BulkWish(Edit.Kind.UPDATE, patch, keeps_hours=keeps)
 
 
-def wish_for(rule: Rule) -> BulkWish:
-    """What a person who puts right what breaks the rule asks for first."""
-    return setting_wish(rule) or STOP
-
-
 def _file(rule: Rule, pks: Iterable[int], wish: BulkWish, now: datetime) -> int:
     wanted = set(pks)
     wanted -= _resting(rule, wish.kind, wanted, now)

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_write_rules
+from dashboard.instances.clock import exact_text
 from dashboard.policies import services
 from dashboard.policies.history import LOOKS_BACK, history
 from dashboard.policies.models import Rule
@@ -106,10 +107,8 @@ def _preview(request: SignedInRequest, rule: Rule, *, fault: str = "") -> HttpRe
         "more_stops": max(0, len(would.stops) - NAMED),
         "impossible": sorted(reasons.items(), key=lambda one: -one[1]),
         "history": past,
-        "past": [
-            (run, wording.value_text("auto_stop_duration", _minutes(run.over)))
-            for run in past.stopped[:NAMED]
-        ],
+        "past": [(run, exact_text(_minutes(run.over))) for run in past.stopped[:NAMED]],
+        "over": exact_text(_minutes(past.over)),
         "more_past": max(0, len(past.stopped) - NAMED),
         "days": LOOKS_BACK.days,
         "warnings": _warnings(),

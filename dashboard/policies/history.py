@@ -61,9 +61,9 @@ class History:
         return len({run.instance.pk for run in self.stopped})
 
     @property
-    def hours(self) -> int:
-        """Whole hours for which they would not have run."""
-        return round(sum(run.over / timedelta(hours=1) for run in self.stopped))
+    def over(self) -> timedelta:
+        """For how long they would not have run, all together."""
+        return sum((run.over for run in self.stopped), timedelta())
 
 
 def history(rule: Rule, now: datetime) -> History:

@@ -57,3 +57,13 @@ def remedies(
 def breaking(rule: Rule, now: datetime) -> list[int]:
     """The instances that break one rule without leave, whoever may see them."""
     return [one.instance.pk for one in remedies(rule, now)]
+
+
+def breaking_by_setting(rule: Rule, now: datetime) -> list[int]:
+    """Those whose setting breaks it, for the next start."""
+    return [one.instance.pk for one in remedies(rule, now) if one.fixes_setting]
+
+
+def breaking_by_run(rule: Rule, now: datetime) -> list[int]:
+    """Those whose present run breaks it."""
+    return [one.instance.pk for one in remedies(rule, now) if one.stop_at is not None]

@@ -17,7 +17,15 @@ from dashboard.instances.run_state import PRESENT
 from dashboard.modelarts.statuses import InstanceStatus
 
 from .models import PlannedStop, Rule, RuleException
-from .rules import Violation, Wish, refusals, suspects, violations
+from .rules import (
+    Violation,
+    Wish,
+    refusals,
+    run_fault,
+    setting_fault,
+    suspects,
+    violations,
+)
 
 _JUDGED = (
     *("cloud__name", "instance_id", "name", "status", "owner_id", "owner_name"),
@@ -55,12 +63,16 @@ class RuleFindings:
 
     Attributes:
         number: How many instances do.
+        settings: How many of them by their setting.
+        runs: How many of them by their present run.
         findings: Those that are named, longest run first.
         excepted: How many more would, but for an exception.
     """
 
     rule: Rule
     number: int
+    settings: int
+    runs: int
     findings: Sequence[Finding]
     excepted: int
 
@@ -112,7 +124,7 @@ def compliance(
         )
     )
     found: dict[int, list[tuple[Instance, str]]] = {rule.pk: [] for rule in rules}
-    excepted = dict.fromkeys(found, 0)
+    excepted, settings, runs = (dict.fromkeys(found, 0) for _ in range(3))
     seen = Instance.objects.visible_to(user)
     for instance in judged(seen.owned_by(user) if own else seen, rules, now):
         for rule, sentence in violations(rules, instance, now):
@@ -120,6 +132,8 @@ def compliance(
                 excepted[rule.pk] += 1
             else:
                 found[rule.pk].append((instance, sentence))
+                settings[rule.pk] += bool(setting_fault(rule, instance))
+                runs[rule.pk] += bool(run_fault(rule, instance, now))
 
     def finding(rule: Rule, instance: Instance, sentence: str) -> Finding:
         is_asked = (rule.pk, instance.pk) in asked
@@ -135,6 +149,8 @@ def compliance(
         RuleFindings(
             rule,
             len(broken),
+            settings[rule.pk],
+            runs[rule.pk],
             [
                 finding(rule, *one)
                 for one in sorted(broken, key=lambda one: _longest_first(one[0]))[

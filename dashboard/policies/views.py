@@ -57,6 +57,8 @@ def compliance(request: SignedInRequest) -> HttpResponse:
                 "rule": one.rule,
                 "requirement": requirement(one.rule),
                 "number": one.number,
+                "settings": one.settings,
+                "runs": one.runs,
                 "findings": one.findings,
                 "excepted": one.excepted,
             }

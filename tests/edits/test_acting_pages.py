@@ -94,7 +94,7 @@ def test_the_preview_tells_the_last_14_days_and_what_is_not_known(
     rule = make_rule(kind="max_hours", max_seconds=8 * 3600)
     said = page(client, rule)
     assert "It would have stopped 1 run" in said
-    assert "which ran 12 hours longer than it allows" in said
+    assert "which ran 12 h longer than it allows" in said
     assert "1 run cannot be judged: Curfew did not see it begin." in said
     ended = page(client, make_rule(name="Other"))
     assert "3 runs cannot be judged: Curfew does not record whether a past" in ended

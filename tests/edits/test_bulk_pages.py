@@ -141,8 +141,28 @@ def test_what_breaks_a_rule(as_operator: Client, instance: Instance) -> None:
     ).content.decode()
     assert "This puts right what breaks the rule" in said
     assert "Change 1 instance" in said
+    draft = EditBatch.objects.get()
+    assert (draft.kind, len(draft.plan)) == ("update", 1)
     assert as_operator.post(BULK, {"rule": "7000"}).status_code == 404
     assert as_operator.post(BULK, {"rule": "x"}).status_code == 404
+
+
+def test_runs_that_break_a_rule_are_stopped(as_operator: Client) -> None:
+    endless = factories.make_instance(stops_in=None, run_started_at=None)
+    factories.make_instance(auto_stop_enable=False)
+    rule = Rule.objects.create(name="On", reason="Money.", kind="auto_stop")
+    as_operator.post(BULK, {"rule": rule.pk, "runs": "on"})
+    draft = EditBatch.objects.get()
+    assert (draft.kind, draft.selection) == ("stop", [endless.pk])
+
+
+def test_a_scientist_puts_right_their_own(client: Client, scientist: User) -> None:
+    mine = factories.make_instance(auto_stop_enable=False)
+    factories.make_instance(auto_stop_enable=False, owner_name="li.wei", owner_id="l")
+    rule = Rule.objects.create(name="On", reason="Money.", kind="auto_stop")
+    client.force_login(scientist)
+    client.post(BULK, {"rule": rule.pk, "whose": "mine"})
+    assert EditBatch.objects.get().selection == [mine.pk]
 
 
 def test_a_scientist_changes_only_what_is_theirs(

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.instances.models import Instance
+from dashboard.policies import services
 from dashboard.policies.models import Rule, RuleException
 from tests import factories
 
@@ -155,7 +156,7 @@ def test_everybody_sees_what_breaks_the_rules(
     assert off.name in said
     assert "anna.schmidt" in said
     assert "26 h 1 min" in said
-    assert ("Put right" in said) == (person != "viewer")
+    assert ("Fix 1 setting…" in said) == (person != "viewer")
     assert (f"exceptions/{off.pk}/" in said) == (person != "viewer")
     assert ("Ask for an exception" in said) == (person == "scientist")
 
@@ -306,3 +307,65 @@ def test_a_start_is_refused_in_quiet_hours(client: Client, operator: User) -> No
     assert answer.status_code == 409
     assert "Nothing is started from" in answer.content.decode()
     assert not instance.edits.exists()
+
+
+def test_the_last_day_reads_back_as_it_was_typed(
+    client: Client, off: Instance, scientist: User
+) -> None:
+    client.force_login(scientist)
+    path = f"/policies/{make_rule().pk}/exceptions/{off.pk}/"
+    day = timezone.localdate() + timedelta(days=4)
+    client.post(path, {"days": "1", "until": day.isoformat(), "reason": "A run."})
+    said = f"through {day:%a} {day.day} {day:%b %Y}"
+    assert said in client.get(EXCEPTIONS).content.decode()
+    detail = client.get(off.get_absolute_url()).content.decode()
+    assert "is requested" in detail
+    assert said in detail
+
+
+@pytest.mark.parametrize(("typed", "days"), [({}, 7), ({"days": "3"}, 3)])
+def test_the_last_day_is_chosen_from_presets_a_week_at_first(
+    client: Client, off: Instance, scientist: User, typed: dict[str, str], days: int
+) -> None:
+    client.force_login(scientist)
+    path = f"/policies/{make_rule().pk}/exceptions/{off.pk}/"
+    assert 'value="7"' in client.get(path).content.decode()
+    assert client.post(path, typed | {"reason": "A run."}).status_code == 303
+    made = RuleException.objects.get()
+    assert made.through == timezone.localdate() + timedelta(days=days)
+
+
+def test_the_page_of_an_instance_tells_of_its_exception(
+    client: Client, asked: RuleException, operator: User
+) -> None:
+    services.decide_exception(exception=asked, actor=operator, approve=True)
+    client.force_login(operator)
+    said = client.get(asked.instance.get_absolute_url()).content.decode()
+    assert "approved by <bdi>operator</bdi>" in said
+    assert "Violates" not in said
+
+
+def test_a_scientist_sees_their_own_violations_first(
+    client: Client, off: Instance, scientist: User, operator: User
+) -> None:
+    foreign = factories.make_instance(
+        owner_name="li.wei", owner_id="l", auto_stop_enable=False
+    )
+    make_rule()
+    client.force_login(scientist)
+    own = client.get(COMPLIANCE).content.decode()
+    assert off.name in own
+    assert foreign.name not in own
+    everything = client.get(COMPLIANCE, {"whose": "all"}).content.decode()
+    assert foreign.name in everything
+    client.force_login(operator)
+    assert foreign.name in client.get(COMPLIANCE).content.decode()
+
+
+def test_what_waits_for_a_decision_is_counted_beside_policies(
+    client: Client, asked: RuleException, scientist: User, operator: User
+) -> None:
+    client.force_login(operator)
+    assert "exception request<" in client.get("/edits/").content.decode()
+    client.force_login(scientist)
+    assert "exception request<" not in client.get("/edits/").content.decode()

@@ -102,6 +102,7 @@ RULES: dict[str, Rule] = {
     ),
     "edits:bulk_confirm": Rule(signed_in(405), signed_in(404, viewer=403, admin=303)),
     "edits:acting": Rule(admins(200), admins(303)),
+    "edits:list_changes": POLL,
     "edits:batches": READ,
     "edits:batch": READ,
     "edits:batch_progress": POLL,
