@@ -63,7 +63,7 @@ class Child:
             path.parent.mkdir(parents=True, exist_ok=True)
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 (our own command)
-                _tethered(self.command),
+                tethered(self.command),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -123,7 +123,8 @@ class Child:
         return int(pid) if born and _born(int(pid)) == born else None
 
 
-def _tethered(command: list[str]) -> list[str]:
+def tethered(command: list[str]) -> list[str]:
+    """The command, ended when this process dies (Linux)."""
     if sys.platform != "linux":
         return command
     return [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *command]

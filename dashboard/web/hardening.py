@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, HttpResponse
 from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.csp import ContentSecurityPolicyMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.urls import get_callable
 
@@ -34,6 +35,8 @@ PERMISSIONS_POLICY = ", ".join(
 OURS = frozenset({"same-origin", "none"})
 """Values of ``Sec-Fetch-Site`` of what our own pages send, or the person itself."""
 
+
+_POLICY = "Content-Security-Policy"
 
 RELEASE_HEADER = "Curfew-Release"
 """On answers to htmx: a page that another release has drawn asks to be reloaded."""
@@ -64,18 +67,34 @@ def fixed_headers() -> list[tuple[str, str]]:
     ours gets it, by a header that no other page can send. They are two thirds of its
     bytes, and a page that stands open gets hundreds of them in an hour.
     """
+    answer = _bare_answer(htmx=True)
+    for name in ("Permissions-Policy", _POLICY):
+        del answer.headers[name]
+    return list(answer.headers.items())
+
+
+def plain_headers() -> list[tuple[str, str]]:
+    """The same for a plain text: what went wrong where Django cannot say it."""
+    return list(_bare_answer(htmx=False).headers.items())
+
+
+def _bare_answer(*, htmx: bool) -> HttpResponse:
     # HSTS is part of answers to https alone; behind the proxy all are.
     scheme = "https" if settings.SECURE_SSL_REDIRECT else "http"
     environ = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": scheme}
-    environ["HTTP_HX_REQUEST"] = "true"
+    if htmx:
+        environ["HTTP_HX_REQUEST"] = "true"
     request = WSGIRequest(environ | {"wsgi.input": BytesIO()})
-    response = HttpResponse(headers={"Cache-Control": "private, no-store"})
-    del response.headers["Content-Type"]
-    response = HeadersMiddleware(lambda _: response)(request)
-    del response.headers["Permissions-Policy"]
-    for middleware in (XFrameOptionsMiddleware, SecurityMiddleware):
-        response = middleware(_never).process_response(request, response)
-    return list(response.headers.items())
+    answer = HttpResponse(headers={"Cache-Control": "private, no-store"})
+    del answer.headers["Content-Type"]
+    answer = HeadersMiddleware(lambda _: answer)(request)
+    for middleware in (
+        ContentSecurityPolicyMiddleware,
+        XFrameOptionsMiddleware,
+        SecurityMiddleware,
+    ):
+        answer = middleware(_never).process_response(request, answer)
+    return answer
 
 
 def _never(request: HttpRequest) -> HttpResponse:

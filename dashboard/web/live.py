@@ -100,6 +100,11 @@ class Board:
         self._news: News | None = None
         self._read_at = float("-inf")
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether ``read`` answers from memory now."""
+        return time.monotonic() - self._read_at <= MEMORY_SECONDS
+
     def read(self) -> News | None:
         """The news; None when the database has to be asked."""
         now = time.monotonic()

@@ -40,6 +40,23 @@ class QuickPolls:
         start_response("204 No Content", [("HX-Trigger", news), *self._headers])
         return ()
 
+    def from_memory(
+        self, environ: "WSGIEnvironment"
+    ) -> tuple[str, list[tuple[str, str]]] | None:
+        """The same without waiting for Redis, for callers that must not wait.
+
+        Returns:
+            Status line and headers; None when the news have to be read, or when the
+            full path has to answer.
+        """
+        text = environ.get("HTTP_CURFEW_GRANT")
+        if not text or not self._board.is_fresh:
+            return None
+        news = self._nothing_new(text, environ)
+        return (
+            ("204 No Content", [("HX-Trigger", news), *self._headers]) if news else None
+        )
+
     def _nothing_new(self, text: str, environ: "WSGIEnvironment") -> str:
         """What goes along with 204; empty when the full path has to answer."""
         if environ["REQUEST_METHOD"] != "GET":

@@ -1,12 +1,12 @@
 """What the app server of the benchmarks serves: ours, and beside it the baselines."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from django.core.handlers.wsgi import WSGIHandler
 from django.test import override_settings
 
-from dashboard.wsgi import application as ours
+from dashboard.asgi import make_application as ours
+from dashboard.web.gateway import Gateway
 
 from .urls import KILOBYTE
 
@@ -21,13 +21,35 @@ with override_settings(
 ):
     django = WSGIHandler()
 
+_HEAD = [
+    (b"content-type", b"text/plain"),
+    (b"content-length", str(len(KILOBYTE)).encode()),
+]
 
-def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """Choose by the path."""
-    path: str = environ["PATH_INFO"]
-    if path == "/_bare":
-        start_response("200 OK", [("Content-Type", "text/plain")])
-        return (KILOBYTE,)
-    if path.startswith("/_"):
-        return django(environ, start_response)
-    return ours(environ, start_response)
+
+async def bare(scope: Any, receive: Any, send: Any) -> None:
+    """A constant, from the event loop."""
+    await send({"type": "http.response.start", "status": 200, "headers": _HEAD})
+    await send({"type": "http.response.body", "body": KILOBYTE, "more_body": False})
+
+
+def make_application(*, threads: int) -> Any:
+    """Chooses by the path."""
+    site = ours(threads=threads)
+    baselines = Gateway(
+        django,
+        shortcut=lambda environ: None,
+        threads=threads,
+        longest_body=64 * 1024,
+        plain_headers=[],
+    )
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        path: str = scope["path"]
+        if path == "/_bare":
+            chosen: Any = bare
+        else:
+            chosen = baselines if path.startswith("/_") else site
+        await chosen(scope, receive, send)
+
+    return application

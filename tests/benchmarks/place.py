@@ -85,17 +85,8 @@ class Place:
         self.sessions = self.ask("prepare")["sessions"]
         self.web = self.child(
             "web",
-            *("-m", "granian", "tests.benchmarks.application:application"),
-            *(
-                "--interface",
-                "wsgi",
-                "--http",
-                "1",
-                "--no-ws",
-                "--port",
-                str(self.port),
-            ),
-            *("--workers", "1", "--blocking-threads", "8", "--log-level", "warning"),
+            *("-m", "dashboard.ops.server", "--port", str(self.port)),
+            *("--application", "tests.benchmarks.application:make_application"),
         )
         wait_until(self._answers)
 

@@ -43,11 +43,11 @@ def test_becomes_the_server(became: list[str], collected: Path) -> None:
             "run", "--host", "::1", "--port", "81", "--workers", "3", "--threads", "5"
         )
     options = dict(itertools.pairwise(became))
-    assert options["-m"] == "granian"
+    assert options["-m"] == "dashboard.ops.server"
     assert options["--host"] == "::1"
     assert options["--port"] == "81"
     assert options["--workers"] == "3"
-    assert options["--blocking-threads"] == "5"
+    assert options["--threads"] == "5"
 
 
 def test_without_static_files(became: list[str], collected: Path) -> None:

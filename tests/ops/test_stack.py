@@ -103,20 +103,20 @@ CHUNKS = f"0\r\n\r\n{SECOND}"
 
 
 @pytest.mark.parametrize(
-    ("lengths", "rest", "status"),
+    ("lengths", "rest"),
     [
-        (f"Content-Length: {len(CHUNKS)}\r\nTransfer-Encoding: chunked", CHUNKS, 403),
-        ("Transfer-Encoding: chunked\r\nContent-Length: 5", CHUNKS, 403),
-        ("Content-Length: 0\r\nContent-Length: 5", SECOND, 400),
-        ("Content-Length: +0", SECOND, 400),
-        ("Transfer-Encoding: identity", SECOND, 400),
-        ("Transfer-Encoding: xchunked\r\nContent-Length: 0", SECOND, 400),
-        ("Transfer-Encoding : chunked\r\nContent-Length: 0", CHUNKS, 400),
+        (f"Content-Length: {len(CHUNKS)}\r\nTransfer-Encoding: chunked", CHUNKS),
+        ("Transfer-Encoding: chunked\r\nContent-Length: 5", CHUNKS),
+        ("Content-Length: 0\r\nContent-Length: 5", SECOND),
+        ("Content-Length: +0", SECOND),
+        ("Transfer-Encoding: identity", SECOND),
+        ("Transfer-Encoding: xchunked\r\nContent-Length: 0", SECOND),
+        ("Transfer-Encoding : chunked\r\nContent-Length: 0", CHUNKS),
     ],
     ids=["both", "chunked first", "two", "signed", "identity", "unknown", "blank"],
 )
 def test_where_a_request_ends_is_not_in_doubt(
-    site: Site, lengths: str, rest: str, status: int
+    site: Site, lengths: str, rest: str
 ) -> None:
     """A proxy that took the other length would take the rest for another's request."""
     url = urlsplit(site.url)
@@ -125,7 +125,7 @@ def test_where_a_request_ends_is_not_in_doubt(
         line.sendall((head + rest).encode())
         # Read to the end: the server hangs up, whatever else was sent.
         told = b"".join(iter(lambda: line.recv(4096), b"")).decode()
-    assert re.findall(r"^HTTP/1.1 (\d+)", told, re.M) == [str(status)]
+    assert re.findall(r"^HTTP/1.1 (\d+)", told, re.M) == ["400"]
 
 
 def test_metrics_ask_for_the_token(site: Site) -> None:

@@ -9,12 +9,9 @@ from django.db import DatabaseError, connection
 from dashboard.ops.doctor import pending_migrations
 from dashboard.ops.production import unsafe_settings
 
-SERVER_LOGS = settings.BASE_DIR / "dashboard" / "server_logs.json"
-"""The server's own few lines are JSON, too."""
-
 
 class Command(BaseCommand):
-    """Serve the pages with granian, which replaces this process."""
+    """Serve the pages; the server replaces this process."""
 
     help = "Run the web server for production."
 
@@ -43,14 +40,10 @@ class Command(BaseCommand):
         _check_static_files()
         connection.close()
         command = [
-            *(sys.executable, "-m", "granian", "dashboard.wsgi:application"),
-            *("--interface", "wsgi", "--http", "1", "--no-ws"),
-            *("--working-dir", str(settings.BASE_DIR)),
+            *(sys.executable, "-m", "dashboard.ops.server"),
             *("--host", options["host"], "--port", str(options["port"])),
             *("--workers", str(options["workers"])),
-            *("--blocking-threads", str(options["threads"])),
-            *("--respawn-failed-workers", "--workers-kill-timeout", "10"),
-            *("--log-level", "warning", "--log-config", str(SERVER_LOGS)),
+            *("--threads", str(options["threads"])),
         ]
         os.execv(command[0], command)  # noqa: S606 (becoming it is the point)
 

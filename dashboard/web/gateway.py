@@ -1,0 +1,314 @@
+"""Lets threads run Django only: the network's pace is the event loop's matter.
+
+An ASGI application in front of a WSGI one. A request goes to a thread once it has
+arrived whole, and the thread is free again as soon as the answer is made; who sends or
+reads slowly holds up nobody. What is known without asking anybody is answered on the
+loop itself, without a thread.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from io import BytesIO
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+import structlog
+from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+
+log = structlog.get_logger(__name__)
+
+Headers = list[tuple[str, str]]
+Shortcut = Callable[["WSGIEnvironment"], tuple[str, Headers] | None]
+
+MEMORY_BYTES = 1024 * 1024
+"""A longer answer waits for its reader in a temporary file."""
+
+CHUNK_BYTES = 64 * 1024
+"""The loop hands on so much at a time, and goes on once the client has taken it."""
+
+READER_GRACE_SECONDS = 30
+READER_BYTES_PER_SECOND = 16 * 1024
+"""Who reads more slowly than this, after the grace, is cut off."""
+
+MOST_FILES = 16
+"""Long answers on their way from one process; the oldest is cut off for another one."""
+
+MOST_QUEUED = 1_024
+"""Requests that wait for a thread of one process; more are told to come back."""
+
+RETRY_AFTER_SECONDS = 5
+
+
+class ClientGoneError(Exception):
+    """The client hung up, or was hung up on, before its request had arrived."""
+
+
+class Answer(NamedTuple):
+    """What the application said, whole."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes | IO[bytes]
+
+
+class Gateway:
+    """ASGI outside, WSGI inside.
+
+    Args:
+        application: The WSGI application.
+        shortcut: Answers without a body that need no thread: status line and headers,
+            or None when the application has to answer. Must not wait for anything.
+        threads: Requests that the application serves at once.
+        longest_body: Bytes. Of a longer body the application gets the length alone, by
+            which it refuses it.
+        plain_headers: Of answers that the application does not make.
+    """
+
+    def __init__(
+        self,
+        application: "WSGIApplication",
+        *,
+        shortcut: Shortcut,
+        threads: int,
+        longest_body: int,
+        plain_headers: Headers,
+    ) -> None:
+        self._application = application
+        self._shortcut = shortcut
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
+        self._longest_body = longest_body
+        self._plain_headers = plain_headers
+        self._queued = 0
+        self._files: dict[asyncio.Timeout, None] = {}
+
+    async def __call__(
+        self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        """Answer one request."""
+        environ = environ_of(scope)
+        if short := self._shortcut(environ):
+            status, headers = short
+            await _send(send, Answer(int(status[:3]), _encoded(headers), b""))
+            return
+        try:
+            is_whole = await self._read_body(environ, receive)
+        except ClientGoneError:
+            return
+        answer = await self._ask(environ)
+        if not is_whole:
+            answer.headers.append((b"connection", b"close"))
+        if isinstance(answer.body, bytes):
+            await _send(send, answer)
+        else:
+            await self._send_file(send, answer)
+
+    async def _read_body(
+        self, environ: "WSGIEnvironment", receive: ASGIReceiveCallable
+    ) -> bool:
+        """Put the body into the environ; False when it is longer than allowed."""
+        declared = environ.get("CONTENT_LENGTH", "0")
+        body = b""
+        if declared == "0" and "HTTP_TRANSFER_ENCODING" not in environ:
+            return True
+        if declared.isdecimal() and int(declared) > self._longest_body:
+            return False
+        is_whole = False
+        while not is_whole and len(body) <= self._longest_body:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise ClientGoneError
+            body += message.get("body", b"")
+            is_whole = not message.get("more_body", False)
+        environ["CONTENT_LENGTH"] = str(len(body))
+        environ["wsgi.input"] = BytesIO(body)
+        return is_whole
+
+    async def _ask(self, environ: "WSGIEnvironment") -> Answer:
+        if self._queued >= MOST_QUEUED:
+            headers = [("Retry-After", str(RETRY_AFTER_SECONDS))]
+            return self._plain(503, "Too much is asked at this moment.", headers)
+        loop = asyncio.get_running_loop()
+        self._queued += 1
+        try:
+            return await loop.run_in_executor(self._threads, self._run, environ)
+        finally:
+            self._queued -= 1
+
+    def _run(self, environ: "WSGIEnvironment") -> Answer:
+        """Run the application in a thread, to the last byte of its answer."""
+        try:
+            return _answer_of(self._application, environ)
+        except Exception:
+            # Django makes a page of every fault; this is a fault in making that page.
+            log.exception("no answer", path=environ["PATH_INFO"])
+            return self._plain(500, "A fault in Curfew; its log says more.", [])
+
+    def _plain(self, status: int, sentence: str, headers: Headers) -> Answer:
+        text = f"{sentence}\n".encode()
+        kind = ("Content-Type", "text/plain; charset=utf-8")
+        length = ("Content-Length", str(len(text)))
+        return Answer(
+            status, _encoded([*self._plain_headers, *headers, kind, length]), text
+        )
+
+    async def _send_file(self, send: ASGISendCallable, answer: Answer) -> None:
+        if len(self._files) >= MOST_FILES:
+            oldest = next(iter(self._files))
+            del self._files[oldest]
+            if not oldest.expired():
+                oldest.reschedule(0)
+        timeout = asyncio.timeout(_patience(answer))
+        self._files[timeout] = None
+        try:
+            await _send(send, answer, timeout)
+        finally:
+            self._files.pop(timeout, None)
+
+
+def environ_of(scope: HTTPScope) -> "WSGIEnvironment":
+    """The request as WSGI wants it, without a body (PEP 3333).
+
+    A header whose name has an underscore is left out: to WSGI ``X_Forwarded_For`` is
+    ``X-Forwarded-For``, and no proxy has vouched for it (CVE-2015-0219).
+    """
+    host, port = scope["server"] or ("", None)
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(scope["raw_path"]).decode("latin-1"),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_NAME": host,
+        "SERVER_PORT": str(port or ""),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "REMOTE_ADDR": scope["client"][0] if scope["client"] else "",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.input": BytesIO(),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+    for raw_name, raw_value in scope["headers"]:
+        name = _variable(raw_name)
+        if not name:
+            continue
+        value = raw_value.decode("latin-1")
+        if name in environ:
+            joint = "; " if name == "HTTP_COOKIE" else ","
+            value = f"{environ[name]}{joint}{value}"
+        environ[name] = value
+    return environ
+
+
+@lru_cache(maxsize=256)
+def _variable(header: bytes) -> str:
+    """Its name in the environ; empty when it is left out."""
+    if b"_" in header:
+        return ""
+    name = header.decode("latin-1").upper().replace("-", "_")
+    return name if name in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{name}"
+
+
+def _answer_of(application: "WSGIApplication", environ: "WSGIEnvironment") -> Answer:
+    said: list[tuple[str, Headers]] = []
+
+    def start_response(status: str, headers: Headers, *_: Any) -> Any:
+        said[:] = [(status, headers)]
+        return None
+
+    chunks = application(environ, start_response)
+    try:
+        body = _collected(chunks)
+    finally:
+        if hasattr(chunks, "close"):
+            chunks.close()
+    status, headers = int(said[0][0][:3]), _encoded(said[0][1])
+    has_length = any(name == b"content-length" for name, _ in headers)
+    if (
+        not has_length
+        and environ["REQUEST_METHOD"] != "HEAD"
+        and _may_have_body(status)
+    ):
+        headers.append((b"content-length", str(_length(body)).encode()))
+    return Answer(status, headers, body)
+
+
+def _collected(chunks: Iterable[bytes]) -> bytes | IO[bytes]:
+    parts, size = [], 0
+    iterator = iter(chunks)
+    for chunk in iterator:
+        parts.append(chunk)
+        size += len(chunk)
+        if size > MEMORY_BYTES:
+            break
+    else:
+        return b"".join(parts)
+    file = TemporaryFile()  # noqa: SIM115 (closed by who sends it)
+    try:
+        file.writelines(parts)
+        file.writelines(iterator)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+async def _send(
+    send: ASGISendCallable, answer: Answer, timeout: asyncio.Timeout | None = None
+) -> None:
+    """Send an answer at the client's pace; nothing more once its patience is over."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": answer.headers,
+        }
+    )
+    body = answer.body
+    if isinstance(body, bytes) and len(body) <= CHUNK_BYTES:
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+        return
+    with BytesIO(body) if isinstance(body, bytes) else body as file:
+        left = _length(file)
+        file.seek(0)
+        try:
+            async with timeout or asyncio.timeout(_patience(answer)):
+                while left > 0:
+                    chunk = file.read(CHUNK_BYTES)
+                    left -= len(chunk)
+                    await send(
+                        {
+                            "type": "http.response.body",
+                            "body": chunk,
+                            "more_body": left > 0,
+                        }
+                    )
+        except TimeoutError:
+            log.warning("reader cut off", left_bytes=left)
+
+
+def _patience(answer: Answer) -> float:
+    return READER_GRACE_SECONDS + _length(answer.body) / READER_BYTES_PER_SECOND
+
+
+def _length(body: bytes | IO[bytes]) -> int:
+    return len(body) if isinstance(body, bytes) else body.seek(0, 2)
+
+
+def _may_have_body(status: int) -> bool:
+    return status >= 200 and status not in {204, 304}
+
+
+def _encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
+    return [
+        (name.lower().encode("latin-1"), value.encode("latin-1"))
+        for name, value in headers
+    ]

@@ -1,0 +1,309 @@
+"""What stands between the network and Django: requests in, answers out, each whole."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+
+from dashboard.web import gateway
+from dashboard.web.gateway import Gateway
+
+Environ = dict[str, Any]
+Application = Callable[[Environ, Any], Iterable[bytes]]
+
+
+def echo(environ: Environ, start_response: Any) -> Iterable[bytes]:
+    """Answers with the body it was sent."""
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [environ["wsgi.input"].read()]
+
+
+def make(application: Application, **options: Any) -> Gateway:
+    values: dict[str, Any] = {
+        "shortcut": lambda environ: None,
+        "threads": 2,
+        "longest_body": 100,
+        "plain_headers": [("X-Frame-Options", "DENY")],
+    }
+    return Gateway(application, **values | options)  # type: ignore[arg-type]
+
+
+class Exchange:
+    """One request and what came of it.
+
+    Attributes:
+        status: Of the answer; 0 when there was none.
+        headers: Of the answer.
+        body: What the client has taken.
+    """
+
+    def __init__(
+        self,
+        *parts: bytes,
+        method: str = "GET",
+        path: bytes = b"/",
+        headers: Iterable[tuple[bytes, bytes]] = (),
+    ) -> None:
+        self._messages = [
+            {"type": "http.request", "body": part, "more_body": number < len(parts)}
+            for number, part in enumerate(parts, 1)
+        ] + [{"type": "http.disconnect"}]
+        self.scope: Any = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "raw_path": path,
+            "query_string": b"a=%C3%A4",
+            "headers": list(headers),
+            "client": ("192.0.2.9", 4711),
+            "server": ("192.0.2.1", 8000),
+        }
+        self.status = 0
+        self.headers: dict[bytes, bytes] = {}
+        self.body = b""
+        self.asked_for_body = False
+
+    async def receive(self) -> Any:
+        self.asked_for_body = True
+        return self._messages.pop(0)
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.status, self.headers = message["status"], dict(message["headers"])
+        else:
+            self.body += message["body"]
+
+    def through(self, application: Gateway) -> "Exchange":
+        asyncio.run(application(self.scope, self.receive, self.send))  # type: ignore[arg-type]
+        return self
+
+
+def test_the_application_gets_what_the_client_has_sent() -> None:
+    seen: Environ = {}
+
+    def application(environ: Environ, start_response: Any) -> Iterable[bytes]:
+        seen.update(environ)
+        return echo(environ, start_response)
+
+    headers = [
+        (b"host", b"curfew.example"),
+        (b"content-type", b"text/plain"),
+        (b"content-length", b"6"),
+        (b"x-forwarded-for", b"203.0.113.1"),
+        (b"x-forwarded-for", b"198.51.100.1"),
+        (b"cookie", b"a=1"),
+        (b"cookie", b"b=2"),
+    ]
+    exchange = Exchange(
+        b"abc", b"def", method="POST", path=b"/caf%C3%A9/", headers=headers
+    ).through(make(application))
+    assert exchange.body == b"abcdef"
+    assert exchange.headers[b"content-length"] == b"6"
+    assert seen["PATH_INFO"].encode("latin-1").decode() == "/café/"
+    assert seen["QUERY_STRING"] == "a=%C3%A4"
+    assert seen["CONTENT_TYPE"] == "text/plain"
+    assert seen["CONTENT_LENGTH"] == "6"
+    assert seen["HTTP_HOST"] == "curfew.example"
+    assert seen["HTTP_X_FORWARDED_FOR"] == "203.0.113.1,198.51.100.1"
+    assert seen["HTTP_COOKIE"] == "a=1; b=2"
+    assert seen["REMOTE_ADDR"] == "192.0.2.9"
+    assert seen["SERVER_PORT"] == "8000"
+
+
+@pytest.mark.parametrize("name", [b"x_forwarded_for", b"x-forwarded_for", b"_"])
+def test_a_name_with_an_underscore_is_not_passed_on(name: bytes) -> None:
+    headers = [(name, b"203.0.113.7"), (b"x-forwarded-for", b"198.51.100.1")]
+    environ = gateway.environ_of(Exchange(headers=headers).scope)
+    assert environ["HTTP_X_FORWARDED_FOR"] == "198.51.100.1"
+    assert "203.0.113.7" not in environ.values()
+
+
+def test_nothing_of_the_process_s_environment_is_passed_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CURFEW_SECRET_KEY", "a canary in the environment")
+    environ = gateway.environ_of(Exchange().scope)
+    assert "a canary in the environment" not in map(str, environ.values())
+
+
+def test_a_request_without_a_body_does_not_wait_for_one() -> None:
+    exchange = Exchange().through(make(echo))
+    assert exchange.status == 200
+    assert not exchange.asked_for_body
+
+
+def test_a_body_in_chunks_has_a_length_then() -> None:
+    headers = [(b"transfer-encoding", b"chunked")]
+    exchange = Exchange(b"abc", b"de", method="POST", headers=headers)
+    assert exchange.through(make(echo)).body == b"abcde"
+
+
+def test_a_client_that_leaves_early_is_not_served() -> None:
+    headers = [(b"content-length", b"6")]
+    exchange = Exchange(method="POST", headers=headers)
+
+    def never(*_: Any) -> Iterable[bytes]:
+        raise AssertionError("the application was asked")
+
+    assert exchange.through(make(never)).status == 0
+
+
+@pytest.mark.parametrize(
+    "header", [(b"content-length", b"101"), (b"transfer-encoding", b"chunked")]
+)
+def test_a_long_body_is_not_kept(header: tuple[bytes, bytes]) -> None:
+    lengths = []
+
+    def application(environ: Environ, start_response: Any) -> Iterable[bytes]:
+        lengths.append(int(environ["CONTENT_LENGTH"]))
+        return echo(environ, start_response)
+
+    parts = [b"a" * 60] * 1_000
+    exchange = Exchange(*parts, method="POST", headers=[header])
+    exchange.through(make(application))
+    assert lengths[0] > 100
+    assert len(exchange.body) < 200
+    assert exchange.headers[b"connection"] == b"close"
+
+
+@pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
+def test_an_answer_without_a_body_has_no_length(status: str) -> None:
+    def application(environ: Environ, start_response: Any) -> Iterable[bytes]:
+        start_response(status, [])
+        return []
+
+    exchange = Exchange().through(make(application))
+    assert exchange.status == int(status[:3])
+    assert b"content-length" not in exchange.headers
+
+
+def test_a_head_request_keeps_the_length_that_it_was_told() -> None:
+    def application(environ: Environ, start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Length", "7")])
+        return []
+
+    exchange = Exchange(method="HEAD").through(make(application))
+    assert exchange.headers[b"content-length"] == b"7"
+
+
+@pytest.mark.parametrize("at", ["once", "in the middle"])
+def test_a_fault_that_nobody_catches_is_a_plain_500_with_all_headers(at: str) -> None:
+    def application(environ: Environ, start_response: Any) -> Iterable[bytes]:
+        if at == "once":
+            raise RuntimeError("secret")
+        start_response("200 OK", [])
+
+        def chunks() -> Iterator[bytes]:
+            yield b"begun"
+            raise RuntimeError("secret")
+
+        return chunks()
+
+    exchange = Exchange().through(make(application))
+    assert exchange.status == 500
+    assert exchange.headers[b"x-frame-options"] == b"DENY"
+    assert b"secret" not in exchange.body
+    assert b"begun" not in exchange.body
+
+
+def test_an_answer_is_closed_in_the_thread_that_made_it() -> None:
+    threads = []
+
+    class Chunks(list[bytes]):
+        def close(self) -> None:
+            threads.append(threading.current_thread())
+
+    def application(environ: Environ, start_response: Any) -> Iterable[bytes]:
+        threads.append(threading.current_thread())
+        start_response("200 OK", [])
+        return Chunks([b"a", b"b"])
+
+    assert Exchange().through(make(application)).body == b"ab"
+    assert threads[0] is threads[1] is not threading.current_thread()
+
+
+def test_what_is_known_takes_no_thread() -> None:
+    def never(*_: Any) -> Iterable[bytes]:
+        raise AssertionError("the application was asked")
+
+    quick = make(never, shortcut=lambda environ: ("204 No Content", [("A", "b")]))
+    exchange = Exchange().through(quick)
+    assert exchange.status == 204
+    assert exchange.headers == {b"a": b"b"}
+
+
+def test_a_long_answer_is_whole() -> None:
+    whole = bytes(range(256)) * 20_000
+
+    def application(environ: Environ, start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        return (whole[at : at + 1_000] for at in range(0, len(whole), 1_000))
+
+    exchange = Exchange().through(make(application))
+    assert exchange.headers[b"content-length"] == str(len(whole)).encode()
+    assert exchange.body == whole
+
+
+def test_when_too_many_wait_the_next_is_told_to_come_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gateway, "MOST_QUEUED", 1)
+    may_go_on = threading.Event()
+
+    def application(environ: Environ, start_response: Any) -> Iterable[bytes]:
+        may_go_on.wait(60)
+        return echo(environ, start_response)
+
+    site = make(application)
+
+    async def ask() -> tuple[Exchange, Exchange]:
+        first, second = Exchange(), Exchange()
+        waiting = asyncio.create_task(site(first.scope, first.receive, first.send))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        await site(second.scope, second.receive, second.send)  # type: ignore[arg-type]
+        may_go_on.set()
+        await waiting
+        return first, second
+
+    first, second = asyncio.run(ask())
+    assert (first.status, second.status) == (200, 503)
+    assert second.headers[b"retry-after"] == b"5"
+    assert second.headers[b"x-frame-options"] == b"DENY"
+
+
+def test_for_one_long_answer_too_many_the_oldest_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gateway, "MOST_FILES", 1)
+    monkeypatch.setattr(gateway, "MEMORY_BYTES", 10)
+    whole = b"a" * 3 * gateway.CHUNK_BYTES
+
+    def application(environ: Environ, start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        return [whole]
+
+    class Stalled(Exchange):
+        """Takes the head and a chunk, and then nothing."""
+
+        async def send(self, message: Any) -> None:
+            if self.body:
+                await asyncio.get_running_loop().create_future()
+            await super().send(message)
+
+    site = make(application)
+
+    async def ask() -> tuple[Exchange, Exchange]:
+        slow, quick = Stalled(), Exchange()
+        reading = asyncio.create_task(site(slow.scope, slow.receive, slow.send))  # type: ignore[arg-type]
+        while not slow.body:
+            await asyncio.sleep(0)
+        await site(quick.scope, quick.receive, quick.send)  # type: ignore[arg-type]
+        await reading
+        return slow, quick
+
+    slow, quick = asyncio.run(ask())
+    assert quick.body == whole
+    assert len(slow.body) == gateway.CHUNK_BYTES
