@@ -15,6 +15,12 @@ PASSWORD_IN_ADDRESS = re.compile(r"(\w://[^\s:/@]*:)[^\s/@]+@")
 ANSWER_OF_PROVIDER = re.compile(r"(?<=/login/callback/\?)\S+")
 VALUE = re.compile(r"(?<![^&])(?!error)([^&=]*=)[^&]+")
 """In the query of that answer; what went wrong stays readable."""
+LONGEST = 2_000
+"""Characters of one text in the log."""
+
+TRACEBACK = 20_000
+"""The same of a traceback, whose both ends say most."""
+
 API_TOKEN = re.compile(r"\bcurfew_[0-9a-f]{64}\b")
 RESET_KEY = re.compile(r"(/password/reset/key/)\S+")
 WALL_TOKEN = re.compile(r"(/wall/)[^/\s?\"']+")
@@ -57,9 +63,19 @@ def scrub(_logger: Any, _method: str, event: EventDict) -> EventDict:
     tokens of wallboards.
     """
     return {
-        key: scrubbed(value) if isinstance(value, str) else value
+        key: _cut(scrubbed(value), TRACEBACK if key == "exception" else LONGEST)
+        if isinstance(value, str)
+        else value
         for key, value in event.items()
     }
+
+
+def _cut(text: str, longest: int) -> str:
+    """Both ends of a text that is too long: strangers choose some of what is logged."""
+    if len(text) <= longest:
+        return text
+    half = longest // 2
+    return f"{text[:half]}…[{len(text) - 2 * half} more]…{text[-half:]}"
 
 
 def scrubbed(text: str) -> str:

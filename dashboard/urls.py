@@ -4,6 +4,9 @@ from django.urls import include, path
 
 from dashboard.saved.views import home
 
+handler400 = "dashboard.web.errors.bad_request"
+handler403 = "dashboard.web.errors.permission_denied"
+handler404 = "dashboard.web.errors.page_not_found"
 handler500 = "dashboard.web.away.server_error"
 
 urlpatterns = [

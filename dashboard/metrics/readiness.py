@@ -11,10 +11,13 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from dashboard.instances.models import Cloud
+from dashboard.web.shelf import Shelf
 
 BROKER_SECONDS = 0.5
 MISSED_REFRESHES = 5
 """So many in a row make a mirror too old, but never less than a minute."""
+
+RECENT_SECONDS = 1
 
 
 @dataclass
@@ -31,6 +34,9 @@ class Readiness:
     mirror_age_seconds: dict[str, float | None] = field(default_factory=dict)
 
 
+_shelf: Shelf[Readiness] = Shelf(most=1, seconds=RECENT_SECONDS)
+
+
 def measure() -> Readiness:
     """Look at database, broker and mirror."""
     state = Readiness()
@@ -43,6 +49,11 @@ def measure() -> Readiness:
     if not broker_answers():
         state.reasons.append("The broker does not answer.")
     return state
+
+
+def recent() -> Readiness:
+    """The same, at most a second old."""
+    return _shelf.recall("readiness", measure)
 
 
 def broker_answers() -> bool:

@@ -7,6 +7,7 @@ from . import views
 app_name = "metrics"
 urlpatterns = [
     path("healthz", views.healthz, name="healthz"),
+    path("healthz/seen", views.how_seen, name="seen"),
     path("readyz", views.readyz, name="readyz"),
     path("metrics", views.metrics, name="metrics"),
 ]

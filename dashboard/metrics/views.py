@@ -2,13 +2,13 @@
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from . import access, readiness
+from . import access, readiness, seen
 from .collector import CurfewCollector
 
 _REGISTRY = CollectorRegistry(auto_describe=False)
@@ -26,22 +26,32 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 @never_cache
+def how_seen(request: HttpRequest) -> JsonResponse:
+    """How this request arrived; for ``manage.py doctor`` alone, else 404."""
+    if not seen.is_signed(request):
+        raise Http404
+    return JsonResponse(seen.describe(request))
+
+
+@login_not_required
+@require_safe
+@never_cache
 def readyz(request: HttpRequest) -> JsonResponse:
     """Readiness: can this site do its work now?
 
     Returns:
-        JSON: ``ready``, ``reasons`` (sentences; empty when ready) and, for each cloud,
-        ``mirror_age_seconds`` (null before its first refresh). 503 when not ready.
+        JSON: ``ready``, and for those who may read the metrics ``reasons`` (sentences;
+        empty when ready) and, for each cloud, ``mirror_age_seconds`` (null before its
+        first refresh). 503 when not ready.
     """
-    state = readiness.measure()
-    return JsonResponse(
-        {
-            "ready": not state.reasons,
-            "reasons": state.reasons,
-            "mirror_age_seconds": state.mirror_age_seconds,
-        },
-        status=503 if state.reasons else 200,
-    )
+    told_all = access.may_read(request)
+    # Strangers make no more than one look in a second.
+    state = readiness.measure() if told_all else readiness.recent()
+    told: dict[str, object] = {"ready": not state.reasons}
+    if told_all:
+        told["reasons"] = state.reasons
+        told["mirror_age_seconds"] = state.mirror_age_seconds
+    return JsonResponse(told, status=503 if state.reasons else 200)
 
 
 @login_not_required

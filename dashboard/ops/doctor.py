@@ -25,15 +25,13 @@ from dashboard.mail import smtp_problem
 from dashboard.metrics.readiness import broker_answers
 from dashboard.modelarts.errors import ModelArtsError, NotSentError
 
+from . import site_check
+from .faults import FaultError
 from .production import unsafe_settings
 
 WORKER_SECONDS = 3
 OLDEST_SWEEP_SECONDS = 15
 MOST_APART_SECONDS = 2
-
-
-class FaultError(Exception):
-    """A check failed; the message is a sentence that says what to do."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +63,8 @@ def examine(only: str = "") -> Iterator[Finding]:
             yield _finding(name, check)
     if "cloud".startswith(only) or only.startswith("cloud"):
         yield from _clouds(only)
+    if "site".startswith(only):
+        yield _finding("site", _site)
 
 
 def _clouds(only: str) -> Iterator[Finding]:
@@ -226,6 +226,12 @@ def _mail() -> str:
     if not config.mail_starttls:
         return "The server lets us in; mail goes there in clear."
     return "The server lets us in, over TLS."
+
+
+def _site() -> str:
+    if not settings.CURFEW.url and settings.CURFEW.is_local:
+        return "Not tried: CURFEW_URL is not set."
+    return site_check.check(settings.CURFEW.site_url)
 
 
 def _cloud(name: str) -> str:

@@ -16,8 +16,8 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import translation
-from django.views import defaults
 
+from .errors import error_page
 from .languages import language_without_asking
 from .limits import READS
 from .middleware import GetResponse
@@ -57,10 +57,10 @@ def server_error(request: HttpRequest) -> HttpResponse:
         503 when the database is away, else 500.
     """
     fault = sys.exc_info()[1]
-    with translation.override(language_without_asking(request)):
-        if fault is not None and is_database_away(fault):
+    if fault is not None and is_database_away(fault):
+        with translation.override(language_without_asking(request)):
             return _database_away(request, fault)
-        return defaults.server_error(request)
+    return error_page(request, 500)
 
 
 def is_database_away(fault: BaseException) -> bool:

@@ -56,7 +56,10 @@ class SignInRequiredMiddleware(LoginRequiredMiddleware):
                 return sign_in_and_send_again(request, login_url)
             return super().handle_no_permission(request, view_func)
         # The fragment's own address is no page to come back to.
-        shown = request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]
+        try:
+            shown = request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]
+        except ValueError:  # no address at all, such as "//[x"
+            shown = "/"
         login = redirect_to_login(shown, self.get_login_url(view_func))
         response = HttpResponseClientRedirect(login.url)
         # Not 200, which scripts would take for "saved".

@@ -5,6 +5,7 @@ What was typed is handed back, so that it can be sent again after signing in.
 """
 
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import render, resolve_url
@@ -71,9 +72,13 @@ def referring_page(request: HttpRequest) -> str:
 
 def fields_to_send_again(request: HttpRequest) -> list[tuple[str, str]]:
     """Names and values of the form; none of one that holds a secret."""
+    try:
+        form = request.POST
+    except (BadRequest, SuspiciousOperation):
+        return []  # it was never a form of ours
     fields = [
         (name, value)
-        for name, values in request.POST.lists()
+        for name, values in form.lists()
         for value in values
         if name != _FORM_TOKEN
     ]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from pydantic import SecretStr
 
 from dashboard.metrics import readiness
 from tests import factories
@@ -60,6 +61,37 @@ def test_a_mirror_that_is_too_old(
     assert answer["ready"] is False
     assert len(answer["reasons"]) == 1
     assert reason in answer["reasons"][0]
+
+
+def test_a_stranger_is_told_no_details(client: Client, db: None) -> None:
+    factories.make_cloud("secret project", refreshed_at=ago(9000), attempted_at=ago(1))
+    for stranger in (
+        {"REMOTE_ADDR": "93.184.216.34"},
+        {"HTTP_X_FORWARDED_FOR": "93.184.216.34"},
+    ):
+        response = client.get("/readyz", **stranger)  # type: ignore[arg-type]
+        assert response.status_code == 503
+        assert response.json() == {"ready": False}
+
+
+def test_with_a_token_only_its_bearer_is_told(
+    client: Client, db: None, settings: Any
+) -> None:
+    token = SecretStr("a token of Prometheus")
+    settings.CURFEW = settings.CURFEW.model_copy(update={"metrics_token": token})
+    factories.make_cloud("demo", refreshed_at=ago(3), attempted_at=ago(3))
+    assert client.get("/readyz").json() == {"ready": True}
+    bearer = {"Authorization": f"Bearer {token.get_secret_value()}"}
+    assert client.get("/readyz", headers=bearer).json()["reasons"] == []
+
+
+def test_strangers_do_not_make_it_look_each_time(
+    client: Client, db: None, django_assert_num_queries: Any
+) -> None:
+    factories.make_cloud("demo", refreshed_at=ago(3), attempted_at=ago(3))
+    client.get("/readyz", REMOTE_ADDR="93.184.216.34")
+    with django_assert_num_queries(0):
+        client.get("/readyz", REMOTE_ADDR="93.184.216.34")
 
 
 def test_without_any_cloud(client: Client, db: None) -> None:

@@ -30,6 +30,7 @@ class Serving:
     Attributes:
         port: Where it listens.
         session: Cookie header of somebody who is signed in.
+        environment: What it adds to our own.
         ask: Has something done in its database (``serving_agent``).
     """
 
@@ -70,7 +71,7 @@ class Serving:
         broker = enter(
             EmbeddedBroker(port=free_port(), data_dir=self.folder / "broker")
         )
-        environment = {
+        environment = self.environment = {
             "CURFEW_SECRET_KEY": "only-for-tests-of-the-server-" * 2,
             "CURFEW_DATABASE_URL": f"sqlite:///{self.folder / 'curfew.sqlite3'}",
             "CURFEW_REDIS_URL": broker.url,

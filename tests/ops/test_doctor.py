@@ -94,7 +94,7 @@ def test_all_is_well(
     found = lines(capsys)
     assert list(found) == [
         "settings", "database", "broker", "cache", "worker", "beat", "mail",
-        "cloud lab",
+        "cloud lab", "site",
     ]  # fmt: skip
     assert all(line.startswith("✓ ") for line in found.values())
     assert "7 instances" in found["cloud lab"]

@@ -56,6 +56,9 @@ def admins(status: Any) -> dict[str, Any]:
 READ = Rule(signed_in(200), signed_in(405))
 POLL = Rule(signed_in((200, 204)), signed_in(405), "since=0")
 FOR_MACHINES = Rule(dict.fromkeys(PEOPLE, (200, 503)), dict.fromkeys(PEOPLE, 405))
+FOR_DOCTOR = Rule(dict.fromkeys(PEOPLE, 404), dict.fromkeys(PEOPLE, 405))
+"""By a signature of ``manage.py doctor``, which none of them has."""
+
 FOR_SCREENS = Rule(
     dict.fromkeys(PEOPLE, (200, 204)), dict.fromkeys(PEOPLE, 405), "since=0"
 )
@@ -179,6 +182,7 @@ RULES: dict[str, Rule] = {
     "api_document": Rule(dict.fromkeys(PEOPLE, 200), dict.fromkeys(PEOPLE, 405)),
     "metrics:healthz": FOR_MACHINES,
     "metrics:readyz": FOR_MACHINES,
+    "metrics:seen": FOR_DOCTOR,
     "metrics:metrics": FOR_MACHINES,
 }
 

@@ -136,3 +136,20 @@ def test_a_wall_s_token_is_blanked(
     assert "/wall/[redacted]/" in log.getvalue()
     assert token not in log.getvalue()
     assert link.key not in log.getvalue()
+
+
+@pytest.mark.django_db
+def test_a_stranger_does_not_fill_the_log(client: Client, log: io.StringIO) -> None:
+    client.get(f"/accounts/login/{'é' * 30_000}", headers={"User-Agent": "x" * 400_000})
+    for event in events(log):
+        for text in event.values():
+            assert len(str(text)) < 2_100
+    assert len(log.getvalue()) < 60_000
+
+
+def test_both_ends_of_a_long_text_are_kept(log: io.StringIO) -> None:
+    logging.getLogger("library").error("begun %s ended", "x" * 50_000)
+    (event,) = events(log)
+    assert event["event"].startswith("begun xxx")
+    assert event["event"].endswith("xxx ended")
+    assert "more]" in event["event"]

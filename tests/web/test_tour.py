@@ -14,6 +14,7 @@ NO_PAGES = frozenset(
         ),
         *("handover:due_changes", "saved:csv", "saved:json", "audit:export"),
         *("metrics:healthz", "metrics:readyz", "metrics:metrics"),
+        "metrics:seen",
         *("handover:markdown", "handover:wall_changes"),
         "api_document",
     }

@@ -10,7 +10,7 @@ from dashboard.ops.doctor import examine
 class Command(BaseCommand):
     """Check what Curfew needs: a line each, exit status 1 when something is wrong."""
 
-    help = "Check settings, database, broker, cache, worker, mail and each cloud."
+    help = "Check settings, database, broker, cache, worker, mail, clouds and the site."
     # A database that is away is a finding, not a traceback.
     requires_system_checks = []
 
@@ -21,7 +21,7 @@ class Command(BaseCommand):
             default="",
             metavar="NAME",
             help="run the checks whose names begin so: settings, database, broker, "
-            "cache, worker, beat, mail, cloud (all)",
+            "cache, worker, beat, mail, cloud, site (all)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

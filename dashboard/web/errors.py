@@ -1,0 +1,32 @@
+"""Error pages: Django's handlers for 400, 403, 404 and 500.
+
+Django's own views for them check the form's token, and so read a body that may be the
+very reason of the error; ours read nothing of the request but its language.
+"""
+
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils import translation
+
+from .languages import language_without_asking
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 400."""
+    return error_page(request, 400)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 403."""
+    return error_page(request, 403)
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 404."""
+    return error_page(request, 404)
+
+
+def error_page(request: HttpRequest, status: int) -> HttpResponse:
+    """The page of a status; nothing in it depends on database, session or body."""
+    with translation.override(language_without_asking(request)):
+        return HttpResponse(render_to_string(f"{status}.html"), status=status)
