@@ -4,10 +4,15 @@
 import os
 import sys
 
+PRIVATE = {"demo", "migrate", "run"}
+"""Commands that make files which nobody else may read: sessions, queue, logs."""
+
 
 def main() -> None:
     """Run a management command."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
+    if PRIVATE.intersection(sys.argv[1:2]):
+        os.umask(0o077)
     if sys.argv[1:2] == ["demo"]:
         # The demo brings its own secret key, database and broker, and must do so
         # before the settings are read.

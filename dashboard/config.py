@@ -44,6 +44,8 @@ class Config(BaseSettings):
         csrf_trusted_origins: Origins (``https://…``) allowed to post forms.
         https: Whether people reach this site by https only; see ``uses_https``.
         url: Where people reach this site, for links in messages; see ``site_url``.
+        hsts_subdomains: Whether browsers shall insist on https for names below ours.
+        hsts_preload: Whether the name may be put into the browsers' own list.
         trusted_proxies: How many proxies stand between them and us, whose word on
             scheme and address is taken.
         database_url: ``sqlite:///path`` (relative to the project) or ``postgres://…``.
@@ -61,6 +63,7 @@ class Config(BaseSettings):
             direct requests from private addresses only.
         writes_per_minute: How many forms one person may send; 0 for any number.
         polls_per_minute: The same for what open pages ask by themselves.
+        downloads_per_minute: How many files one person may take; 0 for any number.
         token_days: How long an API token lives at most.
         api_requests_per_minute: How many requests one API token may send; 0 for any
             number.
@@ -100,6 +103,8 @@ class Config(BaseSettings):
     ] = []
     https: bool | None = None
     url: Annotated[str, AfterValidator(config_checks.site_url)] = ""
+    hsts_subdomains: bool = True
+    hsts_preload: bool = False
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
     database_url: Annotated[
         str, AfterValidator(config_checks.database_url), Field(repr=False)
@@ -124,6 +129,7 @@ class Config(BaseSettings):
     metrics_token: SecretStr = SecretStr("")
     writes_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 600
     polls_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 6_000
+    downloads_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 20
     token_days: Annotated[int, Field(ge=1, le=365)] = 90
     api_requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 300
     wall_requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 240

@@ -274,8 +274,19 @@ CSRF_FAILURE_VIEW = "dashboard.web.refusals.csrf_failure"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = CURFEW.uses_https
 if CURFEW.uses_https:
     SECURE_HSTS_SECONDS = 365 * 24 * 3600
-    SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
-    # Browsers take cookies of such names only over https and for this host alone.
+    # Decisions about other hosts of the domain: they are not ours to make.
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = CURFEW.hsts_subdomains
+    SECURE_HSTS_PRELOAD = CURFEW.hsts_preload
+    SILENCED_SYSTEM_CHECKS = [
+        check
+        for check, wanted in (
+            ("security.W005", CURFEW.hsts_subdomains),
+            ("security.W021", CURFEW.hsts_preload),
+        )
+        if not wanted  # decided, not forgotten
+    ]
+    # Browsers take cookies of such names only over https and for this host alone. The
+    # language, and messages between two pages, are no secrets and go without.
     SESSION_COOKIE_NAME = "__Host-sessionid"
     CSRF_COOKIE_NAME = "__Host-csrftoken"
 if CURFEW.trusted_proxies:

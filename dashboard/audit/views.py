@@ -10,6 +10,8 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from dashboard.web.downloads import limited
+
 from .export import csv_lines
 from .filters import AuditFilter
 from .models import AuditEvent
@@ -53,6 +55,7 @@ def event_list(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @permission_required(EXPORT, raise_exception=True)
+@limited
 def export(request: HttpRequest) -> StreamingHttpResponse:
     """The same events as a CSV file, oldest first, as they are read.
 

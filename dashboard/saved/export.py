@@ -19,6 +19,7 @@ from dashboard.audit.export import BYTE_ORDER_MARK, harmless
 from dashboard.audit.services import record_event
 from dashboard.instances.filters import ListQuery
 from dashboard.instances.models import Instance
+from dashboard.web.downloads import limited
 
 from .columns import COLUMNS, NEEDLESS, Value, values
 from .models import SavedView
@@ -33,6 +34,7 @@ EVERYTHING = "instances"
 
 
 @require_safe
+@limited
 def as_csv(request: SignedInRequest) -> HttpResponseBase:
     """The view as CSV, for spreadsheets.
 
@@ -47,6 +49,7 @@ def as_csv(request: SignedInRequest) -> HttpResponseBase:
 
 
 @require_safe
+@limited
 def as_json(request: SignedInRequest) -> HttpResponseBase:
     """The view as JSON, for programs; see ``as_csv``."""
     return _export(request, "json")

@@ -109,8 +109,13 @@ class LimitsMiddleware:
             return self.get_response(request)
         if allows(what, request, Limit(most, HOUSEHOLD * most)):
             return self.get_response(request)
-        log.warning("too many requests", what=what, path=request.path)
-        seconds = seconds_left()
-        response = render(request, "429.html", {"seconds": seconds}, status=429)
-        response.headers["Retry-After"] = str(seconds)
-        return response
+        return refusal(request, what)
+
+
+def refusal(request: HttpRequest, what: str) -> HttpResponse:
+    """429: a page that says when to go on."""
+    log.warning("too many requests", what=what, path=request.path)
+    seconds = seconds_left()
+    response = render(request, "429.html", {"seconds": seconds}, status=429)
+    response.headers["Retry-After"] = str(seconds)
+    return response

@@ -19,7 +19,7 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 TIME_ZONE_COOKIE = "curfew_tz"
 """Written by ``static/time.js``: the browser's zone, such as ``Europe/Berlin``. Over
-https with the prefix ``__Host-``, as all of our cookies."""
+https with the prefix ``__Host-``."""
 
 
 class SignInRequiredMiddleware(LoginRequiredMiddleware):

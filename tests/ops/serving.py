@@ -75,7 +75,7 @@ class Serving:
             "CURFEW_SECRET_KEY": "only-for-tests-of-the-server-" * 2,
             "CURFEW_DATABASE_URL": f"sqlite:///{self.folder / 'curfew.sqlite3'}",
             "CURFEW_REDIS_URL": broker.url,
-            "DJANGO_SETTINGS_MODULE": "dashboard.settings",
+            "DJANGO_SETTINGS_MODULE": "tests.ops.serving_settings",
             "PYTHONWARNINGS": "ignore",
             **self._settings,
         }
