@@ -123,12 +123,17 @@ class PostgresServer(Server):
 
     _polite = signal.SIGINT  # "fast": does not wait for its clients
 
-    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, settings: Mapping[str, str] | None = None, *, superuser: str = "curfew"
+    ) -> None:
         """Make the cluster.
 
         Args:
             settings: For ``postgresql.conf``.
+            superuser: Its first role. By another name than ``curfew`` the database is
+                left to be made.
         """
+        self._superuser = superuser
         self._programs = _postgres_programs()
         super().__init__()
         self._as_server: list[str] = []
@@ -160,11 +165,15 @@ class PostgresServer(Server):
 
     def url_of(self, database: str) -> str:
         """Address of one of its databases."""
-        return f"postgres://curfew:{PASSWORD}@127.0.0.1:{self.port}/{database}"
+        return (
+            f"postgres://{self._superuser}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
+        )
 
     def start(self) -> None:
         """Start it, with its database."""
         super().start()
+        if self._superuser != "curfew":
+            return
         with psycopg.connect(self.url_of("postgres"), autocommit=True) as connection:
             found = connection.execute(
                 "SELECT FROM pg_database WHERE datname = 'curfew'"
@@ -201,7 +210,7 @@ class PostgresServer(Server):
             self._program(
                 "initdb",
                 *("--pgdata", str(self.folder / "data"), "--no-sync"),
-                *("--username", "curfew", "--pwfile", str(secret)),
+                *("--username", self._superuser, "--pwfile", str(secret)),
                 *("--auth", "scram-sha-256", "--encoding", "UTF8"),
                 *("--locale", "C.UTF-8"),
             ),

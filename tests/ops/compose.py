@@ -1,6 +1,7 @@
 """The services of docker-compose.yml as plain processes, where no engine runs."""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -16,7 +17,7 @@ import httpx
 from dashboard.ops.child import PROJECT, Child
 from dashboard.ops.ports import free_port
 from dashboard.ops.supervisor import Supervisor
-from tests.servers import PostgresServer, RedisServer
+from tests.servers import PASSWORD, PostgresServer, RedisServer
 
 from .processes import wait_until
 
@@ -172,20 +173,45 @@ class ComposedStack:
     ) -> None:
         folder = self.folder / "secrets"
         folder.mkdir()
-        for name, text in {
-            "database_url": postgres.url,
-            "redis_url": redis.url,
-            "clouds.yaml": (PROJECT / "deploy" / "demo-clouds.yaml")
-            .read_text()
-            .replace("emulator:8900", f"127.0.0.1:{cloud_port}"),
-        }.items():
-            (folder / name).write_text(text)
+        (folder / "redis_url").write_text(redis.url)
+        clouds = (PROJECT / "deploy" / "demo-clouds.yaml").read_text()
+        (folder / "clouds.yaml").write_text(
+            clouds.replace("emulator:8900", f"127.0.0.1:{cloud_port}")
+        )
         subprocess.run([PROJECT / "deploy" / "make-secrets", folder], check=True)
-        self.secrets = {
+        for name in ("database_url", "owner_database_url"):
+            text = (folder / name).read_text()
+            (folder / name).unlink()
+            own = text.replace("postgres:5432", f"127.0.0.1:{postgres.port}")
+            (folder / name).write_text(own)
+        init_database(postgres, folder)
+        texts = {
             path.name: path.read_text().strip()
             for path in folder.iterdir()
             if path.name != "clouds.yaml"
         }
+        self.secrets = {name: text for name, text in texts.items() if text}
+
+
+def init_database(postgres: PostgresServer, secrets: Path) -> None:
+    """Do what PostgreSQL's image does with our script on an empty volume.
+
+    Args:
+        postgres: Its superuser is ``postgres``.
+        secrets: The folder that ``make-secrets`` has filled.
+    """
+    subprocess.run(
+        [PROJECT / "deploy" / "init-database.sh"],
+        env={
+            "PATH": os.environ["PATH"],
+            "SECRETS": str(secrets),
+            "PGHOST": "127.0.0.1",
+            "PGPORT": str(postgres.port),
+            "PGPASSWORD": PASSWORD,
+        },
+        check=True,
+        capture_output=True,
+    )
 
 
 def _replaced(text: str, own: Mapping[str, str]) -> str:

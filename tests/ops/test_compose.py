@@ -51,7 +51,7 @@ def test_the_environment_is_known_and_holds_no_secret(
     assert {environment[name] for name in files} <= mounted
 
 
-@pytest.mark.parametrize("name", [*SITE, "emulator", "redis"])
+@pytest.mark.parametrize("name", [*SITE, "emulator", "redis", "postgres"])
 def test_little_may_be_done_inside(
     services: dict[str, dict[str, Any]], name: str
 ) -> None:
@@ -59,6 +59,56 @@ def test_little_may_be_done_inside(
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_every_setting_can_be_made_in_the_env_file(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    passed = {*services["web"]["environment"]}
+    here = {f"{PREFIX}{name}" for name in ("DEBUG", "HTTPS", "CLOUD_PROXY")}
+    wanted = {f"{PREFIX}{field.upper()}" for field in Config.model_fields} - here
+    assert wanted <= passed | {name.removesuffix("_FILE") for name in passed}
+
+
+def test_what_the_site_does_without_is_left_as_it_is(
+    services: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in services["web"]["environment"].items():
+        if not name.endswith("_FILE"):
+            monkeypatch.setenv(name, value)
+    told = Config(secret_key="0" * 32, redis_url="redis://redis:6379/0")
+    own = {"allowed_hosts", "url", "trusted_proxies", "refresh_seconds", *SECRETS}
+    for name, field in Config.model_fields.items():
+        if name not in own:
+            assert getattr(told, name) == field.get_default(call_default_factory=True)
+
+
+def test_everything_has_its_bounds(services: dict[str, dict[str, Any]]) -> None:
+    for name, service in services.items():
+        assert int(service["mem_limit"]) <= 2 * 2**30, name
+        assert service["pids_limit"] <= 512, name
+        for mount in service["tmpfs"]:
+            assert "size=" in mount or mount.startswith("/var/run/"), name
+
+
+def test_the_stores_have_no_way_out(services: dict[str, dict[str, Any]]) -> None:
+    networks = configuration()["networks"]
+    assert networks["data"]["internal"] is True
+    reach_out = {name for name in services if "default" in services[name]["networks"]}
+    assert reach_out == {"web", "worker-edits", "worker-refresh"}
+    assert all("data" in service["networks"] for service in services.values())
+
+
+def test_only_migrations_sign_in_as_the_owner(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    owners = {
+        name
+        for name, service in services.items()
+        for secret in service.get("secrets", ())
+        if secret["source"] == "owner_database_url"
+    }
+    assert owners == {"migrate"}
 
 
 def test_everything_is_watched_and_restarted(
@@ -148,11 +198,18 @@ def test_secrets_are_made_once(tmp_path: Path) -> None:
     script = PROJECT / "deploy" / "make-secrets"
     subprocess.run([script, folder], check=True, capture_output=True)
     made = {path.name: path.read_text().strip() for path in folder.iterdir()}
+    # For people to fill in.
+    assert {name for name, text in made.items() if not text} == {
+        "mail_url",
+        "oidc_client_secret",
+    }
     subprocess.run([script, folder], check=True, capture_output=True)
     assert made == {path.name: path.read_text().strip() for path in folder.iterdir()}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert len({*made.values()}) == len(made) == 6
+    filled = [text for text in made.values() if text]
+    assert len({*filled}) == len(filled) == 9
     assert made["postgres_password"] in made["database_url"]
+    assert made["owner_password"] in made["owner_database_url"]
     assert made["redis_password"] in made["redis_url"]
     Config(
         secret_key=made["secret_key"],

@@ -41,7 +41,7 @@ class Site(ComposedStack):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
-    with PostgresServer() as postgres, RedisServer() as redis:
+    with PostgresServer(superuser="postgres") as postgres, RedisServer() as redis:
         site = Site(folder, postgres=postgres, redis=redis)
         site.postgres, site.redis = postgres, redis
         try:
