@@ -1,10 +1,11 @@
 """Error pages: Django's handlers for 400, 403, 404 and 500.
 
 Django's own views for them check the form's token, and so read a body that may be the
-very reason of the error; ours read nothing of the request but its language.
+very reason of the error; ours never read the body.
 """
 
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils import translation
 
@@ -18,15 +19,21 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 403."""
-    return error_page(request, 403)
+    return _page_in_site(request, 403)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 404."""
-    return error_page(request, 404)
+    return _page_in_site(request, 404)
 
 
 def error_page(request: HttpRequest, status: int) -> HttpResponse:
-    """The page of a status; nothing in it depends on database, session or body."""
+    """The page of a status, as for nobody: it needs no database, session or body."""
     with translation.override(language_without_asking(request)):
         return HttpResponse(render_to_string(f"{status}.html"), status=status)
+
+
+def _page_in_site(request: HttpRequest, status: int) -> HttpResponse:
+    """The page of a status; who is signed in keeps the navigation."""
+    with translation.override(language_without_asking(request)):
+        return render(request, f"{status}.html", status=status)
