@@ -33,6 +33,16 @@ def test_the_sign_in_asks_the_browser(
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_each_language_is_offered_by_its_own_name(
+    client: Client, language: str
+) -> None:
+    page = sign_in_page(client, accept_language=language)
+    assert ">English</button>" in page
+    assert ">Deutsch</button>" in page
+
+
+@pytest.mark.django_db
 def test_a_choice_on_the_sign_in_page_is_remembered(client: Client) -> None:
     back = reverse("account_login") + "?next=/due/"
     response = client.post(URL, {"language": "de", "next": back})

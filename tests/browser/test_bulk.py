@@ -80,8 +80,11 @@ def test_from_the_row_to_the_batch_by_keyboard(sign_in: SignIn) -> None:
     expect(page.locator("#bulk-matching")).to_be_focused()
     page.keyboard.press("j")
     page.keyboard.press("x")
+    # The bar is in view at the edge of the screen: nothing moves when it is reached.
+    scrolled = page.evaluate("scrollY")
     page.keyboard.press("b")
     expect(page.locator("#bulk-picked")).to_be_focused()
+    assert page.evaluate("scrollY") == scrolled
     page.keyboard.press("Enter")
     page.wait_for_url("**/bulk/*/")
     expect(page.get_by_role("heading", level=1)).to_have_text("Change 1 instance")

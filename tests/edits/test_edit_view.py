@@ -8,6 +8,7 @@ import pytest
 import time_machine
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.edits.models import Edit
@@ -442,3 +443,27 @@ def test_what_can_no_longer_be_edited_keeps_the_typed_text_for_htmx(
     assert answer.status_code == 409
     assert "no longer lists this instance" in html
     assert "typed</textarea>" in html
+
+
+def test_the_instance_s_page_tells_why_a_change_failed_and_offers_to_try_again(
+    as_operator: Client, edit: Edit
+) -> None:
+    settle(edit, "failed", error_code="ModelArts.6347", error_message="sold out")
+    Edit.objects.update(finished_at=timezone.now())
+    html = as_operator.get(edit.instance.get_absolute_url()).content.decode()
+    outcome = html.partition('id="outcome"')[2].partition('id="notices"')[0]
+    assert "ModelArts.6347" in outcome
+    assert "sold out" in outcome
+    assert f'action="{reverse("edits:retry", args=[edit.pk])}"' in outcome
+    as_operator.post(reverse("edits:retry", args=[edit.pk]))
+    assert latest().retry_of == edit
+
+
+def test_who_may_only_look_is_offered_no_retry(
+    client: Client, viewer: User, edit: Edit
+) -> None:
+    settle(edit, "failed")
+    Edit.objects.update(finished_at=timezone.now())
+    client.force_login(viewer)
+    html = client.get(edit.instance.get_absolute_url()).content.decode()
+    assert reverse("edits:retry", args=[edit.pk]) not in html

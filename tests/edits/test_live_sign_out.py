@@ -9,11 +9,13 @@ from allauth.usersessions.models import UserSession
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.urls import reverse
+from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from dashboard.accounts import sessions
 from dashboard.accounts.models import User
 from dashboard.edits.models import Edit
+from dashboard.handover import services
 from dashboard.instances.models import Instance
 from dashboard.saved.models import SavedView
 from tests.conftest import PASSWORD
@@ -156,6 +158,34 @@ def test_a_plain_form_gives_its_text_back_too(
     # Saved, it is kept no longer.
     page.goto(f"{live_server.url}/views/new/?q=gpu")
     expect(page.get_by_label("Name")).to_have_value("")
+
+
+@ENDS
+def test_a_handover_that_saves_itself_goes_on_after_signing_in_elsewhere(
+    signed_in: Page,
+    context: BrowserContext,
+    live_server: Any,
+    operator: User,
+    end: End,
+) -> None:
+    draft = services.draft(author=operator, since=timezone.now(), ahead_hours=8)
+    page = signed_in
+    page.goto(live_server.url + draft.get_absolute_url())
+    end(context, live_server.url)
+    page.fill("#id_summary", TYPED)
+    notice = page.locator("#form-notice")
+    expect(notice).to_contain_text("You have been signed out.")
+    expect(page.locator("#id_summary")).to_have_value(TYPED)
+    assert page.url.endswith(draft.get_absolute_url())
+    with context.expect_page() as opened:
+        notice.get_by_role("link", name="Sign in in a new tab").click()
+    sign_in(opened.value, live_server.url, operator)
+    opened.value.close()
+    # Nobody has to press anything.
+    expect(page.locator("#summary-state")).to_contain_text("Saved")
+    expect(notice).to_have_text("")
+    draft.refresh_from_db()
+    assert draft.summary == TYPED
 
 
 REFUSALS = {
