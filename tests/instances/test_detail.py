@@ -207,8 +207,11 @@ class TestPoll:
         html = poll(as_viewer, instance, since).content.decode()
         assert html.lstrip().startswith('<div id="poller"')
         assert f"since={version}" in html
-        for part in ("actions", "clocks", "outcome", "history", "events", "facts"):
+        parts = ("identity", "actions", "clocks", "outcome", "history", "events")
+        for part in (*parts, "facts"):
             assert f'id="{part}"' in html
+        # It does not go on saying since when it runs.
+        assert "running since" not in html
         assert html.count("hx-swap-oob") >= 8
         assert "Stopped" in html
         assert "<html" not in html
