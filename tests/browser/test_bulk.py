@@ -93,7 +93,7 @@ def test_from_the_row_to_the_batch_by_keyboard(sign_in: SignIn) -> None:
 def test_what_breaks_a_rule_is_put_right(sign_in: SignIn, demo: Demo) -> None:
     page = sign_in("oskar")
     page.goto("/policies/compliance/")
-    page.get_by_role("button", name=re.compile("GPUs switch")).click()
+    page.get_by_role("button", name=re.compile("Fix .* GPUs switch")).click()
     page.wait_for_url("**/bulk/*/")
     names = page.locator(".names").first.get_by_role("link").all_inner_texts()
     assert names
