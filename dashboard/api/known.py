@@ -1,4 +1,4 @@
-"""Whether there is what a parameter names: a status, an owner, a cloud, a workspace.
+"""Whether there is what a parameter names: a status, an owner, a cloud and so on.
 
 On a page such a filter may match nothing, and the page shows that it does. A program
 would take the empty list for an answer. One that asks for a person with an account, or
@@ -28,6 +28,7 @@ def unknown(values: Mapping[str, Any], user: User) -> dict[str, list[str]]:
         "owner": _is_owner,
         "cloud": _is_cloud,
         "workspace": _is_workspace,
+        "flavor": _is_flavor,
     }
     return {
         name: [_sentence(name, values[name])]
@@ -62,6 +63,10 @@ def _is_cloud(value: str, user: User) -> bool:
 
 def _is_workspace(value: str, user: User) -> bool:
     return _seen(Q(workspace_id=value), user)
+
+
+def _is_flavor(value: str, user: User) -> bool:
+    return _seen(Q(flavor=value), user)
 
 
 def _seen(condition: Q, user: User) -> bool:

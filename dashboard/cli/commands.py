@@ -15,7 +15,10 @@ from .errors import Code, CommandError
 from .show import clean, row, table
 from .watch import Watch
 
-FILTERS = ("q", "status", "autostop", "flavor_type", "owner", "cloud", "workspace")
+FILTERS = (
+    *("q", "status", "autostop", "flavor_type", "flavor", "owner", "cloud"),
+    *("workspace", "stops_from", "stops_before"),
+)
 WAIT_SECONDS = 120
 _LOOK_AGAIN_SECONDS = 1.0
 _CLEAR = "\033[H\033[J"

@@ -1,6 +1,6 @@
 """The list's query: what may stand in its address. Source: DESIGN, part 1.5."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
@@ -12,6 +12,7 @@ from django.db.models.lookups import Exact, IsNull
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
+from django_filters.fields import IsoDateTimeField
 
 from dashboard.modelarts.statuses import FAILED as FAILED_STATUSES
 from dashboard.modelarts.statuses import InstanceStatus
@@ -47,6 +48,28 @@ class UpperCaseChoiceFilter(django_filters.Filter):  # type: ignore[misc]  # unt
     field_class = UpperCaseChoiceField
 
 
+class MomentField(IsoDateTimeField):  # type: ignore[misc]  # untyped
+    """A moment in ISO 8601 that can be compared with those of the database."""
+
+    def to_python(self, value: object) -> datetime | None:
+        """Read it.
+
+        Raises:
+            ValidationError: It is none, or no calendar holds it in UTC.
+        """
+        moment: datetime | None = super().to_python(value)
+        try:
+            return moment and moment.astimezone(UTC)
+        except OverflowError:
+            raise forms.ValidationError(self.error_messages["invalid"]) from None
+
+
+class MomentFilter(django_filters.Filter):  # type: ignore[misc]  # untyped
+    """Filter by such a moment."""
+
+    field_class = MomentField
+
+
 class InstanceFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped library
     """Which instances are listed.
 
@@ -73,8 +96,8 @@ class InstanceFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped
     cloud = django_filters.CharFilter("cloud__name", max_length=255)
     workspace = django_filters.CharFilter("workspace_id", max_length=255)
     flavor = django_filters.CharFilter(max_length=255)
-    stops_from = django_filters.IsoDateTimeFilter(method="by_stop")
-    stops_before = django_filters.IsoDateTimeFilter(method="by_stop")
+    stops_from = MomentFilter(method="by_stop")
+    stops_before = MomentFilter(method="by_stop")
 
     class Meta:
         model = Instance

@@ -59,13 +59,22 @@ def test_a_body_that_nothing_reads(
 
 
 @pytest.mark.parametrize("path", ["/instances", "/due"])
-@pytest.mark.parametrize("name", ["status", "owner", "cloud", "workspace"])
+@pytest.mark.parametrize("name", ["status", "owner", "cloud", "workspace", "flavor"])
 def test_a_value_that_nobody_has_seen(
     asks: Program, instance: Instance, problem: Judge, path: str, name: str
 ) -> None:
     response = asks("get", f"{path}?{name}=NONSENSE")
     told = problem(response, 422, "invalid")
     assert [one["field"] for one in told["errors"]] == [name]
+
+
+def test_moments_beyond_the_calendar_find_nothing_or_are_refused(
+    asks: Program, instance: Instance
+) -> None:
+    for moment in ("0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"):
+        for name in ("stops_from", "stops_before"):
+            response = asks("get", f"/instances?{name}={moment}")
+            assert response.status_code in {200, 422}, response.content
 
 
 def test_a_list_with_commas_names_nothing(
