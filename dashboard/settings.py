@@ -188,7 +188,6 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if CURFEW.uses_https else "http"
 ACCOUNT_FORMS = {
     "change_password": "dashboard.accounts.password_forms.ChangePasswordForm",
-    "set_password": "dashboard.accounts.password_forms.SetPasswordForm",
     "reset_password_from_key": "dashboard.accounts.password_forms.ResetPasswordKeyForm",
 }
 ACCOUNT_RATE_LIMITS = {

@@ -5,13 +5,18 @@ from typing import Any
 
 import structlog
 from allauth.account.adapter import DefaultAccountAdapter
+from django.conf import settings
+from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext, gettext_lazy
 
 from dashboard.mail import smtp_problem
+from dashboard.web.address import network_of
 
 from . import services
 from .models import User
@@ -97,9 +102,49 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # untyped li
         """Take a password that its owner chose; other sessions end by it."""
         services.choose_password(user=user, password=password)
 
+    def pre_login(
+        self, request: HttpRequest, user: User, **login: Any
+    ) -> HttpResponse | None:
+        """Refuse another way in to a person who signs in by the identity provider only.
+
+        Their role follows its claims at each sign-in, so a passkey would keep a role
+        that the provider has taken away.
+        """
+        is_sso = "sociallogin" in (login.get("signal_kwargs") or {})
+        if not is_sso and services.signs_in_by_sso_only(user):
+            messages.error(
+                request,
+                gettext("Sign in with single sign-on: your account has no password."),
+            )
+            return redirect("account_login")
+        refusal: HttpResponse | None = super().pre_login(request, user, **login)
+        return refusal
+
+    def send_password_reset_mail(
+        self, user: User, email: str, context: dict[str, Any]
+    ) -> None:
+        """Mail the link; not to a person who signs in by the identity provider only."""
+        if not services.signs_in_by_sso_only(user):
+            super().send_password_reset_mail(user, email, context)
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        """Return the link of the mail, at ``CURFEW_URL``.
+
+        Not at the request's host, which is the text of whoever asks for the mail.
+        """
+        path = reverse("account_reset_password_from_key", args=["UID", "KEY"])
+        return f"{settings.CURFEW.site_url}{path.replace('UID-KEY', key)}"
+
+    def is_safe_url(self, url: str | None) -> bool:
+        """Return whether a redirect to ``url`` stays on this very site."""
+        request = self.request
+        return url_has_allowed_host_and_scheme(
+            url, {request.get_host()}, require_https=request.is_secure()
+        )
+
     def _get_login_attempts_cache_key(
         self, request: HttpRequest, **credentials: Any
     ) -> str:
         # By name alone, anybody could keep anybody else out.
         key: str = super()._get_login_attempts_cache_key(request, **credentials)
-        return f"{key}:{self.get_client_ip(request)}"
+        return f"{key}:{network_of(self.get_client_ip(request))}"

@@ -28,6 +28,12 @@ class RoleForm(forms.Form):
     )
 
 
+class EmailForm(forms.Form):
+    """One mail address, or none."""
+
+    email = forms.EmailField(max_length=254, required=False)
+
+
 class CloudUsersForm(forms.Form):
     """Upstream users: those seen are ticked, others typed, one a line.
 

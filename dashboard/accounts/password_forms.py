@@ -32,9 +32,5 @@ class ChangePasswordForm(_EndsTokens, account.ChangePasswordForm):  # type: igno
     """For who knows the present one."""
 
 
-class SetPasswordForm(_EndsTokens, account.SetPasswordForm):  # type: ignore[misc]
-    """For who has none."""
-
-
 class ResetPasswordKeyForm(_EndsTokens, account.ResetPasswordKeyForm):  # type: ignore[misc]
     """For who came by a mailed link."""

@@ -74,10 +74,7 @@ def add_user(
 @transaction.atomic
 def _add(user: User, identifiers: list[str], actor: User | None, reason: str) -> User:
     user.full_clean(exclude=["password"])
-    if user.email and User.objects.filter(email__iexact=user.email).exists():
-        raise ValidationError(
-            {"email": gettext_noop("Another account has this address.")}
-        )
+    _refuse_a_taken_address(user)
     user.save()
     CloudUser.objects.bulk_create(
         CloudUser(account=user, identifier=name) for name in identifiers
@@ -134,6 +131,29 @@ def set_cloud_users(
         after={"cloud_users": after},
         reason=reason,
     )
+
+
+@transaction.atomic
+def set_email(*, user: User, email: str, actor: User) -> None:
+    """Give another mail address; empty takes it away.
+
+    Raises:
+        ValidationError: It is no address, or another account has it.
+    """
+    user = _locked(user)
+    before, user.email = user.email, email
+    if before == email:
+        return
+    user.full_clean(exclude=["password"])
+    _refuse_a_taken_address(user)
+    user.save(update_fields=["email"])
+    # Addresses are personal data: the trail tells that it changed, not what it was.
+    _record(user, "user.email_changed", actor)
+
+
+def signs_in_by_sso_only(user: User) -> bool:
+    """Whether the account has no password, so that the provider alone lets it in."""
+    return not user.has_usable_password()
 
 
 @transaction.atomic
@@ -240,6 +260,14 @@ def end_sessions_and_tokens(*, user: User, actor: User) -> tuple[int, int]:
 
 def _locked(user: User) -> User:
     return User.objects.select_for_update().get(pk=user.pk)
+
+
+def _refuse_a_taken_address(user: User) -> None:
+    others = User.objects.exclude(pk=user.pk)
+    if user.email and others.filter(email__iexact=user.email).exists():
+        raise ValidationError(
+            {"email": gettext_noop("Another account has this address.")}
+        )
 
 
 def _keep_an_admin(*, without: User) -> None:

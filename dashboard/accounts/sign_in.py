@@ -17,7 +17,7 @@ from allauth.socialaccount.providers.oauth2.views import (
 )
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 from redis import RedisError
@@ -46,6 +46,16 @@ class SignInView(LoginView):  # type: ignore[misc]  # untyped library
                 request, self.render_to_response(context, status=503), reason
             )
         return answer
+
+
+@require_safe
+def no_password(request: HttpRequest) -> HttpResponse:
+    """Say why there is no password to change, and who can give one.
+
+    An account without a password belongs to the identity provider: a password chosen
+    here would outlive what the provider takes away.
+    """
+    return render(request, "account/password_set.html")
 
 
 @require_safe

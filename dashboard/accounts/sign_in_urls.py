@@ -24,7 +24,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("signup/", account.signup, name="account_signup"),
     path("reauthenticate/", account.reauthenticate, name="account_reauthenticate"),
     path("password/change/", account.password_change, name="account_change_password"),
-    path("password/set/", account.password_set, name="account_set_password"),
+    path("password/set/", sign_in.no_password, name="account_set_password"),
     path("language/", language, name="account_language"),
     path("2fa/", include("allauth.mfa.urls")),
     # To be shown who is signed in where is free; to end it wants a fresh sign-in.

@@ -23,7 +23,7 @@ from dashboard.audit.wording import action_text, actor_text
 from dashboard.web.stored import translated
 
 from . import selectors, services
-from .forms import AddForm, CloudUsersForm, RoleForm, SearchForm
+from .forms import AddForm, CloudUsersForm, EmailForm, RoleForm, SearchForm
 from .http import SignedInRequest
 from .models import User
 from .permissions import can_manage_people
@@ -138,6 +138,25 @@ def role(request: SignedInRequest, user_id: int) -> HttpResponse:
 
 @require_POST
 @admins_only
+def email(request: SignedInRequest, user_id: int) -> HttpResponse:
+    """Set the mail address: 303 to the person; 422 for a wrong or taken one."""
+    who = _person(user_id)
+    form = EmailForm(request.POST)
+    if form.is_valid():
+        try:
+            services.set_email(
+                user=who, email=form.cleaned_data["email"], actor=request.user
+            )
+        except ValidationError as error:
+            for sentence in error.messages:
+                form.add_error("email", translated(sentence))
+    if not form.is_valid():
+        return _page(request, who, email_form=form)
+    return _leave(request, who, gettext("The email address is saved."))
+
+
+@require_POST
+@admins_only
 def cloud_users(request: SignedInRequest, user_id: int) -> HttpResponse:
     """Map upstream users: 303 to the person; 422 for what no user can be called."""
     who = _person(user_id)
@@ -229,6 +248,7 @@ def _page(
     *,
     role_form: RoleForm | None = None,
     cloud_users_form: CloudUsersForm | None = None,
+    email_form: EmailForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
     config = settings.CURFEW
@@ -236,6 +256,7 @@ def _page(
         "person": who,
         "role_form": role_form or RoleForm(initial={"role": who.role}),
         "cloud_users_form": cloud_users_form or _cloud_users_form(who),
+        "email_form": email_form or EmailForm(initial={"email": who.email}),
         "role_by_claims": bool(config.oidc_roles) and who.socialaccount_set.exists(),
         "cloud_users_by_claims": bool(config.oidc_cloud_user_claim)
         and who.socialaccount_set.exists(),
@@ -248,7 +269,7 @@ def _page(
             )[:HISTORY]
         ],
     }
-    if role_form or cloud_users_form:
+    if role_form or cloud_users_form or email_form:
         status = 422
     return render(request, "people/person.html", context, status=status)
 

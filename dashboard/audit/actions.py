@@ -9,6 +9,7 @@ _KNOWN = (
     gettext_noop("User added"),
     gettext_noop("User role changed"),
     gettext_noop("User cloud users changed"),
+    gettext_noop("User email changed"),
     gettext_noop("User deactivated"),
     gettext_noop("User reactivated"),
     gettext_noop("User sessions ended"),

@@ -38,6 +38,20 @@ def client_address(request: HttpRequest) -> str | None:
     return (getattr(address, "ipv4_mapped", None) or address).compressed
 
 
+def network_of(address: str) -> str:
+    """Return the network that one party holds: an IPv4 address, an IPv6 /64.
+
+    A line at home has a whole /64, so counting its addresses one by one counts nothing.
+
+    Args:
+        address: A canonical address.
+    """
+    parsed = ipaddress.ip_address(address)
+    if parsed.version == 4:
+        return address
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
+
+
 def bind_address(sender: object, request: HttpRequest, **_: Any) -> None:
     """Put the address beside the request's id: for logs, audit and the tasks it queues.
 

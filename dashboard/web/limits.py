@@ -14,7 +14,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from .address import client_address
+from .address import client_address, network_of
 from .middleware import GetResponse
 from .programs import is_programs
 from .shared import quick_redis
@@ -84,8 +84,9 @@ def seconds_left() -> int:
 
 
 def _counters(what: str, request: HttpRequest, limit: Limit) -> list[tuple[str, int]]:
-    address = client_address(request) or "unknown"
-    found = [(key(what, f"at:{address}"), limit.address)]
+    address = client_address(request)
+    place = network_of(address) if address else "unknown"
+    found = [(key(what, f"at:{place}"), limit.address)]
     if request.user.is_authenticated:
         found.append((key(what, f"by:{request.user.pk}"), limit.person))
     return found

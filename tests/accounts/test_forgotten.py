@@ -140,6 +140,28 @@ def test_the_way_there(client: Client, db: None) -> None:
     assert f'href="{reverse("account_reset_password")}"' in client.get(LOGIN).text
 
 
+@pytest.mark.parametrize("host", ["testserver:1337", "localhost"])
+def test_the_link_leads_to_curfew_url_whoever_asks(
+    vera: User, settings: Any, host: str
+) -> None:
+    settings.ALLOWED_HOSTS = ["testserver", "localhost"]
+    settings.CURFEW = settings.CURFEW.model_copy(
+        update={"url": "https://curfew.example.org"}
+    )
+    Client(headers={"Host": host}).post(RESET, {"email": "vera@example.org"})
+    [sent] = mail.outbox
+    links = re.findall(r"https?://\S+", str(sent.body))
+    assert links
+    assert all(one.startswith("https://curfew.example.org/") for one in links)
+
+
+def test_a_person_of_the_identity_provider_gets_no_link(vera: User) -> None:
+    vera.set_unusable_password()
+    vera.save()
+    ask("vera@example.org")
+    assert mail.outbox == []
+
+
 @pytest.mark.parametrize(("ticked", "left"), [({"end_tokens": "on"}, 0), ({}, 1)])
 def test_by_the_link_the_tokens_end_too_unless_the_tick_is_taken_out(
     vera: User, ticked: dict[str, str], left: int

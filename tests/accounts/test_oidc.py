@@ -7,8 +7,13 @@ from typing import Any
 
 import jwt
 import pytest
+from allauth.account.internal.flows.login import perform_login
+from allauth.account.models import Login
+from allauth.core import context
 from cryptography.hazmat.primitives.asymmetric import rsa
-from django.test import Client
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.messages.storage.fallback import FallbackStorage
+from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from dashboard.accounts.models import User
@@ -351,3 +356,30 @@ def test_other_methods_are_refused(
     client: Client, provider: Provider, url: str
 ) -> None:
     assert client.post(url).status_code == 405
+
+
+def test_a_person_of_the_provider_can_choose_no_password(
+    client: Client, provider: Provider
+) -> None:
+    provider.sign_in(client, "42")
+    chosen = {"password1": "one that is long enough", "password2": "one that is long"}
+    page = client.get("/accounts/password/change/", follow=True)
+    assert "your account has no password" in page.text
+    assert client.post("/accounts/password/set/", chosen).status_code == 405
+    assert not User.objects.get().has_usable_password()
+
+
+def test_a_person_of_the_provider_comes_in_by_nothing_else(
+    client: Client, provider: Provider, rf: RequestFactory
+) -> None:
+    provider.sign_in(client, "42")
+    anna = User.objects.get()
+    browser = Client()
+    request = rf.post("/accounts/2fa/webauthn/login/")
+    request.session = browser.session
+    request.user = AnonymousUser()
+    request._messages = FallbackStorage(request)
+    with context.request_context(request):
+        answer = perform_login(request, Login(user=anna))
+    assert answer.headers["Location"] == "/accounts/login/"
+    assert not request.user.is_authenticated

@@ -340,3 +340,34 @@ def test_names_are_text_and_never_markup(inside: Client, viewer: User) -> None:
         text = inside.get(page).text
         assert "<script>alert" not in text
         assert "<b hx-get" not in text
+
+
+def test_an_admin_sets_an_email_address(
+    client: Client, admin: User, viewer: User
+) -> None:
+    client.force_login(admin)
+    url = reverse("people:email", args=[viewer.pk])
+    assert client.post(url, {"email": "vera@example.org"}).status_code == 303
+    viewer.refresh_from_db()
+    assert viewer.email == "vera@example.org"
+    event = AuditEvent.objects.get(action="user.email_changed")
+    assert "vera@" not in f"{event.before}{event.after}"
+    assert client.post(url, {"email": ""}).status_code == 303
+    viewer.refresh_from_db()
+    assert viewer.email == ""
+
+
+@pytest.mark.parametrize(
+    ("email", "sentence"),
+    [("vera", "valid email"), ("ADA@example.org", "Another account has this address")],
+)
+def test_a_wrong_or_taken_email_address_is_refused(
+    client: Client, admin: User, viewer: User, email: str, sentence: str
+) -> None:
+    User.objects.filter(pk=admin.pk).update(email="ada@example.org")
+    client.force_login(admin)
+    answer = client.post(reverse("people:email", args=[viewer.pk]), {"email": email})
+    assert answer.status_code == 422
+    assert sentence in answer.text
+    viewer.refresh_from_db()
+    assert viewer.email == ""

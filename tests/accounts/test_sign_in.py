@@ -95,3 +95,18 @@ def test_nobody_signs_up(client: Client, db: None) -> None:
     )
     assert not User.objects.filter(username="mallory").exists()
     assert response.status_code in {200, 302, 403}
+
+
+def test_guesses_from_one_ipv6_network_count_together(
+    client: Client, viewer: User
+) -> None:
+    answers = [
+        client.post(
+            "/accounts/login/",
+            {"login": "viewer", "password": "wrong"},
+            REMOTE_ADDR=f"2001:db8:1:2::{host:x}",
+        ).text
+        for host in range(1, 8)
+    ]
+    assert "Too many failed attempts" not in answers[0]
+    assert "Too many failed attempts" in answers[-1]

@@ -56,6 +56,24 @@ def test_next_leads_nobody_astray(client: Client, viewer: User, target: str) -> 
     assert not set("\r\n") & set(location)
 
 
+@pytest.mark.parametrize(
+    ("target", "is_secure"),
+    [
+        ("http://localhost/", False),
+        ("https://localhost/", False),
+        ("https://a.curfew.localhost/", False),
+        ("http://testserver/instances/", True),
+    ],
+)
+def test_next_stays_on_this_host_and_on_https(
+    client: Client, viewer: User, settings: Any, target: str, is_secure: bool
+) -> None:
+    settings.ALLOWED_HOSTS = ["testserver", "localhost", ".curfew.localhost"]
+    form = {"login": "viewer", "password": PASSWORD, "next": target}
+    response = client.post("/accounts/login/", form, secure=is_secure)
+    assert response.headers["Location"] == "/"
+
+
 @pytest.mark.parametrize("shown", ["https://evil.example/x", "//evil.example", "x"])
 def test_hx_redirect_leads_nobody_astray(client: Client, db: None, shown: str) -> None:
     headers = {"HX-Request": "true", "HX-Current-URL": shown}

@@ -26,6 +26,9 @@ class Command(BaseCommand):
             help="an upstream user who is this person; may be repeated",
         )
         parser.add_argument(
+            "--email", default="", help="mail address, for notifications and resets"
+        )
+        parser.add_argument(
             "--password-stdin",
             action="store_true",
             help="read the password from the first line of standard input",
@@ -45,6 +48,7 @@ class Command(BaseCommand):
                 role=options["role"],
                 password=password,
                 cloud_users=options["cloud_user"],
+                email=options["email"],
             )
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
