@@ -170,6 +170,7 @@ RULES: dict[str, Rule] = {
     "people:person": Rule(admins(200), signed_in(405)),
     "people:role": MANAGES,
     "people:cloud_users": MANAGES,
+    "people:email": MANAGES,
     "people:active": MANAGES,
     "people:password": MANAGES,
     "people:second_factor": MANAGES,
