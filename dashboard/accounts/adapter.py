@@ -45,13 +45,6 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # untyped li
         """Say no."""
         return False
 
-    def is_safe_url(self, url: str) -> bool:
-        """Whether a redirect may lead there; what is no address at all is not safe."""
-        try:
-            return bool(super().is_safe_url(url))
-        except ValueError:  # such as "//[x"
-            return False
-
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
         """Check name and password; a one-time password must not be too old.
 
