@@ -321,6 +321,7 @@ PLACES: dict[str, Place] = {
     "rule-new": Place("policies:new", at("/policies/new/")),
     "rule-errors": Place("policies:new", _rule_with_errors),
     "rule": Place("policies:rule", at("/policies/1/")),
+    "rule-acting": Place("edits:acting", at("/policies/1/acting/")),
     "compliance": Place("policies:compliance", at("/policies/compliance/")),
     "compliance-li": Place("policies:compliance", at("/policies/compliance/"), "li"),
     "exceptions": Place("policies:exceptions", at("/policies/exceptions/")),

@@ -11,6 +11,7 @@ NO_PAGES = frozenset(
             "edits:progress",
             "edits:batch_progress",
             "edits:banner",
+            "edits:list_changes",
         ),
         *("handover:due_changes", "saved:csv", "saved:json", "audit:export"),
         *("metrics:healthz", "metrics:readyz", "metrics:metrics"),
