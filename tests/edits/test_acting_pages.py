@@ -234,6 +234,6 @@ class TestBulk:
         query = "status=RUNNING&flavor_type=GPU&owner=anna.schmidt&autostop=on"
         as_operator.post("/bulk/", {"scope": "matching", "query": query})
         assert EditBatch.objects.get().source == (
-            "All that match: status Running, auto-stop on, flavor type GPU, "
+            "All that match: status Running, auto-stop on (setting), flavor type GPU, "
             "owner anna.schmidt"
         )

@@ -301,11 +301,11 @@ def test_queries_do_not_grow(
     for number in range(4):
         services.add_note(handover=draft, by=operator, text=f"{number}")
         make_instance(stops_in=600)
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         writer.get(LIST)
-    with django_assert_max_num_queries(26):
+    with django_assert_max_num_queries(27):
         writer.get(draft.get_absolute_url())
-    with django_assert_max_num_queries(18):
+    with django_assert_max_num_queries(19):
         writer.get(Handover.objects.published()[0].get_absolute_url())
 
 
