@@ -192,7 +192,7 @@ def _keys(request: TokenRequest, references: Sequence[str]) -> list[int]:
     clouds = dict(Cloud.objects.values_list("name", "pk"))
     ids: dict[int, list[str]] = {}
     for reference in references:
-        cloud, _, instance_id = reference.replace("\0", "").partition("/")
+        cloud, _, instance_id = reference.replace("\0", "").rpartition("/")
         if cloud in clouds:
             ids.setdefault(clouds[cloud], []).append(instance_id)
     wanted = Q(pk__in=[])

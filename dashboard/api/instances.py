@@ -22,6 +22,7 @@ from dashboard.instances.detail import HISTORY
 from dashboard.instances.filters import InstanceFilter, ListForm, ListQuery
 from dashboard.instances.models import FleetVersion, Instance
 from dashboard.instances.selectors import freshness, rows, with_news
+from dashboard.web import converters as converters  # registers {name:…}
 
 from . import schemas, shapes, wishing
 from .gate import READ, WRITE
@@ -88,7 +89,7 @@ def list_instances(request: TokenRequest) -> Any:
 
 
 @router.get(
-    "/{cloud}/{instance_id}",
+    "/{name:cloud}/{name:instance_id}",
     auth=READ,
     response=schemas.InstanceDetail,
     url_name="instance",
@@ -110,7 +111,7 @@ def get_instance(request: TokenRequest, cloud: str, instance_id: str) -> Any:
 
 
 @router.patch(
-    "/{cloud}/{instance_id}",
+    "/{name:cloud}/{name:instance_id}",
     auth=WRITE,
     response=ACCEPTED | {204: None},
     url_name="instance",
@@ -162,7 +163,7 @@ def change_instance(
 
 
 @router.post(
-    "/{cloud}/{instance_id}/start",
+    "/{name:cloud}/{name:instance_id}/start",
     auth=WRITE,
     response=ACCEPTED,
     url_name="start",
@@ -181,7 +182,7 @@ def start_instance(
 
 
 @router.post(
-    "/{cloud}/{instance_id}/stop",
+    "/{name:cloud}/{name:instance_id}/stop",
     auth=WRITE,
     response=ACCEPTED,
     url_name="stop",

@@ -15,7 +15,6 @@ from dashboard.edits.selectors import Progress
 from dashboard.instances import facts, offers
 from dashboard.instances.models import Cloud, Instance, InstanceEvent
 from dashboard.instances.selectors import Freshness, Row
-from dashboard.modelarts import schemas as wire
 
 NAMES = {"auto_stop_duration": "auto_stop_seconds", "auto_stop_prompt": "prompt"}
 """Fields whose name in the API is another than in ``Edit.patch``."""
@@ -70,7 +69,7 @@ def detail(
     """Everything about an instance but secrets, for which the wire has no fields."""
     one = row.instance
     failure = facts.failure(one)
-    document = wire.Instance.model_validate({**one.document, "id": one.instance_id})
+    document = facts.stored_document(one)
     return instance(row) | {
         "seen": seen,
         "prompt_reminds": one.auto_stop_prompt is not False,
@@ -171,6 +170,12 @@ def cloud(one: Cloud, now: datetime) -> dict[str, Any]:
         "age": str(Freshness([one], one.refreshed_at, now).age),
         "problem": one.problem,
         "problem_since": one.problem_since,
+        "incomplete": one.incomplete,
+        "incomplete_since": one.incomplete_since,
+        "listed": one.listed,
+        "counted": one.counted,
+        "unconfigured_since": one.unconfigured_since,
+        "retires_at": one.retires_at,
         "held_since": one.held_since,
         "hold_reason": one.hold_reason,
         "clock_skew_ms": one.skew_ms,

@@ -120,7 +120,7 @@ def _url(event: AuditEvent) -> str:
         if event.target_kind == "edit":
             return reverse("edits:receipt", args=[event.target_id])
         if event.instance:
-            return reverse("instances:detail", args=event.instance.split("/", 1))
+            return reverse("instances:detail", args=event.instance.rsplit("/", 1))
     except NoReverseMatch:
         return ""
     return ""

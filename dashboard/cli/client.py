@@ -83,7 +83,7 @@ class Api:
         Raises:
             CommandError: None or several are meant.
         """
-        cloud, slash, instance_id = wanted.partition("/")
+        cloud, slash, instance_id = wanted.rpartition("/")
         if slash:
             return self.get(path_of(cloud, instance_id)) or {}
         found = [
@@ -118,8 +118,19 @@ class Api:
 
 
 def path_of(cloud: str, instance_id: str) -> str:
-    """Address of an instance."""
-    return f"/instances/{quote(cloud, safe='')}/{quote(instance_id, safe='')}"
+    """Address of an instance; docs/api.md says what a path cannot hold."""
+    return f"/instances/{_part(cloud)}/{_part(instance_id)}"
+
+
+def _part(name: str) -> str:
+    only_dots = not name.strip(".")
+    signs = (
+        "".join(f"~{byte:02X}" for byte in sign.encode())
+        if only_dots or sign in "/~\\" or not sign.isprintable()
+        else sign
+        for sign in name
+    )
+    return quote("".join(signs), safe="~")
 
 
 def _document(response: httpx.Response) -> Json:

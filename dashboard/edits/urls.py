@@ -2,13 +2,15 @@
 
 from django.urls import path
 
+from dashboard.web import converters as converters  # registers <name:…>
+
 from . import batch_pages, bulk, enforcement_pages, receipts, views
 
 app_name = "edits"
 urlpatterns = [
-    path("instances/<str:cloud>/<str:instance_id>/edit/", views.edit, name="edit"),
-    path("instances/<str:cloud>/<str:instance_id>/start/", views.start, name="start"),
-    path("instances/<str:cloud>/<str:instance_id>/stop/", views.stop, name="stop"),
+    path("instances/<name:cloud>/<name:instance_id>/edit/", views.edit, name="edit"),
+    path("instances/<name:cloud>/<name:instance_id>/start/", views.start, name="start"),
+    path("instances/<name:cloud>/<name:instance_id>/stop/", views.stop, name="stop"),
     path("edits/", receipts.edit_list, name="list"),
     path("edits/changes", receipts.edit_changes, name="list_changes"),
     path("edits/<uuid:edit_id>/", receipts.receipt, name="receipt"),

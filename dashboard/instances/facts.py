@@ -60,7 +60,7 @@ class Failure:
 
 def sections(instance: Instance) -> list[Section]:
     """All that is known, but for clocks and settings; empty sections are left out."""
-    wire = _document(instance)
+    wire = stored_document(instance)
     groups = [
         Section(gettext("Queue"), _queue(wire.queuing_info)),
         Section(gettext("Hardware"), _hardware(instance, wire.flavor_details)),
@@ -77,7 +77,7 @@ def sections(instance: Instance) -> list[Section]:
 
 def failure(instance: Instance) -> Failure | None:
     """What went wrong with the instance itself; None when nothing is told."""
-    wire = _document(instance)
+    wire = stored_document(instance)
     reasons = (wire.spec and wire.spec.failed_reasons) or schemas.FailedReasons()
     code = reasons.code or wire.error_code or ""
     details = _map_facts(reasons.detail)
@@ -90,10 +90,10 @@ def failure(instance: Instance) -> Failure | None:
     return Failure(sentence, code, reasons.message or "", details)
 
 
-def _document(instance: Instance) -> schemas.Instance:
-    return schemas.Instance.model_validate(
-        {**instance.document, "id": instance.instance_id}
-    )
+def stored_document(instance: Instance) -> schemas.Instance:
+    """The cloud's document as it was last stored, whatever its id is."""
+    wire = schemas.Instance.model_validate({**instance.document, "id": "-"})
+    return wire.model_copy(update={"id": instance.instance_id})
 
 
 def _queue(queue: schemas.QueuingInfo | None) -> list[Fact]:
@@ -289,8 +289,10 @@ def _repository(wire: schemas.Instance) -> list[Fact]:
 
 
 def _identity(instance: Instance) -> list[Fact]:
+    received_id = instance.document.get("received_id")
     return _told(
         _text(gettext("Instance id"), instance.instance_id, code=True),
+        _text(gettext("Id as received"), received_id, code=True),
         _text(gettext("Owner"), instance.owner_name),
         _text(gettext("Owner id"), instance.owner_id, code=True),
     )

@@ -2,6 +2,8 @@
 
 from django.urls import path
 
+from dashboard.web import converters as converters  # registers <name:…>
+
 from . import detail, home, views
 
 app_name = "instances"
@@ -9,11 +11,13 @@ urlpatterns = [
     path("", views.fleet, name="list"),
     path("changes", views.changes, name="changes"),
     path("mine/changes", home.home_changes, name="home_changes"),
-    path("<str:cloud>/<str:instance_id>/", detail.detail, name="detail"),
+    path("<name:cloud>/<name:instance_id>/", detail.detail, name="detail"),
     path(
-        "<str:cloud>/<str:instance_id>/changes",
+        "<name:cloud>/<name:instance_id>/changes",
         detail.detail_changes,
         name="detail_changes",
     ),
-    path("<str:cloud>/<str:instance_id>/countdown/", views.countdown, name="countdown"),
+    path(
+        "<name:cloud>/<name:instance_id>/countdown/", views.countdown, name="countdown"
+    ),
 ]
