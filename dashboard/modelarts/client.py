@@ -4,7 +4,8 @@ Source: ModelArts API Reference, "DevEnviron" (demanager generation).
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -128,11 +129,15 @@ class ModelArtsClient:
         status: str | None = None,
         workspace_id: str | None = None,
         familiar: Familiar | None = None,
+        offset: int = 0,
+        seen: Iterable[str] = (),
+        expected: int = 0,
     ) -> Iterator[InstancePage]:
         """Page through the instances, one request per page, when it is asked for.
 
         The set may change between pages, so the listing is complete only if it held
-        ``total_count`` instances; instances met twice are given once.
+        ``total_count`` instances; instances met twice are given once. That number may
+        be wrong, so a full page is always followed by a request for the next.
 
         Args:
             page_size: Records per request, at least 1.
@@ -141,10 +146,14 @@ class ModelArtsClient:
             workspace_id: None leaves it to the cloud, which takes the default one.
             familiar: Asked, with the records of each page as received, for the ids of
                 those that need not be read: reading is most of the work.
+            offset: Where to go on with an earlier listing; 0 begins a new one.
+            seen: Ids of that earlier listing.
+            expected: How many instances the caller knows. Fewer count as all of them
+                only when a page comes back empty.
 
         Yields:
-            At least one page. The last is the one that reaches ``total_count``, is
-            empty, or repeats only what came before.
+            At least one page. The last is empty, repeats only what came before, or is
+            a short one that reaches ``total_count``.
 
         Raises:
             ModelArtsError: When a page could not be had.
@@ -161,19 +170,20 @@ class ModelArtsClient:
         if workspace_id is not None:
             params["workspace_id"] = workspace_id
         allowed = largest_answer(MAX_BYTES + page_size * _BYTES_PER_INSTANCE)
-        seen: set[str] = set()
-        offset = 0
+        known = set(seen)
         while True:
             query = canonical_query((params | {"offset": str(offset)}).items())
             response = self._exchange("list", "GET", f"?{query}", extensions=allowed)
-            page, records = read_page(
-                response, offset=offset, seen=seen, familiar=familiar
+            page = read_page(response, offset=offset, seen=known, familiar=familiar)
+            offset += page.records
+            is_short = page.records < page_size
+            is_last = (
+                page.is_empty
+                or offset >= _MOST_INSTANCES
+                or (is_short and offset >= max(page.total_count, expected))
             )
-            yield page
-            offset += records
-            if page.is_empty:
-                return
-            if offset >= min(page.total_count, _MOST_INSTANCES):
+            yield replace(page, is_last=is_last)
+            if is_last:
                 return
 
     def show_instance(self, instance_id: str) -> Observation:

@@ -1,5 +1,6 @@
 """What an answer showed, and when: the values that the client returns."""
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
@@ -11,6 +12,9 @@ from pydantic import ValidationError
 from dashboard.modelarts import answers, schemas, wire
 
 _RECEIVED_AT_KEY = "curfew_received_at_ms"
+
+MADE_UP_ID = "unusable-id-"
+"""Begin of the ids that stand for those which ModelArts cannot be asked by."""
 
 type Familiar = Callable[[Sequence[wire.Json]], AbstractSet[str]]
 """Of the records of a page as received, the ids of those that need not be read."""
@@ -43,11 +47,14 @@ class UnreadableInstance:
     """An element of a list that is no usable instance.
 
     Attributes:
-        instance_id: As far as it could be read, like ``name`` and ``status``.
+        instance_id: Made up from the one received (``made_up_id``); None without one.
+        received_id: The id as received; it may hold anything and be of any length.
+        name, status: As far as they could be read.
         problem: What is wrong, in plain words and without values.
     """
 
     instance_id: str | None
+    received_id: str | None
     name: str | None
     status: str | None
     problem: str
@@ -62,21 +69,26 @@ class InstancePage:
         unreadable: The others, in the order of the answer.
         total_count: How many match in all, as upstream says with this page.
         offset: Index of the first record of this page.
+        records: How many records the answer held, repeated ones included.
         clock: When the page was received.
         familiar: Ids of those that the caller said need not be read.
+        is_last: Whether the listing ends here.
     """
 
     instances: list[schemas.Instance]
     unreadable: list[UnreadableInstance]
     total_count: int
     offset: int
+    records: int
     clock: ClockReading
     familiar: list[str] = field(default_factory=list)
+    is_last: bool = False
 
     @property
     def is_empty(self) -> bool:
-        """Whether it held nothing that earlier pages did not."""
-        return not (self.instances or self.unreadable or self.familiar)
+        """Whether it held no id that earlier pages did not."""
+        named = (bad.instance_id for bad in self.unreadable)
+        return not (self.instances or self.familiar or any(named))
 
 
 def note_arrival(response: httpx.Response) -> None:
@@ -104,7 +116,7 @@ def read_page(
     offset: int,
     seen: set[str],
     familiar: Familiar | None = None,
-) -> tuple[InstancePage, int]:
+) -> InstancePage:
     """One page of a listing.
 
     Args:
@@ -112,9 +124,6 @@ def read_page(
         offset: Index of its first record.
         seen: Ids of earlier pages; those of this page are added.
         familiar: Asked which records need not be read.
-
-    Returns:
-        The page, and how many records the answer held, repeated ones included.
 
     Raises:
         AmbiguousError: It is no list, or does not say how many match in all.
@@ -125,7 +134,8 @@ def read_page(
     if total is None or total < 0 or (records is None and total > 0):
         raise answers.unreadable(response)
     records = records or []
-    page = InstancePage([], [], total, offset, _clock_reading(response))
+    clock = _clock_reading(response)
+    page = InstancePage([], [], total, offset, len(records), clock)
     known = familiar(records) if familiar else frozenset()
     for record in records:
         if (name := _familiar_id(record, known)) is not None:
@@ -136,12 +146,26 @@ def read_page(
         try:
             instance = schemas.Instance.model_validate(record)
         except ValidationError:
-            page.unreadable.append(_unreadable(record))
+            bad = _unreadable(record)
+            if bad.instance_id not in seen:
+                page.unreadable.append(bad)
+            if bad.instance_id:
+                seen.add(bad.instance_id)
             continue
         if instance.id not in seen:
             seen.add(instance.id)
             page.instances.append(instance)
-    return page, len(records)
+    return page
+
+
+def made_up_id(received: str) -> str:
+    """An id that fits everywhere, for one that does not; always the same for the same.
+
+    Args:
+        received: As upstream sent it: with slashes, unprintable, or far too long.
+    """
+    digest = hashlib.sha256(received.encode("utf-8", "surrogatepass"))
+    return f"{MADE_UP_ID}{digest.hexdigest()[:32]}"
 
 
 def upstream_skew_ms(
@@ -190,9 +214,12 @@ def _familiar_id(record: wire.Json, known: AbstractSet[str]) -> str | None:
 
 def _unreadable(record: wire.Json) -> UnreadableInstance:
     if not isinstance(record, dict):
-        return UnreadableInstance(None, None, None, "It is no JSON object.")
+        return UnreadableInstance(None, None, None, None, "It is no JSON object.")
     instance_id, name, status = (
         value if isinstance(value := record.get(key), str) and value else None
         for key in ("id", "name", "status")
     )
-    return UnreadableInstance(instance_id, name, status, "It has no usable id.")
+    return UnreadableInstance(
+        made_up_id(instance_id) if instance_id else None,
+        *(instance_id, name, status, "It has no usable id."),
+    )

@@ -164,8 +164,10 @@ class Instance(Tolerant):
         text = str(value) if type(value) is int else value
         if not isinstance(text, str):
             raise ValueError("no id")
-        # It goes into paths, ours and the cloud's.
-        if not text.isprintable() or "/" in text or text.strip(". ") != text:
+        # It goes into paths, ours and the cloud's. What could not be decoded was an id
+        # that nobody can ask for.
+        unusable = "/" in text or "\N{REPLACEMENT CHARACTER}" in text
+        if unusable or not text.isprintable() or text.strip(". ") != text:
             raise ValueError("unusable id")
         return text
 

@@ -16,6 +16,7 @@ from dashboard.modelarts.client import (
     upstream_skew_ms,
 )
 from dashboard.modelarts.iam import IssuedToken, PasswordCredentials
+from dashboard.modelarts.observations import MADE_UP_ID, made_up_id
 
 from .conftest import PROJECT, FakeCloud, cloud_config
 
@@ -54,9 +55,9 @@ def ids_of(pages: list[InstancePage]) -> list[str]:
 
 class TestListing:
     @pytest.mark.parametrize(
-        ("size", "asked"), [(0, 1), (1, 1), (10, 1), (11, 2), (25, 3)]
+        ("size", "asked"), [(0, 1), (1, 1), (10, 2), (11, 2), (25, 3)]
     )
-    def test_pages_until_the_total(self, size: int, asked: int) -> None:
+    def test_pages_until_a_short_page(self, size: int, asked: int) -> None:
         cloud = FakeCloud(fleet(size))
         pages = pages_of(cloud, page_size=10)
         assert ids_of(pages) == [f"DE-{number}" for number in range(size)]
@@ -93,7 +94,23 @@ class TestListing:
         everything = {"total_count": "3", "instances": [document(n) for n in range(3)]}
         cloud = FakeCloud(httpx.Response(200, json=everything))
         assert len(ids_of(pages_of(cloud, page_size=1))) == 3
-        assert len(cloud.requests) == 1
+        assert len(cloud.requests) == 2, "it may have another page as long"
+
+    def test_a_total_of_the_page_alone_ends_no_listing(self) -> None:
+        cloud = FakeCloud(fleet(25, total=10))
+        assert len(ids_of(pages_of(cloud, page_size=10))) == 25
+
+    def test_fewer_than_expected_end_with_an_empty_page_only(self) -> None:
+        cloud = FakeCloud(fleet(25, total=7, most=7))
+        assert len(ids_of(pages_of(cloud, page_size=10, expected=25))) == 25
+
+    def test_a_listing_goes_on_where_an_earlier_one_ended(self) -> None:
+        cloud = FakeCloud(fleet(25))
+        first, *_ = pages_of(cloud, page_size=10)
+        seen = [instance.id for instance in first.instances]
+        rest = pages_of(cloud, page_size=10, offset=9, seen=seen)
+        assert ids_of(rest) == [f"DE-{number}" for number in range(10, 25)]
+        assert [page.is_last for page in rest] == [False, True]
 
     @pytest.mark.parametrize("total", [40, 10**18])
     def test_a_total_that_lies_ends_with_an_empty_page(self, total: int) -> None:
@@ -126,8 +143,29 @@ class TestListing:
             None,
         ]
         assert page.unreadable[0].status == "RUNNING"
-        assert page.unreadable[1].instance_id == "a/b"
+        assert page.unreadable[1].received_id == "a/b"
+        assert page.unreadable[1].instance_id == made_up_id("a/b")
         assert "CANARY" not in repr(page)
+
+    @pytest.mark.parametrize(
+        "received",
+        ["a/b", "..", " a", "line\nbreak", "lone\ud800", "nul\0", "x" * 9999],
+    )
+    def test_an_unusable_id_is_replaced_by_one_that_fits(self, received: str) -> None:
+        listing = {"total_count": 2, "instances": [{"id": received}, {"id": "x?y#z"}]}
+        body = json.dumps(listing).encode()
+        (page,) = pages_of(FakeCloud(httpx.Response(200, content=body)))
+        assert [one.id for one in page.instances] == ["x?y#z"]
+        (bad,) = page.unreadable
+        assert bad.instance_id is not None
+        assert bad.instance_id.startswith(MADE_UP_ID)
+        assert len(bad.instance_id) < 64
+
+    def test_unreadable_elements_are_given_once(self) -> None:
+        listing = {"total_count": 10**9, "instances": [{"id": "a/b"}]}
+        cloud = FakeCloud(httpx.Response(200, json=listing))
+        pages = pages_of(cloud, page_size=1)
+        assert [len(page.unreadable) for page in pages] == [1, 0]
 
     @pytest.mark.parametrize(
         "listing",
