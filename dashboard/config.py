@@ -53,6 +53,8 @@ class Config(BaseSettings):
         clouds: Names of the clouds that form the fleet; empty means ``OS_CLOUD``, else
             every cloud in the file.
         cloud_proxy: The HTTP proxy on the way to the clouds; empty: a direct way.
+        cloud_grace_hours: How long the instances of a cloud that is no longer
+            configured are kept as they were.
         refresh_seconds: Age in seconds after which the mirror of a cloud is refreshed.
         upstream_rate: Requests per second to one cloud, all processes together.
         edit_deadline_seconds: How long an edit is retried before it is failed.
@@ -116,6 +118,7 @@ class Config(BaseSettings):
     cloud_proxy: Annotated[SecretStr, AfterValidator(config_checks.proxy_url)] = (
         SecretStr("")
     )
+    cloud_grace_hours: Annotated[float, Field(ge=0, le=8_760)] = 24
     refresh_seconds: Annotated[float, Field(ge=1, le=3_600)] = 30
     upstream_rate: Annotated[float, Field(gt=0, le=1_000)] = 10
     edit_deadline_seconds: Annotated[int, Field(ge=10, le=86_400)] = 900

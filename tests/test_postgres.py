@@ -32,6 +32,8 @@ AGAIN = [
     "tests/handover/test_wall.py",
     "tests/handover/test_wall_links.py",
     "tests/instances/test_changes.py",
+    "tests/instances/test_clouds.py",
+    "tests/instances/test_completeness.py",
     "tests/instances/test_life.py",
     "tests/instances/test_list.py",
     "tests/instances/test_refresh.py",

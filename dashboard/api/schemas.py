@@ -240,6 +240,18 @@ class Cloud(Schema):
     age: str = Field(description="fresh, old or stale")
     problem: str
     problem_since: datetime | None
+    incomplete: str = Field(
+        description="partly_read or wrong_count; empty when the last listing held all"
+    )
+    incomplete_since: datetime | None
+    listed: int | None = Field(description="Instances that an incomplete listing held")
+    counted: int | None = Field(description="Instances that the cloud counts then")
+    unconfigured_since: datetime | None = Field(
+        description="Since when the configuration lacks it; it is not read any more"
+    )
+    retires_at: datetime | None = Field(
+        description="When the instances of an unconfigured cloud are given up"
+    )
     held_since: datetime | None
     hold_reason: str
     clock_skew_ms: int

@@ -165,6 +165,21 @@ def _changes(user: User, since: datetime) -> Section:
 def _health(fresh: Freshness, since: datetime) -> Section:
     lines = []
     for cloud in fresh.clouds:
+        if cloud.unconfigured_since:
+            words = gettext_noop("No longer configured; its instances are not updated.")
+            since = cloud.unconfigured_since
+            lines.append(Line(cloud.name, words=words, at=since, at_words="since"))
+            continue
+        if cloud.incomplete == cloud.Incomplete.WRONG_COUNT:
+            words = gettext_noop(
+                "Incomplete: ModelArts counts %(counted)s instances, but listed "
+                "%(listed)s."
+            ) % {"counted": cloud.counted, "listed": cloud.listed}
+            lines.append(
+                Line(
+                    cloud.name, words=words, at=cloud.incomplete_since, at_words="since"
+                )
+            )
         if cloud.problem:
             lines.append(Line(cloud.name, words=cloud.problem, at=cloud.problem_since))
         elif cloud.refreshed_at is None:

@@ -55,9 +55,8 @@ def due_changes(request: SignedInRequest) -> HttpResponse:
     now = timezone.now()
     if since == FleetVersion.current() and clock.unix_ms(now) < turn_ms:
         fresh = freshness(now)
-        moments = {cloud.pk: cloud.refreshed_at_ms for cloud in fresh.clouds}
         # The next polls shall not come here for that.
-        live.put(since, moments)
+        live.put(since, fresh.read_at_ms)
         return polling.unchanged(
             request, version=since, as_of_ms=fresh.as_of_ms, until_ms=turn_ms
         )

@@ -14,6 +14,9 @@ from .models import Cloud, FleetVersion, Instance, InstanceEvent
 
 log = structlog.get_logger(__name__)
 
+_LONGEST_SHOWN = 1_000
+"""Of an id that cannot be used, so many characters are kept to be looked at."""
+
 
 class Changes:
     """The rows of one page that differ from what the cloud says now."""
@@ -115,13 +118,15 @@ class Changes:
             return
         row = self.known.get(bad.instance_id)
         if row is None:
+            received = (bad.received_id or "")[:_LONGEST_SHOWN]
             row = Instance(
                 cloud=self.cloud,
                 instance_id=bad.instance_id,
-                name=(bad.name or bad.instance_id)[:512],
+                name=mirror.cut(bad.name or received, *mirror.MOST_NAME),
                 status=(bad.status or "UNKNOWN")[:64],
                 first_seen_at=self.now,
-                search_text=f"{bad.name or ''}\n{bad.instance_id}".casefold(),
+                document={"received_id": received},
+                search_text=f"{bad.name or ''}\n{received}".casefold(),
                 problems=[bad.problem],
             )
             self.new[bad.instance_id] = row

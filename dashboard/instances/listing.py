@@ -207,6 +207,8 @@ def _choices(user: User) -> Facets:
             (value, clock.status_look(value).label) for value in values("status")
         ),
         owners=values("owner_name"),
-        clouds=tuple(Cloud.objects.values_list("name", flat=True)),
+        clouds=tuple(
+            Cloud.objects.filter(retired_at=None).values_list("name", flat=True)
+        ),
         workspaces=values("workspace_id"),
     )

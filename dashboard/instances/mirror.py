@@ -10,6 +10,10 @@ from dashboard.modelarts.schemas import InstanceStatus
 
 from .models import Instance
 
+MOST_NAME, MOST_TEXT = (512, 1_000), (255, 500)
+"""Characters, and bytes of UTF-8, of a name and of other indexed texts: PostgreSQL
+refuses an index entry above 2,704 bytes, and lower case may be half as long again."""
+
 SAME_RUN_MS = 5_000
 """A stop moment that moved by less belongs to the same run."""
 
@@ -22,6 +26,11 @@ def moment(ms: int | None) -> datetime | None:
         return datetime.fromtimestamp(ms / 1000, UTC)
     except (OverflowError, ValueError, OSError):
         return None
+
+
+def cut(text: str | None, most: int, most_bytes: int) -> str:
+    """The begin of a text that a column and its indexes can hold; empty for None."""
+    return (text or "")[:most].encode()[:most_bytes].decode(errors="ignore")
 
 
 def columns(
@@ -49,17 +58,18 @@ def columns(
     stop_timestamp_ms = auto_stop.stop_timestamp if running else None
     profile, flavor = wire.profile, wire.flavor_details
     owner = wire.user or schemas.User()
+    workspace = wire.workspace or schemas.Workspace()
     values: dict[str, Any] = {
-        "name": (wire.name or wire.id)[:512],
+        "name": cut(wire.name or wire.id, *MOST_NAME),
         "description": wire.description or "",
         "status": status[:64],
-        "owner_id": (owner.id or "")[:255],
-        "owner_name": (owner.name or "")[:255],
-        "flavor": (wire.flavor or (flavor and flavor.name) or "")[:255],
+        "owner_id": cut(owner.id, *MOST_TEXT),
+        "owner_name": cut(owner.name, *MOST_TEXT),
+        "flavor": cut(wire.flavor or (flavor.name if flavor else None), *MOST_TEXT),
         "flavor_type": (
             (flavor and flavor.type) or (profile and profile.flavor_type) or ""
         ).upper()[:32],
-        "workspace_id": ((wire.workspace and wire.workspace.id) or "")[:255],
+        "workspace_id": cut(workspace.id, *MOST_TEXT),
         "auto_stop_enable": auto_stop.enable,
         "auto_stop_duration": auto_stop.duration,
         "auto_stop_prompt": auto_stop.prompt,

@@ -1,19 +1,24 @@
 """The local mirror of the notebooks: what the cloud last told us."""
 
+import time
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from django.conf import settings
 from django.db import connection, models, transaction
-from django.db.models.functions import Lower, Upper
+from django.db.models.functions import Greatest, Lower, Upper
 from django.db.models.lookups import IsNull
 from django.urls import reverse
 from django.utils.translation import gettext_lazy
 
 from dashboard.accounts.permissions import Owner, fleet_scope
+from dashboard.modelarts.observations import MADE_UP_ID
 from dashboard.web import live
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from dashboard.accounts.models import User
 
 
@@ -21,11 +26,15 @@ _CURRENT = "SELECT version FROM instances_fleetversion WHERE id = %s"
 
 
 class FleetVersion(models.Model):
-    """A single row that counts the changes of the whole fleet.
+    """A single row whose number grows with each change of the whole fleet.
 
     ``stamp`` raises it as the last statement of a writing transaction. The row stays
     locked until that commits, so versions become visible in the order of their numbers
     and a poll that asks for "since v" can never skip one.
+
+    The number is the moment of the change in Unix **ms**, or the former number plus one
+    where that is more. So a database that was restored from a backup never gives a
+    number a second time, and no list from before the restore passes for a new one.
     """
 
     ROW: ClassVar = 1
@@ -46,7 +55,7 @@ class FleetVersion(models.Model):
 
     @classmethod
     def stamp(cls, changed: "models.QuerySet[Instance] | None" = None) -> int:
-        """Count one change; mark the changed instances with the new version.
+        """Note one change; mark the changed instances with the new version.
 
         Call it last in the transaction of the change: it takes the row's lock.
 
@@ -61,10 +70,11 @@ class FleetVersion(models.Model):
             # Everybody locks instances first, then the counter; a refresh has them
             # already.
             list(changed.select_for_update(no_key=True).order_by("pk").values("pk"))
-        one_more = {"version": models.F("version") + 1}
-        if not cls.objects.filter(pk=cls.ROW).update(**one_more):
+        now_ms = time.time_ns() // 1_000_000
+        higher = {"version": Greatest(models.F("version") + 1, now_ms)}
+        if not cls.objects.filter(pk=cls.ROW).update(**higher):
             cls.objects.get_or_create(pk=cls.ROW)
-            cls.objects.filter(pk=cls.ROW).update(**one_more)
+            cls.objects.filter(pk=cls.ROW).update(**higher)
         version = cls.current()
         if changed is not None:
             changed.update(version=version)
@@ -78,7 +88,13 @@ class Cloud(models.Model):
 
     Attributes:
         name: The name in ``clouds.yaml``.
+        unconfigured_since: Since when the configuration lacks it.
+        retired_at: When its instances were given up for that reason.
         refreshed_at: When the mirror was last complete.
+        incomplete: Why the last listing was not; empty when it was.
+        incomplete_since: Since when it has not been.
+        listed: Of an incomplete listing: how many instances it held.
+        counted: Of an incomplete listing: how many the cloud says there are.
         problem: Why the last refresh failed, in plain words; empty when it did not.
         skew_ms: The upstream's clock minus ours, milliseconds.
         refresh_lease_until: Until then somebody else is refreshing.
@@ -90,8 +106,20 @@ class Cloud(models.Model):
         held_since: When that began.
     """
 
+    class Incomplete(models.TextChoices):
+        PARTLY_READ = "partly_read", gettext_lazy("partly read")
+        WRONG_COUNT = "wrong_count", gettext_lazy("incomplete")
+
     name = models.CharField(max_length=255, unique=True)
+    unconfigured_since = models.DateTimeField(null=True)
+    retired_at = models.DateTimeField(null=True)
     refreshed_at = models.DateTimeField(null=True)
+    incomplete = models.CharField(
+        max_length=16, choices=Incomplete, blank=True, default="", db_default=""
+    )
+    incomplete_since = models.DateTimeField(null=True)
+    listed = models.BigIntegerField(null=True)
+    counted = models.BigIntegerField(null=True)
     attempted_at = models.DateTimeField(null=True)
     problem = models.TextField(blank=True)
     problem_code = models.CharField(max_length=64, blank=True)
@@ -117,10 +145,42 @@ class Cloud(models.Model):
         return None if at is None else round(at.timestamp() * 1e3)
 
     @property
+    def retires_at(self) -> "datetime | None":
+        """When its instances are given up; None while it is configured."""
+        since = self.unconfigured_since
+        return since and since + timedelta(hours=settings.CURFEW.cloud_grace_hours)
+
+    @property
     def waiting_edits(self) -> int:
         """Edits of its instances whose fate is open."""
         waiting = ["queued", "sending", "retrying"]
         return self.instances.filter(edits__state__in=waiting).count()
+
+
+class PartialListing(models.Model):
+    """A listing that took longer than one task may; the next one goes on with it.
+
+    Attributes:
+        begun_at: When its first page was asked for.
+        saved_at: When its latest page had been written.
+        next_offset: Index of the first record that is still to be read.
+        totals: ``total_count`` of each page that differed from the one before.
+        seen: Ids so far.
+        anonymous: Records so far that had no id.
+    """
+
+    cloud = models.OneToOneField(
+        Cloud, on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
+    begun_at = models.DateTimeField()
+    saved_at = models.DateTimeField()
+    next_offset = models.BigIntegerField()
+    totals = models.JSONField()
+    seen = models.JSONField()
+    anonymous = models.PositiveIntegerField()
+
+    def __str__(self) -> str:
+        return f"{len(self.seen)} of {self.cloud_id}"
 
 
 def _both_directions(field: str, name: str) -> list[models.Index]:
@@ -155,7 +215,8 @@ class Instance(models.Model):
     14, 17 and 21 of the vendor's page on the update call.
 
     Attributes:
-        instance_id: The cloud's id; opaque.
+        instance_id: The cloud's id; opaque. Made up where that cannot be used
+            (``modelarts.observations.made_up_id``); ``document`` has the received one.
         status: As the cloud spells it; may be one we do not know.
         auto_stop_duration: Run time granted at each start, **seconds**.
         stop_timestamp_ms: The end of this run by the **upstream's** clock, Unix ms.
@@ -264,6 +325,11 @@ class Instance(models.Model):
     def get_absolute_url(self) -> str:
         """The detail page."""
         return reverse("instances:detail", args=[self.cloud.name, self.instance_id])
+
+    @property
+    def has_usable_id(self) -> bool:
+        """Whether the cloud can be asked about it, and told to change it."""
+        return not self.instance_id.startswith(MADE_UP_ID)
 
     @property
     def reference(self) -> str:

@@ -15,8 +15,8 @@ from .models import Instance
 
 def edit_obstacle(instance: Instance) -> str:
     """Why its settings cannot be changed, one sentence; empty when they can."""
-    if instance.missing_since is not None:
-        return _missing(instance)
+    if obstacle := _out_of_reach(instance):
+        return obstacle
     if instance.status == InstanceStatus.DELETED:
         return gettext_noop("The instance has been deleted.")
     return ""
@@ -35,8 +35,8 @@ def auto_stop_obstacle(instance: Instance) -> str:
 
 def start_obstacle(instance: Instance) -> str:
     """Why it cannot be started, one sentence; empty when it can."""
-    if instance.missing_since is not None:
-        return _missing(instance)
+    if obstacle := _out_of_reach(instance):
+        return obstacle
     if instance.status in STARTABLE:
         return ""
     if instance.status == InstanceStatus.RUNNING:
@@ -48,8 +48,8 @@ def start_obstacle(instance: Instance) -> str:
 
 def stop_obstacle(instance: Instance) -> str:
     """Why it cannot be stopped, one sentence; empty when it can."""
-    if instance.missing_since is not None:
-        return _missing(instance)
+    if obstacle := _out_of_reach(instance):
+        return obstacle
     if instance.status in STOPPABLE:
         return ""
     if instance.status == InstanceStatus.STOPPED:
@@ -59,11 +59,24 @@ def stop_obstacle(instance: Instance) -> str:
     ) % {"status": _status(instance)}
 
 
-def _missing(instance: Instance) -> str:
-    return gettext_noop(
-        "The cloud %(cloud)s no longer lists this instance; most likely it "
-        "was deleted there."
-    ) % {"cloud": instance.cloud.name}
+def _out_of_reach(instance: Instance) -> str:
+    """Why nothing at all can be asked of it."""
+    if instance.cloud.unconfigured_since is not None:
+        return gettext_noop(
+            "The cloud %(cloud)s is no longer configured in Curfew, so its instances "
+            "cannot be changed."
+        ) % {"cloud": instance.cloud.name}
+    if instance.missing_since is not None:
+        return gettext_noop(
+            "The cloud %(cloud)s no longer lists this instance; most likely it "
+            "was deleted there."
+        ) % {"cloud": instance.cloud.name}
+    if not instance.has_usable_id:
+        return gettext_noop(
+            "ModelArts lists this instance under an id that cannot be used, so Curfew "
+            "cannot change it."
+        )
+    return ""
 
 
 def _status(instance: Instance) -> str:

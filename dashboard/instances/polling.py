@@ -3,11 +3,13 @@
 from typing import NamedTuple
 
 from django.http import HttpResponse
+from django.utils import timezone
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.web import grants, live, polls
 
 from .models import Cloud, FleetVersion
+from .selectors import freshness
 
 
 class Poller(NamedTuple):
@@ -73,9 +75,7 @@ def publish() -> None:
     """Tell all processes what the database says, for their polls. Never raises."""
     # The version first: what changes in between is then told too late, never skipped.
     version = FleetVersion.current()
-    live.put(
-        version, {cloud.pk: cloud.refreshed_at_ms for cloud in Cloud.objects.all()}
-    )
+    live.put(version, freshness(timezone.now()).read_at_ms)
 
 
 def _grant(

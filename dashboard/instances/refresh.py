@@ -1,18 +1,22 @@
 """Worker side: ask the cloud, write into the mirror what changed.
 
 Only changed rows are written. An unreadable document never stops the others, and only
-a complete listing says that something is gone.
+a complete listing says that something is gone. A refresh counts as done when its last
+step was seen to succeed; until then its record says that it was interrupted.
 """
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.db import connection, models, transaction
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import InterfaceError, OperationalError, connection, models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from dashboard.modelarts import schemas
 from dashboard.modelarts.client import (
@@ -28,10 +32,15 @@ from . import causes, life, run_state, upstream
 from .changes import Changes
 from .familiar import Acquaintance
 from .models import Cloud, FleetVersion, Instance
+from .progress import Progress
 
 log = structlog.get_logger(__name__)
 
 PAGE_SIZE = 200
+READ_SECONDS = 60.0
+"""After this long the rest of a listing is left to the next task: the page under way
+must still end before the task's soft time limit."""
+
 LEASE = timedelta(seconds=120)
 """Longer than the hard time limit of the refreshing task."""
 
@@ -48,40 +57,58 @@ MOST_LOOKS = 20
 
 @dataclass
 class Outcome:
-    """What one refresh did; ``problem`` is empty when it was complete."""
+    """What one refresh did.
+
+    Attributes:
+        seen: How many instances the listing has held so far.
+        counted: How many there are, as the cloud says.
+        is_partial: Whether the next refresh goes on where this one ended.
+        adds_up: Whether the listing is complete and held as many as the cloud counts.
+        problem: Why it failed; empty when it did not.
+        code: The upstream's code for that.
+    """
 
     cloud: str
     seen: int = 0
+    counted: int = 0
     new: int = 0
     changed: int = 0
     missing: int = 0
     unreadable: int = 0
-    problem: str = ""
+    is_partial: bool = False
+    adds_up: bool = False
+    problem: str = gettext_noop("The last refresh was interrupted.")
+    code: str = ""
 
 
 def ensure_clouds() -> list[Cloud]:
     """The rows of the configured clouds, made where they are new.
 
     Raises:
-        ConfigurationError: No cloud is described anywhere.
+        ConfigurationError: No cloud is described anywhere, or one has a name that
+            cannot be used.
     """
-    names = upstream.cloud_names()
+    names = upstream.usable_cloud_names()
     Cloud.objects.bulk_create(
         [Cloud(name=name) for name in names], ignore_conflicts=True
     )
     return list(Cloud.objects.filter(name__in=names))
 
 
-def due_clouds(max_age: timedelta) -> list[Cloud]:
+def due_clouds(max_age: timedelta, clouds: list[Cloud] | None = None) -> list[Cloud]:
     """The clouds whose last refresh was begun longer ago than ``max_age``.
 
     One that was begun in the future counts, too: then our clock was set back, and the
     mirror must not stand still until it has made up for that.
+
+    Args:
+        max_age: See above.
+        clouds: Those that are configured; looked up where they are not given.
     """
     now = timezone.now()
     return [
         cloud
-        for cloud in ensure_clouds()
+        for cloud in (ensure_clouds() if clouds is None else clouds)
         if cloud.attempted_at is None
         or not now - max_age < cloud.attempted_at <= now + CLOCKS_APART
     ]
@@ -94,19 +121,29 @@ def refresh_cloud(name: str) -> Outcome | None:
         name: ``Cloud.name``.
 
     Returns:
-        What was done; None when somebody else is refreshing this cloud.
+        What was done; None when another process is refreshing this cloud.
     """
     if not _claim(name):
         return None
     cloud = Cloud.objects.get(name=name)
-    outcome = Outcome(cloud=name)
-    code = ""
+    progress, outcome = Progress.of(cloud), Outcome(name)
     try:
-        _refresh(cloud, outcome)
+        _refresh(cloud, progress, outcome)
+        outcome.problem = ""
     except ModelArtsError as error:
-        outcome.problem, code = error.sentence, error.error_code or ""
+        outcome.problem, outcome.code = error.sentence, error.error_code or ""
+    except SoftTimeLimitExceeded:
+        outcome.problem = gettext_noop(
+            "Reading this cloud took too long; Curfew goes on where it stopped."
+        )
+    except Exception:
+        log.exception("refresh failed", cloud=name)
+        outcome.problem = gettext_noop(
+            "This cloud could not be read because of an unexpected error in Curfew, "
+            "which has been logged. Curfew tries again; tell your admin if it stays."
+        )
     finally:
-        _record(cloud, outcome, code)
+        _record(cloud, progress, outcome)
     if outcome.new:
         _count_values()
     log.info("cloud refreshed", **vars(outcome))
@@ -145,58 +182,71 @@ def _count_values() -> None:
         cursor.execute(f"ANALYZE {Instance._meta.db_table}")
 
 
-def _refresh(cloud: Cloud, outcome: Outcome) -> None:
-    seen: set[str] = set()
-    totals: set[int] = set()
-    anonymous = 0
+def _refresh(cloud: Cloud, progress: Progress, outcome: Outcome) -> None:
+    ends_at = time.monotonic() + READ_SECONDS
     known = Acquaintance(cloud)
-    client = upstream.client_for(cloud.name)
-    pages = client.list_instances(page_size=PAGE_SIZE, familiar=known.familiar)
-    while True:
-        asked_at = timezone.now()
-        page = next(pages, None)
-        if page is None:
+    present = Instance.objects.filter(cloud=cloud, missing_since=None)
+    pages = upstream.client_for(cloud.name).list_instances(
+        page_size=PAGE_SIZE,
+        familiar=known.familiar,
+        offset=progress.next_offset,
+        seen=progress.seen,
+        expected=present.count(),
+    )
+    while not progress.is_complete:
+        if progress.has_advanced and time.monotonic() >= ends_at:
             break
-        totals.add(page.total_count)
+        asked_at = timezone.now()
+        page = next(pages)
         _follow_clock(cloud, page.instances, page)
-        seen |= {wire.id for wire in page.instances}
-        seen.update(page.familiar)
-        seen |= {bad.instance_id for bad in page.unreadable if bad.instance_id}
-        anonymous += sum(bad.instance_id is None for bad in page.unreadable)
         outcome.unreadable += len(page.unreadable)
         known.learn(_write(cloud, page.instances, page.unreadable, asked_at, outcome))
-    known.forget_all_but(seen)
-    outcome.seen = len(seen) + anonymous
-    # The set may change between pages; then the next refresh decides what is gone. An
-    # instance without a readable id may be any of those that seem to be missing.
-    if len(totals) == 1 and len(seen) == totals.pop():
-        outcome.missing = _mark_missing(cloud, seen)
-    elif totals:
-        log.warning("listing incomplete", cloud=cloud.name, seen=len(seen))
+        progress.add(page)
+    outcome.seen, outcome.counted = progress.listed, progress.counted
+    outcome.is_partial = not progress.is_complete
+    outcome.adds_up = progress.adds_up
+    if progress.is_complete:
+        known.forget_all_but(progress.seen)
+    if progress.adds_up:
+        outcome.missing = _mark_missing(present, progress.seen)
+    else:
+        log.warning("listing incomplete", cloud=cloud.name, seen=progress.listed)
 
 
-def _record(cloud: Cloud, outcome: Outcome, code: str) -> None:
+def _record(cloud: Cloud, progress: Progress, outcome: Outcome) -> None:
     now = timezone.now()
+    fields: dict[str, Any] = {
+        "refresh_lease_until": None,
+        "refresh_holder": None,
+        "problem": outcome.problem,
+        "problem_code": outcome.code[:64],
+        "problem_since": (cloud.problem_since or now) if outcome.problem else None,
+    }
+    if outcome.adds_up:
+        fields |= {"incomplete": "", "incomplete_since": None}
+        fields |= {"listed": None, "counted": None}
+        if not outcome.problem:
+            fields["refreshed_at"] = now
+    elif not outcome.problem:
+        partly, wrong = Cloud.Incomplete.PARTLY_READ, Cloud.Incomplete.WRONG_COUNT
+        fields["incomplete"] = str(partly if outcome.is_partial else wrong)
+        fields["incomplete_since"] = cloud.incomplete_since or now
+        fields |= {"listed": outcome.seen, "counted": outcome.counted}
+    if not outcome.problem:
+        # It answers: edits need not wait for their next probe.
+        fields |= {"failures": 0, "held_until": None}
+        fields |= {"held_since": None, "hold_reason": ""}
     with transaction.atomic():
-        healthy_before = not cloud.problem
-        fields: dict[str, Any] = {
-            "refresh_lease_until": None,
-            "refresh_holder": None,
-            "problem": outcome.problem,
-        }
-        if outcome.problem:
-            fields["problem_code"] = code
-            fields["problem_since"] = now if healthy_before else cloud.problem_since
-        else:
-            fields |= {"refreshed_at": now, "problem_code": "", "problem_since": None}
-            # It answers: edits need not wait for their next probe.
-            fields |= {"failures": 0, "held_until": None}
-            fields |= {"held_since": None, "hold_reason": ""}
+        progress.keep(failed=bool(outcome.problem))
         row = Cloud.objects.filter(pk=cloud.pk)
         held = row.filter(held_since__isnull=False).exists()
         row.update(**fields)
+        shown = ("problem", "incomplete", "listed", "counted")
+        looks_different = any(
+            name in fields and fields[name] != getattr(cloud, name) for name in shown
+        )
         released = held and not outcome.problem
-        if cloud.problem != outcome.problem or cloud.refreshed_at is None or released:
+        if looks_different or cloud.refreshed_at is None or released:
             FleetVersion.stamp()
 
 
@@ -218,7 +268,7 @@ def apply_observation(cloud: Cloud, observation: Observation) -> Instance:
     wire = observation.instance
     _follow_clock(cloud, [wire], observation)
     now = timezone.now()
-    _write(cloud, [wire], [], now, Outcome(cloud.name))
+    _write_together(cloud, [wire], [], now, Outcome(cloud.name))
     rows = Instance.objects.filter(cloud=cloud, instance_id=wire.id)
     rows.update(looked_at=now)
     return rows.get()
@@ -231,7 +281,53 @@ def _write(
     asked_at: datetime,
     outcome: Outcome,
 ) -> dict[str, str]:
-    """Write what differs; the content hashes that follow from the documents alone."""
+    """Write a page; where it is refused for the sake of one, all but that one.
+
+    Returns:
+        The content hashes that follow from the documents alone.
+    """
+    together = _try_to_write(cloud, instances, unreadable, asked_at, outcome)
+    if together is not None:
+        return together
+    hashes: dict[str, str] = {}
+    for wire in instances:
+        alone = _try_to_write(cloud, [wire], [], asked_at, outcome)
+        if alone is not None:
+            hashes |= alone
+            continue
+        outcome.unreadable += 1
+        named = (wire.id, wire.id, wire.name, wire.status)
+        unreadable = [*unreadable, UnreadableInstance(*named, "It cannot be stored.")]
+    for bad in unreadable:
+        _try_to_write(cloud, [], [bad], asked_at, outcome)
+    return hashes
+
+
+def _try_to_write(
+    cloud: Cloud,
+    instances: list[schemas.Instance],
+    unreadable: list[UnreadableInstance],
+    asked_at: datetime,
+    outcome: Outcome,
+) -> dict[str, str] | None:
+    """As ``_write_together``; None where a document is at fault, which is logged."""
+    try:
+        return _write_together(cloud, instances, unreadable, asked_at, outcome)
+    except (OperationalError, InterfaceError, SoftTimeLimitExceeded):
+        raise
+    except Exception:
+        ids = [wire.id for wire in instances][:5]
+        log.exception("documents refused", cloud=cloud.name, instances=ids)
+        return None
+
+
+def _write_together(
+    cloud: Cloud,
+    instances: list[schemas.Instance],
+    unreadable: list[UnreadableInstance],
+    asked_at: datetime,
+    outcome: Outcome,
+) -> dict[str, str]:
     ids = [wire.id for wire in instances]
     ids += [bad.instance_id for bad in unreadable if bad.instance_id]
     with transaction.atomic():
@@ -260,8 +356,7 @@ def _write(
     return changes.hashes
 
 
-def _mark_missing(cloud: Cloud, seen: set[str]) -> int:
-    present = Instance.objects.filter(cloud=cloud, missing_since=None)
+def _mark_missing(present: models.QuerySet[Instance], seen: set[str]) -> int:
     gone = [
         pk
         for pk, instance_id in present.values_list("pk", "instance_id")

@@ -118,9 +118,9 @@ class Freshness:
     """How old the mirror is, and where that is somebody's fault.
 
     Attributes:
+        clouds: All but the retired ones.
         as_of: When the cloud that lags most was last read completely; None when one
-            never was.
-        troubled: Clouds whose last refresh failed.
+            never was. Removed clouds, which are not read any more, do not count.
     """
 
     clouds: list[Cloud]
@@ -134,7 +134,34 @@ class Freshness:
     @property
     def troubled(self) -> list[Cloud]:
         """Clouds whose last refresh failed."""
-        return [cloud for cloud in self.clouds if cloud.problem]
+        return [cloud for cloud in self.configured if cloud.problem]
+
+    @property
+    def configured(self) -> list[Cloud]:
+        """Clouds that are read."""
+        return [cloud for cloud in self.clouds if cloud.unconfigured_since is None]
+
+    @property
+    def removed(self) -> list[Cloud]:
+        """Clouds that the configuration lacks, until they are retired."""
+        return [cloud for cloud in self.clouds if cloud.unconfigured_since is not None]
+
+    @property
+    def partly_read(self) -> list[Cloud]:
+        """Clouds whose listing is under way, in more than one task."""
+        state = Cloud.Incomplete.PARTLY_READ
+        return [cloud for cloud in self.configured if cloud.incomplete == state]
+
+    @property
+    def miscounted(self) -> list[Cloud]:
+        """Clouds whose listing held another number than they count."""
+        state = Cloud.Incomplete.WRONG_COUNT
+        return [cloud for cloud in self.configured if cloud.incomplete == state]
+
+    @property
+    def read_at_ms(self) -> dict[int, int | None]:
+        """When each configured cloud was last read completely, for ``live.News``."""
+        return {cloud.pk: cloud.refreshed_at_ms for cloud in self.configured}
 
     @property
     def held(self) -> list[Cloud]:
@@ -181,8 +208,8 @@ class Freshness:
 
 def freshness(now: datetime) -> Freshness:
     """How old the mirror is at ``now``."""
-    clouds = all_of(Cloud, order_by="name")
-    moments = [cloud.refreshed_at for cloud in clouds]
+    present = [one for one in all_of(Cloud, order_by="name") if not one.retired_at]
+    moments = [cloud.refreshed_at for cloud in present if not cloud.unconfigured_since]
     known = [moment for moment in moments if moment is not None]
-    as_of = min(known) if known and len(known) == len(clouds) else None
-    return Freshness(clouds=clouds, as_of=as_of, now=now)
+    as_of = min(known) if known and len(known) == len(moments) else None
+    return Freshness(clouds=present, as_of=as_of, now=now)

@@ -4,14 +4,16 @@ from datetime import timedelta
 
 import structlog
 from celery import shared_task
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.core.cache import cache
-from kombu.exceptions import OperationalError
+from django.db import InterfaceError, OperationalError
+from kombu.exceptions import OperationalError as KombuError
 from redis.exceptions import RedisError
 
-from dashboard.modelarts.errors import ModelArtsError
+from dashboard.modelarts.errors import ConfigurationError, ModelArtsError
 
-from . import refresh
+from . import clouds, refresh
 from .models import Cloud, Instance
 
 log = structlog.get_logger(__name__)
@@ -24,13 +26,18 @@ def refresh_due_clouds() -> None:
     """Queue a refresh of each cloud that is due, and looks at hot instances."""
     max_age = settings.CURFEW.refresh_seconds
     try:
-        due = refresh.due_clouds(timedelta(seconds=max_age))
-    except ModelArtsError as error:
+        configured = refresh.ensure_clouds()
+    except ConfigurationError as error:
         log.error("no cloud to refresh", reason=error.sentence)
+        clouds.note_configuration_error(error)
         return
+    clouds.follow_configuration(configured)
+    due = refresh.due_clouds(timedelta(seconds=max_age), configured)
     for cloud in due:
         refresh_cloud.apply_async(args=(cloud.name,), expires=max_age)
-    for cloud in Cloud.objects.exclude(pk__in=[cloud.pk for cloud in due]):
+    for cloud in configured:
+        if cloud in due:
+            continue
         if refresh.hot_instances(cloud):
             look_at_hot_instances.apply_async(args=(cloud.name,), expires=2)
 
@@ -44,10 +51,14 @@ def refresh_due_clouds() -> None:
 def refresh_cloud(name: str) -> None:
     """List one cloud and bring the mirror up to date.
 
+    A long listing goes on in a task of its own, so that each stays within its limit.
+
     Args:
         name: ``Cloud.name``.
     """
-    refresh.refresh_cloud(name)
+    outcome = refresh.refresh_cloud(name)
+    if outcome is not None and outcome.is_partial and not outcome.problem:
+        _go_on(name)
 
 
 @shared_task(name="instances.look_at_hot_instances", ignore_result=True)
@@ -59,7 +70,12 @@ def look_at_hot_instances(name: str) -> None:
     """
     cloud = Cloud.objects.get(name=name)
     for instance in refresh.hot_instances(cloud):
-        _look(instance)
+        try:
+            _look(instance)
+        except (OperationalError, InterfaceError, SoftTimeLimitExceeded):
+            raise  # no instance is at fault
+        except Exception:
+            log.exception("look failed", instance=instance.instance_id)
 
 
 @shared_task(name="instances.look_at_instance", ignore_result=True)
@@ -81,11 +97,21 @@ def ask_for_look(instance: Instance) -> None:
     try:
         if cache.add(f"look:{instance.pk}", 1, timeout=ASK_AGAIN_SECONDS):
             look_at_instance.apply_async(args=(instance.pk,), expires=ASK_AGAIN_SECONDS)
-    except (OperationalError, RedisError, OSError) as error:
+    except (KombuError, RedisError, OSError) as error:
         log.warning("look not queued", reason=str(error)[:200])
 
 
+def _go_on(name: str) -> None:
+    try:
+        refresh_cloud.apply_async(args=(name,), expires=settings.CURFEW.refresh_seconds)
+    except (KombuError, RedisError, OSError) as error:
+        # The next refresh that is due goes on with it.
+        log.warning("listing not continued", cloud=name, reason=str(error)[:200])
+
+
 def _look(instance: Instance) -> None:
+    if not instance.has_usable_id:
+        return
     try:
         refresh.look_at(instance)
     except ModelArtsError as error:

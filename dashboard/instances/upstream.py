@@ -12,7 +12,7 @@ from django.utils.translation import gettext_noop
 
 from dashboard.modelarts import clouds
 from dashboard.modelarts.client import ModelArtsClient
-from dashboard.modelarts.errors import ThrottledError
+from dashboard.modelarts.errors import ConfigurationError, ThrottledError
 from dashboard.web.shared import shared_redis
 
 from . import traffic
@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 LONGEST_WAIT_SECONDS = 5.0
 BURST = 5
+LONGEST_NAME = 255
+"""Of a cloud, as its column."""
 
 # One shared schedule per cloud (the generic cell rate algorithm): each request books
 # the next free slot and is told how long to wait for it. The clock is Redis's own.
@@ -53,6 +55,28 @@ def cloud_names() -> list[str]:
     if chosen := os.environ.get("OS_CLOUD"):
         return [chosen]
     return clouds.configured_clouds()
+
+
+def usable_cloud_names() -> list[str]:
+    """The same, if Curfew can serve every one of them under its name.
+
+    Raises:
+        ConfigurationError: There is none, or one that no row, page or log can name.
+    """
+    names = cloud_names()
+    if not names:
+        raise ConfigurationError(
+            "No cloud is described; write a clouds.yaml, or set OS_CLIENT_CONFIG_FILE "
+            "to the path of one."
+        )
+    for name in names:
+        if not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
+            raise ConfigurationError(
+                f"Cloud {name[:LONGEST_NAME]!r} cannot be used under this name: it is "
+                f"empty, longer than {LONGEST_NAME} characters or holds a line break "
+                "or another character that cannot be shown. Rename it in clouds.yaml."
+            )
+    return names
 
 
 def client_for(cloud: str) -> ModelArtsClient:

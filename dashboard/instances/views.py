@@ -141,7 +141,6 @@ def _html(
 
 def _nothing_new(request: SignedInRequest, version: int) -> HttpResponse:
     freshness = selectors.freshness(timezone.now())
-    moments = {cloud.pk: cloud.refreshed_at_ms for cloud in freshness.clouds}
     # The next polls shall not come here for that.
-    live.put(version, moments)
+    live.put(version, freshness.read_at_ms)
     return polling.unchanged(request, version=version, as_of_ms=freshness.as_of_ms)

@@ -121,6 +121,16 @@ def _clouds() -> Iterator[Metric]:
     problem = GaugeMetricFamily(
         "curfew_mirror_problem", "1 while refreshes fail.", labels=["cloud"]
     )
+    incomplete = GaugeMetricFamily(
+        "curfew_mirror_incomplete",
+        "1 while a listing is only partly read or does not add up.",
+        labels=["cloud"],
+    )
+    removed = GaugeMetricFamily(
+        "curfew_cloud_removed",
+        "1 while the configuration lacks a cloud whose instances are still kept.",
+        labels=["cloud"],
+    )
     circuit = GaugeMetricFamily(
         "curfew_circuit_open", "1 while edits of a cloud wait.", labels=["cloud"]
     )
@@ -130,14 +140,18 @@ def _clouds() -> Iterator[Metric]:
         labels=["cloud"],
     )
     now = timezone.now()
-    for cloud in Cloud.objects.all():
+    for cloud in Cloud.objects.filter(retired_at=None):
+        removed.add_metric([cloud.name], bool(cloud.unconfigured_since))
+        if cloud.unconfigured_since:
+            continue
         if cloud.refreshed_at is not None:
             seconds = (now - cloud.refreshed_at).total_seconds()
             age.add_metric([cloud.name], seconds)
         problem.add_metric([cloud.name], bool(cloud.problem))
+        incomplete.add_metric([cloud.name], bool(cloud.incomplete))
         circuit.add_metric([cloud.name], cloud.failures >= OPENS_AT)
         skew.add_metric([cloud.name], cloud.skew_ms / 1000)
-    yield from (age, problem, circuit, skew)
+    yield from (age, problem, incomplete, removed, circuit, skew)
 
 
 def _edits() -> Iterator[Metric]:

@@ -27,10 +27,14 @@ class Readiness:
     Attributes:
         reasons: Why the site is not ready, a sentence each. Anybody may read them, so
             they name no address and quote no error.
+        notices: What an operator should know although the site works, likewise.
+        under_way: What takes its time and is no fault, likewise.
         mirror_age_seconds: By cloud; None where no refresh was ever complete.
     """
 
     reasons: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    under_way: list[str] = field(default_factory=list)
     mirror_age_seconds: dict[str, float | None] = field(default_factory=dict)
 
 
@@ -45,7 +49,7 @@ def measure() -> Readiness:
     except DatabaseError:
         state.reasons.append("The database does not answer.")
     else:
-        _judge_mirror(state, clouds, timezone.now())
+        judge_mirror(state, clouds, timezone.now())
     if not broker_answers():
         state.reasons.append("The broker does not answer.")
     return state
@@ -76,15 +80,29 @@ def oldest_mirror() -> timedelta:
     return timedelta(seconds=max(60, seconds))
 
 
-def _judge_mirror(state: Readiness, clouds: list[Cloud], now: datetime) -> None:
+def judge_mirror(state: Readiness, clouds: list[Cloud], now: datetime) -> None:
+    """Add what is wrong with the copies of these clouds to the state."""
     allowed = oldest_mirror()
-    attempts = [cloud.attempted_at for cloud in clouds if cloud.attempted_at]
-    # Nobody asks a cloud that is no longer configured; its row stays. Where nobody asks
-    # any cloud, though, all of them count: then it is the worker that is missing.
-    since = max(attempts, default=now) - allowed
     for cloud in clouds:
-        if cloud.attempted_at and cloud.attempted_at < since:
+        if cloud.unconfigured_since:
+            state.notices += _of_removed(cloud)
             continue
+        if cloud.incomplete == Cloud.Incomplete.WRONG_COUNT:
+            state.notices.append(
+                f"The listing of {cloud.name} has been incomplete since "
+                f"{_utc(cloud.incomplete_since)}: it counts {cloud.counted} instances "
+                f"and lists {cloud.listed}."
+            )
+        elif cloud.incomplete:
+            state.under_way.append(
+                f"{cloud.name} is partly read: {cloud.listed} of {cloud.counted} "
+                "instances so far."
+            )
+        if cloud.problem:
+            since = _utc(cloud.problem_since)
+            state.notices.append(
+                f"Refreshes of {cloud.name} have failed since {since}."
+            )
         age = None if cloud.refreshed_at is None else now - cloud.refreshed_at
         state.mirror_age_seconds[cloud.name] = (
             None if age is None else round(age.total_seconds(), 1)
@@ -97,3 +115,17 @@ def _judge_mirror(state: Readiness, clouds: list[Cloud], now: datetime) -> None:
             )
     if not state.mirror_age_seconds:
         state.reasons.append("No cloud was asked yet.")
+
+
+def _of_removed(cloud: Cloud) -> list[str]:
+    if cloud.retired_at:
+        return []
+    return [
+        f"{cloud.name} left the configuration at {_utc(cloud.unconfigured_since)}; "
+        f"its instances are given up at {_utc(cloud.retires_at)}. Add it to "
+        "clouds.yaml again, or run manage.py cloud rename or retire."
+    ]
+
+
+def _utc(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else "never"

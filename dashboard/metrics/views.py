@@ -41,8 +41,9 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
     Returns:
         JSON: ``ready``, and for those who may read the metrics ``reasons`` (sentences;
-        empty when ready) and, for each cloud, ``mirror_age_seconds`` (null before its
-        first refresh). 503 when not ready.
+        empty when ready), ``notices`` (what an operator should know all the same) and,
+        for each cloud that is configured, ``mirror_age_seconds`` (null before its first
+        refresh). 503 when not ready.
     """
     told_all = access.may_read(request)
     # Strangers make no more than one look in a second.
@@ -50,6 +51,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     told: dict[str, object] = {"ready": not state.reasons}
     if told_all:
         told["reasons"] = state.reasons
+        told["notices"] = [*state.notices, *state.under_way]
         told["mirror_age_seconds"] = state.mirror_age_seconds
     return JsonResponse(told, status=503 if state.reasons else 200)
 

@@ -21,8 +21,9 @@ from kombu.exceptions import OperationalError
 
 from dashboard.edits import pulse
 from dashboard.instances import upstream
+from dashboard.instances.models import Cloud
 from dashboard.mail import smtp_problem
-from dashboard.metrics.readiness import broker_answers
+from dashboard.metrics.readiness import Readiness, broker_answers, judge_mirror
 from dashboard.modelarts.errors import ModelArtsError, NotSentError
 
 from . import site_check
@@ -56,6 +57,7 @@ def examine(only: str = "") -> Iterator[Finding]:
         "cache": _cache,
         "worker": _worker,
         "beat": _beat,
+        "mirror": _mirror,
         "mail": _mail,
     }
     for name, check in checks.items():
@@ -69,7 +71,7 @@ def examine(only: str = "") -> Iterator[Finding]:
 
 def _clouds(only: str) -> Iterator[Finding]:
     try:
-        clouds = upstream.cloud_names()
+        clouds = upstream.usable_cloud_names()
     except ModelArtsError as error:
         yield Finding("clouds", healthy=False, sentence=error.sentence)
         return
@@ -209,6 +211,20 @@ def _beat() -> str:
             f"Nobody has looked for due edits {since}. Run: celery --app dashboard beat"
         )
     return f"Due edits were last looked for {age:.0f} s ago."
+
+
+def _mirror() -> str:
+    state = Readiness()
+    try:
+        judge_mirror(state, list(Cloud.objects.all()), timezone.now())
+    except DatabaseError:
+        raise FaultError("It cannot be looked at while the database is away.") from None
+    if not state.mirror_age_seconds and not state.notices:
+        return "No cloud was read yet; workers do that within seconds."
+    if faults := [*state.notices, *state.reasons]:
+        raise FaultError(" ".join(faults))
+    whole = "The copy of every cloud is complete and recent."
+    return " ".join(state.under_way) or whole
 
 
 def _mail() -> str:

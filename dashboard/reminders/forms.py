@@ -79,7 +79,7 @@ class WantsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check 
             label=_LABELS["owner"],
         )
         self.fields["cloud"] = forms.ModelChoiceField(
-            Cloud.objects.all(),
+            Cloud.objects.filter(retired_at=None),
             required=False,
             empty_label=gettext("Choose …"),
             label=_LABELS["cloud"],

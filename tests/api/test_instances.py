@@ -108,7 +108,7 @@ def test_since_spares_the_list_while_nothing_changes(
     response = asks("get", f"/instances?since={version}")
     assert (response.status_code, response.content) == (204, b"")
     FleetVersion.stamp(Instance.objects.filter(pk=instance.pk))
-    assert asks.get(f"/instances?since={version}")["version"] == version + 1
+    assert asks.get(f"/instances?since={version}")["version"] > version
 
 
 def test_each_parameter_is_described() -> None:

@@ -9,6 +9,7 @@ from django.test import Client
 from django.utils import timezone
 from pydantic import SecretStr
 
+from dashboard.instances.models import Cloud
 from dashboard.metrics import readiness
 from tests import factories
 
@@ -100,10 +101,33 @@ def test_without_any_cloud(client: Client, db: None) -> None:
 
 def test_a_cloud_no_longer_configured_is_forgotten(client: Client, db: None) -> None:
     factories.make_cloud("demo", refreshed_at=ago(3), attempted_at=ago(3))
-    factories.make_cloud("gone", refreshed_at=ago(9000), attempted_at=ago(9000))
+    factories.make_cloud(
+        "gone",
+        refreshed_at=ago(9000),
+        attempted_at=ago(9000),
+        unconfigured_since=ago(8000),
+    )
     response = client.get("/readyz")
     assert response.status_code == 200
-    assert list(response.json()["mirror_age_seconds"]) == ["demo"]
+    answer = response.json()
+    assert list(answer["mirror_age_seconds"]) == ["demo"]
+    (notice,) = answer["notices"]
+    assert "gone left the configuration" in notice
+    Cloud.objects.filter(name="gone").update(retired_at=ago(1))
+    assert client.get("/readyz").json()["notices"] == []
+
+
+def test_an_incomplete_listing_is_noticed(client: Client, db: None) -> None:
+    factories.make_cloud(
+        "demo",
+        attempted_at=ago(1),
+        incomplete="wrong_count",
+        incomplete_since=ago(600),
+        listed=60,
+        counted=7,
+    )
+    (notice,) = client.get("/readyz").json()["notices"]
+    assert "it counts 7 instances and lists 60" in notice
 
 
 def test_without_broker(client: Client, db: None, settings: Any) -> None:

@@ -93,7 +93,7 @@ def test_all_is_well(
     call_command("doctor")
     found = lines(capsys)
     assert list(found) == [
-        "settings", "database", "broker", "cache", "worker", "beat", "mail",
+        "settings", "database", "broker", "cache", "worker", "beat", "mirror", "mail",
         "cloud lab", "site",
     ]  # fmt: skip
     assert all(line.startswith("✓ ") for line in found.values())
@@ -165,6 +165,7 @@ def test_pending_migrations(
 
 
 def test_a_database_that_is_away(
+    db: None,
     clouds_file: Path,
     worker: Worker,
     capsys: pytest.CaptureFixture[str],

@@ -31,11 +31,22 @@ class Command(BaseCommand):
         failed = False
         for name in names:
             outcome = refresh_cloud(name)
+            while outcome is not None and outcome.is_partial and not outcome.problem:
+                self.stdout.write(
+                    f"{name}: {outcome.seen} of {outcome.counted} instances read…"
+                )
+                outcome = refresh_cloud(name)
             if outcome is None:
                 self.stdout.write(f"{name}: is being refreshed by somebody else.")
             elif outcome.problem:
                 failed = True
                 self.stderr.write(f"{name}: {outcome.problem}")
+            elif not outcome.adds_up:
+                failed = True
+                self.stderr.write(
+                    f"{name}: the listing is incomplete: ModelArts counts "
+                    f"{outcome.counted} instances and listed {outcome.seen}."
+                )
             else:
                 self.stdout.write(
                     f"{name}: {outcome.seen} instances, {outcome.new} new, "

@@ -21,7 +21,7 @@ class Command(BaseCommand):
             default="",
             metavar="NAME",
             help="run the checks whose names begin so: settings, database, broker, "
-            "cache, worker, beat, mail, cloud, site (all)",
+            "cache, worker, beat, mirror, mail, cloud, site (all)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
