@@ -52,10 +52,10 @@ def follow_configuration(configured: Sequence[Cloud]) -> None:
     if back.exists() or gone.exists():
         with transaction.atomic():
             for cloud in back:
-                _note(cloud, "cloud.returned")
+                _record(cloud, "cloud.returned")
             back.update(unconfigured_since=None, retired_at=None)
             for cloud in gone:
-                _note(cloud, "cloud.removed")
+                _record(cloud, "cloud.removed")
             gone.update(unconfigured_since=now)
             FleetVersion.stamp()
     grace = timedelta(hours=settings.CURFEW.cloud_grace_hours)
@@ -90,7 +90,7 @@ def retire_cloud(*, cloud: Cloud) -> int:
     row = Cloud.objects.filter(pk=cloud.pk)
     row.filter(unconfigured_since=None).update(unconfigured_since=now)
     row.update(retired_at=now, **_HEALTHY)
-    _note(cloud, "cloud.retired", instances=given_up)
+    _record(cloud, "cloud.retired", instances=given_up)
     FleetVersion.stamp()
     log.warning("cloud retired", cloud=cloud.name, instances=given_up)
     return given_up
@@ -139,7 +139,7 @@ def rename_cloud(*, cloud: Cloud, name: str) -> tuple[int, int]:
         else:
             _move_references(cloud, new)
             cloud.delete()
-    _note(
+    _record(
         Cloud(name=name), "cloud.renamed", was=old_name, instances=moved, stayed=stayed
     )
     FleetVersion.stamp()
@@ -159,7 +159,7 @@ def delete_cloud(*, cloud: Cloud) -> int:
         raise CloudError(f"{cloud.name} is not retired; retire it first.")
     instances = cloud.instances.count()
     cloud.instances.all().delete()
-    _note(cloud, "cloud.deleted", instances=instances)
+    _record(cloud, "cloud.deleted", instances=instances)
     cloud.delete()
     FleetVersion.stamp()
     return instances
@@ -175,7 +175,7 @@ def _move_references(old: Cloud, new: Cloud) -> None:
             rows.update(**{relation.field.name: new})
 
 
-def _note(cloud: Cloud, action: str, **after: object) -> None:
+def _record(cloud: Cloud, action: str, **after: object) -> None:
     record_event(
         actor=None,
         action=action,
