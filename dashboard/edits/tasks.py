@@ -8,7 +8,7 @@ from kombu.exceptions import OperationalError
 
 from dashboard.instances import polling
 
-from . import delivery, enforcement, pulse
+from . import delivery, enforcement, pulse, restores
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +26,7 @@ def drain_instance(instance_pk: int) -> None:
     Args:
         instance_pk: ``Instance.pk``.
     """
+    restores.heed_restore()
     delivery.drain(instance_pk)
 
 
@@ -35,6 +36,7 @@ def sweep_due_edits() -> None:
 
     And tell the polls where the fleet is, should somebody have died before telling.
     """
+    restores.heed_restore()
     for instance_pk in delivery.due_instances():
         # Named again by then: a queue that is behind must not fill with repetitions.
         nudge(instance_pk, expires_seconds=SWEPT_AGAIN_SECONDS)

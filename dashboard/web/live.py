@@ -1,10 +1,12 @@
 """What a poll has to know, kept in Redis beside the database, for seconds.
 
 Three keys: the fleet's version, when each cloud was last read, and whose grants count
-no more. The database remains the truth. What stands here is put there after a commit,
-again by the sweeper each second, and again by a poll that had to ask the database; it
-expires by itself within ``LIFE_SECONDS``. So whoever dies between a commit and the put
-delays the news by that much and never longer; without Redis the database is asked.
+no more. A fourth, the highest version ever, stays: a database below it was restored
+from a backup. The database remains the truth. What stands here is put there after a
+commit, again by the sweeper each second, and again by a poll that had to ask the
+database; it expires by itself within ``LIFE_SECONDS``. So whoever dies between a commit
+and the put delays the news by that much and never longer; without Redis the database is
+asked.
 """
 
 import json
@@ -31,7 +33,9 @@ _REST_SECONDS = 1.0
 _REMEMBERED_SECONDS = grants.LIFE_SECONDS + 30
 """Longer than any grant that was given before a right was lost."""
 
-_VERSION, _READ, _REVOKED = (f"curfew:live:{name}" for name in ("v", "read", "revoked"))
+_VERSION, _READ, _REVOKED, _HIGHEST = (
+    f"curfew:live:{name}" for name in ("v", "read", "revoked", "highest")
+)
 
 # Never back: two writers may put their versions in the other order than they committed,
 # and a reader of the database may be slow. A lower one has its turn when this expires,
@@ -40,6 +44,10 @@ _PUT_VERSION = """
 local known = tonumber(redis.pcall('GET', KEYS[1]) or -1) or -1
 if tonumber(ARGV[1]) >= known then
   redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+end
+local highest = tonumber(redis.pcall('GET', KEYS[2]) or -1) or -1
+if tonumber(ARGV[1]) > highest then
+  redis.call('SET', KEYS[2], ARGV[1])
 end
 """
 
@@ -147,7 +155,8 @@ def put_version(version: int) -> None:
     """Tell all processes the fleet's version, just committed. Never raises."""
     if _rest.is_over:
         with _rest.after_failure("version not told"):
-            quick_redis().eval(_PUT_VERSION, 1, _VERSION, version, LIFE_SECONDS)
+            keys = (_VERSION, _HIGHEST)
+            quick_redis().eval(_PUT_VERSION, 2, *keys, version, LIFE_SECONDS)
 
 
 def put(version: int, read_at_ms: Mapping[int, int | None]) -> None:
@@ -163,9 +172,19 @@ def put(version: int, read_at_ms: Mapping[int, int | None]) -> None:
         _rest.after_failure("news not told"),
         quick_redis().pipeline(transaction=False) as pipe,
     ):
-        pipe.eval(_PUT_VERSION, 1, _VERSION, version, LIFE_SECONDS)
+        pipe.eval(_PUT_VERSION, 2, _VERSION, _HIGHEST, version, LIFE_SECONDS)
         pipe.set(_READ, json.dumps(read_at_ms), ex=LIFE_SECONDS)
         pipe.execute()
+
+
+def highest_version() -> int | None:
+    """The highest version of the fleet ever told; None when unknown. Never raises."""
+    if _rest.is_over:
+        with _rest.after_failure("highest version unknown"):
+            told = quick_redis().get(_HIGHEST)
+            if told is not None and told.isdigit():
+                return int(told)
+    return None
 
 
 def revoke(user_pk: int) -> None:

@@ -132,7 +132,7 @@ def test_what_is_settled_is_told_though_a_late_write_is_looked_for(
     turn = lanes.claim(running.pk)
     assert turn is not None
     assert turn.edits == []
-    assert FleetVersion.current() == before + 1
+    assert FleetVersion.current() > before
     edit.refresh_from_db()
     assert edit.state == State.CANCELLED
 
