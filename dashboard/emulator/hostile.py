@@ -62,14 +62,34 @@ _URLS = (
 )
 
 
+_ODD_IDS = (
+    "a/b-%d",
+    "..%d/",
+    "line\nbreak-%d",
+    "lone\ud800-%d",
+    " blank-%d",
+    "%d-" + "9" * 5_000,
+    "<script>%d</script>",
+)
+"""Ids that fit no path, no column or no log. Those of every seventh instance."""
+
+
 def spoil(instances: Iterable[Instance]) -> None:
-    """Put payloads into all texts of the instances; ids and statuses stay."""
+    """Put payloads into all texts of the instances, and odd ids into some; once.
+
+    An odd id stands in documents only, so that nothing can be asked by it.
+    """
     for number, instance in enumerate(instances):
         payload = PAYLOADS[number % len(PAYLOADS)]
         instance.name = instance.description = payload
         if instance.failure is not None:
             instance.failure = Failure(payload, payload, ((payload, payload),))
         instance.overrides = _overrides(payload, _URLS[number % len(_URLS)])
+        if number % len(_ODD_IDS) == len(_ODD_IDS) - 1:
+            odd = _ODD_IDS[number // len(_ODD_IDS) % len(_ODD_IDS)] % number
+            instance.overrides["id"] = odd
+        elif number % len(_ODD_IDS) == 0:
+            instance.id = f"x?y#z {number}"
 
 
 def _overrides(payload: str, url: str) -> dict[str, Any]:

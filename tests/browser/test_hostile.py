@@ -137,7 +137,7 @@ def test_a_poll_brings_none_of_it_to_life(
 ) -> None:
     page, found = page_and_marks
     page.goto("/instances/?per_page=100")
-    row = page.locator("tr[data-instance]").first
+    row = page.locator('tr[data-instance^="DE-"]').first
     news = '<b class=pwned hx-post="/pwned" hx-trigger="load">new</b>'
     hostile.cloud.post(
         f"/instances/{row.get_attribute('data-instance')}",

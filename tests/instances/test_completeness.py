@@ -347,3 +347,24 @@ def test_an_instance_of_no_name_is_shown_by_its_received_id(
     )
     client.force_login(viewer)
     assert "a/b&lt;i&gt;" in client.get(row.get_absolute_url()).text
+
+
+@pytest.mark.parametrize("empty_cloud", [{"hostile": True}], indirect=True)
+def test_a_hostile_fleet_is_listed_whole_and_shown(
+    empty_cloud: Emulator, client: Client, operator: Any
+) -> None:
+    ensure_clouds()
+    outcome = refresh_cloud("demo")
+    assert outcome is not None
+    assert (outcome.problem, outcome.adds_up, outcome.seen) == ("", True, 40)
+    again = refresh_cloud("demo")
+    assert again is not None
+    assert (again.new, again.missing) == (0, 0)
+    client.force_login(operator)
+    addresses = [row.get_absolute_url() for row in Instance.objects.all()]
+    for address in ("/instances/?per_page=100", "/due/", *addresses):
+        assert client.get(address).status_code == 200, address
+    for row in Instance.objects.filter(instance_id__startswith="x?y#z"):
+        tasks.look_at_instance(row.pk)
+        row.refresh_from_db()
+        assert row.missing_since is None
