@@ -11,8 +11,10 @@
   const date = isEnglish
     ? { day: "numeric", month: "short", year: "numeric" }
     : { day: "2-digit", month: "2-digit", year: "numeric" };
+  const dayAndMonth = { day: date.day, month: date.month };
   const formats = {
     stop: { weekday: "short", ...clock },
+    stopOnAnotherDay: { weekday: "short", ...dayAndMonth, ...clock },
     moment: { ...date, ...clock },
     second: { ...date, ...clock, second: "2-digit" },
   };
@@ -30,11 +32,19 @@
   const part = (writer, moment) => writer.formatToParts(moment).find(({ type }) => type === "timeZoneName").value;
   const zoneName = (moment) => names[part(offset, moment)] ?? part(short, moment);
 
+  // A stop on another day is told with its date: a weekday alone may mean any week.
+  const formatOf = (name, moment) => {
+    const now = new Date();
+    if (name !== "stop" || moment.toDateString() === now.toDateString()) return name;
+    return moment.getFullYear() === now.getFullYear() ? "stopOnAnotherDay" : "moment";
+  };
+
   const draw = (root) => {
     for (const time of root.querySelectorAll("time[data-format]")) {
       const moment = new Date(time.dateTime);
-      const writer = writers[time.dataset.format];
-      if (!writer || Number.isNaN(moment.valueOf())) continue;
+      if (Number.isNaN(moment.valueOf())) continue;
+      const writer = writers[formatOf(time.dataset.format, moment)];
+      if (!writer) continue;
       // "Mon, 14:05" is one comma more than the server writes.
       const text = `${writer.format(moment).replace(/^(\p{L}+)\.?,/u, "$1")} ${zoneName(moment)}`;
       if (time.textContent !== text) time.textContent = text;

@@ -31,7 +31,9 @@ class Changes:
     def add(self, wire: schemas.Instance) -> None:
         """Take up what the cloud says of one instance."""
         before = self.known.get(wire.id)
-        values = mirror.columns(wire, skew_ms=self.cloud.skew_ms, known=before)
+        values = mirror.columns(
+            wire, skew_ms=self.cloud.skew_ms, known=before, now=self.now
+        )
         if wire.spec is not None:
             self.hashes[wire.id] = values["content_hash"]
         if before is None:

@@ -62,7 +62,7 @@ class Acquaintance:
             if self._memories.get(name)
             == (self._fingerprints[name], self._cloud.skew_ms, content_hash)
         }
-        return found - _running(records)
+        return found - _running(records) - _about_to_contradict(records)
 
     def learn(self, hashes: Mapping[str, str]) -> None:
         """Remember what came of documents of the last page.
@@ -90,6 +90,23 @@ def _running(records: Sequence[Json]) -> set[str]:
         if isinstance(record, dict) and record.get("status") == "RUNNING"
     )
     return {name for name, _ in zip(found, range(_READ_ANYWAY), strict=False)}
+
+
+def _about_to_contradict(records: Sequence[Json]) -> set[str]:
+    """Those whose stop is believed only until it has passed (``mirror.columns``)."""
+    return {
+        str(record.get("id"))
+        for record in records
+        if isinstance(record, dict) and _has_stop_though_off(record)
+    }
+
+
+def _has_stop_though_off(record: Mapping[str, Json]) -> bool:
+    spec = record.get("spec")
+    stop = spec.get("auto_stop") if isinstance(spec, dict) else None
+    if not isinstance(stop, dict) or stop.get("stop_timestamp") is None:
+        return False
+    return stop.get("enable") is not True
 
 
 def _fingerprint(record: Mapping[str, Json]) -> bytes:

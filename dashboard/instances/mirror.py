@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dashboard.modelarts import schemas
+from dashboard.modelarts.observations import FURTHEST_APART_MS
 from dashboard.modelarts.schemas import InstanceStatus
 
 from .models import Instance
@@ -14,6 +15,7 @@ MOST_NAME, MOST_TEXT = (512, 1_000), (255, 500)
 """Characters, and bytes of UTF-8, of a name and of other indexed texts: PostgreSQL
 refuses an index entry above 2,704 bytes, and lower case may be half as long again."""
 
+STOP_PATH = "spec.auto_stop.stop_timestamp"
 SAME_RUN_MS = 5_000
 """A stop moment that moved by less belongs to the same run."""
 
@@ -34,7 +36,7 @@ def cut(text: str | None, most: int, most_bytes: int) -> str:
 
 
 def columns(
-    wire: schemas.Instance, *, skew_ms: int, known: Instance | None
+    wire: schemas.Instance, *, skew_ms: int, known: Instance | None, now: datetime
 ) -> dict[str, Any]:
     """Everything of a row that follows from the cloud's document.
 
@@ -43,6 +45,7 @@ def columns(
         skew_ms: The upstream's clock minus ours, milliseconds.
         known: The row so far. A document without ``spec`` (the newest edition's
             answers) says nothing about auto stop, so the known values stay.
+        now: By our clock.
 
     Returns:
         Values by field name, ``content_hash`` among them.
@@ -55,7 +58,13 @@ def columns(
     auto_stop = (spec and spec.auto_stop) or schemas.AutoStop()
     status = wire.status or "UNKNOWN"
     running = status == InstanceStatus.RUNNING
-    stop_timestamp_ms = auto_stop.stop_timestamp if running else None
+    told_ms = auto_stop.stop_timestamp if running else None
+    now_ms = round(now.timestamp() * 1e3) + skew_ms
+    contradicts = told_ms is not None and (
+        _contradicts_document(told_ms, wire, auto_stop, now_ms)
+        or _contradicts_run(moment(told_ms - skew_ms), known)
+    )
+    stop_timestamp_ms = None if contradicts else told_ms
     profile, flavor = wire.profile, wire.flavor_details
     owner = wire.user or schemas.User()
     workspace = wire.workspace or schemas.Workspace()
@@ -78,7 +87,7 @@ def columns(
         "created_at": moment(wire.creation_timestamp),
         "updated_at": moment(wire.latest_update_timestamp),
         "document": document,
-        "problems": wire.problems,
+        "problems": wire.problems + [STOP_PATH] * contradicts,
     }
     values["search_text"] = "\n".join(
         (values["name"], values["description"], owner.name or "", wire.id)
@@ -96,6 +105,35 @@ def _hash(values: dict[str, Any]) -> str:
         values = values | {"document": document}
     content = json.dumps(values, sort_keys=True, default=str, ensure_ascii=False)
     return hashlib.sha256(content.encode("utf-8", "replace")).hexdigest()
+
+
+def _contradicts_document(
+    stop_ms: int, wire: schemas.Instance, auto_stop: schemas.AutoStop, now_ms: int
+) -> bool:
+    """Whether the rest of its document says that a running instance stops otherwise.
+
+    Args:
+        stop_ms: By the upstream's clock, as ``now_ms``.
+        wire: The document.
+        auto_stop: The part of it, or that of an earlier one.
+        now_ms: When it was received.
+    """
+    if wire.creation_timestamp is not None and stop_ms <= wire.creation_timestamp:
+        return True
+    if auto_stop.enable is False and stop_ms <= now_ms:
+        # It was to stop and still runs, since nothing stops it any more.
+        return True
+    left = auto_stop.remain_time or 0
+    return left > 0 and abs(stop_ms - left * 1_000 - now_ms) > FURTHEST_APART_MS
+
+
+def _contradicts_run(stops_at: datetime | None, known: Instance | None) -> bool:
+    """Whether the stop lies before the run that is known to be under way."""
+    if stops_at is None or known is None:
+        return False
+    was_running = known.status == InstanceStatus.RUNNING
+    began_at = known.run_started_at if was_running else known.status_since
+    return began_at is not None and stops_at <= began_at
 
 
 def follow_run(row: Instance, *, before: Instance | None, now: datetime) -> None:

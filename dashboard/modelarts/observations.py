@@ -13,6 +13,9 @@ from dashboard.modelarts import answers, schemas, wire
 
 _RECEIVED_AT_KEY = "curfew_received_at_ms"
 
+FURTHEST_APART_MS = 3_600_000
+"""A clock that a document tells is believed up to an hour from the answer's own."""
+
 MADE_UP_ID = "unusable-id-"
 """Begin of the ids that stand for those which ModelArts cannot be asked by."""
 
@@ -182,8 +185,10 @@ def upstream_skew_ms(
         clock: When that answer came.
 
     Returns:
-        From the running instances, else from the ``Date`` header, else None.
+        From the running instances, else from the ``Date`` header, else None. A document
+        that is far from that header tells no clock: its stop cannot be right.
     """
+    date_ms = clock.date_ms
     estimates = sorted(
         stop.stop_timestamp - stop.remain_time * 1_000
         for instance in instances
@@ -192,6 +197,11 @@ def upstream_skew_ms(
         and stop.stop_timestamp is not None
         and stop.remain_time is not None
         and stop.remain_time > 0
+        and (
+            date_ms is None
+            or abs(stop.stop_timestamp - stop.remain_time * 1_000 - date_ms)
+            <= FURTHEST_APART_MS
+        )
     )
     if estimates:
         middle = estimates[(len(estimates) - 1) // 2]

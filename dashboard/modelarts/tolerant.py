@@ -22,6 +22,7 @@ from pydantic import (
 from dashboard.modelarts import wire
 
 _INT64 = 2**63
+_FIRST_MOMENT_MS = 946_684_800_000  # 2000: what is less was told in seconds
 _LAST_MOMENT_MS = 253_402_300_799_999  # end of the year 9999: datetime's own limit
 _LONGEST_SECONDS = 10**10  # about 300 years: still fits datetime arithmetic
 
@@ -126,7 +127,7 @@ def _number(value: Any) -> int:
 
 def _moment(value: Any) -> int | None:
     number = _whole(value)
-    if number is not None and not 0 < number <= _LAST_MOMENT_MS:
+    if number is not None and not _FIRST_MOMENT_MS <= number <= _LAST_MOMENT_MS:
         raise ValueError("not a moment")
     return number
 
@@ -197,7 +198,7 @@ Whole = Annotated[int | None, BeforeValidator(_whole)]
 """A whole number of 64 bits; read from a string, too."""
 
 MomentMs = Annotated[int | None, BeforeValidator(_moment)]
-"""Unix time in milliseconds, from a 13-digit string or number, up to the year 9999."""
+"""Unix time in milliseconds, from a string or number: the years 2000 to 9999."""
 
 Seconds = Annotated[int | None, BeforeValidator(_seconds)]
 """A span in whole seconds, short enough for datetime arithmetic."""

@@ -20,6 +20,7 @@ register = template.Library()
 
 FORMATS = {
     "stop": gettext_noop("D H:i"),
+    "stop_on_another_day": gettext_noop("D j M, H:i"),
     "moment": gettext_noop("j M Y, H:i"),
     "second": gettext_noop("j M Y, H:i:s"),
     "time": "H:i",
@@ -45,7 +46,8 @@ def moment(value: datetime | None, form: str = "moment") -> str:
 
     Args:
         value: Aware.
-        form: ``stop`` (Mon 14:05 CET), ``moment`` (with the date) or ``second``.
+        form: ``stop`` (Mon 14:05 CET; with the date where it is not today), ``moment``
+            (with the date) or ``second``.
     """
     if value is None:
         return "\N{EN DASH}"
@@ -61,12 +63,27 @@ def moment(value: datetime | None, form: str = "moment") -> str:
 def moment_text(value: datetime, form: str) -> str:
     """The words of ``moment`` alone, for attributes; ``time`` leaves out the day."""
     local = timezone.localtime(value)
-    words = FORMATS[form]
-    form_here = gettext(words) if form != "time" else words
+    if form == "stop":
+        return f"{stop_text(value)} {zone_name(local)}"
+    form_here = gettext(FORMATS[form]) if form != "time" else FORMATS[form]
     return f"{template.defaultfilters.date(local, form_here)} {zone_name(local)}"
 
 
 @register.filter
+def stop_text(value: datetime) -> str:
+    """The same of a stop, without the zone; with its date where it is not today."""
+    local = timezone.localtime(value)
+    form_here = gettext(FORMATS[_stop_form(local)])
+    return str(template.defaultfilters.date(local, form_here))
+
+
+def _stop_form(local: datetime) -> str:
+    today = timezone.localtime()
+    if local.year != today.year:
+        return "moment"
+    return "stop" if local.date() == today.date() else "stop_on_another_day"
+
+
 def zone_name(local: datetime) -> str:
     """The short name of a moment's zone, as in the reader's language.
 
