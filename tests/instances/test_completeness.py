@@ -45,6 +45,8 @@ def refuses_one(cloud: Emulator) -> str:
                 f"NEW.name = '{name}' BEGIN SELECT RAISE(ABORT, 'refused'); END"
             )
         else:
+            # No table is altered while a check of its rows is put off.
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             cursor.execute(
                 "ALTER TABLE instances_instance ADD CONSTRAINT refuse "
                 f"CHECK (name <> '{name}')"
