@@ -77,13 +77,7 @@ def stop_text(value: datetime) -> str:
     return str(template.defaultfilters.date(local, form_here))
 
 
-def _stop_form(local: datetime) -> str:
-    today = timezone.localtime()
-    if local.year != today.year:
-        return "moment"
-    return "stop" if local.date() == today.date() else "stop_on_another_day"
-
-
+@register.filter
 def zone_name(local: datetime) -> str:
     """The short name of a moment's zone, as in the reader's language.
 
@@ -122,6 +116,13 @@ def _long_offset(local: datetime) -> str:
 def current_zone() -> str:
     """The zone in which the page tells moments, by its name in the tz database."""
     return timezone.get_current_timezone_name()
+
+
+def _stop_form(local: datetime) -> str:
+    today = timezone.localtime()
+    if local.year != today.year:
+        return "moment"
+    return "stop" if local.date() == today.date() else "stop_on_another_day"
 
 
 register.filter("translated", translated)
