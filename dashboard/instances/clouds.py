@@ -5,18 +5,20 @@ missing line may be a mistake. Then they are given up, as instances that the clo
 longer lists are. One that turns up again is read as before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from dashboard.audit.services import record_event
 from dashboard.modelarts.errors import ConfigurationError
 
+from . import upstream
 from .models import Cloud, FleetVersion, Instance
 from .refresh import mark_missing
 
@@ -110,7 +112,12 @@ def rename_cloud(*, cloud: Cloud, name: str) -> tuple[int, int]:
     Returns:
         How many instances came along, and how many stayed since they have been changed
         under the new name.
+
+    Raises:
+        CloudError: The new name cannot be used.
     """
+    if not upstream.is_usable_name(name):
+        raise CloudError(f"{name!r} cannot be the name of a cloud.")
     new = Cloud.objects.filter(name=name).exclude(pk=cloud.pk).first()
     old_name = cloud.name
     if new is None:
@@ -137,7 +144,8 @@ def rename_cloud(*, cloud: Cloud, name: str) -> tuple[int, int]:
         if stayed:
             retire_cloud(cloud=cloud)
         else:
-            _move_references(cloud, new)
+            for field, rows in _references(cloud):
+                rows.update(**{field: new})
             cloud.delete()
     _record(
         Cloud(name=name), "cloud.renamed", was=old_name, instances=moved, stayed=stayed
@@ -153,10 +161,16 @@ def delete_cloud(*, cloud: Cloud) -> int:
     The audit trail keeps what was done.
 
     Raises:
-        CloudError: It is not retired.
+        CloudError: It is not retired, or notification settings name it: they would be
+            deleted, too.
     """
     if cloud.retired_at is None:
         raise CloudError(f"{cloud.name} is not retired; retire it first.")
+    if any(rows.exists() for _, rows in _references(cloud)):
+        raise CloudError(
+            f"Notification settings or channels name {cloud.name}; have them changed "
+            "first."
+        )
     instances = cloud.instances.count()
     cloud.instances.all().delete()
     _record(cloud, "cloud.deleted", instances=instances)
@@ -165,14 +179,15 @@ def delete_cloud(*, cloud: Cloud) -> int:
     return instances
 
 
-def _move_references(old: Cloud, new: Cloud) -> None:
-    """Let what points to the former row, in whatever app, point to the new one."""
-    for relation in old._meta.related_objects:
-        if relation.related_model is not Instance and not relation.one_to_one:
-            rows = relation.related_model._base_manager.filter(
-                Q(**{relation.field.name: old})
-            )
-            rows.update(**{relation.field.name: new})
+def _references(cloud: Cloud) -> Iterator[tuple[str, QuerySet[Any]]]:
+    """Rows of other apps that point to a cloud, by the name of the field."""
+    for relation in cloud._meta.get_fields(include_hidden=True):
+        if not relation.auto_created or not relation.one_to_many:
+            continue
+        model = relation.related_model
+        if isinstance(model, type) and model is not Instance:
+            name = relation.field.name  # type: ignore[union-attr]  # of a foreign key
+            yield name, model._base_manager.filter(**{name: cloud})
 
 
 def _record(cloud: Cloud, action: str, **after: object) -> None:

@@ -70,13 +70,18 @@ def usable_cloud_names() -> list[str]:
             "to the path of one."
         )
     for name in names:
-        if not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
+        if not is_usable_name(name):
             raise ConfigurationError(
                 f"Cloud {name[:LONGEST_NAME]!r} cannot be used under this name: it is "
                 f"empty, longer than {LONGEST_NAME} characters or holds a line break "
                 "or another character that cannot be shown. Rename it in clouds.yaml."
             )
     return names
+
+
+def is_usable_name(name: str) -> bool:
+    """Whether rows, pages and logs can name a cloud so."""
+    return bool(name.strip()) and name.isprintable() and len(name) <= LONGEST_NAME
 
 
 def client_for(cloud: str) -> ModelArtsClient:

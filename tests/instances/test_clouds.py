@@ -18,6 +18,7 @@ from dashboard.instances.models import Cloud, Instance
 from dashboard.instances.refresh import ensure_clouds, refresh_cloud
 from dashboard.instances.selectors import freshness
 from dashboard.modelarts.errors import ConfigurationError
+from dashboard.reminders.models import Preferences
 
 
 class CloudsFile:
@@ -149,6 +150,9 @@ def test_a_renamed_cloud_keeps_its_instances_and_their_history(
     one = Instance.objects.filter(status="RUNNING").first()
     assert one is not None
     edit = submit_power(instance=one, actor=operator, kind="stop")
+    wants = Preferences.objects.create(
+        user=operator, scope="cloud", cloud=Cloud.objects.get()
+    )
     clouds_file.describe("new/name")
     # The workers were quicker: everything is listed twice.
     tasks.refresh_due_clouds()
@@ -163,6 +167,8 @@ def test_a_renamed_cloud_keeps_its_instances_and_their_history(
     assert (outcome.new, outcome.missing, outcome.problem) == (0, 0, "")
     edit.refresh_from_db()
     assert edit.instance.cloud == cloud
+    wants.refresh_from_db()
+    assert wants.cloud == cloud
     assert AuditEvent.objects.filter(action="cloud.renamed").exists()
 
 
@@ -203,6 +209,7 @@ def test_the_command_says_what_it_refuses(two_clouds: CloudsFile, capsys: Any) -
         (("retire", "nowhere"), "there is lab, prod"),
         (("delete", "lab", "--no-input"), "not retired"),
         (("rename", "lab", "lab"), "already"),
+        (("rename", "lab", "line\nbreak"), "cannot be the name"),
     ):
         with pytest.raises(CommandError, match=sentence):
             call_command("cloud", *arguments)
@@ -210,10 +217,18 @@ def test_the_command_says_what_it_refuses(two_clouds: CloudsFile, capsys: Any) -
     assert "lab: configured, 40 instances" in capsys.readouterr().out
 
 
-def test_a_retired_cloud_is_deleted_for_good(two_clouds: CloudsFile) -> None:
+def test_a_retired_cloud_is_deleted_for_good(
+    two_clouds: CloudsFile, operator: Any
+) -> None:
     two_clouds.describe("prod")
     tasks.refresh_due_clouds()
     call_command("cloud", "retire", "lab")
+    wants = Preferences.objects.create(
+        user=operator, scope="cloud", cloud=Cloud.objects.get(name="lab")
+    )
+    with pytest.raises(CommandError, match="have them changed first"):
+        call_command("cloud", "delete", "lab", "--no-input")
+    wants.delete()
     call_command("cloud", "delete", "lab", "--no-input")
     assert [cloud.name for cloud in Cloud.objects.all()] == ["prod"]
     assert Instance.objects.count() == 40

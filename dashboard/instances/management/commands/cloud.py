@@ -58,7 +58,10 @@ class Command(BaseCommand):
         cloud, name = _cloud(options["name"]), options["new_name"]
         if name == cloud.name:
             raise CommandError("That is its name already.")
-        moved, stayed = rename_cloud(cloud=cloud, name=name)
+        try:
+            moved, stayed = rename_cloud(cloud=cloud, name=name)
+        except CloudError as error:
+            raise CommandError(str(error)) from None
         self.stdout.write(f"{name}: {moved} instances came along from {cloud.name}.")
         if stayed:
             self.stdout.write(
