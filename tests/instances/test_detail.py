@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.edits import tasks
@@ -32,7 +33,13 @@ def mirrored(name: str) -> Instance:
     """An instance as the refresh would store this document."""
     document = json.loads((DOCUMENTS / f"demanager-composed-{name}.json").read_text())
     wire = schemas.Instance.model_validate(document)
-    values = columns(wire, skew_ms=0, known=None)
+    now = timezone.now()
+    stop = wire.spec and wire.spec.auto_stop
+    if stop and stop.stop_timestamp and stop.remain_time:
+        # When it was answered.
+        ms = stop.stop_timestamp - stop.remain_time * 1_000
+        now = datetime.fromtimestamp(ms / 1_000, UTC)
+    values = columns(wire, skew_ms=0, known=None, now=now)
     return factories.make_instance(instance_id=wire.id, **values)
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from html import unescape
 
 import pytest
+import time_machine
 from django.test import Client
 from django.urls import reverse
 
@@ -48,6 +49,7 @@ def test_a_page_is_for_one_person_only(client: Client, viewer: User) -> None:
         ("No/Where", "Mon 13:05 UTC"),
     ],
 )
+@time_machine.travel(datetime(2026, 11, 23, 9, tzinfo=UTC))
 def test_moments_stand_in_the_viewer_s_zone(
     client: Client, viewer: User, instance: Instance, cookie: str, expected: str
 ) -> None:
@@ -57,6 +59,7 @@ def test_moments_stand_in_the_viewer_s_zone(
     assert expected in client.get(reverse("instances:list")).text
 
 
+@time_machine.travel(datetime(2026, 11, 23, 9, tzinfo=UTC))
 def test_over_https_the_cookie_has_its_prefix(
     client: Client, viewer: User, instance: Instance
 ) -> None:
