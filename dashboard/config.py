@@ -63,6 +63,8 @@ class Config(BaseSettings):
             warned, each time.
         metrics_token: What ``/metrics`` asks for as a bearer token; empty: it answers
             direct requests from private addresses only.
+        previews_per_minute: How many bulk previews one person may ask for; 0 for any
+            number.
         writes_per_minute: How many forms one person may send; 0 for any number.
         polls_per_minute: The same for what open pages ask by themselves.
         downloads_per_minute: How many files one person may take; 0 for any number.
@@ -131,6 +133,7 @@ class Config(BaseSettings):
     ] = [60, 15]
     metrics_token: SecretStr = SecretStr("")
     writes_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 600
+    previews_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 30
     polls_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 6_000
     downloads_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 20
     token_days: Annotated[int, Field(ge=1, le=365)] = 90

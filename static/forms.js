@@ -281,6 +281,17 @@
     if (target.type === "number" && target === document.activeElement) target.blur();
   });
 
+  /* -- what is typed beside an option chooses the option -- */
+
+  const choose = ({ target }) => {
+    const option = document.getElementById(target.dataset?.chooses ?? "");
+    if (!option || option.checked) return;
+    option.checked = true;
+    option.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+  document.addEventListener("input", choose);
+  document.addEventListener("click", choose);
+
   document.addEventListener("htmx:load", remember);
   remember();
   // After all scripts of the page: what is put back is drawn by them.

@@ -8,6 +8,7 @@ BROKER_PORT = free_port()
 
 # Counted by person and minute, while each test starts with person 1 again.
 os.environ["CURFEW_WRITES_PER_MINUTE"] = os.environ["CURFEW_POLLS_PER_MINUTE"] = "0"
+os.environ["CURFEW_PREVIEWS_PER_MINUTE"] = "0"
 os.environ["CURFEW_WALL_REQUESTS_PER_MINUTE"] = "0"
 os.environ["CURFEW_DOWNLOADS_PER_MINUTE"] = "0"
 os.environ["CURFEW_SECRET_KEY"] = "only-for-tests-" * 4

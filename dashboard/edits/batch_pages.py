@@ -48,7 +48,10 @@ def batch_list(request: SignedInRequest) -> HttpResponse:
     context = {
         "page": page,
         "pages": page.paginator.get_elided_page_range(page.number, on_ends=1),
-        "rows": [(batch, wording.batch_wish(batch), done) for batch, done in rows],
+        "rows": [
+            (batch, wording.batch_wish(batch), done, wording.batch_counts(done))
+            for batch, done in rows
+        ],
     }
     return render(request, "edits/batches.html", context)
 
@@ -137,6 +140,12 @@ def _context(request: SignedInRequest, batch_id: UUID) -> dict[str, Any]:
         "wish": wording.batch_wish(found),
         "progress": done,
         "eta": _eta_text(found, done),
+        "outcome": wording.batch_outcome(done),
+        "retries": selectors.with_progress(
+            selectors.batches_visible_to(request.user).filter(
+                retry_of=found, confirmed_at__isnull=False
+            )
+        ),
         "held": _held_clouds(found) if done.open else [],
         "filters": [
             (key, label, number, key == wanted)

@@ -21,6 +21,7 @@ from dashboard.audit.models import AuditEvent
 from dashboard.audit.services import record_event, record_events
 from dashboard.instances.models import FleetVersion, Instance
 from dashboard.policies.models import Rule
+from dashboard.web import limits
 
 from . import plans, pulse, states
 from .lanes import NUDGE_AGAIN
@@ -31,6 +32,9 @@ MOST = 5_000
 
 REQUESTS_PER_EDIT = 2
 DRAFTS_STAY = timedelta(days=1)
+DRAFTS = 5
+"""Drafts that one person keeps; an older one goes when another comes."""
+
 _ROWS = 200
 
 
@@ -58,11 +62,16 @@ def draft_batch(
 
     Raises:
         PermissionDenied: The actor's role changes nothing.
-        BatchError: Nothing, or too much, is selected.
+        BatchError: Nothing, or too much, is selected, or too often in one minute.
     """
     if not can_bulk(actor):
         raise PermissionDenied(
             gettext_noop("You may look at the instances but not change them.")
+        )
+    previews = limits.key("previews", f"by:{actor.pk}")
+    if not limits.within([(previews, settings.CURFEW.previews_per_minute)]):
+        raise BatchError(
+            gettext_noop("Too many previews in one minute. Wait, then try again.")
         )
     chosen = sorted(set(selection))
     if not chosen:
@@ -78,7 +87,10 @@ def draft_batch(
             % {"chosen": len(chosen), "most": MOST}
         )
     forgotten = timezone.now() - DRAFTS_STAY
-    actor.batches.filter(confirmed_at=None, created_at__lt=forgotten).delete()
+    drafts = actor.batches.filter(confirmed_at=None)
+    kept = drafts.filter(created_at__gte=forgotten).order_by("-created_at")
+    newest = list(kept.values_list("pk", flat=True)[: DRAFTS - 1])
+    drafts.exclude(pk__in=newest).delete()
     return EditBatch.objects.create(
         actor=actor,
         selection=chosen,
@@ -238,7 +250,7 @@ def retry_failed(*, batch: EditBatch, actor: User) -> EditBatch:
         PermissionDenied: The actor's role changes nothing.
         BatchError: Nothing of it failed.
     """
-    failed = batch.edits.filter(state__in=[Edit.State.FAILED, Edit.State.CONFLICT])
+    failed = _failed_of(batch).filter(retries=None)
     again = draft_batch(
         actor=actor,
         selection=failed.values_list("instance_id", flat=True),
@@ -303,6 +315,11 @@ def _make_edits(batch: EditBatch, plan: plans.Plan, seqs: dict[int, int]) -> lis
     # Waiting for their turn must not be what makes the last of them too late.
     patience = settings.CURFEW.edit_deadline_seconds + 2 * seconds_for(len(plan.items))
     deadline = Now() + timedelta(seconds=patience)
+    former = (
+        dict(_failed_of(batch.retry_of).values_list("instance_id", "pk"))
+        if batch.retry_of
+        else {}
+    )
     edits = [
         Edit(
             instance=item.instance,
@@ -315,6 +332,7 @@ def _make_edits(batch: EditBatch, plan: plans.Plan, seqs: dict[int, int]) -> lis
             base=item.base,
             key=f"{batch.pk.hex}:{item.instance.pk}",
             batch=batch,
+            retry_of_id=former.get(item.instance.pk),
             deadline_at=deadline,
         )
         for item in plan.items
@@ -348,6 +366,10 @@ def _make_edits(batch: EditBatch, plan: plans.Plan, seqs: dict[int, int]) -> lis
         )
     record_events(events)
     return [edit.instance_id for edit in edits]
+
+
+def _failed_of(batch: EditBatch) -> QuerySet[Edit]:
+    return batch.edits.filter(state__in=[Edit.State.FAILED, Edit.State.CONFLICT])
 
 
 def _keep_skips(batch: EditBatch, plan: plans.Plan) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from django.db import models
-from django.db.models import Count, Max, QuerySet
+from django.db.models import Count, Max, Q, QuerySet
 
 from dashboard.accounts.models import User
 from dashboard.instances.models import Instance
@@ -57,11 +57,16 @@ def batches_visible_to(user: User) -> QuerySet[EditBatch]:
     )
 
 
+_FAILED = Q(state__in=[Edit.State.FAILED, Edit.State.CONFLICT])
+_TRIED_AGAIN = _FAILED & Q(retries__isnull=False)
+
+
 class Progress(NamedTuple):
     """How far a batch has come.
 
     Attributes:
         states: Number of edits by state.
+        tried_again: Those of the failed that have been retried.
         skipped: Instances that were left out.
         took_seconds: From the confirmation to the last edit settled; 0 before that.
     """
@@ -69,6 +74,7 @@ class Progress(NamedTuple):
     states: dict[str, int]
     skipped: int
     took_seconds: float
+    tried_again: int = 0
 
     @property
     def total(self) -> int:
@@ -92,13 +98,30 @@ class Progress(NamedTuple):
 
     @property
     def failed(self) -> int:
-        """Those that can be tried again."""
-        return self.states.get("failed", 0) + self.states.get("conflict", 0)
+        """Those that failed and have not been retried yet."""
+        number = self.states.get("failed", 0) + self.states.get("conflict", 0)
+        return number - self.tried_again
+
+    @property
+    def applied(self) -> int:
+        """Those that are in the cloud."""
+        return self.states.get("applied", 0)
+
+    @property
+    def cancelled(self) -> int:
+        """Those that a person took back."""
+        return self.states.get("cancelled", 0)
+
+    @property
+    def superseded(self) -> int:
+        """Those that a later change replaced."""
+        return self.states.get("superseded", 0)
 
     @property
     def mark(self) -> str:
         """Differs when anything else is to be shown."""
-        return "-".join(f"{key[:2]}{self.states[key]}" for key in sorted(self.states))
+        counts = self.states | {"tried_again": self.tried_again}
+        return "-".join(f"{key[:2]}{counts[key]}" for key in sorted(counts))
 
 
 def progress(batch: EditBatch) -> Progress:
@@ -106,14 +129,21 @@ def progress(batch: EditBatch) -> Progress:
     counted = list(
         batch.edits.order_by()
         .values("state")
-        .annotate(number=Count("pk"), last=Max("finished_at"))
+        .annotate(
+            number=Count("pk", distinct=True),
+            again=Count("pk", distinct=True, filter=_TRIED_AGAIN),
+            last=Max("finished_at"),
+        )
     )
     ends = [row["last"] for row in counted if row["last"]]
     took = 0.0
     if ends and batch.confirmed_at:
         took = max(0.0, (max(ends) - batch.confirmed_at).total_seconds())
     return Progress(
-        {row["state"]: row["number"] for row in counted}, batch.skips.count(), took
+        {row["state"]: row["number"] for row in counted},
+        batch.skips.count(),
+        took,
+        sum(row["again"] for row in counted),
     )
 
 
@@ -121,16 +151,24 @@ def with_progress(found: Iterable[EditBatch]) -> list[tuple[EditBatch, Progress]
     """How far each of several batches is, in two queries for all."""
     listed = list(found)
     states: dict[object, dict[str, int]] = {batch.pk: {} for batch in listed}
+    again = dict.fromkeys(states, 0)
     rows = Edit.objects.filter(batch__in=listed).order_by()
-    for row in rows.values("batch", "state").annotate(number=Count("pk")):
+    for row in rows.values("batch", "state").annotate(
+        number=Count("pk", distinct=True),
+        again=Count("pk", distinct=True, filter=_TRIED_AGAIN),
+    ):
         states[row["batch"]][row["state"]] = row["number"]
+        again[row["batch"]] += row["again"]
     left_out = BatchSkip.objects.filter(batch__in=listed).order_by()
     skipped = {
         row["batch"]: row["number"]
         for row in left_out.values("batch").annotate(number=Count("pk"))
     }
     return [
-        (batch, Progress(states[batch.pk], skipped.get(batch.pk, 0), 0.0))
+        (
+            batch,
+            Progress(states[batch.pk], skipped.get(batch.pk, 0), 0.0, again[batch.pk]),
+        )
         for batch in listed
     ]
 

@@ -11,6 +11,7 @@ from dashboard.instances.clock import exact_text
 
 from .hours import hours_text
 from .models import Attempt, Edit, EditBatch
+from .selectors import Progress
 from .wishes import Difference
 
 State = Edit.State
@@ -289,3 +290,49 @@ def _in_order(patch: Mapping[str, Any]) -> list[tuple[str, Any]]:
         patch.items(),
         key=lambda item: order.index(item[0]) if item[0] in order else len(order),
     )
+
+
+class BatchOutcome(NamedTuple):
+    """How a batch ended, or that it has not ended yet.
+
+    Attributes:
+        tone: Of the callout: ``busy``, ``good``, ``info`` or ``warn``.
+        headline: One or two words.
+        text: One sentence.
+    """
+
+    tone: str
+    headline: str
+    text: str
+
+
+def batch_counts(done: Progress) -> str:
+    """What became of the edits of a batch, such as "99 applied, 1093 cancelled"."""
+    parts = (
+        (gettext_noop("%(number)s applied"), done.applied),
+        (gettext_noop("%(number)s cancelled"), done.cancelled),
+        (gettext_noop("%(number)s replaced"), done.superseded),
+        (gettext_noop("%(number)s failed"), done.failed),
+        (gettext_noop("%(number)s retried"), done.tried_again),
+        (gettext_noop("%(number)s in progress"), done.open),
+    )
+    return ", ".join(
+        gettext(text) % {"number": number} for text, number in parts if number
+    )
+
+
+def batch_outcome(done: Progress) -> BatchOutcome:
+    """Say how a batch ended; success only where every edit was applied."""
+    counts = f"{batch_counts(done)}."
+    if done.open:
+        text = gettext("This page updates automatically. You can leave it.")
+        return BatchOutcome("busy", gettext("In progress."), text)
+    if done.cancelled:
+        return BatchOutcome("info", gettext("Cancelled."), counts)
+    if done.failed:
+        text = gettext("The reason is next to each failed change.")
+        return BatchOutcome("warn", gettext("Not all done."), f"{counts} {text}")
+    if done.applied == done.total:
+        text = gettext("Every change was read back from ModelArts.")
+        return BatchOutcome("good", gettext("Done."), text)
+    return BatchOutcome("info", gettext("Done."), counts)

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import translation
 from django.utils.translation import gettext_noop
 
@@ -130,7 +130,8 @@ def _edits(user: User, since: datetime) -> Section:
         words = f"{wish(one)}: {one.get_state_display().lower()}"
         return _edit_line(one, words, one.finished_at or one.created_at)
 
-    # All that is open, however old; of what failed, this shift's.
+    # All that is open, however old; of what failed, this shift's, unless a retry of it
+    # was applied.
     found = edits_visible_to(user).filter(
         Q(state__in=Edit.OPEN)
         | Q(
@@ -139,7 +140,10 @@ def _edits(user: User, since: datetime) -> Section:
             finished_at__gte=since,
         )
     )
-    return _section("edits", found, line)
+    applied_again = Edit.objects.filter(
+        retry_of=OuterRef("pk"), state=Edit.State.APPLIED
+    )
+    return _section("edits", found.exclude(Exists(applied_again)), line)
 
 
 def _requests(user: User) -> Section:

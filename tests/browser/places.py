@@ -230,7 +230,7 @@ def _batch_under_way(page: Page, traces: Traces) -> None:
     page.locator("#bulk-picked").click()
     preview(page, hours)
     page.locator("#confirm-button").click()
-    expect(page.locator("#outcome")).to_contain_text("Under way")
+    expect(page.locator("#outcome")).to_contain_text("In progress")
 
 
 def _bulk_nothing(page: Page, _: Traces) -> None:

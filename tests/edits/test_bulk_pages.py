@@ -5,6 +5,7 @@ from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
+import time_machine
 from django.test import Client
 from django.utils import timezone
 
@@ -198,7 +199,7 @@ def test_the_progress_follows(as_operator: Client, operator: User) -> None:
     at = batch.get_absolute_url()
     page = as_operator.get(at)
     mark = page.context["progress"].mark
-    assert "Under way." in page.content.decode()
+    assert "In progress." in page.content.decode()
     fragment = f"{at}progress?since={mark}"
     assert as_operator.get(fragment, headers=HTMX).status_code == 204
     first = batch.edits.first()
@@ -228,6 +229,89 @@ def test_results_by_state(as_operator: Client, operator: User) -> None:
         assert page.context["page"].paginator.count == number
     said = as_operator.get(f"{at}?state=skipped").content.decode()
     assert "no longer lists this instance" in said
+
+
+def settle(batch: EditBatch, *states: str) -> None:
+    """Let the batch's edits end in these states, in the order of their instances."""
+    for edit, state in zip(batch.edits.order_by("instance"), states, strict=True):
+        edit.state = state
+        edit.save()
+
+
+def test_a_cancelled_batch_claims_no_success(
+    as_operator: Client, operator: User
+) -> None:
+    batch = make_batch(operator)
+    settle(batch, "applied", "cancelled", "cancelled")
+    page = as_operator.get(batch.get_absolute_url()).text
+    outcome = page.partition('id="outcome"')[2].partition("</p>")[0]
+    assert 'data-tone="info"' in outcome
+    assert "<strong>Cancelled.</strong> 1 applied, 2 cancelled." in outcome
+    assert "<progress" not in page
+    assert "1 applied, 2 cancelled" in as_operator.get("/batches/").text
+
+
+@pytest.mark.parametrize(
+    ("states", "tone", "words"),
+    [
+        (("applied", "applied", "applied"), "good", "Every change was read back"),
+        (("applied", "superseded", "applied"), "info", "2 applied, 1 replaced."),
+        (("applied", "failed", "conflict"), "warn", "1 applied, 2 failed."),
+        (("applied", "cancelled", "failed"), "info", "1 cancelled, 1 failed."),
+        (("applied", "queued", "failed"), "busy", "updates automatically"),
+    ],
+)
+def test_a_batch_says_what_was_seen_of_it(
+    as_operator: Client,
+    operator: User,
+    states: tuple[str, ...],
+    tone: str,
+    words: str,
+) -> None:
+    batch = make_batch(operator)
+    settle(batch, *states)
+    page = as_operator.get(batch.get_absolute_url()).text
+    outcome = page.partition('id="outcome"')[2].partition("</p>")[0]
+    assert f'data-tone="{tone}"' in outcome
+    assert words in outcome
+
+
+def test_a_retry_takes_the_place_of_what_failed(
+    as_operator: Client, operator: User
+) -> None:
+    batch = make_batch(operator)
+    settle(batch, "applied", "failed", "failed")
+    draft = batches.retry_failed(batch=batch, actor=operator)
+    again = batches.confirm_batch(batch=draft, preview=batches.preview_of(draft))
+    settle(again, "applied", "applied")
+    page = as_operator.get(batch.get_absolute_url()).text
+    assert 'id="retry-button"' not in page
+    assert f'<a href="{again.get_absolute_url()}">Retried</a>: 2 of 2 applied.' in page
+    assert "1 applied, 2 retried." in page
+    assert batch.get_absolute_url() in as_operator.get(again.get_absolute_url()).text
+    with pytest.raises(batches.BatchError):
+        batches.retry_failed(batch=batch, actor=operator)
+
+
+def test_a_person_keeps_five_drafts(operator: User, instance: Instance) -> None:
+    drafts = [
+        batches.draft_batch(actor=operator, selection=[instance.pk], source="Selected")
+        for _ in range(7)
+    ]
+    kept = operator.batches.order_by("created_at").values_list("pk", flat=True)
+    assert list(kept) == [draft.pk for draft in drafts[2:]]
+
+
+@pytest.mark.usefixtures("_fresh_news")
+def test_previews_are_counted(
+    as_operator: Client, instance: Instance, settings: Any
+) -> None:
+    settings.CURFEW = settings.CURFEW.model_copy(update={"previews_per_minute": 2})
+    form = {"scope": "picked", "pick": [instance.pk]}
+    with time_machine.travel(timezone.now().replace(second=5), tick=False):
+        answers = [as_operator.post(BULK, form) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [303, 303, 422]
+    assert "Too many previews" in answers[-1].text
 
 
 def test_cancel_and_retry(as_operator: Client, operator: User) -> None:
