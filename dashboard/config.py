@@ -38,7 +38,7 @@ class Config(BaseSettings):
     Source: DESIGN, part 1.2 (see ``docs/settings.md``).
 
     Attributes:
-        secret_key: Django's secret key, at least 32 characters.
+        secret_key: Django's secret key, at least 50 characters, as its own check wants.
         debug: Whether error pages show internals. Never in production.
         allowed_hosts: Host names this site answers to.
         csrf_trusted_origins: Origins (``https://…``) allowed to post forms.
@@ -96,7 +96,7 @@ class Config(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
 
-    secret_key: Annotated[SecretStr, Field(min_length=32)]
+    secret_key: Annotated[SecretStr, AfterValidator(config_checks.secret_key)]
     debug: bool = False
     allowed_hosts: Annotated[CommaList, AfterValidator(config_checks.allowed_hosts)] = [
         "localhost",
@@ -247,7 +247,7 @@ def _read_secret_files() -> dict[str, Any]:
 
 
 _HELP = {
-    "secret_key": "a random text of at least 32 characters is needed",
+    "secret_key": "a random text of at least 50 characters is needed",
     "redis_url": (
         "the address of a Redis server is needed, for example redis://localhost:6379/0 "
         "(only `manage.py demo` brings its own)"

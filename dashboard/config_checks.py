@@ -165,6 +165,14 @@ def origins(value: list[str]) -> list[str]:
     return value
 
 
+def secret_key(value: SecretStr) -> SecretStr:
+    """Refuse what Django's check ``security.W009`` would complain about later."""
+    text = value.get_secret_value()
+    if len(text) < 50 or len(set(text)) < 5:
+        raise ValueError("too short or too regular")
+    return value
+
+
 def site_url(value: str) -> str:
     """Refuse what is no address of a whole site."""
     if not value:

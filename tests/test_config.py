@@ -1,5 +1,6 @@
 """Settings: from the environment or from files, and a sentence for each fault."""
 
+import secrets
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,7 @@ def test_a_wrong_secret_is_told_and_not_shown(
     monkeypatch.delenv("CURFEW_SECRET_KEY")
     monkeypatch.setenv("CURFEW_SECRET_KEY_FILE", str(tmp_path / "key"))
     told = refused()
-    assert "CURFEW_SECRET_KEY is wrong: a random text of at least 32" in told
+    assert "CURFEW_SECRET_KEY is wrong: a random text of at least 50" in told
     assert "canary" not in told
 
 
@@ -268,3 +269,21 @@ def test_a_sender_is_an_address(monkeypatch: pytest.MonkeyPatch, sender: str) ->
     monkeypatch.setenv("CURFEW_MAIL_URL", "smtps://mail.example.org")
     monkeypatch.setenv("CURFEW_MAIL_FROM", sender)
     assert "CURFEW_MAIL_FROM is wrong: must be a mail address" in refused()
+
+
+@pytest.mark.parametrize("key", ["0123456789abcdef" * 3, "x" * 64])
+def test_a_key_that_django_would_complain_about_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("CURFEW_SECRET_KEY", key)
+    sentence = refused()
+    assert "CURFEW_SECRET_KEY is wrong" in sentence
+    assert "at least 50 characters" in sentence
+    assert key not in sentence
+
+
+def test_the_command_in_the_settings_makes_a_good_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CURFEW_SECRET_KEY", secrets.token_hex(32))
+    Config.from_environment()

@@ -14,7 +14,7 @@ from dashboard.ops.child import PROJECT
 from dashboard.ops.production import unsafe_settings
 
 HOME: dict[str, Any] = {
-    "secret_key": "x" * 64,
+    "secret_key": "0123456789abcdef" * 4,
     "database_url": "sqlite:///:memory:",
     "redis_url": "redis://127.0.0.1:6379/0",
     "allowed_hosts": ["localhost", "127.0.0.1", "[::1]"],
