@@ -139,6 +139,16 @@ class Edit(Schema):
     wish: Values
     base: Values
     result: Values
+    outcome: str = Field(
+        description="What the state does not say: unconfirmed, not_seen, applied_late, "
+        "restored, replaced, overwritten, or nothing."
+    )
+    replaced: dict[str, str | None] = Field(
+        description="The edit that replaced a value, by field; null: not by Curfew."
+    )
+    corrected_at: datetime | None = Field(
+        description="When a write that landed late changed what is said of it."
+    )
     message: str
     error_code: str
     error_message: str

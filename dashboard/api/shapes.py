@@ -9,7 +9,7 @@ from django.urls import reverse
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_edit
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import batches, wording
+from dashboard.edits import batches, outcome_text, wording
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.edits.selectors import Progress
 from dashboard.instances import facts, offers
@@ -104,12 +104,18 @@ def edit(one: Edit, *, user: User) -> dict[str, Any]:
         "instance_name": str(one.instance),
         "actor": one.by,
         "policy": one.policy_name or None,
-        "sentence": wording.sentence(one),
-        "next_step": wording.next_step(one),
+        "sentence": outcome_text.sentence(one),
+        "next_step": outcome_text.next_step(one),
         "waits_for_next_start": one.waits_for_next_start,
         "wish": values(one.patch),
         "base": values(one.base),
         "result": values(one.result),
+        "outcome": one.outcome,
+        "replaced": {
+            NAMES.get(name, name): entry.get("edit")
+            for name, entry in one.replaced.items()
+        },
+        "corrected_at": one.corrected_at,
         "message": one.message,
         "error_code": one.error_code,
         "error_message": one.error_message,

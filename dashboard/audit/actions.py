@@ -29,6 +29,7 @@ _KNOWN = (
     gettext_noop("Edit superseded"),
     gettext_noop("Edit cancelled"),
     gettext_noop("Edit repaired"),
+    gettext_noop("Edit corrected"),
     gettext_noop("Batch submitted"),
     gettext_noop("Rule added"),
     gettext_noop("Rule changed"),

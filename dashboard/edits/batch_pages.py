@@ -97,8 +97,7 @@ def cancel(request: SignedInRequest, batch_id: UUID) -> HttpResponse:
     if number:
         messages.success(
             request,
-            gettext("%(number)s taken back; nothing of them was sent.")
-            % {"number": number},
+            gettext("%(number)s taken back.") % {"number": number},
         )
     else:
         messages.info(request, gettext("Nothing waits any more."))

@@ -5,6 +5,7 @@ transaction while it talks to the cloud.
 """
 
 import time
+from functools import partial
 from typing import Any
 
 import stamina
@@ -24,7 +25,7 @@ from dashboard.modelarts.errors import (
 )
 from dashboard.modelarts.schemas import InstanceStatus
 
-from . import lanes, recording, wishes
+from . import authority, lanes, late_writes, recording, wishes
 from .lanes import Turn, due_instances
 from .models import Edit
 from .recording import Result
@@ -44,18 +45,6 @@ MOST_UNHEEDED = 4
 
 State = Edit.State
 
-ALREADY_THERE = {
-    Edit.Kind.START: frozenset(
-        {
-            InstanceStatus.RUNNING,
-            InstanceStatus.STARTING,
-            InstanceStatus.RESTARTING,
-            InstanceStatus.START_QUEUING,
-            InstanceStatus.READY_TO_START,
-        }
-    ),
-    Edit.Kind.STOP: frozenset({InstanceStatus.STOPPED, InstanceStatus.STOPPING}),
-}
 SAYS_ALREADY_THERE = {
     Edit.Kind.START: frozenset({"ModelArts.6305", "ModelArts.6306"}),
     Edit.Kind.STOP: frozenset({"ModelArts.6307", "ModelArts.6308"}),
@@ -111,49 +100,52 @@ def _deliver(turn: Turn) -> Result:
     try:
         client = upstream.client_for(turn.instance.cloud.name)
         seen = client.show_instance(turn.instance.instance_id)
+        now = late_writes.cloud_values(seen.instance)
+        result = Result(observation=seen)
+        result.late = turn.watch.find(now, partial(wishes.recent_edits, turn.instance))
         if not turn.edits:
-            return _recheck(turn, client, seen)
+            return _recheck(turn, client, result, now)
         if turn.edits[0].kind == Edit.Kind.UPDATE:
-            return _update(turn, client, seen)
-        return _switch(turn, client, seen)
+            return _update(turn, client, result, now)
+        return _switch(turn, client, result, now)
     except ModelArtsError as error:
         return _from_error(turn, error)
 
 
-def _update(turn: Turn, client: ModelArtsClient, seen: Observation) -> Result:
-    now = wishes.cloud_values(seen.instance)
-    verdict = wishes.judge(turn.edits, now, wishes.earlier_edits(turn.edits))
-    result = Result(observation=seen)
-    held_by_cloud = seen
+def _update(
+    turn: Turn, client: ModelArtsClient, result: Result, now: dict[str, Any]
+) -> Result:
+    late = {one.field: one.value for one in result.late}
+    verdict = wishes.judge(turn.edits, now, wishes.earlier_edits(turn.edits), late)
     for edit in verdict.conflicts:
         result.fates[edit] = (
             State.CONFLICT,
-            {
-                "result": {name: now[name] for name in edit.patch},
-                "message": gettext_noop(
-                    "Somebody changed this in the cloud meanwhile; nothing of "
-                    "this edit was sent."
-                ),
-            },
+            {"result": {name: now[name] for name in edit.patch}, "message": ""},
         )
     carried = [edit for edit in turn.edits if edit not in verdict.conflicts]
     if verdict.send:
         try:
-            held_by_cloud = _put(turn, client, verdict.send, now)
+            result.observation = _put(turn, client, verdict.send, now)
         except ValidationError as error:
             reasons = " ".join(fault["msg"] for fault in error.errors())
             return _settle(turn, result, carried, State.FAILED, {"message": reasons})
-        result.observation = held_by_cloud
-        now = wishes.cloud_values(held_by_cloud.instance)
+        now = late_writes.cloud_values(result.observation.instance)
         if not wishes.heeded(verdict.send, now):
             return _unheeded(turn, result, carried, now)
-    running = held_by_cloud.instance.status == InstanceStatus.RUNNING
+    assert result.observation is not None  # noqa: S101 (seen before anything else)
+    running = result.observation.instance.status == InstanceStatus.RUNNING
     for edit in carried:
-        held = {name: now[name] for name in edit.patch}
-        result.fates[edit] = (
-            State.APPLIED,
-            {"result": held, "applied_while_running": running, "message": ""},
-        )
+        replaced = verdict.replaced.get(edit, {})
+        changes = {
+            "result": {name: now[name] for name in edit.patch},
+            "replaced": {
+                name: recording.replaced_by(by) for name, by in replaced.items()
+            },
+            "applied_while_running": running,
+            "message": "",
+        }
+        result.fates[edit] = (State.APPLIED, changes)
+        turn.watch.decided |= edit.patch.keys()
     return result
 
 
@@ -177,6 +169,7 @@ def _send(
     turn: Turn, client: ModelArtsClient, send: dict[str, Any], before: dict[str, Any]
 ) -> Observation:
     request = wishes.request_for(send, before)
+    turn.watch.before = before
     if not lanes.about_to_send(turn, request.body()):
         raise _OvertakenError
     instance_id = turn.instance.instance_id
@@ -195,42 +188,68 @@ def _read_back(turn: Turn, client: ModelArtsClient) -> Observation:
     return seen
 
 
-def _recheck(turn: Turn, client: ModelArtsClient, seen: Observation) -> Result:
-    """See whether an older write of ours landed late, over a newer one; put it right.
+def _recheck(
+    turn: Turn, client: ModelArtsClient, result: Result, now: dict[str, Any]
+) -> Result:
+    """See whether a write of unknown end has landed; put right what it has replaced.
 
-    A value that was never ours is a stranger's: it is shown, not fought.
+    A value that was never ours is somebody else's: it is shown, not fought.
     """
-    result = Result(observation=seen)
-    now = wishes.cloud_values(seen.instance)
-    late = wishes.late_writes(turn.instance, now)
-    if late and turn.may_repair:
-        turn.vouching = list(set(late.values()))
-        turn.late = {name: (edit, now[name]) for name, edit in late.items()}
-        wanted = {name: edit.patch[name] for name, edit in late.items()}
-        log.warning("late write put right", instance=turn.instance.instance_id)
+    for late in result.late:
+        may = [one for one in late.vouchers if not authority.why_withdrawn(one)]
+        late.vouchers = may
+        late_writes.decide(late, may_restore=turn.may_repair and bool(may))
+    restoring = [late for late in result.late if not late.accepted]
+    settings = [late for late in restoring if late.field != late_writes.POWER]
+    if not restoring:
+        return result
+    turn.restoring = settings or restoring
+    turn.vouching = list({late.vouchers[0] for late in turn.restoring})
+    log.warning("late write put right", instance=turn.instance.instance_id)
+    if not settings:
+        result.found = result.observation
+        result.observation = _act(turn, client, Edit.Kind.STOP, now)
+        return result
+    try:
+        wanted = {late.field: late.desired for late in settings}
         result.observation = _send(turn, client, wanted, now)
+    except ValidationError:
+        # The cloud would refuse what it held before.
+        for late in settings:
+            late.accepted = late.given_up = True
     return result
 
 
-def _switch(turn: Turn, client: ModelArtsClient, seen: Observation) -> Result:
-    edit = turn.edits[-1]
-    kind = Edit.Kind(edit.kind)
-    if seen.instance.status not in ALREADY_THERE[kind]:
-        if not lanes.about_to_send(turn, {"action": str(kind)}):
-            raise _OvertakenError
-        act = client.start_instance if kind == Edit.Kind.START else client.stop_instance
-        try:
-            act(turn.instance.instance_id)
-        except StateRefusedError as error:
-            if error.error_code not in SAYS_ALREADY_THERE[kind]:
-                raise
-        seen = _read_back(turn, client)
-    result = Result(observation=seen)
-    held = {"status": seen.instance.status}
-    if seen.instance.status not in ALREADY_THERE[kind]:
+def _switch(
+    turn: Turn, client: ModelArtsClient, result: Result, now: dict[str, Any]
+) -> Result:
+    kind = Edit.Kind(turn.edits[-1].kind)
+    assert result.observation is not None  # noqa: S101 (seen before anything else)
+    if now[late_writes.POWER] != kind:
+        result.observation = _act(turn, client, kind, now)
+    status = result.observation.instance.status
+    held = {"status": status}
+    if late_writes.power_of(status) != kind:
         return _unheeded(turn, result, turn.edits, held)
+    turn.watch.decided.add(late_writes.POWER)
     changes = {"result": held, "message": ""}
     return _settle(turn, result, turn.edits, State.APPLIED, changes)
+
+
+def _act(
+    turn: Turn, client: ModelArtsClient, kind: Edit.Kind, before: dict[str, Any]
+) -> Observation:
+    """Start or stop the instance and return what the cloud shows then."""
+    turn.watch.before = before
+    if not lanes.about_to_send(turn, {"action": str(kind)}):
+        raise _OvertakenError
+    act = client.start_instance if kind == Edit.Kind.START else client.stop_instance
+    try:
+        act(turn.instance.instance_id)
+    except StateRefusedError as error:
+        if error.error_code not in SAYS_ALREADY_THERE[kind]:
+            raise
+    return _read_back(turn, client)
 
 
 def _unheeded(

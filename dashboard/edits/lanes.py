@@ -19,7 +19,8 @@ from dashboard.audit.services import record_event
 from dashboard.instances import life
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 
-from . import authority, circuit, settling, states, wishes
+from . import authority, circuit, late_writes, settling, states, wishes
+from .late_writes import LateWrite, Watch
 from .models import Attempt, Edit, Lane
 
 log = structlog.get_logger(__name__)
@@ -28,13 +29,16 @@ LEASE = timedelta(seconds=45)
 """Longer than a task's hard time limit: whoever held the lane then is dead."""
 
 NUDGE_AGAIN = timedelta(seconds=3)
-MOST_REPAIRS = 2
+MOST_REPAIRS = 12
+"""Late writes put right before Curfew gives up, and says so: a gateway that repeats a
+request, or somebody who sets the same value again and again, is not fought for ever."""
+
 MOST_INTERRUPTED = 3
 LEAST_SWEEP = 10
 
 State = Edit.State
 
-TURN_FIELDS = ("holder", "lease_until", "unsettled_until", "recheck_at")
+TURN_FIELDS = ("holder", "lease_until", "unsettled_until", "recheck_at", "desired")
 """What a turn changes in its lane, from its claim to its record."""
 
 
@@ -48,8 +52,8 @@ class Turn:
         vouching: The edits for whose sake something is sent, whose authors must be
             permitted at that moment.
         may_repair: Whether a late write may still be put right.
-        late: Fields that are put right, each with the edit that is sent again and the
-            value that landed late.
+        watch: What is known of late writes; empty while none is looked for.
+        restoring: Late writes that the next request puts right.
         unread: Whether the cloud has answered a write, but not yet said what it holds.
     """
 
@@ -58,7 +62,8 @@ class Turn:
     attempt: Attempt
     vouching: list[Edit]
     may_repair: bool = False
-    late: dict[str, tuple[Edit, Any]] = field(default_factory=dict)
+    watch: Watch = field(default_factory=Watch)
+    restoring: list[LateWrite] = field(default_factory=list)
     unread: bool = False
 
 
@@ -130,7 +135,7 @@ def _claim(instance_pk: int, holder: int) -> Turn | None:
     if edits or recheck:
         turn = _turn(lane, edits)
     else:
-        lane.save(update_fields=["unsettled_until", "recheck_at"])
+        lane.save(update_fields=["unsettled_until", "recheck_at", "desired"])
     # Only what moved: every page that stands open asks for what a version changed.
     if edits or settled:
         FleetVersion.stamp(Instance.objects.filter(pk=instance_pk))
@@ -147,6 +152,19 @@ def _turn(lane: Any, edits: list[Edit]) -> Turn:
         attempt,
         vouching=edits,
         may_repair=lane.repairs < MOST_REPAIRS,
+        watch=_watch(lane),
+    )
+
+
+def _watch(lane: Any) -> Watch:
+    if lane.unsettled_until is None:
+        return Watch()
+    unconfirmed = Attempt.objects.filter(
+        instance_id=lane.pk, ambiguous=True, sent_at__gte=lane.now - wishes.OUR_OWN_FOR
+    )
+    return Watch(
+        late_writes.from_row(lane.desired),
+        list(unconfirmed.order_by("number").prefetch_related("edits")),
     )
 
 
@@ -184,7 +202,7 @@ def _deliverable(lane: "Lane") -> tuple[list[Edit], bool]:
         .select_related("actor", "rule", "instance__cloud")
         .order_by("seq")
     )
-    _note_interruption(lane, found)
+    note_interruption(lane, found)
     waiting = [edit for edit in found if _still_wanted(edit, lane)]
     edits = wishes.of_one_kind(waiting)
     gone = wishes.superseded(edits)
@@ -193,23 +211,32 @@ def _deliverable(lane: "Lane") -> tuple[list[Edit], bool]:
             edit,
             State.SUPERSEDED,
             superseded_by=by,
-            message=gettext_noop("Replaced by a later edit of %(username)s.")
+            message=gettext_noop("The later change is from %(username)s.")
             % {"username": by.by_in_english},
         )
     settled = len(waiting) < len(found) or bool(gone)
     return [edit for edit in edits if edit not in gone], settled
 
 
-def _note_interruption(lane: Lane, edits: list[Edit]) -> None:
+def note_interruption(lane: Any, edits: list[Edit]) -> None:
     """Whoever was sending has died: the lease is over and no result is written."""
     unfinished = Attempt.objects.filter(instance_id=lane.pk, outcome="")
-    if unfinished.filter(sent_at__isnull=False).update(ambiguous=True):
+    sent = list(unfinished.filter(sent_at__isnull=False).order_by("number"))
+    for attempt in sent:
+        before = late_writes.initial(attempt.before, attempt.number)
+        lane.desired = late_writes.to_row(before) | lane.desired
         settling.begin(lane)
-    unfinished.update(outcome="interrupted", finished_at=Now())
-    for edit in edits:
+    ended = unfinished.update(outcome="interrupted", finished_at=Now())
+    if sent:
+        numbers = [attempt.number for attempt in sent]
+        sent_for = Attempt.objects.filter(instance_id=lane.pk, number__in=numbers)
+        sent_for.update(ambiguous=True)
+    for edit in edits if ended else ():
         if edit.state == State.SENDING:
             edit.interrupted += 1
-            edit.save(update_fields=["interrupted"])
+            if any(late_writes.is_sent(edit, attempt.body) for attempt in sent):
+                edit.outcome = Edit.Outcome.UNCONFIRMED
+            edit.save(update_fields=["interrupted", "outcome"])
 
 
 def _still_wanted(edit: Edit, lane: Any) -> bool:
@@ -227,17 +254,16 @@ def _still_wanted(edit: Edit, lane: Any) -> bool:
         )
         log.error("poisonous edit", edit=str(edit.pk), interrupted=edit.interrupted)
     elif edit.deadline_at <= lane.now:
-        states.move(
-            edit,
-            State.FAILED,
-            message=(
-                gettext_noop("Not delivered in time. %(message)s")
-                % {"message": edit.message}
-            ).strip(),
-        )
+        states.move(edit, State.FAILED, message=too_late(edit))
     else:
         return True
     return False
+
+
+def too_late(edit: Edit) -> str:
+    """What is said of an edit whose deadline has passed."""
+    said = gettext_noop("Not delivered in time. %(message)s")
+    return (said % {"message": edit.message}).strip()
 
 
 @transaction.atomic
@@ -245,7 +271,8 @@ def about_to_send(turn: Turn, body: dict[str, Any]) -> bool:
     """Write down what is about to leave, if this worker still may send it.
 
     Args:
-        turn: The turn; gets a new attempt when its present one has sent already.
+        turn: The turn, which knows what the cloud holds (``watch.before``); gets a new
+            attempt when its present one has sent already.
         body: The JSON body of the request.
 
     Returns:
@@ -265,18 +292,29 @@ def about_to_send(turn: Turn, body: dict[str, Any]) -> bool:
             outcome="applied", finished_at=Now()
         )
         turn.attempt = _begin(lane, turn.edits, lane.now)
-    Attempt.objects.filter(pk=turn.attempt.pk).update(body=body, sent_at=Now())
-    turn.attempt.sent_at = lane.now
-    if turn.late:
+    Attempt.objects.filter(pk=turn.attempt.pk).update(
+        body=body, before=turn.watch.before, sent_at=Now()
+    )
+    turn.attempt.sent_at, turn.attempt.body = lane.now, body
+    if turn.restoring:
         _note_repair(lane, turn)
     return True
 
 
 def _note_repair(lane: Lane, turn: Turn) -> None:
-    """Count a repair, and leave a line in the audit trail for each edit it repeats."""
+    """Count a repair, and leave a line in the audit trail for each edit it is for.
+
+    What landed late is marked now: the reading after the repair may fail.
+    """
     Lane.objects.filter(pk=lane.pk).update(repairs=F("repairs") + 1)
+    landed = {
+        edit.pk for late in turn.restoring for edit in late.edits if not edit.is_open
+    }
+    Edit.objects.filter(pk__in=landed).exclude(state=State.APPLIED).update(
+        outcome=Edit.Outcome.UNCONFIRMED, corrected_at=Now()
+    )
     for edit in turn.vouching:
-        found = {name: at for name, (newest, at) in turn.late.items() if newest == edit}
+        mine = [late for late in turn.restoring if late.vouchers[0] == edit]
         record_event(
             actor=None,
             action="edit.repaired",
@@ -284,7 +322,7 @@ def _note_repair(lane: Lane, turn: Turn) -> None:
             target_id=str(edit.pk),
             target_label=str(turn.instance),
             instance=turn.instance.reference,
-            before=found,
-            after={name: edit.patch[name] for name in found},
-            reason="An older change landed late; this one was sent again.",
+            before={late.field: late.value for late in mine},
+            after={late.field: late.desired for late in mine},
+            reason="An older change landed late; the value it replaced was sent again.",
         )

@@ -12,6 +12,9 @@ from django.utils.translation import gettext, gettext_lazy
 from dashboard.instances.models import Instance
 from dashboard.policies.models import Rule
 
+NEXT_START_FIELDS = frozenset({"auto_stop_enable", "auto_stop_duration"})
+"""Settings that the cloud takes at a start; a run keeps those it began with."""
+
 
 def _by(actor: Any, policy_name: str) -> str:
     if actor is not None:
@@ -37,6 +40,9 @@ class Lane(models.Model):
         unsettled_until: Until then a write of ours whose end is unknown may still land.
         recheck_at: When to look whether one did; None: no need.
         repairs: How often a late write was put right in this unsettled time.
+        desired: While late writes are watched for: the value that should be in the
+            cloud, by field, with the number of the attempt that saw or set it. See
+            ``late_writes``.
     """
 
     instance = models.OneToOneField(
@@ -51,6 +57,7 @@ class Lane(models.Model):
     unsettled_until = models.DateTimeField(null=True)
     recheck_at = models.DateTimeField(null=True, db_index=True)
     repairs = models.PositiveSmallIntegerField(default=0)
+    desired = models.JSONField(default=dict, db_default={})
 
     def __str__(self) -> str:
         return f"lane of {self.instance_id}"
@@ -155,6 +162,11 @@ class Edit(models.Model):
         interrupted: How many attempts ended without a result: a killed worker.
         applied_while_running: Whether the instance ran when it was applied, so that an
             auto-stop change waits for the next start.
+        outcome: What the state alone does not say of the cloud.
+        replaced: Fields of which another change holds now, within the same request or
+            before they took effect: its id and author by field; empty values where it
+            was made outside Curfew.
+        corrected_at: When a late write changed what is said of this edit.
         message: One plain sentence on the state, empty where the state says it all.
         error_code: The upstream's code.
         error_message: The upstream's own words.
@@ -175,7 +187,23 @@ class Edit(models.Model):
         SUPERSEDED = "superseded", gettext_lazy("Superseded")
         CANCELLED = "cancelled", gettext_lazy("Cancelled")
 
+    class Outcome(models.TextChoices):
+        """What became of attempts whose end was not known, and of applied fields.
+
+        ``docs/decisions/0013-late-writes.md`` explains each.
+        """
+
+        UNCONFIRMED = "unconfirmed", gettext_lazy("being checked")
+        NOT_SEEN = "not_seen", gettext_lazy("not seen in ModelArts")
+        APPLIED_LATE = "applied_late", gettext_lazy("applied late")
+        RESTORED = "restored", gettext_lazy("applied late, then put back")
+        REPLACED = "replaced", gettext_lazy("replaced")
+        OVERWRITTEN = "overwritten", gettext_lazy("overwritten by an older change")
+
     OPEN: ClassVar = frozenset({State.QUEUED, State.SENDING, State.RETRYING})
+    CORRECTED: ClassVar = frozenset(
+        {Outcome.APPLIED_LATE, Outcome.RESTORED, Outcome.OVERWRITTEN}
+    )
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     instance = models.ForeignKey(
@@ -202,6 +230,11 @@ class Edit(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     interrupted = models.PositiveIntegerField(default=0)
     applied_while_running = models.BooleanField(default=False)
+    outcome = models.CharField(
+        max_length=16, choices=Outcome, blank=True, default="", db_default=""
+    )
+    replaced = models.JSONField(default=dict, db_default={})
+    corrected_at = models.DateTimeField(null=True)
     message = models.TextField(blank=True)
     error_code = models.CharField(max_length=64, blank=True)
     error_message = models.TextField(blank=True)
@@ -270,16 +303,50 @@ class Edit(models.Model):
         return self.state in {self.State.FAILED, self.State.CONFLICT}
 
     @property
+    def may_be_discarded(self) -> bool:
+        """Whether its author can leave the newer values and be done with it."""
+        return self.state == self.State.CONFLICT
+
+    @property
+    def is_unconfirmed(self) -> bool:
+        """Whether an attempt of it may still be applied."""
+        return self.outcome == self.Outcome.UNCONFIRMED
+
+    @property
     def waits_for_next_start(self) -> bool:
         """Whether the cloud holds the new auto stop but this run does not use it.
 
-        True until a run that began after the edit was applied has been observed.
+        True until a run that began after the edit was applied has been observed, or
+        until the cloud holds another value.
         """
+        return bool(
+            self.awaits_next_start
+            and (
+                waiting := NEXT_START_FIELDS & self.patch.keys() - self.replaced.keys()
+            )
+            and all(
+                getattr(self.instance, name) in {None, self.patch[name]}
+                for name in waiting
+            )
+        )
+
+    @property
+    def replaced_outside(self) -> bool:
+        """Whether somebody changed it outside Curfew before it took effect."""
+        return bool(
+            self.awaits_next_start
+            and not self.replaced
+            and not self.waits_for_next_start
+        )
+
+    @property
+    def awaits_next_start(self) -> bool:
+        """Whether a new auto stop was applied during the run that goes on still."""
         return bool(
             self.state == self.State.APPLIED
             and self.applied_while_running
             and self.finished_at
-            and {"auto_stop_enable", "auto_stop_duration"} & self.patch.keys()
+            and NEXT_START_FIELDS & self.patch.keys()
             and not (
                 self.instance.run_started_at
                 and self.instance.run_started_at > self.finished_at
@@ -300,6 +367,7 @@ class Attempt(models.Model):
         number: The lane's fence during this turn.
         body: What was sent (the JSON body of the PUT, or the action); None when reading
             showed that nothing had to be sent.
+        before: What the cloud held then, by the names of ``Edit.patch``, and ``power``.
         sent_at: When it was about to leave; None if it never was.
         outcome: What the turn led to: a state of the edits, ``dropped``,
             ``interrupted``, or ``unheeded`` when the cloud accepted a change and showed
@@ -314,6 +382,7 @@ class Attempt(models.Model):
     number = models.PositiveBigIntegerField()
     started_at = models.DateTimeField(auto_now_add=True)
     body = models.JSONField(null=True)
+    before = models.JSONField(default=dict, db_default={})
     sent_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=16, blank=True)

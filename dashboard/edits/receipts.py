@@ -28,7 +28,7 @@ from dashboard.instances.selectors import freshness
 
 from . import services, wording
 from .filters import PER_PAGE, EditFilter
-from .models import Edit
+from .models import Edit, Lane
 from .selectors import edits_visible_to
 from .wishes import expected_values
 
@@ -123,7 +123,7 @@ def progress(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
     """Fragment: the receipt's live part.
 
     Query parameters:
-        since: The state and number of attempts as drawn, ``sending-2``.
+        since: The ``mark`` of what is drawn.
 
     Returns:
         200 with ``edits/receipt.html#changes``; 204 when nothing changed.
@@ -165,6 +165,8 @@ def retry(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
             request, gettext("Somebody changed it just now. Compare once more.")
         )
         return _to(edit)
+    if not again.is_open:
+        messages.info(request, gettext("This is what became of trying again."))
     return _to(again)
 
 
@@ -173,15 +175,29 @@ def cancel(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
     """Take an edit back while it waits.
 
     Returns:
-        303 to its receipt, with a message; 403 for an instance that is not theirs.
+        303 to its receipt, which says what that means; 403 for an instance that is not
+        theirs.
     """
     edit = _edit(request, edit_id)
     try:
         services.cancel_edit(edit=edit, actor=request.user)
     except services.EditClosedError as error:
         messages.error(request, str(error))
-    else:
-        messages.success(request, gettext("Taken back; nothing was sent."))
+    return _to(edit)
+
+
+@require_POST
+def discard(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
+    """Leave the newer values of an edit in conflict as they are.
+
+    Returns:
+        303 to its receipt, with a message; 403 for an instance that is not theirs.
+    """
+    edit = _edit(request, edit_id)
+    try:
+        services.discard_edit(edit=edit, actor=request.user)
+    except services.EditClosedError as error:
+        messages.error(request, str(error))
     return _to(edit)
 
 
@@ -202,11 +218,25 @@ def _context(request: SignedInRequest, edit_id: UUID) -> dict[str, Any]:
         "changes": wording.changes(edit, now),
         "status_before": status_look(before).label,
         "attempts": attempts,
-        "may_retry": may_edit and edit.may_be_retried,
-        "may_cancel": may_edit and edit.may_be_cancelled,
+        "may_edit": may_edit,
         # Attempts end one by one while the state stays "sending".
-        "mark": f"{edit.state}-{sum(bool(one.finished_at) for one in attempts)}",
+        "mark": f"{edit.state}-{sum(bool(one.finished_at) for one in attempts)}"
+        f"-{edit.outcome}",
+        **_lane(edit),
     }
+
+
+def _lane(edit: Edit) -> dict[str, Any]:
+    """When it is tried next, and until when a late write is looked for at least."""
+    if not edit.is_unconfirmed and edit.state != Edit.State.RETRYING:
+        return {}
+    lane = Lane.objects.filter(instance_id=edit.instance_id).first()
+    is_held = edit.instance.cloud.held_since is not None
+    if lane is None:
+        return {}
+    if edit.state == Edit.State.RETRYING:
+        return {} if is_held else {"next_attempt_at": lane.next_at}
+    return {"checked_until": None if edit.is_open else lane.unsettled_until}
 
 
 def _held(edit: Edit) -> tuple[str, dict[str, Any]]:

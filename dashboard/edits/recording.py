@@ -12,16 +12,19 @@ from django.db.models.functions import Now
 from dashboard.instances.models import FleetVersion, Instance
 from dashboard.instances.refresh import apply_observation
 from dashboard.modelarts.client import Observation
-from dashboard.modelarts.errors import ModelArtsError
+from dashboard.modelarts.errors import InstanceNotFoundError, ModelArtsError
 
-from . import circuit, settling, states
+from . import circuit, late_writes, settling, states
 from .lanes import TURN_FIELDS, Turn
-from .models import Attempt, Edit, Lane
+from .late_writes import LateWrite
+from .models import NEXT_START_FIELDS, Attempt, Edit, Lane
 
 log = structlog.get_logger(__name__)
 
 LONGEST_PAUSE_SECONDS = 60.0
 UNHEEDED = "unheeded"
+MOST_WAITING = 50
+"""Edits of one run that are looked at when a later one replaces what they changed."""
 
 State = Edit.State
 
@@ -32,17 +35,27 @@ class Result:
 
     Attributes:
         fates: The new state of each edit, with the fields to write beside it.
+        found: What was seen before a late start or stop was undone, if it was.
         observation: The cloud's last word on the instance, if there was one.
         error: Why it did not succeed.
         ambiguous: Whether the cloud may have done it without our knowing.
         unheeded: Whether the cloud accepted a change and shows the old value.
+        late: Late writes that were seen in this turn.
     """
 
     fates: dict[Edit, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    found: Observation | None = None
     observation: Observation | None = None
     error: ModelArtsError | None = None
     ambiguous: bool = False
     unheeded: bool = False
+    late: list[LateWrite] = field(default_factory=list)
+
+    @property
+    def now(self) -> dict[str, Any] | None:
+        """The cloud's last word on what a write of ours may change."""
+        seen = self.observation
+        return late_writes.cloud_values(seen.instance) if seen else None
 
 
 @transaction.atomic
@@ -58,21 +71,118 @@ def record(turn: Turn, result: Result) -> bool:
         return False
     # Locks in one order: lane, cloud, instance, fleet.
     health_changed = circuit.note_health(turn.instance.cloud, result.error, lane.now)
+    if result.found:
+        apply_observation(turn.instance.cloud, result.found)
     if result.observation:
-        apply_observation(turn.instance.cloud, result.observation)
+        seen = apply_observation(turn.instance.cloud, result.observation)
+        _mark_replaced(seen, result)
     lane.lease_until = lane.holder = lane.next_at = None
     for edit, (state, changes) in result.fates.items():
-        states.move(edit, state, **changes)
+        states.move(edit, state, **_with_outcome(turn, edit, state, changes, result))
         if state == State.RETRYING:
             lane.next_at = lane.now + _pause(edit, result.error)
-    settling.plan(lane, ambiguous=result.ambiguous, failed=result.error is not None)
+    corrected = _watch_on(lane, turn, result)
     lane.save(update_fields=[*TURN_FIELDS, "next_at", "repairs"])
     _finish(turn.attempt, result)
-    if result.fates:
+    if result.fates or corrected:
         FleetVersion.stamp(Instance.objects.filter(pk=turn.instance.pk))
     elif health_changed:
         FleetVersion.stamp()
     return True
+
+
+def _with_outcome(
+    turn: Turn, edit: Edit, state: str, changes: dict[str, Any], result: Result
+) -> dict[str, Any]:
+    if state == State.APPLIED:
+        return {"outcome": "", **changes}
+    # What was asked for by an edit in conflict was not part of the request.
+    if result.ambiguous and late_writes.is_sent(edit, turn.attempt.body):
+        return {**changes, "outcome": Edit.Outcome.UNCONFIRMED}
+    return changes
+
+
+def _watch_on(lane: Any, turn: Turn, result: Result) -> bool:
+    """Say what late writes have made true; go on watching, or end it.
+
+    Returns:
+        Whether pages show an edit differently now.
+    """
+    now, watch = result.now or {}, turn.watch
+    resolved = [
+        late
+        for late in result.late
+        if late.accepted
+        or late.field in watch.decided
+        or late_writes.same(now.get(late.field), late.desired)
+    ]
+    watch.decided |= {late.field for late in resolved}
+    corrections = late_writes.corrections(resolved, now)
+    for edit, changes in corrections.items():
+        states.correct(edit, changes)
+    was_watched = lane.unsettled_until is not None
+    is_gone = isinstance(result.error, InstanceNotFoundError)
+    if is_gone:
+        # Nothing is left that a write could land on.
+        lane.unsettled_until = None
+    settling.plan(
+        lane,
+        again=result.ambiguous or bool(result.late),
+        failed=result.observation is None and not is_gone,
+        # Of fields that the edits of this turn do not change.
+        soon=bool(turn.edits) and len(resolved) < len(result.late),
+    )
+    if lane.unsettled_until is not None:
+        desired = watch.desired_after(turn.attempt.number, result.now)
+        lane.desired = late_writes.to_row(desired)
+        return bool(corrections)
+    lane.desired = {}
+    return bool(corrections) | (was_watched and _end_watch(lane))
+
+
+def _end_watch(lane: Any) -> bool:
+    """No write of unknown end can land any more; whether that has to be told."""
+    checked = Edit.objects.filter(instance_id=lane.pk, outcome=Edit.Outcome.UNCONFIRMED)
+    # Seen, and put right by a request whose answer was lost.
+    landed = checked.filter(corrected_at__isnull=False)
+    told = landed.update(outcome=Edit.Outcome.RESTORED, corrected_at=Now())
+    return bool(told + checked.update(outcome=Edit.Outcome.NOT_SEEN))
+
+
+def _mark_replaced(seen: Instance, result: Result) -> None:
+    """Earlier edits that wait for the next start will not count when it comes."""
+    applied = [
+        edit for edit, (state, _) in result.fates.items() if state == State.APPLIED
+    ]
+    fields = {name: edit for edit in applied for name in edit.patch}
+    fields = {name: fields[name] for name in fields.keys() & NEXT_START_FIELDS}
+    if not fields:
+        return
+    earlier = Edit.objects.filter(
+        instance=seen, state=State.APPLIED, applied_while_running=True
+    ).exclude(outcome=Edit.Outcome.REPLACED)
+    if seen.run_started_at:
+        earlier = earlier.filter(finished_at__gte=seen.run_started_at)
+    for edit in earlier.order_by("-seq")[:MOST_WAITING]:
+        edit.instance = seen
+        again = {
+            name: replaced_by(by)
+            for name, by in fields.items()
+            if edit.patch.get(name, by.patch[name]) != by.patch[name]
+        }
+        if not again or not edit.awaits_next_start:
+            continue
+        replaced = {**edit.replaced, **again}
+        gone = not edit.patch.keys() - replaced.keys()
+        Edit.objects.filter(pk=edit.pk).update(
+            replaced=replaced,
+            outcome=Edit.Outcome.REPLACED if gone else edit.outcome,
+        )
+
+
+def replaced_by(edit: Edit) -> dict[str, str]:
+    """An entry of ``Edit.replaced``."""
+    return {"edit": str(edit.pk), "by": edit.by_in_english}
 
 
 def forget(result: Result) -> None:

@@ -24,6 +24,9 @@ from dashboard.policies.selectors import refused
 from . import states, tasks, wishes
 from .models import Edit, Lane
 
+HALF_KEY = 32
+"""Letters of a key that name the form; the others name what it was sent for."""
+
 
 class EditConflictError(Exception):
     """Somebody changed the same fields since the person looked.
@@ -78,7 +81,7 @@ def submit_edit(
         base: The same fields as the actor saw them when deciding; None for a field
             whose value nobody knew.
         key: Names the form that was opened; the same form sent twice with the same
-            values is one edit.
+            values is one edit, whatever happens in between.
         once: The key names this one wish for ever, as a program's does that tries
             again; see ``earlier_edit``.
         request_digest: Kept with the edit; see ``Edit.request_digest``.
@@ -178,7 +181,9 @@ def retry_edit(*, edit: Edit, actor: User) -> Edit:
 
 @transaction.atomic
 def cancel_edit(*, edit: Edit, actor: User) -> Edit:
-    """Take back a wish that is not on its way.
+    """Take back an edit that is not on its way.
+
+    An attempt that may have been applied is looked for, and undone.
 
     Raises:
         PermissionDenied: The actor may not edit this instance.
@@ -186,18 +191,42 @@ def cancel_edit(*, edit: Edit, actor: User) -> Edit:
     """
     _require_right(actor, edit.instance)
     lane = Lane.objects.select_for_update().get(instance_id=edit.instance_id)
-    edit = Edit.objects.select_related("instance__cloud").get(pk=edit.pk)
+    edit = _reread(edit)
     if not edit.may_be_cancelled:
         raise EditClosedError(gettext_noop("It is too late to cancel this edit."))
-    states.move(
-        edit,
-        Edit.State.CANCELLED,
-        actor=actor,
-        message=gettext_noop("Taken back by %(username)s.")
-        % {"username": actor.get_username()},
-    )
-    FleetVersion.stamp(Instance.objects.filter(pk=lane.instance_id))
+    _cancel(edit, actor, gettext_noop("Taken back by %(username)s."))
+    if edit.is_unconfirmed:
+        lane.recheck_at = Now()
+        lane.save(update_fields=["recheck_at"])
+        transaction.on_commit(partial(tasks.nudge, lane.pk), robust=True)
     return edit
+
+
+@transaction.atomic
+def discard_edit(*, edit: Edit, actor: User) -> Edit:
+    """Leave the newer values in place, and be done with an edit in conflict.
+
+    Raises:
+        PermissionDenied: The actor may not edit this instance.
+        EditClosedError: It is not in conflict, or not any more.
+    """
+    _require_right(actor, edit.instance)
+    Lane.objects.select_for_update().get(instance_id=edit.instance_id)
+    edit = _reread(edit)
+    if not edit.may_be_discarded:
+        raise EditClosedError(gettext_noop("Only a change in conflict is discarded."))
+    _cancel(edit, actor, gettext_noop("Discarded by %(username)s."))
+    return edit
+
+
+def _reread(edit: Edit) -> Edit:
+    return Edit.objects.select_related("instance__cloud", "actor").get(pk=edit.pk)
+
+
+def _cancel(edit: Edit, actor: User, said: str) -> None:
+    message = said % {"username": actor.get_username()}
+    states.move(edit, Edit.State.CANCELLED, actor=actor, message=message)
+    FleetVersion.stamp(Instance.objects.filter(pk=edit.instance_id))
 
 
 @transaction.atomic
@@ -218,13 +247,10 @@ def _accept(
     # Serialises the submitters of this instance alone: numbers follow commits.
     lanes = Lane.objects.annotate(now=Now()).select_for_update()
     lane = lanes.get(instance=instance)
-    full_key = _once_key(key) if once else _key(key, kind, patch)
-    double = Edit.objects.filter(actor=actor, key=full_key).first()
+    full_key = _once_key(key) if once else _key(key, kind, patch, lane.next_seq)
+    double = _double(full_key, instance, actor, kind, patch, once=once)
     if double is not None:
-        if once or double.seq == lane.next_seq - 1:
-            return double
-        # The same form with the same values, but others came between: meant anew.
-        full_key = _key(uuid.uuid4().hex, kind, patch)
+        return double
     expected = wishes.expected_values(instance)
     if different := wishes.differences(patch, base, expected):
         raise EditConflictError(different)
@@ -277,6 +303,34 @@ def _once_key(key: str) -> str:
     return hashlib.sha256(f"once {key}".encode()).hexdigest()
 
 
-def _key(form: str, kind: str, patch: dict[str, Any]) -> str:
-    content = json.dumps([form or uuid.uuid4().hex, kind, patch], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()
+def _key(form: str, kind: str, patch: dict[str, Any], seq: int) -> str:
+    """Which form, and which of the edits that it was sent for."""
+    content = json.dumps([kind, patch, seq], sort_keys=True)
+    return _digest(form or uuid.uuid4().hex) + _digest(content)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:HALF_KEY]
+
+
+def _double(
+    key: str,
+    instance: Instance,
+    actor: User,
+    kind: str,
+    patch: dict[str, Any],
+    *,
+    once: bool,
+) -> Edit | None:
+    """The edit that was accepted when this was sent before, if it was.
+
+    A form that was sent again with other values in between is meant anew.
+    """
+    edits = Edit.objects.select_related("actor", "instance__cloud").filter(actor=actor)
+    if once:
+        return edits.filter(key=key).first()
+    form = edits.filter(instance=instance, key__startswith=key[:HALF_KEY])
+    latest = form.order_by("-seq").first()
+    if latest and (latest.kind, latest.patch) == (kind, patch):
+        return latest
+    return None

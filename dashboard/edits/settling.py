@@ -20,16 +20,20 @@ def begin(lane: Any) -> None:
     lane.recheck_at = lane.now + RECHECK
 
 
-def plan(lane: Any, *, ambiguous: bool, failed: bool) -> None:
+def plan(lane: Any, *, again: bool, failed: bool, soon: bool = False) -> None:
     """A write that may still land is looked for until its time is over.
 
     Args:
         lane: Locked, with ``now``; it is left to the caller to save.
-        ambiguous: Whether the turn has left another such write.
+        again: Whether the turn has left another such write, or has seen one land: then
+            the time begins again.
         failed: Whether the turn could not see the instance.
+        soon: Whether a late write was seen and is still to be dealt with.
     """
-    if ambiguous:
+    if again:
         begin(lane)
+        if soon:
+            lane.recheck_at = lane.now
     elif failed and lane.recheck_at:
         # Not seen, so not over.
         lane.recheck_at = lane.now + RECHECK

@@ -8,6 +8,9 @@
       │        retrying
       ▼           ▼
     superseded | cancelled | failed
+
+    failed | cancelled | conflict | superseded ──▶ applied: a write landed late
+    conflict ──▶ cancelled: the newer values are kept
 """
 
 from typing import TYPE_CHECKING, Any
@@ -44,6 +47,10 @@ ALLOWED: dict[str, frozenset[str]] = {
     State.RETRYING: frozenset(
         {State.SENDING, State.SUPERSEDED, State.CANCELLED, State.FAILED}
     ),
+    State.FAILED: frozenset({State.APPLIED}),
+    State.CANCELLED: frozenset({State.APPLIED}),
+    State.SUPERSEDED: frozenset({State.APPLIED}),
+    State.CONFLICT: frozenset({State.APPLIED, State.CANCELLED}),
 }
 
 OUTCOMES: dict[str, str] = {
@@ -66,28 +73,76 @@ def cancel_all(waiting: QuerySet[Edit], *, actor: "User", message: str) -> list[
     Returns:
         ``pk`` of the instances concerned.
     """
-    waiting = waiting.filter(state__in=[State.QUEUED, State.RETRYING])
-    edits = list(waiting.select_related("instance__cloud").order_by("pk"))
-    events: list[AuditEvent] = []
+    edits = _waiting(waiting)
     for edit in edits:
+        edit.message = message
+    end_all(edits, State.CANCELLED, actor=actor)
+    return [edit.instance_id for edit in edits]
+
+
+def _waiting(edits: QuerySet[Edit]) -> list[Edit]:
+    waiting = edits.filter(state__in=[State.QUEUED, State.RETRYING])
+    return list(waiting.select_related("instance__cloud").order_by("pk"))
+
+
+def end_all(edits: list[Edit], state: str, *, actor: "User | None" = None) -> None:
+    """End many open edits in a few statements; call it under their lanes' locks.
+
+    Args:
+        edits: As read under the locks, each with its new ``message``.
+        state: How they end.
+        actor: Who ends them; None for Curfew.
+    """
+    events: list[AuditEvent] = []
+    by_message: dict[str, list[Any]] = {}
+    for edit in edits:
+        by_message.setdefault(edit.message, []).append(edit.pk)
         record_event(
             actor=actor,
-            action=f"edit.{State.CANCELLED}",
+            action=f"edit.{state}",
             target_kind="edit",
             target_id=str(edit.pk),
             target_label=str(edit.instance),
             instance=edit.instance.reference,
-            outcome=OUTCOMES.get(State.CANCELLED, Outcome.DONE),
+            outcome=OUTCOMES.get(state, Outcome.DONE),
             before={"state": edit.state},
-            after={"state": str(State.CANCELLED), "result": edit.result},
-            reason=message,
+            after={"state": str(state), "result": edit.result},
+            reason=edit.message,
             into=events,
         )
     record_events(events)
-    Edit.objects.filter(pk__in=[edit.pk for edit in edits]).update(
-        state=State.CANCELLED, finished_at=Now(), message=message
+    for message, pks in by_message.items():
+        Edit.objects.filter(pk__in=pks).update(
+            state=state, finished_at=Now(), message=message
+        )
+
+
+def correct(edit: Edit, changes: dict[str, Any]) -> None:
+    """Say of an edit that has ended what a late write has made true.
+
+    Args:
+        edit: Read anew; call it under its lane's lock.
+        changes: ``outcome`` and what goes with it (``late_writes.corrections``).
+    """
+    edit.refresh_from_db(fields=["state", "outcome", "message"])
+    changes = {**changes, "corrected_at": Now()}
+    if changes["outcome"] == Edit.Outcome.APPLIED_LATE:
+        move(edit, State.APPLIED, **changes)
+        edit.corrected_at = edit.finished_at
+        return
+    before = edit.outcome
+    Edit.objects.filter(pk=edit.pk).update(**changes)
+    record_event(
+        actor=None,
+        action="edit.corrected",
+        target_kind="edit",
+        target_id=str(edit.pk),
+        target_label=str(edit.instance),
+        instance=edit.instance.reference,
+        before={"outcome": before},
+        after={"outcome": str(changes["outcome"])},
+        reason="A write whose end was not known has landed late.",
     )
-    return [edit.instance_id for edit in edits]
 
 
 def move(

@@ -8,7 +8,7 @@ from kombu.exceptions import OperationalError
 
 from dashboard.instances import polling
 
-from . import delivery, enforcement, pulse, restores
+from . import delivery, enforcement, overdue, pulse, restores
 
 log = structlog.get_logger(__name__)
 
@@ -34,9 +34,11 @@ def drain_instance(instance_pk: int) -> None:
 def sweep_due_edits() -> None:
     """Nudge every instance whose edits are due and whose nudge may have been lost.
 
-    And tell the polls where the fleet is, should somebody have died before telling.
+    End what is past its deadline before that, and tell the polls where the fleet is,
+    should somebody have died before telling.
     """
     restores.heed_restore()
+    overdue.expire()
     for instance_pk in delivery.due_instances():
         # Named again by then: a queue that is behind must not fill with repetitions.
         nudge(instance_pk, expires_seconds=SWEPT_AGAIN_SECONDS)

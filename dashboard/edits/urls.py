@@ -18,6 +18,7 @@ urlpatterns = [
     path("edits/<uuid:edit_id>/banner", receipts.banner, name="banner"),
     path("edits/<uuid:edit_id>/retry/", receipts.retry, name="retry"),
     path("edits/<uuid:edit_id>/cancel/", receipts.cancel, name="cancel"),
+    path("edits/<uuid:edit_id>/discard/", receipts.discard, name="discard"),
     path("bulk/", bulk.select, name="bulk"),
     path("bulk/<uuid:batch_id>/", bulk.draft, name="bulk_draft"),
     path("bulk/<uuid:batch_id>/confirm/", bulk.confirm, name="bulk_confirm"),

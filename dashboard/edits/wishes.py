@@ -133,47 +133,74 @@ class Verdict:
     Attributes:
         send: Fields and values that have to go out; empty when all is as wished.
         conflicts: Edits that must not be sent, each with what differs.
+        replaced: For each edit, the fields of which a newer one in the same request
+            asks for another value, and that newer one.
     """
 
     send: dict[str, Any] = field(default_factory=dict)
     conflicts: dict[Edit, list[Difference]] = field(default_factory=dict)
+    replaced: dict[Edit, dict[str, Edit]] = field(default_factory=dict)
 
 
 def judge(
-    edits: Sequence[Edit], now: Mapping[str, Any], earlier: Iterable[Edit]
+    edits: Sequence[Edit],
+    now: Mapping[str, Any],
+    earlier: Iterable[Edit],
+    late: Mapping[str, Any] | None = None,
 ) -> Verdict:
     """Compare field by field what is, what was and what is wished.
 
     A field equal to the wish needs nothing; equal to what the person saw, or to a value
     of an earlier edit of ours that may have landed late or not at all, it is sent;
-    anything else was somebody else's doing: a conflict.
+    anything else was somebody else's doing: a conflict. Of an edit in conflict nothing
+    is sent, so that an older value of one of its fields counts again.
 
     Args:
         edits: The turn's changes, oldest first; of the same field the newest counts.
         now: The cloud's values (``cloud_values``).
         earlier: ``earlier_edits`` of these.
+        late: Values that landed late, by field.
     """
     verdict = Verdict()
-    ours: dict[str, list[Any]] = {}
-    for edit in earlier:
+    ours: dict[str, list[Any]] = {name: [at] for name, at in (late or {}).items()}
+    for edit in [*earlier, *edits]:
         for name, value in edit.patch.items():
             ours.setdefault(name, []).extend((value, edit.base.get(name)))
-    newest = {name: edit for edit in edits for name in edit.patch}
-    for edit in edits:
-        mine = {name: edit.patch[name] for name in edit.patch if newest[name] is edit}
-        strange = [
-            difference
-            for difference in differences(mine, edit.base, now)
-            if difference.now not in ours.get(difference.field, ())
-        ]
-        if strange:
-            verdict.conflicts[edit] = strange
-        else:
-            changed = {name: wish for name, wish in mine.items() if wish != now[name]}
-            verdict.send |= changed
-        for name in edit.patch:
-            ours.setdefault(name, []).extend((edit.patch[name], edit.base.get(name)))
+    carried = list(edits)
+    while True:
+        newest = {name: edit for edit in carried for name in edit.patch}
+        strange = {
+            edit: found
+            for edit in carried
+            if (found := _strange(edit, newest, now, ours))
+        }
+        if not strange:
+            break
+        verdict.conflicts |= strange
+        carried = [edit for edit in carried if edit not in strange]
+    for name, edit in newest.items():
+        if edit.patch[name] != now[name]:
+            verdict.send[name] = edit.patch[name]
+        for older in carried:
+            if older.patch.get(name, edit.patch[name]) != edit.patch[name]:
+                verdict.replaced.setdefault(older, {})[name] = edit
     return verdict
+
+
+def _strange(
+    edit: Edit,
+    newest: Mapping[str, Edit],
+    now: Mapping[str, Any],
+    ours: Mapping[str, Sequence[Any]],
+) -> list[Difference]:
+    """What somebody else changed of the fields in which this edit is the newest."""
+    mine = {name: edit.patch[name] for name in edit.patch if newest[name] is edit}
+    before = {name: now[name] for name in mine if now[name] in ours.get(name, ())}
+    return [
+        difference
+        for difference in differences(mine, edit.base, now)
+        if difference.field not in before
+    ]
 
 
 def earlier_edits(edits: Sequence[Edit]) -> list[Edit]:
@@ -192,31 +219,14 @@ def earlier_edits(edits: Sequence[Edit]) -> list[Edit]:
     )
 
 
-def late_writes(instance: Instance, now: Mapping[str, Any]) -> dict[str, Edit]:
-    """Fields where the cloud shows an older wish of ours, with the edit that should be.
-
-    Args:
-        instance: Whose lane.
-        now: ``cloud_values``.
-    """
+def recent_edits(instance: Instance) -> list[Edit]:
+    """All recent edits of an instance, oldest first, with their authors."""
     recent = Edit.objects.filter(
-        instance=instance,
-        kind=Edit.Kind.UPDATE,
-        attempts__gt=0,
-        created_at__gte=timezone.now() - OUR_OWN_FOR,
+        instance=instance, created_at__gte=timezone.now() - OUR_OWN_FOR
     )
-    late: dict[str, Edit] = {}
-    older: dict[str, list[Any]] = {}
-    newest: dict[str, Edit] = {}
-    for edit in recent.order_by("seq"):
-        for name, value in edit.patch.items():
-            older.setdefault(name, []).append(value)
-            if edit.state == Edit.State.APPLIED:
-                newest[name] = edit
-    for name, edit in newest.items():
-        if now[name] != edit.patch[name] and now[name] in older[name]:
-            late[name] = edit
-    return late
+    return list(
+        recent.select_related("actor", "rule", "instance__cloud").order_by("seq")
+    )
 
 
 def request_for(

@@ -1,4 +1,4 @@
-"""Edits in words for people: what was asked, what became of it, what to do next."""
+"""Edits in words for people: what was asked, by field and value."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,7 +12,7 @@ from dashboard.instances.clock import exact_text
 from .hours import hours_text
 from .models import Attempt, Edit, EditBatch
 from .selectors import Progress
-from .wishes import Difference
+from .wishes import Difference, mirror_values
 
 State = Edit.State
 
@@ -24,93 +24,16 @@ FIELD_LABELS = {
 }
 """In the order in which they are told."""
 
-_UPDATE_SENTENCES: dict[str, str] = {
-    State.QUEUED: gettext_noop("Waiting for its turn; it goes out within seconds."),
-    State.SENDING: gettext_noop("On its way to ModelArts now."),
-    State.RETRYING: gettext_noop(
-        "It did not get through yet; Curfew goes on trying by itself."
-    ),
-    State.APPLIED: gettext_noop(
-        "Done: ModelArts holds what was asked, as read back from it."
-    ),
-    State.FAILED: gettext_noop("Not done, and Curfew has stopped trying."),
-    State.CONFLICT: (
-        gettext_noop(
-            "Not done: somebody else changed the same setting in the meantime, "
-            "and Curfew "
-            "does not overwrite it unasked."
-        )
-    ),
-    State.SUPERSEDED: gettext_noop("Replaced by a later edit of the same settings."),
-    State.CANCELLED: gettext_noop(
-        "Taken back before it was sent; nothing was changed."
-    ),
-}
-_POWER_SENTENCES = _UPDATE_SENTENCES | {
-    State.APPLIED: gettext_noop("Done: ModelArts has accepted it."),
-    State.CONFLICT: (
-        gettext_noop(
-            "Not done: the instance was in another state by then, and Curfew "
-            "does not act "
-            "on that unasked."
-        )
-    ),
-    State.SUPERSEDED: gettext_noop("Replaced by a later start or stop."),
-    State.CANCELLED: gettext_noop("Taken back before it was sent."),
-}
-_NEXT_STEPS: dict[str, str] = {
-    State.FAILED: gettext_noop(
-        "Try again once the reason is mended, or edit the instance anew."
-    ),
-    State.CONFLICT: (
-        gettext_noop(
-            "Compare the values below: try again to put yours in place of the "
-            "newer ones, "
-            "or leave them."
-        )
-    ),
-}
-_NEXT_START = gettext_noop(
-    "The new auto-stop counts from the next start; the present run is not touched."
-)
-_ICONS: dict[str, str] = {
-    State.QUEUED: "clock",
-    State.SENDING: "send",
-    State.RETRYING: "rotate-cw",
-    State.APPLIED: "check",
-    State.FAILED: "triangle-alert",
-    State.CONFLICT: "git-compare",
-    State.SUPERSEDED: "replace",
-    State.CANCELLED: "undo-2",
-}
-_TONES: dict[str, str] = {
-    State.QUEUED: "busy",
-    State.SENDING: "busy",
-    State.RETRYING: "warn",
-    State.APPLIED: "good",
-    State.FAILED: "bad",
-    State.CONFLICT: "warn",
-    State.SUPERSEDED: "rest",
-    State.CANCELLED: "rest",
-}
 _OUTCOMES = {
     "": gettext_noop("Under way"),
     "applied": gettext_noop("Accepted and read back"),
     "retrying": gettext_noop("Did not get through, to be repeated"),
     "unheeded": gettext_noop("Accepted, but reading showed the old value"),
-    "failed": gettext_noop("Refused"),
-    "conflict": gettext_noop("Not sent: changed by somebody else"),
+    "failed": gettext_noop("Failed"),
+    "conflict": gettext_noop("Not sent: changed by somebody else first"),
     "interrupted": gettext_noop("Interrupted, result unknown"),
     "dropped": gettext_noop("Nothing was left to do"),
 }
-
-
-class Look(NamedTuple):
-    """An edit's state for the eye: a word, a shape and a colour."""
-
-    label: str
-    icon: str
-    tone: str
 
 
 class Change(NamedTuple):
@@ -152,29 +75,6 @@ class Conflict(NamedTuple):
     changed_at: datetime | None
 
 
-def look(edit: Edit) -> Look:
-    """How the state of an edit is shown."""
-    return Look(edit.get_state_display(), _ICONS[edit.state], _TONES[edit.state])
-
-
-def sentence(edit: Edit) -> str:
-    """The state in one plain sentence."""
-    power = edit.kind != Edit.Kind.UPDATE
-    said = gettext((_POWER_SENTENCES if power else _UPDATE_SENTENCES)[edit.state])
-    if edit.waits_for_next_start:
-        return f"{said} {gettext(_NEXT_START)}"
-    return said
-
-
-def next_step(edit: Edit) -> str:
-    """The way on, for a state that needs one; else empty."""
-    if edit.kind != Edit.Kind.UPDATE and edit.state in _NEXT_STEPS:
-        return gettext(
-            "Look at the instance's present state, and try again if it still fits."
-        )
-    return gettext(step) if (step := _NEXT_STEPS.get(edit.state)) else ""
-
-
 def wish(edit: Edit) -> str:
     """What was asked, in a few words without the values of texts."""
     if edit.kind == Edit.Kind.START:
@@ -187,7 +87,7 @@ def wish(edit: Edit) -> str:
 def wishes_text(patch: Mapping[str, Any]) -> str:
     """The settings asked for, in a few words."""
     said = []
-    for field, value in _in_order(patch):
+    for field, value in in_order(patch):
         if field == "description":
             said.append(
                 gettext("clear the description")
@@ -234,8 +134,13 @@ def changes(edit: Edit, now: Mapping[str, Any]) -> list[Change]:
             value_text(field, value),
             value_text(field, now[field]) if field in now else "",
         )
-        for field, value in _in_order(edit.patch)
+        for field, value in in_order(edit.patch)
     ]
+
+
+def comparison(edit: Edit) -> list[Change]:
+    """Each field asked for, with the value that the instance shows now."""
+    return changes(edit, mirror_values(edit.instance))
 
 
 def conflict(difference: Difference, behind: Edit | None) -> Conflict:
@@ -284,7 +189,8 @@ def outcome(attempt: Attempt) -> str:
     return gettext(known) if known else attempt.outcome
 
 
-def _in_order(patch: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def in_order(patch: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """By the order of ``FIELD_LABELS``."""
     order = list(FIELD_LABELS)
     return sorted(
         patch.items(),

@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import Q
 from django.utils.translation import gettext_noop
 
-from dashboard.audit.services import record_event
+from dashboard.audit.services import SYSTEM, record_event
 from dashboard.modelarts.schemas import InstanceStatus
 
 from .models import Instance, InstanceEvent
@@ -22,6 +22,9 @@ refreshes take their time, but nobody else's stop falls here by accident often."
 
 WISH_COUNTS = timedelta(minutes=15)
 """A wish older than this did not lead to what is seen now."""
+
+REPAIR_COUNTS = timedelta(minutes=1)
+"""The same for a stop that undoes a start that was applied late."""
 
 IN_ARREARS = "ModelArts.6326"
 """The account is frozen (``docs/modelarts-api.md``, D)."""
@@ -41,6 +44,10 @@ Reason = InstanceEvent.Reason
 _SENTENCES: dict[str, str] = {
     Reason.AUTO_STOP: gettext_noop("Its run time was over."),
     Reason.REQUESTED: gettext_noop("Asked for in Curfew."),
+    Reason.LATE: gettext_noop("Asked for in Curfew earlier, and applied late."),
+    Reason.UNDONE: gettext_noop(
+        "Stopped again by Curfew, since an earlier start was applied late."
+    ),
     Reason.RESTARTED: gettext_noop("Restarted, not by Curfew."),
     Reason.NEW_SETTING: gettext_noop("Restarted, so that a new auto-stop counts."),
     Reason.FROZEN: gettext_noop("The cloud has frozen the account or its resources."),
@@ -91,6 +98,10 @@ def cause_of(before: Instance, after: Instance, now: datetime) -> Cause:
         )
         restarts = after.status in _STOPS and _setting_waits(before) and waits.exists()
         return Cause(Reason.NEW_SETTING if restarts else Reason.REQUESTED, wish)
+    if wish := _late_wish(before, after.status, now):
+        return Cause(Reason.LATE, wish)
+    if _undone(before, after.status, now):
+        return Cause(Reason.UNDONE)
     return Cause(_reason_of_others(before, after, now))
 
 
@@ -137,12 +148,11 @@ def note_vanished(instance: Instance) -> None:
 
 
 def _record_stop(before: Instance, status: str, cause: Cause, reason: str) -> None:
-    cloud_did = cause.reason in {Reason.AUTO_STOP, Reason.FROZEN}
     wish = cause.wish
     record_event(
         actor=wish.actor if wish else None,
         # A rule that acts is no account.
-        by=wish.by_in_english if wish else CLOUD if cloud_did else UNKNOWN,
+        by=wish.by_in_english if wish else _doer(cause),
         action="instance.stopped",
         target_kind="instance",
         target_id=before.instance_id,
@@ -155,6 +165,13 @@ def _record_stop(before: Instance, status: str, cause: Cause, reason: str) -> No
     )
 
 
+def _doer(cause: Cause) -> str:
+    """What to call who did it, where no wish of ours led there."""
+    if cause.reason == Reason.UNDONE:
+        return SYSTEM
+    return CLOUD if cause.reason in {Reason.AUTO_STOP, Reason.FROZEN} else UNKNOWN
+
+
 def _goes_on(before: str, after: str) -> bool:
     """Whether this is but the next step of what was seen before."""
     if before == _S.STOPPING:
@@ -165,13 +182,39 @@ def _goes_on(before: str, after: str) -> bool:
 
 def _wish(before: Instance, status: str, now: datetime) -> Any:
     """The wish of ours that fits: sent lately, and since the present status began."""
-    kind = "stop" if status in _STOPS else "start" if status in _STARTS else None
+    kind = _kind(status)
     if kind is None:
         return None
     since = max(now - WISH_COUNTS, before.status_since or now - WISH_COUNTS)
     sent = Q(state="sending") | Q(state="applied", finished_at__gte=since)
     wishes = before.edits.filter(sent, kind=kind).select_related("actor")
     return wishes.order_by("-seq").first()
+
+
+def _late_wish(before: Instance, status: str, now: datetime) -> Any:
+    """The earlier wish of ours that fits, an attempt of which had no known end."""
+    kind = _kind(status)
+    if kind is None:
+        return None
+    sent = before.attempts.filter(
+        ambiguous=True, body__action=kind, sent_at__gte=now - WISH_COUNTS
+    )
+    attempt = sent.order_by("-number").first()
+    edits = attempt.edits.select_related("actor") if attempt else before.edits.none()
+    return edits.filter(kind=kind).order_by("-seq").first()
+
+
+def _undone(before: Instance, status: str, now: datetime) -> bool:
+    """Whether Curfew has just stopped the instance for the sake of no new wish."""
+    stops = before.attempts.filter(
+        edits=None, body__action="stop", sent_at__gte=now - REPAIR_COUNTS
+    )
+    return _kind(status) == "stop" and stops.exists()
+
+
+def _kind(status: str) -> str | None:
+    """The kind of wish that leads to a status."""
+    return "stop" if status in _STOPS else "start" if status in _STARTS else None
 
 
 def _reason_of_others(before: Instance, after: Instance, now: datetime) -> str:

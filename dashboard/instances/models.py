@@ -361,6 +361,8 @@ class InstanceEvent(models.Model):
         RESTARTED = "restarted", "restarted"
         NEW_SETTING = "new_setting", gettext_lazy("restarted for a new setting")
         FROZEN = "frozen", gettext_lazy("frozen by the cloud")
+        LATE = "late", gettext_lazy("applied late by ModelArts")
+        UNDONE = "undone", gettext_lazy("undone by Curfew")
         UNKNOWN = "unknown", gettext_lazy("reason unknown")
 
     instance = models.ForeignKey(

@@ -64,7 +64,7 @@ _INTERNAL = gettext_noop(
     "ModelArts failed inside; if it goes on, the operator should open a ticket with "
     "the cloud's support."
 )
-_SOLD_OUT = gettext_noop("This hardware is sold out at the moment; try again later.")
+_SOLD_OUT = gettext_noop("This hardware is sold out at the moment.")
 _QUOTA = gettext_noop(
     "A quota of the cloud project is exhausted; its administrator can raise it."
 )
@@ -164,38 +164,24 @@ _GONE: dict[str, str] = {
 
 _LATER: dict[str, str] = {
     "ModelArts.6329": _SOLD_OUT,
-    "ModelArts.6355": gettext_noop(
-        "The resource pool is being prepared; try again in a minute."
-    ),
-    "ModelArts.6360": gettext_noop(
-        "There are not enough free resources now; try again later."
-    ),
-    "ModelArts.6528": gettext_noop(
-        "Disks are sold out at the moment; try again later."
-    ),
+    "ModelArts.6355": gettext_noop("The resource pool is being prepared."),
+    "ModelArts.6360": gettext_noop("There are not enough free resources now."),
+    "ModelArts.6528": gettext_noop("Disks are sold out at the moment."),
     "ModelArts.6716": _SOLD_OUT,
     "ModelArts.6100": gettext_noop("ModelArts did not answer in time."),
     "ModelArts.6101": _BUSY,
     "ModelArts.0010": _INTERNAL,
     "ModelArts.6102": _INTERNAL,
-    "ModelArts.6200": gettext_noop(
-        "ModelArts has no free resources now; try again later."
-    ),
-    "ModelArts.6699": gettext_noop(
-        "ModelArts has trouble with its network; try again later."
-    ),
+    "ModelArts.6200": gettext_noop("ModelArts has no free resources now."),
+    "ModelArts.6699": gettext_noop("ModelArts has trouble with its network."),
     "APIG.0201": gettext_noop("The cloud's gateway could not pass the request on."),
     "APIG.0202": gettext_noop("The cloud's gateway could not reach ModelArts."),
     "APIG.0203": gettext_noop("ModelArts did not answer the cloud's gateway in time."),
     "APIG.0308": gettext_noop("The cloud has had too many requests and asks to wait."),
     "APIG.0601": _INTERNAL,
     "APIG.0610": gettext_noop("The cloud's gateway could not reach ModelArts."),
-    "APIG.0613": gettext_noop(
-        "The cloud's sign-in service is unavailable; try again later."
-    ),
-    "IAM.0006": gettext_noop(
-        "The cloud's sign-in service failed inside; try again later."
-    ),
+    "APIG.0613": gettext_noop("The cloud's sign-in service is unavailable."),
+    "IAM.0006": gettext_noop("The cloud's sign-in service failed inside."),
     "IAM.0012": gettext_noop("The cloud's sign-in service has had too many requests."),
 }
 

@@ -15,7 +15,7 @@ from dashboard.instances.models import Instance
 from dashboard.modelarts.statuses import FAILED, InstanceStatus
 from dashboard.policies.models import PlannedStop, RuleException
 
-from .models import Attempt, Reminder
+from .models import CORRECTED_KEY, Attempt, Reminder
 
 log = structlog.get_logger(__name__)
 
@@ -48,11 +48,19 @@ def _holds() -> Q:
     asked = RuleException.objects.filter(
         pk=OuterRef("exception_id"), state=RuleException.State.ASKED
     )
+    failed_still = Q(edit__state__in=[Edit.State.FAILED, Edit.State.CONFLICT])
     tried_again = Edit.objects.filter(retry_of=OuterRef("edit_id"))
     return (
         Q(Q(kind=Kind.STOP) & Exists(runs_on))
         | Q(Q(kind=Kind.FAILURE) & Exists(failed))
-        | Q(Q(kind=Kind.EDIT) & ~Exists(tried_again))
+        | Q(Q(kind=Kind.EDIT) & Q(key__endswith=CORRECTED_KEY))
+        | Q(
+            Q(kind=Kind.EDIT)
+            & ~Q(key__endswith=CORRECTED_KEY)
+            # Of a batch other edits have failed.
+            & (failed_still | Q(edit__batch__isnull=False))
+            & ~Exists(tried_again)
+        )
         | Q(Q(kind=Kind.POLICY) & Exists(planned))
         | Q(Q(kind=Kind.REQUEST) & Exists(asked))
         | Q(kind__in=[Kind.STOPPED, Kind.ANSWER, Kind.TEST])

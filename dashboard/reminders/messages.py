@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.translation import get_language, gettext, gettext_noop
 
 from dashboard.edits.models import Edit
+from dashboard.edits.outcome_text import sentence
 from dashboard.instances.clock import remaining_text, status_look, whole_seconds
 from dashboard.instances.models import Instance, InstanceEvent
 from dashboard.web.plain_text import one_line, without_links
@@ -50,6 +51,17 @@ ACTIONS = {
 }
 
 
+_CORRECTED: dict[str, str] = {
+    Edit.Outcome.APPLIED_LATE: gettext_noop("A change of %(name)s was applied late"),
+    Edit.Outcome.RESTORED: gettext_noop(
+        "A change of %(name)s was applied late and put back"
+    ),
+    Edit.Outcome.OVERWRITTEN: gettext_noop(
+        "A change of %(name)s was overwritten by an older one"
+    ),
+}
+
+
 class Message(NamedTuple):
     """A message by mail or webhook.
 
@@ -87,6 +99,8 @@ def headline(reminder: Reminder, name: str) -> str:
     if reminder.kind == Kind.FAILURE:
         label = status_look(reminder.instance.status).label if reminder.instance else ""
         return f"{name}: {label.lower() if get_language() == 'en' else label}"
+    if reminder.corrects and reminder.edit:
+        return gettext(_CORRECTED[reminder.edit.outcome]) % {"name": name}
     if reminder.kind == Kind.EDIT:
         batch = reminder.edit and reminder.edit.batch_id
         if batch:
@@ -155,10 +169,15 @@ def _remaining(seconds: int) -> str:
     return remaining_text(seconds)
 
 
+def action(reminder: Reminder) -> Action | None:
+    """What may be done about it; None where nothing is offered."""
+    return None if reminder.corrects else ACTIONS.get(Kind(reminder.kind))
+
+
 def _action_lines(reminder: Reminder, person_pk: int) -> list[str]:
     if url := policy_texts.ask_url(reminder):
         return [f"{gettext('Ask for an exception')}: {links.absolute(url)}"]
-    act = ACTIONS.get(Kind(reminder.kind))
+    act = action(reminder)
     if act is None:
         return []
     link = links.action_link(links.Act(person_pk, reminder.pk, act.name))
@@ -172,6 +191,8 @@ def moment_label(reminder: Reminder, *, is_over: bool = False) -> str:
     """What stands before its moment."""
     if is_over and reminder.kind in {Kind.STOP, Kind.POLICY}:
         return gettext("Was to stop")
+    if reminder.corrects:
+        return gettext("Corrected")
     return gettext(_LABELS[Kind(reminder.kind)])
 
 
@@ -187,9 +208,15 @@ def cancelled_text(reminder: Reminder, end: InstanceEvent | None, by: str) -> st
         if by:
             return gettext("Not due any more: %(by)s stopped it.") % {"by": by}
         return gettext("Not due any more: it stopped earlier.")
+    if reminder.edit and reminder.edit.state in _NO_LONGER_FAILED:
+        return gettext(_NO_LONGER_FAILED[reminder.edit.state])
     return gettext(_CANCELLED.get(Kind(reminder.kind), ""))
 
 
+_NO_LONGER_FAILED: dict[str, str] = {
+    Edit.State.APPLIED: gettext_noop("The change was applied late."),
+    Edit.State.CANCELLED: gettext_noop("The change was discarded."),
+}
 _CANCELLED = {
     Kind.STOP: gettext_noop("The stop has moved or is gone."),
     Kind.FAILURE: gettext_noop("The instance is no longer failed."),
@@ -204,7 +231,7 @@ def subject_url(reminder: Reminder) -> str:
     if reminder.exception_id:
         return reverse("policies:exceptions")
     if reminder.edit:
-        if reminder.edit.batch_id:
+        if reminder.edit.batch_id and not reminder.corrects:
             return reverse("edits:batch", args=[reminder.edit.batch_id])
         return reminder.edit.get_absolute_url()
     if reminder.instance:
@@ -239,8 +266,7 @@ def _more(
     if reminder.kind == Kind.FAILURE:
         return [(gettext("Status"), plain(status_look(instance.status).label))]
     edit: Edit | None = reminder.edit
-    return (
-        [(gettext("Why"), plain(translated(edit.message)))]
-        if edit and edit.message
-        else []
-    )
+    why = ""
+    if edit is not None:
+        why = sentence(edit) if reminder.corrects else translated(edit.message)
+    return [(gettext("Why"), plain(why))] if why else []

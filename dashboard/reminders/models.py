@@ -21,6 +21,10 @@ def default_leads() -> list[int]:
     return [60, 15]
 
 
+CORRECTED_KEY = ":late"
+"""How the key of a reminder ends that corrects what was said of an edit."""
+
+
 class Wants(models.Model):
     """Of what somebody is told, and when not.
 
@@ -220,6 +224,11 @@ class Reminder(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+    @property
+    def corrects(self) -> bool:
+        """Whether it says that a write landed late."""
+        return self.key.endswith(CORRECTED_KEY)
 
     @property
     def recipient(self) -> str:

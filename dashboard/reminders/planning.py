@@ -12,6 +12,7 @@ from itertools import batched
 import structlog
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from dashboard.edits.models import Edit
@@ -24,7 +25,7 @@ from dashboard.policies.stops import note_warned
 from . import ending, policy_news
 from .audience import Audience, Recipient, Subject, audience
 from .drafts import FRESH, OF_USE, draft, known_keys
-from .models import Reminder
+from .models import CORRECTED_KEY, Reminder
 
 log = structlog.get_logger(__name__)
 
@@ -174,21 +175,33 @@ def _failures(everybody: Audience, now: datetime) -> Iterator[Reminder]:
 def _edits(everybody: Audience, now: datetime) -> Iterator[Reminder]:
     """Of one's own edits to people, of all in its scope to a channel.
 
-    The failures of a batch are one message to each.
+    The failures of a batch are one message to each. What is said of an edit may be
+    corrected later, by a write that landed late: that is told by itself, and to those
+    in whose scope the instance is, since its settings are not what was reported.
     """
-    failed = Edit.objects.filter(
+    failed = Q(
         state__in=[Edit.State.FAILED, Edit.State.CONFLICT],
         finished_at__gte=now - FRESH,
-    ).values_list(
+    )
+    corrected = Q(outcome__in=Edit.CORRECTED, corrected_at__gte=now - FRESH)
+    found = Edit.objects.filter(failed | corrected).values_list(
         *("pk", "batch_id", "actor_id", "instance_id", "finished_at"),
+        *("outcome", "corrected_at"),
         *("instance__cloud_id", "instance__owner_id", "instance__owner_name"),
     )
     known = known_keys(Kind.EDIT, now)
-    for pk, batch, actor, instance, ended, *whose in failed.order_by("finished_at"):
-        assert ended is not None  # noqa: S101 (asked for above)
-        teams = [one for one in everybody.of(Subject(*whose)) if one.channel]
-        for one in [*everybody.ways_to(actor), *teams]:
+    for pk, batch, actor, instance, ended, outcome, at, *whose in found.order_by(
+        "finished_at"
+    ):
+        late = outcome in Edit.CORRECTED
+        concerned = everybody.of(Subject(*whose))
+        others = [one for one in concerned if one.channel or late]
+        ways = {one.name: one for one in [*everybody.ways_to(actor), *others]}
+        moment = at if late else ended
+        assert moment is not None  # noqa: S101 (asked for above)
+        for one in ways.values():
             subject = f"edit:b{batch}" if batch else f"edit:{pk}"
+            subject = f"edit:{pk}{CORRECTED_KEY}" if late else subject
             key = f"{one.name}:{subject}"
             if not one.wants.on_failed_edit or key in known:
                 continue
@@ -200,8 +213,8 @@ def _edits(everybody: Audience, now: datetime) -> Iterator[Reminder]:
                 kind=Kind.EDIT,
                 instance_id=instance,
                 edit_id=pk,
-                moment=ended,
-                expires_at=ended + OF_USE,
+                moment=moment,
+                expires_at=moment + OF_USE,
             )
 
 

@@ -22,7 +22,7 @@ from .audience import may_mail, preferences_of
 from .forms import PreferencesForm, ReadForm
 from .links import Act, action_path
 from .messages import (
-    ACTIONS,
+    action,
     cancelled_text,
     headline,
     moment_label,
@@ -116,20 +116,22 @@ def _entry(request: SignedInRequest, reminder: Reminder) -> dict[str, Any]:
     is_new = reminder.state == Reminder.State.SENT and reminder.read_at is None
     now = timezone.now()
     kind = Reminder.Kind(reminder.kind)
-    action = ACTIONS.get(kind)
+    if reminder.edit is not None and instance is not None:
+        reminder.edit.instance = instance
+    offered = action(reminder)
     is_over = reminder.expires_at <= now
     may_act = instance is not None and can_edit(request.user, instance.owner)
     of_batch = reminder.edit is not None and reminder.edit.batch_id is not None
-    offers = may_act and not is_over and not of_batch and action is not None
+    offers = may_act and not is_over and not of_batch and offered is not None
     is_shown = reminder.state == Reminder.State.SENT
-    act = Act(request.user.pk, reminder.pk, action.name if action else "")
+    act = Act(request.user.pk, reminder.pk, offered.name if offered else "")
     return {
         "reminder": reminder,
         "headline": headline(reminder, name),
         "url": subject_url(reminder),
         "is_over": is_over,
         "is_unread": is_new and not is_over,
-        "action": action,
+        "action": offered,
         "act_url": action_path(act) if offers and is_shown else "",
         "moment_label": moment_label(reminder, is_over=is_over),
         "facts": policy_texts.facts(reminder, str) if kind in TELLS_FACTS else [],

@@ -34,7 +34,7 @@ def test_one_edit(program: Programs, viewer: User, failed: Edit) -> None:
     assert told["instance_id"] == failed.instance.instance_id
     assert told["wish"] == {"auto_stop_seconds": 7_200}
     assert told["base"] == {"auto_stop_seconds": 28_800}
-    assert told["sentence"] == "Not done, and Curfew has stopped trying."
+    assert told["sentence"] == "Failed. Curfew is no longer retrying."
     assert told["may_retry"] is False, "a viewer's"
     assert told["url"] == failed.get_absolute_url()
 

@@ -112,8 +112,11 @@ def test_nothing_is_repaired_for_who_lost_the_right(
 
 
 def test_once_settled_it_is_left_alone(landed_late: Instance) -> None:
+    look_again()
+    delivery.drain(landed_late.pk)  # puts it right
     over = a_second_ago()
     Lane.objects.update(recheck_at=over, unsettled_until=over)
     delivery.drain(landed_late.pk)
     lane = Lane.objects.get(pk=landed_late.pk)
     assert (lane.recheck_at, lane.unsettled_until) == (None, None)
+    assert lane.desired == {}

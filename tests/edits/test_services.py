@@ -88,6 +88,23 @@ def test_the_same_form_sent_twice_is_one_edit(
     assert Edit.objects.count() == 1
 
 
+def test_a_form_sent_twice_is_one_edit_whatever_came_between(
+    instance: Instance, operator: User, admin: User
+) -> None:
+    first = submit(instance, operator, "mine", key="form-1")
+    other = submit(instance, admin, "theirs", base={"description": "mine"})
+    assert other.seq > first.seq
+    assert submit(instance, operator, "mine", key="form-1") == first
+    services.submit_edit(
+        instance=instance,
+        actor=admin,
+        patch={"auto_stop_duration": 7200},
+        base={"auto_stop_duration": 8 * 3600},
+    )
+    assert submit(instance, operator, "mine", key="form-1") == first
+    assert Edit.objects.filter(actor=operator).count() == 1
+
+
 def test_the_same_form_with_other_values_is_another_edit(
     instance: Instance, operator: User
 ) -> None:

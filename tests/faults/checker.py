@@ -1,4 +1,4 @@
-"""Holds what the witnesses say against the invariants I1 to I8.
+"""Holds what the witnesses say against the invariants I1 to I9.
 
 They stand in ``docs/reliability.md``. A violation is a sentence that begins with the
 number of its invariant; a run is right when there is none.
@@ -23,6 +23,8 @@ DEADLINE_SLACK_MS = 90_000
 AT_SEA_MS = 6_000
 """A PUT that was permitted may wait for its turn in the rate limit, and travel."""
 
+NEXT_START = frozenset({"auto_stop_enable", "auto_stop_duration"})
+
 CLOCK_MS = 1
 """Rows are stamped in microseconds, the log in whole milliseconds."""
 
@@ -46,9 +48,14 @@ def violations(evidence: Evidence, *, settled: bool = True) -> list[str]:
         *checker.bounded(),
         *checker.permitted(),
         *checker.audited(),
+        *checker.said_of_sending(),
     ]
     if settled:
-        found += [*checker.terminal(), *checker.newest_is_in_the_cloud()]
+        found += [
+            *checker.terminal(),
+            *checker.newest_is_in_the_cloud(),
+            *checker.said_of_the_cloud(),
+        ]
     return found
 
 
@@ -79,7 +86,7 @@ class _Checker:
         for edit in self.edits.values():
             if edit["state"] not in TERMINAL or edit["finished_ms"] is None:
                 yield f"I2: not ended: {edit}"
-            elif edit["finished_ms"] > edit["deadline_ms"] + DEADLINE_SLACK_MS:
+            elif self.ended_ms(edit) > edit["deadline_ms"] + DEADLINE_SLACK_MS:
                 yield f"I2: ended after its deadline: {edit}"
 
     # -- I3 ---------------------------------------------------------------------------
@@ -105,16 +112,26 @@ class _Checker:
 
     def order_of_puts(self) -> Iterator[str]:
         for instance in self.lanes:
-            newest: dict[str, int] = {}
+            newest: dict[str, Values] = {}
             for put in self.puts(instance):
                 attempt = self.attempt_of.get(put["number"])
+                # Announced by a worker that was overtaken: the watch repairs it.
                 if attempt is None or attempt["outcome"] == "interrupted":
                     continue
-                for edit in self.edits_of(attempt):
-                    for name in edit["patch"].keys() & wish_in(put["body"]).keys():
-                        if edit["seq"] < newest.get(name, 0):
+                sent = wish_in(put["body"])
+                for edit in sorted(self.edits_of(attempt), key=lambda one: one["seq"]):
+                    for name in edit["patch"].keys() & sent.keys():
+                        if edit["patch"][name] != sent[name]:
+                            continue
+                        newer = newest.get(name, edit)
+                        if edit["seq"] >= newer["seq"]:
+                            newest[name] = edit
+                        # One that has ended without being applied, after an attempt
+                        # that carried both, is no reason to hold the older one back.
+                        elif self.ended_ms(newer) > put["wall_ms"]:
                             yield f"I3: PUT after a newer one: {edit}"
-                        newest[name] = max(edit["seq"], newest.get(name, 0))
+                if not attempt["edits"] and not self.repairs[instance]:
+                    yield f"I3: a PUT for nobody, and no repair was recorded: {put}"
 
     def superseded_by_its_fields(self) -> Iterator[str]:
         for edit in self.edits.values():
@@ -134,8 +151,9 @@ class _Checker:
         for instance, lane in self.lanes.items():
             newest: dict[str, Values] = {}
             for edit in lane:
-                if edit["state"] == "applied":
-                    newest |= dict.fromkeys(edit["patch"], edit)
+                if edit["state"] == "applied" and edit["outcome"] != "overwritten":
+                    mine = edit["patch"].keys() - edit["replaced"].keys()
+                    newest |= dict.fromkeys(mine, edit)
             for name, edit in newest.items():
                 held = self.evidence.after[instance][name]
                 strange = any(
@@ -176,6 +194,8 @@ class _Checker:
             if edit["state"] != "applied" or edit["kind"] != "update":
                 continue
             for name, wish in edit["patch"].items():
+                if name in edit["replaced"]:
+                    continue
                 held = self.held(
                     edit["instance"], name, began[edit["id"]], edit["finished_ms"]
                 )
@@ -209,7 +229,7 @@ class _Checker:
     def audited(self) -> Iterator[str]:
         events: dict[str, list[Values]] = defaultdict(list)
         for event in self.evidence.events:
-            if event["action"] != "edit.repaired":
+            if event["action"] not in {"edit.repaired", "edit.corrected"}:
                 events[event["edit"]].append(event)
         for edit in self.edits.values():
             state = None
@@ -225,6 +245,64 @@ class _Checker:
             )
             if sendings != edit["attempts"]:
                 yield f"I8: {sendings} events of sending: {edit}"
+
+    # -- I9 ---------------------------------------------------------------------------
+
+    def said_of_sending(self) -> Iterator[str]:
+        """No sentence denies what the cloud's log shows of the requests of an edit."""
+        for edit in self.edits.values():
+            said, arrived = edit["said"].lower(), self.arrived[edit["id"]]
+            landed = [entry for entry in arrived if entry["applied"]]
+            denies = "before it was sent" in said or "nothing of" in said
+            if denies and arrived:
+                yield f"I9: it was sent, but this is said: {edit['said']} {edit}"
+            if "has not applied it" in said and landed:
+                yield f"I9: it was applied, but this is said: {edit['said']} {edit}"
+            if "applied late" in said and not landed and edit["kind"] == "update":
+                yield f"I9: it never was applied, but this is said: {edit['said']}"
+
+    def said_of_the_cloud(self) -> Iterator[str]:
+        """What is said of an edit is true of what the cloud holds at the end."""
+        for edit in self.edits.values():
+            if edit["kind"] != "update":
+                continue
+            if edit["outcome"] == "unconfirmed":
+                yield f"I9: still being checked after the watch has ended: {edit}"
+            for name, wish in edit["patch"].items():
+                after = self.evidence.after[edit["instance"]][name]
+                if edit["state"] != "applied" and self.stands(edit, name):
+                    yield f"I9: {name} stands in the cloud, but it is said: {edit}"
+                waits = name in NEXT_START - edit["replaced"].keys()
+                if waits and "next start" in edit["said"] and after != wish:
+                    yield f"I9: {name} is {after!r}, so not at the next start: {edit}"
+            for name, by in edit["replaced"].items():
+                other = self.edits.get(by.get("edit", ""))
+                if other and other["patch"].get(name) in {None, edit["patch"][name]}:
+                    yield f"I9: {name} was not replaced by {other}: {edit}"
+
+    def stands(self, edit: Values, name: str) -> bool:
+        """Whether the cloud holds a field's value because of this edit alone."""
+        changes = self.changes(edit["instance"], name)
+        last = changes[-1][1] if changes else None
+        if last is None or wish_in(last["body"])[name] != edit["patch"][name]:
+            return False
+        attempt = self.attempt_of.get(last["late_for"] or last["number"])
+        wanted = any(
+            other["state"] == "applied"
+            and other["patch"].get(name) == edit["patch"][name]
+            for other in self.lanes[edit["instance"]]
+        )
+        return bool(attempt and edit["id"] in attempt["edits"] and not wanted)
+
+    @cached_property
+    def arrived(self) -> dict[str, list[Values]]:
+        """Requests that reached the cloud for an edit, and their late effects."""
+        found: dict[str, list[Values]] = defaultdict(list)
+        for entry in self.evidence.log:
+            attempt = self.attempt_of.get(entry["late_for"] or entry["number"])
+            for edit in attempt["edits"] if attempt else ():
+                found[edit].append(entry)
+        return found
 
     # -- what they go by --------------------------------------------------------------
 
@@ -261,6 +339,27 @@ class _Checker:
                         found[put["number"]] = attempt
                         free[instance, body].remove(attempt)
                         break
+        return found
+
+    @cached_property
+    def repairs(self) -> Counter[str]:
+        """How often a late write was put right, by instance."""
+        return Counter(
+            self.edits[event["edit"]]["instance"]
+            for event in self.evidence.events
+            if event["action"] == "edit.repaired"
+        )
+
+    def ended_ms(self, edit: Values) -> float:
+        """When an edit ended first; a late write may have changed how, later."""
+        return self._ended_ms.get(edit["id"], float("inf"))
+
+    @cached_property
+    def _ended_ms(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for event in self.evidence.events:
+            if event["action"].removeprefix("edit.") in TERMINAL:
+                found.setdefault(event["edit"], event["at_ms"])
         return found
 
     def edits_of(self, attempt: Values) -> list[Values]:

@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.utils import translation
+
 from dashboard.audit.models import AuditEvent
+from dashboard.edits import outcome_text
 from dashboard.edits.models import Attempt, Edit
 
 Values = dict[str, Any]
@@ -49,7 +52,8 @@ class Evidence:
     """Everything a checker goes by.
 
     Attributes:
-        edits: Rows, with ``actor`` by name, and times.
+        edits: Rows, with ``actor`` by name, times, and what pages say of each
+            (``said``).
         attempts: Rows, with the ids of their ``edits``.
         events: Audit events about edits, in the order of writing.
         log: The emulator's requests.
@@ -84,6 +88,7 @@ def from_database() -> dict[str, list[Values]]:
                 "edits": [str(edit.pk) for edit in attempt.edits.all()],
                 "started_ms": milliseconds(attempt.started_at),
                 "sent_ms": milliseconds(attempt.sent_at),
+                "ambiguous": attempt.ambiguous,
             }
             for attempt in Attempt.objects.select_related("instance")
             .prefetch_related("edits")
@@ -93,6 +98,7 @@ def from_database() -> dict[str, list[Values]]:
             {
                 "edit": event.target_id,
                 "action": event.action,
+                "at_ms": milliseconds(event.at),
                 "before": event.before,
                 "after": event.after,
             }
@@ -102,13 +108,18 @@ def from_database() -> dict[str, list[Values]]:
 
 
 def _edits() -> Iterable[Edit]:
-    return Edit.objects.select_related("instance", "actor").order_by("instance", "seq")
+    found = Edit.objects.select_related("instance__cloud", "actor")
+    return found.order_by("instance", "seq")
 
 
 def _edit(edit: Edit) -> Values:
     fields = ("seq", "kind", "patch", "base", "state", "attempts", "interrupted")
+    fields += ("outcome", "replaced", "message")
+    with translation.override("en"):
+        said = outcome_text.sentence(edit)
     return {name: getattr(edit, name) for name in fields} | {
         "id": str(edit.pk),
+        "said": f"{said} {edit.message}".strip(),
         "instance": edit.instance.instance_id,
         "actor": edit.actor.username,
         "superseded_by": str(edit.superseded_by_id or ""),

@@ -1,4 +1,4 @@
-"""The checker is checked: ten planted bugs, each of which it has to notice.
+"""The checker is checked: planted bugs, each of which it has to notice.
 
 All go through the same gauntlet, which a sound Curfew leaves without a violation.
 """
@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 
 from dashboard.accounts.models import User
-from dashboard.edits import delivery, lanes, recording, services, settling, wishes
+from dashboard.edits import (
+    delivery,
+    lanes,
+    late_writes,
+    outcome_text,
+    recording,
+    services,
+    settling,
+    wishes,
+)
 from dashboard.edits.lanes import Turn
 from dashboard.edits.models import Edit
 from dashboard.edits.recording import Result
@@ -33,7 +42,7 @@ def world(cloud: Emulator) -> World:
 def run(
     world: World, operator: User, scientist: User, monkeypatch: Patch
 ) -> Callable[[], list[str]]:
-    """The gauntlet: everything that the ten bugs would spoil."""
+    """The gauntlet: everything that the bugs would spoil."""
 
     def gauntlet() -> list[str]:
         take = world.instances.popleft
@@ -50,6 +59,8 @@ def run(
         _overtaken_by_a_stranger(world, operator)
         _not_taken(world, operator)
         _landing_late(world, operator)
+        _ended_and_landing_late(world, operator)
+        _merged(world, operator)
         world.settle()
         return violations(world.evidence())
 
@@ -107,6 +118,35 @@ def _landing_late(world: World, actor: User) -> None:
     world.deliver()
     world.cloud.land_late_writes()
     assert world.cloud.fleet.get(there).description == "late"
+
+
+def _ended_and_landing_late(world: World, actor: User) -> None:
+    """Cancelled, in conflict and failed, after an attempt that lands later."""
+    ended = []
+    for name in ("cancelled", "conflict", "failed"):
+        instance = world.instances.popleft()
+        there = instance.instance_id
+        world.cloud.faults.add(
+            Fault("late", method="PUT", instance_id=there, seconds=3600, times=1)
+        )
+        ended.append(world.submit(instance, actor, description=name))
+    world.deliver()
+    cancelled, conflict, failed = ended
+    world.cancel(cancelled, actor)
+    world.strange_change(conflict.instance, "faster")
+    world.pass_time(5)
+    world.queue.append(conflict.instance_id)
+    world.deliver()
+    world.miss_deadline(failed)
+    world.cloud.land_late_writes()
+    world.queue.extend([cancelled.instance_id, conflict.instance_id])
+
+
+def _merged(world: World, actor: User) -> None:
+    instance = world.instances.popleft()
+    world.submit(instance, actor, description="mine", auto_stop_duration=3 * 3600)
+    world.submit(instance, actor, auto_stop_duration=20 * 3600)
+    world.deliver()
 
 
 def test_a_sound_curfew_passes(run: Callable[[], list[str]]) -> None:
@@ -177,6 +217,30 @@ def applied_on_any_200(patch: Patch, world: World) -> None:
     patch.setattr(delivery, "_unheeded", believed)
 
 
+def a_late_write_is_not_said(patch: Patch, world: World) -> None:
+    patch.setattr(late_writes, "corrections", lambda *_: {})
+
+
+def a_cancel_is_no_undo(patch: Patch, world: World) -> None:
+    patch.setattr(late_writes.Watch, "find", lambda *_: [])
+
+
+def what_was_sent_is_denied(patch: Patch, world: World) -> None:
+    denied = "Cancelled before it was sent."
+    patch.setattr(outcome_text, "sentence", lambda edit: denied)
+
+
+def replaced_fields_are_not_said(patch: Patch, world: World) -> None:
+    judge = wishes.judge
+
+    def forgetful(*arguments: Any) -> wishes.Verdict:
+        verdict = judge(*arguments)
+        verdict.replaced.clear()
+        return verdict
+
+    patch.setattr(wishes, "judge", forgetful)
+
+
 @pytest.mark.parametrize(
     ("bug", "invariant"),
     [
@@ -190,6 +254,10 @@ def applied_on_any_200(patch: Patch, world: World) -> None:
         (permission_not_rechecked, "I7"),
         (idempotency_key_ignored, "I1"),
         (applied_on_any_200, "I4"),
+        (replaced_fields_are_not_said, "I4"),
+        (a_late_write_is_not_said, "I9"),
+        (a_cancel_is_no_undo, "I9"),
+        (what_was_sent_is_denied, "I9"),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )

@@ -43,6 +43,8 @@ OUTCOMES = [
     Fault("drop", method="PUT", times=1),
     Fault("drop", method="PUT", applied=True, times=1),
     Fault("truncate", method="PUT", times=1),
+    Fault("late", method="PUT", seconds=3600, times=1),
+    Fault("late", method="PUT", seconds=3600, times=1),
     Fault("not_changed", method="PUT", times=1),
     Fault("not_changed", method="PUT", echo=True, times=1),
     Fault("status", method="PUT", status=400, code="ModelArts.6347", times=1),
@@ -74,6 +76,7 @@ def make_machine(
         def teardown(self) -> None:
             try:
                 cloud.faults.clear()
+                cloud.land_late_writes()
                 self.world.settle()
                 evidence = self.world.evidence()
                 evidence.log = evidence.log[self.log_before :]
@@ -93,6 +96,16 @@ def make_machine(
         def lengthen(self, who: int, hours: int) -> None:
             self._submit(who, True, auto_stop_duration=hours * 3600 + self.texts)
 
+        @rule(who=st.integers(0, 1), hours=st.integers(1, 24))
+        def describe_and_lengthen(self, who: int, hours: int) -> None:
+            self.texts += 1
+            self._submit(
+                who,
+                True,
+                description=f"both {self.texts}",
+                auto_stop_duration=hours * 3600 + self.texts,
+            )
+
         def _submit(self, who: int, is_nudged: bool, **patch: Any) -> None:
             person = self.people[who]
             person.refresh_from_db()
@@ -108,12 +121,24 @@ def make_machine(
 
         @rule()
         def take_back(self) -> None:
-            edit = Edit.objects.filter(attempts=0, state=Edit.State.QUEUED).first()
+            waiting = Edit.objects.filter(state__in=["queued", "retrying"])
+            edit = waiting.order_by("-seq").first()
             if edit is not None and edit.actor.role == "operator":
                 try:
                     cancel_edit(edit=edit, actor=edit.actor)
                 except EditClosedError:
-                    raise AssertionError("a queued edit can be taken back") from None
+                    raise AssertionError("a waiting edit can be taken back") from None
+
+        @rule()
+        def miss_a_deadline(self) -> None:
+            waiting = Edit.objects.filter(state__in=["queued", "retrying"])
+            edit = waiting.order_by("seq").first()
+            if edit is not None:
+                self.world.miss_deadline(edit)
+
+        @rule()
+        def land_late_writes(self) -> None:
+            cloud.land_late_writes()
 
         @precondition(lambda self: not self.world.demoted)
         @rule()
@@ -170,7 +195,8 @@ def make_machine(
         def what_has_ended_stays_ended(self) -> None:
             now = dict(Edit.objects.values_list("pk", "state"))
             for pk, state in self.ended.items():
-                assert now[pk] == state
+                # Only the cloud's own word changes what was said.
+                assert now[pk] in {state, Edit.State.APPLIED}
             self.ended = {pk: state for pk, state in now.items() if state in TERMINAL}
 
     return EditMachine

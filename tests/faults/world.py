@@ -15,7 +15,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits import delivery, lanes, services, wishes
+from dashboard.edits import delivery, lanes, overdue, services, wishes
 from dashboard.edits.models import Edit, Lane
 from dashboard.emulator import Emulator
 from dashboard.instances.models import Cloud, Instance
@@ -97,6 +97,7 @@ class World:
 
     def sweep(self) -> None:
         """One turn of the sweeper."""
+        overdue.expire()
         self.queue.extend(lanes.due_instances())
 
     def pass_time(self, seconds: float) -> None:
@@ -121,6 +122,18 @@ class World:
                 return
             self.pass_time(PAUSE_SECONDS)
             self.sweep()
+
+    def cancel(self, edit: Edit, actor: User) -> None:
+        """Have a person take an edit back."""
+        edit.refresh_from_db()
+        services.cancel_edit(edit=edit, actor=actor)
+
+    def miss_deadline(self, edit: Edit) -> None:
+        """Let an edit's deadline pass, and the sweeper see it."""
+        Edit.objects.filter(pk=edit.pk).update(
+            deadline_at=timezone.now() - timedelta(seconds=1)
+        )
+        self.sweep()
 
     def strange_change(self, instance: Instance, description: str) -> None:
         """Change an instance at the cloud's console."""

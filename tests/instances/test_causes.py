@@ -98,8 +98,15 @@ def test_restarted(instance: Instance) -> None:
     assert trail().after["cause"] == "restarted"
 
 
+def hold_hours(instance: Instance, seconds: int) -> None:
+    """As read back when the edit was applied."""
+    instance.auto_stop_duration = seconds
+    instance.save(update_fields=["auto_stop_duration"])
+
+
 def test_restarted_for_a_new_setting(instance: Instance, operator: User) -> None:
     applied(instance, operator, applied_while_running=True)
+    hold_hours(instance, 7_200)
     assert seen(instance, "RESTARTING").reason == Reason.NEW_SETTING
 
 
@@ -107,6 +114,7 @@ def test_stopped_to_be_started_with_a_new_setting(
     instance: Instance, operator: User
 ) -> None:
     applied(instance, operator, applied_while_running=True)
+    hold_hours(instance, 7_200)
     stop(instance, operator, seq=2, key="stop")
     add_edit(instance, operator, seq=3, key="start", kind="start", patch={})
     cause = seen(instance, "STOPPING")

@@ -3,15 +3,18 @@
 import re
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from dashboard.accounts.models import User
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.instances.models import Cloud, Instance
-from dashboard.reminders import ending, planning
+from dashboard.reminders import ending, messages, planning
 from dashboard.reminders.ending import KEPT
 from dashboard.reminders.models import Channel, Preferences, Reminder
 from dashboard.reminders.planning import FRESH, plan
@@ -257,6 +260,54 @@ class TestEdits:
         plan(NOW)
         assert told(kind="edit") == []
         assert Edit.objects.count() == 1
+
+
+class TestCorrections:
+    """What was said of an edit is corrected by a write that landed late."""
+
+    @pytest.fixture
+    def failed(self, instance: Instance, operator: User) -> Edit:
+        edit = add_edit(instance, operator, state="failed", finished_at=NOW)
+        plan(NOW)
+        assert told(kind="edit") == [("page", "edit", None, "sent")]
+        return edit
+
+    def test_one_that_failed_and_was_applied_late_is_told_and_the_failure_ends(
+        self, scientist: User, operator: User, failed: Edit
+    ) -> None:
+        Edit.objects.update(
+            state="applied", outcome="applied_late", corrected_at=NOW + MINUTE
+        )
+        plan(NOW + MINUTE)
+        plan(NOW + 2 * MINUTE)
+        assert told(kind="edit", person=operator) == [
+            ("page", "edit", None, "cancelled"),
+            ("page", "edit", None, "sent"),
+        ]
+        correction = Reminder.objects.get(kind="edit", person=operator, state="sent")
+        said = messages.message(correction, zone=ZoneInfo("UTC"), now=NOW + MINUTE)
+        assert said.subject == f"A change of {failed.instance} was applied late"
+        assert "Applied late: ModelArts made this change after" in said.text
+        assert "Try the edit again" not in said.text
+
+    def test_the_owner_of_the_instance_is_told_too(
+        self, scientist: User, failed: Edit
+    ) -> None:
+        Edit.objects.update(state="conflict", outcome="restored", corrected_at=NOW)
+        plan(NOW)
+        assert told(kind="edit", person=scientist) == [("page", "edit", None, "sent")]
+
+    def test_the_inbox_shows_the_correction(
+        self, client: Client, operator: User, failed: Edit
+    ) -> None:
+        Edit.objects.update(
+            state="applied", outcome="applied_late", corrected_at=datetime.now(UTC)
+        )
+        plan()
+        client.force_login(operator)
+        html = client.get(reverse("reminders:inbox")).content.decode()
+        assert "was applied late" in html
+        assert "The change was applied late." in html, "of the entry that said failed"
 
 
 class TestQuietHours:

@@ -98,6 +98,7 @@ RULES: dict[str, Rule] = {
     "edits:banner": POLL,
     "edits:retry": Rule(signed_in(405), owners_and_above((302, 303))),
     "edits:cancel": Rule(signed_in(405), owners_and_above((302, 303))),
+    "edits:discard": Rule(signed_in(405), owners_and_above((302, 303))),
     "edits:bulk": Rule(signed_in(405), signed_in(422, viewer=403)),
     # The batch is the admin's, and confirmed: the draft leads to it.
     "edits:bulk_draft": Rule(

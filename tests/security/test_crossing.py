@@ -32,7 +32,10 @@ WAYS: dict[str, tuple[str, dict[str, str]]] = {
     "POST": ("post", {}),
     "HX POST": ("post", HTMX),
 }
-WRITES = ("edits:edit", "edits:start", "edits:stop", "edits:retry", "edits:cancel")
+WRITES = (
+    *("edits:edit", "edits:start", "edits:stop"),
+    *("edits:retry", "edits:cancel", "edits:discard"),
+)
 OUTSIDERS = {"anonymous", "deactivated", "viewer", "stranger"}
 
 

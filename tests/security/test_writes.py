@@ -58,7 +58,7 @@ def test_a_good_token_does_not_help_another_site(
     assert strict.post(paths[name], headers=ours).status_code != 403
 
 
-@pytest.mark.parametrize("name", ["edits:retry", "edits:cancel"])
+@pytest.mark.parametrize("name", ["edits:retry", "edits:cancel", "edits:discard"])
 def test_a_link_writes_nothing(
     strict: Client, paths: dict[str, str], name: str
 ) -> None:

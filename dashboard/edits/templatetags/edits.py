@@ -1,4 +1,4 @@
-"""Template filters that put edits into words; see ``wording``."""
+"""Template filters that put edits into words; see ``wording`` and ``outcome_text``."""
 
 from typing import Any
 from uuid import UUID
@@ -7,15 +7,16 @@ from django import template
 from django.template.context import Context
 
 from dashboard.accounts.permissions import can_edit
-from dashboard.edits import selectors, wording
+from dashboard.edits import outcome_text, selectors, wording
 
 register = template.Library()
 
-register.filter("edit_look", wording.look)
-register.filter("edit_sentence", wording.sentence)
-register.filter("edit_next_step", wording.next_step)
+register.filter("edit_look", outcome_text.look)
+register.filter("edit_sentence", outcome_text.sentence)
+register.filter("edit_next_step", outcome_text.next_step)
 register.filter("edit_wish", wording.wish)
 register.filter("attempt_outcome", wording.outcome)
+register.filter("edit_comparison", wording.comparison)
 
 
 @register.inclusion_tag("edits/banner.html", takes_context=True)

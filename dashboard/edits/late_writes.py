@@ -1,0 +1,270 @@
+"""Which values in the cloud are late writes of ours, and what is done about each.
+
+Pure rules over rows that were read. See ``docs/decisions/0013-late-writes.md``.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dashboard.modelarts import schemas
+from dashboard.modelarts.schemas import InstanceStatus
+
+from . import wishes
+from .models import Attempt, Edit
+
+POWER = "power"
+"""Name, beside the fields of ``Edit.patch``, of whether an instance is up or down."""
+
+Desired = dict[str, tuple[Any, int]]
+"""By field: the value that should be in the cloud, the attempt that saw or set it."""
+
+ALREADY_THERE = {
+    Edit.Kind.START: frozenset(
+        {
+            InstanceStatus.RUNNING,
+            InstanceStatus.STARTING,
+            InstanceStatus.RESTARTING,
+            InstanceStatus.START_QUEUING,
+            InstanceStatus.READY_TO_START,
+        }
+    ),
+    Edit.Kind.STOP: frozenset({InstanceStatus.STOPPED, InstanceStatus.STOPPING}),
+}
+"""Statuses in which a start or a stop has nothing left to do."""
+
+State = Edit.State
+
+
+@dataclass
+class LateWrite:
+    """A field that holds what an attempt of unknown end has sent.
+
+    Attributes:
+        field: Name in ``Edit.patch``, or ``POWER``.
+        value: What the cloud holds.
+        desired: What it should hold.
+        desired_since: The attempt that saw or set ``desired``.
+        attempt: The newest that sent ``value``.
+        edits: The changes that ask for it and for which it was sent, oldest first.
+        vouchers: Changes in whose name ``desired`` may be put back, the best first.
+        holder: The newest applied change that wants ``desired``, if there is one.
+        accepted: Whether the value stays; else ``desired`` is put back.
+        given_up: Whether it stays only because it could not be put back.
+    """
+
+    field: str
+    value: Any
+    desired: Any
+    desired_since: int
+    attempt: Attempt
+    edits: list[Edit]
+    vouchers: list[Edit]
+    holder: Edit | None = None
+    accepted: bool = False
+    given_up: bool = False
+
+    @property
+    def edit(self) -> Edit | None:
+        """The newest change of which this is the value."""
+        return self.edits[-1] if self.edits else None
+
+
+@dataclass
+class Watch:
+    """What a worker knows of the late writes of one lane, for one turn.
+
+    Attributes:
+        desired: As the lane holds it.
+        unconfirmed: Attempts that may still be applied, oldest first.
+        before: What the cloud held when a request of this turn was announced.
+        decided: Fields whose value was decided in this turn.
+    """
+
+    desired: Desired = field(default_factory=dict)
+    unconfirmed: list[Attempt] = field(default_factory=list)
+    before: dict[str, Any] = field(default_factory=dict)
+    decided: set[str] = field(default_factory=set)
+
+    def find(
+        self, now: Mapping[str, Any], recent: Callable[[], Sequence[Edit]]
+    ) -> list[LateWrite]:
+        """The fields that hold a late write.
+
+        Args:
+            now: ``cloud_values``.
+            recent: Reads the lane's recent changes, oldest first; called if need be.
+        """
+        found: list[LateWrite] = []
+        changes: Sequence[Edit] | None = None
+        for name, (desired, since) in self.desired.items():
+            value = now.get(name)
+            attempt = self._sender(name, value)
+            if attempt is None or value is None or same(value, desired):
+                continue
+            changes = recent() if changes is None else changes
+            sent_for = set(attempt.edits.all())
+            carried = [one for one in changes if one in sent_for]
+            wanting = [one for one in carried if wants(one, name, value)]
+            holders = [one for one in changes if holds(one, name, desired)]
+            vouchers = [*holders[-1:], *reversed(wanting), *reversed(carried)]
+            found.append(
+                LateWrite(
+                    *(name, value, desired, since, attempt, wanting),
+                    vouchers=vouchers or list(changes[-1:]),
+                    holder=holders[-1] if holders else None,
+                )
+            )
+        return found
+
+    def desired_after(self, number: int, now: Mapping[str, Any] | None) -> Desired:
+        """The desired values once a turn has ended.
+
+        A value that was neither desired nor sent by us was set by somebody else: it is
+        the new desired one.
+
+        Args:
+            number: The turn's attempt.
+            now: The cloud's last word in this turn; None if there was none.
+        """
+        desired = initial(self.before, number) | self.desired
+        for name, value in (now or {}).items():
+            if value is None:
+                continue
+            before = desired.get(name)
+            if before is not None and same(before[0], value):
+                continue
+            late = before is not None and self._sender(name, value) is not None
+            if not late or name in self.decided:
+                desired[name] = (value, number)
+        return desired
+
+    def _sender(self, name: str, value: Any) -> Attempt | None:
+        for attempt in reversed(self.unconfirmed):
+            sent = sent_values(attempt.body)
+            if name in sent and same(sent[name], value):
+                return attempt
+        return None
+
+
+def initial(before: Mapping[str, Any], number: int) -> Desired:
+    """The desired values when nothing is known but what an attempt found."""
+    return {
+        name: (value, number) for name, value in before.items() if value is not None
+    }
+
+
+def from_row(stored: Mapping[str, Any]) -> Desired:
+    """``Lane.desired`` as it was before JSON."""
+    return {name: (value, number) for name, (value, number) in stored.items()}
+
+
+def to_row(desired: Desired) -> dict[str, Any]:
+    """For ``Lane.desired``."""
+    return {name: list(entry) for name, entry in desired.items()}
+
+
+def cloud_values(wire: schemas.Instance) -> dict[str, Any]:
+    """Everything that a write of ours may change, as the cloud just said."""
+    return wishes.cloud_values(wire) | {POWER: power_of(wire.status)}
+
+
+def power_of(status: str | None) -> str | None:
+    """Whether an instance is up (``start``) or down (``stop``); None for neither."""
+    for kind, statuses in ALREADY_THERE.items():
+        if status in statuses:
+            return str(kind)
+    return None
+
+
+def sent_values(body: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What a request asks for, by field, companions included."""
+    body = body or {}
+    auto_stop = (body.get("spec") or {}).get("auto_stop") or {}
+    values = {f"auto_stop_{name}": value for name, value in auto_stop.items()}
+    if "description" in body:
+        values["description"] = body["description"]
+    if "action" in body:
+        values[POWER] = body["action"]
+    return values
+
+
+def wants(edit: Edit, name: str, value: Any) -> bool:
+    """Whether an edit asks for this value of this field."""
+    if name == POWER:
+        return bool(edit.kind == value)
+    return name in edit.patch and same(edit.patch[name], value)
+
+
+def is_sent(edit: Edit, body: Mapping[str, Any] | None) -> bool:
+    """Whether a request carries a value that an edit asks for."""
+    return any(wants(edit, name, value) for name, value in sent_values(body).items())
+
+
+def holds(edit: Edit, name: str, value: Any) -> bool:
+    """Whether an applied edit is why a field has this value."""
+    return edit.state == State.APPLIED and wants(edit, name, value)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are the same to the cloud: no description is an empty one."""
+    if isinstance(one, str | None):
+        one, other = one or "", other or ""
+    return bool(one == other)
+
+
+def decide(late: LateWrite, *, may_restore: bool) -> None:
+    """Say whether a late write stays.
+
+    Args:
+        late: Gets ``accepted`` and ``given_up``.
+        may_restore: Whether anybody is permitted to put the desired value back, and it
+            has not been tried too often.
+    """
+    edit = late.edit
+    undecided = late.desired_since <= late.attempt.number
+    if edit is not None and edit.state == State.FAILED and undecided:
+        late.accepted = True
+    elif (late.field, late.value) == (POWER, Edit.Kind.STOP) or not may_restore:
+        # A run is not begun by Curfew alone: it costs, and rules may forbid it by now.
+        late.accepted = late.given_up = True
+
+
+def corrections(
+    found: Collection[LateWrite], now: Mapping[str, Any]
+) -> dict[Edit, dict[str, Any]]:
+    """What has to be said from now on of the changes that late writes concern.
+
+    Args:
+        found: Late writes, decided.
+        now: What the cloud holds after this turn.
+
+    Returns:
+        By edit: ``outcome``, and ``result`` and ``replaced`` where it is applied late.
+    """
+    changes: dict[Edit, dict[str, Any]] = {}
+    for late in found:
+        for edit in late.edits:
+            if edit.is_open or (edit.state == State.APPLIED):
+                continue
+            if late.accepted and edit is late.edit:
+                changes[edit] = _applied_late(edit, now)
+            else:
+                changes.setdefault(edit, {"outcome": Edit.Outcome.RESTORED})
+        if late.given_up and late.holder is not None:
+            changes[late.holder] = {"outcome": Edit.Outcome.OVERWRITTEN}
+    return changes
+
+
+def _applied_late(edit: Edit, now: Mapping[str, Any]) -> dict[str, Any]:
+    if edit.kind != Edit.Kind.UPDATE:
+        return {"outcome": Edit.Outcome.APPLIED_LATE, "result": {}}
+    held = {name: now.get(name) for name in edit.patch}
+    replaced: dict[str, Any] = {
+        name: {} for name, value in edit.patch.items() if not same(held[name], value)
+    }
+    return {
+        "outcome": Edit.Outcome.APPLIED_LATE,
+        "result": held,
+        "replaced": {**replaced, **edit.replaced},
+    }

@@ -1,0 +1,106 @@
+"""Deadlines are kept by the sweep, without the cloud, all at once."""
+
+from datetime import timedelta
+
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from dashboard.accounts.models import User
+from dashboard.audit.models import AuditEvent
+from dashboard.edits import lanes, outcome_text, overdue, tasks
+from dashboard.edits.models import Attempt, Edit, Lane
+from dashboard.emulator import Emulator
+from dashboard.instances.models import Cloud, FleetVersion, Instance
+from tests.factories import make_instance
+
+from .deliveries import puts, wish
+from .test_late_writes import a_second_ago
+
+State = Edit.State
+
+
+def hold(cloud: Cloud) -> None:
+    """Its sign-in hangs: one lane at a time is let through, as the probe."""
+    now = timezone.now()
+    Cloud.objects.filter(pk=cloud.pk).update(
+        failures=9, held_since=now, held_until=now + timedelta(minutes=5)
+    )
+
+
+def test_all_that_is_overdue_ends_in_one_sweep_though_the_cloud_is_held(
+    cloud_row: Cloud, operator: User
+) -> None:
+    edits = [
+        wish(make_instance(cloud=cloud_row), operator, description=f"text {number}")
+        for number in range(40)
+    ]
+    hold(cloud_row)
+    assert overdue.expire() == 0, "not before their time"
+    Edit.objects.update(deadline_at=a_second_ago(), message="It does not answer.")
+    version = FleetVersion.current()
+    tasks.sweep_due_edits()
+    assert set(Edit.objects.values_list("state", flat=True)) == {"failed"}
+    said = Edit.objects.get(pk=edits[0].pk)
+    assert said.message == "Not delivered in time. It does not answer."
+    assert said.finished_at
+    assert AuditEvent.objects.filter(action="edit.failed").count() == 40
+    assert FleetVersion.current() > version
+
+
+def test_how_many_there_are_makes_no_more_statements(
+    cloud_row: Cloud, operator: User
+) -> None:
+    counted = []
+    for number in (5, 40):
+        for _ in range(number):
+            wish(make_instance(cloud=cloud_row), operator, description="text")
+        Edit.objects.filter(state="queued").update(deadline_at=a_second_ago())
+        with CaptureQueriesContext(connection) as captured:
+            assert overdue.expire() == number
+        counted.append(len(captured))
+    assert counted[0] == counted[1]
+
+
+def test_one_that_is_being_sent_is_left_to_its_worker(
+    cloud: Emulator, running: Instance, operator: User
+) -> None:
+    edit = wish(running, operator, description="New words")
+    assert lanes.claim(running.pk) is not None
+    Edit.objects.update(deadline_at=a_second_ago())
+    assert overdue.expire() == 0
+    edit.refresh_from_db()
+    assert edit.state == State.SENDING
+
+
+def test_one_whose_worker_died_ends_and_is_looked_for(
+    cloud: Emulator, running: Instance, operator: User
+) -> None:
+    edit = wish(running, operator, description="New words")
+    turn = lanes.claim(running.pk)
+    assert turn is not None
+    turn.watch.before = {"description": running.description}
+    assert lanes.about_to_send(turn, {"description": "New words"})
+    Edit.objects.update(deadline_at=a_second_ago())
+    Lane.objects.update(lease_until=a_second_ago())
+    assert overdue.expire() == 1
+    edit.refresh_from_db()
+    assert (edit.state, edit.outcome) == ("failed", Edit.Outcome.UNCONFIRMED)
+    assert Attempt.objects.get().ambiguous
+    lane = Lane.objects.get()
+    assert lane.unsettled_until
+    assert lane.desired["description"] == [running.description, turn.attempt.number]
+    assert puts(cloud, running) == []
+
+
+def test_a_held_change_says_that_it_is_held_and_until_when_it_is_tried(
+    cloud_row: Cloud, operator: User, instance: Instance
+) -> None:
+    edit = wish(instance, operator, description="text")
+    hold(cloud_row)
+    edit = Edit.objects.select_related("instance__cloud").get(pk=edit.pk)
+    said = outcome_text.sentence(edit)
+    assert said.startswith("On hold since ")
+    assert f"{cloud_row.name} does not answer" in said
+    assert f"until {timezone.localtime(edit.deadline_at):%H:%M}" in said
+    assert "within seconds" not in said
