@@ -58,7 +58,9 @@ def fail_open_edits() -> int:
             ),
         )
     # A newer value in the cloud may be one that a restored row calls an older one.
-    Lane.objects.update(recheck_at=None, unsettled_until=None, next_at=None)
+    Lane.objects.update(recheck_at=None, unsettled_until=None, next_at=None, desired={})
+    checked = Edit.objects.filter(outcome=Edit.Outcome.UNCONFIRMED)
+    checked.update(outcome=Edit.Outcome.NOT_SEEN)
     record_event(
         actor=None,
         action="database.restored",

@@ -14,8 +14,6 @@ from .models import Attempt, Edit, EditBatch
 from .selectors import Progress
 from .wishes import Difference, mirror_values
 
-State = Edit.State
-
 FIELD_LABELS = {
     "description": gettext_noop("Description"),
     "auto_stop_enable": gettext_noop("Auto-stop"),
