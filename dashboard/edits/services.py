@@ -159,6 +159,7 @@ def retry_edit(*, edit: Edit, actor: User) -> Edit:
         EditClosedError: Only a failed edit or a conflict can be tried again.
         RuleRefusedError: An enforced rule forbids it by now.
     """
+    _require_right(actor, edit.instance)
     if not edit.may_be_retried:
         raise EditClosedError(
             gettext_noop("Only an edit that failed can be tried again.")

@@ -110,3 +110,12 @@ def test_guesses_from_one_ipv6_network_count_together(
     ]
     assert "Too many failed attempts" not in answers[0]
     assert "Too many failed attempts" in answers[-1]
+
+
+def test_too_many_sign_ins_say_when_to_try_again(client: Client, db: None) -> None:
+    for _ in range(61):
+        answer = client.post("/accounts/login/", {"login": "x", "password": "y"})
+        if answer.status_code == 429:
+            break
+    assert answer.status_code == 429
+    assert "Wait a minute, then try again." in answer.text

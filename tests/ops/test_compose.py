@@ -76,7 +76,7 @@ def test_what_the_site_does_without_is_left_as_it_is(
     for name, value in services["web"]["environment"].items():
         if not name.endswith("_FILE"):
             monkeypatch.setenv(name, value)
-    told = Config(secret_key="0" * 32, redis_url="redis://redis:6379/0")
+    told = Config(secret_key="0123456789abcdef" * 4, redis_url="redis://redis:6379/0")
     own = {"allowed_hosts", "url", "trusted_proxies", "refresh_seconds", *SECRETS}
     for name, field in Config.model_fields.items():
         if name not in own:

@@ -44,7 +44,7 @@ def test_too_many_writes_are_held_off(client: Client, viewer: User) -> None:
     assert writes(client, 4) == [404, 404, 404, 429]
     response = client.post("/no/such/page")
     assert response.headers["Retry-After"] == "50"
-    assert "Go on in 50 seconds" in response.text
+    assert "Try again in 50 seconds" in response.text
     assert client.get("/instances/").status_code == 200, "looking is not writing"
 
 
