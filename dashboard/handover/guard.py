@@ -11,7 +11,16 @@ TABLE, NOTES = "handover_handover", "handover_note"
 REFUSAL = "a published handover is never changed"
 
 _FROZEN = (
-    *("id", "author_id", "since", "ahead_hours", "summary", "edition", "created_at"),
+    *(
+        "id",
+        "number",
+        "author_id",
+        "since",
+        "ahead_hours",
+        "summary",
+        "edition",
+        "created_at",
+    ),
     *("published_at", "published_by_id", "document", "seal"),
     *("revision", "changed_at", "changed_by_id", "page", "page_turn"),
 )

@@ -1,7 +1,8 @@
 """A handover as Markdown. Pure functions.
 
-Names come from the cloud and may hold anything: what Markdown would read as markup is
-escaped, and every text stays on its line.
+Names come from the cloud and may hold anything. They and what people type become no
+markup, no link and no mention. Signs that mean nothing where they stand are not
+escaped: chats show the file as it is.
 """
 
 import re
@@ -10,10 +11,19 @@ from datetime import datetime
 
 from django.utils import timezone
 
+from dashboard.web.plain_text import one_line, without_links
+
 from .document import Document, Line
 
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+\-!|~&$^=:@])")
-_NUMBERED = re.compile(r"^(\d+)([.)])")
+_MARKUP = re.compile(
+    r"[\\`*\[\]<#~|$]"  # anywhere
+    r"|(?<![^\W_])_|_(?![^\W_])"  # an underscore inside a word is no emphasis
+    r"|&(?=#?\w+;)"
+)
+_BLOCK = re.compile(r"^(?:([>+=:-])|(\d+)([.)]))")
+"""What begins a list, a quotation, a heading or a table at the beginning of a line."""
+
+_LONGEST = 4_000
 
 
 def markdown(document: Document, *, title: str, signed: list[str], site: str) -> str:
@@ -30,8 +40,26 @@ def markdown(document: Document, *, title: str, signed: list[str], site: str) ->
 
 def escape(text: str) -> str:
     """Text that Markdown shows as it is, on one line."""
-    flat = " ".join(text.split())
-    return _NUMBERED.sub(r"\1\\\2", _MARKUP.sub(r"\\\1", flat))
+    line = _MARKUP.sub(r"\\\g<0>", without_links(one_line(text, _LONGEST)))
+    return _BLOCK.sub(_escaped_block, line)
+
+
+def escape_lines(text: str, indent: str = "") -> str:
+    """The same with its line breaks, each further line behind ``indent``."""
+    written = ""
+    for line in map(escape, text.strip().splitlines()):
+        if not line:
+            written = f"{written.rstrip()}\n" if written else ""
+        elif not written or written.endswith("\n"):
+            written += f"\n{indent}{line}" if written else line
+        else:
+            # Two blanks at the end of a line keep its break.
+            written += f"  \n{indent}{line}"
+    return written
+
+
+def _escaped_block(found: re.Match[str]) -> str:
+    return f"\\{found[1]}" if found[1] else rf"{found[2]}\{found[3]}"
 
 
 def moment(value: datetime | None) -> str:
@@ -55,7 +83,7 @@ def _lines(
     last = (
         f"{counts['without_end']} of them without end"
         if "without_end" in counts
-        else f"{counts['auto_stop_off']} with auto\\-stop off"
+        else f"{counts['auto_stop_off']} with auto-stop off"
     )
     yield (
         f"- {counts['total']} instances, {counts['running']} running, "
@@ -64,15 +92,16 @@ def _lines(
     yield ""
     yield "## Summary"
     yield ""
-    paragraphs = [escape(line) for line in document.summary.splitlines()]
-    yield from paragraphs if any(paragraphs) else ["none"]
+    yield escape_lines(document.summary) or "none"
     yield ""
     yield "## Notes"
     yield ""
     for note in document.notes:
-        yield f"- {escape(note.text) or '(no text)'}"
-        yield f"  - Owner: {escape(note.owner) or 'nobody'}"
-        yield f"  - Next: {escape(note.next_action) or 'nothing'}"
+        yield f"- {escape_lines(note.text, '  ') or '(no text)'}"
+        if note.owner:
+            yield f"  - Owner: {escape(note.owner)}"
+        if note.next_action:
+            yield f"  - Next: {escape(note.next_action)}"
     if not document.notes:
         yield "none"
     for section in document.sections:
@@ -88,7 +117,7 @@ def _lines(
 
 
 def _fact(line: Line, site: str) -> str:
-    name = escape(line.name)
+    name = escape(line.name) or "(no name)"
     told = f"[{name}](<{site}{line.url}>)" if line.url else f"**{name}**"
     parts = [f"{told} ({escape(line.who)})" if line.who else told]
     if line.words:

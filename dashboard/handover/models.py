@@ -62,6 +62,8 @@ class Handover(Typed):
     summary and notes into ``document``; from then on nothing else is shown.
 
     Attributes:
+        number: What it is called by, given when it is published, so that a later one
+            has a higher number; None while a draft.
         since: When the shift began: what was changed from then on is told.
         ahead_hours: How far the look at coming stops goes.
         summary: Free words at its head.
@@ -77,6 +79,7 @@ class Handover(Typed):
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="handovers"
     )
+    number = models.PositiveIntegerField(null=True, unique=True)
     since = models.DateTimeField()
     ahead_hours = models.PositiveSmallIntegerField(default=8)
     summary = models.TextField(blank=True)
@@ -96,7 +99,7 @@ class Handover(Typed):
     objects = HandoverQuerySet.as_manager()
 
     def __str__(self) -> str:
-        return f"Handover {self.pk}"
+        return f"Handover {self.number}" if self.number else f"Draft {self.pk}"
 
     def get_absolute_url(self) -> str:
         """Its page: the draft, or what was published."""
@@ -105,7 +108,9 @@ class Handover(Typed):
     @property
     def title(self) -> str:
         """What it is called, in the reader's language."""
-        return gettext("Handover %(number)s") % {"number": self.pk}
+        if self.number:
+            return gettext("Handover %(number)s") % {"number": self.number}
+        return gettext("Draft %(draft)s") % {"draft": self.pk}
 
     @property
     def window(self) -> str:

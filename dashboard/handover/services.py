@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
@@ -22,6 +23,9 @@ from .models import Handover, Note, Typed
 
 MOST_NOTES = 100
 """In one handover."""
+
+MOST_DRAFTS = 20
+"""Of one person at a time."""
 
 
 class HandoverError(Exception):
@@ -60,7 +64,9 @@ class Typing(NamedTuple):
 
 @transaction.atomic
 def draft(*, author: User, since: datetime, ahead_hours: int) -> Handover:
-    """Begin a handover.
+    """Begin a handover, with the open notes of the last one.
+
+    A note is open that names an owner or a next action.
 
     Args:
         author: Who begins it.
@@ -69,11 +75,33 @@ def draft(*, author: User, since: datetime, ahead_hours: int) -> Handover:
 
     Raises:
         PermissionDenied: Only operators and admins hand over.
+        HandoverError: This person has too many drafts.
     """
     _require(author)
+    if Handover.objects.drafts().filter(author=author).count() >= MOST_DRAFTS:
+        raise HandoverError(
+            gettext_noop(
+                "You have %(most_drafts)s drafts already. Publish or discard one first."
+            )
+            % {"most_drafts": MOST_DRAFTS}
+        )
     handover = Handover.objects.create(
         author=author, changed_by=author, since=since, ahead_hours=ahead_hours
     )
+    if last := Handover.objects.published().first():
+        open_notes = last.notes.filter(is_removed=False).exclude(
+            owner="", next_action=""
+        )
+        Note.objects.bulk_create(
+            Note(
+                handover=handover,
+                text=note.text,
+                owner=note.owner,
+                next_action=note.next_action,
+                changed_by_id=note.changed_by_id,
+            )
+            for note in open_notes
+        )
     _record(author, "handover.drafted", handover, after=_window(handover))
     return handover
 
@@ -221,14 +249,19 @@ def publish(*, handover: Handover, by: User, edition: int) -> Handover:
         ChangedError: Somebody has changed it since it was read.
     """
     _require(by)
+    _lock_drafts()
     row = _locked(handover)
     if row.edition != edition:
         raise ChangedError(row)
     now = timezone.now()
+    last = Handover.objects.aggregate(last=Max("number"))["last"] or 0
+    row.number = last + 1
     row.document = freeze(facts.draw(row, user=by, now=now))
     row.seal = seal(row.document)
     row.published_at, row.published_by = now, by
-    row.save(update_fields=["document", "seal", "published_at", "published_by"])
+    row.save(
+        update_fields=["number", "document", "seal", "published_at", "published_by"]
+    )
     _record(by, "handover.published", row, after=_window(row) | {"seal": row.seal})
     return row
 
@@ -271,6 +304,13 @@ def _locked(handover: Handover) -> Handover:
             % {"published_by": row.published_by}
         )
     return row
+
+
+def _lock_drafts() -> None:
+    # One publication at a time: each takes the lock on all drafts, its own among them,
+    # and in one order, so that no two give the same number.
+    drafts = Handover.objects.select_for_update(of=("self",)).order_by("pk")
+    list(drafts.filter(published_at=None).values_list("pk", flat=True))
 
 
 def _type(row: Typed, by: User, typing: Typing, wished: dict[str, Any]) -> bool:

@@ -22,6 +22,7 @@ from django.views.decorators.http import (
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_hand_over
+from dashboard.web.stored import translated
 
 from . import facts, news, services
 from .document import Document, seal, thaw
@@ -30,6 +31,8 @@ from .markdown import markdown, moment
 from .models import Handover
 
 PER_PAGE = 25
+MOST_NAMED = 5
+"""Drafts that the page for a new one names; the list has all."""
 USUAL_SHIFT = timedelta(hours=8)
 LAST_KEY = 2**63 - 1
 """A number beyond what the database holds is the number of no row."""
@@ -41,9 +44,10 @@ def handovers(request: SignedInRequest) -> HttpResponse:
     people = ("author", "published_by", "taken_over_by", "changed_by")
     seen = Handover.objects.visible_to(request.user).select_related(*people)
     light = seen.defer("document", "summary")
+    drafts = Paginator(light.drafts(), PER_PAGE).get_page(request.GET.get("drafts"))
     page = Paginator(light.published(), PER_PAGE).get_page(request.GET.get("page"))
     context = {
-        "drafts": light.drafts(),
+        "drafts": drafts,
         "page": page,
         "pages": page.paginator.get_elided_page_range(page.number, on_ends=1),
         **tabs(request, "handovers"),
@@ -63,14 +67,19 @@ def new(request: SignedInRequest) -> HttpResponse:
     if request.method == "POST":
         form = WindowForm(request.POST)
         if form.is_valid():
-            made = services.draft(author=request.user, **form.cleaned_data)
-            return see(made)
+            try:
+                made = services.draft(author=request.user, **form.cleaned_data)
+            except services.HandoverError as error:
+                form.add_error(None, translated(str(error)))
+            else:
+                _tell_open_notes(request, made)
+                return see(made)
     else:
         form = WindowForm(initial=_usual_window())
     status = 422 if form.is_bound else 200
     context = {
         "form": form,
-        "drafts": Handover.objects.drafts().select_related("author"),
+        "drafts": Handover.objects.drafts().select_related("author")[:MOST_NAMED],
         **tabs(request, "handovers"),
     }
     return render(request, "handover/new.html", context, status=status)
@@ -209,7 +218,7 @@ def as_markdown(request: SignedInRequest, handover_id: int) -> HttpResponse:
         signed=signed,
         site=request.build_absolute_uri("/").rstrip("/"),
     )
-    name = f"curfew-handover-{found.pk}.md"
+    name = f"curfew-{str(found).lower().replace(' ', '-')}.md"
     return HttpResponse(
         text,
         content_type="text/markdown; charset=utf-8",
@@ -271,6 +280,18 @@ def _act(
         return see(found)
     messages.success(request, done)
     return HttpResponseRedirect(leads_to or found.get_absolute_url(), status=303)
+
+
+def _tell_open_notes(request: SignedInRequest, draft: Handover) -> None:
+    if brought := draft.notes.count():
+        messages.info(
+            request,
+            gettext_noop(
+                "Open notes of the last handover came along: %(number)s. Remove what "
+                "is done."
+            )
+            % {"number": brought},
+        )
 
 
 def _usual_window() -> dict[str, Any]:

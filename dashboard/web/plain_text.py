@@ -7,7 +7,7 @@ _JOINER = "\N{WORD JOINER}"
 _JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 """Part of the spelling of emoji and of Persian or Hindi words."""
 
-_LINKS = re.compile(r"//|@|\bwww\.|\b(?:mailto|xmpp):", re.IGNORECASE)
+_LINKS = re.compile(r"//|@|(?<![^\W_])(?:www\.|(?:mailto|xmpp):)", re.IGNORECASE)
 """What makes programs see a link in plain text: a host, an address, a scheme."""
 
 

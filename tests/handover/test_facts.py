@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.handover import facts, news
+from dashboard.handover import facts, news, services
 from dashboard.handover.document import MOST_LINES, Document, freeze, thaw
 from dashboard.handover.markdown import escape, markdown
 from dashboard.handover.models import Handover
@@ -140,10 +140,23 @@ def test_a_later_handover_tells_the_news(
     [
         ("plain words", "plain words"),
         ("a\n# b", r"a \# b"),
-        ("[x](javascript:1)", r"\[x\]\(javascript\:1\)"),
-        ("<img src=x>", r"\<img src\=x\>"),
+        ("[x](javascript:1)", r"\[x\](javascript:1)"),
+        ("<img src=x>", r"\<img src=x>"),
         ("1. first", r"1\. first"),
+        ("- first", r"\- first"),
+        ("===", r"\==="),
         ("*_`|~", r"\*\_\`\|\~"),
+        ("&lt; R&D", r"\&lt; R&D"),
+        ("eu-de: 14:30, 1.5 h (a_b_c!)", "eu-de: 14:30, 1.5 h (a_b_c!)"),
+        ("_a_", r"\_a\_"),
+        # Neither links nor mentions, in the chats that make them of plain text.
+        ("https://status.example.org", "https://\u2060status.example.org"),
+        ("//evil.example/x", "//\u2060evil.example/x"),
+        ("www.evil.example", "www.\u2060evil.example"),
+        ("_www.evil.example", "\\_www.\u2060evil.example"),
+        ("a@b.c", "a@\u2060b.c"),
+        ("xmpp:a@b.c", "xmpp:\u2060a@\u2060b.c"),
+        ("gpu\u202efdp", "gpu fdp"),
     ],
 )
 def test_a_name_is_no_markup(text: str, escaped: str) -> None:
@@ -156,7 +169,24 @@ def test_markdown(draft: Handover, operator: User) -> None:
         draw(draft, operator), title="Handover", signed=["Draft"], site="https://c.x"
     )
     assert "\n## Stops due (1)\n" in text
-    assert r"[evil\]\(x\) \# owned](<https://c.x/instances/demo/DE-" in text
+    assert r"[evil\](x) \# owned](<https://c.x/instances/demo/DE-" in text
     assert "\n## Notes\n\nnone\n" in text
     assert "\n## Upstream health (0)\n\nnone\n" in text
     assert "\n# owned" not in text
+
+
+def test_markdown_keeps_the_line_breaks_of_notes_and_leaves_out_empty_fields(
+    draft: Handover, operator: User
+) -> None:
+    text = "Disk is full:\n- move a-b\n\nThen look again"
+    services.add_note(handover=draft, by=operator, text=text, owner="ada")
+    services.add_note(handover=draft, by=operator, text="x", next_action="Call eu-de")
+    draft.summary = "Quiet.\nTwo things."
+    said = markdown(
+        draw(draft, operator), title="Handover", signed=["Draft"], site="https://c.x"
+    )
+    assert "\n\nQuiet.  \nTwo things.\n" in said
+    assert (
+        "\n- Disk is full:  \n  \\- move a-b\n\n  Then look again\n  - Owner: ada\n"
+        "- x\n  - Next: Call eu-de\n"
+    ) in said

@@ -43,6 +43,7 @@ ATTEMPTS = {
     "deleted": lambda: Handover.objects.all().delete(),
     "deleted by hand": raw("DELETE FROM handover_handover"),
     "another number": raw("UPDATE handover_handover SET id = id + 1"),
+    "called otherwise": lambda: Handover.objects.update(number=7),
     "another note": lambda: Note.objects.update(text="Nothing to look at"),
     "a note less": lambda: Note.objects.all()._raw_delete("default"),
     "a note more": lambda: Note.objects.create(

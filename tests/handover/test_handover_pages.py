@@ -274,8 +274,7 @@ def test_markdown_is_a_file(writer: Client, note: Note, admin: User) -> None:
     response = writer.get(url)
     assert response.headers["Content-Type"] == "text/markdown; charset=utf-8"
     assert (
-        f'filename="curfew-handover-{note.handover_id}.md"'
-        in (response.headers["Content-Disposition"])
+        'filename="curfew-handover-1.md"' in (response.headers["Content-Disposition"])
     )
     assert "Published by admin" in response.text
     assert "Disk is full" in response.text
@@ -292,6 +291,55 @@ def test_the_list_has_pages(
     assert made[0].get_absolute_url() in second
 
 
+def test_drafts_have_pages_and_an_end(
+    writer: Client, operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shifts, "PER_PAGE", 2)
+    monkeypatch.setattr(services, "MOST_DRAFTS", 3)
+    made = [make_draft(operator) for _ in range(3)]
+    first, second = writer.get(LIST).text, writer.get(f"{LIST}?drafts=2").text
+    assert made[2].get_absolute_url() in first
+    assert 'href="?drafts=2"' in first
+    assert made[0].get_absolute_url() not in first
+    assert made[0].get_absolute_url() in second
+    since = f"{timezone.now() - timedelta(hours=2):%Y-%m-%dT%H:%M}"
+    refused = writer.post(NEW, {"since": since, "ahead_hours": 8})
+    assert refused.status_code == 422
+    assert "You have 3 drafts already." in refused.text
+    assert Handover.objects.count() == 3
+
+
+def test_open_notes_come_along_into_the_next_handover(
+    writer: Client, operator: User, admin: User
+) -> None:
+    last = make_draft(admin)
+    services.add_note(handover=last, by=admin, text="Disk", owner="ada")
+    services.add_note(handover=last, by=admin, text="Queue", next_action="Call")
+    services.add_note(handover=last, by=admin, text="All was well")
+    done = services.add_note(handover=last, by=admin, text="Done", owner="li")
+    services.remove_note(note=done, by=admin, typing=services.Typing(done.revision))
+    publish(last, admin)
+    since = f"{timezone.now() - timedelta(hours=2):%Y-%m-%dT%H:%M}"
+    page = writer.post(NEW, {"since": since, "ahead_hours": 8}, follow=True)
+    assert "Open notes of the last handover came along: 2." in page.text
+    notes = page.context["handover"].notes.values_list("text", "owner", "next_action")
+    assert list(notes) == [("Disk", "ada", ""), ("Queue", "", "Call")]
+
+
+def test_what_was_left_empty_is_not_shown_and_addresses_are_links(
+    writer: Client, operator: User
+) -> None:
+    draft = make_draft(operator)
+    text = "See https://status.example.org/x <b>"
+    services.add_note(handover=draft, by=operator, text=text, owner="ada")
+    publish(draft, operator)
+    page = writer.get(draft.get_absolute_url()).text
+    assert 'href="https://status.example.org/x"' in page
+    assert "&lt;b&gt;" in page
+    assert "<dt>Owner</dt>" in page
+    assert "<dt>Next</dt>" not in page
+
+
 def test_queries_do_not_grow(
     writer: Client, operator: User, django_assert_max_num_queries: Any
 ) -> None:
@@ -301,7 +349,8 @@ def test_queries_do_not_grow(
     for number in range(4):
         services.add_note(handover=draft, by=operator, text=f"{number}")
         make_instance(stops_in=600)
-    with django_assert_max_num_queries(7):
+    # Session, person, two badges; drafts and published ones, each counted and read.
+    with django_assert_max_num_queries(8):
         writer.get(LIST)
     with django_assert_max_num_queries(27):
         writer.get(draft.get_absolute_url())

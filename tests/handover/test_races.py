@@ -1,6 +1,7 @@
 """Two people at the same moment; run on PostgreSQL by ``tests/test_postgres.py``."""
 
 from collections.abc import Callable
+from functools import partial
 from threading import Barrier, Thread
 
 import pytest
@@ -54,6 +55,15 @@ def test_of_two_at_once_one_takes_over(operator: User, admin: User) -> None:
     assert sum(isinstance(one, Handover) for one in results) == 1
     assert sum(isinstance(one, services.HandoverError) for one in results) == 1
     assert AuditEvent.objects.filter(action="handover.taken_over").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_published_at_once_have_two_numbers(operator: User) -> None:
+    needs_real_locks()
+    drafts = [make_draft(operator) for _ in range(4)]
+    at_once(*(partial(publish, draft, operator) for draft in drafts))
+    numbers = Handover.objects.order_by("number").values_list("number", flat=True)
+    assert list(numbers) == [1, 2, 3, 4]
 
 
 @pytest.mark.django_db(transaction=True)

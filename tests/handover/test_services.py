@@ -57,6 +57,15 @@ def actions() -> list[str]:
     return list(AuditEvent.objects.order_by("pk").values_list("action", flat=True))
 
 
+def test_numbers_are_given_when_handovers_are_published(operator: User) -> None:
+    begun_first, begun_later = make_draft(operator), make_draft(operator)
+    discarded = make_draft(operator)
+    services.discard(handover=discarded, by=operator)
+    assert str(begun_first) == f"Draft {begun_first.pk}"
+    assert str(publish(begun_later, operator)) == "Handover 1"
+    assert str(publish(begun_first, operator)) == "Handover 2"
+
+
 @pytest.mark.parametrize("person", ["viewer", "scientist"])
 def test_others_do_not_hand_over(
     request: pytest.FixtureRequest, note: Note, person: str

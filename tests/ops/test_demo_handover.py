@@ -15,7 +15,8 @@ def test_one_published_one_draft_and_two_walls(
     assert demo_handover.write() == "2 handovers, 2 walls"
     published, draft = Handover.objects.order_by("pk")
     assert (published.published_by, published.taken_over_by) == (operator, admin)
-    assert draft.notes.count() == 2
+    # Two of its own, and the two that the published one left open.
+    assert draft.notes.count() == 4
     assert [one.masked for one in WallLink.objects.order_by("pk")] == [False, True]
     address = demo_handover.wall_address("http://testserver/")
     assert "Control room" in client.get(address).text
