@@ -2,8 +2,12 @@
 
 import csv
 import json
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from datetime import UTC
+
+from django.http import QueryDict
 
 from .models import AuditEvent
 
@@ -11,8 +15,17 @@ COLUMNS = (
     *("at", "person", "action", "outcome", "target kind", "target", "target id"),
     *("instance", "before", "after", "reason", "address", "request id", "via"),
 )
-FORMULA = tuple("=+-@\t\r\n|%") + tuple("\uff1d\uff0b\uff0d\uff20")
+FORMULA = tuple("=+-@|%") + tuple("\uff1d\uff0b\uff0d\uff20")
 """What makes a spreadsheet calculate; the last four are the full-width ones."""
+
+SEPARATORS = {"comma": ",", "semicolon": ";"}
+"""Between cells, as an address names them; German spreadsheets split at semicolons."""
+
+_CELL_ENDS = re.compile(r"([,;\n\u2028\u2029])")
+"""Where a spreadsheet that splits elsewhere than we do begins another cell."""
+
+_CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+"""All of C0 and C1 but the line break. Tabs separate cells, terminals obey others."""
 
 BYTE_ORDER_MARK = "\ufeff"
 """Without it Excel takes UTF-8 for something else."""
@@ -25,24 +38,48 @@ class _Echo:
         return text
 
 
-def csv_lines(events: Iterable[AuditEvent]) -> Iterator[str]:
+def separator_asked(data: QueryDict) -> str | None:
+    """Return the separator that an address asks for; None if there is no such one."""
+    return SEPARATORS.get(data.get("separator") or "comma")
+
+
+def csv_lines(events: Iterable[AuditEvent], separator: str = ",") -> Iterator[str]:
     """Lines of the file, header first. Times are UTC, values JSON."""
-    writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
+    writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL, delimiter=separator)
     yield BYTE_ORDER_MARK + writer.writerow(COLUMNS)
     for event in events:
         yield writer.writerow([harmless(cell) for cell in _cells(event)])
 
 
 def harmless(cell: str) -> str:
-    """The cell as text, whatever a spreadsheet would make of it.
+    """Return the cell with an apostrophe wherever a spreadsheet would see a formula.
 
-    Source: OWASP, "CSV Injection". Leading blanks do not help an attacker, either:
-    spreadsheets strip them.
+    That is at its beginning and, because nobody knows which separator a spreadsheet
+    splits at, behind each comma, semicolon and line break. Control characters become
+    spaces, tabs too; line breaks stay.
+
+    Source: OWASP, "CSV Injection". Spreadsheets strip leading blanks, so blanks,
+    invisible characters and quotes before the formula do not hide it.
     """
-    cell = cell.replace("\0", "\N{REPLACEMENT CHARACTER}")
-    if cell.startswith(FORMULA) or cell.lstrip().startswith(FORMULA):
-        return f"'{cell}"
-    return cell
+    cell = _CONTROLS.sub(" ", cell.replace("\r\n", "\n").replace("\r", "\n"))
+    parts = _CELL_ENDS.split(cell)
+    if len(parts) > 1:
+        parts[::2] = [_as_text(part) for part in parts[::2]]
+        cell = "".join(parts)
+    return _as_text(cell)
+
+
+def _as_text(cell: str) -> str:
+    if cell[:1].isalnum():  # nearly all of them
+        return cell
+    first = next((letter for letter in cell if not _is_skipped(letter)), "")
+    if first not in FORMULA:
+        return cell
+    return f"'{cell}"
+
+
+def _is_skipped(letter: str) -> bool:
+    return letter == '"' or unicodedata.category(letter)[0] in "CZ"
 
 
 def _cells(event: AuditEvent) -> tuple[str, ...]:

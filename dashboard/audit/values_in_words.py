@@ -44,6 +44,7 @@ _NAMES = frozenset(
         gettext_noop("owner"),
         gettext_noop("patch"),
         gettext_noop("path"),
+        gettext_noop("policy"),
         gettext_noop("person"),
         gettext_noop("prompt"),
         gettext_noop("query"),
@@ -138,6 +139,7 @@ _CODES = {
 }
 _CODES["asked for"] = _CODES["kind"]
 _MOMENTS = frozenset({"since", "until", "expires_at"})
+_SECONDS = frozenset({"auto_stop_duration", "max_seconds"})
 
 
 def name(stored: str) -> str:
@@ -147,7 +149,13 @@ def name(stored: str) -> str:
 
 
 def text(stored_name: str, value: str) -> str:
-    """A value: a code in words, a moment in the reader's zone, all else as it is."""
+    """Return a value in words.
+
+    A code in words, a duration with units, a moment in the reader's zone, all else as
+    it is.
+    """
+    if stored_name in _SECONDS and value.isdecimal():
+        return _duration(int(value))
     if words := _CODES.get(stored_name, {}).get(value):
         return gettext(words)
     if stored_name in _MOMENTS:
@@ -156,3 +164,11 @@ def text(stored_name: str, value: str) -> str:
         except ValueError:
             return value
     return value
+
+
+def _duration(seconds: int) -> str:
+    """``5400`` as ``1 h 30 min``; exact."""
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "min"), (seconds, "s"))
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"

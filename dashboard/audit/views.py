@@ -1,18 +1,23 @@
 """Who did what, on a page and as a file."""
 
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
 from typing import TYPE_CHECKING, cast
 
-from django.contrib.auth.decorators import permission_required
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_safe
 
 from dashboard.web.downloads import limited
 
-from .export import csv_lines
+from .export import csv_lines, separator_asked
 from .filters import AuditFilter
 from .models import AuditEvent
 from .services import record_event
@@ -28,8 +33,26 @@ PER_PAGE = 50
 CHUNK = 1_000
 
 
+View = Callable[[HttpRequest], HttpResponseBase]
+
+
+def _requires(permission: str, refusal: str) -> Callable[[View], View]:
+    """Answer 403 with ``refusal`` to those who lack the permission."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def allowed(request: HttpRequest) -> HttpResponseBase:
+            if not request.user.has_perm(permission):
+                raise PermissionDenied(refusal)
+            return view(request)
+
+        return allowed
+
+    return decorate
+
+
 @require_safe
-@permission_required(READ, raise_exception=True)
+@_requires(READ, gettext_noop("Operators and admins read the audit trail."))
 def event_list(request: HttpRequest) -> HttpResponse:
     """What was done, newest first.
 
@@ -47,6 +70,7 @@ def event_list(request: HttpRequest) -> HttpResponse:
         "kept": kept,
         "page": page,
         "pages": paginator.get_elided_page_range(page.number, on_ends=1),
+        "week_began": (timezone.localdate() - timedelta(days=6)).isoformat(),
         "lines": [line(event) for event in page],
         "may_export": request.user.has_perm(EXPORT),
     }
@@ -54,15 +78,22 @@ def event_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@permission_required(EXPORT, raise_exception=True)
+@_requires(EXPORT, gettext_noop("Admins export the audit trail."))
 @limited
-def export(request: HttpRequest) -> StreamingHttpResponse:
+def export(request: HttpRequest) -> HttpResponseBase:
     """The same events as a CSV file, oldest first, as they are read.
 
     Query parameters:
         See ``filters``. Other than on the page, a value that makes no sense finds
-        nothing: a file with more in it than was asked for would go unnoticed.
+        nothing: a file with more in it than was asked for would go unnoticed. And
+        ``separator``, see ``export.SEPARATORS``.
+
+    Returns:
+        200 with the file; 400 for an unknown separator.
     """
+    separator = separator_asked(request.GET)
+    if separator is None:
+        return render(request, "400.html", status=400)
     chosen = AuditFilter(request.GET, queryset=AuditEvent.objects.all())
     events = _found(chosen) if chosen.is_valid() else AuditEvent.objects.none()
     record_event(
@@ -76,7 +107,7 @@ def export(request: HttpRequest) -> StreamingHttpResponse:
     rows = events.order_by("at", "pk").iterator(chunk_size=CHUNK)
     name = f"curfew-audit-{timezone.now():%Y-%m-%d}.csv"
     return StreamingHttpResponse(
-        csv_lines(rows),
+        csv_lines(rows, separator),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )

@@ -25,6 +25,13 @@ ICONS: dict[str, str] = {
 }
 
 
+RECEIPTS = {"edit": "edits:receipt", "batch": "edits:batch"}
+"""Pages that tell what became of a target, by its kind."""
+
+MOST_TOLD = 3
+"""Values that a row shows; all of them are behind its details."""
+
+
 class Change(NamedTuple):
     """One value: from what to what; empty where there was none."""
 
@@ -40,6 +47,8 @@ class Line(NamedTuple):
         who: Who did it; one who is not known in the reader's language.
         target: What it was done to; our own names of things in the reader's language.
         url: Page of the target; empty when it has none.
+        told: Of the changes, the values of the target: the row shows them.
+        receipt_url: Page of the edit or batch, for those; else empty.
     """
 
     event: AuditEvent
@@ -50,19 +59,24 @@ class Line(NamedTuple):
     who: str
     target: str
     url: str
+    told: list[Change]
+    receipt_url: str
 
 
 def line(event: AuditEvent) -> Line:
     """Everything the page shows of an event."""
+    changed = changes(event)
     return Line(
         event,
         action_text(event.action),
         TONES.get(event.outcome, "rest"),
         ICONS.get(event.outcome, "check"),
-        changes(event),
+        changed,
         actor_text(event),
         _target(event),
         _url(event),
+        _told(event, changed),
+        _receipt_url(event),
     )
 
 
@@ -74,6 +88,9 @@ def action_text(action: str) -> str:
 def changes(event: AuditEvent) -> list[Change]:
     """Each value that was there before or after, in the order of their names."""
     before, after = _flat(event.before), _flat(event.after)
+    if event.target_kind == "edit":
+        # What an edit was based on is more than what it changes.
+        before = {name: value for name, value in before.items() if name in after}
     return [
         Change(name, before.get(name, ""), after.get(name, ""))
         for name in sorted(before.keys() | after.keys())
@@ -114,11 +131,25 @@ def _text(name: str, value: Any) -> str:
     return values_in_words.text(name, str(value)) or gettext("(empty)")
 
 
+def _told(event: AuditEvent, changed: list[Change]) -> list[Change]:
+    if event.target_kind != "edit":
+        return changed[:MOST_TOLD]
+    progress = {values_in_words.name("state")}
+    return [one for one in changed if one.name not in progress][:MOST_TOLD]
+
+
+def _receipt_url(event: AuditEvent) -> str:
+    try:
+        if event.target_kind in RECEIPTS:
+            return reverse(RECEIPTS[event.target_kind], args=[event.target_id])
+    except NoReverseMatch:
+        return ""
+    return ""
+
+
 def _url(event: AuditEvent) -> str:
     # By name: their apps sit above this one.
     try:
-        if event.target_kind == "edit":
-            return reverse("edits:receipt", args=[event.target_id])
         if event.instance:
             return reverse("instances:detail", args=event.instance.rsplit("/", 1))
     except NoReverseMatch:

@@ -179,8 +179,8 @@ def move(
         target_label=str(edit.instance),
         instance=edit.instance.reference,
         outcome=OUTCOMES.get(state, Outcome.DONE),
-        before={"state": before},
-        after={"state": str(state), "result": edit.result},
+        before={"state": before} | _old_values(edit, state),
+        after={"state": str(state)} | _new_values(edit, state),
         reason=edit.message,
     )
     log.info(
@@ -192,3 +192,25 @@ def move(
         to_state=str(state),
         error_code=edit.error_code,
     )
+
+
+def _old_values(edit: Edit, state: str) -> dict[str, Any]:
+    """What an applied edit replaced, so that its line alone tells the change."""
+    if state != Edit.State.APPLIED:
+        return {}
+    return {name: edit.base[name] for name in edit.patch if name in edit.base}
+
+
+def _new_values(edit: Edit, state: str) -> dict[str, Any]:
+    """The policy of an edit, what it set, and where the cloud holds something else."""
+    values: dict[str, Any] = {}
+    if edit.policy_name:
+        values["policy"] = edit.policy_name
+    if state == Edit.State.APPLIED:
+        values |= edit.patch or {"asked for": str(edit.kind)}
+    held = {
+        name: value
+        for name, value in edit.result.items()
+        if edit.patch.get(name) != value
+    }
+    return values | ({"result": held} if held else {})

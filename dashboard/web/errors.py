@@ -19,7 +19,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 403."""
-    return _page_in_site(request, 403)
+    return _page_in_site(request, 403, reason=str(exception))
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -33,7 +33,7 @@ def error_page(request: HttpRequest, status: int) -> HttpResponse:
         return HttpResponse(render_to_string(f"{status}.html"), status=status)
 
 
-def _page_in_site(request: HttpRequest, status: int) -> HttpResponse:
+def _page_in_site(request: HttpRequest, status: int, reason: str = "") -> HttpResponse:
     """The page of a status; who is signed in keeps the navigation."""
     with translation.override(language_without_asking(request)):
-        return render(request, f"{status}.html", status=status)
+        return render(request, f"{status}.html", {"reason": reason}, status=status)

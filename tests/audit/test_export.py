@@ -16,8 +16,13 @@ EXPORT = reverse("audit:export")
 pytestmark = pytest.mark.usefixtures("_empty_cache")
 
 FORMULAS = [
-    *("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"),
-    *("  =HYPERLINK(0)", "\uff1d1+1", "|calc", "%0A"),
+    *("=1+1", "+1", "-1", "@SUM(A1)", "\uff1d1+1", "|calc", "%0A"),
+    *("  =HYPERLINK(0)", "\ufeff=1+1", "\u200b=1+2", '"=1+1"'),
+]
+HIDDEN_FORMULAS = [
+    *("\t=1", "\r=1", "\n=1", "x\t=1+1", "x\r\n=1+1", "x\u2028=1+1"),
+    *("see wiki;=1+2", "see wiki,=1+2", 'x;"=1+2"', "x; \u200b=1+2", "x;;-1", "a\n;=1"),
+    *('x;"', "x;\n", '";"=1', 'x,"""=1', 'x;\'"\n"=1'),
 ]
 
 
@@ -73,6 +78,39 @@ def test_no_cell_is_a_formula(client: Client, admin: User, formula: str) -> None
     record(formula)
     client.force_login(admin)
     assert rows(client, "?action=test.done")[0]["target"] == f"'{formula}"
+
+
+@pytest.mark.parametrize("separator", ["comma", "semicolon"])
+@pytest.mark.parametrize("read_with", [",", ";", "\t"])
+@pytest.mark.parametrize("hidden", [*FORMULAS, *HIDDEN_FORMULAS])
+def test_no_cell_is_a_formula_wherever_a_spreadsheet_splits(
+    client: Client, admin: User, separator: str, read_with: str, hidden: str
+) -> None:
+    record(hidden)
+    client.force_login(admin)
+    answer = client.get(f"{EXPORT}?separator={separator}")
+    text = b"".join(answer.streaming_content).decode("utf-8-sig")
+    for line in [*csv.reader(io.StringIO(text, newline=""), delimiter=read_with)]:
+        for cell in line:
+            seen = cell.lstrip(' "\ufeff\u200b\n\u2028')
+            assert not seen.startswith(("=", "+", "-", "@", "\uff1d", "|", "%")), cell
+
+
+def test_a_file_with_semicolons_says_the_same(client: Client, admin: User) -> None:
+    record("one; two")
+    client.force_login(admin)
+    query = "?action=test.done"
+    german = client.get(f"{EXPORT}{query}&separator=semicolon")
+    text = b"".join(german.streaming_content).decode("utf-8-sig")
+    read = csv.DictReader(io.StringIO(text, newline=""), delimiter=";")
+    assert list(read) == rows(client, query)
+    assert client.get(f"{EXPORT}?separator=pipe").status_code == 400
+    page = client.get(reverse("audit:list"), {"action": "test.done"}).text
+    assert f'href="{EXPORT}?action=test.done&amp;separator=semicolon"' in page
+
+
+def test_no_control_character_reaches_a_terminal() -> None:
+    assert harmless("a\x1b[31mb\x9b1mc\x00d\x85e\nf") == "a [31mb 1mc d e\nf"
 
 
 def test_plain_text_stays_as_it_is() -> None:

@@ -59,7 +59,7 @@ def test_who_what_target_values_and_why_are_told(
     )
     client.force_login(operator)
     page = client.get(PAGE).text
-    for told in ("operator", "Edit applied", "churn", "3600", "7200", "Because."):
+    for told in ("operator", "Edit applied", "churn", "1 h", "2 h", "Because."):
         assert told in page
     assert 'href="/instances/demo/DE-1/"' in page
 
@@ -89,6 +89,45 @@ def test_an_event_of_an_edit_leads_to_its_receipt(
     record(target_kind="edit", target_id="no uuid", target_label="odd")
     client.force_login(operator)
     assert f'href="/edits/{edit}/"' in client.get(PAGE).text
+
+
+def test_the_row_of_an_edit_tells_the_change_with_units(
+    client: Client, operator: User
+) -> None:
+    client.force_login(operator)
+    record(
+        target_kind="edit",
+        target_id="7f0c3c52-6a39-4d7c-9f0c-1a6d6f1f0000",
+        instance="demo/DE-1",
+        before={"state": "sending", "auto_stop_duration": 5_400, "description": "x"},
+        after={"state": "applied", "auto_stop_duration": 28_800, "policy": "Nights"},
+    )
+    response = client.get(PAGE)
+    told = [tuple(change) for change in response.context["lines"][0].told]
+    assert told == [
+        ("auto stop duration", "1 h 30 min", "8 h"),
+        ("policy", "", "Nights"),
+    ]
+    # To the receipt from what was done, to the instance from its name.
+    for link in (
+        "/edits/7f0c3c52-6a39-4d7c-9f0c-1a6d6f1f0000/",
+        "/instances/demo/DE-1/",
+    ):
+        assert f'href="{link}"' in response.text
+
+
+@time_machine.travel(datetime(2026, 11, 21, 12, tzinfo=UTC), tick=False)
+def test_one_link_shows_the_last_seven_days(client: Client, operator: User) -> None:
+    client.force_login(operator)
+    page = client.get(f"{PAGE}?person=ada&until=2026-11-01&page=2").text
+    assert f'id="last-week" href="{PAGE}?person=ada&amp;since=2026-11-15"' in page
+
+
+def test_who_may_not_read_it_learns_why(client: Client, viewer: User) -> None:
+    client.force_login(viewer)
+    page = client.get(PAGE).text
+    assert "Operators and admins read the audit trail." in page
+    assert "You may look at it" not in page
 
 
 @pytest.mark.parametrize(
