@@ -134,6 +134,8 @@ _CODES = {
         "restarted": gettext_noop("restarted"),
         "new_setting": gettext_noop("restarted for a new auto-stop"),
         "frozen": gettext_noop("frozen"),
+        "late": gettext_noop("applied late by ModelArts"),
+        "undone": gettext_noop("undone by Curfew"),
         "unknown": gettext_noop("not known"),
     },
 }

@@ -134,8 +134,8 @@ def test_queries_do_not_grow_with_the_views(
         owner = User.objects.create_user(f"person-{count}", role="operator")
         make_view(owner, f"view {count}", shared=True)
     client.force_login(admin)
-    # Session, person, views, the bell.
-    with django_assert_num_queries(4):
+    # Session, person, views, open requests, the bell.
+    with django_assert_num_queries(5):
         page = client.get(LIST).text
     assert page.count('<tr id="view-') == number
 

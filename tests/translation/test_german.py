@@ -205,8 +205,8 @@ def test_the_audit_trail_says_names_and_codes_in_german(
 def test_a_handover_is_called_so_in_german(german: Client, operator: User) -> None:
     handover = draft(author=operator, since=timezone.now(), ahead_hours=8)
     page = german.get(handover.get_absolute_url()).text
-    assert f"Übergabe {handover.number}" in page
-    assert f"Handover {handover.number}" not in page
+    assert f"Entwurf {handover.pk}" in page
+    assert f"Draft {handover.pk}" not in page
 
 
 def test_hours_of_the_form_are_german(german: Client, instance: Instance) -> None:
