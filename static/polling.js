@@ -167,6 +167,7 @@
   document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : atOnce()));
   document.addEventListener("curfew:lost-time", atOnce);
   document.addEventListener("curfew:due", atOnce);
+  document.addEventListener("curfew:ask", atOnce);
   addEventListener("online", atOnce);
   addEventListener("pageshow", (event) => event.persisted && atOnce());
 

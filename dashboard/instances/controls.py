@@ -32,6 +32,10 @@ _COLUMNS = {
 }
 
 
+QUICK = ("status", "autostop")
+"""The filters that the quick filters set; each of them replaces both."""
+
+
 class Counter(NamedTuple):
     """A number that is also a link to what it counts."""
 
@@ -43,8 +47,13 @@ class Counter(NamedTuple):
 
 
 def quick_filters(numbers: Counters, query: ListQuery) -> list[Counter]:
-    """The fleet's numbers, each with the filter that lists what it counted."""
-    now = {name: query.kept[name] for name in query.active_filters}
+    """The fleet's numbers, each with the filter that lists what it counted.
+
+    The other filters stay: a search is counted and listed within.
+    """
+    now = {name: query.kept[name] for name in QUICK if name in query.kept}
+    kept = query.without(*QUICK, "page").kept
+    others = {name: str(value) for name, value in kept.items()}
     kinds: list[tuple[str, int, dict[str, str], str]] = [
         (gettext("instances"), numbers.total, {}, "rest"),
         (
@@ -57,7 +66,7 @@ def quick_filters(numbers: Counters, query: ListQuery) -> list[Counter]:
         (gettext("without end"), numbers.without_end, {"autostop": "never"}, "rest"),
     ]
     return [
-        Counter(label, count, wanted, tone, is_current=wanted == now)
+        Counter(label, count, others | wanted, tone, is_current=wanted == now)
         for label, count, wanted, tone in kinds
     ]
 

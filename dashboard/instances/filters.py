@@ -74,7 +74,8 @@ class InstanceFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped
     """Which instances are listed.
 
     A value that cannot be meant is in ``form.errors`` and filters nothing. The open
-    sets (status, owner, cloud, workspace) take any text and may match nothing.
+    sets (status, owner, cloud, workspace) take any text and may match nothing; a status
+    that is neither documented nor in use is dropped by ``ListQuery``.
     """
 
     q = django_filters.CharFilter(method="search", max_length=512)
@@ -169,11 +170,22 @@ class ChangesForm(forms.Form):
 
     Attributes:
         since: Fleet version of the page as drawn.
-        shown: ``selectors.shown`` of the page as drawn; empty when unknown.
+        shown: ``FleetPage.shown`` of the page as drawn; empty when unknown.
+        held: Keys of the rows whose order must stay, as ``3,1,2``: somebody has the
+            pointer or the focus there. Empty when the order may follow.
     """
 
     since = forms.IntegerField(min_value=0, max_value=2**63 - 1)
     shown = forms.CharField(max_length=32, required=False)
+    held = forms.RegexField(
+        r"\A\d{1,18}(,\d{1,18})*\Z",
+        max_length=ListForm.PER_PAGE[-1] * 20,
+        required=False,
+    )
+
+    def clean_held(self) -> list[int]:
+        """Its keys as numbers."""
+        return [int(pk) for pk in self.cleaned_data["held"].split(",") if pk]
 
 
 class ListQuery:
@@ -194,9 +206,15 @@ class ListQuery:
         Reading one takes longer than what a poll has to say.
         """
         asked = tuple((name, data[name]) for name in _NAMES if name in data)
-        return _read(asked)
+        # Whether another status occurs changes with the fleet.
+        return _read(asked) if _is_documented(data) else ListQuery(data)
 
     def __init__(self, data: QueryDict) -> None:
+        self.ignored: list[str] = []
+        if not (_is_documented(data) or _occurs(str(data["status"]))):
+            self.ignored.append(f"status={data['status']}")
+            data = data.copy()
+            del data["status"]
         self.filters = InstanceFilter(data, queryset=Instance.objects.none())
         form = ListForm(data)
         errors = {**self.filters.form.errors, **form.errors}
@@ -204,7 +222,7 @@ class ListQuery:
         self.sort: str = form.cleaned_data.get("sort") or "stops_in"
         self.page: int = form.cleaned_data.get("page") or 1
         self.per_page: int = form.cleaned_data.get("per_page") or ListForm.PER_PAGE[0]
-        self.ignored = [f"{name}={data[name]}" for name in known if name in errors]
+        self.ignored += [f"{name}={data[name]}" for name in known if name in errors]
         self.kept = QueryDict(mutable=True)
         for name in known:
             if name not in errors and data.get(name):
@@ -232,6 +250,19 @@ class ListQuery:
         """Names of what narrows the list."""
         return [name for name in self.filters.form.fields if name in self.kept]
 
+    @property
+    def chosen(self) -> list[str]:
+        """Names of the filters that are chosen under "Filters and order"."""
+        hidden = ("q", *_LINKED)
+        return [name for name in self.active_filters if name not in hidden]
+
+    def without(self, *names: str) -> "ListQuery":
+        """The same query with some of its parameters left out."""
+        rest = self.kept.copy()
+        for name in names:
+            rest.pop(name, None)
+        return ListQuery.of(rest)
+
     def apply(self, instances: QuerySet[Instance]) -> QuerySet[Instance]:
         """Filter and order; ties are broken, so that pages never overlap."""
         return ordered(self.filters.filter_queryset(instances), self.sort)
@@ -239,6 +270,21 @@ class ListQuery:
 
 _LINKED = ("flavor", "stops_from", "stops_before")
 _NAMES = (*InstanceFilter.base_filters, *ListForm.base_fields)
+
+
+def _is_documented(data: QueryDict) -> bool:
+    return data.get("status", "").upper() in {"", MISSING, *map(str, InstanceStatus)}
+
+
+def _occurs(status: str) -> bool:
+    """Whether an instance has this status, which the cloud may have introduced."""
+    if len(status) > InstanceFilter.base_filters["status"].extra["max_length"]:
+        return False
+    status = status.strip().upper()
+    # PostgreSQL refuses a NUL even to compare with.
+    return "\0" not in status and (
+        Instance.objects.filter(Exact(Upper("status"), status)).exists()
+    )
 
 
 @lru_cache(maxsize=512)

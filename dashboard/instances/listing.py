@@ -9,13 +9,14 @@ A version is read before what is kept under its name, so that is never older tha
 """
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple, cast
 
 from django.apps import apps
 from django.core.paginator import Page, Paginator
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 from django.utils.translation import get_language
 
@@ -78,8 +79,7 @@ class FleetPage(NamedTuple):
     @property
     def shown(self) -> str:
         """Names which instances stand here in which order, for a poll to compare."""
-        order = ",".join(str(place.pk) for place in self.places)
-        return hashlib.blake2b(order.encode(), digest_size=6).hexdigest()
+        return order_name(place.pk for place in self.places)
 
     @property
     def page_numbers(self) -> Iterable[int | str]:
@@ -88,9 +88,27 @@ class FleetPage(NamedTuple):
             self.page.number, on_each_side=2, on_ends=1
         )
 
-    def since(self, version: int) -> list[Place]:
-        """What changed after that version."""
-        return [place for place in self.places if place.version > version]
+
+def order_name(pks: Iterable[int]) -> str:
+    """Names these instances in this order."""
+    order = ",".join(map(str, pks))
+    return hashlib.blake2b(order.encode(), digest_size=6).hexdigest()
+
+
+def moved(drawn: Sequence[int], current: Sequence[int]) -> int:
+    """Count the rows that came, left or must move to turn one order into the other.
+
+    Args:
+        drawn: Keys of the rows as a browser shows them.
+        current: Keys of the rows as they stand now.
+    """
+    index = {pk: at for at, pk in enumerate(drawn)}
+    # Rows of a longest increasing run keep their place; all the others move.
+    ends: list[int] = []
+    for at in (index[pk] for pk in current if pk in index):
+        place = bisect_left(ends, at)
+        ends[place : place + 1] = [at]
+    return len({*drawn, *current}) - len(ends)
 
 
 def fleet_page(
@@ -112,6 +130,13 @@ def fleet_page(
         lambda: _places(query, user, page),
     )
     return FleetPage(places, page, _interval_seconds(places, now))
+
+
+def places_of(pks: Sequence[int], *, user: User) -> list[Place]:
+    """Read the places of these instances, in the given order, as far as visible."""
+    seen = Instance.objects.visible_to(user).filter(pk__in=pks)
+    found = {place.pk: place for place in _as_places(seen)}
+    return [found[pk] for pk in pks if pk in found]
 
 
 def rows_at(places: Sequence[Place], *, user: User, now: datetime) -> list[Row]:
@@ -137,9 +162,19 @@ class Counters(NamedTuple):
     without_end: int
 
 
-def counters(user: User, *, version: int) -> Counters:
-    """Count what the person may see, whatever the list is filtered by."""
-    return _recall((version, fleet_scope(user), "counters"), lambda: _count(user))
+def counters(user: User, *, version: int, within: ListQuery | None = None) -> Counters:
+    """Count what the person may see.
+
+    Args:
+        user: Who looks.
+        version: The fleet's, read before.
+        within: Count only what this query lists; None for everything.
+    """
+    narrowed = within.narrowed if within else ()
+    return _recall(
+        (version, fleet_scope(user), "counters", narrowed),
+        lambda: _count(user, within if narrowed else None),
+    )
 
 
 class Facets(NamedTuple):
@@ -167,14 +202,19 @@ def _total(query: ListQuery, user: User) -> int:
 
 
 def _places(query: ListQuery, user: User, page: Page[int]) -> list[Place]:
+    found = query.apply(Instance.objects.visible_to(user))
+    first = max(0, page.start_index() - 1)
+    return _as_places(found[first : page.end_index()])
+
+
+def _as_places(instances: QuerySet[Instance]) -> list[Place]:
     # By name: edits sit above this app and must not be imported here.
     edits = apps.get_model("edits", "Edit")._default_manager
     busy = Exists(edits.filter(instance=OuterRef("pk"), finished_at=None))
-    found = query.apply(Instance.objects.visible_to(user)).values_list(
+    values = instances.values_list(
         *("pk", "version", "status", "missing_since", "run_ends_at"), busy
     )
-    first = max(0, page.start_index() - 1)
-    return [Place(*values) for values in found[first : page.end_index()]]
+    return [Place(*each) for each in values]
 
 
 def _interval_seconds(places: Sequence[Place], now: datetime) -> int:
@@ -183,8 +223,10 @@ def _interval_seconds(places: Sequence[Place], now: datetime) -> int:
     return 2 if any(place.is_moving(now) for place in places) else 5
 
 
-def _count(user: User) -> Counters:
+def _count(user: User, within: ListQuery | None) -> Counters:
     seen = Instance.objects.visible_to(user)
+    if within:
+        seen = within.filters.filter_queryset(seen)
     # Four counts of an index each are a tenth of one pass over all rows.
     return Counters(
         total=seen.count(),

@@ -19,6 +19,10 @@ from . import clock, controls, listing, polling, rendered, selectors
 from .filters import ChangesForm, ListQuery
 from .models import FleetVersion, Instance
 
+HELD_ROWS = "Curfew-Held-Rows"
+"""Header of a poll whose rows must stay where they are: ``ChangesForm.held``. Not in
+the address, to which the poller's grant is bound."""
+
 FIRST_RUN = "nothing"
 """``shown`` of the page that stands in for the list until a cloud was read."""
 
@@ -49,10 +53,14 @@ def changes(request: SignedInRequest) -> HttpResponse:
         ``shown``: which rows stand on it. Without ``shown`` all rows are sent.
 
     Returns:
-        200 with ``instances/list.html#changes``; 204 when nothing changed, with the
+        200 with ``instances/list.html#changes``: rows that changed, or all of them when
+        others or another order stand there now, unless the header ``Curfew-Held-Rows``
+        holds their order. 204 when nothing changed, with the
         mirror's age in ``HX-Trigger``; 400 for a ``since`` that makes no sense.
     """
-    form = ChangesForm(request.GET)
+    form = ChangesForm(
+        {**request.GET.dict(), "held": request.headers.get(HELD_ROWS, "")}
+    )
     if not form.is_valid():
         return HttpResponseBadRequest()
     since, shown = form.cleaned_data["since"], form.cleaned_data["shown"]
@@ -60,18 +68,19 @@ def changes(request: SignedInRequest) -> HttpResponse:
     if since == version:
         return _nothing_new(request, since)
     query = ListQuery.of(request.GET)
-    context = _context(request, query, version)
+    # A version from the future is of another database: nothing of it can be trusted.
+    held = form.cleaned_data["held"] if since <= version else []
+    context = _context(request, query, version, held=held)
     if shown == FIRST_RUN and not context["freshness"].never_read:
         return HttpResponseClientRefresh()
     fleet = context["fleet"]
-    # A version from the future is of another database: nothing of it can be trusted.
-    context["whole"] = shown != context["shown"] or since > context["version"]
+    context["whole"] = not held and (shown != fleet.shown or since > version)
     if context["whole"]:
         context["rows"] = _html(fleet.places, request, context)
     else:
-        context["changed"] = _html(
-            fleet.since(since), request, context, out_of_band=True
-        )
+        places = listing.places_of(held, user=request.user) if held else fleet.places
+        changed = [place for place in places if place.version > since]
+        context["changed"] = _html(changed, request, context, out_of_band=True)
     context["around"] = rendered.around_html(
         context["numbers"], query, fleet, may_bulk=can_bulk(request.user)
     )
@@ -96,15 +105,17 @@ def countdown(request: SignedInRequest, cloud: str, instance_id: str) -> HttpRes
 
 
 def _context(
-    request: SignedInRequest, query: ListQuery, version: int
+    request: SignedInRequest, query: ListQuery, version: int, held: Sequence[int] = ()
 ) -> dict[str, Any]:
     # The version from before the rows: what changes in between is then sent twice, but
     # never missed.
     now = timezone.now()
     fleet = listing.fleet_page(query, user=request.user, version=version, now=now)
     freshness = selectors.freshness(now)
-    numbers = listing.counters(request.user, version=version)
-    shown = FIRST_RUN if freshness.never_read else fleet.shown
+    within = query.without(*controls.QUICK)
+    numbers = listing.counters(request.user, version=version, within=within)
+    drawn = [place.pk for place in fleet.places]
+    shown = FIRST_RUN if freshness.never_read else listing.order_name(held or drawn)
     asks = query.kept.copy()
     asks.update({"since": str(version), "shown": shown})
     poller = polling.poller(
@@ -117,11 +128,18 @@ def _context(
         "query": query,
         "version": version,
         "fleet": fleet,
-        "shown": shown,
+        "moved": listing.moved(held, drawn) if held else 0,
+        "all_rows_url": f"{reverse('instances:changes')}?{_all_rows(query)}",
         "poller": poller,
         "numbers": numbers,
         "freshness": freshness,
     }
+
+
+def _all_rows(query: ListQuery) -> str:
+    asks = query.kept.copy()
+    asks["since"] = "0"
+    return asks.urlencode()
 
 
 def _html(

@@ -70,6 +70,7 @@ WORDS = {
         "connection, then save again; it is not applied twice."
     ),
     "restored": gettext_noop("What you typed before is back. It is not saved yet."),
+    "left": gettext_noop("%(name)s is no longer on this page"),
     "picked": gettext_noop("%(number)s selected"),
     "elsewhere": gettext_noop("%(number)s selected, %(elsewhere)s of them elsewhere"),
 }

@@ -55,7 +55,7 @@ def test_status_is_the_present_one() -> None:
     assert names("status=RUNNING") == ["here"]
     assert names("status=running") == ["here"]
     assert names("status=MISSING") == ["gone"]
-    assert names("status=SNAPSHOTTING") == []
+    assert names("status=RESIZE_FAILED") == []
 
 
 def test_auto_stop_as_a_setting_and_as_the_end_of_this_run() -> None:
@@ -191,6 +191,17 @@ def test_garbage_is_ignored_and_named(part: str) -> None:
     assert [item.split("=")[0] for item in query.ignored] == [part.split("=")[0]]
     assert dict(query.kept.items()) == {"status": "RUNNING"}
     assert names(part) == ["here"]
+
+
+@pytest.mark.parametrize("status", ["bogus", "%00", "RUNNING,STOPPED", "x" * 70])
+def test_a_status_that_there_is_not_is_ignored_until_there_is(status: str) -> None:
+    make_instance(name="here", status="SNAPSHOTTING")
+    query = ListQuery.of(QueryDict(f"status={status}&q=here"))
+    assert [item.split("=")[0] for item in query.ignored] == ["status"]
+    assert dict(query.kept.items()) == {"q": "here"}
+    assert names(f"status={status}") == ["here"]
+    assert not ListQuery.of(QueryDict("status=snapshotting")).ignored
+    assert not ListQuery.of(QueryDict("status=resize_failed")).ignored
 
 
 def test_links_keep_what_was_chosen_and_nothing_else() -> None:

@@ -7,10 +7,12 @@ from html import unescape
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import translation
 
 from dashboard.accounts.models import User
 from dashboard.edits.models import Edit
 from dashboard.instances.models import Cloud, Instance
+from dashboard.web.templatetags.pages import grouped
 from tests.factories import make_cloud, make_instance
 
 from .pages import add_edit, rows_of
@@ -244,6 +246,62 @@ def test_counters_are_quick_filters(
         ("/instances/?autostop=due", "1", ""),
         ("/instances/?autostop=never", "1", " aria-current"),
     ]
+
+
+def test_quick_filters_keep_a_search_and_count_within_it(
+    client: Client, viewer: User, cloud_row: Cloud
+) -> None:
+    make_instance(name="lab one", stops_in=9_000)
+    make_instance(name="lab two", status="STOPPED")
+    make_instance(name="other", stops_in=60)
+    client.force_login(viewer)
+    page = client.get(URL, {"q": "lab", "status": "RUNNING", "page": 1}).text
+    found = re.findall(
+        r'href="([^"]+)" data-tone="\w+" data-number="(\d+)"( aria-current)?', page
+    )
+    assert found == [
+        ("/instances/?q=lab", "2", ""),
+        ("/instances/?q=lab&amp;status=RUNNING", "1", " aria-current"),
+        ("/instances/?q=lab&amp;autostop=due", "0", ""),
+        ("/instances/?q=lab&amp;autostop=never", "0", ""),
+    ]
+
+
+def test_all_that_match_cannot_be_changed_when_nothing_matches(
+    client: Client, operator: User, instance: Instance
+) -> None:
+    client.force_login(operator)
+    button = 'id="bulk-matching" name="scope" value="matching" type="submit"'
+    assert f"{button}>" in client.get(URL).text
+    assert f"{button} disabled>" in client.get(URL, {"q": "nowhere"}).text
+
+
+def test_an_address_with_a_page_alone_has_nothing_to_clear(
+    client: Client, viewer: User, instance: Instance
+) -> None:
+    client.force_login(viewer)
+    assert '<p id="clear" class="idle">' in client.get(URL, {"page": 3}).text
+    assert '<p id="clear">' in client.get(URL, {"owner": "anna.schmidt"}).text
+
+
+def test_numbers_are_grouped_as_the_language_does() -> None:
+    with translation.override("en"):
+        assert grouped(5000) == "5,000"
+    with translation.override("de"):
+        assert grouped(5000) == "5.000"
+
+
+def test_the_pager_leads_to_the_pages_before_and_after(
+    client: Client, viewer: User, cloud_row: Cloud
+) -> None:
+    for _ in range(51):
+        make_instance()
+    client.force_login(viewer)
+    page = client.get(URL, {"page": 2}).text
+    assert '<a rel="prev" href="/instances/?page=1">Previous page</a>' in page
+    assert '<a rel="next" href="/instances/?page=3">Next page</a>' in page
+    assert 'rel="prev"' not in client.get(URL).text
+    assert 'rel="next"' not in client.get(URL, {"page": 3}).text
 
 
 def test_what_a_link_narrows_is_said_kept_and_can_be_undone(

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from django import template
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.translation import get_language, gettext, gettext_noop
 from lucide.templatetags.lucide import lucide
@@ -57,6 +58,12 @@ def moment(value: datetime | None, form: str = "moment") -> str:
         form,
         moment_text(value, form),
     )
+
+
+@register.filter
+def grouped(number: int) -> str:
+    """A number as the reader's language writes it: 5,000 or 5.000."""
+    return number_format(number, force_grouping=True)
 
 
 @register.filter

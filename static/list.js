@@ -1,0 +1,90 @@
+"use strict";
+/* The table of instances. Its rows hold their order while the pointer or the focus is in
+   it, so that a click never hits another instance than the one that stood there; the
+   server says how many rows have moved, and a button brings their order. What a filter
+   found and which runs ended is announced. */
+{
+  const HEADER = "Curfew-Held-Rows";
+  const words = {
+    left: "%(name)s is no longer on this page",
+    ...JSON.parse(document.documentElement.dataset.words ?? "{}"),
+  };
+  const byId = (id) => document.getElementById(id);
+  const rows = () => [...document.querySelectorAll("#rows > [data-instance]")];
+
+  // A finger gives no notice before it taps.
+  const touch = matchMedia("(hover: none)");
+  const isHeld = () => {
+    const frame = byId("fleet-frame");
+    if (!frame || rows().length === 0) return false;
+    return touch.matches || frame.matches(":hover") || frame.contains(document.activeElement);
+  };
+
+  document.addEventListener("htmx:configRequest", ({ target, detail }) => {
+    if (target.id !== "poller" || !isHeld()) return;
+    detail.headers[HEADER] = rows().map((row) => row.id.replace("instance-", "")).join(",");
+  });
+
+  const refreshOnRelease = () => {
+    if (!isHeld()) byId("refresh-order")?.click();
+  };
+  const soon = () => setTimeout(refreshOnRelease);
+  document.addEventListener("pointerover", soon);
+  document.addEventListener("focusout", soon);
+  document.documentElement.addEventListener("pointerleave", soon);
+
+  /* Where the row stands that somebody is about to use, and whose runs were going on. */
+  let anchor = null;
+  let running = [];
+  let dropped = false;
+  const inUse = () => rows().find((row) => row.matches(":hover")) ?? document.activeElement.closest("[data-instance]");
+
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    const { elt, headers, triggeringEvent } = detail.requestConfig;
+    const isOwn = elt.id === "poller" || elt.id === "refresh-order";
+    if (!isOwn) return;
+    const isAsked = triggeringEvent?.isTrusted;
+    // Somebody came while the answer was under way: it is dropped and asked for again.
+    if (!isAsked && !(HEADER in headers) && isHeld() && detail.xhr.responseText.includes('<tbody id="rows"')) {
+      detail.shouldSwap = false;
+      dropped = true;
+      return;
+    }
+    const row = isAsked ? null : inUse();
+    anchor = row && { id: row.id, top: row.getBoundingClientRect().top };
+    running = [...document.querySelectorAll("#rows [data-stops-at]")].map((clock) => ({
+      id: clock.closest("tr").id,
+      name: clock.dataset.label,
+      isDue: clock.dataset.state !== "counting",
+    }));
+  });
+
+  document.addEventListener("htmx:afterRequest", () => {
+    if (!dropped) return;
+    dropped = false;
+    document.dispatchEvent(new Event("curfew:ask"));
+  });
+
+  const announce = (text) => {
+    if (text) byId("announcer").textContent = text;
+  };
+
+  const ended = ({ id, name, isDue }) => {
+    const row = byId(id);
+    if (!row) return isDue ? words.left.replace("%(name)s", name) : "";
+    if (!row.querySelector(".clock[data-state=stopped]")) return "";
+    return `${name}: ${row.querySelector(".status").innerText}`;
+  };
+
+  document.addEventListener("htmx:afterSwap", ({ detail }) => {
+    const { elt, triggeringEvent } = detail.requestConfig ?? {};
+    if (elt?.id === "filters") announce(byId("fleet").dataset.found);
+    if (elt?.id !== "poller" && elt?.id !== "refresh-order") return;
+    // What came or grew above must not push another row under the pointer.
+    const row = anchor && byId(anchor.id);
+    if (row) scrollBy(0, row.getBoundingClientRect().top - anchor.top);
+    announce(running.map(ended).filter(Boolean).join(", "));
+    if (elt.id === "refresh-order" && triggeringEvent?.isTrusted) byId("fleet").focus({ preventScroll: true });
+    soon();
+  });
+}
