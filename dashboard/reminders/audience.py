@@ -155,11 +155,18 @@ def may_mail(person: User) -> bool:
 
 
 def preferences_of(person: User) -> Preferences:
-    """A person's row, or the defaults, unsaved."""
+    """A person's row, or the defaults, unsaved.
+
+    Operators and admins who own nothing hear of failures of the whole fleet, and of no
+    stops: else they would hear nothing, or 300 stops in half an hour.
+    """
     try:
         return person.reminder_preferences
     except Preferences.DoesNotExist:
-        return Preferences(user=person)
+        wants = Preferences(user=person)
+        if can_remind_of_others(person) and not person.cloud_users.all():
+            wants.scope, wants.leads = Scope.ALL, []
+        return wants
 
 
 def audience() -> Audience:

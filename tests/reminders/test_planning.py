@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from dashboard.accounts.models import User
+from dashboard.accounts.models import CloudUser, User
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.instances.models import Cloud, Instance
 from dashboard.reminders import ending, messages, planning
@@ -156,6 +156,18 @@ class TestScopes:
         plan(NOW)
         found = Reminder.objects.values_list("instance__name", flat=True)
         assert set(found) == names
+
+    @pytest.mark.parametrize(("mapped", "heard"), [(False, ["bad"]), (True, [])])
+    def test_an_operator_who_never_chose_hears_of_failures_alone(
+        self, operator: User, mapped: bool, heard: list[str]
+    ) -> None:
+        if mapped:
+            CloudUser.objects.create(account=operator, identifier="tom.becker")
+        stops(10, name="good")
+        make_instance(name="bad", status="START_FAILED", status_since=NOW)
+        plan(NOW)
+        found = Reminder.objects.filter(person=operator)
+        assert list(found.values_list("instance__name", flat=True)) == heard
 
     def test_who_is_no_operator_any_more_hears_of_their_own(
         self, operator: User
@@ -364,7 +376,8 @@ def test_queries_do_not_grow_with_the_fleet(
     # PostgreSQL is asked for the planners' lock, too.
     with django_assert_max_num_queries(29 + (connection.vendor == "postgresql")):
         written = plan(NOW)
-    assert written == number * (2 + 1 + 1) + number * 4 + number * 2
+    # Of failures the admin who made the channel hears as well.
+    assert written == number * (2 + 1 + 1) + number * 5 + number * 2
     with django_assert_max_num_queries(25):
         assert plan(NOW + MINUTE) == 0
 
