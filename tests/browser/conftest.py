@@ -99,18 +99,20 @@ class Demo:
 
     def add_person(self, name: str, role: str, password: str) -> None:
         """An account for a test that changes how somebody signs in."""
+        options = ["--role", role, "--password-stdin"]
+        self.manage("adduser", name, *options, typed=password)
+
+    def manage(self, *arguments: str, typed: str = "") -> None:
+        """Run a management command on the demo's database."""
         subprocess.run(
-            [
-                *(sys.executable, "manage.py", "adduser", name),
-                *("--role", role, "--password-stdin"),
-            ],
+            [sys.executable, "manage.py", *arguments],
             cwd=PROJECT,
             env=os.environ
             | {
                 "CURFEW_DATABASE_URL": f"sqlite:///{Files(self.folder).database}",
                 "DJANGO_SETTINGS_MODULE": "dashboard.settings",
             },
-            input=password,
+            input=typed,
             text=True,
             check=True,
             capture_output=True,

@@ -4,6 +4,7 @@ One list for the accessibility tests and for the screenshots. A route without a 
 here fails ``tests/web/test_tour.py``.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -83,7 +84,7 @@ def leave_traces(page: Page, demo: Demo) -> Traces:
     for name in FAULTY:
         fault(demo, name, kind="status", status=400, code="ModelArts.6347")
     traces.paths["batch"] = batch(page, *FAULTY, CHANGED)
-    expect(page.locator("#outcome")).to_contain_text("Done, but for")
+    expect(page.locator("#outcome")).to_contain_text("Not all done.")
     demo.cloud.delete("/faults").raise_for_status()
     page.goto("/people/")
     person = page.locator("[data-row-link]").first.get_attribute("href")
@@ -250,6 +251,22 @@ def _draft_with_errors(page: Page, traces: Traces) -> None:
     page.locator("#hours-errors").wait_for()
 
 
+def _bulk_number_wrong(page: Page, traces: Traces) -> None:
+    page.goto(traces["preview"])
+    page.get_by_label("the number of instances").fill("1")
+    page.locator("#confirm-button").click()
+    page.locator("#number-fault").wait_for()
+
+
+def _signed_out_of_a_form(page: Page, _: Traces) -> None:
+    """The session ends while somebody fills in a form; this browser's session only."""
+    page.goto("/views/new/?q=x")
+    page.get_by_label("Name").fill("Typed before the session ended")
+    page.context.clear_cookies(name=re.compile("session"))
+    page.locator("main").get_by_role("button", name="Save").click()
+    expect(page.locator("main")).to_contain_text("401")
+
+
 def _rule_with_errors(page: Page, _: Traces) -> None:
     page.goto("/policies/new/")
     page.get_by_role("button", name="Write it").click()
@@ -313,6 +330,7 @@ PLACES: dict[str, Place] = {
     "bulk-draft": Place("edits:bulk_draft", of("draft")),
     "bulk-draft-errors": Place("edits:bulk_draft", _draft_with_errors),
     "bulk-preview": Place("edits:bulk_draft", of("preview")),
+    "bulk-number-wrong": Place("edits:bulk_draft", _bulk_number_wrong),
     "batches": Place("edits:batches", at("/batches/")),
     "batch-under-way": Place("edits:batch", _batch_under_way),
     "batch-failures": Place("edits:batch", of("batch")),
@@ -367,6 +385,7 @@ PLACES: dict[str, Place] = {
     "tokens-of-all": Place("tokens:everybodys", at("/people/tokens/")),
     "password": Place("account_change_password", at("/accounts/password/change/")),
     "is-it-you": Place("account_reauthenticate", at("/accounts/reauthenticate/")),
+    "signed-out": Place("401", _signed_out_of_a_form),
     "not-found": Place("404", at("/nowhere/")),
     "not-allowed": Place("403", at("/people/"), "vera"),
 }

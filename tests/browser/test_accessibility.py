@@ -3,12 +3,12 @@
 Light and dark, wide and narrow; in German where its longer words have the least room.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from dashboard.ops.demo import PASSWORD
 
@@ -23,6 +23,21 @@ RULES = {
         "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
     }
 }
+
+REMOVED_CLOUD = """\
+from datetime import timedelta
+from django.utils import timezone
+from dashboard.instances.models import Cloud, FleetVersion
+before = timezone.now() - timedelta(hours=1)
+Cloud.objects.create(name="{name}", unconfigured_since=before, refreshed_at=before,
+    held_since=before, hold_reason="ModelArts does not answer.")
+FleetVersion.stamp()
+"""
+FORGOTTEN_CLOUD = """\
+from dashboard.instances.models import Cloud, FleetVersion
+Cloud.objects.get(name="{name}").delete()
+FleetVersion.stamp()
+"""
 
 CookiesOf = Callable[[str], list[Any]]
 
@@ -86,6 +101,30 @@ def test_no_violation(
     load_in("de", page)
     assert page.locator("html").get_attribute("lang") == "de"
     _axe_finds_nothing(page, name, "dark", 390)
+    _nothing_is_cut_off(page)
+
+
+@pytest.fixture
+def removed_cloud(demo: Demo) -> Iterator[str]:
+    """Name of a cloud that was in the configuration until an hour ago."""
+    name = "former-site"
+    demo.manage("shell", "--command", REMOVED_CLOUD.format(name=name))
+    yield name
+    demo.manage("shell", "--command", FORGOTTEN_CLOUD.format(name=name))
+
+
+def test_no_violation_where_a_cloud_was_removed(
+    page: Page, complaints: list[str], cookies_of: CookiesOf, removed_cloud: str
+) -> None:
+    page.context.add_cookies(cookies_of("ada"))
+    page.emulate_media(reduced_motion="reduce")
+    page.goto("/instances/")
+    troubles = page.locator("#troubles")
+    expect(troubles).to_contain_text(removed_cloud)
+    expect(troubles).to_contain_text("was removed from the configuration")
+    for scheme in ("light", "dark"):
+        for width in (390, 1440):
+            _axe_finds_nothing(page, "removed cloud", scheme, width)
     _nothing_is_cut_off(page)
 
 
