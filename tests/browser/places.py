@@ -259,7 +259,7 @@ def _bulk_number_wrong(page: Page, traces: Traces) -> None:
 
 
 def _signed_out_of_a_form(page: Page, _: Traces) -> None:
-    """The session ends while somebody fills in a form; this browser's session only."""
+    """Fill in a form whose session ends before it is sent."""
     page.goto("/views/new/?q=x")
     page.get_by_label("Name").fill("Typed before the session ended")
     page.context.clear_cookies(name=re.compile("session"))
@@ -385,7 +385,8 @@ PLACES: dict[str, Place] = {
     "tokens-of-all": Place("tokens:everybodys", at("/people/tokens/")),
     "password": Place("account_change_password", at("/accounts/password/change/")),
     "is-it-you": Place("account_reauthenticate", at("/accounts/reauthenticate/")),
-    "signed-out": Place("401", _signed_out_of_a_form),
+    # As somebody who goes nowhere else: their browser is signed out then.
+    "signed-out": Place("401", _signed_out_of_a_form, "oskar"),
     "not-found": Place("404", at("/nowhere/")),
     "not-allowed": Place("403", at("/people/"), "vera"),
 }
