@@ -94,7 +94,7 @@ def take_all(
         for width, height in SIZES.items():
             page.set_viewport_size({"width": width, "height": height})
             for scheme in ("light", "dark"):
-                page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+                page.emulate_media(color_scheme=scheme)
                 picture = folder / f"{name}-{scheme}-{width}.png"
                 page.screenshot(path=picture, full_page=True, animations="disabled")
         page.close()
