@@ -109,7 +109,8 @@
   document.addEventListener("submit", ({ target, defaultPrevented }) => {
     // Prevented means that htmx has taken it over.
     if (defaultPrevented || target.method === "dialog") return;
-    if (target.action.endsWith("/logout/")) {
+    // Not target.action: a control of that name would be found instead.
+    if (target.getAttribute("action")?.endsWith("/logout/")) {
       keeps = false;
       return;
     }

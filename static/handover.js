@@ -107,7 +107,7 @@
   const flush = () => {
     for (const [form, why] of unsaved) {
       if (why || !form.isConnected) continue;
-      fetch(form.action, { method: "POST", body: new FormData(form), keepalive: true, headers: { "HX-Request": "true" } }).catch(() => {});
+      fetch(form.getAttribute("action"), { method: "POST", body: new FormData(form), keepalive: true, headers: { "HX-Request": "true" } }).catch(() => {});
     }
   };
   document.addEventListener("visibilitychange", () => document.hidden && flush());

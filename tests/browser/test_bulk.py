@@ -17,6 +17,8 @@ STOPPED_CPUS = "/instances/?status=STOPPED&flavor_type=CPU&per_page=25"
 
 def test_everything_that_matches(sign_in: SignIn, demo: Demo) -> None:
     page = sign_in("oskar")
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
     page.goto(STOPPED_CPUS)
     names = page.locator("[data-row-link]").all_inner_texts()
     assert len(names) >= 3
@@ -29,6 +31,7 @@ def test_everything_that_matches(sign_in: SignIn, demo: Demo) -> None:
     expect(page.locator("#preview-title")).to_contain_text("5 h 30 min")
     page.locator("#confirm-button").click()
     page.wait_for_url("**/batches/*/")
+    assert asked == [], "what is sent is not left"
     loaded = page.evaluate("performance.timeOrigin")
     expect(page.locator("#outcome")).to_contain_text("Done.")
     expect(page.locator("[data-state=applied]")).to_have_count(len(names))
