@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Dialog, expect
 
 from dashboard.ops.demo import PASSWORD
 from tests.ops.processes import wait_until
@@ -18,7 +18,12 @@ STOPPED_CPUS = "/instances/?status=STOPPED&flavor_type=CPU&per_page=25"
 def test_everything_that_matches(sign_in: SignIn, demo: Demo) -> None:
     page = sign_in("oskar")
     asked: list[str] = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+
+    def note(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", note)
     page.goto(STOPPED_CPUS)
     names = page.locator("[data-row-link]").all_inner_texts()
     assert len(names) >= 3
