@@ -49,7 +49,8 @@ def _address(value: str) -> SplitResult:
         _ = parts.port
     except ValueError:
         raise ValueError(_ENCODE) from None
-    if parts.fragment or "#" in value or "@" in parts.path + parts.query:
+    more_at = parts.netloc.count("@") > 1 or "@" in parts.path + parts.query
+    if parts.fragment or "#" in value or more_at:
         raise ValueError(_ENCODE)
     return parts
 

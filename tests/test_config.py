@@ -158,7 +158,15 @@ ADDRESSES = {
 @pytest.mark.parametrize("name", ADDRESSES)
 @pytest.mark.parametrize(
     "password",
-    ["Sommer#2026", "Som/mer2026", "Som?mer2026", "12#Sommer", "[Sommer", "12/Sommer"],
+    [
+        "Sommer#2026",
+        "Som/mer2026",
+        "Som?mer2026",
+        "12#Sommer",
+        "[Sommer",
+        "12/Sommer",
+        "Som@mer",
+    ],
 )
 def test_a_character_that_must_be_encoded_stops_the_start_and_is_not_shown(
     monkeypatch: pytest.MonkeyPatch, name: str, password: str

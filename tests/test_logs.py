@@ -68,7 +68,7 @@ def test_one_event_is_one_line(written: io.StringIO) -> None:
 
 
 def test_the_servers_own_lines_are_ours() -> None:
-    from dashboard.ops.management.commands.run import SERVER_LOGS
+    from dashboard.ops.server import LOGS
 
-    named = json.loads(SERVER_LOGS.read_text())["formatters"]["line"]["()"]
+    named = json.loads(LOGS.read_text())["formatters"]["line"]["()"]
     assert named == f"{logs.__name__}.{logs.formatter.__name__}"

@@ -9,7 +9,7 @@ from django.utils.translation import gettext, gettext_lazy, gettext_noop
 
 from dashboard.accounts.models import User
 from dashboard.instances.clock import status_look
-from dashboard.instances.filters import InstanceFilter, ListQuery
+from dashboard.instances.filters import ListQuery
 from dashboard.instances.models import Instance
 
 from .batches import MOST, BatchError
@@ -59,7 +59,7 @@ def selection(data: QueryDict, user: User) -> tuple[list[int], str]:
     pks = list(matching.values_list("pk", flat=True)[: MOST + 1])
     # Where they come from is stored, and what is stored is English.
     with translation.override("en"):
-        filters = ", ".join(_filter_text(name, value) for name, value in query.narrowed)
+        filters = ", ".join(filter_text(name, value) for name, value in query.narrowed)
     return pks, gettext_noop("All that match: %(filters)s") % {
         "filters": filters
     } if filters else gettext_noop("The whole fleet")
@@ -83,7 +83,9 @@ def number_fault(data: QueryDict, number: int) -> str:
 _FILTERS = {
     "q": gettext_noop("search “%(value)s”"),
     "status": gettext_noop("status %(status)s"),
-    "autostop": gettext_noop("auto-stop %(status)s"),
+    "flavor": gettext_noop("flavor %(value)s"),
+    "stops_from": gettext_noop("stops from %(value)s"),
+    "stops_before": gettext_noop("stops before %(value)s"),
     "flavor_type": gettext_noop("flavor type %(value)s"),
     "owner": gettext_noop("owner %(value)s"),
     "cloud": gettext_noop("cloud %(value)s"),
@@ -91,14 +93,22 @@ _FILTERS = {
 }
 
 
-def _filter_text(name: str, value: str) -> str:
+_AUTO_STOP = {
+    "on": gettext_noop("auto-stop set to on"),
+    "off": gettext_noop("auto-stop set to off"),
+    "due": gettext_noop("stopping within the hour"),
+    "overdue": gettext_noop("overdue"),
+    "never": gettext_noop("running without end"),
+}
+
+
+def filter_text(name: str, value: str) -> str:
     """A filter of the list in words, to be stored."""
     if name == "status":
         value = status_look(value).label
     elif name == "autostop":
-        choices = InstanceFilter.base_filters[name].extra["choices"]
-        value = str(dict(choices).get(value, value))
-    text = _FILTERS.get(name, f"{name} %(value)s")
+        return _AUTO_STOP[value]
+    text = _FILTERS[name]
     return text % {"value": value, "status": value}
 
 

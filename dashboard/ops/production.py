@@ -22,6 +22,11 @@ def unsafe_settings(config: Config, *, host: str = "localhost") -> Iterator[str]
             "CURFEW_DEBUG is on, and others can reach this site: its error pages would "
             "show them internals. Turn it off."
         )
+    if "*" in config.allowed_hosts and not is_loopback(host):
+        yield (
+            "CURFEW_ALLOWED_HOSTS is *, so anybody can name the host that this site "
+            "takes itself for. List the names that people use."
+        )
     broker = urlsplit(config.redis_url)
     if not (broker.password or is_loopback(broker.hostname or "")):
         yield (

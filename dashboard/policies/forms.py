@@ -16,6 +16,7 @@ from dashboard.web.widgets import ClockInput
 from .models import Rule
 
 LONGEST_EXCEPTION = timedelta(days=366)
+_QUIET = ("quiet_from", "quiet_until", "time_zone")
 _SCOPE = ("cloud", "workspace_id", "flavor_type", "owner", "status")
 
 
@@ -63,6 +64,10 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check t
 
     def __init__(self, *args: Any, scopes: dict[str, list[str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for number, names in enumerate((("max_hours",), _QUIET), start=1):
+            for name in names:
+                # What is typed beside a requirement chooses it, see static/forms.js.
+                self.fields[name].widget.attrs["data-chooses"] = f"id_kind_{number}"
         for name in ("kind", "mode"):
             # No empty choice beside the real ones.
             field = self.fields[name]

@@ -49,7 +49,7 @@ def limited(view: View) -> View:
             raise
         if isinstance(response, StreamingHttpResponse):
             chunks: Iterable[bytes] = response.streaming_content  # type: ignore[assignment]  # WSGI
-            response.streaming_content = _then_release(chunks, slot)
+            response.streaming_content = _Download(chunks, slot)
         else:
             _release(slot)
         return response
@@ -78,8 +78,21 @@ def _release(slot: str) -> None:
         log.warning("downloads not counted", reason=str(error)[:200])
 
 
-def _then_release(chunks: Iterable[bytes], slot: str) -> Iterator[bytes]:
-    try:
-        yield from chunks
-    finally:
-        _release(slot)
+class _Download:
+    """The chunks of a file; gives its place back when read or closed, even unread.
+
+    A generator that nobody has begun would run nothing when it is closed.
+    """
+
+    def __init__(self, chunks: Iterable[bytes], slot: str) -> None:
+        self._chunks, self._slot = chunks, slot
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._chunks
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Give the place back."""
+        _release(self._slot)

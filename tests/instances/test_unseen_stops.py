@@ -67,7 +67,8 @@ def test_a_restart_between_two_refreshes(cloud: Emulator, running: Instance) -> 
 
 def test_for_a_new_setting(cloud: Emulator, running: Instance, operator: User) -> None:
     edit = {"state": "applied", "finished_at": datetime.now(UTC)}
-    add_edit(running, operator, applied_while_running=True, **edit)
+    patch = {"auto_stop_duration": running.auto_stop_duration}
+    add_edit(running, operator, applied_while_running=True, patch=patch, **edit)
     cloud.fleet.force(running.instance_id, status="RUNNING")
     refresh_cloud("demo")
     (stop,) = stops(running)

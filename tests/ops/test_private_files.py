@@ -16,7 +16,7 @@ def test_the_database_is_its_user_s_alone(tmp_path: Path) -> None:
         cwd=PROJECT,
         env=os.environ
         | {
-            "CURFEW_SECRET_KEY": "only-for-tests-of-files-" * 2,
+            "CURFEW_SECRET_KEY": "only-for-tests-of-files-" * 3,
             "CURFEW_REDIS_URL": "redis://127.0.0.1:1/0",
             "CURFEW_DATABASE_URL": f"sqlite:///{database}",
             "DJANGO_SETTINGS_MODULE": "dashboard.settings",

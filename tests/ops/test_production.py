@@ -51,6 +51,7 @@ def test_a_site_that_is_in_order() -> None:
         (SITE | {"allowed_hosts": ["*"], "debug": True}, "::1", "CURFEW_DEBUG is on"),
         (SITE | {"redis_url": "redis://redis:6379/0"}, "localhost", "no password"),
         (SITE | {"trusted_proxies": 0}, "localhost", "CURFEW_TRUSTED_PROXIES"),
+        (SITE | {"allowed_hosts": ["*"]}, "192.0.2.1", "CURFEW_ALLOWED_HOSTS"),
     ],
 )
 def test_each_has_its_sentence(held: dict[str, Any], host: str, told: str) -> None:

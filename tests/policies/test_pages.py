@@ -369,3 +369,19 @@ def test_what_waits_for_a_decision_is_counted_beside_policies(
     assert "exception request<" in client.get("/edits/").content.decode()
     client.force_login(scientist)
     assert "exception request<" not in client.get("/edits/").content.decode()
+
+
+def test_what_is_typed_beside_a_requirement_chooses_it(
+    client: Client, admin: User
+) -> None:
+    client.force_login(admin)
+    page = client.get("/policies/new/").text
+    for field, number in (
+        ("max_hours", 1),
+        ("quiet_from", 2),
+        ("quiet_until", 2),
+        ("time_zone", 2),
+    ):
+        [tag] = [one for one in page.split("<input") if f'name="{field}"' in one]
+        assert f'data-chooses="id_kind_{number}"' in tag.partition(">")[0]
+        assert f'id="id_kind_{number}"' in page
