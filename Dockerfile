@@ -20,7 +20,7 @@ COPY locale locale
 COPY templates templates
 COPY static static
 # The settings want a key and a queue; neither ends up in the files collected here.
-RUN CURFEW_SECRET_KEY=only-for-collecting-static-files-0123456789 \
+RUN CURFEW_SECRET_KEY=only-for-collecting-static-files-0123456789-abcdef \
     CURFEW_REDIS_URL=redis://localhost:6379/0 \
     CURFEW_DATABASE_URL=sqlite:///:memory: \
     python manage.py collectstatic --no-input

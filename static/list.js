@@ -22,7 +22,8 @@
 
   document.addEventListener("htmx:configRequest", ({ target, detail }) => {
     if (target.id !== "poller" || !isHeld()) return;
-    detail.headers[HEADER] = rows().map((row) => row.id.replace("instance-", "")).join(",");
+    const held = rows().map((row) => row.id.replace("instance-", "")).join(",");
+    detail.headers = { ...detail.headers, [HEADER]: held };
   });
 
   const refreshOnRelease = () => {

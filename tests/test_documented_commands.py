@@ -60,6 +60,7 @@ SHORTEST = {
 """By program: the command lines that CI runs."""
 
 RUN_ELSEWHERE = {
+    "deploy/init-database.sh": "tests/ops/test_database_roles.py",
     "docker": "tests/ops/test_compose.py",  # there is no engine on CI
     "pre-commit": ".ci/run",
     "requirements/compile": ".pre-commit-config.yaml",

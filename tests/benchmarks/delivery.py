@@ -94,7 +94,8 @@ def _submit(place: Place, pks: list[int]) -> tuple[float, float]:
     preview = browser.form(draft)
     asked = time.perf_counter() - began
     began = time.perf_counter()
-    confirmed = browser.post(f"{draft}confirm/", preview)
+    typed = {"number": str(len(pks))}
+    confirmed = browser.post(f"{draft}confirm/", preview | typed)
     assert confirmed.status_code == 303, confirmed.status_code
     page = browser.get(confirmed.headers["Location"])
     assert page.status_code == 200, page.status_code

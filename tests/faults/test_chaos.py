@@ -69,7 +69,7 @@ class Submitter:
                 stack.accepted.append(form.save(**change))
                 self.seconds.append(time.monotonic() - began)
             except SaveError as error:
-                if error.status == 422 and "somebody else changed" in error.text:
+                if error.status == 422 and "another change came first" in error.text:
                     form = None
                     continue
                 if error.status < 500:

@@ -11,6 +11,7 @@ import pytest
 
 from dashboard.accounts.models import User
 from dashboard.edits import (
+    authority,
     delivery,
     lanes,
     late_writes,
@@ -203,7 +204,7 @@ def _split(edits: list[Edit]) -> tuple[list[Edit], Edit | None]:
 
 
 def permission_not_rechecked(patch: Patch, world: World) -> None:
-    patch.setattr(lanes, "can_edit", lambda *_: True)
+    patch.setattr(authority, "can_edit", lambda *_: True)
 
 
 def idempotency_key_ignored(patch: Patch, world: World) -> None:

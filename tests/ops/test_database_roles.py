@@ -42,7 +42,7 @@ def manage(secrets: Path, url: str, *arguments: str) -> str:
         cwd=PROJECT,
         env=os.environ
         | {
-            "CURFEW_SECRET_KEY": "only-for-tests-of-roles-" * 2,
+            "CURFEW_SECRET_KEY": "only-for-tests-of-roles-" * 3,
             "CURFEW_REDIS_URL": "redis://127.0.0.1:1/0",
             "CURFEW_DATABASE_URL": url,
             "DJANGO_SETTINGS_MODULE": "dashboard.settings",

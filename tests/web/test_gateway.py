@@ -2,13 +2,21 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from dashboard.web import gateway
 from dashboard.web.gateway import Gateway
+
+
+def run[T](coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run it in a thread: a browser's tests leave a loop running in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
+
 
 Environ = dict[str, Any]
 Application = Callable[[Environ, Any], Iterable[bytes]]
@@ -77,7 +85,7 @@ class Exchange:
             self.body += message["body"]
 
     def through(self, application: Gateway) -> "Exchange":
-        asyncio.run(application(self.scope, self.receive, self.send))  # type: ignore[arg-type]
+        run(application(self.scope, self.receive, self.send))  # type: ignore[arg-type]
         return self
 
 
@@ -268,7 +276,7 @@ def test_when_too_many_wait_the_next_is_told_to_come_back(
         await waiting
         return first, second
 
-    first, second = asyncio.run(ask())
+    first, second = run(ask())
     assert (first.status, second.status) == (200, 503)
     assert second.headers[b"retry-after"] == b"5"
     assert second.headers[b"x-frame-options"] == b"DENY"
@@ -304,6 +312,6 @@ def test_for_one_long_answer_too_many_the_oldest_is_cut_off(
         await reading
         return slow, quick
 
-    slow, quick = asyncio.run(ask())
+    slow, quick = run(ask())
     assert quick.body == whole
     assert len(slow.body) == gateway.CHUNK_BYTES

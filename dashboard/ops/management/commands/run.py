@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 
+from dashboard.ops.child import PROJECT
 from dashboard.ops.doctor import pending_migrations
 from dashboard.ops.production import unsafe_settings
 
@@ -45,6 +46,10 @@ class Command(BaseCommand):
             *("--workers", str(options["workers"])),
             *("--threads", str(options["threads"])),
         ]
+        # This very checkout serves, whatever directory it is started from.
+        paths = [str(PROJECT), os.environ.get("PYTHONPATH", "")]
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+        os.environ["PYTHONSAFEPATH"] = "1"
         os.execv(command[0], command)  # noqa: S606 (becoming it is the point)
 
 
