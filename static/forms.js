@@ -230,7 +230,9 @@
       event.detail.keepIndicators = true;
       leaving = true;
       keeps = interrupted = next !== formOf(event).dataset.next;
-      location.replace(next);
+      // Where that is the page before, a second entry for it would only be in the way.
+      if (document.referrer === new URL(next, location).href && history.length > 1) history.back();
+      else location.replace(next);
     }
   });
 

@@ -1,6 +1,7 @@
 "use strict";
-/* The chosen colours, before the first paint. The button in the bar goes round: the other
-   one than the system has, the same as it has, and as the system has it (not chosen). */
+/* The chosen theme, applied before the first paint. The button cycles through the theme
+   that the system does not have, the one it has, and the system's own choice. The choice
+   is a cookie, because signing out clears what else the browser stores. */
 {
   const root = document.documentElement;
   const words = {
@@ -11,21 +12,16 @@
     ...JSON.parse(root.dataset.words ?? "{}"),
   };
 
-  const stored = () => {
-    try {
-      return localStorage.getItem("curfew-theme");
-    } catch {
-      return null; // Storage may be forbidden; then the choice lasts for this page.
-    }
-  };
+  const COOKIE = location.protocol === "https:" ? "__Host-curfew_theme" : "curfew_theme";
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  const stored = document.cookie.split("; ").find((cookie) => cookie.startsWith(`${COOKIE}=`))?.split("=")[1];
   const apply = (theme) => {
     if (theme === "system") delete root.dataset.theme;
     else root.dataset.theme = theme;
   };
   const current = () => root.dataset.theme ?? "system";
 
-  const saved = stored();
-  if (["light", "dark"].includes(saved)) apply(saved);
+  if (["light", "dark"].includes(stored)) apply(stored);
 
   addEventListener("DOMContentLoaded", () => {
     const button = document.getElementById("theme-button");
@@ -41,11 +37,8 @@
       const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
       const order = isDark ? ["system", "light", "dark"] : ["system", "dark", "light"];
       apply(order[(order.indexOf(current()) + 1) % order.length]);
-      try {
-        localStorage.setItem("curfew-theme", current());
-      } catch {
-        // See above.
-      }
+      const age = current() === "system" ? 0 : 31536000;
+      document.cookie = `${COOKIE}=${current()}; Path=/; Max-Age=${age}; SameSite=Lax${secure}`;
       tell();
     });
   });

@@ -9,6 +9,7 @@ from dashboard.web.address import client_address
 from . import services
 from .models import ApiToken
 from .problems import ProblemError
+from .selectors import lacks_only_a_second_factor
 
 BAD_TOKENS_PER_MINUTE = 60
 """From one address. Nobody guesses 256 bits, but each try costs a query."""
@@ -85,8 +86,23 @@ AUDIT, ANY = Scoped(ApiToken.Scope.AUDIT), Scoped()
 
 def _unauthorized(request: HttpRequest) -> ProblemError:
     sent = "Authorization" in request.headers
-    challenge = _challenge(', error="invalid_token"' if sent else "")
-    return ProblemError("unauthorized", headers={"WWW-Authenticate": challenge})
+    headers = {
+        "WWW-Authenticate": _challenge(', error="invalid_token"' if sent else "")
+    }
+    if lacks_only_a_second_factor(bearer(request)):
+        return ProblemError(
+            "unauthorized",
+            "The owner of this token has to set up two-factor authentication first: "
+            "sign in to Curfew and follow the steps there.",
+            headers=headers,
+        )
+    return ProblemError("unauthorized", headers=headers)
+
+
+def bearer(request: HttpRequest) -> str:
+    """The text of the token that the request carries; empty without one."""
+    scheme, _, text = request.headers.get("Authorization", "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else ""
 
 
 def _challenge(error: str) -> str:

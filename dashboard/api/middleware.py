@@ -29,7 +29,7 @@ class TokenMiddleware:
             return self.get_response(request)
         request.user = AnonymousUser()
         try:
-            token = token_of(_bearer(request))
+            token = token_of(gate.bearer(request))
         except DatabaseError as error:
             log.error("token not looked up", reason=str(error)[:200])
             return _finished(problems.answer("busy", headers={"Retry-After": "5"}))
@@ -50,11 +50,6 @@ class TokenMiddleware:
 def through(token: ApiToken) -> str:
     """How the audit trail names it."""
     return f"token {token.name}"
-
-
-def _bearer(request: HttpRequest) -> str:
-    scheme, _, text = request.headers.get("Authorization", "").partition(" ")
-    return text.strip() if scheme.lower() == "bearer" else ""
 
 
 def _is_of_unknown_length(request: HttpRequest) -> bool:

@@ -53,10 +53,13 @@ class ApiToken(models.Model):
         It does not while its person may not come in, or first has to choose a
         password or set up a second factor: what they cannot open then, no token opens.
         """
+        return self.is_valid(now) and not self.owner.lacks_second_factor
+
+    def is_valid(self, now: datetime) -> bool:
+        """The same without the question for a second factor."""
         return (
             self.revoked_at is None
             and self.expires_at > now
             and self.owner.is_active
             and self.owner.one_time_until is None
-            and not self.owner.lacks_second_factor
         )

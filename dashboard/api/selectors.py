@@ -15,15 +15,23 @@ from .secret_text import digest_of, is_secret
 
 
 def token_of(secret: str) -> ApiToken | None:
-    """The token with this text, and its person; None where it opens nothing now.
+    """The token with this text, and its person; None where it opens nothing now."""
+    token = _stored(secret)
+    return token if token and token.is_live(timezone.now()) else None
 
-    Looked up by its digest: how long that takes tells nothing about the text.
-    """
+
+def lacks_only_a_second_factor(secret: str) -> bool:
+    """Whether the token would be good if its person had set up a second factor."""
+    token = _stored(secret)
+    return token is not None and token.is_valid(timezone.now())
+
+
+def _stored(secret: str) -> ApiToken | None:
+    """Looked up by its digest: how long that takes tells nothing about the text."""
     if not is_secret(secret):
         return None
-    found = ApiToken.objects.select_related("owner").filter(digest=digest_of(secret))
-    token = found.first()
-    return token if token and token.is_live(timezone.now()) else None
+    tokens = ApiToken.objects.select_related("owner")
+    return tokens.filter(digest=digest_of(secret)).first()
 
 
 def tokens_of(owner: User) -> QuerySet[ApiToken]:

@@ -58,7 +58,8 @@ def follow_configuration(configured: Sequence[Cloud]) -> None:
             back.update(unconfigured_since=None, retired_at=None)
             for cloud in gone:
                 _record(cloud, "cloud.removed")
-            gone.update(unconfigured_since=now)
+            # A cloud that is no longer read has no problem with being read.
+            gone.update(unconfigured_since=now, **_HEALTHY)
             FleetVersion.stamp()
     grace = timedelta(hours=settings.CURFEW.cloud_grace_hours)
     over = Cloud.objects.filter(unconfigured_since__lte=now - grace, retired_at=None)

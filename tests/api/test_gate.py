@@ -50,13 +50,17 @@ def test_no_token_passes_the_second_factor_that_its_person_lacks(
     asks = program(scientist)
     assert asks.get("/me")["role"] == "scientist"
     people.set_role(user=scientist, role="operator", actor=admin)
-    problem(asks("get", "/audit"), 401, "unauthorized")
+    refused = asks("get", "/audit")
+    problem(refused, 401, "unauthorized")
+    assert "two-factor" in refused.json()["detail"]
     RecoveryCodes.activate(scientist)
     problem(asks("get", "/audit"), 401, "unauthorized")
     TOTP.activate(scientist, generate_totp_secret())
     assert asks.get("/me")["role"] == "operator"
     people.reset_second_factor(user=scientist, actor=admin)
     problem(asks("get", "/audit"), 401, "unauthorized")
+    ApiToken.objects.update(revoked_at=timezone.now())
+    assert "two-factor" not in asks("get", "/audit").json()["detail"]
 
 
 @pytest.mark.usefixtures("_second_factor_for_operators")

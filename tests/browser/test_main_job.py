@@ -84,6 +84,8 @@ def test_bad_input_then_good_until_the_cloud_confirms(
     there = demo.instance(name)
     assert there["description"] == "Good words, once more"
     assert there["auto_stop"]["duration_seconds"] == 6 * 3600
+    page.go_back()
+    page.wait_for_url(re.compile(r"/instances/(\?.*)?$"))
 
 
 def test_a_value_off_the_grid_is_kept_when_only_the_words_change(

@@ -184,6 +184,10 @@ def test_the_first_click_on_the_theme_changes_what_is_seen(
     before = browser_page.evaluate(ground)
     browser_page.locator("#theme-button").click()
     assert browser_page.evaluate(ground) != before
+    # As signing out does.
+    browser_page.evaluate("localStorage.clear()")
+    browser_page.reload()
+    assert browser_page.evaluate(ground) != before
     for _ in range(2):
         browser_page.locator("#theme-button").click()
     assert browser_page.evaluate(ground) == before

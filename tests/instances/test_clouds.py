@@ -60,9 +60,11 @@ def test_a_removed_cloud_is_told_everywhere_and_ages_nothing(
     two_clouds: CloudsFile, client: Client, operator: Any
 ) -> None:
     two_clouds.describe("prod")
+    Cloud.objects.filter(name="lab").update(problem="It was ill before.")
     tasks.refresh_due_clouds()
     lab = Cloud.objects.get(name="lab")
     assert lab.unconfigured_since is not None
+    assert lab.problem == ""
     Cloud.objects.filter(name="lab").update(
         refreshed_at=timezone.now() - hours(5), problem="It was ill before."
     )
