@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
 from django_structlog.signals import bind_extra_request_metadata
 
 
@@ -15,4 +16,6 @@ class WebConfig(AppConfig):
 
         from .address import bind_address
 
+        # A stored message is shown by processes that never write it.
+        autodiscover_modules("messages")
         bind_extra_request_metadata.connect(bind_address)
