@@ -203,7 +203,7 @@ def audit_event(one: AuditEvent) -> dict[str, Any]:
         "instance": one.instance,
         "before": one.before,
         "after": one.after,
-        "reason": one.reason,
+        "reason": str(one.reason),
         "request_id": one.request_id,
         "address": one.address,
     }

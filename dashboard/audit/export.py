@@ -94,7 +94,7 @@ def _cells(event: AuditEvent) -> tuple[str, ...]:
         event.instance,
         json.dumps(event.before, ensure_ascii=False) if event.before else "",
         json.dumps(event.after, ensure_ascii=False) if event.after else "",
-        event.reason,
+        event.reason.in_english,
         event.address or "",
         event.request_id,
         event.via,

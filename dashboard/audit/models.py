@@ -6,6 +6,8 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy
 
+from dashboard.web.stored_messages import MessageField
+
 
 class AuditEvent(models.Model):
     """One thing that a person, the cloud or Curfew did, or was refused.
@@ -17,11 +19,16 @@ class AuditEvent(models.Model):
     Attributes:
         actor: The account that acted. Without a constraint: deleting an account must
             not touch its entries, so this may name a row that is gone.
+        actor_label: The actor's name; in English where the name is a message.
+        actor_message: The actor's name where it is a message; else empty.
         action: What was done, as ``object.verb``.
         outcome: Whether it was done, refused or came to nothing.
+        target_label: The target's name; in English where the name is a message.
+        target_message: The target's name where it is a message; else empty.
         instance: The instance it is about, as ``Instance.reference``; may be empty.
         before: Values before.
         after: Values after, or those asked for.
+        reason: Why.
         request_id: Of the request that led there; also in the logs.
         address: Where that request came from.
         via: By what the actor acted, such as ``token laptop``; empty for the pages.
@@ -41,15 +48,17 @@ class AuditEvent(models.Model):
         related_name="audit_events",
     )
     actor_label = models.CharField(max_length=150)
+    actor_message = MessageField()
     action = models.CharField(max_length=64, db_index=True)
     outcome = models.CharField(max_length=8, choices=Outcome, default=Outcome.DONE)
     target_kind = models.CharField(max_length=32)
     target_id = models.CharField(max_length=255)
     target_label = models.CharField(max_length=255)
+    target_message = MessageField()
     instance = models.CharField(max_length=511, blank=True)
     before = models.JSONField(default=dict)
     after = models.JSONField(default=dict)
-    reason = models.TextField(blank=True)
+    reason = MessageField()
     request_id = models.CharField(max_length=64, blank=True)
     address = models.GenericIPAddressField(null=True)
     via = models.CharField(max_length=80, blank=True, db_default="", default="")
@@ -65,6 +74,16 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.actor_label} {self.action} {self.target_label}"
+
+    @property
+    def actor_name(self) -> str:
+        """Who acted, in the active language."""
+        return str(self.actor_message) or self.actor_label
+
+    @property
+    def target_name(self) -> str:
+        """What it was done to, in the active language."""
+        return str(self.target_message) or self.target_label
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Insert; an event that exists is never changed.

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from django.db.models import Model
 
+from dashboard.web.stored_messages import Message, verbatim
+
 from .models import AuditEvent
 
 if TYPE_CHECKING:
@@ -43,13 +45,13 @@ def record_event(
     action: str,
     target_kind: str,
     target_id: str,
-    target_label: str,
-    by: str = SYSTEM,
+    target_label: Message | str,
+    by: Message | str = SYSTEM,
     outcome: str = Outcome.DONE,
     instance: str = "",
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
-    reason: str = "",
+    reason: Message | str = "",
     into: list[AuditEvent] | None = None,
 ) -> AuditEvent:
     """Write one event; call it in the transaction of the change it describes.
@@ -60,13 +62,13 @@ def record_event(
             its line in ``docs/security.md``.
         target_kind: ``instance``, ``edit``, ``user``, ...
         target_id: Stable id of the target.
-        target_label: What people call it.
-        by: What to call the actor when it is no account.
+        target_label: Its name; a message where the name is not one that people gave.
+        by: Name of the actor when it is no account.
         outcome: One of ``AuditEvent.Outcome``.
         instance: The instance it is about, as ``Instance.reference``.
         before: Values before the change.
         after: Values after it.
-        reason: Why, one plain sentence.
+        reason: Why: a message, or what a person typed.
         into: Of many events: put it there, unsaved, for ``record_events``.
 
     Returns:
@@ -74,19 +76,23 @@ def record_event(
         or of the request that queued the running task.
     """
     context = structlog.contextvars.get_contextvars()
+    actor_label, actor_message = _name(actor.get_username() if actor else by)
+    target_label, target_message = _name(target_label)
     event = AuditEvent(
         # By its id: the user model is above this app.
         actor_id=_key(actor),
-        actor_label=(actor.get_username() if actor else by)[:150],
+        actor_label=actor_label[:150],
+        actor_message=actor_message,
         action=action,
         outcome=outcome,
         target_kind=target_kind,
         target_id=_storable(target_id)[:255],
-        target_label=_storable(target_label)[:255],
+        target_label=target_label[:255],
+        target_message=target_message,
         instance=_storable(instance)[:511],
         before=before or {},
         after=after or {},
-        reason=_storable(reason),
+        reason=verbatim(_storable(reason)) if isinstance(reason, str) else reason,
         request_id=str(context.get("request_id", ""))[:64],
         address=context.get("address"),
         via=_storable(_via.get())[:80],
@@ -101,6 +107,12 @@ def record_event(
 def record_events(events: list[AuditEvent]) -> None:
     """Write many events at once, as ``record_event`` put them into the list."""
     AuditEvent.objects.bulk_create(events, batch_size=200)
+
+
+def _name(label: Message | str) -> tuple[str, Message]:
+    if isinstance(label, str):
+        return _storable(label), Message()
+    return _storable(label.in_english), label
 
 
 def _key(actor: Model | None) -> Any:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from django.db import models
 from django.utils.functional import Promise
+from django.utils.translation import override
 
 type Template = str | Promise
 """The English text, or a lazy translation of it (``ngettext_lazy`` for a plural)."""
@@ -60,6 +61,12 @@ class Message:
 
     def __hash__(self) -> int:
         return hash(json.dumps(self.to_json(), sort_keys=True))
+
+    @property
+    def in_english(self) -> str:
+        """For files and records that are the same for everybody."""
+        with override("en"):
+            return str(self)
 
     def to_json(self) -> dict[str, Any]:
         """As it is stored; empty for no message."""

@@ -80,7 +80,7 @@ def test_role_and_upstream_users_follow_at_each_sign_in(
     assert user.cloud_identifiers == frozenset()
     event = AuditEvent.objects.get(action="user.role_changed")
     assert (event.before, event.after) == ({"role": "scientist"}, {"role": "admin"})
-    assert event.reason == "as the identity provider says"
+    assert str(event.reason) == "as the identity provider says"
 
 
 def test_somebody_in_no_group_is_refused(client: Client, provider: Provider) -> None:

@@ -149,7 +149,7 @@ def test_it_dies_with_the_account(
     people.reactivate(user=viewer, actor=admin)
     problem(asks("get", "/me"), 401, "unauthorized")
     event = AuditEvent.objects.get(action="token.revoked")
-    assert event.reason == "The account was deactivated."
+    assert str(event.reason) == "The account was deactivated."
 
 
 def test_a_deactivation_past_the_models_closes_it_too(

@@ -16,6 +16,7 @@ from dashboard.instances.models import FleetVersion, Instance
 from dashboard.policies.forms import RuleForm
 from dashboard.policies.models import Rule
 from dashboard.web.stored import translated
+from dashboard.web.stored_messages import verbatim
 from tests.instances.pages import add_edit
 
 
@@ -109,7 +110,7 @@ def test_what_is_stored_is_english_and_shown_in_german(
     german.post(reverse("edits:cancel", args=[edit.pk]))
     edit.refresh_from_db()
     assert edit.message == "Taken back by operator."
-    assert AuditEvent.objects.filter(reason="Taken back by operator.").exists()
+    assert AuditEvent.objects.filter(reason=verbatim("Taken back by operator.")).exists()
     receipt = german.get(reverse("edits:receipt", args=[edit.pk])).text
     assert "Zurückgenommen von operator." in receipt
 
