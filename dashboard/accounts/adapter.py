@@ -23,7 +23,7 @@ from .models import User
 
 log = structlog.get_logger(__name__)
 
-MISMATCH = gettext_lazy("This name and this password do not belong together.")
+MISMATCH = gettext_lazy("Incorrect username or password.")
 """The same sentence for a name that exists and one that does not."""
 
 

@@ -15,6 +15,7 @@ from django.contrib.auth import SESSION_KEY
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.translation import gettext
 from django_htmx.http import HttpResponseClientRedirect
 
 from dashboard.web.middleware import GetResponse
@@ -58,7 +59,10 @@ class SecondFactorMiddleware:
         if request.htmx:
             return HttpResponseClientRedirect(page)
         messages.warning(
-            request, "Your role needs a second factor. Set one up to go on."
+            request,
+            gettext(
+                "Your role requires two-factor authentication. Set it up to continue."
+            ),
         )
         return HttpResponseRedirect(page)
 

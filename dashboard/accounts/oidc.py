@@ -27,6 +27,7 @@ from allauth.socialaccount.providers.openid_connect.views import (
 from django.conf import settings
 from django.http import HttpRequest
 from django.shortcuts import render
+from django.utils.translation import override
 
 from . import sso
 
@@ -212,7 +213,8 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # untyp
                 sociallogin.user = sso.welcome(wanted, config)
                 sociallogin.save(request, connect=True)
         except sso.RefusedError as refusal:
-            logger.warning("oidc_refused", reason=str(refusal))
+            with override("en"):
+                logger.warning("oidc_refused", reason=str(refusal))
             page = render(
                 request,
                 "socialaccount/refused.html",

@@ -8,9 +8,9 @@ from typing import Any
 
 from allauth.account import forms as account
 from django import forms
-from django.utils.translation import gettext_noop
 
 from . import tokens
+from .messages import PASSWORD_CHANGED
 
 
 class _EndsTokens(forms.Form):
@@ -24,7 +24,7 @@ class _EndsTokens(forms.Form):
             tokens.revoke_all(
                 user=self.user,
                 actor=self.user,
-                reason=gettext_noop("With the choice of a new password."),
+                reason=PASSWORD_CHANGED(),
             )
 
 

@@ -15,11 +15,13 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext
 
 from dashboard.audit.services import record_event
+from dashboard.web.stored_messages import Message
 
 from . import tokens
+from .messages import SESSIONS_ENDED
 from .models import CloudUser, User
 from .passwords import one_time_password
 
@@ -31,8 +33,8 @@ class LastAdminError(Exception):
 
     def __init__(self) -> None:
         super().__init__(
-            gettext_noop(
-                "This is the last active admin. Make somebody else an admin first."
+            gettext(
+                "This is the last active admin. Make another person an admin first."
             )
         )
 
@@ -46,7 +48,7 @@ def add_user(
     email: str = "",
     actor: User | None = None,
     check_password: bool = True,
-    reason: str = "",
+    reason: Message | str = "",
 ) -> User:
     """Make an account.
 
@@ -72,7 +74,7 @@ def add_user(
 
 
 @transaction.atomic
-def _add(user: User, identifiers: list[str], actor: User | None, reason: str) -> User:
+def _add(user: User, identifiers: list[str], actor: User | None, reason: Message | str) -> User:
     user.full_clean(exclude=["password"])
     _refuse_a_taken_address(user)
     user.save()
@@ -85,7 +87,7 @@ def _add(user: User, identifiers: list[str], actor: User | None, reason: str) ->
 
 
 @transaction.atomic
-def set_role(*, user: User, role: str, actor: User | None, reason: str = "") -> None:
+def set_role(*, user: User, role: str, actor: User | None, reason: Message | str = "") -> None:
     """Give another role; the same again changes nothing.
 
     Raises:
@@ -110,7 +112,7 @@ def set_role(*, user: User, role: str, actor: User | None, reason: str = "") -> 
 
 @transaction.atomic
 def set_cloud_users(
-    *, user: User, cloud_users: Iterable[str], actor: User | None, reason: str = ""
+    *, user: User, cloud_users: Iterable[str], actor: User | None, reason: Message | str = ""
 ) -> None:
     """Say which upstream users, by id or name, are this person."""
     user = _locked(user)
@@ -266,7 +268,7 @@ def _refuse_a_taken_address(user: User) -> None:
     others = User.objects.exclude(pk=user.pk)
     if user.email and others.filter(email__iexact=user.email).exists():
         raise ValidationError(
-            {"email": gettext_noop("Another account has this address.")}
+            {"email": gettext("Another account has this address.")}
         )
 
 
@@ -286,8 +288,7 @@ def _end_sessions(user: User) -> int:
 
 
 def _end_tokens(user: User, actor: User) -> int:
-    reason = gettext_noop("With all sessions of the account.")
-    return tokens.revoke_all(user=user, actor=actor, reason=reason)
+    return tokens.revoke_all(user=user, actor=actor, reason=SESSIONS_ENDED())
 
 
 def _tidy(cloud_users: Iterable[str]) -> list[str]:

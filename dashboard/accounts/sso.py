@@ -6,15 +6,14 @@ from typing import Any, NamedTuple
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_lazy
 
 from dashboard.config import Config
 from dashboard.config_checks import ROLES
 
 from . import services
+from .messages import BY_CLAIMS
 from .models import User
-
-REASON = gettext_noop("as the identity provider says")
 
 Claims = Mapping[str, Any]
 
@@ -46,7 +45,7 @@ def standing(claims: Claims, config: Config) -> Standing:
     name = claims.get(config.oidc_username_claim)
     if not isinstance(name, str) or not name:
         raise RefusedError(
-            gettext_noop("Your identity provider did not tell your user name.")
+            gettext_lazy("Your identity provider did not send a username.")
         )
     role = None
     if config.oidc_roles:
@@ -56,7 +55,7 @@ def standing(claims: Claims, config: Config) -> Standing:
         role = max(found, key=ROLES.index, default=config.oidc_default_role)
         if not role:
             raise RefusedError(
-                gettext_noop("None of your groups has access to Curfew.")
+                gettext_lazy("None of your groups has access to Curfew.")
             )
     cloud_users = None
     if config.oidc_cloud_user_claim:
@@ -87,10 +86,10 @@ def values(claims: Claims, path: str) -> list[str]:
 def follow(user: User, wanted: Standing) -> None:
     """Give a known person the role and upstream users that their claims say."""
     if wanted.role is not None:
-        services.set_role(user=user, role=wanted.role, actor=None, reason=REASON)
+        services.set_role(user=user, role=wanted.role, actor=None, reason=BY_CLAIMS())
     if wanted.cloud_users is not None:
         services.set_cloud_users(
-            user=user, cloud_users=wanted.cloud_users, actor=None, reason=REASON
+            user=user, cloud_users=wanted.cloud_users, actor=None, reason=BY_CLAIMS()
         )
 
 
@@ -108,8 +107,8 @@ def welcome(wanted: Standing, config: Config) -> User:
     if known:
         if known.has_usable_password() or known.socialaccount_set.exists():
             raise RefusedError(
-                gettext_noop(
-                    "Another account has your user name. Ask an administrator for help."
+                gettext_lazy(
+                    "Another account has your username. Ask an administrator."
                 )
             )
         follow(known, wanted)
@@ -117,7 +116,7 @@ def welcome(wanted: Standing, config: Config) -> User:
     role = wanted.role or config.oidc_default_role
     if not role:
         raise RefusedError(
-            gettext_noop("Nobody has invited you yet. Ask an administrator.")
+            gettext_lazy("You do not have an account yet. Ask an administrator.")
         )
     is_taken = User.objects.filter(email__iexact=wanted.email).exists()
     try:
@@ -126,11 +125,11 @@ def welcome(wanted: Standing, config: Config) -> User:
             role=role,
             cloud_users=wanted.cloud_users or [],
             email="" if is_taken else wanted.email,
-            reason=REASON,
+            reason=BY_CLAIMS(),
         )
     except ValidationError:
         raise RefusedError(
-            gettext_noop("Your user name has signs that are not used here.")
+            gettext_lazy("Your username contains characters that Curfew does not allow.")
         ) from None
 
 

@@ -5,6 +5,8 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.dispatch import Signal
 
+from dashboard.web.stored_messages import Message
+
 revoke = Signal()
 """Asks to end all tokens of ``user``; ``actor`` and ``reason`` are for the audit trail.
 
@@ -13,7 +15,7 @@ Receivers return how many they ended.
 
 
 def revoke_all(
-    *, user: AbstractBaseUser, actor: AbstractBaseUser | None, reason: str
+    *, user: AbstractBaseUser, actor: AbstractBaseUser | None, reason: Message
 ) -> int:
     """End whatever acts for somebody without a session; returns how many that were."""
     answers: list[tuple[Any, Any]] = revoke.send(

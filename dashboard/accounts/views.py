@@ -11,7 +11,7 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.utils.translation import gettext, gettext_noop, ngettext
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import (
     require_http_methods,
     require_POST,
@@ -19,8 +19,7 @@ from django.views.decorators.http import (
 )
 
 from dashboard.audit.models import AuditEvent
-from dashboard.audit.wording import action_text, actor_text
-from dashboard.web.stored import translated
+from dashboard.audit.wording import action_text
 
 from . import selectors, services
 from .forms import AddForm, CloudUsersForm, EmailForm, RoleForm, SearchForm
@@ -30,12 +29,6 @@ from .permissions import can_manage_people
 
 PER_PAGE = 50
 HISTORY = 10
-
-_ROLES_NAMED = (
-    *(gettext_noop("viewer"), gettext_noop("scientist")),
-    *(gettext_noop("operator"), gettext_noop("admin")),
-)
-"""In the middle of a sentence; there a role is said as it is stored."""
 
 View = Callable[..., HttpResponse]
 
@@ -126,13 +119,14 @@ def role(request: SignedInRequest, user_id: int) -> HttpResponse:
     try:
         services.set_role(user=who, role=form.cleaned_data["role"], actor=request.user)
     except services.LastAdminError as error:
-        form.add_error("role", translated(str(error)))
+        form.add_error("role", str(error))
         return _page(request, who, role_form=form)
     who.refresh_from_db()
     return _leave(
         request,
         who,
-        gettext("%(who)s is %(role)s now.") % {"who": who, "role": gettext(who.role)},
+        gettext("%(who)s now has the role %(role)s.")
+        % {"who": who, "role": who.get_role_display()},
     )
 
 
@@ -149,7 +143,7 @@ def email(request: SignedInRequest, user_id: int) -> HttpResponse:
             )
         except ValidationError as error:
             for sentence in error.messages:
-                form.add_error("email", translated(sentence))
+                form.add_error("email", sentence)
     if not form.is_valid():
         return _page(request, who, email_form=form)
     return _leave(request, who, gettext("The email address is saved."))
@@ -190,7 +184,7 @@ def active(request: SignedInRequest, user_id: int) -> HttpResponse:
         messages.error(request, str(error))
         return _page(request, who, status=409)
     return _leave(
-        request, who, gettext("%(who)s is signed out and stays outside.") % {"who": who}
+        request, who, gettext("%(who)s is deactivated.") % {"who": who}
     )
 
 
@@ -214,7 +208,7 @@ def second_factor(request: SignedInRequest, user_id: int) -> HttpResponse:
     return _leave(
         request,
         who,
-        gettext("%(who)s signs in without a second factor now.") % {"who": who},
+        gettext("Two-factor authentication of %(who)s is reset.") % {"who": who},
     )
 
 
@@ -263,7 +257,7 @@ def _page(
         "factors": who.authenticator_set.exclude(type="recovery_codes"),
         "sessions": who.usersession_set.count(),
         "history": [
-            (action_text(event.action), actor_text(event), event)
+            (action_text(event.action), event.actor_name, event)
             for event in AuditEvent.objects.filter(
                 target_kind="user", target_id=str(who.pk)
             )[:HISTORY]

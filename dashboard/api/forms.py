@@ -21,7 +21,7 @@ class TokenForm(forms.Form):
         choices=ApiToken.Scope.choices,
         widget=forms.CheckboxSelectMultiple,
         error_messages={
-            "required": gettext_lazy("Say what the token shall be good for.")
+            "required": gettext_lazy("Choose at least one scope.")
         },
     )
     days = forms.IntegerField(min_value=1)
@@ -46,7 +46,7 @@ class TokenForm(forms.Form):
         days: int = self.cleaned_data["days"]
         if days > self.most_days:
             raise forms.ValidationError(
-                gettext("A token lives %(days)s days at most here.")
+                gettext("The maximum lifetime is %(days)s days.")
                 % {"days": self.most_days}
             )
         return days

@@ -6,7 +6,8 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_noop
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy
 
 from dashboard.accounts.models import User
 
@@ -71,10 +72,10 @@ class Line(NamedTuple):
     may_revoke: bool
 
 
-_SCOPES: dict[str, str] = {
-    ApiToken.Scope.READ: gettext_noop("read"),
-    ApiToken.Scope.WRITE: gettext_noop("write"),
-    ApiToken.Scope.AUDIT: gettext_noop("audit"),
+_SCOPES: dict[str, Promise] = {
+    ApiToken.Scope.READ: gettext_lazy("read"),
+    ApiToken.Scope.WRITE: gettext_lazy("write"),
+    ApiToken.Scope.AUDIT: gettext_lazy("audit"),
 }
 
 
@@ -91,6 +92,6 @@ def line(token: ApiToken, now: datetime) -> Line:
         state, tone = gettext("In use"), "good"
     if live and token.last_used_at is None:
         state, tone = gettext("Not used yet"), "busy"
-    scopes = [gettext(_SCOPES[one]) for one in _SCOPES if one in token.scopes]
+    scopes = [str(_SCOPES[one]) for one in _SCOPES if one in token.scopes]
     ended = token.revoked_at is not None or token.expires_at <= now
     return Line(token, state, tone, scopes, not ended)

@@ -12,7 +12,9 @@ from django.utils.translation import gettext
 
 from dashboard.accounts.models import User
 from dashboard.audit.services import record_event
+from dashboard.web.stored_messages import Message
 
+from .messages import TOKEN_OF
 from .models import ApiToken
 from .secret_text import digest_of, new_secret
 
@@ -46,10 +48,10 @@ def make_token(
     """
     chosen = [scope for scope in ApiToken.Scope.values if scope in set(scopes)]
     if not chosen:
-        raise TokenError(gettext("Say what the token shall be good for."))
+        raise TokenError(gettext("Choose at least one scope."))
     if not 1 <= days <= settings.CURFEW.token_days:
         raise TokenError(
-            gettext("A token lives %(days)s days at most here.")
+            gettext("The maximum lifetime is %(days)s days.")
             % {"days": settings.CURFEW.token_days}
         )
     # The person's row serialises their own forms: two at once do not pass the limit.
@@ -78,7 +80,7 @@ def make_token(
 
 
 @transaction.atomic
-def revoke_token(*, token: ApiToken, actor: User | None, reason: str = "") -> None:
+def revoke_token(*, token: ApiToken, actor: User | None, reason: Message | str = "") -> None:
     """End a token now; one that has ended stays as it is.
 
     Args:
@@ -94,7 +96,7 @@ def revoke_token(*, token: ApiToken, actor: User | None, reason: str = "") -> No
 
 
 @transaction.atomic
-def revoke_all(*, owner: User, actor: User | None = None, reason: str) -> int:
+def revoke_all(*, owner: User, actor: User | None = None, reason: Message) -> int:
     """End all tokens of a person; returns how many there were to end."""
     live = owner.api_tokens.filter(revoked_at=None, expires_at__gt=timezone.now())
     ended = list(live.select_related("owner"))
@@ -123,14 +125,14 @@ def _record(
     actor: User | None,
     *,
     after: dict[str, Any] | None = None,
-    reason: str = "",
+    reason: Message | str = "",
 ) -> None:
     record_event(
         actor=actor,
         action=action,
         target_kind="token",
         target_id=str(token.pk),
-        target_label=f"{token.name} of {token.owner.get_username()}",
+        target_label=TOKEN_OF(token=token.name, person=token.owner.get_username()),
         after=after,
         reason=reason,
     )

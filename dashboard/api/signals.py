@@ -13,16 +13,18 @@ from django.dispatch import receiver
 
 from dashboard.accounts import tokens
 from dashboard.accounts.models import User
+from dashboard.web.stored_messages import Message
 
+from .messages import ACCOUNT_DEACTIVATED
 from .services import revoke_all
 
 
 @receiver(tokens.revoke)
-def _all_shall_end(user: User, actor: User | None, reason: str, **_: Any) -> int:
+def _all_shall_end(user: User, actor: User | None, reason: Message, **_: Any) -> int:
     return revoke_all(owner=user, actor=actor, reason=reason)
 
 
 @receiver(post_save, sender=User)
 def _person_changed(instance: User, created: bool = False, **_: Any) -> None:
     if not created and not instance.is_active:
-        revoke_all(owner=instance, reason="The account was deactivated.")
+        revoke_all(owner=instance, reason=ACCOUNT_DEACTIVATED())

@@ -8,6 +8,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import (
     require_http_methods,
     require_POST,
@@ -100,7 +101,9 @@ def revoke(request: SignedInRequest, token_id: int) -> HttpResponse:
     )
     token = get_object_or_404(theirs, pk=token_id)
     services.revoke_token(token=token, actor=request.user)
-    messages.success(request, f"“{token.name}” opens nothing any more.")
+    messages.success(
+        request, gettext("Token “%(name)s” is revoked.") % {"name": token.name}
+    )
     own = token.owner_id == request.user.pk
     url = reverse("tokens:mine" if own else "tokens:everybodys")
     return HttpResponseRedirect(url, status=303)

@@ -8,8 +8,8 @@ from dashboard import logs
 from dashboard.web import limits
 from dashboard.web.middleware import GetResponse
 
+from .messages import ANONYMOUS, REFUSED
 from .services import Outcome, record_event
-from .signals import ANYBODY
 
 log = structlog.get_logger(__name__)
 
@@ -43,12 +43,12 @@ def _record(request: HttpRequest) -> None:
     about = f"{named['cloud']}/{named['instance_id']}" if "cloud" in named else ""
     record_event(
         actor=request.user if signed_in else None,  # type: ignore[arg-type]
-        by=ANYBODY,
+        by=ANONYMOUS(),
         action="request.refused",
         outcome=Outcome.REFUSED,
         target_kind="address",
         target_id=(match.view_name if match else "") or "",
         target_label=logs.scrubbed(f"{request.method} {request.path}"),
         instance=about,
-        reason="Role or scope does not allow it, or the form was not ours.",
+        reason=REFUSED(),
     )

@@ -9,19 +9,12 @@ from django.contrib.auth.signals import (
     user_login_failed,
 )
 from django.dispatch import receiver
-from django.utils.translation import gettext_noop
 
+from .messages import ANONYMOUS, UNKNOWN_NAME
 from .services import Outcome, record_event
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractUser
-
-ANYBODY = gettext_noop("not signed in")
-"""Label of the actor where nobody has said who they are, or not proven it."""
-
-UNKNOWN_NAME = gettext_noop("an unknown name")
-"""Label of who was signed in as, where there is no such person."""
-
 
 @receiver(user_logged_in)
 def note_sign_in(sender: object, user: "AbstractUser", **_: Any) -> None:
@@ -52,10 +45,10 @@ def note_failure(sender: object, credentials: dict[str, Any], **_: Any) -> None:
 def _record(user: Any, action: str, **fields: Any) -> None:
     record_event(
         actor=fields.pop("actor", None),
-        by=ANYBODY,
+        by=ANONYMOUS(),
         action=action,
         target_kind="user",
         target_id=str(user.pk) if user else "",
-        target_label=user.get_username() if user else UNKNOWN_NAME,
+        target_label=user.get_username() if user else UNKNOWN_NAME(),
         **fields,
     )

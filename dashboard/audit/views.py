@@ -12,13 +12,15 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.translation import gettext_noop
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from dashboard.web.downloads import limited
 
 from .export import csv_lines, separator_asked
 from .filters import AuditFilter
+from .messages import AUDIT_TRAIL
 from .models import AuditEvent
 from .services import record_event
 from .wording import line
@@ -36,14 +38,14 @@ CHUNK = 1_000
 View = Callable[[HttpRequest], HttpResponseBase]
 
 
-def _requires(permission: str, refusal: str) -> Callable[[View], View]:
+def _requires(permission: str, refusal: Promise) -> Callable[[View], View]:
     """Answer 403 with ``refusal`` to those who lack the permission."""
 
     def decorate(view: View) -> View:
         @wraps(view)
         def allowed(request: HttpRequest) -> HttpResponseBase:
             if not request.user.has_perm(permission):
-                raise PermissionDenied(refusal)
+                raise PermissionDenied(str(refusal))
             return view(request)
 
         return allowed
@@ -52,7 +54,7 @@ def _requires(permission: str, refusal: str) -> Callable[[View], View]:
 
 
 @require_safe
-@_requires(READ, gettext_noop("Operators and admins read the audit trail."))
+@_requires(READ, gettext_lazy("Operators and admins read the audit trail."))
 def event_list(request: HttpRequest) -> HttpResponse:
     """What was done, newest first.
 
@@ -78,7 +80,7 @@ def event_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@_requires(EXPORT, gettext_noop("Admins export the audit trail."))
+@_requires(EXPORT, gettext_lazy("Admins export the audit trail."))
 @limited
 def export(request: HttpRequest) -> HttpResponseBase:
     """The same events as a CSV file, oldest first, as they are read.
@@ -101,7 +103,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
         action="audit.exported",
         target_kind="audit",
         target_id="",
-        target_label="the audit trail",
+        target_label=AUDIT_TRAIL(),
         after={name: value for name, value in request.GET.items() if value},
     )
     rows = events.order_by("at", "pk").iterator(chunk_size=CHUNK)

@@ -5,11 +5,8 @@ from typing import Any, NamedTuple
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext
 
-from dashboard.web.stored import translated
-
 from . import actions, values_in_words
 from .models import AuditEvent
-from .signals import ANYBODY, UNKNOWN_NAME
 
 Outcome = AuditEvent.Outcome
 
@@ -72,8 +69,8 @@ def line(event: AuditEvent) -> Line:
         TONES.get(event.outcome, "rest"),
         ICONS.get(event.outcome, "check"),
         changed,
-        actor_text(event),
-        _target(event),
+        event.actor_name,
+        event.target_name,
         _url(event),
         _told(event, changed),
         _receipt_url(event),
@@ -105,20 +102,6 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             found[f"{prefix}{values_in_words.name(name)}"] = _text(name, value)
     return found
-
-
-def actor_text(event: AuditEvent) -> str:
-    """Who did it: a name as it is, our word for nobody in the reader's language."""
-    label = event.actor_label
-    return translated(label) if label == ANYBODY else label
-
-
-def _target(event: AuditEvent) -> str:
-    # Names that people gave must not be taken for sentences.
-    is_ours = (
-        event.target_kind in {"handover", "batch"} or event.target_label == UNKNOWN_NAME
-    )
-    return translated(event.target_label) if is_ours else event.target_label
 
 
 def _text(name: str, value: Any) -> str:

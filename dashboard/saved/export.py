@@ -9,7 +9,7 @@ from itertools import batched
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
-from django.utils import timezone, translation
+from django.utils import timezone
 from django.utils.text import slugify
 from django.views.decorators.http import require_safe
 
@@ -22,8 +22,9 @@ from dashboard.instances.models import Instance
 from dashboard.web.downloads import limited
 
 from .columns import COLUMNS, NEEDLESS, Value, values
+from .messages import INSTANCE_LIST
 from .models import SavedView
-from .queries import canonical, in_words
+from .queries import canonical
 from .selectors import named
 
 CHUNK = 500
@@ -69,14 +70,12 @@ def _export(request: SignedInRequest, form: str) -> HttpResponseBase:
     keys = list(
         query.apply(Instance.objects.visible_to(user)).values_list("pk", flat=True)
     )
-    with translation.override("en"):
-        words = ", ".join(in_words(query))
     record_event(
         actor=user,
         action="list.exported",
         target_kind="view",
         target_id=str(view.pk) if view else "",
-        target_label=view.name if view else words,
+        target_label=view.name if view else INSTANCE_LIST(),
         after={"format": form, "query": asked, "instances": len(keys)},
     )
     found = _read(keys, user)

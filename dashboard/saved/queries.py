@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from django.http import QueryDict
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext, gettext_lazy
 
 from dashboard.instances.clock import status_look
 from dashboard.instances.filters import MISSING, InstanceFilter, ListForm, ListQuery
@@ -11,29 +11,29 @@ from dashboard.web.templatetags.pages import moment_text
 
 _USUAL = {"sort": "stops_in", "per_page": str(ListForm.PER_PAGE[0])}
 _LABELS = {
-    "q": gettext_noop("search"),
-    "status": gettext_noop("status"),
-    "autostop": gettext_noop("auto stop"),
-    "flavor_type": gettext_noop("flavour"),
-    "owner": gettext_noop("owner"),
-    "cloud": gettext_noop("cloud"),
-    "workspace": gettext_noop("workspace"),
-    "flavor": gettext_noop("flavour"),
-    "stops_from": gettext_noop("stops from"),
-    "stops_before": gettext_noop("stops before"),
-    "per_page": gettext_noop("rows"),
+    "q": gettext_lazy("search"),
+    "status": gettext_lazy("status"),
+    "autostop": gettext_lazy("auto stop"),
+    "flavor_type": gettext_lazy("flavour"),
+    "owner": gettext_lazy("owner"),
+    "cloud": gettext_lazy("cloud"),
+    "workspace": gettext_lazy("workspace"),
+    "flavor": gettext_lazy("flavour"),
+    "stops_from": gettext_lazy("stops from"),
+    "stops_before": gettext_lazy("stops before"),
+    "per_page": gettext_lazy("rows"),
 }
 _ORDERS = {
-    "stops_in": gettext_noop("soonest stop first"),
-    "-stops_in": gettext_noop("latest stop first"),
-    "name": gettext_noop("name, A to Z"),
-    "-name": gettext_noop("name, Z to A"),
-    "owner": gettext_noop("owner, A to Z"),
-    "-owner": gettext_noop("owner, Z to A"),
-    "status": gettext_noop("status, A to Z"),
-    "-status": gettext_noop("status, Z to A"),
-    "-updated": gettext_noop("latest change first"),
-    "updated": gettext_noop("oldest change first"),
+    "stops_in": gettext_lazy("soonest stop first"),
+    "-stops_in": gettext_lazy("latest stop first"),
+    "name": gettext_lazy("name, A to Z"),
+    "-name": gettext_lazy("name, Z to A"),
+    "owner": gettext_lazy("owner, A to Z"),
+    "-owner": gettext_lazy("owner, Z to A"),
+    "status": gettext_lazy("status, A to Z"),
+    "-status": gettext_lazy("status, Z to A"),
+    "-updated": gettext_lazy("latest change first"),
+    "updated": gettext_lazy("oldest change first"),
 }
 
 
@@ -64,12 +64,12 @@ def in_words(query: ListQuery) -> list[str]:
     plain = read(canonical(query))
     kept, parsed = plain.kept, plain.linked
     said = [
-        f"{gettext(_LABELS[name])}: {_value(name, str(value), parsed.get(name))}"
+        f"{_LABELS[name]}: {_value(name, str(value), parsed.get(name))}"
         for name, value in kept.items()
         if name in _LABELS
     ]
     if "sort" in kept:
-        said.append(gettext(_ORDERS[str(kept["sort"])]))
+        said.append(str(_ORDERS[str(kept["sort"])]))
     return said or [gettext("every instance")]
 
 

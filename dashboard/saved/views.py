@@ -14,7 +14,6 @@ from django.views.decorators.http import (
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import has_own_page
 from dashboard.instances import home as usual
-from dashboard.web.stored import translated
 
 from . import services
 from .forms import FirstForm, NewViewForm, ViewForm
@@ -79,7 +78,7 @@ def new_view(request: SignedInRequest) -> HttpResponse:
                 shared=form.cleaned_data.get("shared", False),
             )
         except services.ViewError as error:
-            form.add_error("name", translated(str(error)))
+            form.add_error("name", str(error))
         else:
             messages.success(
                 request, gettext("Saved as “%(view)s”.") % {"view": view.name}
@@ -111,7 +110,7 @@ def view(request: SignedInRequest, view_id: int) -> HttpResponse:
                 shared=form.cleaned_data.get("shared", False),
             )
         except services.ViewError as error:
-            form.add_error("name", translated(str(error)))
+            form.add_error("name", str(error))
         else:
             messages.success(
                 request, gettext("“%(saved)s” is saved.") % {"saved": saved.name}

@@ -80,7 +80,7 @@ def test_role_and_upstream_users_follow_at_each_sign_in(
     assert user.cloud_identifiers == frozenset()
     event = AuditEvent.objects.get(action="user.role_changed")
     assert (event.before, event.after) == ({"role": "scientist"}, {"role": "admin"})
-    assert str(event.reason) == "as the identity provider says"
+    assert str(event.reason) == "Set by the identity provider."
 
 
 def test_somebody_in_no_group_is_refused(client: Client, provider: Provider) -> None:
@@ -117,7 +117,7 @@ def test_without_a_mapping_only_the_invited_come_in(
 ) -> None:
     response = provider.sign_in(client, "42")
     assert response.status_code == 403
-    assert "Nobody has invited you yet." in response.text
+    assert "You do not have an account yet." in response.text
     invited = User.objects.create_user("anna", role="operator")
     provider.sign_in(client, "42")
     assert is_inside(client)
@@ -131,7 +131,7 @@ def test_a_name_that_belongs_to_somebody_else_is_refused(
     User.objects.create_user("anna", password="correct horse battery", role="admin")
     response = provider.sign_in(client, "42")
     assert response.status_code == 403
-    assert "Another account has your user name." in response.text
+    assert "Another account has your username." in response.text
     assert not is_inside(client)
 
 

@@ -46,7 +46,7 @@ def test_a_wrong_password_is_one_plain_sentence(
     response = client.post(LOGIN, {"login": login, "password": "wrong"})
     assert response.status_code == 200
     # The same for both: it must not tell which accounts exist.
-    sentence = "This name and this password do not belong together."
+    sentence = "Incorrect username or password."
     assert response.text.count(sentence) == 1
     assert f'value="{login}"' in response.text
     assert "wrong" not in response.text

@@ -9,9 +9,9 @@ from django.test import Client
 from django.urls import reverse
 
 from dashboard.accounts.models import User
+from dashboard.audit.messages import ANONYMOUS, AUDIT_TRAIL, UNKNOWN_NAME
 from dashboard.audit.models import AuditEvent
 from dashboard.audit.services import record_event
-from dashboard.audit.signals import ANYBODY, UNKNOWN_NAME
 
 PAGE = reverse("audit:list")
 pytestmark = pytest.mark.usefixtures("_empty_cache")
@@ -70,14 +70,14 @@ def test_our_words_for_nobody_are_translated_and_names_are_not(
     operator.language = "de"
     operator.save()
     client.force_login(operator)
-    nobody = {"target_kind": "user", "target_label": UNKNOWN_NAME}
-    record(by=ANYBODY, action="user.sign_in_failed", **nobody)
+    nobody = {"target_kind": "user", "target_label": UNKNOWN_NAME()}
+    record(by=ANONYMOUS(), action="user.sign_in_failed", **nobody)
     record(by="curfew", target_label="Applied")
-    record(by=ANYBODY, target_kind="batch", target_label="Selected in the list")
+    record(by=ANONYMOUS(), target_kind="audit", target_label=AUDIT_TRAIL())
     text = client.get(PAGE).text
     assert "<bdi>nicht angemeldet</bdi>" in text
     assert "ein unbekannter Name" in text
-    assert "In der Liste ausgewählt" in text
+    assert "das Audit-Protokoll" in text
     assert ">Applied<" in text
 
 
@@ -202,6 +202,6 @@ def test_the_page_of_a_person_says_who_it_was_in_german(
     admin.save()
     client.force_login(admin)
     fields = {"target_kind": "user", "target_id": str(admin.pk)}
-    record(by=ANYBODY, action="user.sign_in_failed", **fields)
+    record(by=ANONYMOUS(), action="user.sign_in_failed", **fields)
     text = client.get(reverse("people:person", args=[admin.pk])).text
     assert "von <bdi>nicht angemeldet</bdi>" in text

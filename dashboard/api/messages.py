@@ -1,0 +1,10 @@
+"""What the audit trail says of API tokens."""
+
+from django.utils.translation import gettext_lazy
+
+from dashboard.web.stored_messages import define
+
+TOKEN_OF = define("api.token_of", gettext_lazy("%(token)s of %(person)s"))
+ACCOUNT_DEACTIVATED = define(
+    "api.account_deactivated", gettext_lazy("The account was deactivated.")
+)

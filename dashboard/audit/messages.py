@@ -1,0 +1,16 @@
+"""Names and reasons that the audit trail itself writes."""
+
+from django.utils.translation import gettext_lazy
+
+from dashboard.web.stored_messages import define
+
+ANONYMOUS = define("audit.anonymous", gettext_lazy("not signed in"))
+UNKNOWN_NAME = define("audit.unknown_name", gettext_lazy("an unknown name"))
+AUDIT_TRAIL = define("audit.audit_trail", gettext_lazy("the audit trail"))
+REFUSED = define(
+    "audit.refused",
+    gettext_lazy(
+        "The role or the token's scope does not allow it, or the form came from "
+        "another site."
+    ),
+)
