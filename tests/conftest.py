@@ -12,10 +12,12 @@ import pytest
 import redis
 from django.core.cache import cache
 from django.db import connection
+from django.db.models.signals import post_init
 from pytest_django import DjangoDbBlocker
 
 from dashboard.accounts.models import CloudUser, User
-from dashboard.audit import guard
+from dashboard.audit import guard, labels
+from dashboard.audit.models import AuditEvent
 from dashboard.emulator import Emulator
 from dashboard.handover import guard as handover_guard
 from dashboard.instances import upstream
@@ -208,6 +210,20 @@ def _broker() -> Iterator[None]:
 
     with EmbeddedBroker(port=BROKER_PORT):
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _audit_labels() -> None:
+    """Fail a test that records an action or a value which has no label."""
+
+    def check(instance: AuditEvent, **_: Any) -> None:
+        subject = instance.action.partition(".")[0]
+        if subject in {action.partition(".")[0] for action in labels.actions()}:
+            assert instance.action in labels.actions()
+            for name in {**instance.before, **instance.after}:
+                assert labels.has_field(instance.action, name), (instance.action, name)
+
+    post_init.connect(check, sender=AuditEvent, weak=False)
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
@@ -74,7 +73,9 @@ def add_user(
 
 
 @transaction.atomic
-def _add(user: User, identifiers: list[str], actor: User | None, reason: Message | str) -> User:
+def _add(
+    user: User, identifiers: list[str], actor: User | None, reason: Message | str
+) -> User:
     user.full_clean(exclude=["password"])
     _refuse_a_taken_address(user)
     user.save()
@@ -87,7 +88,9 @@ def _add(user: User, identifiers: list[str], actor: User | None, reason: Message
 
 
 @transaction.atomic
-def set_role(*, user: User, role: str, actor: User | None, reason: Message | str = "") -> None:
+def set_role(
+    *, user: User, role: str, actor: User | None, reason: Message | str = ""
+) -> None:
     """Give another role; the same again changes nothing.
 
     Raises:
@@ -112,7 +115,11 @@ def set_role(*, user: User, role: str, actor: User | None, reason: Message | str
 
 @transaction.atomic
 def set_cloud_users(
-    *, user: User, cloud_users: Iterable[str], actor: User | None, reason: Message | str = ""
+    *,
+    user: User,
+    cloud_users: Iterable[str],
+    actor: User | None,
+    reason: Message | str = "",
 ) -> None:
     """Say which upstream users, by id or name, are this person."""
     user = _locked(user)
@@ -229,9 +236,7 @@ def choose_password(*, user: User, password: str) -> None:
 def reset_second_factor(*, user: User, actor: User) -> None:
     """Forget authenticator app, passkeys and recovery codes, as after a lost phone."""
     user = _locked(user)
-    kinds = sorted(
-        {Authenticator.Type(one.type).label for one in user.authenticator_set.all()}
-    )
+    kinds = sorted({one.type for one in user.authenticator_set.all()})
     if not kinds:
         return
     user.authenticator_set.all().delete()
@@ -240,7 +245,7 @@ def reset_second_factor(*, user: User, actor: User) -> None:
         user,
         "user.second_factor_reset",
         actor,
-        before={"factors": [str(kind) for kind in kinds]},
+        before={"factors": kinds},
         after={"sessions_ended": ended},
     )
 
@@ -267,9 +272,7 @@ def _locked(user: User) -> User:
 def _refuse_a_taken_address(user: User) -> None:
     others = User.objects.exclude(pk=user.pk)
     if user.email and others.filter(email__iexact=user.email).exists():
-        raise ValidationError(
-            {"email": gettext("Another account has this address.")}
-        )
+        raise ValidationError({"email": gettext("Another account has this address.")})
 
 
 def _keep_an_admin(*, without: User) -> None:

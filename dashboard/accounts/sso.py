@@ -107,9 +107,7 @@ def welcome(wanted: Standing, config: Config) -> User:
     if known:
         if known.has_usable_password() or known.socialaccount_set.exists():
             raise RefusedError(
-                gettext_lazy(
-                    "Another account has your username. Ask an administrator."
-                )
+                gettext_lazy("Another account has your username. Ask an administrator.")
             )
         follow(known, wanted)
         return known
@@ -129,7 +127,9 @@ def welcome(wanted: Standing, config: Config) -> User:
         )
     except ValidationError:
         raise RefusedError(
-            gettext_lazy("Your username contains characters that Curfew does not allow.")
+            gettext_lazy(
+                "Your username contains characters that Curfew does not allow."
+            )
         ) from None
 
 

@@ -18,8 +18,8 @@ from django.views.decorators.http import (
     require_safe,
 )
 
+from dashboard.audit.labels import action_label
 from dashboard.audit.models import AuditEvent
-from dashboard.audit.wording import action_text
 
 from . import selectors, services
 from .forms import AddForm, CloudUsersForm, EmailForm, RoleForm, SearchForm
@@ -183,9 +183,7 @@ def active(request: SignedInRequest, user_id: int) -> HttpResponse:
     except services.LastAdminError as error:
         messages.error(request, str(error))
         return _page(request, who, status=409)
-    return _leave(
-        request, who, gettext("%(who)s is deactivated.") % {"who": who}
-    )
+    return _leave(request, who, gettext("%(who)s is deactivated.") % {"who": who})
 
 
 @require_POST
@@ -257,7 +255,7 @@ def _page(
         "factors": who.authenticator_set.exclude(type="recovery_codes"),
         "sessions": who.usersession_set.count(),
         "history": [
-            (action_text(event.action), event.actor_name, event)
+            (action_label(event.action), event.actor_name, event)
             for event in AuditEvent.objects.filter(
                 target_kind="user", target_id=str(who.pk)
             )[:HISTORY]

@@ -20,9 +20,7 @@ class TokenForm(forms.Form):
     scopes = forms.MultipleChoiceField(
         choices=ApiToken.Scope.choices,
         widget=forms.CheckboxSelectMultiple,
-        error_messages={
-            "required": gettext_lazy("Choose at least one scope.")
-        },
+        error_messages={"required": gettext_lazy("Choose at least one scope.")},
     )
     days = forms.IntegerField(min_value=1)
 

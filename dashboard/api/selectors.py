@@ -72,7 +72,7 @@ class Line(NamedTuple):
     may_revoke: bool
 
 
-_SCOPES: dict[str, Promise] = {
+SCOPES: dict[str, Promise] = {
     ApiToken.Scope.READ: gettext_lazy("read"),
     ApiToken.Scope.WRITE: gettext_lazy("write"),
     ApiToken.Scope.AUDIT: gettext_lazy("audit"),
@@ -92,6 +92,6 @@ def line(token: ApiToken, now: datetime) -> Line:
         state, tone = gettext("In use"), "good"
     if live and token.last_used_at is None:
         state, tone = gettext("Not used yet"), "busy"
-    scopes = [str(_SCOPES[one]) for one in _SCOPES if one in token.scopes]
+    scopes = [str(SCOPES[one]) for one in SCOPES if one in token.scopes]
     ended = token.revoked_at is not None or token.expires_at <= now
     return Line(token, state, tone, scopes, not ended)

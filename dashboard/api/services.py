@@ -80,7 +80,9 @@ def make_token(
 
 
 @transaction.atomic
-def revoke_token(*, token: ApiToken, actor: User | None, reason: Message | str = "") -> None:
+def revoke_token(
+    *, token: ApiToken, actor: User | None, reason: Message | str = ""
+) -> None:
     """End a token now; one that has ended stays as it is.
 
     Args:

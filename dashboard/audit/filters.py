@@ -9,8 +9,8 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
+from .labels import action_label
 from .models import AuditEvent
-from .wording import action_text
 
 
 def _day_input() -> forms.DateInput:
@@ -27,7 +27,7 @@ class AuditFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped li
         "actor_label", "icontains", max_length=150, label=gettext_lazy("Person")
     )
     action = django_filters.ChoiceFilter(
-        choices=lambda: [(name, action_text(name)) for name in _actions()],
+        choices=lambda: [(name, action_label(name)) for name in _actions()],
         label=gettext_lazy("Action"),
         empty_label=gettext_lazy("Any"),
     )

@@ -75,16 +75,6 @@ class AuditEvent(models.Model):
     def __str__(self) -> str:
         return f"{self.actor_label} {self.action} {self.target_label}"
 
-    @property
-    def actor_name(self) -> str:
-        """Who acted, in the active language."""
-        return str(self.actor_message) or self.actor_label
-
-    @property
-    def target_name(self) -> str:
-        """What it was done to, in the active language."""
-        return str(self.target_message) or self.target_label
-
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Insert; an event that exists is never changed.
 
@@ -102,3 +92,13 @@ class AuditEvent(models.Model):
             TypeError: Always.
         """
         raise TypeError("An audit event is never deleted.")
+
+    @property
+    def actor_name(self) -> str:
+        """Who acted, in the active language."""
+        return str(self.actor_message) or self.actor_label
+
+    @property
+    def target_name(self) -> str:
+        """What it was done to, in the active language."""
+        return str(self.target_message) or self.target_label

@@ -16,6 +16,7 @@ from .services import Outcome, record_event
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractUser
 
+
 @receiver(user_logged_in)
 def note_sign_in(sender: object, user: "AbstractUser", **_: Any) -> None:
     """Record who came in."""

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 READ = "audit.view_auditevent"
 EXPORT = "audit.export_auditevent"
 
+NARROWING = (*AuditFilter.base_filters, "separator")
+"""Query parameters of an export that are recorded."""
+
 PER_PAGE = 50
 CHUNK = 1_000
 
@@ -104,7 +107,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
         target_kind="audit",
         target_id="",
         target_label=AUDIT_TRAIL(),
-        after={name: value for name, value in request.GET.items() if value},
+        after={name: request.GET[name] for name in NARROWING if request.GET.get(name)},
     )
     rows = events.order_by("at", "pk").iterator(chunk_size=CHUNK)
     name = f"curfew-audit-{timezone.now():%Y-%m-%d}.csv"

@@ -1,11 +1,10 @@
-"""Audit events in words for people."""
+"""Audit events as the lines of a page."""
 
 from typing import Any, NamedTuple
 
-from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext
 
-from . import actions, values_in_words
+from . import labels
 from .models import AuditEvent
 
 Outcome = AuditEvent.Outcome
@@ -21,12 +20,8 @@ ICONS: dict[str, str] = {
     Outcome.FAILED: "triangle-alert",
 }
 
-
-RECEIPTS = {"edit": "edits:receipt", "batch": "edits:batch"}
-"""Pages that tell what became of a target, by its kind."""
-
-MOST_TOLD = 3
-"""Values that a row shows; all of them are behind its details."""
+MOST_IN_ROW = 3
+"""Values that a row shows; all of them are in its details."""
 
 
 class Change(NamedTuple):
@@ -41,11 +36,10 @@ class Line(NamedTuple):
     """An event as one line of the page.
 
     Attributes:
-        who: Who did it; one who is not known in the reader's language.
-        target: What it was done to; our own names of things in the reader's language.
-        url: Page of the target; empty when it has none.
-        told: Of the changes, the values of the target: the row shows them.
-        receipt_url: Page of the edit or batch, for those; else empty.
+        changes: All values.
+        in_row: Those of them that the row shows.
+        instance_url: Page of the instance that it is about; empty without one.
+        target_url: Page of the target, where that is not the instance; else empty.
     """
 
     event: AuditEvent
@@ -53,88 +47,57 @@ class Line(NamedTuple):
     tone: str
     icon: str
     changes: list[Change]
-    who: str
-    target: str
-    url: str
-    told: list[Change]
-    receipt_url: str
+    in_row: list[Change]
+    instance_url: str
+    target_url: str
 
 
 def line(event: AuditEvent) -> Line:
     """Everything the page shows of an event."""
-    changed = changes(event)
+    changes = _changes(event)
+    is_instance = event.target_kind == "instance"
     return Line(
         event,
-        action_text(event.action),
+        labels.action_label(event.action),
         TONES.get(event.outcome, "rest"),
         ICONS.get(event.outcome, "check"),
-        changed,
-        event.actor_name,
-        event.target_name,
-        _url(event),
-        _told(event, changed),
-        _receipt_url(event),
+        [change for change, _ in changes],
+        [change for change, is_in_row in changes if is_in_row][:MOST_IN_ROW],
+        labels.page("instance", event) if event.instance else "",
+        "" if is_instance else labels.page(event.target_kind, event),
     )
 
 
-def action_text(action: str) -> str:
-    """``user.signed_in`` as ``User signed in``."""
-    return actions.words(action)
-
-
-def changes(event: AuditEvent) -> list[Change]:
-    """Each value that was there before or after, in the order of their names."""
-    before, after = _flat(event.before), _flat(event.after)
-    if event.target_kind == "edit":
-        # What an edit was based on is more than what it changes.
-        before = {name: value for name, value in before.items() if name in after}
+def _changes(event: AuditEvent) -> list[tuple[Change, bool]]:
+    """Each value before or after by name, and whether the row shows it."""
+    before, after = _flat(event, event.before), _flat(event, event.after)
+    shown = before | after
     return [
-        Change(name, before.get(name, ""), after.get(name, ""))
-        for name in sorted(before.keys() | after.keys())
+        (Change(name, before.get(name, ("",))[0], after.get(name, ("",))[0]), in_row)
+        for name, (_, in_row) in sorted(shown.items())
     ]
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    found: dict[str, str] = {}
+def _flat(
+    event: AuditEvent, values: dict[str, Any], prefix: str = ""
+) -> dict[str, tuple[str, bool]]:
+    """Text and ``in_row`` of each value by its label; nested ones after a colon."""
+    found: dict[str, tuple[str, bool]] = {}
     for name, value in values.items():
+        field = labels.field(event.action, name)
+        label = f"{prefix}{field.label}"
         if isinstance(value, dict):
-            found |= _flat(value, f"{prefix}{values_in_words.name(name)}: ")
+            found |= _flat(event, value, f"{label}: ")
         else:
-            found[f"{prefix}{values_in_words.name(name)}"] = _text(name, value)
+            found[label] = _text(field, value), field.in_row
     return found
 
 
-def _text(name: str, value: Any) -> str:
+def _text(field: labels.Field, value: Any) -> str:
     if value is None:
         return gettext("not known")
     if isinstance(value, bool):
         return gettext("on") if value else gettext("off")
     if isinstance(value, list):
-        return ", ".join(_text(name, one) for one in value) or gettext("(none)")
-    return values_in_words.text(name, str(value)) or gettext("(empty)")
-
-
-def _told(event: AuditEvent, changed: list[Change]) -> list[Change]:
-    if event.target_kind != "edit":
-        return changed[:MOST_TOLD]
-    progress = {values_in_words.name("state")}
-    return [one for one in changed if one.name not in progress][:MOST_TOLD]
-
-
-def _receipt_url(event: AuditEvent) -> str:
-    try:
-        if event.target_kind in RECEIPTS:
-            return reverse(RECEIPTS[event.target_kind], args=[event.target_id])
-    except NoReverseMatch:
-        return ""
-    return ""
-
-
-def _url(event: AuditEvent) -> str:
-    # By name: their apps sit above this one.
-    try:
-        if event.instance:
-            return reverse("instances:detail", args=event.instance.rsplit("/", 1))
-    except NoReverseMatch:
-        return ""
-    return ""
+        return ", ".join(_text(field, one) for one in value) or gettext("(none)")
+    return field.show(str(value)) if value != "" else gettext("(empty)")

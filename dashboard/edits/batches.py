@@ -360,7 +360,7 @@ def _make_edits(batch: EditBatch, plan: plans.Plan, seqs: dict[int, int]) -> lis
             target_id=str(edit.pk),
             target_label=str(edit.instance),
             instance=edit.instance.reference,
-            before=edit.base,
+            before={name: edit.base[name] for name in edit.patch},
             after=edit.patch or {"asked for": str(edit.kind)},
             into=events,
         )

@@ -284,7 +284,7 @@ def _accept(
         target_id=str(edit.pk),
         target_label=str(instance),
         instance=instance.reference,
-        before=base,
+        before={name: base[name] for name in patch if name in base},
         after=patch or {"asked for": str(kind)},
     )
     FleetVersion.stamp(Instance.objects.filter(pk=instance.pk))

@@ -19,6 +19,7 @@ from dashboard.audit.services import record_event
 
 from . import facts
 from .document import freeze, seal
+from .messages import DRAFT, HANDOVER
 from .models import Handover, Note, Typed
 
 MOST_NOTES = 100
@@ -361,12 +362,13 @@ def _record(
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> None:
+    name = HANDOVER(number=handover.number) if handover.number else None
     record_event(
         actor=actor,
         action=action,
         target_kind="handover",
         target_id=str(handover.pk),
-        target_label=str(handover),
+        target_label=name or DRAFT(number=handover.pk),
         before=before,
         after=after,
     )

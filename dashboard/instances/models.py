@@ -358,7 +358,7 @@ class InstanceEvent(models.Model):
     class Reason(models.TextChoices):
         AUTO_STOP = "auto_stop", gettext_lazy("auto stop")
         REQUESTED = "requested", gettext_lazy("asked for")
-        RESTARTED = "restarted", "restarted"
+        RESTARTED = "restarted", gettext_lazy("restarted")
         NEW_SETTING = "new_setting", gettext_lazy("restarted for a new setting")
         FROZEN = "frozen", gettext_lazy("frozen by the cloud")
         LATE = "late", gettext_lazy("applied late by ModelArts")

@@ -63,7 +63,7 @@ def test_nothing_opens_before_there_is_one(operator: User) -> None:
     assert poll.headers["HX-Redirect"] == INDEX
     page = browser.get(INDEX)
     assert page.status_code == 200
-    assert "Your role needs a second factor." in page.text
+    assert "Your role requires two-factor authentication." in page.text
     set_up(browser)
     assert is_inside(browser)
 

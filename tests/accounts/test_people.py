@@ -329,7 +329,7 @@ def test_sessions_are_ended(inside: Client, theirs: Client, scientist: User) -> 
 
 def test_a_person_s_page_tells_what_was_changed(inside: Client, viewer: User) -> None:
     inside.post(url("role", viewer), {"role": "operator"})
-    assert "User role changed" in inside.get(url("person", viewer)).text
+    assert "Role changed" in inside.get(url("person", viewer)).text
 
 
 def test_names_are_text_and_never_markup(inside: Client, viewer: User) -> None:

@@ -156,7 +156,7 @@ def test_an_admin_resets_it(
     sign_in(client)
     assert is_inside(client)
     event = AuditEvent.objects.get(action="user.second_factor_reset")
-    assert event.before == {"factors": ["Recovery codes", "TOTP Authenticator"]}
+    assert event.before == {"factors": ["recovery_codes", "totp"]}
 
 
 def test_switching_it_off_wants_the_password_again(client: Client, secret: str) -> None:

@@ -59,8 +59,8 @@ def test_who_what_target_values_and_why_are_told(
     )
     client.force_login(operator)
     page = client.get(PAGE).text
-    for told in ("operator", "Edit applied", "churn", "1 h", "2 h", "Because."):
-        assert told in page
+    for text in ("operator", "Change applied", "churn", "1 h", "2 h", "Because."):
+        assert text in page
     assert 'href="/instances/demo/DE-1/"' in page
 
 
@@ -99,13 +99,13 @@ def test_the_row_of_an_edit_tells_the_change_with_units(
         target_kind="edit",
         target_id="7f0c3c52-6a39-4d7c-9f0c-1a6d6f1f0000",
         instance="demo/DE-1",
-        before={"state": "sending", "auto_stop_duration": 5_400, "description": "x"},
+        before={"state": "sending", "auto_stop_duration": 5_400},
         after={"state": "applied", "auto_stop_duration": 28_800, "policy": "Nights"},
     )
     response = client.get(PAGE)
-    told = [tuple(change) for change in response.context["lines"][0].told]
+    told = [tuple(change) for change in response.context["lines"][0].in_row]
     assert told == [
-        ("auto stop duration", "1 h 30 min", "8 h"),
+        ("auto-stop after", "1 h 30 min", "8 h"),
         ("policy", "", "Nights"),
     ]
     # To the receipt from what was done, to the instance from its name.

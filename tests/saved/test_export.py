@@ -187,7 +187,8 @@ def test_an_export_is_recorded(
     assert named.actor_id == operator.pk
     assert (named.target_id, named.target_label) == (str(view.pk), "GPUs")
     assert named.after == {"format": "csv", "query": "flavor_type=GPU", "instances": 1}
-    assert (plain.target_id, plain.target_label) == ("", "search: x")
+    assert (plain.target_id, plain.target_label) == ("", "the list of instances")
+    assert plain.after["query"] == "q=x"
 
 
 @pytest.mark.parametrize("url", [CSV, JSON])

@@ -110,7 +110,9 @@ def test_what_is_stored_is_english_and_shown_in_german(
     german.post(reverse("edits:cancel", args=[edit.pk]))
     edit.refresh_from_db()
     assert edit.message == "Taken back by operator."
-    assert AuditEvent.objects.filter(reason=verbatim("Taken back by operator.")).exists()
+    assert AuditEvent.objects.filter(
+        reason=verbatim("Taken back by operator.")
+    ).exists()
     receipt = german.get(reverse("edits:receipt", args=[edit.pk])).text
     assert "Zurückgenommen von operator." in receipt
 
@@ -188,19 +190,20 @@ def test_the_audit_trail_says_names_and_codes_in_german(
     client.force_login(admin)
     record_event(
         actor=admin,
-        action="handover.drafted",
-        target_kind="handover",
+        action="exception.asked",
+        target_kind="exception",
         target_id="7",
-        target_label="Handover 7",
-        before={"state": "queued", "name": "queued"},
-        after={"since": "2026-11-25T09:59:00+00:00", "state": "applied"},
+        target_label="Applied",
+        before={"state": "asked"},
+        after={"until": "2026-11-25T09:59:00+00:00", "state": "approved"},
+        reason="queued",
     )
     page = client.get(reverse("audit:list")).text
-    for words in ("Übergabe 7", "Zustand", "übernommen", "seit", "25.11.2026, "):
+    for words in ("Ausnahme beantragt", "Zustand", "Genehmigt", "bis", "25.11.2026, "):
         assert words in page, words
     # What people typed stays, even where it reads like a code.
-    assert "<bdi>queued</bdi>" in page
-    assert "Handover 7" not in page
+    assert ">queued<" in page
+    assert ">Applied<" in page
 
 
 def test_a_handover_is_called_so_in_german(german: Client, operator: User) -> None:
