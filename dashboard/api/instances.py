@@ -138,7 +138,7 @@ def change_instance(
     if idempotency_key and (earlier := _earlier(request, idempotency_key)):
         return _again(request, earlier, digest)
     if obstacle := offers.edit_obstacle(instance):
-        raise ProblemError("not-now", obstacle)
+        raise ProblemError("not-now", str(obstacle))
     try:
         patch, seen = wishing.Wish(instance, sent).read()
     except SeenError:
@@ -217,7 +217,7 @@ def _power(
     starts = kind == Edit.Kind.START
     obstacle = (offers.start_obstacle if starts else offers.stop_obstacle)(instance)
     if obstacle:
-        raise ProblemError("not-now", obstacle)
+        raise ProblemError("not-now", str(obstacle))
     try:
         edit = services.submit_power(
             instance=instance,

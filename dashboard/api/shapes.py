@@ -78,13 +78,13 @@ def detail(
         "looked_at": one.looked_at,
         "as_of": one.cloud.refreshed_at,
         "obstacles": {
-            "edit": offers.edit_obstacle(one),
-            "start": offers.start_obstacle(one),
-            "stop": offers.stop_obstacle(one),
+            "edit": str(offers.edit_obstacle(one)),
+            "start": str(offers.start_obstacle(one)),
+            "stop": str(offers.stop_obstacle(one)),
         },
         "failure": failure
         and {
-            "sentence": failure.sentence,
+            "sentence": str(failure.sentence),
             "code": failure.code,
             "message": failure.message,
         },
@@ -174,7 +174,7 @@ def cloud(one: Cloud, now: datetime) -> dict[str, Any]:
         "refreshed_at": one.refreshed_at,
         "age_seconds": age,
         "age": str(Freshness([one], one.refreshed_at, now).age),
-        "problem": one.problem,
+        "problem": str(one.problem),
         "problem_since": one.problem_since,
         "incomplete": one.incomplete,
         "incomplete_since": one.incomplete_since,
@@ -183,7 +183,7 @@ def cloud(one: Cloud, now: datetime) -> dict[str, Any]:
         "unconfigured_since": one.unconfigured_since,
         "retires_at": one.retires_at,
         "held_since": one.held_since,
-        "hold_reason": one.hold_reason,
+        "hold_reason": str(one.hold_reason),
         "clock_skew_ms": one.skew_ms,
     }
 

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import F
 
+from dashboard.instances.messages import message_of
 from dashboard.instances.models import Cloud
 from dashboard.modelarts.errors import (
     AmbiguousError,
@@ -12,6 +13,7 @@ from dashboard.modelarts.errors import (
     ModelArtsError,
     NotSentError,
 )
+from dashboard.web.stored_messages import Message
 
 OPENS_AT = 5
 """So many calls in a row without an answer, and a cloud's edits wait."""
@@ -44,9 +46,9 @@ def note_health(cloud: Cloud, error: ModelArtsError | None, now: datetime) -> bo
         row.filter(failures__gte=OPENS_AT).update(held_until=now + PROBE_EVERY)
     else:
         closed = row.filter(held_since__isnull=False).update(
-            held_until=None, held_since=None, hold_reason=""
+            held_until=None, held_since=None, hold_reason=Message()
         )
         row.filter(failures__gt=0).update(failures=0)
         return bool(closed)
     opened = row.filter(failures__gte=OPENS_AT, held_since=None)
-    return bool(opened.update(held_since=now, hold_reason=error.sentence))
+    return bool(opened.update(held_since=now, hold_reason=message_of(error)))

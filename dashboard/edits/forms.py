@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 
 from dashboard.instances.clock import exact_text
+from dashboard.instances.messages import message_of
 from dashboard.modelarts.schemas import (
     AUTO_STOP_MAX_SECONDS,
     AUTO_STOP_MIN_SECONDS,
@@ -14,7 +15,6 @@ from dashboard.modelarts.schemas import (
     DESCRIPTION_MAX_LENGTH,
     description_problems,
 )
-from dashboard.web.stored import translated
 
 from .hours import (
     MAX_HOURS,
@@ -108,7 +108,7 @@ class EditForm(forms.Form):
         if text == _unified_line_breaks(stored):
             return stored
         if problems := description_problems(text):
-            raise forms.ValidationError([translated(one) for one in problems])
+            raise forms.ValidationError([str(message_of(one)) for one in problems])
         return text
 
     def clean_auto_stop_hours(self) -> int | None:

@@ -128,7 +128,10 @@ class Outlook:
         }
         if self._powers.get(instance.pk) == kind:
             return ON_ITS_WAY
-        return asks[kind](instance) or self._refusal(instance, kind, patch)
+        # What is stored here is English.
+        with translation.override("en"):
+            obstacle = str(asks[kind](instance))
+        return obstacle or self._refusal(instance, kind, patch)
 
     def _refusal(
         self, instance: Instance, kind: Edit.Kind, patch: Mapping[str, Any]

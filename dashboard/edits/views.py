@@ -49,8 +49,8 @@ def edit(request: SignedInRequest, cloud: str, instance_id: str) -> HttpResponse
     if obstacle := offers.edit_obstacle(instance):
         if request.htmx and request.method == "POST":
             form = EditForm(request.POST, seen=Seen.now(instance))
-            return _form_page(request, instance, form, obstacle=obstacle)
-        return _refusal(request, instance, title, obstacle, status=409)
+            return _form_page(request, instance, form, obstacle=str(obstacle))
+        return _refusal(request, instance, title, str(obstacle), status=409)
     if request.method == "POST":
         return _save(request, instance)
     return _form_page(request, instance, EditForm(seen=Seen.now(instance)))
@@ -152,7 +152,7 @@ def _power(
     if not can_edit(request.user, instance.owner):
         return _refusal(request, instance, str(kind.label), NOT_YOURS, status=403)
     if obstacle:
-        return _refusal(request, instance, str(kind.label), obstacle, status=409)
+        return _refusal(request, instance, str(kind.label), str(obstacle), status=409)
     if request.method != "POST":
         context: dict[str, Any] = {
             "instance": instance,

@@ -185,7 +185,9 @@ def _health(fresh: Freshness, since: datetime) -> Section:
                 )
             )
         if cloud.problem:
-            lines.append(Line(cloud.name, words=cloud.problem, at=cloud.problem_since))
+            lines.append(
+                Line(cloud.name, words=str(cloud.problem), at=cloud.problem_since)
+            )
         elif cloud.refreshed_at is None:
             lines.append(Line(cloud.name, words=gettext_noop("Never read yet.")))
         elif Freshness([cloud], cloud.refreshed_at, fresh.now).age is not Age.FRESH:
@@ -200,7 +202,7 @@ def _health(fresh: Freshness, since: datetime) -> Section:
         if cloud.held_since:
             words = (
                 gettext_noop("Edits are held back. %(hold_reason)s")
-                % {"hold_reason": cloud.hold_reason}
+                % {"hold_reason": str(cloud.hold_reason)}
             ).strip()
             lines.append(
                 Line(cloud.name, words=words, at=cloud.held_since, at_words="since")

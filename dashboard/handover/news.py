@@ -139,7 +139,12 @@ def _requests(user: User, then: datetime) -> Section:
 
 def _health(now: datetime) -> Section:
     lines = [
-        Line(cloud.name, words=cloud.problem, at=cloud.problem_since, at_words="since")
+        Line(
+            cloud.name,
+            words=str(cloud.problem),
+            at=cloud.problem_since,
+            at_words="since",
+        )
         for cloud in freshness(now).troubled
     ]
     return Section("health", lines, len(lines))

@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Q
-from django.utils.translation import gettext_noop
 
 from dashboard.audit.services import SYSTEM, record_event
 from dashboard.modelarts.schemas import InstanceStatus
+from dashboard.web.stored_messages import Message, MessageCode
 
+from . import messages
 from .models import Instance, InstanceEvent
 
 AUTO_STOP_MARGIN = timedelta(seconds=90)
@@ -41,30 +42,20 @@ _WITHOUT_A_RUN = frozenset(_S) - _STARTS - {_S.RESTARTING}
 """A run is over in these, or about to be, or there was none."""
 Reason = InstanceEvent.Reason
 
-_SENTENCES: dict[str, str] = {
-    Reason.AUTO_STOP: gettext_noop("Its run time was over."),
-    Reason.REQUESTED: gettext_noop("Asked for in Curfew."),
-    Reason.LATE: gettext_noop("Asked for in Curfew earlier, and applied late."),
-    Reason.UNDONE: gettext_noop(
-        "Stopped again by Curfew, since an earlier start was applied late."
-    ),
-    Reason.RESTARTED: gettext_noop("Restarted, not by Curfew."),
-    Reason.NEW_SETTING: gettext_noop("Restarted, so that a new auto-stop counts."),
-    Reason.FROZEN: gettext_noop("The cloud has frozen the account or its resources."),
-    Reason.UNKNOWN: gettext_noop(
-        "Not by Curfew, and not at the time of the auto-stop: most likely "
-        "by somebody in the ModelArts console."
-    ),
+_MESSAGES: dict[str, MessageCode] = {
+    Reason.AUTO_STOP: messages.STOPPED_AT_ITS_END,
+    Reason.REQUESTED: messages.STOPPED_ON_REQUEST,
+    Reason.LATE: messages.STOPPED_LATE,
+    Reason.UNDONE: messages.STOPPED_AGAIN,
+    Reason.RESTARTED: messages.RESTARTED,
+    Reason.NEW_SETTING: messages.RESTARTED_FOR_SETTING,
+    Reason.FROZEN: messages.FROZEN,
+    Reason.UNKNOWN: messages.STOPPED_ELSEWHERE,
 }
 _OTHER_ENDS = {
-    _S.UNAVAILABLE: gettext_noop(
-        "ModelArts calls it unavailable: a fault there, or a frozen account."
-    ),
-    _S.DELETED: gettext_noop("Deleted, not by Curfew."),
+    _S.UNAVAILABLE: messages.BECAME_UNAVAILABLE,
+    _S.DELETED: messages.DELETED_ELSEWHERE,
 }
-VANISHED = gettext_noop(
-    "ModelArts lists it no more: deleted, or out of Curfew's sight."
-)
 
 
 @dataclass(frozen=True)
@@ -135,19 +126,19 @@ def note_stop(before: Instance, after: Instance, cause: Cause) -> None:
     ends = after.status in _WITHOUT_A_RUN or after.status == _S.RESTARTING
     if not ends or before.status in _WITHOUT_A_RUN:
         return
-    reason = _SENTENCES[cause.reason]
+    reason = _MESSAGES[cause.reason]
     if cause.reason == Reason.UNKNOWN:
         reason = _OTHER_ENDS.get(_S(after.status), reason)
-    _record_stop(before, after.status, cause, reason)
+    _record_stop(before, after.status, cause, reason())
 
 
 def note_vanished(instance: Instance) -> None:
     """Record that a run is not seen any more, since its instance is not."""
     if instance.status in _STARTS | {_S.RESTARTING}:
-        _record_stop(instance, "missing", Cause(Reason.UNKNOWN), VANISHED)
+        _record_stop(instance, "missing", Cause(Reason.UNKNOWN), messages.VANISHED())
 
 
-def _record_stop(before: Instance, status: str, cause: Cause, reason: str) -> None:
+def _record_stop(before: Instance, status: str, cause: Cause, reason: Message) -> None:
     wish = cause.wish
     record_event(
         actor=wish.actor if wish else None,
@@ -161,7 +152,7 @@ def _record_stop(before: Instance, status: str, cause: Cause, reason: str) -> No
         before={"status": before.status},
         after={"status": status, "cause": cause.reason}
         | ({"edit": str(wish.pk)} if wish else {}),
-        reason=reason,
+        reason=str(reason),
     )
 
 

@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext, gettext_lazy, gettext_noop
 
 from dashboard.modelarts.statuses import InstanceStatus
+from dashboard.web.stored_messages import Message, define, verbatim
 
 from .lengths import WORDS
 from .lengths import ago_text as ago_text
@@ -118,6 +119,15 @@ _LOOKS: dict[str, Look] = {
     _S.RESIZING: Look(gettext_noop("Resizing"), "scaling", "busy"),
     _S.RESIZE_FAILED: Look(gettext_noop("Resizing failed"), "triangle-alert", "bad"),
 }
+
+
+def _message_code(status: str) -> str:
+    return f"instances.status_{status.lower()}"
+
+
+for _status, _look in _LOOKS.items():
+    define(_message_code(_status), gettext_lazy(_look.label))
+
 _GONE = Look(gettext_noop("Missing"), "circle-dashed", "rest")
 
 _STATES: dict[str, State] = {
@@ -159,6 +169,11 @@ def status_look(status: str) -> Look:
     if known := _LOOKS.get(status):
         return known._replace(label=gettext(known.label))
     return Look(status or gettext("Unknown"), "circle-question-mark", "unknown")
+
+
+def status_message(status: str) -> Message:
+    """The label of a status, for messages that name it."""
+    return Message(_message_code(status)) if status in _LOOKS else verbatim(status)
 
 
 def look(instance: "Instance") -> Look:

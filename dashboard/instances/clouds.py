@@ -17,15 +17,17 @@ from django.utils import timezone
 
 from dashboard.audit.services import record_event
 from dashboard.modelarts.errors import ConfigurationError
+from dashboard.web.stored_messages import Message
 
 from . import upstream
+from .messages import message_of
 from .models import Cloud, FleetVersion, Instance
 from .refresh import mark_missing
 
 log = structlog.get_logger(__name__)
 
 _HEALTHY = {
-    "problem": "",
+    "problem": Message(),
     "problem_code": "",
     "problem_since": None,
     "incomplete": "",
@@ -33,7 +35,7 @@ _HEALTHY = {
     "failures": 0,
     "held_since": None,
     "held_until": None,
-    "hold_reason": "",
+    "hold_reason": Message(),
 }
 
 
@@ -70,13 +72,14 @@ def follow_configuration(configured: Sequence[Cloud]) -> None:
 def note_configuration_error(error: ConfigurationError) -> None:
     """Say of every cloud why it is not read: the configuration cannot be."""
     present = Cloud.objects.filter(retired_at=None)
-    stale = present.exclude(problem=error.sentence)
+    problem = message_of(error)
+    stale = present.exclude(problem=problem)
     if not stale.exists():
         return
     now = timezone.now()
     with transaction.atomic():
         stale.filter(problem_since=None).update(problem_since=now)
-        stale.update(problem=error.sentence, problem_code="")
+        stale.update(problem=problem, problem_code="")
         FleetVersion.stamp()
 
 

@@ -13,9 +13,12 @@ from django.utils.translation import gettext, gettext_noop
 
 from dashboard.modelarts import schemas
 from dashboard.modelarts.codes import meaning_of
-from dashboard.web.stored import translated
+from dashboard.modelarts.messages import Text
+from dashboard.web.stored_messages import Message
 
+from . import messages
 from .lengths import exact_text
+from .messages import message_of
 from .mirror import moment
 from .models import Instance
 
@@ -52,7 +55,7 @@ class Failure:
         details: What else it said, by its names.
     """
 
-    sentence: str
+    sentence: Message
     code: str
     message: str
     details: list[Fact]
@@ -84,10 +87,8 @@ def failure(instance: Instance) -> Failure | None:
     if not (code or reasons.message or details):
         return None
     known = meaning_of(400, code)
-    sentence = (
-        translated(known.sentence) if known else gettext("ModelArts reports a failure.")
-    )
-    return Failure(sentence, code, reasons.message or "", details)
+    said = message_of(Text(known.message)) if known else messages.FAILURE()
+    return Failure(said, code, reasons.message or "", details)
 
 
 def stored_document(instance: Instance) -> schemas.Instance:

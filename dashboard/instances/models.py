@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from dashboard.accounts.permissions import Owner, fleet_scope
 from dashboard.modelarts.observations import MADE_UP_ID
 from dashboard.web import live
+from dashboard.web.stored_messages import MessageField
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -95,14 +96,14 @@ class Cloud(models.Model):
         incomplete_since: Since when it has not been.
         listed: Of an incomplete listing: how many instances it held.
         counted: Of an incomplete listing: how many the cloud says there are.
-        problem: Why the last refresh failed, in plain words; empty when it did not.
+        problem: Why the last refresh failed; empty when it did not.
         skew_ms: The upstream's clock minus ours, milliseconds.
         refresh_lease_until: Until then somebody else is refreshing.
         refresh_holder: Which process that is, by its sign of life (``life``).
         failures: Calls for edits that failed without an answer, in a row.
         held_until: Until then no edit is sent; after that, while ``failures`` says the
             circuit is open, one at a time to see whether the cloud is back.
-        hold_reason: Why, in plain words.
+        hold_reason: Why.
         held_since: When that began.
     """
 
@@ -121,7 +122,7 @@ class Cloud(models.Model):
     listed = models.BigIntegerField(null=True)
     counted = models.BigIntegerField(null=True)
     attempted_at = models.DateTimeField(null=True)
-    problem = models.TextField(blank=True)
+    problem = MessageField()
     problem_code = models.CharField(max_length=64, blank=True)
     problem_since = models.DateTimeField(null=True)
     skew_ms = models.BigIntegerField(default=0)
@@ -130,7 +131,7 @@ class Cloud(models.Model):
     failures = models.PositiveIntegerField(default=0)
     held_since = models.DateTimeField(null=True)
     held_until = models.DateTimeField(null=True)
-    hold_reason = models.TextField(blank=True)
+    hold_reason = MessageField()
 
     class Meta:
         ordering: ClassVar = ["name"]

@@ -1,85 +1,65 @@
 """What may be asked of an instance now; who may ask is ``accounts.permissions``.
 
+Each function says why something cannot be asked, with an empty message where it can.
+
 Source: ``docs/modelarts-api.md``, A.7.
 """
 
-from django.utils import translation
-from django.utils.translation import gettext_noop
-
 from dashboard.modelarts.schemas import STARTABLE, STOPPABLE, InstanceStatus
 from dashboard.modelarts.statuses import AUTO_STOP_FIXED
+from dashboard.web.stored_messages import Message
 
-from .clock import status_look
+from . import messages
+from .clock import status_message
 from .models import Instance
 
 
-def edit_obstacle(instance: Instance) -> str:
-    """Why its settings cannot be changed, one sentence; empty when they can."""
+def edit_obstacle(instance: Instance) -> Message:
+    """Why its settings cannot be changed."""
     if obstacle := _out_of_reach(instance):
         return obstacle
     if instance.status == InstanceStatus.DELETED:
-        return gettext_noop("The instance has been deleted.")
-    return ""
+        return messages.DELETED()
+    return Message()
 
 
-def auto_stop_obstacle(instance: Instance) -> str:
-    """Why its auto-stop cannot be changed, one sentence; empty when it can."""
+def auto_stop_obstacle(instance: Instance) -> Message:
+    """Why its auto-stop cannot be changed."""
     if obstacle := edit_obstacle(instance):
         return obstacle
     if instance.status in AUTO_STOP_FIXED:
-        return gettext_noop(
-            "Auto-stop cannot be changed while its status is “%(status)s”."
-        ) % {"status": _status(instance)}
-    return ""
+        return messages.AUTO_STOP_FIXED(status=status_message(instance.status))
+    return Message()
 
 
-def start_obstacle(instance: Instance) -> str:
-    """Why it cannot be started, one sentence; empty when it can."""
+def start_obstacle(instance: Instance) -> Message:
+    """Why it cannot be started."""
     if obstacle := _out_of_reach(instance):
         return obstacle
     if instance.status in STARTABLE:
-        return ""
+        return Message()
     if instance.status == InstanceStatus.RUNNING:
-        return gettext_noop("The instance is already running.")
-    return gettext_noop(
-        "An instance cannot be started while its status is “%(status)s”."
-    ) % {"status": _status(instance)}
+        return messages.ALREADY_RUNNING()
+    return messages.NOT_STARTABLE(status=status_message(instance.status))
 
 
-def stop_obstacle(instance: Instance) -> str:
-    """Why it cannot be stopped, one sentence; empty when it can."""
+def stop_obstacle(instance: Instance) -> Message:
+    """Why it cannot be stopped."""
     if obstacle := _out_of_reach(instance):
         return obstacle
     if instance.status in STOPPABLE:
-        return ""
+        return Message()
     if instance.status == InstanceStatus.STOPPED:
-        return gettext_noop("The instance is already stopped.")
-    return gettext_noop(
-        "An instance cannot be stopped while its status is “%(status)s”."
-    ) % {"status": _status(instance)}
+        return messages.ALREADY_STOPPED()
+    return messages.NOT_STOPPABLE(status=status_message(instance.status))
 
 
-def _out_of_reach(instance: Instance) -> str:
+def _out_of_reach(instance: Instance) -> Message:
     """Why nothing at all can be asked of it."""
     if instance.cloud.unconfigured_since is not None:
-        return gettext_noop(
-            "The cloud %(cloud)s is no longer configured in Curfew, so its instances "
-            "cannot be changed."
-        ) % {"cloud": instance.cloud.name}
+        return messages.CLOUD_REMOVED(cloud=instance.cloud.name)
     if instance.missing_since is not None:
-        return gettext_noop(
-            "The cloud %(cloud)s no longer lists this instance; most likely it "
-            "was deleted there."
-        ) % {"cloud": instance.cloud.name}
+        return messages.NOT_LISTED(cloud=instance.cloud.name)
     if not instance.has_usable_id:
-        return gettext_noop(
-            "ModelArts lists this instance under an id that cannot be used, so Curfew "
-            "cannot change it."
-        )
-    return ""
-
-
-def _status(instance: Instance) -> str:
-    # These sentences are stored, and what is stored is English.
-    with translation.override("en"):
-        return status_look(instance.status).label
+        return messages.UNUSABLE_ID()
+    return Message()

@@ -16,7 +16,6 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError, connection, models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
-from django.utils.translation import gettext_noop
 
 from dashboard.modelarts import schemas
 from dashboard.modelarts.client import (
@@ -27,8 +26,9 @@ from dashboard.modelarts.client import (
 )
 from dashboard.modelarts.errors import InstanceNotFoundError, ModelArtsError
 from dashboard.modelarts.schemas import TRANSITIONAL
+from dashboard.web.stored_messages import Message
 
-from . import causes, life, run_state, upstream
+from . import causes, life, messages, run_state, upstream
 from .changes import Changes
 from .familiar import Acquaintance
 from .models import Cloud, FleetVersion, Instance
@@ -54,6 +54,8 @@ LOOK_AGAIN = timedelta(seconds=4)
 HOT_FOR = timedelta(minutes=5)
 MOST_LOOKS = 20
 
+_INTERRUPTED = messages.REFRESH_INTERRUPTED()
+
 
 @dataclass
 class Outcome:
@@ -77,7 +79,7 @@ class Outcome:
     unreadable: int = 0
     is_partial: bool = False
     adds_up: bool = False
-    problem: str = gettext_noop("The last refresh was interrupted.")
+    problem: Message = _INTERRUPTED
     code: str = ""
 
 
@@ -129,24 +131,20 @@ def refresh_cloud(name: str) -> Outcome | None:
     progress, outcome = Progress.of(cloud), Outcome(name)
     try:
         _refresh(cloud, progress, outcome)
-        outcome.problem = ""
+        outcome.problem = Message()
     except ModelArtsError as error:
-        outcome.problem, outcome.code = error.sentence, error.error_code or ""
+        outcome.problem = messages.message_of(error)
+        outcome.code = error.error_code or ""
     except SoftTimeLimitExceeded:
-        outcome.problem = gettext_noop(
-            "Reading this cloud took too long; Curfew goes on where it stopped."
-        )
+        outcome.problem = messages.REFRESH_TOOK_TOO_LONG()
     except Exception:
         log.exception("refresh failed", cloud=name)
-        outcome.problem = gettext_noop(
-            "This cloud could not be read because of an unexpected error in Curfew, "
-            "which has been logged. Curfew tries again; tell your admin if it stays."
-        )
+        outcome.problem = messages.REFRESH_FAILED()
     finally:
         _record(cloud, progress, outcome)
     if outcome.new:
         _count_values()
-    log.info("cloud refreshed", **vars(outcome))
+    log.info("cloud refreshed", **vars(outcome) | {"problem": str(outcome.problem)})
     return outcome
 
 
@@ -235,7 +233,7 @@ def _record(cloud: Cloud, progress: Progress, outcome: Outcome) -> None:
     if not outcome.problem:
         # It answers: edits need not wait for their next probe.
         fields |= {"failures": 0, "held_until": None}
-        fields |= {"held_since": None, "hold_reason": ""}
+        fields |= {"held_since": None, "hold_reason": Message()}
     with transaction.atomic():
         progress.keep(failed=bool(outcome.problem))
         row = Cloud.objects.filter(pk=cloud.pk)

@@ -8,9 +8,8 @@ from functools import partial
 import redis
 import structlog
 from django.conf import settings
-from django.utils.translation import gettext_noop
 
-from dashboard.modelarts import clouds
+from dashboard.modelarts import clouds, messages
 from dashboard.modelarts.client import ModelArtsClient
 from dashboard.modelarts.errors import ConfigurationError, ThrottledError
 from dashboard.web.shared import shared_redis
@@ -65,17 +64,11 @@ def usable_cloud_names() -> list[str]:
     """
     names = cloud_names()
     if not names:
-        raise ConfigurationError(
-            "No cloud is described; write a clouds.yaml, or set OS_CLIENT_CONFIG_FILE "
-            "to the path of one."
-        )
+        raise ConfigurationError(messages.NO_CLOUD)
     for name in names:
         if not is_usable_name(name):
-            raise ConfigurationError(
-                f"Cloud {name[:LONGEST_NAME]!r} cannot be used under this name: it is "
-                f"empty, longer than {LONGEST_NAME} characters or holds a line break "
-                "or another character that cannot be shown. Rename it in clouds.yaml."
-            )
+            unusable = {"cloud": repr(name[:LONGEST_NAME]), "longest": LONGEST_NAME}
+            raise ConfigurationError(messages.UNUSABLE_NAME, unusable)
     return names
 
 
@@ -139,10 +132,7 @@ def _wait_for_turn(cloud: str) -> None:
         wait = interval
     if wait < 0:
         raise ThrottledError(
-            gettext_noop(
-                "Curfew is asking this cloud as fast as it may; this has to wait "
-                "its turn."
-            ),
+            messages.OWN_RATE_LIMIT,
             retry_after_seconds=min(-wait, 60),
         )
     time.sleep(wait)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import httpx
 
-from dashboard.modelarts import wire
+from dashboard.modelarts import messages, wire
 from dashboard.modelarts.codes import Kind, Meaning, meaning_of
 from dashboard.modelarts.errors import (
     AmbiguousError,
@@ -48,33 +48,17 @@ _ERRORS: dict[Kind, type[ModelArtsError]] = {
     Kind.OPERATOR: RefusedError,
 }
 _BY_STATUS: dict[int, Meaning] = {
-    401: Meaning(
-        Kind.CREDENTIALS,
-        "The cloud refuses our credentials; an operator must check clouds.yaml.",
-    ),
-    403: Meaning(
-        Kind.PERMISSION,
-        "The cloud account may not do this; its administrator can grant the rights.",
-    ),
-    409: Meaning(Kind.STATE, "This conflicts with the present state of the instance."),
-    413: Meaning(Kind.INPUT, "The request is too large."),
-    414: Meaning(Kind.INPUT, "The request is too large."),
-    422: Meaning(Kind.INPUT, "ModelArts does not accept one of the values."),
+    401: Meaning(Kind.CREDENTIALS, messages.CREDENTIALS_REFUSED),
+    403: Meaning(Kind.PERMISSION, messages.FORBIDDEN),
+    409: Meaning(Kind.STATE, messages.STATE_CONFLICT),
+    413: Meaning(Kind.INPUT, messages.REQUEST_TOO_LARGE),
+    414: Meaning(Kind.INPUT, messages.REQUEST_TOO_LARGE),
+    422: Meaning(Kind.INPUT, messages.BAD_VALUE),
 }
-_GONE = Meaning(Kind.GONE, "The instance no longer exists.")
-_REFUSED = Meaning(Kind.OPERATOR, "ModelArts refuses the request.")
-_NO_SUCH_API = Meaning(
-    Kind.OPERATOR,
-    "There is no ModelArts at this address; an operator must correct the endpoint.",
-)
-_REDIRECT = Meaning(
-    Kind.OPERATOR,
-    "The ModelArts address redirects elsewhere, which is never followed; an operator "
-    "must correct the endpoint.",
-)
-_SERVER_TROUBLE = "ModelArts has trouble answering; this is tried again."
-_BUSY = "ModelArts is busy and asks to wait."
-_UNREADABLE = "ModelArts sent an answer that cannot be read."
+_GONE = Meaning(Kind.GONE, messages.GONE)
+_REFUSED = Meaning(Kind.OPERATOR, messages.REFUSED)
+_NO_SUCH_API = Meaning(Kind.OPERATOR, messages.NO_MODELARTS)
+_REDIRECT = Meaning(Kind.OPERATOR, messages.REDIRECTED)
 
 
 class ErrorBody(NamedTuple):
@@ -106,7 +90,7 @@ def read_document(response: httpx.Response) -> dict[str, wire.Json]:
 def unreadable(response: httpx.Response) -> AmbiguousError:
     """The error for a successful answer that is not what the documents promise."""
     return AmbiguousError(
-        _UNREADABLE,
+        messages.UNREADABLE,
         status=response.status_code,
         request_id=_request_id(response, ErrorBody()),
     )
@@ -128,9 +112,9 @@ def error_from(
     status = response.status_code
     body = read_error_body(response.content)
     meaning = meaning_of(status, body.code)
-    kind, sentence = _classify(response, body, meaning, about_instance)
+    kind, message = _classify(response, body, meaning, about_instance)
     return kind(
-        sentence,
+        message,
         status=status,
         error_code=body.code,
         upstream_message=body.message,
@@ -221,20 +205,20 @@ def _classify(
     status = response.status_code
     waits = retry_after_seconds(response.headers) is not None
     if status == 429 or (status == 503 and waits):
-        return ThrottledError, _transient_sentence(meaning, _BUSY)
+        return ThrottledError, _transient_message(meaning, messages.BUSY)
     if status >= 500 or status == 408:
-        return AmbiguousError, _transient_sentence(meaning, _SERVER_TROUBLE)
+        return AmbiguousError, _transient_message(meaning, messages.SERVER_ERROR)
     if status < 400:
         meaning = _REDIRECT
     if meaning is None and status == 404:
         gone = about_instance and not (body.code or "").startswith("APIG")
         meaning = _GONE if gone else _NO_SUCH_API
     meaning = meaning or _BY_STATUS.get(status, _REFUSED)
-    return _ERRORS[meaning.kind], meaning.sentence
+    return _ERRORS[meaning.kind], meaning.message
 
 
-def _transient_sentence(meaning: Meaning | None, default: str) -> str:
-    return meaning.sentence if meaning and meaning.kind is Kind.LATER else default
+def _transient_message(meaning: Meaning | None, default: str) -> str:
+    return meaning.message if meaning and meaning.kind is Kind.LATER else default
 
 
 def _request_id(response: httpx.Response, body: ErrorBody) -> str | None:

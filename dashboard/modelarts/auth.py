@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 import httpx
 
-from dashboard.modelarts import signing
+from dashboard.modelarts import messages, signing
 from dashboard.modelarts.answers import error_from, is_credentials_refusal
 from dashboard.modelarts.errors import (
     AuthenticationError,
@@ -142,7 +142,7 @@ class IamTokenAuth(httpx.Auth):
         with deadline() as present:
             patience = max(present.remaining_seconds(), 0.0)
             if not self._lock.acquire(timeout=patience):
-                raise NotSentError("Signing in to the cloud takes too long.")
+                raise NotSentError(messages.SIGN_IN_TOO_SLOW)
             try:
                 yield
             finally:
@@ -288,7 +288,8 @@ def _refused(response: httpx.Response) -> bool:
 def _authentication_error(response: httpx.Response) -> AuthenticationError:
     error = error_from(response)
     return AuthenticationError(
-        error.sentence,
+        error.code,
+        error.params,
         status=error.status,
         error_code=error.error_code,
         upstream_message=error.upstream_message,
@@ -299,7 +300,8 @@ def _authentication_error(response: httpx.Response) -> AuthenticationError:
 def _repeated(error: AuthenticationError, seconds: float) -> AuthenticationError:
     """The refusal again, a new object: threads must not share a traceback."""
     return AuthenticationError(
-        error.sentence,
+        error.code,
+        error.params,
         status=error.status,
         error_code=error.error_code,
         upstream_message=error.upstream_message,

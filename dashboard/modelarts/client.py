@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import httpx
 
-from dashboard.modelarts import answers, schemas
+from dashboard.modelarts import answers, messages, schemas
 from dashboard.modelarts.auth import IamTokenAuth
 from dashboard.modelarts.calls import Call, outcome_of
 from dashboard.modelarts.cloud_config import ENDPOINT_KEY, CloudConfig
@@ -281,8 +281,7 @@ class ModelArtsClient:
             error = error_from_failure(failure)
         except httpx.InvalidURL:
             error = ConfigurationError(
-                f"The ModelArts address of cloud {self._config.name!r} is no address; "
-                "correct it in clouds.yaml."
+                messages.CLOUD_ADDRESS_OF_MODELARTS, {"cloud": repr(self._config.name)}
             )
         # Raised out here, since httpx's error holds the request with its token.
         raise error
@@ -299,7 +298,7 @@ class ModelArtsClient:
                 project_id = project_id or token.project_id
             endpoint = endpoint or region_endpoint(self._config.region)
             if endpoint is None or project_id is None:
-                raise ConfigurationError(_no_place(self._config, endpoint))
+                raise _no_place(self._config, endpoint)
             self._config.check_endpoint(endpoint)
             root = split_endpoint(endpoint).root
             project = quote(project_id, safe="")
@@ -313,23 +312,21 @@ class ModelArtsClient:
             self._before_request()
 
 
-def _no_place(config: CloudConfig, endpoint: str | None) -> str:
+def _no_place(config: CloudConfig, endpoint: str | None) -> ConfigurationError:
+    cloud = {"cloud": repr(config.name)}
     if endpoint is not None:
-        return (
-            f"Cloud {config.name!r}: the token is for no project; set auth.project_id "
-            "in clouds.yaml."
-        )
-    region = f"of region {config.region!r} " if config.region else ""
-    return (
-        f"Cloud {config.name!r}: the sign-in service knows no ModelArts {region}; "
-        f"correct region_name in clouds.yaml, or set {ENDPOINT_KEY} there."
-    ).replace(" ;", ";")
+        return ConfigurationError(messages.CLOUD_TOKEN_FOR_NO_PROJECT, cloud)
+    cloud["key"] = ENDPOINT_KEY
+    if not config.region:
+        return ConfigurationError(messages.CLOUD_NOT_IN_CATALOG, cloud)
+    cloud["region"] = repr(config.region)
+    return ConfigurationError(messages.CLOUD_NOT_IN_REGION, cloud)
 
 
 def _path(instance_id: str) -> str:
     """Path of one instance below that of all instances."""
     if not instance_id.strip(".") or not instance_id.isprintable():
-        raise InvalidInputError("This is no instance id.")
+        raise InvalidInputError(messages.BAD_ID)
     return f"/{quote(instance_id, safe='~')}"
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from dashboard.modelarts import messages
 from dashboard.modelarts.auth import AkSkAuth, IamTokenAuth, StaticTokenAuth
 from dashboard.modelarts.endpoints import (
     OTC_REGIONS,
@@ -19,7 +20,6 @@ from dashboard.modelarts.iam import PasswordCredentials
 
 ENDPOINT_KEY = "modelartsv1_endpoint_override"
 
-_WAYS = "give a user and password, a token, or ak, sk and project_id"
 _AUTH_TYPES = frozenset(
     {"password", "v3password", "v2password", "token", "v3token", "none"}
 )
@@ -58,9 +58,7 @@ class CloudConfig:
         """
         if sends_in_clear(address) and not self.allow_http:
             raise InsecureEndpointError(
-                f"Cloud {self.name!r}: an address begins with http://, so credentials "
-                "could be read on the way; correct it to https:// in clouds.yaml, or "
-                "set allow_http there where the cloud is only an emulated one."
+                messages.CLOUD_IN_CLEAR, {"cloud": repr(self.name)}
             )
 
 
@@ -81,14 +79,14 @@ class _Settings:
                     return str(values[key])
         return None
 
-    def need(self, *keys: str, purpose: str) -> str:
-        value = self.get(*keys)
+    def need(self, key: str, missing: str) -> str:
+        value = self.get(key)
         if value is None:
-            raise self.error(f"{keys[0]} is missing; {purpose}")
+            raise self.error(missing)
         return value
 
-    def error(self, reason: str) -> ConfigurationError:
-        return ConfigurationError(f"Cloud {self.name!r}: {reason}.")
+    def error(self, code: str, **params: str) -> ConfigurationError:
+        return ConfigurationError(code, {"cloud": repr(self.name), **params})
 
 
 def describe(
@@ -107,7 +105,7 @@ def describe(
         proxy: Address of the HTTP proxy on the way to the cloud.
 
     Raises:
-        ConfigurationError: Something is missing or wrong; the sentence says what.
+        ConfigurationError: Something is missing or wrong; the message says what.
     """
     settings = _Settings(name, values)
     region = settings.get("region_name")
@@ -123,7 +121,7 @@ def describe(
             proxy=proxy,
         )
     elif project_id is None:
-        raise settings.error("set auth.project_id; a token alone does not tell it")
+        raise settings.error(messages.CLOUD_TOKEN_WITHOUT_PROJECT)
     else:
         endpoint = endpoint or _endpoint_of(settings, region)
     config = CloudConfig(
@@ -149,23 +147,25 @@ def _place(settings: _Settings) -> tuple[str | None, str | None]:
         return None, project_id
     root, named_project = split_endpoint(override)
     if fault := address_fault(f"{root}/{named_project or ''}"):
-        raise settings.error(f"{ENDPOINT_KEY} {fault}")
+        raise settings.error(fault, key=ENDPOINT_KEY)
     if project_id and named_project and project_id != named_project:
-        raise settings.error(
-            f"{ENDPOINT_KEY} names another project than auth.project_id; make them "
-            "agree"
-        )
+        raise settings.error(messages.CLOUD_TWO_PROJECTS, key=ENDPOINT_KEY)
     return root, project_id or named_project
 
 
 def _endpoint_of(settings: _Settings, region: str | None) -> str:
     endpoint = region_endpoint(region)
     if endpoint is None:
-        known = " and ".join(OTC_REGIONS)
-        named = f"region_name is {region!r}" if region else "region_name is missing"
+        known = ", ".join(OTC_REGIONS)
+        if not region:
+            raise settings.error(
+                messages.CLOUD_NO_REGION, known=known, key=ENDPOINT_KEY
+            )
         raise settings.error(
-            f"{named}; without a password the address of ModelArts is known for "
-            f"{known} only, spelled so. Correct the region or set {ENDPOINT_KEY}"
+            messages.CLOUD_UNKNOWN_REGION,
+            region=repr(region),
+            known=known,
+            key=ENDPOINT_KEY,
         )
     return endpoint
 
@@ -191,12 +191,9 @@ def _key_auth(settings: _Settings, project_id: str | None) -> AkSkAuth | None:
     if other_way or not (access_key or secret_key):
         return None
     if access_key and secret_key:
-        raise settings.error(
-            "set auth.project_id; an access key signs for the id of a project, and "
-            "project_name does not tell it"
-        )
+        raise settings.error(messages.CLOUD_KEY_WITHOUT_PROJECT)
     lacking = "sk" if access_key else "ak"
-    raise settings.error(f"{lacking} is missing; ak and sk belong together")
+    raise settings.error(messages.CLOUD_KEY_HALF, key=lacking)
 
 
 def _token_auth(settings: _Settings) -> StaticTokenAuth | None:
@@ -207,9 +204,7 @@ def _token_auth(settings: _Settings) -> StaticTokenAuth | None:
 def _sendable(settings: _Settings, text: str) -> str:
     """Text for a header, where HTTP takes nothing but printable ASCII."""
     if not (text.isascii() and text.isprintable()):
-        raise settings.error(
-            "ak or token holds characters that cannot be sent; copy it again"
-        )
+        raise settings.error(messages.CLOUD_NOT_SENDABLE)
     return text
 
 
@@ -220,28 +215,23 @@ def _password_credentials(
     if settings.get("application_credential_id", "application_credential_name"):
         auth_type = "v3applicationcredential"
     if auth_type not in _AUTH_TYPES:
-        raise settings.error(f"auth_type {auth_type} cannot be used; {_WAYS}")
-    auth_url = settings.need("auth_url", purpose="it is the address of IAM")
+        raise settings.error(messages.CLOUD_AUTH_TYPE, auth_type=auth_type)
+    auth_url = settings.need("auth_url", messages.CLOUD_NO_AUTH_URL)
     if fault := address_fault(auth_url):
-        raise settings.error(f"auth_url {fault}")
+        raise settings.error(fault, key="auth_url")
     if auth_url.rstrip("/").endswith("/tokens"):
-        raise settings.error("auth_url must end in /v3, without /auth/tokens")
-    password = settings.need("password", purpose=_WAYS)
+        raise settings.error(messages.CLOUD_AUTH_URL_TOKENS)
+    password = settings.need("password", messages.CLOUD_NO_PASSWORD)
     user_id = settings.get("user_id")
     username = settings.get("username", "user_name")
     user_domain_id = settings.get("user_domain_id", "default_domain_id")
     user_domain_name = settings.get("user_domain_name", "default_domain_name")
     if not user_id and not username:
-        raise settings.error(f"username is missing; {_WAYS}")
+        raise settings.error(messages.CLOUD_NO_USERNAME)
     if not (user_id or user_domain_id or user_domain_name):
-        raise settings.error(
-            "user_domain_name is missing; it is the account the user belongs to"
-        )
+        raise settings.error(messages.CLOUD_NO_USER_DOMAIN)
     if not project_id and not settings.get("project_name"):
-        raise settings.error(
-            "set auth.project_id or auth.project_name; ModelArts takes only tokens of "
-            "a project"
-        )
+        raise settings.error(messages.CLOUD_NO_PROJECT)
     return PasswordCredentials(
         auth_url=auth_url,
         password=password,

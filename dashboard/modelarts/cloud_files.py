@@ -13,10 +13,10 @@ import yaml
 from openstack.config import OpenStackConfig, loader
 from openstack.exceptions import ConfigException
 
+from dashboard.modelarts import messages
 from dashboard.modelarts.errors import ConfigurationError
 
 _VARIABLES = ("OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE")
-_HINT = "Indent with spaces, and put values that hold special characters in quotes."
 
 _KEYS = frozenset({"ak", "sk", "access_key", "secret_key", "security_token"})
 """Access keys, which hold no placeholders: a brace in them is a brace."""
@@ -29,23 +29,23 @@ class CloudFiles(OpenStackConfig):
 
     Attributes:
         in_files: Names of the clouds that the files describe.
-        faults: Sentences by cloud, for entries that cannot be used.
+        faults: Errors by cloud, for entries that cannot be used.
     """
 
     def __init__(self) -> None:
         """Read the files and the ``OS_*`` variables.
 
         Raises:
-            ConfigException: A file cannot be read, or they contradict each other.
+            ConfigurationError: A file cannot be read.
+            ConfigException: The files contradict each other.
         """
         self.in_files: list[str] = []
-        self.faults: dict[str, str] = {}
+        self.faults: dict[str, ConfigurationError] = {}
         for variable in _VARIABLES:
             path = os.environ.get(variable)
             if path and not os.path.exists(path):
-                raise ConfigException(
-                    f"{variable} is wrong: the file {path} does not exist, or its "
-                    "folder cannot be read."
+                raise ConfigurationError(
+                    messages.FILE_MISSING, {"variable": variable, "path": path}
                 )
         super().__init__()
 
@@ -78,15 +78,15 @@ class CloudFiles(OpenStackConfig):
 
     def _checked_clouds(self, path: str, document: dict[str, Any]) -> dict[str, Any]:
         if document and "clouds" not in document:
-            raise ConfigException(f"{path} has no 'clouds' at its top level.")
+            raise ConfigurationError(messages.FILE_WITHOUT_CLOUDS, {"path": path})
         clouds = document.get("clouds") or {}
         if not isinstance(clouds, dict):
-            raise ConfigException(f"{path}: 'clouds' must map names to clouds.")
+            raise ConfigurationError(messages.FILE_CLOUDS_SHAPE, {"path": path})
         checked: dict[str, Any] = {}
         for name, entry in clouds.items():
             checked[name] = {} if entry is None else entry
-            if fault := _fault(checked[name]):
-                self.faults[name] = f"Cloud {name!r}: {fault}"
+            if fault := _fault(name, checked[name]):
+                self.faults[name] = fault
                 checked[name] = {}
             elif checked[name].get("auth", {}) is None:
                 checked[name]["auth"] = {}
@@ -98,19 +98,18 @@ def open_files() -> CloudFiles:
     """Read what describes the clouds.
 
     Raises:
-        ConfigurationError: A file cannot be read; the sentence names file and line.
+        ConfigurationError: A file cannot be read; the message names file and line.
     """
     try:
         return CloudFiles()
     except ConfigException as error:
-        raise ConfigurationError(str(error)) from None
+        raise ConfigurationError(
+            messages.FILES_REFUSED, {"reason": str(error)}
+        ) from None
     except (AttributeError, KeyError, TypeError, ValueError):
         # Shapes that the library does not check, such as a list under "client:". Its
         # own error may quote a value.
-        raise ConfigurationError(
-            "clouds.yaml or secure.yaml holds a section of a wrong shape; compare them "
-            "with the documentation of openstacksdk."
-        ) from None
+        raise ConfigurationError(messages.FILES_SHAPE) from None
 
 
 def fingerprint() -> Fingerprint:
@@ -139,24 +138,21 @@ def _read(path: str) -> dict[str, Any]:
                 json.load(file) if path.endswith("json") else yaml.safe_load(file)
             )
     except OSError as error:
-        reason = error.strerror or "it is no file"
-        raise ConfigException(f"{path} cannot be read: {reason}.") from None
+        reason = {"path": path, "reason": error.strerror or type(error).__name__}
+        raise ConfigurationError(messages.FILE_UNREADABLE, reason) from None
     except json.JSONDecodeError as error:
-        raise ConfigException(
-            f"{path} cannot be read: line {error.lineno} is no JSON."
-        ) from None
+        place = {"path": path, "line": error.lineno}
+        raise ConfigurationError(messages.FILE_NOT_JSON, place) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = f"line {mark.line + 1}" if mark else "something"
-        raise ConfigException(
-            f"{path} cannot be read: {where} is no YAML. {_HINT}"
-        ) from None
+        place = {"path": path, "line": mark.line + 1 if mark else "?"}
+        raise ConfigurationError(messages.FILE_NOT_YAML, place) from None
     except (ValueError, RecursionError, yaml.YAMLError):
-        raise ConfigException(f"{path} cannot be read: it is no text.") from None
+        raise ConfigurationError(messages.FILE_NOT_TEXT, {"path": path}) from None
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise ConfigException(f"{path} has no 'clouds' at its top level.")
+        raise ConfigurationError(messages.FILE_WITHOUT_CLOUDS, {"path": path})
     return {str(key): _with_text_keys(value) for key, value in document.items()}
 
 
@@ -168,20 +164,23 @@ def _with_text_keys(value: Any) -> Any:
     return value
 
 
-def _fault(entry: Any) -> str | None:
-    """Why an entry cannot be used; None where its shape is right."""
+def _fault(name: str, entry: Any) -> ConfigurationError | None:
+    """Why the entry of a cloud cannot be used; None where its shape is right."""
+    cloud = {"cloud": repr(name)}
     if not isinstance(entry, dict):
-        return "its entry must map keys to values, such as auth and region_name."
+        return ConfigurationError(messages.CLOUD_SHAPE, cloud)
     auth = entry.get("auth")
     if auth is not None and not isinstance(auth, dict):
-        return "auth must map keys to values, such as username and password."
+        return ConfigurationError(messages.CLOUD_AUTH_SHAPE, cloud)
     for section in (entry, auth or {}):
         for key, value in section.items():
             if isinstance(value, bool) and "password" in key:
-                return f"{key} reads as yes or no; put it in quotes."
+                return ConfigurationError(
+                    messages.CLOUD_PASSWORD_SHAPE, cloud | {"key": key}
+                )
     regions = entry.get("regions", [])
     if not isinstance(regions, list) or not all(_is_region(one) for one in regions):
-        return "regions must be a list of names."
+        return ConfigurationError(messages.CLOUD_REGIONS_SHAPE, cloud)
     return None
 
 

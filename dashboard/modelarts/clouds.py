@@ -9,6 +9,7 @@ import warnings
 
 from openstack.exceptions import ConfigException
 
+from dashboard.modelarts import messages
 from dashboard.modelarts.cloud_config import CloudConfig, describe
 from dashboard.modelarts.cloud_files import (
     CloudFiles,
@@ -50,7 +51,7 @@ def load_cloud(name: str | None = None, *, proxy: str | None = None) -> CloudCon
 
     Raises:
         ConfigurationError: There is no such cloud or something is missing; the
-            sentence says what to do.
+            message says what to do.
     """
     files = open_files()
     if name is None:
@@ -58,10 +59,11 @@ def load_cloud(name: str | None = None, *, proxy: str | None = None) -> CloudCon
     elif name not in _names(files) and name != files.envvar_key:
         known = ", ".join(_names(files)) or "none"
         raise ConfigurationError(
-            f"There is no cloud {name!r} in clouds.yaml; described are: {known}."
+            messages.UNKNOWN_CLOUD, {"cloud": repr(name), "known": known}
         )
     if fault := files.faults.get(name):
-        raise ConfigurationError(fault)
+        raise fault
+    cloud = {"cloud": repr(name)}
     try:
         with warnings.catch_warnings():
             # About keys that the library deprecates, and InfluxDB in any case.
@@ -69,17 +71,13 @@ def load_cloud(name: str | None = None, *, proxy: str | None = None) -> CloudCon
             found = files.get_one(name, validate=False)
             verify, _ = found.get_requests_verify_args()
     except ConfigException as error:
-        raise ConfigurationError(f"Cloud {name!r}: {error}") from None
+        raise ConfigurationError(
+            messages.CLOUD_REFUSED, cloud | {"reason": str(error)}
+        ) from None
     except (KeyError, IndexError, ValueError):
-        raise ConfigurationError(
-            f"Cloud {name!r}: auth_url holds a placeholder that is not filled in; "
-            "write the address out."
-        ) from None
+        raise ConfigurationError(messages.CLOUD_AUTH_URL_PLACEHOLDER, cloud) from None
     except (AttributeError, TypeError):
-        raise ConfigurationError(
-            f"Cloud {name!r}: a value of its entry has a wrong shape; compare it with "
-            "the example in docs/settings.md."
-        ) from None
+        raise ConfigurationError(messages.CLOUD_VALUE_SHAPE, cloud) from None
     key = "cacert" if found.config.get("cacert") else "verify"
     return describe(
         name,
@@ -106,13 +104,11 @@ def _default_name(files: CloudFiles) -> str:
         keys = ("password", "token", "ak", "access_key")
         if not any(variables.get(key) for key in keys):
             name = names[0] if len(names) == 1 else None
-    if name is None or not names:
-        raise ConfigurationError(
-            f"No cloud is chosen; set OS_CLOUD to one of: {', '.join(names)}."
-            if names
-            else "No cloud is described; write a clouds.yaml, or set "
-            "OS_CLIENT_CONFIG_FILE to the path of one."
-        )
+    if not names:
+        raise ConfigurationError(messages.NO_CLOUD)
+    if name is None:
+        known = {"known": ", ".join(names)}
+        raise ConfigurationError(messages.NO_CLOUD_CHOSEN, known)
     return str(name)
 
 
@@ -122,9 +118,8 @@ def _checked_verify(name: str, key: str, verify: bool | str | None) -> bool | st
     try:
         ssl_context(verify)
     except OSError:  # ssl.SSLError is one, too
-        hint = "" if key == "cacert" else "; it must be true or false"
         raise ConfigurationError(
-            f"Cloud {name!r}: {key} {verify!r} is no readable certificate "
-            f"authority{hint}."
+            messages.CLOUD_CACERT if key == "cacert" else messages.CLOUD_VERIFY,
+            {"cloud": repr(name), "path": repr(verify)},
         ) from None
     return verify

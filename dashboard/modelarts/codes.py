@@ -8,7 +8,7 @@ HTTP statuses, so those are keyed by both.
 from enum import Enum, auto
 from typing import NamedTuple
 
-from .words import gettext_noop
+from dashboard.modelarts import messages
 
 
 class Kind(Enum):
@@ -24,269 +24,157 @@ class Kind(Enum):
 
 
 class Meaning(NamedTuple):
-    """Kind of a code and the sentence for people."""
+    """Whose matter a code is, and what it says to people: one of ``messages``."""
 
     kind: Kind
-    sentence: str
+    message: str
 
-
-_RENEWED = gettext_noop(
-    "The cloud did not accept the sign-in; an operator must check clouds.yaml."
-)
-_SIGNATURE = gettext_noop(
-    "The cloud did not accept the access key or its signature; an operator must check "
-    "the key and this server's clock."
-)
-_PROJECT = gettext_noop(
-    "The credentials do not belong to this project; an operator must correct the "
-    "project in clouds.yaml."
-)
-_RIGHTS = gettext_noop(
-    "The cloud account may not do this; its administrator must grant the ModelArts "
-    "notebook rights."
-)
-_OBS_KEY = gettext_noop(
-    "ModelArts has no valid access key for the object storage; the owner must renew it "
-    "in the ModelArts settings of the console."
-)
-_AGENCY = gettext_noop(
-    "ModelArts has no valid authorization for this user; the owner must set it up in "
-    "the ModelArts settings of the console."
-)
-_GIT = gettext_noop(
-    "The Git repository of this instance is not usable; check it in the console."
-)
-_VALUE = gettext_noop("ModelArts does not accept one of the values that were sent.")
-_STORAGE = gettext_noop(
-    "ModelArts does not accept the storage of this instance; check its path."
-)
-_INTERNAL = gettext_noop(
-    "ModelArts failed inside; if it goes on, the operator should open a ticket with "
-    "the cloud's support."
-)
-_SOLD_OUT = gettext_noop("This hardware is sold out at the moment.")
-_QUOTA = gettext_noop(
-    "A quota of the cloud project is exhausted; its administrator can raise it."
-)
-_ADDRESS = gettext_noop(
-    "The ModelArts address is wrong; an operator must correct the endpoint."
-)
-_BLOCKED = gettext_noop(
-    "The cloud does not accept requests from this server's address; its administrator "
-    "must allow it."
-)
-_BUSY = gettext_noop("ModelArts is busy and asks to wait.")
-_SSH_AND_IMAGE = gettext_noop(
-    "ModelArts does not accept this setting of the notebook; check its key pair, "
-    "image and flavor in the console."
-)
 
 _INPUT: dict[str, str] = {
-    "ModelArts.6301": gettext_noop("The name is already taken."),
-    "ModelArts.6303": gettext_noop("ModelArts cannot sort by that field."),
-    "ModelArts.6316": _STORAGE,
-    "ModelArts.6317": _STORAGE,
-    "ModelArts.6318": gettext_noop("The storage path must end in a slash."),
-    "ModelArts.6323": gettext_noop(
-        "ModelArts does not offer this flavor; choose another one."
-    ),
-    "ModelArts.6324": gettext_noop("ModelArts does not support this type of storage."),
-    "ModelArts.6330": gettext_noop("The hardware does not fit the work environment."),
-    "ModelArts.6331": gettext_noop("The disk size is out of range."),
-    "ModelArts.6332": gettext_noop("One of the values has the wrong type."),
-    "ModelArts.6334": gettext_noop(
-        "The name or description holds a character that is not allowed."
-    ),
-    "ModelArts.6335": gettext_noop("A value that ModelArts needs is missing."),
-    "ModelArts.6336": _VALUE,
-    "ModelArts.6341": _GIT,
-    "ModelArts.6343": _GIT,
-    "ModelArts.6344": _GIT,
-    "ModelArts.6345": _GIT,
-    "ModelArts.6346": gettext_noop(
-        "The auto-stop time would lie in the past; choose a longer one."
-    ),
-    "ModelArts.6348": gettext_noop(
-        "Auto-stop needs a run time when it is switched on."
-    ),
-    "ModelArts.6349": gettext_noop("The run time must be between 1 and 24 hours."),
-    "ModelArts.6358": gettext_noop(
-        "The storage path must be a directory, not the whole bucket."
-    ),
-    "ModelArts.6371": gettext_noop("The bucket must be of the standard storage class."),
-    "ModelArts.6400": gettext_noop("ModelArts did not understand the request."),
-    "ModelArts.6600": _VALUE,
-    "ModelArts.6768": _SSH_AND_IMAGE,
-    "ModelArts.6782": _SSH_AND_IMAGE,
-    "ModelArts.6789": _SSH_AND_IMAGE,
-    "ModelArts.6792": _SSH_AND_IMAGE,
-    "ModelArts.6797": _SSH_AND_IMAGE,
-    "ModelArts.6870": _SSH_AND_IMAGE,
-    "ModelArts.0101": _VALUE,
-    "ModelArts.0102": gettext_noop("The workspace does not exist."),
-    "ModelArts.0104": _VALUE,
-    "ModelArts.0107": _VALUE,
-    "ModelArts.4104": gettext_noop("The request is too large."),
-    "APIG.0106": gettext_noop("The cloud did not understand the request."),
-    "APIG.0602": gettext_noop("The cloud did not understand the request."),
+    "ModelArts.6301": messages.NAME_TAKEN,
+    "ModelArts.6303": messages.NOT_SORTABLE,
+    "ModelArts.6316": messages.BAD_STORAGE,
+    "ModelArts.6317": messages.BAD_STORAGE,
+    "ModelArts.6318": messages.STORAGE_SLASH,
+    "ModelArts.6323": messages.BAD_FLAVOR,
+    "ModelArts.6324": messages.STORAGE_TYPE,
+    "ModelArts.6330": messages.HARDWARE_MISMATCH,
+    "ModelArts.6331": messages.DISK_SIZE,
+    "ModelArts.6332": messages.WRONG_TYPE,
+    "ModelArts.6334": messages.BAD_CHARACTER,
+    "ModelArts.6335": messages.VALUE_MISSING,
+    "ModelArts.6336": messages.BAD_VALUE,
+    "ModelArts.6341": messages.BAD_GIT,
+    "ModelArts.6343": messages.BAD_GIT,
+    "ModelArts.6344": messages.BAD_GIT,
+    "ModelArts.6345": messages.BAD_GIT,
+    "ModelArts.6346": messages.STOP_IN_PAST,
+    "ModelArts.6348": messages.RUN_TIME_MISSING,
+    "ModelArts.6349": messages.RUN_TIME_RANGE,
+    "ModelArts.6358": messages.STORAGE_DIRECTORY,
+    "ModelArts.6371": messages.STORAGE_CLASS,
+    "ModelArts.6400": messages.NOT_UNDERSTOOD,
+    "ModelArts.6600": messages.BAD_VALUE,
+    "ModelArts.6768": messages.BAD_SETTING,
+    "ModelArts.6782": messages.BAD_SETTING,
+    "ModelArts.6789": messages.BAD_SETTING,
+    "ModelArts.6792": messages.BAD_SETTING,
+    "ModelArts.6797": messages.BAD_SETTING,
+    "ModelArts.6870": messages.BAD_SETTING,
+    "ModelArts.0101": messages.BAD_VALUE,
+    "ModelArts.0102": messages.NO_WORKSPACE,
+    "ModelArts.0104": messages.BAD_VALUE,
+    "ModelArts.0107": messages.BAD_VALUE,
+    "ModelArts.4104": messages.REQUEST_TOO_LARGE,
+    "APIG.0106": messages.CLOUD_DID_NOT_UNDERSTAND,
+    "APIG.0602": messages.CLOUD_DID_NOT_UNDERSTAND,
 }
 
 _STATE: dict[str, str] = {
-    "ModelArts.6304": gettext_noop("The instance must be stopped first."),
-    "ModelArts.6305": gettext_noop("The instance is already running."),
-    "ModelArts.6306": gettext_noop("The instance is starting; try again when it runs."),
-    "ModelArts.6307": gettext_noop("The instance is already stopped."),
-    "ModelArts.6308": gettext_noop(
-        "The instance is stopping; try again when it has stopped."
-    ),
-    "ModelArts.6327": gettext_noop("The instance is not running."),
-    "ModelArts.6333": (
-        gettext_noop(
-            "The instance is being restored after a fault; try again in some minutes."
-        )
-    ),
-    "ModelArts.6347": gettext_noop(
-        "This cannot be changed in the instance's present state."
-    ),
-    "ModelArts.6357": (
-        gettext_noop(
-            "Another operation is under way on this instance, or it already is "
-            "as asked; "
-            "look at its state and try again."
-        )
-    ),
+    "ModelArts.6304": messages.MUST_BE_STOPPED,
+    "ModelArts.6305": messages.ALREADY_RUNNING,
+    "ModelArts.6306": messages.STILL_STARTING,
+    "ModelArts.6307": messages.ALREADY_STOPPED,
+    "ModelArts.6308": messages.STILL_STOPPING,
+    "ModelArts.6327": messages.NOT_RUNNING,
+    "ModelArts.6333": messages.RESTORING,
+    "ModelArts.6347": messages.WRONG_STATE,
+    "ModelArts.6357": messages.OTHER_OPERATION,
 }
 
 _GONE: dict[str, str] = {
-    "ModelArts.6309": gettext_noop("The instance no longer exists."),
-    "ModelArts.6404": gettext_noop("The instance no longer exists."),
+    "ModelArts.6309": messages.GONE,
+    "ModelArts.6404": messages.GONE,
 }
 
 _LATER: dict[str, str] = {
-    "ModelArts.6329": _SOLD_OUT,
-    "ModelArts.6355": gettext_noop("The resource pool is being prepared."),
-    "ModelArts.6360": gettext_noop("There are not enough free resources now."),
-    "ModelArts.6528": gettext_noop("Disks are sold out at the moment."),
-    "ModelArts.6716": _SOLD_OUT,
-    "ModelArts.6100": gettext_noop("ModelArts did not answer in time."),
-    "ModelArts.6101": _BUSY,
-    "ModelArts.0010": _INTERNAL,
-    "ModelArts.6102": _INTERNAL,
-    "ModelArts.6200": gettext_noop("ModelArts has no free resources now."),
-    "ModelArts.6699": gettext_noop("ModelArts has trouble with its network."),
-    "APIG.0201": gettext_noop("The cloud's gateway could not pass the request on."),
-    "APIG.0202": gettext_noop("The cloud's gateway could not reach ModelArts."),
-    "APIG.0203": gettext_noop("ModelArts did not answer the cloud's gateway in time."),
-    "APIG.0308": gettext_noop("The cloud has had too many requests and asks to wait."),
-    "APIG.0601": _INTERNAL,
-    "APIG.0610": gettext_noop("The cloud's gateway could not reach ModelArts."),
-    "APIG.0613": gettext_noop("The cloud's sign-in service is unavailable."),
-    "IAM.0006": gettext_noop("The cloud's sign-in service failed inside."),
-    "IAM.0012": gettext_noop("The cloud's sign-in service has had too many requests."),
+    "ModelArts.6329": messages.SOLD_OUT,
+    "ModelArts.6355": messages.POOL_NOT_READY,
+    "ModelArts.6360": messages.FEW_RESOURCES,
+    "ModelArts.6528": messages.DISKS_SOLD_OUT,
+    "ModelArts.6716": messages.SOLD_OUT,
+    "ModelArts.6100": messages.TIMED_OUT,
+    "ModelArts.6101": messages.BUSY,
+    "ModelArts.0010": messages.INTERNAL_ERROR,
+    "ModelArts.6102": messages.INTERNAL_ERROR,
+    "ModelArts.6200": messages.NO_RESOURCES,
+    "ModelArts.6699": messages.NETWORK_ERROR,
+    "APIG.0201": messages.GATEWAY_FAILED,
+    "APIG.0202": messages.GATEWAY_UNREACHABLE,
+    "APIG.0203": messages.GATEWAY_TIMED_OUT,
+    "APIG.0308": messages.TOO_MANY_REQUESTS,
+    "APIG.0601": messages.INTERNAL_ERROR,
+    "APIG.0610": messages.GATEWAY_UNREACHABLE,
+    "APIG.0613": messages.SIGN_IN_UNAVAILABLE,
+    "IAM.0006": messages.SIGN_IN_INTERNAL_ERROR,
+    "IAM.0012": messages.SIGN_IN_TOO_MANY_REQUESTS,
 }
 
 _CREDENTIALS: dict[str, str] = {
-    "ModelArts.0201": _RENEWED,
-    "ModelArts.0202": _RENEWED,
-    "ModelArts.0205": _RENEWED,
-    "ModelArts.0207": _PROJECT,
-    "ModelArts.0208": _RENEWED,
-    "ModelArts.0212": _PROJECT,
-    "ModelArts.6401": _RENEWED,
-    "ModelArts.6608": _RENEWED,
-    "ModelArts.6620": _RENEWED,
-    "APIG.0301": _RENEWED,
-    "APIG.0303": _SIGNATURE,
-    "APIG.0305": _SIGNATURE,
-    "APIG.0307": _RENEWED,
-    "IAM.0001": gettext_noop(
-        "The cloud's sign-in service does not know these credentials."
-    ),
-    "IAM.0004": (
-        gettext_noop(
-            "The cloud's sign-in service does not know the user, domain or project; an "
-            "operator must check clouds.yaml."
-        )
-    ),
-    "IAM.0061": (
-        gettext_noop(
-            "The cloud user is locked after wrong passwords; wait, and have an "
-            "operator "
-            "check the password in clouds.yaml."
-        )
-    ),
-    "IAM.0062": gettext_noop(
-        "The password is wrong; an operator must correct it in clouds.yaml."
-    ),
-    "IAM.0066": _RENEWED,
-    "IAM.0067": _RENEWED,
+    "ModelArts.0201": messages.NOT_SIGNED_IN,
+    "ModelArts.0202": messages.NOT_SIGNED_IN,
+    "ModelArts.0205": messages.NOT_SIGNED_IN,
+    "ModelArts.0207": messages.WRONG_PROJECT,
+    "ModelArts.0208": messages.NOT_SIGNED_IN,
+    "ModelArts.0212": messages.WRONG_PROJECT,
+    "ModelArts.6401": messages.NOT_SIGNED_IN,
+    "ModelArts.6608": messages.NOT_SIGNED_IN,
+    "ModelArts.6620": messages.NOT_SIGNED_IN,
+    "APIG.0301": messages.NOT_SIGNED_IN,
+    "APIG.0303": messages.BAD_SIGNATURE,
+    "APIG.0305": messages.BAD_SIGNATURE,
+    "APIG.0307": messages.NOT_SIGNED_IN,
+    "IAM.0001": messages.UNKNOWN_CREDENTIALS,
+    "IAM.0004": messages.UNKNOWN_USER,
+    "IAM.0061": messages.USER_LOCKED,
+    "IAM.0062": messages.WRONG_PASSWORD,
+    "IAM.0066": messages.NOT_SIGNED_IN,
+    "IAM.0067": messages.NOT_SIGNED_IN,
 }
 
 _PERMISSION: dict[str, str] = {
-    "ModelArts.6302": gettext_noop(
-        "The project has as many instances as it may; delete one first."
-    ),
-    "ModelArts.6319": _OBS_KEY,
-    "ModelArts.6320": _OBS_KEY,
-    "ModelArts.6326": (
-        gettext_noop(
-            "The instance is frozen because the account is in arrears; the "
-            "account's owner "
-            "must settle the bill."
-        )
-    ),
-    "ModelArts.6328": gettext_noop("The account may not use this hardware."),
-    "ModelArts.6350": _OBS_KEY,
-    "ModelArts.6353": _OBS_KEY,
-    "ModelArts.6354": _OBS_KEY,
-    "ModelArts.6374": _AGENCY,
-    "ModelArts.6376": _AGENCY,
-    "ModelArts.6377": _AGENCY,
-    "ModelArts.6378": _AGENCY,
-    "ModelArts.6379": _AGENCY,
-    "ModelArts.6407": _RIGHTS,
-    "ModelArts.0108": _RIGHTS,
-    "ModelArts.0113": _QUOTA,
-    "ModelArts.0116": _QUOTA,
-    "ModelArts.0118": _QUOTA,
-    "ModelArts.6201": gettext_noop(
-        "The cloud account is suspended; its owner must mend that."
-    ),
-    "ModelArts.6203": gettext_noop(
-        "The cloud account is restricted; its owner must mend that."
-    ),
-    "ModelArts.6653": gettext_noop("Only the owner of the project may do this."),
-    "APIG.0302": _RIGHTS,
-    "APIG.0304": _RIGHTS,
-    "APIG.0306": _RIGHTS,
-    "APIG.0310": gettext_noop(
-        "The cloud project is unavailable; its administrator must mend that."
-    ),
-    "APIG.0401": _BLOCKED,
-    "APIG.0402": _BLOCKED,
-    "IAM.0002": _RIGHTS,
-    "IAM.0003": _RIGHTS,
-    "IAM.0080": gettext_noop(
-        "The cloud user is disabled; its administrator must enable it."
-    ),
-    "IAM.0081": gettext_noop(
-        "The cloud user is for the console only; it needs API access."
-    ),
-    "IAM.0082": gettext_noop(
-        "The cloud user may not sign in here; its administrator must allow it."
-    ),
-    "IAM.0083": gettext_noop(
-        "The cloud user has no rights in this region; ask its administrator."
-    ),
+    "ModelArts.6302": messages.TOO_MANY_INSTANCES,
+    "ModelArts.6319": messages.STORAGE_KEY,
+    "ModelArts.6320": messages.STORAGE_KEY,
+    "ModelArts.6326": messages.IN_ARREARS,
+    "ModelArts.6328": messages.NO_HARDWARE_RIGHT,
+    "ModelArts.6350": messages.STORAGE_KEY,
+    "ModelArts.6353": messages.STORAGE_KEY,
+    "ModelArts.6354": messages.STORAGE_KEY,
+    "ModelArts.6374": messages.NO_AGENCY,
+    "ModelArts.6376": messages.NO_AGENCY,
+    "ModelArts.6377": messages.NO_AGENCY,
+    "ModelArts.6378": messages.NO_AGENCY,
+    "ModelArts.6379": messages.NO_AGENCY,
+    "ModelArts.6407": messages.NO_RIGHTS,
+    "ModelArts.0108": messages.NO_RIGHTS,
+    "ModelArts.0113": messages.QUOTA,
+    "ModelArts.0116": messages.QUOTA,
+    "ModelArts.0118": messages.QUOTA,
+    "ModelArts.6201": messages.ACCOUNT_SUSPENDED,
+    "ModelArts.6203": messages.ACCOUNT_RESTRICTED,
+    "ModelArts.6653": messages.OWNER_ONLY,
+    "APIG.0302": messages.NO_RIGHTS,
+    "APIG.0304": messages.NO_RIGHTS,
+    "APIG.0306": messages.NO_RIGHTS,
+    "APIG.0310": messages.PROJECT_UNAVAILABLE,
+    "APIG.0401": messages.ADDRESS_BLOCKED,
+    "APIG.0402": messages.ADDRESS_BLOCKED,
+    "IAM.0002": messages.NO_RIGHTS,
+    "IAM.0003": messages.NO_RIGHTS,
+    "IAM.0080": messages.USER_DISABLED,
+    "IAM.0081": messages.CONSOLE_ONLY,
+    "IAM.0082": messages.SIGN_IN_FORBIDDEN,
+    "IAM.0083": messages.NO_REGION_RIGHTS,
 }
 
 _OPERATOR: dict[str, str] = {
-    "ModelArts.6361": _INTERNAL,
-    "APIG.0101": _ADDRESS,
+    "ModelArts.6361": messages.INTERNAL_ERROR,
+    "APIG.0101": messages.WRONG_ADDRESS,
 }
 
 _BY_CODE: dict[str, Meaning] = {
-    code: Meaning(kind, sentence)
+    code: Meaning(kind, message)
     for kind, table in (
         (Kind.INPUT, _INPUT),
         (Kind.STATE, _STATE),
@@ -296,32 +184,28 @@ _BY_CODE: dict[str, Meaning] = {
         (Kind.PERMISSION, _PERMISSION),
         (Kind.OPERATOR, _OPERATOR),
     )
-    for code, sentence in table.items()
+    for code, message in table.items()
 }
 
 _BY_STATUS: dict[tuple[int, str], Meaning] = {
-    (400, "APIG.0201"): Meaning(
-        Kind.INPUT, gettext_noop("The cloud did not understand the request.")
-    ),
-    (413, "APIG.0201"): Meaning(Kind.INPUT, gettext_noop("The request is too large.")),
-    (414, "APIG.0201"): Meaning(Kind.INPUT, gettext_noop("The request is too large.")),
-    (494, "APIG.0201"): Meaning(Kind.INPUT, gettext_noop("The request is too large.")),
-    (400, "ModelArts.0204"): Meaning(Kind.CREDENTIALS, _PROJECT),
-    (400, "ModelArts.0210"): Meaning(Kind.CREDENTIALS, _PROJECT),
-    (401, "ModelArts.0112"): Meaning(Kind.PERMISSION, _RIGHTS),
-    (401, "ModelArts.0203"): Meaning(Kind.CREDENTIALS, _RENEWED),
-    (401, "ModelArts.0204"): Meaning(Kind.CREDENTIALS, _RENEWED),
-    (401, "ModelArts.0206"): Meaning(Kind.CREDENTIALS, _RENEWED),
-    (401, "ModelArts.0428"): Meaning(Kind.PERMISSION, _AGENCY),
+    (400, "APIG.0201"): Meaning(Kind.INPUT, messages.CLOUD_DID_NOT_UNDERSTAND),
+    (413, "APIG.0201"): Meaning(Kind.INPUT, messages.REQUEST_TOO_LARGE),
+    (414, "APIG.0201"): Meaning(Kind.INPUT, messages.REQUEST_TOO_LARGE),
+    (494, "APIG.0201"): Meaning(Kind.INPUT, messages.REQUEST_TOO_LARGE),
+    (400, "ModelArts.0204"): Meaning(Kind.CREDENTIALS, messages.WRONG_PROJECT),
+    (400, "ModelArts.0210"): Meaning(Kind.CREDENTIALS, messages.WRONG_PROJECT),
+    (401, "ModelArts.0112"): Meaning(Kind.PERMISSION, messages.NO_RIGHTS),
+    (401, "ModelArts.0203"): Meaning(Kind.CREDENTIALS, messages.NOT_SIGNED_IN),
+    (401, "ModelArts.0204"): Meaning(Kind.CREDENTIALS, messages.NOT_SIGNED_IN),
+    (401, "ModelArts.0206"): Meaning(Kind.CREDENTIALS, messages.NOT_SIGNED_IN),
+    (401, "ModelArts.0428"): Meaning(Kind.PERMISSION, messages.NO_AGENCY),
     (403, "ModelArts.0112"): Meaning(
         Kind.PERMISSION,
-        gettext_noop(
-            "The account may not use this workspace; its administrator can allow it."
-        ),
+        messages.NO_WORKSPACE_RIGHT,
     ),
-    (403, "ModelArts.0203"): Meaning(Kind.CREDENTIALS, _RENEWED),
-    (403, "ModelArts.0206"): Meaning(Kind.CREDENTIALS, _SIGNATURE),
-    (403, "ModelArts.0210"): Meaning(Kind.CREDENTIALS, _PROJECT),
+    (403, "ModelArts.0203"): Meaning(Kind.CREDENTIALS, messages.NOT_SIGNED_IN),
+    (403, "ModelArts.0206"): Meaning(Kind.CREDENTIALS, messages.BAD_SIGNATURE),
+    (403, "ModelArts.0210"): Meaning(Kind.CREDENTIALS, messages.WRONG_PROJECT),
 }
 
 

@@ -5,6 +5,8 @@ import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from dashboard.modelarts import messages
+
 SERVICE_TYPE = "modelartsv1"
 """Type of ModelArts in the service catalog of a token."""
 
@@ -47,20 +49,24 @@ def split_endpoint(address: str) -> Endpoint:
 
 
 def address_fault(address: str) -> str | None:
-    """What is wrong with an HTTP address, None where requests can be sent there."""
+    """What is wrong with an HTTP address of a cloud, as one of ``messages``.
+
+    Returns:
+        None where requests can be sent there.
+    """
     try:
         parts = urlsplit(address.strip())
         _ = parts.port
     except ValueError:
-        return "is no address"
+        return messages.CLOUD_ADDRESS_INVALID
     if parts.scheme not in {"https", "http"}:
-        return "must begin with https://"
+        return messages.CLOUD_ADDRESS_SCHEME
     if re.search(r"[{}$%(]", parts.netloc + parts.path):
-        return "holds a placeholder that is not filled in"
+        return messages.CLOUD_ADDRESS_PLACEHOLDER
     if not _HOST.fullmatch(parts.hostname or ""):
-        return "names no host"
+        return messages.CLOUD_ADDRESS_HOST
     if parts.query or parts.fragment:
-        return "must end with its path, without ? or #"
+        return messages.CLOUD_ADDRESS_QUERY
     return None
 
 

@@ -19,7 +19,10 @@ Which answer becomes which error is decided in ``answers`` and ``failures``; wha
 documented codes mean is written in ``codes``.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
+
+from dashboard.modelarts.messages import Text
 
 
 class ModelArtsError(Exception):
@@ -28,7 +31,8 @@ class ModelArtsError(Exception):
     Never holds a credential, a request body or a raw answer.
 
     Attributes:
-        sentence: For people: what happened, and who can mend it.
+        code: Which of ``messages`` it is: what happened, and who can fix it.
+        params: The values of that message.
         status: HTTP status, None where no answer came.
         error_code: Upstream code as ``ModelArts.6309``, ``APIG.0308``, ``IAM.0061``.
         upstream_message: Upstream's own words, at most 300 characters, one line.
@@ -44,7 +48,8 @@ class ModelArtsError(Exception):
 
     def __init__(
         self,
-        sentence: str,
+        code: str,
+        params: Mapping[str, object] | None = None,
         *,
         status: int | None = None,
         error_code: str | None = None,
@@ -52,17 +57,23 @@ class ModelArtsError(Exception):
         request_id: str | None = None,
         retry_after_seconds: float | None = None,
     ) -> None:
-        """Take the sentence for people and what upstream said."""
-        super().__init__(sentence)
-        self.sentence = sentence
+        """Take the message for people and what upstream said."""
+        super().__init__(code)
+        self.code = code
+        self.params = dict(params or {})
         self.status = status
         self.error_code = error_code
         self.upstream_message = upstream_message
         self.request_id = request_id
         self.retry_after_seconds = retry_after_seconds
 
+    @property
+    def sentence(self) -> str:
+        """The message in English, for logs and commands."""
+        return str(Text(self.code, self.params))
+
     def __str__(self) -> str:
-        """The sentence, with status and code for logs."""
+        """The message in English, with status and upstream's code for logs."""
         facts = [f"HTTP {self.status}"] if self.status is not None else []
         facts += [self.error_code] if self.error_code else []
         return f"{self.sentence} ({', '.join(facts)})" if facts else self.sentence
@@ -115,7 +126,7 @@ class RefusedError(ModelArtsError):
 
 
 class ConfigurationError(ModelArtsError):
-    """A cloud is not described well enough; the sentence says what to do."""
+    """A cloud is not described well enough; the message says what to do."""
 
 
 class InsecureEndpointError(ConfigurationError):

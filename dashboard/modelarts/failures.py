@@ -3,18 +3,19 @@
 import socket
 import ssl
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import httpx
 
+from dashboard.modelarts import messages
 from dashboard.modelarts.errors import (
     AmbiguousError,
     ConfigurationError,
     ModelArtsError,
     NotSentError,
 )
+from dashboard.modelarts.messages import Text
 from dashboard.modelarts.transport import EncodedAnswerError, OversizedAnswerError
-
-from .words import gettext_noop
 
 NEVER_SENT = (
     *(httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout),
@@ -25,6 +26,31 @@ NEVER_SENT = (
 _UNUSABLE = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 
 
+class ConnectMessages(NamedTuple):
+    """What to say of a service that no connection can be made to, by the reason."""
+
+    too_many_calls: str
+    proxy_failed: str
+    untrusted: str
+    tls_failed: str
+    no_address: str
+    refused: str
+    timed_out: str
+    unreachable: str
+
+
+_MODELARTS = ConnectMessages(
+    messages.TOO_MANY_CALLS,
+    messages.PROXY_FAILED,
+    messages.UNTRUSTED,
+    messages.TLS_FAILED,
+    messages.NO_ADDRESS,
+    messages.CONNECTION_REFUSED,
+    messages.CONNECT_TIMED_OUT,
+    messages.UNREACHABLE,
+)
+
+
 def error_from_failure(failure: httpx.RequestError) -> ModelArtsError:
     """The error for a ModelArts call without a complete answer.
 
@@ -32,67 +58,40 @@ def error_from_failure(failure: httpx.RequestError) -> ModelArtsError:
     carried out.
     """
     if isinstance(failure, _UNUSABLE):
-        return ConfigurationError(
-            gettext_noop(
-                "The ModelArts address or a credential cannot be sent over HTTP; "
-                "correct "
-                "it in clouds.yaml."
-            )
-        )
+        return ConfigurationError(messages.NOT_SENDABLE)
     if isinstance(failure, NEVER_SENT):
-        return NotSentError(connect_sentence(failure, "ModelArts"))
+        return NotSentError(*connect_message(failure, _MODELARTS))
     if isinstance(failure, OversizedAnswerError):
-        return AmbiguousError(
-            gettext_noop("ModelArts sent an answer that is far too large.")
-        )
+        return AmbiguousError(messages.OVERSIZED)
     if isinstance(failure, EncodedAnswerError):
-        return AmbiguousError(
-            gettext_noop("ModelArts sent a compressed answer, unasked.")
-        )
+        return AmbiguousError(messages.COMPRESSED)
     if isinstance(failure, httpx.TimeoutException):
-        return AmbiguousError(gettext_noop("ModelArts did not answer in time."))
-    return AmbiguousError(
-        gettext_noop("The connection to ModelArts broke before its answer ended.")
-    )
+        return AmbiguousError(messages.TIMED_OUT)
+    return AmbiguousError(messages.CONNECTION_LOST)
 
 
-def connect_sentence(failure: httpx.RequestError, whom: str) -> str:
-    """Why no connection came about, in plain words.
+def connect_message(failure: httpx.RequestError, of: ConnectMessages) -> Text:
+    """Why no connection was made.
 
     Args:
         failure: Raised before the request was sent.
-        whom: Name of the service, to begin the sentence with.
+        of: The messages of the service.
     """
     if isinstance(failure, httpx.PoolTimeout):
-        return gettext_noop(
-            "Too many calls to %(whom)s are under way from this server."
-        ) % {"whom": whom}
+        return Text(of.too_many_calls)
     if isinstance(failure, httpx.ProxyError):
-        return gettext_noop(
-            "%(whom)s cannot be reached through the proxy; an operator must check "
-            "CURFEW_CLOUD_PROXY."
-        ) % {"whom": whom}
+        return Text(of.proxy_failed)
     for cause in _causes(failure):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return gettext_noop(
-                "The certificate of %(whom)s is not trusted (%(verify_message)s); "
-                "an operator must check the address and the certificate authority."
-            ) % {"whom": whom, "verify_message": cause.verify_message}
+            return Text(of.untrusted, {"verify_message": cause.verify_message})
         if isinstance(cause, ssl.SSLError):
-            return gettext_noop(
-                "No secure connection to %(whom)s could be agreed on."
-            ) % {"whom": whom}
+            return Text(of.tls_failed)
         if isinstance(cause, socket.gaierror):
-            return gettext_noop("The address of %(whom)s cannot be looked up.") % {
-                "whom": whom
-            }
+            return Text(of.no_address)
         if isinstance(cause, ConnectionRefusedError):
-            return gettext_noop("%(whom)s refuses the connection.") % {"whom": whom}
-    if isinstance(failure, httpx.ConnectTimeout):
-        return gettext_noop("%(whom)s did not take the connection in time.") % {
-            "whom": whom
-        }
-    return gettext_noop("%(whom)s cannot be reached.") % {"whom": whom}
+            return Text(of.refused)
+    timed_out = isinstance(failure, httpx.ConnectTimeout)
+    return Text(of.timed_out if timed_out else of.unreachable)
 
 
 def _causes(failure: BaseException) -> Iterator[BaseException]:

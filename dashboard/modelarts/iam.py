@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from dashboard.modelarts import answers, wire
+from dashboard.modelarts import answers, messages, wire
 from dashboard.modelarts.endpoints import SERVICE_TYPE
 from dashboard.modelarts.errors import (
     AuthenticationError,
@@ -22,15 +22,22 @@ from dashboard.modelarts.errors import (
     NotSentError,
     ThrottledError,
 )
-from dashboard.modelarts.failures import NEVER_SENT, connect_sentence
+from dashboard.modelarts.failures import (
+    NEVER_SENT,
+    ConnectMessages,
+    connect_message,
+)
 from dashboard.modelarts.transport import open_http
 
-from .words import gettext_noop
-
-_WHOM = "The cloud's sign-in service"
-_NOT_THERE = gettext_noop(
-    "There is no sign-in service at this address; an operator must correct auth_url in "
-    "clouds.yaml."
+_SIGN_IN = ConnectMessages(
+    messages.SIGN_IN_TOO_MANY_CALLS,
+    messages.SIGN_IN_PROXY_FAILED,
+    messages.SIGN_IN_UNTRUSTED,
+    messages.SIGN_IN_TLS_FAILED,
+    messages.SIGN_IN_NO_ADDRESS,
+    messages.SIGN_IN_CONNECTION_REFUSED,
+    messages.SIGN_IN_CONNECT_TIMED_OUT,
+    messages.SIGN_IN_UNREACHABLE,
 )
 _DEFAULT_LIFE_SECONDS = 3_600.0  # documented are 24 h; used where the answer is silent
 
@@ -120,13 +127,11 @@ def fetch_token(
             return _issued_token(response, region)
         error = _refusal(response, credentials)
     except (httpx.UnsupportedProtocol, httpx.InvalidURL):
-        error = ConfigurationError(
-            "auth.auth_url is no HTTP address; correct it in clouds.yaml."
-        )
+        error = ConfigurationError(messages.AUTH_URL_NOT_HTTP)
     except NEVER_SENT as failure:
-        error = NotSentError(connect_sentence(failure, _WHOM))
+        error = NotSentError(*connect_message(failure, _SIGN_IN))
     except httpx.RequestError:
-        error = NotSentError(f"{_WHOM} did not answer properly in time.")
+        error = NotSentError(messages.SIGN_IN_TIMED_OUT)
     # Raised out here, since httpx's error holds the request with the password.
     raise error
 
@@ -173,21 +178,18 @@ def _refusal(
     status = response.status_code
     said = answers.error_from(response)
     kind: type[ModelArtsError] = AuthenticationError
-    sentence = (
-        f"{_WHOM} refuses to sign us in; an operator must check user, password, "
-        "domain and project in clouds.yaml."
-    )
+    code = messages.SIGN_IN_REFUSED
     if status == 429 or (status == 503 and said.retry_after_seconds is not None):
-        kind, sentence = ThrottledError, f"{_WHOM} has had too many requests."
+        kind, code = ThrottledError, messages.SIGN_IN_TOO_MANY_REQUESTS
     elif status >= 500 or status == 408:
-        kind, sentence = NotSentError, f"{_WHOM} has trouble answering."
+        kind, code = NotSentError, messages.SIGN_IN_SERVER_ERROR
     elif said.error_code and said.error_code.startswith("IAM."):
-        sentence = said.sentence
+        code = said.code
     elif status < 400 or status in {404, 405}:
-        sentence = _NOT_THERE
+        code = messages.NO_SIGN_IN_SERVICE
     message = said.upstream_message
     return kind(
-        sentence,
+        code,
         status=status,
         error_code=said.error_code,
         # Some servers quote what they were sent.
@@ -200,7 +202,7 @@ def _refusal(
 def _issued_token(response: httpx.Response, region: str | None) -> IssuedToken:
     value = response.headers.get("X-Subject-Token", "").strip()
     if not value or not value.isascii():
-        raise NotSentError(f"{_WHOM} answered without a token.")
+        raise NotSentError(messages.SIGN_IN_WITHOUT_TOKEN)
     try:
         body = wire.read_json(response.content)
     except ValueError:

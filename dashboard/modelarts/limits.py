@@ -6,7 +6,8 @@ and 4; errors ModelArts.6334 and ModelArts.6349.
 
 import unicodedata
 
-from .words import gettext_noop
+from dashboard.modelarts import messages
+from dashboard.modelarts.messages import Text
 
 DESCRIPTION_MAX_LENGTH = 512
 """Code points: the document says "characters" and leaves the unit open."""
@@ -23,42 +24,29 @@ AUTO_STOP_MAX_SECONDS = 86_400
 _ALLOWED_CONTROLS = "\n\r\t"
 
 
-def description_problems(text: str) -> list[str]:
+def description_problems(text: str) -> list[Text]:
     """What ModelArts would refuse in a description.
 
     Args:
         text: The description as it would be sent.
 
     Returns:
-        Plain sentences, empty when the text is fine. They name the offending
+        A message each, empty when the text is fine. They name the offending
         characters.
     """
     problems = []
     if len(text) > DESCRIPTION_MAX_LENGTH:
-        problems.append(
-            gettext_noop(
-                "The description has %(length)s characters; at most %(most)s are "
-                "allowed."
-            )
-            % {"length": len(text), "most": DESCRIPTION_MAX_LENGTH}
-        )
+        limits = {"length": len(text), "most": DESCRIPTION_MAX_LENGTH}
+        problems.append(Text(messages.DESCRIPTION_TOO_LONG, limits))
     forbidden = [mark for mark in DESCRIPTION_FORBIDDEN if mark in text]
     if forbidden:
-        problems.append(
-            gettext_noop("ModelArts does not allow %(marks)s in a description.")
-            % {"marks": " ".join(forbidden)}
-        )
+        marks = {"marks": " ".join(forbidden)}
+        problems.append(Text(messages.DESCRIPTION_FORBIDDEN, marks))
     invisible = sorted({mark for mark in text if _is_unprintable(mark)})
     if invisible:
         names = ", ".join(f"U+{ord(mark):04X}" for mark in invisible[:5])
         more = ", …" if len(invisible) > 5 else ""
-        problems.append(
-            gettext_noop(
-                "The description holds invisible control characters (%(names)s); "
-                "please remove them."
-            )
-            % {"names": names + more}
-        )
+        problems.append(Text(messages.DESCRIPTION_INVISIBLE, {"names": names + more}))
     return problems
 
 

@@ -23,7 +23,7 @@ from dashboard.modelarts.limits import (
 def _check_description(text: str) -> str:
     problems = description_problems(text)
     if problems:
-        raise ValueError(" ".join(problems))
+        raise ValueError(" ".join(map(str, problems)))
     return text
 
 

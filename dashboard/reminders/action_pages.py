@@ -75,9 +75,9 @@ def _obstacle(action: str, reminder: Reminder, instance: Instance) -> str:
         # One that was started again since is another run than the mail spoke of.
         if not _same_run(reminder, instance):
             return gettext_noop("The run that this reminder was about has ended.")
-        return offers.stop_obstacle(instance)
+        return str(offers.stop_obstacle(instance))
     if action == "start":
-        return offers.start_obstacle(instance)
+        return str(offers.start_obstacle(instance))
     edit = reminder.edit
     if edit is None or edit.batch_id:
         return gettext_noop("A bulk edit is tried again on its own page.")

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
+from dashboard.web.stored_messages import verbatim
 from tests.factories import make_cloud, make_instance
 
 from .conftest import Programs
@@ -68,7 +69,9 @@ def test_what_makes_no_sense_is_refused(
 def test_the_clouds_and_their_age(program: Programs, viewer: User) -> None:
     now = datetime.now(UTC)
     make_cloud("fresh", refreshed_at=now)
-    make_cloud("old", refreshed_at=now - timedelta(hours=1), problem="No answer.")
+    make_cloud(
+        "old", refreshed_at=now - timedelta(hours=1), problem=verbatim("No answer.")
+    )
     make_cloud("new", refreshed_at=None)
     told = {one["name"]: one for one in program(viewer).get("/clouds")["items"]}
     assert [told[name]["age"] for name in ("fresh", "old", "new")] == [

@@ -30,7 +30,7 @@ from django.utils import timezone
 from dashboard.instances.models import Cloud, FleetVersion
 before = timezone.now() - timedelta(hours=1)
 Cloud.objects.create(name="{name}", unconfigured_since=before, refreshed_at=before,
-    held_since=before, hold_reason="ModelArts does not answer.")
+    held_since=before, hold_reason=verbatim("ModelArts does not answer."))
 FleetVersion.stamp()
 """
 FORGOTTEN_CLOUD = """\

@@ -13,6 +13,7 @@ from dashboard.edits.models import Attempt, Edit, Lane
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 from dashboard.instances.refresh import refresh_cloud
+from dashboard.web.stored_messages import Message
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def test_a_refresh_that_works_closes_it_too(
     cloud.faults.clear()
     refresh_cloud("demo")
     row = Cloud.objects.get()
-    assert (row.failures, row.held_until, row.hold_reason) == (0, None, "")
+    assert (row.failures, row.held_until, row.hold_reason) == (0, None, Message())
 
 
 def test_a_refusal_is_an_answer(cloud: Emulator, waiting: Sequence[Edit]) -> None:

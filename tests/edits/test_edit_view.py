@@ -114,7 +114,7 @@ def test_wrong_values_come_back_with_all_that_was_typed(
     assert answer.status_code == 422
     assert "R&amp;D &lt;3</textarea>" in html
     assert 'value="8.3"' in html
-    assert "ModelArts does not allow &amp; &lt; in a description." in html
+    assert "A description cannot contain &amp; &lt;." in html
     assert "8.3 h is not a step of half an hour." in html
     # Signed anew, perhaps a second later.
     again = Seen.read(hidden(html, "seen"), instance)

@@ -84,7 +84,7 @@ def test_the_description_is_counted_and_its_faults_named_as_by_the_server(
     expect(counter).to_have_text("4 / 512")
     expect(live).to_have_text("")
     form.fill("#id_description", "R&D <3 / x")
-    expect(live).to_have_text(description_problems("R&D <3 / x")[0])
+    expect(live).to_have_text(str(description_problems("R&D <3 / x")[0]))
     form.fill("#id_description", "😀" * 514)
     expect(counter).to_have_text("514 / 512")
     expect(live).to_have_text("2 characters too many.")

@@ -118,7 +118,7 @@ def test_a_clouds_file_with_a_mistake_holds_the_cloud_until_it_is_corrected(
     assert edit.state == State.RETRYING
     assert "clouds.yaml cannot be read: line" in edit.message
     row = Cloud.objects.get(name="demo")
-    assert "clouds.yaml cannot be read: line" in row.hold_reason
+    assert "clouds.yaml cannot be read: line" in str(row.hold_reason)
     path.write_text(right)
     refresh_cloud("demo")
     due_now(edit)

@@ -15,6 +15,7 @@ from dashboard.edits.models import Edit
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 from dashboard.web import live
 from dashboard.web.polls import QuickPolls
+from dashboard.web.stored_messages import verbatim
 from tests.factories import make_cloud, make_instance
 from tests.instances.pages import add_edit
 
@@ -199,7 +200,7 @@ def test_the_filter_goes_along(watcher: Client) -> None:
 
 def test_trouble_with_a_cloud_reaches_the_page(watcher: Client) -> None:
     url = draw(watcher)
-    Cloud.objects.update(problem="The cloud does not answer.")
+    Cloud.objects.update(problem=verbatim("The cloud does not answer."))
     FleetVersion.stamp()
     assert "The cloud does not answer." in watcher.get(url).text
 

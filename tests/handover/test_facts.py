@@ -13,6 +13,7 @@ from dashboard.handover.markdown import escape, markdown
 from dashboard.handover.models import Handover
 from dashboard.instances.models import Cloud, Instance
 from dashboard.policies.models import RuleException
+from dashboard.web.stored_messages import verbatim
 from tests.factories import make_instance
 from tests.instances.pages import add_edit
 from tests.policies.conftest import make_rule
@@ -73,7 +74,7 @@ def test_each_fact_in_its_section(draft: Handover, operator: User) -> None:
         until=now + timedelta(days=1),
         asked_by=operator,
     )
-    Cloud.objects.update(problem="It does not answer.", problem_since=now)
+    Cloud.objects.update(problem=verbatim("It does not answer."), problem_since=now)
     assert told(draw(draft, operator)) == {
         "stops": ["overdue", "soon"],
         "endless": ["endless"],

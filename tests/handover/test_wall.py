@@ -18,6 +18,7 @@ from dashboard.handover.models import WallLink
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 from dashboard.saved.models import SavedView
 from dashboard.web import live
+from dashboard.web.stored_messages import verbatim
 from tests.factories import make_instance
 
 from .wall_pages import fleet, of, poll_of
@@ -268,7 +269,7 @@ def test_an_odd_question(client: Client, link: WallLink, query: str) -> None:
 def test_trouble_upstream_is_told_without_the_cloud_s_words(
     client: Client, link: WallLink
 ) -> None:
-    Cloud.objects.update(problem="secret words", problem_since=timezone.now())
+    Cloud.objects.update(problem=verbatim("secret words"), problem_since=timezone.now())
     page = client.get(of(link)).text
     assert "cannot be read" in page
     assert "secret words" not in page

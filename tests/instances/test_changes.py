@@ -11,6 +11,7 @@ from django.urls import reverse
 from dashboard.accounts.models import User
 from dashboard.edits.models import Edit
 from dashboard.instances.models import Cloud, FleetVersion, Instance
+from dashboard.web.stored_messages import verbatim
 from tests.factories import make_cloud, make_instance
 
 from .pages import add_edit, rows_of
@@ -136,7 +137,7 @@ def test_trouble_with_a_cloud_reaches_the_page(
 ) -> None:
     make_instance()
     url = draw(watcher)
-    Cloud.objects.update(problem="The cloud does not answer.")
+    Cloud.objects.update(problem=verbatim("The cloud does not answer."))
     FleetVersion.stamp()
     assert "The cloud does not answer." in watcher.get(url).text
 
@@ -181,7 +182,7 @@ def test_the_server_says_how_soon_to_ask_again(
 def test_the_first_run_page_turns_into_the_list(client: Client, viewer: User) -> None:
     client.force_login(viewer)
     url = draw(client)
-    make_cloud(refreshed_at=None, problem="The password was refused.")
+    make_cloud(refreshed_at=None, problem=verbatim("The password was refused."))
     FleetVersion.stamp()
     response = client.get(url)
     assert "The password was refused." in response.text

@@ -19,6 +19,7 @@ from dashboard.instances.refresh import ensure_clouds, refresh_cloud
 from dashboard.instances.selectors import freshness
 from dashboard.modelarts.errors import ConfigurationError
 from dashboard.reminders.models import Preferences
+from dashboard.web.stored_messages import Message, verbatim
 
 
 class CloudsFile:
@@ -60,13 +61,13 @@ def test_a_removed_cloud_is_told_everywhere_and_ages_nothing(
     two_clouds: CloudsFile, client: Client, operator: Any
 ) -> None:
     two_clouds.describe("prod")
-    Cloud.objects.filter(name="lab").update(problem="It was ill before.")
+    Cloud.objects.filter(name="lab").update(problem=verbatim("It was ill before."))
     tasks.refresh_due_clouds()
     lab = Cloud.objects.get(name="lab")
     assert lab.unconfigured_since is not None
-    assert lab.problem == ""
+    assert not lab.problem
     Cloud.objects.filter(name="lab").update(
-        refreshed_at=timezone.now() - hours(5), problem="It was ill before."
+        refreshed_at=timezone.now() - hours(5), problem=verbatim("It was ill before.")
     )
 
     assert freshness(timezone.now()).age == "fresh"
@@ -134,14 +135,14 @@ def test_a_configuration_that_cannot_be_read_removes_nothing(
     tasks.refresh_due_clouds()
     assert not Cloud.objects.exclude(unconfigured_since=None).exists()
     for cloud in Cloud.objects.all():
-        assert "clouds.yaml" in cloud.problem
+        assert "clouds.yaml" in str(cloud.problem)
         assert cloud.problem_since is not None
     client.force_login(viewer)
     assert 'id="troubles"' in (page := client.get("/instances/").text)
     assert "clouds.yaml" in page
     two_clouds.describe("prod", "lab")
     call_command("refresh")
-    assert not Cloud.objects.exclude(problem="").exists()
+    assert not Cloud.objects.exclude(problem=Message()).exists()
 
 
 def test_a_renamed_cloud_keeps_its_instances_and_their_history(
@@ -166,7 +167,7 @@ def test_a_renamed_cloud_keeps_its_instances_and_their_history(
     assert cloud.name == "new/name"
     outcome = refresh_cloud("new/name")
     assert outcome is not None
-    assert (outcome.new, outcome.missing, outcome.problem) == (0, 0, "")
+    assert (outcome.new, outcome.missing, outcome.problem) == (0, 0, Message())
     edit.refresh_from_db()
     assert edit.instance.cloud == cloud
     wants.refresh_from_db()

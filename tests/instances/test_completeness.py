@@ -13,11 +13,12 @@ from django.test import Client
 from django.utils import timezone
 
 from dashboard.emulator import Emulator, Fault
-from dashboard.instances import refresh, tasks
+from dashboard.instances import messages, refresh, tasks
 from dashboard.instances.models import Cloud, Instance, PartialListing
 from dashboard.instances.refresh import ensure_clouds, refresh_cloud
 from dashboard.modelarts.client import ModelArtsClient
 from dashboard.modelarts.observations import MADE_UP_ID
+from dashboard.web.stored_messages import Message
 from tests import factories
 
 LONG = "x" * 5_000
@@ -61,7 +62,7 @@ def test_an_unexpected_error_is_recorded_as_a_failure() -> None:
     outcome = refresh_cloud("demo")
     assert outcome is not None
     row = Cloud.objects.get()
-    assert row.problem == outcome.problem != ""
+    assert row.problem == outcome.problem != Message()
     assert row.refreshed_at is None
     assert row.problem_since is not None
     assert row.failures == 9, "nothing says that the cloud answers"
@@ -81,7 +82,7 @@ def test_a_refresh_cut_short_is_recorded_as_a_failure(
     with pytest.raises(KeyboardInterrupt):
         refresh_cloud("demo")
     row = Cloud.objects.get()
-    assert row.problem == "The last refresh was interrupted."
+    assert row.problem == messages.REFRESH_INTERRUPTED()
     assert (row.refreshed_at, row.refresh_lease_until) == (before, None)
 
 
@@ -103,12 +104,13 @@ def test_a_time_limit_is_recorded_and_what_was_read_is_kept(
             patch.setattr(ModelArtsClient, "list_instances", out_of_time)
             outcome = refresh_cloud("demo")
     assert outcome is not None
-    assert "took too long" in outcome.problem
+    assert outcome.problem == messages.REFRESH_TOOK_TOO_LONG()
     assert Cloud.objects.get().refreshed_at is None
     assert PartialListing.objects.get().next_offset == 10
     after = refresh_cloud("demo")
     assert after is not None
-    assert (after.problem, after.adds_up, Instance.objects.count()) == ("", True, 40)
+    assert (after.problem, after.adds_up) == (Message(), True)
+    assert Instance.objects.count() == 40
 
 
 @pytest.mark.usefixtures("unforeseen")
@@ -123,7 +125,7 @@ def test_an_unexpected_error_shows_on_page_probe_metrics_and_command(
     assert any("demo" in notice for notice in probe.json()["notices"])
     assert 'curfew_mirror_problem{cloud="demo"} 1.0' in client.get("/metrics").text
     client.force_login(viewer)
-    assert Cloud.objects.get().problem[:40] in client.get("/instances/").text
+    assert str(Cloud.objects.get().problem)[:40] in client.get("/instances/").text
 
 
 def test_a_configuration_that_cannot_be_read_fails_the_command(
@@ -144,7 +146,7 @@ def test_a_listing_that_does_not_add_up_is_incomplete_everywhere(
     cloud.faults.add(Fault("total_wrong", route="list", size=size))
     outcome = refresh_cloud("demo")
     assert outcome is not None
-    assert (outcome.seen, outcome.problem) == (40, "")
+    assert (outcome.seen, outcome.problem) == (40, Message())
     row = Cloud.objects.get()
     assert (row.incomplete, row.listed) == ("wrong_count", 40)
     assert row.counted == 40 + size
@@ -189,7 +191,7 @@ def test_a_slow_listing_goes_on_where_it_stopped(
     while True:
         outcome = refresh_cloud("demo")
         assert outcome is not None
-        assert outcome.problem == ""
+        assert not outcome.problem
         saved = PartialListing.objects.first()
         offsets.append(saved.next_offset if saved else None)
         row = Cloud.objects.get()
@@ -244,7 +246,8 @@ def test_one_document_that_cannot_be_stored_stops_no_other(
     cloud.fleet.force(good.instance_id, description="From the console")
     outcome = refresh_cloud("demo")
     assert outcome is not None
-    assert (outcome.problem, outcome.unreadable, outcome.seen) == ("", 1, 40)
+    assert not outcome.problem
+    assert (outcome.unreadable, outcome.seen) == (1, 40)
     good.refresh_from_db()
     assert good.description == "From the console"
     before = bad.name
@@ -274,7 +277,7 @@ def test_texts_longer_than_their_columns_stop_nothing(
     ensure_clouds()
     outcome = refresh_cloud("demo")
     assert outcome is not None
-    assert (outcome.problem, outcome.adds_up) == ("", True)
+    assert (outcome.problem, outcome.adds_up) == (Message(), True)
     assert Instance.objects.count() == 40
     assert Instance.objects.get(instance_id=victim).name in text
 
@@ -294,7 +297,7 @@ def test_an_odd_id_takes_down_no_page(
     ensure_clouds()
     outcome = refresh_cloud("demo")
     assert outcome is not None
-    assert (outcome.problem, outcome.adds_up) == ("", True)
+    assert (outcome.problem, outcome.adds_up) == (Message(), True)
     usable = odd == "x?y#z"
     row = (
         Instance.objects.get(instance_id=odd)
@@ -358,7 +361,8 @@ def test_a_hostile_fleet_is_listed_whole_and_shown(
     ensure_clouds()
     outcome = refresh_cloud("demo")
     assert outcome is not None
-    assert (outcome.problem, outcome.adds_up, outcome.seen) == ("", True, 40)
+    assert not outcome.problem
+    assert (outcome.adds_up, outcome.seen) == (True, 40)
     again = refresh_cloud("demo")
     assert again is not None
     assert (again.new, again.missing) == (0, 0)

@@ -117,7 +117,7 @@ def test_a_known_code_has_its_plain_sentence(as_viewer: Client) -> None:
         status="START_FAILED", document={"spec": {"failed_reasons": reasons}}
     )
     html = text(as_viewer, instance)
-    assert "There are not enough free resources now" in html
+    assert "There are not enough free resources at the moment." in html
     assert "&lt;b&gt;resource" in html
 
 

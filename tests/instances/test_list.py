@@ -12,6 +12,7 @@ from django.utils import translation
 from dashboard.accounts.models import User
 from dashboard.edits.models import Edit
 from dashboard.instances.models import Cloud, Instance
+from dashboard.web.stored_messages import verbatim
 from dashboard.web.templatetags.pages import grouped
 from tests.factories import make_cloud, make_instance
 
@@ -166,7 +167,7 @@ def test_first_run_says_what_to_do(client: Client, viewer: User) -> None:
 def test_first_run_shows_why_the_first_reading_failed(
     client: Client, viewer: User
 ) -> None:
-    make_cloud(refreshed_at=None, problem="The password was refused.")
+    make_cloud(refreshed_at=None, problem=verbatim("The password was refused."))
     client.force_login(viewer)
     page = client.get(URL).text
     assert "No cloud has been read yet" in page
@@ -220,7 +221,7 @@ def test_the_cloud_in_trouble_is_named_and_the_oldest_counts(
     make_cloud(
         "lab",
         refreshed_at=datetime.now(UTC) - timedelta(hours=1),
-        problem="No answer.",
+        problem=verbatim("No answer."),
     )
     client.force_login(viewer)
     page = client.get(URL).text

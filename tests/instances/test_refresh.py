@@ -19,6 +19,7 @@ from dashboard.instances.models import (
     InstanceEvent,
 )
 from dashboard.instances.refresh import due_clouds, refresh_cloud
+from dashboard.web.stored_messages import Message
 
 
 @pytest.fixture
@@ -150,7 +151,7 @@ def test_one_bad_document_does_not_stop_the_others(
     refresh.ensure_clouds()
     outcome = refresh_cloud("demo")
     assert outcome is not None
-    assert outcome.problem == ""
+    assert not outcome.problem
     assert Instance.objects.count() >= 39
     assert outcome.seen == 40
 
@@ -174,13 +175,13 @@ def test_a_failed_refresh_says_why_and_keeps_what_was_known(cloud: Emulator) -> 
     outcome = refresh_cloud("demo")
     assert outcome is not None
     row = Cloud.objects.get()
-    assert row.problem == outcome.problem != ""
+    assert row.problem == outcome.problem != Message()
     assert row.refreshed_at == before
     assert row.problem_since is not None
     assert FleetVersion.current() > version, "open pages must be told"
     refresh_cloud("demo")
     row.refresh_from_db()
-    assert (row.problem, row.problem_since) == ("", None)
+    assert (row.problem, row.problem_since) == (Message(), None)
 
 
 def test_two_refreshes_at_once_are_one(cloud: Emulator) -> None:

@@ -33,7 +33,7 @@ def read(cloud: Emulator, victim: str, **auto_stop: Any) -> Instance:
     ensure_clouds()
     outcome = refresh_cloud("demo")
     assert outcome is not None
-    assert outcome.problem == ""
+    assert not outcome.problem
     return Instance.objects.get(instance_id=victim)
 
 

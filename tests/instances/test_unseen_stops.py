@@ -9,7 +9,7 @@ from django.test import Client
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
 from dashboard.emulator import Emulator
-from dashboard.instances import causes
+from dashboard.instances import causes, messages
 from dashboard.instances.models import Instance, InstanceEvent
 from dashboard.instances.refresh import look_at, refresh_cloud
 
@@ -55,7 +55,7 @@ def test_a_restart_between_two_refreshes(cloud: Emulator, running: Instance) -> 
     ]
     (stop,) = stops(running)
     assert stop.after == {"status": "RESTARTING", "cause": "restarted"}
-    assert stop.reason == "Restarted, not by Curfew."
+    assert stop.reason == str(messages.RESTARTED())
     now = Instance.objects.get(pk=running.pk)
     assert now.run_started_at is not None
     assert running.run_started_at is not None
@@ -151,7 +151,7 @@ def test_what_vanished_while_it_ran(cloud: Emulator, running: Instance) -> None:
         del cloud.fleet._instances[running.instance_id]
     refresh_cloud("demo")
     (stop,) = stops(running)
-    assert (stop.reason, stop.after["status"]) == (causes.VANISHED, "missing")
+    assert (stop.reason, stop.after["status"]) == (str(messages.VANISHED()), "missing")
     refresh_cloud("demo")
     assert len(stops(running)) == 1
 

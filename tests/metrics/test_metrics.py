@@ -21,6 +21,7 @@ from dashboard.metrics import collector
 from dashboard.modelarts.calls import Call, outcome_of
 from dashboard.modelarts.errors import NotSentError, RefusedError, ThrottledError
 from dashboard.web.shared import shared_redis
+from dashboard.web.stored_messages import verbatim
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -73,7 +74,9 @@ def test_the_fleet(client: Client) -> None:
 def test_the_clouds(client: Client) -> None:
     old = timezone.now() - timedelta(seconds=90)
     factories.make_cloud("well", skew_ms=1500)
-    factories.make_cloud("ill", refreshed_at=old, problem="It is away.", failures=5)
+    factories.make_cloud(
+        "ill", refreshed_at=old, problem=verbatim("It is away."), failures=5
+    )
     factories.make_cloud("new", refreshed_at=None)
     found = scrape(client)
     assert 90 <= found['curfew_mirror_age_seconds{cloud="ill"}'] < 150

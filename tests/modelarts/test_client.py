@@ -332,7 +332,7 @@ class TestAddress:
             self.ask(endpoint=None, auth=self.auth(None, "p7"))
 
     def test_nonsense(self) -> None:
-        with pytest.raises(errors.ConfigurationError, match="no address"):
+        with pytest.raises(errors.ConfigurationError, match="not an address"):
             self.ask(endpoint="https://example.com:port")
 
 

@@ -52,16 +52,16 @@ class TestUnreadable:
     @pytest.mark.parametrize(
         ("text", "words"),
         [
-            ("clouds:\n  lab:\n\tauth:\n", "line 3 is no YAML"),
-            (cloud(password="@bc"), "line 6 is no YAML"),
-            (cloud(password=f"*{SECRET}"), "line 6 is no YAML"),
-            (cloud(password=f"!{SECRET} x"), "line 6 is no YAML"),
+            ("clouds:\n  lab:\n\tauth:\n", "line 3 is not valid YAML"),
+            (cloud(password="@bc"), "line 6 is not valid YAML"),
+            (cloud(password=f"*{SECRET}"), "line 6 is not valid YAML"),
+            (cloud(password=f"!{SECRET} x"), "line 6 is not valid YAML"),
             ("abc: def\n", "has no 'clouds' at its top level"),
             ("- lab\n", "has no 'clouds' at its top level"),
             ("clouds: [lab]\n", "'clouds' must map names to clouds"),
             ("clouds: lab\n", "'clouds' must map names to clouds"),
             ("clouds: {lab: {}}\nclient: [1]\n", "section of a wrong shape"),
-            ("clouds: \x00", "it is no text"),
+            ("clouds: \x00", "it is not a text file"),
         ],
     )
     def test_a_mistake_is_told_with_its_line_and_without_its_values(
@@ -78,7 +78,7 @@ class TestUnreadable:
 
     def test_bytes_that_are_no_text(self, place: Path) -> None:
         (place / "clouds.yaml").write_bytes(b"clouds: \xff\xfe\xfa")
-        with pytest.raises(ConfigurationError, match="no text"):
+        with pytest.raises(ConfigurationError, match="not a text file"):
             configured_clouds()
 
     def test_json_has_lines_too(
@@ -86,7 +86,7 @@ class TestUnreadable:
     ) -> None:
         (place / "c.json").write_text('{"clouds":\n  {lab: 1}}')
         monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(place / "c.json"))
-        with pytest.raises(ConfigurationError, match="line 2 is no JSON"):
+        with pytest.raises(ConfigurationError, match="line 2 is not valid JSON"):
             configured_clouds()
 
     def test_a_folder_is_no_file(self, place: Path) -> None:
@@ -239,7 +239,7 @@ class TestKeys:
         ("text", "words"),
         [
             (keyed("ak: AK", "sk: SK", project="project_name: x"),
-             "set auth.project_id; an access key signs for the id"),
+             "set auth.project_id; an access key signs for the ID"),
             (keyed("ak: AK"), "sk is missing; ak and sk belong together"),
             (keyed("secret_key: SK"), "ak is missing; ak and sk belong together"),
             (keyed(), "auth_url is missing"),
@@ -282,21 +282,22 @@ class TestAddresses:
         ("text", "words"),
         [
             (cloud(auth_url="https://iam.${OS_REGION_NAME}.example.com"),
-             "auth_url holds a placeholder that is not filled in"),
+             "auth_url contains a placeholder that is not filled in"),
             (cloud(auth_url="https://iam.$REGION.example.com"),
-             "auth_url holds a placeholder that is not filled in"),
+             "auth_url contains a placeholder that is not filled in"),
             (cloud(auth_url="https://iam.{region_name}.example.com"),
              "auth_url names no host"),
             (cloud(auth_url="iam.example.com/v3"), "auth_url must begin with https://"),
-            (cloud(auth_url="https://iam.example.com:x/v3"), "auth_url is no address"),
+            (cloud(auth_url="https://iam.example.com:x/v3"),
+             "auth_url is not an address"),
             (cloud(auth_url="https://iam.example.com/v3/auth/tokens"),
              "auth_url must end in /v3"),
             (cloud() + f"    modelartsv1_endpoint_override: {ENDPOINT}/v1/%(user_id)s",
-             "modelartsv1_endpoint_override holds a placeholder"),
+             "modelartsv1_endpoint_override contains a placeholder"),
             (cloud() + "    modelartsv1_endpoint_override: https://%(region)s.x/v1",
-             "modelartsv1_endpoint_override holds a placeholder"),
-            (cloud() + '    verify: "off"\n', "verify 'off' is no readable"),
-            (cloud() + "    cacert: /nowhere\n", "cacert '/nowhere' is no readable"),
+             "modelartsv1_endpoint_override contains a placeholder"),
+            (cloud() + '    verify: "off"\n', "verify 'off' is not a readable"),
+            (cloud() + "    cacert: /nowhere\n", "cacert '/nowhere' is not a readable"),
             (keyed("ak: AK", "sk: SK", "region_name: EU-DE").replace(
                 "modelartsv1_endpoint_override", "x"),
              "region_name is 'EU-DE'; without a password"),

@@ -133,7 +133,7 @@ def test_a_strange_body_still_gives_the_token(body: Any) -> None:
          errors.ThrottledError, "too many"),
         (httpx.Response(503, headers={"Retry-After": "9"}),
          errors.ThrottledError, "too many"),
-        (httpx.Response(500), errors.NotSentError, "trouble"),
+        (httpx.Response(500), errors.NotSentError, "temporary problem"),
         (httpx.Response(201, json=BODY), errors.NotSentError, "without a token"),
         (httpx.ConnectError("refused"), errors.NotSentError, "cannot be reached"),
         (httpx.ProxyError("407"), errors.NotSentError, "CURFEW_CLOUD_PROXY"),

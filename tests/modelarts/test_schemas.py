@@ -202,7 +202,9 @@ class TestDescription:
                 schemas.UpdateInstanceRequest(description=text)
 
     def test_the_sentences_name_the_offenders(self) -> None:
-        sentences = " ".join(schemas.description_problems("a&b/" + "\x00" + "x" * 512))
+        sentences = " ".join(
+            map(str, schemas.description_problems("a&b/" + "\x00" + "x" * 512))
+        )
         for offender in ("& /", "U+0000", "517", "512"):
             assert offender in sentences
 

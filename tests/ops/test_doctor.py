@@ -268,7 +268,7 @@ def test_a_mail_server_is_tried(settings: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("clouds:\n  lab:\n\tauth:\n", "line 3 is no YAML"),
+        ("clouds:\n  lab:\n\tauth:\n", "line 3 is not valid YAML"),
         ("abc: def\n", "has no 'clouds'"),
     ],
 )

@@ -69,6 +69,6 @@ def test_a_certificate_that_is_not_trusted(
     listener.shutdown(socket.SHUT_RDWR)
     thread.join(timeout=30)
     listener.close()
-    assert "certificate of ModelArts is not trusted" in Cloud.objects.get().problem
+    assert "certificate of ModelArts is not trusted" in str(Cloud.objects.get().problem)
     said = [line for line in lines(log) if line.get("event") == "cloud refreshed"]
     assert "certificate of ModelArts is not trusted" in said[-1]["problem"]

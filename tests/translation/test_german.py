@@ -179,7 +179,7 @@ def test_refusals_of_a_form_are_german(german: Client, instance: Instance) -> No
     )
     assert answer.status_code == 422
     assert "liegen nicht auf einer halben Stunde" in answer.text
-    assert "ModelArts erlaubt &lt; in einer Beschreibung nicht." in answer.text
+    assert "Eine Beschreibung darf &lt; nicht enthalten." in answer.text
 
 
 def test_the_audit_trail_says_names_and_codes_in_german(
