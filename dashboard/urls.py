@@ -3,6 +3,7 @@
 from django.urls import include, path
 
 from dashboard.saved.views import home
+from dashboard.web import javascript_catalog
 
 handler400 = "dashboard.web.errors.bad_request"
 handler403 = "dashboard.web.errors.permission_denied"
@@ -23,4 +24,9 @@ urlpatterns = [
     path("reminders/", include("dashboard.reminders.urls")),
     path("", include("dashboard.metrics.urls")),
     path("api/v1/", include("dashboard.api.urls")),
+    path(
+        "messages/<slug:language>-<slug:release>.js",
+        javascript_catalog.CatalogView.as_view(),
+        name=javascript_catalog.URL_NAME,
+    ),
 ]

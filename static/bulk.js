@@ -2,6 +2,7 @@
 /* Which instances are ticked, over pages, filters and polls: kept for this tab. The rows
    on the page post themselves; those elsewhere travel in the field "picked". */
 {
+  const gettext = window.gettext ?? ((text) => text);
   const KEY = "curfew-picked";
   const byId = (id) => document.getElementById(id);
   const ticks = () => [...document.querySelectorAll("input[name=pick]")];
@@ -20,12 +21,6 @@
     } catch {
       // Without storage the selection lasts as long as the page.
     }
-  };
-
-  const words = {
-    picked: "%(number)s selected",
-    elsewhere: "%(number)s selected, %(elsewhere)s of them elsewhere",
-    ...JSON.parse(document.documentElement.dataset.words ?? "{}"),
   };
 
   const setText = (element, text) => {
@@ -47,10 +42,10 @@
     byId("pick-none").hidden = picked.size === 0;
     byId("bulk-picked").disabled = picked.size === 0;
     bar.toggleAttribute("data-any", picked.size > 0);
-    const told = picked.size === 0 ? "" : elsewhere > 0 ? words.elsewhere : words.picked;
+    const count = elsewhere > 0 ? gettext("%(number)s selected (%(elsewhere)s on other pages)") : gettext("%(number)s selected");
     setText(
       byId("picked-count"),
-      told.replace("%(number)s", picked.size).replace("%(elsewhere)s", elsewhere),
+      picked.size === 0 ? "" : count.replace("%(number)s", picked.size).replace("%(elsewhere)s", elsewhere),
     );
     const listed = new Set(here.map((tick) => tick.value));
     byId("picked").value = [...picked].filter((pk) => !listed.has(pk)).join(",");

@@ -1,7 +1,6 @@
 "use strict";
-/* Redraws remaining and past times each second. The words are those of
-   dashboard/instances/lengths.py; tests hold the two together. Those of another language
-   stand in data-clock of <html>.
+/* Redraws remaining and past times each second, with the messages of
+   dashboard/instances/lengths.py; tests compare the two.
 
    Every text is worked out anew from an absolute moment, never decremented. "Now" is the
    server's: its clock as drawn into the page, plus the time passed since by the browser's
@@ -9,45 +8,28 @@
 {
   const MINUTE = 60, HOUR = 3600, DAY = 86400;
   const THRESHOLDS = [60 * MINUTE, 15 * MINUTE, 5 * MINUTE];
-  const words = {
-    days: "%(d)s d %(h)s h",
-    hours: "%(h)s h %(min)s min",
-    minutes: "%(min)s min",
-    few: "%(min)s min %(s)s s",
-    seconds: "%(s)s s",
-    just_now: "just now",
-    seconds_ago: "%(s)s s ago",
-    minutes_ago: "%(min)s min ago",
-    hours_ago: "%(h)s h ago",
-    days_ago: "%(d)s d ago",
-    due: "stopping…",
-    overdue: "overdue",
-    scheduled_for: "scheduled for",
-    was_due: "was due",
-    stops: "stops",
-    soon: "%(name)s stops in %(min)s minutes",
-    ...JSON.parse(document.documentElement.dataset.clock ?? "{}"),
-  };
-  const say = (name, values = {}) => words[name].replace(/%\((\w+)\)s/g, (_, key) => values[key]);
+  const gettext = window.gettext ?? ((text) => text);
+  const fill = (text, values) => text.replace(/%\((\w+)\)s/g, (_, name) => values[name]);
 
   const remainingText = (s) => {
-    if (s > 2 * DAY) return say("days", { d: Math.floor(s / DAY), h: Math.floor((s % DAY) / HOUR) });
-    if (s >= HOUR) return say("hours", { h: Math.floor(s / HOUR), min: Math.floor((s % HOUR) / MINUTE) });
-    if (s >= 5 * MINUTE) return say("minutes", { min: Math.floor(s / MINUTE) });
-    if (s >= MINUTE) return say("few", { min: Math.floor(s / MINUTE), s: s % MINUTE });
-    return say("seconds", { s });
+    if (s > 2 * DAY) return fill(gettext("%(d)s d %(h)s h"), { d: Math.floor(s / DAY), h: Math.floor((s % DAY) / HOUR) });
+    if (s >= HOUR) return fill(gettext("%(h)s h %(min)s min"), { h: Math.floor(s / HOUR), min: Math.floor((s % HOUR) / MINUTE) });
+    if (s >= 5 * MINUTE) return fill(gettext("%(min)s min"), { min: Math.floor(s / MINUTE) });
+    if (s >= MINUTE) return fill(gettext("%(min)s min %(s)s s"), { min: Math.floor(s / MINUTE), s: s % MINUTE });
+    return fill(gettext("%(s)s s"), { s });
   };
 
   const agoText = (s) => {
-    if (s < 5) return say("just_now");
-    if (s < MINUTE) return say("seconds_ago", { s });
-    if (s < HOUR) return say("minutes_ago", { min: Math.floor(s / MINUTE) });
-    if (s < 2 * DAY) return say("hours_ago", { h: Math.floor(s / HOUR) });
-    return say("days_ago", { d: Math.floor(s / DAY) });
+    if (s < 5) return gettext("just now");
+    if (s < MINUTE) return fill(gettext("%(s)s s ago"), { s });
+    if (s < HOUR) return fill(gettext("%(min)s min ago"), { min: Math.floor(s / MINUTE) });
+    if (s < 2 * DAY) return fill(gettext("%(h)s h ago"), { h: Math.floor(s / HOUR) });
+    return fill(gettext("%(d)s d ago"), { d: Math.floor(s / DAY) });
   };
 
   const overdueAfter = Number(document.documentElement.dataset.overdueAfter) / 1000;
-  const VERBS = { due: "scheduled_for", overdue: "was_due" };
+  const TEXTS = { due: gettext("stopping…"), overdue: gettext("overdue") };
+  const VERBS = { due: gettext("scheduled for"), overdue: gettext("was due") };
 
   const urgency = (s) => {
     if (s <= 0) return -s >= overdueAfter ? "overdue" : "due";
@@ -79,16 +61,16 @@
     const near = urgency(left);
     element.dataset.urgency = near;
     element.dataset.state = due ? near : "counting";
-    setText(element.querySelector(".clock-text"), due ? words[near] : remainingText(left));
-    setText(element.querySelector(".clock-verb"), words[VERBS[near] ?? "stops"]);
+    setText(element.querySelector(".clock-text"), due ? TEXTS[near] : remainingText(left));
+    setText(element.querySelector(".clock-verb"), VERBS[near] ?? gettext("stops"));
     if (before === undefined) return;
     const name = element.dataset.label;
     if (due && before > 0) {
-      announce(`${name}: ${words.due}`);
+      announce(`${name}: ${TEXTS.due}`);
       element.dispatchEvent(new CustomEvent("curfew:due", { bubbles: true }));
     } else if ("announce" in element.dataset) {
       const passed = THRESHOLDS.findLast((threshold) => left <= threshold && before > threshold);
-      if (passed) announce(say("soon", { name, min: passed / MINUTE }));
+      if (passed) announce(fill(gettext("%(name)s stops in %(min)s minutes"), { name, min: passed / MINUTE }));
     }
   };
 

@@ -7,6 +7,7 @@
    the sign-in page or a refusal means that it did not, and it is put back once the same
    person opens the same page. Passwords and codes are never stored. */
 {
+  const gettext = window.gettext ?? ((text) => text);
   const KEY = "curfew-typed";
   const KEEP_MS = 12 * 3600 * 1000;
   const SECRET = /password|code|credential|secret|token/;
@@ -15,24 +16,6 @@
   const root = document.documentElement;
   const user = root.dataset.user ?? "";
   const page = location.pathname + location.search;
-  const words = {
-    signed_out: "You have been signed out. What you typed is still here: sign in in another tab, then save again.",
-    sign_in_tab: "Sign in in a new tab",
-    sign_in_here: "Sign in here",
-    other_person: "Somebody else is signed in here now, so nothing was saved. Copy what you typed, then reload the page.",
-    no_cookies: "Not saved: the browser did not send Curfew's cookies. Allow them for this site, then save again.",
-    refused_400: "Not saved: Curfew could not read the form. Copy what you typed, reload the page and try again.",
-    refused_403: "Not saved: you don't have permission to change this. Ask its owner or an operator.",
-    refused_404: "Not saved: this no longer exists. Copy what you typed before you leave the page.",
-    refused_409: "Not saved: this is no longer possible. Reload the page to see why; copy what you typed first.",
-    refused_413: "Not saved: this is too long to send. Shorten it, then save again.",
-    refused_429: "Not saved: too many requests. What you typed is still here; save again in {} s.",
-    refused_500: "Not saved: something went wrong in Curfew, and it has been logged. What you typed is still here; look under Edits whether it went through, then save again.",
-    refused_503: "Not saved: Curfew is unavailable for a moment. What you typed is still here; save again in {} s.",
-    unreachable: "Could not reach Curfew. What you typed is still here. Check your connection, then save again; it is not applied twice.",
-    restored: "What you typed before is back. It is not saved yet.",
-    ...JSON.parse(root.dataset.words ?? "{}"),
-  };
 
   /* -- what is typed -- */
 
@@ -161,7 +144,7 @@
       putBack(form, fields);
       found = true;
     }
-    if (found) document.getElementById("restored").textContent = words.restored;
+    if (found) document.getElementById("restored").textContent = gettext("Your unsaved changes are restored.");
   };
 
   /* -- refusals -- */
@@ -186,14 +169,14 @@
   };
 
   const signedOut = (signIn) => {
-    const elsewhere = link(words.sign_in_tab, root.dataset.signIn);
+    const elsewhere = link(gettext("Sign in in a new tab"), root.dataset.signIn);
     elsewhere.target = "_blank";
-    const here = link(words.sign_in_here, signIn);
+    const here = link(gettext("Sign in here"), signIn);
     here.addEventListener("click", () => {
       leaving = true;
       interrupted = true;
     });
-    tell(words.signed_out, elsewhere, here);
+    tell(gettext("You have been signed out. Your changes are still here: sign in in another tab, then save again."), elsewhere, here);
   };
 
   const renewToken = (token) => {
@@ -204,8 +187,8 @@
   const renewed = new WeakSet(); // forms sent again with a new token
   const oldToken = (form, element, token, whose) => {
     if (!whose) return signedOut(`${root.dataset.signIn}?next=${encodeURIComponent(page)}`);
-    if (whose !== user) return tell(words.other_person);
-    if (renewed.has(form)) return tell(words.no_cookies);
+    if (whose !== user) return tell(gettext("Not saved: someone else is signed in here now. Copy your changes, then reload the page."));
+    if (renewed.has(form)) return tell(gettext("Not saved: the browser did not send Curfew's cookies. Allow them for this site, then save again."));
     renewed.add(form);
     renewToken(token);
     if ("autosave" in form.dataset) htmx.trigger(form, "curfew:save");
@@ -236,6 +219,24 @@
     }
   });
 
+  const reason = (status) => {
+    switch (status) {
+      case 403:
+        return gettext("Not saved: you don't have permission to change this. Ask its owner or an operator.");
+      case 404:
+        return gettext("Not saved: this no longer exists. Copy your changes before you leave the page.");
+      case 409:
+        return gettext("Not saved: this is no longer possible. Copy your changes, then reload the page to see why.");
+      case 413:
+        return gettext("Not saved: this is too long to send. Shorten it, then save again.");
+      case 429:
+        return gettext("Not saved: too many requests. Your changes are kept here; save again in %(seconds)s s.");
+    }
+    if (status > 500) return gettext("Not saved: Curfew is temporarily unavailable. Your changes are kept here; save again in %(seconds)s s.");
+    if (status === 500) return gettext("Not saved: something went wrong in Curfew, and it has been logged. Your changes are kept here; check under Edits whether they were saved, then save again.");
+    return gettext("Not saved: Curfew could not read the form. Copy your changes, reload the page and try again.");
+  };
+
   const refused = (event, status) => {
     const form = formOf(event);
     if (!form || !isWrite(event)) return;
@@ -245,9 +246,8 @@
     if (again && "autosave" in form.dataset) return;
     const token = status === 403 && xhr.getResponseHeader("Curfew-CSRF-Token");
     if (token) return oldToken(form, requestConfig.elt, token, xhr.getResponseHeader("Curfew-User"));
-    if (status === 0) return tell(words.unreachable);
-    const known = words[`refused_${status}`] ?? (status >= 502 ? words.refused_503 : status >= 500 ? words.refused_500 : words.refused_400);
-    tell(known.replace("{}", xhr.getResponseHeader("Retry-After") ?? "10"));
+    if (status === 0) return tell(gettext("Could not reach Curfew. Your changes are kept here. Try again (it won't be applied twice)."));
+    tell(reason(status).replace("%(seconds)s", xhr.getResponseHeader("Retry-After") ?? "10"));
   };
   document.addEventListener("htmx:responseError", (event) => refused(event, event.detail.xhr.status));
   document.addEventListener("htmx:sendError", (event) => refused(event, 0));

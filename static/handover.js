@@ -5,6 +5,7 @@
    Each form counts its typing in "turn" and names its page in "page": so the server
    can tell an answer that got lost from somebody else's change. */
 {
+  const gettext = window.gettext ?? ((text) => text);
   const RETRY = 3000;
   const unsaved = new Map(); // form: why the server would not have it, or ""
   const late = new WeakMap(); // form: what sends it if nothing else has
@@ -43,7 +44,7 @@
     if (!form) return;
     form.elements.turn.value = Number(form.elements.turn.value) + 1;
     unsaved.set(form, "");
-    tell(form, "Saving …");
+    tell(form, gettext("Saving…"));
     // Typed before htmx knew of a new form: nobody else would send it.
     clearTimeout(late.get(form));
     late.set(form, setTimeout(() => unsaved.get(form) === "" && form.isConnected && htmx.trigger(form, "curfew:save"), RETRY));
@@ -58,7 +59,7 @@
       connection("");
       const sent = requestConfig.formData?.get("turn") ?? requestConfig.parameters.turn;
       if (Number(sent) === Number(form.elements.turn.value)) unsaved.delete(form);
-      else tell(form, "Saving …");
+      else tell(form, gettext("Saving…"));
       goOn();
     } else if (status === 401 || xhr.getResponseHeader("Curfew-CSRF-Token")) {
       // forms.js says so; once the person is signed in again the text can go.
@@ -69,7 +70,7 @@
       waiting = null;
       unsaved.set(form, "refused");
     } else {
-      connection("Not saved yet: no connection. Curfew goes on trying; leave this page open.");
+      connection(gettext("Not saved yet: connection lost. Retrying… Keep this page open."));
       again(form);
     }
   });

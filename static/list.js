@@ -4,11 +4,8 @@
    server says how many rows have moved, and a button brings their order. What a filter
    found and which runs ended is announced. */
 {
+  const gettext = window.gettext ?? ((text) => text);
   const HEADER = "Curfew-Held-Rows";
-  const words = {
-    left: "%(name)s is no longer on this page",
-    ...JSON.parse(document.documentElement.dataset.words ?? "{}"),
-  };
   const byId = (id) => document.getElementById(id);
   const rows = () => [...document.querySelectorAll("#rows > [data-instance]")];
 
@@ -72,7 +69,7 @@
 
   const ended = ({ id, name, isDue }) => {
     const row = byId(id);
-    if (!row) return isDue ? words.left.replace("%(name)s", name) : "";
+    if (!row) return isDue ? gettext("%(name)s is no longer on this page").replace("%(name)s", () => name) : "";
     if (!row.querySelector(".clock[data-state=stopped]")) return "";
     return `${name}: ${row.querySelector(".status").innerText}`;
   };

@@ -4,11 +4,7 @@
    allauth's own scripts talk to the key; this one only shows and tells. Passkeys need
    https, or http on the name "localhost": never on an IP address. */
 {
-  const words = {
-    no_passkey: "No passkey was used: it was cancelled, took too long, or there is none for this site.",
-    no_use: "That did not work. Sign in with your password, or try again.",
-    ...JSON.parse(document.documentElement.dataset.words ?? "{}"),
-  };
+  const gettext = window.gettext ?? ((text) => text);
   const isAddress = /^[\d.]+$|:/.test(location.hostname);
   const works = Boolean(window.PublicKeyCredential) && window.isSecureContext && !isAddress;
 
@@ -22,7 +18,7 @@
     const { exception } = event.detail;
     place.textContent =
       exception?.name === "NotAllowedError"
-        ? words.no_passkey
-        : words.no_use;
+        ? gettext("Passkey sign-in was cancelled or timed out.")
+        : gettext("That did not work. Try again, or sign in with your password.");
   });
 }

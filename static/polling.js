@@ -4,17 +4,11 @@
 
    The answer is htmx's to swap; this file only keeps what a swap would lose. */
 {
+  const gettext = window.gettext ?? ((text) => text);
   const QUIET_POLLS = 6;
   const SLOWEST = 15;
   const BACKOFF = [1, 2, 4, 8, 10];
   const GIVE_UP_WAITING = 15_000;
-
-  const words = {
-    again: "Connected again.",
-    lost: "Connection lost, retrying. What you see may be out of date.",
-    over: "This page is out of step with the server. Reload it to go on.",
-    ...JSON.parse(document.documentElement.dataset.words ?? "{}"),
-  };
 
   const poller = () => document.getElementById("poller");
   const isPoll = (event) => event.detail.requestConfig?.elt?.id === "poller";
@@ -62,7 +56,7 @@
 
   const succeeded = (status) => {
     if (failures) {
-      tell(words.again, "good");
+      tell(gettext("Reconnected."), "good");
       setTimeout(() => failures || over || tell(""), 4000);
     }
     failures = 0;
@@ -78,11 +72,11 @@
     }
     if (status >= 400 && status < 500 && status !== 408 && status !== 429) {
       over = true;
-      tell(words.over, "bad");
+      tell(gettext("This page is out of date. Reload to continue."), "bad");
       return;
     }
     failures += 1;
-    tell(words.lost);
+    tell(gettext("Connection lost. Retrying… Data may be out of date."));
   };
 
   const setNow = (ms) => {

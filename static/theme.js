@@ -4,13 +4,6 @@
    is a cookie, because signing out clears what else the browser stores. */
 {
   const root = document.documentElement;
-  const words = {
-    colours: "Colours",
-    system: "as the system",
-    light: "light",
-    dark: "dark",
-    ...JSON.parse(root.dataset.words ?? "{}"),
-  };
 
   const COOKIE = location.protocol === "https:" ? "__Host-curfew_theme" : "curfew_theme";
   const secure = location.protocol === "https:" ? "; Secure" : "";
@@ -28,18 +21,21 @@
     const name = document.getElementById("theme-name");
     if (!button) return;
     button.hidden = false;
-    const tell = () => {
-      name.textContent = words[current()];
-      button.title = `${words.colours}: ${words[current()]}`;
+    // Only now: the messages of another language are a deferred script.
+    const gettext = window.gettext ?? ((text) => text);
+    const labels = { system: gettext("System"), light: gettext("Light"), dark: gettext("Dark") };
+    const showLabel = () => {
+      name.textContent = labels[current()];
+      button.title = gettext("Theme: %(theme)s").replace("%(theme)s", labels[current()]);
     };
-    tell();
+    showLabel();
     button.addEventListener("click", () => {
       const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
       const order = isDark ? ["system", "light", "dark"] : ["system", "dark", "light"];
       apply(order[(order.indexOf(current()) + 1) % order.length]);
       const age = current() === "system" ? 0 : 31536000;
       document.cookie = `${COOKIE}=${current()}; Path=/; Max-Age=${age}; SameSite=Lax${secure}`;
-      tell();
+      showLabel();
     });
   });
 }

@@ -18,6 +18,7 @@ from django.urls import reverse
 from django.utils.translation import gettext
 from django_htmx.http import HttpResponseClientRedirect
 
+from dashboard.web import javascript_catalog
 from dashboard.web.middleware import GetResponse
 
 from .http import SignedInRequest
@@ -26,8 +27,9 @@ from .models import User
 HAS_ONE = "curfew_has_second_factor"
 """Key of the session: looked up once, until factors change."""
 
-OPEN_WITHOUT_ONE = ("mfa_", "account_", "usersessions_")
-"""So begin the names of the pages that set one up, prove who it is, and lead out."""
+OPEN_WITHOUT_ONE = ("mfa_", "account_", "usersessions_", javascript_catalog.URL_NAME)
+"""So begin the names of the pages that set one up, prove who it is, and lead out, and
+of what these load."""
 
 
 @receiver([authenticator_added, authenticator_removed, authenticator_reset])

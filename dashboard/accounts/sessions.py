@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.translation import gettext
 from django_htmx.http import HttpResponseClientRedirect
 
+from dashboard.web import javascript_catalog
 from dashboard.web.programs import is_programs
 
 from .http import SignedInRequest
@@ -31,7 +32,7 @@ POLLERS = ("poller", "filed-")
 """So begin the ids of elements that poll: an open page is nobody's activity."""
 
 OPEN_WITH_ONE_TIME_PASSWORD = {
-    *("account_change_password", "account_logout"),
+    *("account_change_password", "account_logout", javascript_catalog.URL_NAME),
     # A wall never meets a sign-in page, whoever is signed in beside it.
     *("handover:wall", "handover:wall_changes"),
 }

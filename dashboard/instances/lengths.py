@@ -1,7 +1,4 @@
-"""Lengths of time in words, for the server and for ``static/countdown.js``.
-
-The script gets the same words by ``script_words``, in the page's language.
-"""
+"""Lengths of time in words; ``static/countdown.js`` has the same messages."""
 
 from django.utils.translation import gettext, gettext_noop
 
@@ -26,11 +23,6 @@ WORDS = {
     "stops": gettext_noop("stops"),
     "soon": gettext_noop("%(name)s stops in %(min)s minutes"),
 }
-
-
-def script_words() -> dict[str, str]:
-    """All of them, in the reader's language."""
-    return {name: gettext(message) for name, message in WORDS.items()}
 
 
 def remaining_text(seconds: int) -> str:

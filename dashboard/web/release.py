@@ -7,7 +7,12 @@ from pathlib import Path
 from django.utils.crypto import salted_hmac
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-_PARTS = (("dashboard", "*.py"), ("templates", "*.html"), ("static", "*"))
+_PARTS = (
+    ("dashboard", "*.py"),
+    ("templates", "*.html"),
+    ("static", "*"),
+    ("locale", "*.mo"),
+)
 
 
 @cache

@@ -173,7 +173,7 @@ def test_the_page_recovers_after_the_server_was_away(
     demo.signal_web(signal.SIGSTOP)
     frozen_at = time.monotonic()
     try:
-        expect(page.locator("#connection")).to_contain_text("Connection lost, retrying")
+        expect(page.locator("#connection")).to_contain_text("Connection lost. Retrying")
         demo.force(name, description="While nobody listened")
         wait_until(lambda: time.monotonic() - frozen_at >= 20)
         expect(row_of(page, name)).to_be_visible()

@@ -109,7 +109,7 @@ def test_who_leaves_for_the_sign_in_finds_the_text_again(
     form.wait_for_url("**/accounts/login/**")
     sign_in(form, live_server.url, operator)
     expect(form.locator("#id_description")).to_have_value(TYPED)
-    expect(form.locator("#restored")).to_contain_text("What you typed before is back.")
+    expect(form.locator("#restored")).to_contain_text("changes are restored")
     form.click("#save-button")
     form.wait_for_url(lambda url: not url.endswith("/edit/"))
     assert Edit.objects.get().patch == {"description": TYPED}
@@ -195,7 +195,7 @@ REFUSALS = {
     413: "too long to send",
     429: "save again in 17 s",
     500: "something went wrong in Curfew",
-    502: "unavailable for a moment",
+    502: "temporarily unavailable",
     503: "save again in 17 s",
 }
 

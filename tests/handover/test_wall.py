@@ -48,7 +48,6 @@ def test_it_says_which_language_it_speaks(
     assert f'<html lang="{spoken}"' in text
     assert words in text
     assert ("Läuft" in text) is (spoken == "de")
-    assert ("data-clock=" in text) is (spoken == "de")
 
 
 def test_five_numbers_and_the_next_stops(client: Client, link: WallLink) -> None:

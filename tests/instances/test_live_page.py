@@ -264,12 +264,12 @@ def test_a_lost_connection_is_told_and_recovers_by_itself(
     expect(notice).to_be_hidden()
     fleet_page.route("**/changes?**", lambda route: route.abort())
     fleet_page.evaluate(ASK_NOW)
-    expect(notice).to_contain_text("Connection lost, retrying")
+    expect(notice).to_contain_text("Connection lost. Retrying")
     # The last page stays.
     expect(fleet_page.locator(f"#instance-{instance.pk}")).to_be_visible()
     change(instance, name="renamed meanwhile")
     fleet_page.unroute("**/changes?**")
-    expect(notice).to_have_text("Connected again.", timeout=15_000)
+    expect(notice).to_have_text("Reconnected.", timeout=15_000)
     expect(fleet_page.locator("#rows")).to_contain_text("renamed meanwhile")
 
 
@@ -294,7 +294,7 @@ def test_an_old_page_asks_to_be_reloaded(
 
 
 @pytest.mark.parametrize(
-    ("status", "told"), [(503, "Connection lost"), (400, "Reload it")]
+    ("status", "told"), [(503, "Connection lost"), (400, "Reload to continue")]
 )
 def test_a_refused_poll_never_freezes_silently(
     fleet_page: Page, live_server: Any, status: int, told: str

@@ -128,6 +128,8 @@ def addresses(instance: Instance, edit: Edit) -> dict[str, str]:
         "user_id": bystander.pk,
         "view_id": view.pk,
         "key": "x",
+        "language": "de",
+        "release": "x",
         "uidb36": "1",
         "provider_id": "x",
         "pk": "1",

@@ -182,6 +182,7 @@ RULES: dict[str, Rule] = {
     "tokens:revoke": Rule(signed_in(405), signed_in(404, admin=303)),
     "tokens:everybodys": Rule(admins(200), signed_in(405)),
     "api_document": Rule(dict.fromkeys(PEOPLE, 200), dict.fromkeys(PEOPLE, 405)),
+    "javascript_catalog": Rule(dict.fromkeys(PEOPLE, 200), dict.fromkeys(PEOPLE, 405)),
     "metrics:healthz": FOR_MACHINES,
     "metrics:readyz": FOR_MACHINES,
     "metrics:seen": FOR_DOCTOR,

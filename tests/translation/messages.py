@@ -1,10 +1,10 @@
-"""Collects the messages of code and templates, and keeps the catalogs by them.
+"""Collects messages, and keeps the catalogs up to date with them.
 
     python -m tests.translation.messages
 
-brings each ``locale/<language>/LC_MESSAGES/django.po`` up to date and compiles it. New
-messages come in empty, gone ones go out; nothing is guessed. Pure Python: GNU gettext's
-programs are not needed.
+updates and compiles ``django.po`` (messages of code and templates) and ``djangojs.po``
+(of scripts) in ``locale/<language>/LC_MESSAGES``. New messages come in empty, gone ones
+go out; nothing is guessed. Pure Python: GNU gettext's programs are not needed.
 """
 
 import io
@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
@@ -23,8 +24,9 @@ from django.utils.translation.template import templatize
 ROOT = Path(__file__).resolve().parent.parent.parent
 LOCALE = ROOT / "locale"
 LANGUAGES = sorted(
-    path.parent.parent.name for path in LOCALE.glob("*/LC_MESSAGES/*.po")
+    path.parent.parent.name for path in LOCALE.glob("*/LC_MESSAGES/django.po")
 )
+DOMAINS = ("django", "djangojs")
 
 _KEYWORDS = DEFAULT_KEYWORDS | {
     "gettext_lazy": None,
@@ -47,16 +49,20 @@ msgstr ""
 """
 
 
-def collected(language: str) -> Catalog:
+def collected(language: str, domain: str) -> Catalog:
     """All messages there are, not translated.
 
     Args:
         language: Decides how many plural forms there are.
+        domain: ``django`` for those of code and templates, ``djangojs`` of scripts.
     """
     catalog = Catalog(locale=language)
-    for place, text in _sources():
+    method, sources = (
+        ("python", _sources()) if domain == "django" else ("javascript", _scripts())
+    )
+    for place, text in sources:
         for _, found, comments, context in extract(
-            "python", io.BytesIO(text.encode()), _KEYWORDS, ("Translators:",)
+            method, io.BytesIO(text.encode()), _KEYWORDS, ("Translators:",)
         ):
             catalog.add(
                 found,
@@ -67,19 +73,19 @@ def collected(language: str) -> Catalog:
     return catalog
 
 
-def po_path(language: str) -> Path:
+def po_path(language: str, domain: str) -> Path:
     """Where the translations are written by hand."""
-    return LOCALE / language / "LC_MESSAGES" / "django.po"
+    return LOCALE / language / "LC_MESSAGES" / f"{domain}.po"
 
 
-def mo_path(language: str) -> Path:
+def mo_path(language: str, domain: str) -> Path:
     """Where Django reads them."""
-    return po_path(language).with_suffix(".mo")
+    return po_path(language, domain).with_suffix(".mo")
 
 
-def written(language: str) -> Catalog:
+def written(language: str, domain: str) -> Catalog:
     """What stands in the ``.po``."""
-    with po_path(language).open("rb") as file:
+    with po_path(language, domain).open("rb") as file:
         return read_po(file, locale=language, abort_invalid=True)
 
 
@@ -94,14 +100,14 @@ def messages(catalog: Catalog) -> dict[tuple[str | None, str], Message]:
     return {key(message): message for message in catalog if message.id}
 
 
-def update(language: str) -> list[str]:
+def update(language: str, domain: str) -> list[str]:
     """Bring a catalog up to date and compile it.
 
     Returns:
         What is still to be translated.
     """
-    known = messages(written(language))
-    fresh = collected(language)
+    known = messages(written(language, domain))
+    fresh = collected(language, domain)
     for name, message in messages(fresh).items():
         old = known.get(name)
         if old and type(old.id) is type(message.id):
@@ -112,11 +118,11 @@ def update(language: str) -> list[str]:
         body, fresh, omit_header=True, sort_output=True, include_lineno=False, width=88
     )
     head = _HEADER.format(language=language, plural_forms=fresh.plural_forms)
-    po_path(language).write_text(head + body.getvalue().decode())
-    compiled = written(language)
+    po_path(language, domain).write_text(head + body.getvalue().decode())
+    compiled = written(language, domain)
     # A date in the file would make another file of it each time.
     compiled.creation_date = compiled.revision_date = _NO_DATE
-    with mo_path(language).open("wb") as file:
+    with mo_path(language, domain).open("wb") as file:
         write_mo(file, compiled)
     return [name[1] for name, message in messages(fresh).items() if not done(message)]
 
@@ -140,9 +146,15 @@ def _sources() -> Iterator[tuple[str, str]]:
         yield str(path.relative_to(ROOT)), re.sub(r"\\\n", "\n", "\n".join(lines))
 
 
+def _scripts() -> Iterator[tuple[str, str]]:
+    """Place and text of our own scripts."""
+    for path in sorted((ROOT / "static").glob("*.js")):
+        yield str(path.relative_to(ROOT)), path.read_text()
+
+
 if __name__ == "__main__":
-    for each in LANGUAGES:
-        missing = update(each)
-        sys.stdout.write(f"{each}: {len(missing)} to be translated\n")
+    for each, of_domain in product(LANGUAGES, DOMAINS):
+        missing = update(each, of_domain)
+        sys.stdout.write(f"{each}, {of_domain}: {len(missing)} to be translated\n")
         for text in missing:
             sys.stdout.write(f"  {text}\n")

@@ -7,7 +7,7 @@ import pytest
 from babel.messages.catalog import Message
 
 from . import messages
-from .messages import LANGUAGES
+from .messages import DOMAINS, LANGUAGES
 
 _PLACEHOLDER = re.compile(r"%\(\w+\)s|\{\}")
 _TAG = re.compile(r"</?[a-z][^>]*>")
@@ -26,41 +26,58 @@ def test_there_is_a_language() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_pages_and_scripts_translate_a_message_alike(language: str) -> None:
+    pages, scripts = (
+        messages.messages(messages.written(language, domain)) for domain in DOMAINS
+    )
+    shared = pages.keys() & scripts.keys()
+    assert (None, "%(h)s h %(min)s min") in shared
+    assert {name: pages[name].string for name in shared} == {
+        name: scripts[name].string for name in shared
+    }
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("domain", DOMAINS)
 class TestCatalog:
-    def test_it_holds_the_messages_of_code_and_templates(self, language: str) -> None:
-        there = messages.messages(messages.written(language))
-        wanted = messages.messages(messages.collected(language))
+    def test_it_has_the_messages_of_its_sources(
+        self, language: str, domain: str
+    ) -> None:
+        there = messages.messages(messages.written(language, domain))
+        wanted = messages.messages(messages.collected(language, domain))
         assert sorted(map(str, wanted.keys() - there.keys())) == [], (
             "run: python -m tests.translation.messages"
         )
         assert sorted(map(str, there.keys() - wanted.keys())) == []
 
-    def test_all_are_translated(self, language: str) -> None:
-        catalog = messages.messages(messages.written(language))
-        assert len(catalog) > 1_000
+    def test_all_are_translated(self, language: str, domain: str) -> None:
+        catalog = messages.messages(messages.written(language, domain))
+        assert len(catalog) > {"django": 1_000, "djangojs": 40}[domain]
         lacking = [name for name, one in catalog.items() if not messages.done(one)]
         assert lacking == []
         assert [name for name, one in catalog.items() if one.fuzzy] == []
 
-    def test_placeholders_and_markup_agree(self, language: str) -> None:
-        for message in messages.messages(messages.written(language)).values():
+    def test_placeholders_and_markup_agree(self, language: str, domain: str) -> None:
+        for message in messages.messages(messages.written(language, domain)).values():
             for original, translation in forms(message):
                 for pattern in (_PLACEHOLDER, _TAG):
                     expected = sorted(pattern.findall(original))
                     assert sorted(pattern.findall(translation)) == expected, original
 
-    def test_blanks_at_the_ends_agree(self, language: str) -> None:
-        for message in messages.messages(messages.written(language)).values():
+    def test_blanks_at_the_ends_agree(self, language: str, domain: str) -> None:
+        for message in messages.messages(messages.written(language, domain)).values():
             for original, translation in forms(message):
                 assert translation.startswith(" ") == original.startswith(" ")
                 assert translation.endswith(" ") == original.endswith(" ")
 
-    def test_what_is_compiled_is_what_is_written(self, language: str) -> None:
-        with messages.mo_path(language).open("rb") as file:
+    def test_what_is_compiled_is_what_is_written(
+        self, language: str, domain: str
+    ) -> None:
+        with messages.mo_path(language, domain).open("rb") as file:
             compiled = gettext.GNUTranslations(file)
         read = {key: text for key, text in compiled._catalog.items() if key}
         expected: dict[object, str] = {}
-        for message in messages.messages(messages.written(language)).values():
+        for message in messages.messages(messages.written(language, domain)).values():
             for number, (_, translation) in enumerate(forms(message)):
                 first = forms(message)[0][0]
                 plural = isinstance(message.id, tuple)

@@ -1,7 +1,5 @@
 """Main pages in German, and what must stay English."""
 
-import json
-
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -11,7 +9,7 @@ from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
 from dashboard.audit.services import record_event
 from dashboard.handover.services import draft
-from dashboard.instances import clock, lengths
+from dashboard.instances import clock
 from dashboard.instances.models import FleetVersion, Instance
 from dashboard.policies.forms import RuleForm
 from dashboard.policies.models import Rule
@@ -76,15 +74,6 @@ def test_numbers_for_machines_stay_as_they_are(
     form = german.get(reverse("edits:edit", args=of(instance))).text
     assert 'value="8.5"' in form
     assert "8 Std. 30 Min." in form
-
-
-def test_scripts_get_their_words(german: Client, instance: Instance) -> None:
-    page = german.get(reverse("instances:list"))
-    assert '<html lang="de"' in page.text
-    with translation.override("de"):
-        words = lengths.script_words()
-    assert words["hours"] == "%(h)s Std. %(min)s Min."
-    assert json.dumps(words).replace('"', "&quot;") in page.text
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("dashboard", "a.py"),
         ("templates", "a.html"),
         ("static", "a.js"),
+        ("locale", "a.mo"),
     ):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / name).write_text("x")
@@ -31,7 +32,9 @@ def test_the_same_files_are_the_same_release(program: Path) -> None:
     assert now() == before
 
 
-@pytest.mark.parametrize("path", ["dashboard/a.py", "templates/a.html", "static/a.js"])
+@pytest.mark.parametrize(
+    "path", ["dashboard/a.py", "templates/a.html", "static/a.js", "locale/a.mo"]
+)
 def test_any_change_is_another(program: Path, path: str) -> None:
     before = now()
     (program / path).write_text("y")

@@ -1,12 +1,10 @@
 """Template tags about the time left."""
 
-import json
 from datetime import timedelta
 
 from django import template
-from django.utils.translation import get_language
 
-from dashboard.instances import clock, lengths, run_state
+from dashboard.instances import clock, run_state
 from dashboard.instances.models import Instance
 
 register = template.Library()
@@ -16,12 +14,6 @@ register = template.Library()
 def status_label(instance: Instance) -> str:
     """The status in a word."""
     return clock.look(instance).label
-
-
-@register.simple_tag
-def words_for_countdowns() -> str:
-    """What ``countdown.js`` says, as JSON; empty in English."""
-    return "" if get_language() == "en" else json.dumps(lengths.script_words())
 
 
 @register.simple_tag

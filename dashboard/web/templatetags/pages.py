@@ -10,10 +10,10 @@ from django import template
 from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.html import format_html
-from django.utils.translation import get_language, gettext, gettext_noop
+from django.utils.translation import gettext, gettext_noop
 from lucide.templatetags.lucide import lucide
 
-from dashboard.web import words
+from dashboard.web.javascript_catalog import catalog_url
 from dashboard.web.release import release_mark
 from dashboard.web.stored import translated
 
@@ -136,9 +136,10 @@ register.filter("translated", translated)
 
 
 @register.simple_tag
-def words_for_scripts() -> str:
-    """What the scripts of every page say, as JSON; empty in English."""
-    return "" if get_language() == "en" else json.dumps(words.script_words())
+def javascript_catalog() -> str:
+    """The script with messages in the page's language; nothing in English."""
+    url = catalog_url()
+    return format_html('<script src="{}" defer></script>', url) if url else ""
 
 
 @register.simple_tag

@@ -1,0 +1,63 @@
+"""Messages for the scripts in ``static``, as Django's JavaScript catalog.
+
+A page loads the catalog of its language before its scripts. In English there is none:
+the scripts hold the English messages and use them wherever ``gettext`` is missing.
+"""
+
+from functools import cache
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import translation
+from django.utils.cache import add_never_cache_headers, patch_cache_control
+from django.utils.decorators import method_decorator
+from django.views.i18n import JavaScriptCatalog
+
+from .languages import is_spoken
+from .release import release_mark
+
+YEAR_SECONDS = 365 * 24 * 3600
+
+URL_NAME = "javascript_catalog"
+
+
+def catalog_url() -> str:
+    """Address of the catalog in the active language; empty in English."""
+    language = translation.get_language() or settings.LANGUAGE_CODE
+    return "" if language == settings.LANGUAGE_CODE else _url(language)
+
+
+@cache
+def _url(language: str) -> str:
+    return reverse(URL_NAME, args=[language, release_mark()])
+
+
+@method_decorator(login_not_required, name="dispatch")
+class CatalogView(JavaScriptCatalog):
+    """The catalog of one language, for everyone."""
+
+    def get(self, request: HttpRequest, language: str, release: str) -> HttpResponse:
+        """Return the catalog.
+
+        Args:
+            request: Anybody's.
+            language: A language of the site, whatever the reader's own is.
+            release: The release that drew the page, so that browsers may keep the
+                catalog for a year. That of another release is not kept.
+
+        Raises:
+            Http404: The site does not have this language.
+        """
+        if not is_spoken(language):
+            raise Http404
+        with translation.override(language):
+            response = super().get(request)
+        if release == release_mark():
+            patch_cache_control(
+                response, public=True, max_age=YEAR_SECONDS, immutable=True
+            )
+        else:
+            add_never_cache_headers(response)
+        return response
