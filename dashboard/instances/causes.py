@@ -152,7 +152,7 @@ def _record_stop(before: Instance, status: str, cause: Cause, reason: Message) -
         before={"status": before.status},
         after={"status": status, "cause": cause.reason}
         | ({"edit": str(wish.pk)} if wish else {}),
-        reason=str(reason),
+        reason=reason,
     )
 
 

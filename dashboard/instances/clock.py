@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.utils.translation import gettext, gettext_lazy, gettext_noop
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy
 
 from dashboard.modelarts.statuses import InstanceStatus
-from dashboard.web.stored_messages import Message, define, verbatim
+from dashboard.web.stored_messages import Message, MessageCode, define, verbatim
 
 from .lengths import WORDS
 from .lengths import ago_text as ago_text
@@ -80,7 +81,7 @@ class Clock(NamedTuple):
     @property
     def verb(self) -> str:
         """What stands before the moment of the stop."""
-        return gettext(WORDS[_VERBS.get(self.state, "stops")])
+        return str(WORDS[_VERBS.get(self.state, "stops")])
 
     @property
     def stops_at_ms(self) -> int | None:
@@ -102,33 +103,84 @@ class Look(NamedTuple):
 
 
 _S = InstanceStatus
-_LOOKS: dict[str, Look] = {
-    _S.CREATE_QUEUING: Look(gettext_noop("Queued to be created"), "hourglass", "wait"),
-    _S.CREATING: Look(gettext_noop("Creating"), "loader", "busy"),
-    _S.CREATE_FAILED: Look(gettext_noop("Creation failed"), "triangle-alert", "bad"),
-    _S.START_QUEUING: Look(gettext_noop("Queued to start"), "hourglass", "wait"),
-    _S.READY_TO_START: Look(gettext_noop("Ready to start"), "hourglass", "wait"),
-    _S.STARTING: Look(gettext_noop("Starting"), "sunrise", "busy"),
-    _S.RESTARTING: Look(gettext_noop("Restarting"), "refresh-cw", "busy"),
-    _S.START_FAILED: Look(gettext_noop("Start failed"), "triangle-alert", "bad"),
-    _S.RUNNING: Look(gettext_noop("Running"), "circle-play", "good"),
-    _S.STOPPING: Look(gettext_noop("Stopping"), "sunset", "busy"),
-    _S.STOPPED: Look(gettext_noop("Stopped"), "moon", "rest"),
-    _S.UNAVAILABLE: Look(gettext_noop("Unavailable"), "triangle-alert", "bad"),
-    _S.DELETED: Look(gettext_noop("Deleted"), "trash-2", "rest"),
-    _S.RESIZING: Look(gettext_noop("Resizing"), "scaling", "busy"),
-    _S.RESIZE_FAILED: Look(gettext_noop("Resizing failed"), "triangle-alert", "bad"),
+_LOOKS: dict[str, tuple[MessageCode, str, str]] = {
+    _S.CREATE_QUEUING: (
+        define("instances.status_create_queuing", gettext_lazy("Queued to be created")),
+        "hourglass",
+        "wait",
+    ),
+    _S.CREATING: (
+        define("instances.status_creating", gettext_lazy("Creating")),
+        "loader",
+        "busy",
+    ),
+    _S.CREATE_FAILED: (
+        define("instances.status_create_failed", gettext_lazy("Creation failed")),
+        "triangle-alert",
+        "bad",
+    ),
+    _S.START_QUEUING: (
+        define("instances.status_start_queuing", gettext_lazy("Queued to start")),
+        "hourglass",
+        "wait",
+    ),
+    _S.READY_TO_START: (
+        define("instances.status_ready_to_start", gettext_lazy("Ready to start")),
+        "hourglass",
+        "wait",
+    ),
+    _S.STARTING: (
+        define("instances.status_starting", gettext_lazy("Starting")),
+        "sunrise",
+        "busy",
+    ),
+    _S.RESTARTING: (
+        define("instances.status_restarting", gettext_lazy("Restarting")),
+        "refresh-cw",
+        "busy",
+    ),
+    _S.START_FAILED: (
+        define("instances.status_start_failed", gettext_lazy("Start failed")),
+        "triangle-alert",
+        "bad",
+    ),
+    _S.RUNNING: (
+        define("instances.status_running", gettext_lazy("Running")),
+        "circle-play",
+        "good",
+    ),
+    _S.STOPPING: (
+        define("instances.status_stopping", gettext_lazy("Stopping")),
+        "sunset",
+        "busy",
+    ),
+    _S.STOPPED: (
+        define("instances.status_stopped", gettext_lazy("Stopped")),
+        "moon",
+        "rest",
+    ),
+    _S.UNAVAILABLE: (
+        define("instances.status_unavailable", gettext_lazy("Unavailable")),
+        "triangle-alert",
+        "bad",
+    ),
+    _S.DELETED: (
+        define("instances.status_deleted", gettext_lazy("Deleted")),
+        "trash-2",
+        "rest",
+    ),
+    _S.RESIZING: (
+        define("instances.status_resizing", gettext_lazy("Resizing")),
+        "scaling",
+        "busy",
+    ),
+    _S.RESIZE_FAILED: (
+        define("instances.status_resize_failed", gettext_lazy("Resizing failed")),
+        "triangle-alert",
+        "bad",
+    ),
 }
 
-
-def _message_code(status: str) -> str:
-    return f"instances.status_{status.lower()}"
-
-
-for _status, _look in _LOOKS.items():
-    define(_message_code(_status), gettext_lazy(_look.label))
-
-_GONE = Look(gettext_noop("Missing"), "circle-dashed", "rest")
 
 _STATES: dict[str, State] = {
     _S.CREATE_QUEUING: State.QUEUED,
@@ -145,18 +197,18 @@ _STATES: dict[str, State] = {
     _S.UNAVAILABLE: State.FAILED,
     _S.DELETED: State.GONE,
 }
-_UNDER_WAY: dict[str, str] = {
-    _S.READY_TO_START: gettext_noop("ready to start"),
-    _S.CREATING: gettext_noop("creating"),
-    _S.STARTING: gettext_noop("starting"),
-    _S.RESTARTING: gettext_noop("restarting"),
-    _S.RESIZING: gettext_noop("resizing"),
-    _S.STOPPING: gettext_noop("stopping"),
-    _S.CREATE_FAILED: gettext_noop("creation failed"),
-    _S.START_FAILED: gettext_noop("start failed"),
-    _S.RESIZE_FAILED: gettext_noop("resizing failed"),
-    _S.UNAVAILABLE: gettext_noop("unavailable"),
-    _S.DELETED: gettext_noop("deleted"),
+_UNDER_WAY: dict[str, Promise] = {
+    _S.READY_TO_START: gettext_lazy("ready to start"),
+    _S.CREATING: gettext_lazy("creating"),
+    _S.STARTING: gettext_lazy("starting"),
+    _S.RESTARTING: gettext_lazy("restarting"),
+    _S.RESIZING: gettext_lazy("resizing"),
+    _S.STOPPING: gettext_lazy("stopping"),
+    _S.CREATE_FAILED: gettext_lazy("creation failed"),
+    _S.START_FAILED: gettext_lazy("start failed"),
+    _S.RESIZE_FAILED: gettext_lazy("resizing failed"),
+    _S.UNAVAILABLE: gettext_lazy("unavailable"),
+    _S.DELETED: gettext_lazy("deleted"),
 }
 """What stands in place of a countdown."""
 
@@ -167,19 +219,20 @@ def status_look(status: str) -> Look:
     Source: ``docs/modelarts-api.md``, A.7.
     """
     if known := _LOOKS.get(status):
-        return known._replace(label=gettext(known.label))
+        label, icon, tone = known
+        return Look(str(label()), icon, tone)
     return Look(status or gettext("Unknown"), "circle-question-mark", "unknown")
 
 
 def status_message(status: str) -> Message:
     """The label of a status, for messages that name it."""
-    return Message(_message_code(status)) if status in _LOOKS else verbatim(status)
+    return _LOOKS[status][0]() if status in _LOOKS else verbatim(status)
 
 
 def look(instance: "Instance") -> Look:
     """How an instance's status is shown; what vanished has none any more."""
     if instance.missing_since:
-        return _GONE._replace(label=gettext(_GONE.label))
+        return Look(gettext("Missing"), "circle-dashed", "rest")
     return status_look(instance.status)
 
 
@@ -201,7 +254,7 @@ def this_run(instance: "Instance", now: datetime) -> Clock:
         return Clock(state, _queue_text(instance, now))
     if state is State.UNKNOWN:
         return Clock(state, gettext("status not known to Curfew"))
-    return Clock(state, gettext(_UNDER_WAY[instance.status]))
+    return Clock(state, str(_UNDER_WAY[instance.status]))
 
 
 def next_run(instance: "Instance") -> str:
@@ -246,7 +299,7 @@ def _running(instance: "Instance", now: datetime) -> Clock:
             state, text = State.COUNTING, remaining_text(left)
         else:
             state = State(near.value)
-            text = gettext(WORDS[near.value])
+            text = str(WORDS[near.value])
         return Clock(state, text, near, instance.stops_at)
     if instance.auto_stop_enable is False:
         return Clock(State.NO_AUTO_STOP, gettext("runs until stopped"))

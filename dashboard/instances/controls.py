@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext, gettext_lazy
 
 from dashboard.modelarts.statuses import InstanceStatus
 
@@ -11,25 +11,25 @@ from .filters import MISSING, InstanceFilter, ListForm, ListQuery
 from .listing import Counters, Facets
 
 SORT_LABELS = {
-    "stops_in": gettext_noop("Soonest stop first"),
-    "-stops_in": gettext_noop("Latest stop first"),
-    "name": gettext_noop("Name, A to Z"),
-    "-name": gettext_noop("Name, Z to A"),
-    "owner": gettext_noop("Owner, A to Z"),
-    "-owner": gettext_noop("Owner, Z to A"),
-    "status": gettext_noop("Status, A to Z"),
-    "-status": gettext_noop("Status, Z to A"),
-    "-updated": gettext_noop("Latest change first"),
-    "updated": gettext_noop("Oldest change first"),
+    "stops_in": gettext_lazy("Soonest stop first"),
+    "-stops_in": gettext_lazy("Latest stop first"),
+    "name": gettext_lazy("Name, A to Z"),
+    "-name": gettext_lazy("Name, Z to A"),
+    "owner": gettext_lazy("Owner, A to Z"),
+    "-owner": gettext_lazy("Owner, Z to A"),
+    "status": gettext_lazy("Status, A to Z"),
+    "-status": gettext_lazy("Status, Z to A"),
+    "-updated": gettext_lazy("Latest change first"),
+    "updated": gettext_lazy("Oldest change first"),
 }
-_COLUMNS = {
-    gettext_noop("Instance"): "name",
-    gettext_noop("Status"): "status",
-    gettext_noop("Owner"): "owner",
-    gettext_noop("Flavour"): "",
-    gettext_noop("This run"): "stops_in",
-    gettext_noop("Next run"): "",
-}
+_COLUMNS = (
+    (gettext_lazy("Instance"), "name"),
+    (gettext_lazy("Status"), "status"),
+    (gettext_lazy("Owner"), "owner"),
+    (gettext_lazy("Flavour"), ""),
+    (gettext_lazy("This run"), "stops_in"),
+    (gettext_lazy("Next run"), ""),
+)
 
 
 QUICK = ("status", "autostop")
@@ -87,8 +87,8 @@ class Column(NamedTuple):
 def columns(query: ListQuery) -> list[Column]:
     """The heads; the one the list is sorted by links to its reverse."""
     heads = []
-    for name, key in _COLUMNS.items():
-        label = gettext(name)
+    for name, key in _COLUMNS:
+        label = str(name)
         if key and query.sort == key:
             heads.append(Column(label, f"-{key}", "ascending"))
         elif key and query.sort == f"-{key}":
@@ -139,7 +139,7 @@ def selects(facets: Facets, query: ListQuery) -> list[Select]:
         Select(
             "sort",
             gettext("Order"),
-            [(key, gettext(label)) for key, label in SORT_LABELS.items()],
+            [(key, str(label)) for key, label in SORT_LABELS.items()],
             query.sort,
         )
     )

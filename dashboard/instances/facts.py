@@ -5,11 +5,13 @@ happened to be in the document. Tables are those of "Modifying the Description o
 Development Environment Instance" in the ModelArts API Reference.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.utils.translation import gettext, gettext_noop
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy
 
 from dashboard.modelarts import schemas
 from dashboard.modelarts.codes import meaning_of
@@ -110,8 +112,8 @@ def _queue(queue: schemas.QueuingInfo | None) -> list[Fact]:
 
 
 _QUEUES = {
-    "CREATE_QUEUING": gettext_noop("created"),
-    "START_QUEUING": gettext_noop("started"),
+    "CREATE_QUEUING": gettext_lazy("created"),
+    "START_QUEUING": gettext_lazy("started"),
 }
 
 
@@ -140,23 +142,25 @@ def _hardware(instance: Instance, flavor: schemas.FlavorDetails | None) -> list[
 
 
 _PARAMS = {
-    "CPU": gettext_noop("CPUs"),
-    "GPU": gettext_noop("GPUs"),
-    "NPU": gettext_noop("NPUs"),
-    "gpu_type": gettext_noop("GPU type"),
-    "memory": gettext_noop("Memory"),
-    "graphics_memory": gettext_noop("Graphics memory"),
-    "type": gettext_noop("Architecture"),
+    "CPU": gettext_lazy("CPUs"),
+    "GPU": gettext_lazy("GPUs"),
+    "NPU": gettext_lazy("NPUs"),
+    "gpu_type": gettext_lazy("GPU type"),
+    "memory": gettext_lazy("Memory"),
+    "graphics_memory": gettext_lazy("Graphics memory"),
+    "type": gettext_lazy("Architecture"),
 }
-_SALE = {"onsale": gettext_noop("on sale"), "soldout": gettext_noop("sold out")}
-_PROMOTIONS = {"free": gettext_noop("free"), "nodiscount": gettext_noop("no discount")}
+_SALE = {"onsale": gettext_lazy("on sale"), "soldout": gettext_lazy("sold out")}
+_PROMOTIONS = {"free": gettext_lazy("free"), "nodiscount": gettext_lazy("no discount")}
 
 
-def _word(words: dict[str, str], name: str | None, *, else_: str | None = None) -> str:
+def _word(
+    words: Mapping[str, Promise], name: str | None, *, else_: str | None = None
+) -> str:
     """What a name of the cloud's means; one we do not know stands as it is."""
     known = words.get(name or "") or words.get((name or "").lower())
     if known:
-        return gettext(known)
+        return str(known)
     return (name or "") if else_ is None else else_
 
 
@@ -211,10 +215,10 @@ def _one_storage(storage: schemas.Storage, prefix: str) -> list[Fact]:
 
 
 _STORAGE = {
-    "obs": gettext_noop("object storage (OBS)"),
-    "evs": gettext_noop("disk (EVS)"),
-    "efs": gettext_noop("file storage (EFS)"),
-    "obsfs": gettext_noop("parallel file system (OBSFS)"),
+    "obs": gettext_lazy("object storage (OBS)"),
+    "evs": gettext_lazy("disk (EVS)"),
+    "efs": gettext_lazy("file storage (EFS)"),
+    "obsfs": gettext_lazy("parallel file system (OBSFS)"),
 }
 
 
@@ -270,7 +274,7 @@ def _place(instance: Instance, wire: schemas.Instance) -> list[Fact]:
     )
 
 
-_POOLS = {"USER_DEFINED": gettext_noop("dedicated")}
+_POOLS = {"USER_DEFINED": gettext_lazy("dedicated")}
 
 
 def _repository(wire: schemas.Instance) -> list[Fact]:

@@ -1,27 +1,28 @@
 """Lengths of time in words; ``static/countdown.js`` has the same messages."""
 
-from django.utils.translation import gettext, gettext_noop
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
-WORDS = {
-    "days": gettext_noop("%(d)s d %(h)s h"),
-    "hours": gettext_noop("%(h)s h %(min)s min"),
-    "minutes": gettext_noop("%(min)s min"),
-    "few": gettext_noop("%(min)s min %(s)s s"),
-    "seconds": gettext_noop("%(s)s s"),
-    "whole_hours": gettext_noop("%(h)s h"),
-    "just_now": gettext_noop("just now"),
-    "seconds_ago": gettext_noop("%(s)s s ago"),
-    "minutes_ago": gettext_noop("%(min)s min ago"),
-    "hours_ago": gettext_noop("%(h)s h ago"),
-    "days_ago": gettext_noop("%(d)s d ago"),
-    "due": gettext_noop("stopping…"),
-    "overdue": gettext_noop("overdue"),
-    "scheduled_for": gettext_noop("scheduled for"),
-    "was_due": gettext_noop("was due"),
-    "stops": gettext_noop("stops"),
-    "soon": gettext_noop("%(name)s stops in %(min)s minutes"),
+WORDS: dict[str, Promise] = {
+    "days": gettext_lazy("%(d)s d %(h)s h"),
+    "hours": gettext_lazy("%(h)s h %(min)s min"),
+    "minutes": gettext_lazy("%(min)s min"),
+    "few": gettext_lazy("%(min)s min %(s)s s"),
+    "seconds": gettext_lazy("%(s)s s"),
+    "whole_hours": gettext_lazy("%(h)s h"),
+    "just_now": gettext_lazy("just now"),
+    "seconds_ago": gettext_lazy("%(s)s s ago"),
+    "minutes_ago": gettext_lazy("%(min)s min ago"),
+    "hours_ago": gettext_lazy("%(h)s h ago"),
+    "days_ago": gettext_lazy("%(d)s d ago"),
+    "due": gettext_lazy("stopping…"),
+    "overdue": gettext_lazy("overdue"),
+    "scheduled_for": gettext_lazy("scheduled for"),
+    "was_due": gettext_lazy("was due"),
+    "stops": gettext_lazy("stops"),
+    "soon": gettext_lazy("%(name)s stops in %(min)s minutes"),
 }
 
 
@@ -68,4 +69,4 @@ def exact_text(seconds: int) -> str:
 
 
 def _say(name: str, **values: int) -> str:
-    return gettext(WORDS[name]) % values
+    return str(WORDS[name]) % values

@@ -295,7 +295,7 @@ def _write(
             continue
         outcome.unreadable += 1
         named = (wire.id, wire.id, wire.name, wire.status)
-        unreadable = [*unreadable, UnreadableInstance(*named, "It cannot be stored.")]
+        unreadable = [*unreadable, UnreadableInstance(*named, "document")]
     for bad in unreadable:
         _try_to_write(cloud, [], [bad], asked_at, outcome)
     return hashes

@@ -53,7 +53,7 @@ class UnreadableInstance:
         instance_id: Made up from the one received (``made_up_id``); None without one.
         received_id: The id as received; it may hold anything and be of any length.
         name, status: As far as they could be read.
-        problem: What is wrong, in plain words and without values.
+        problem: What of it is wrong: a member, or ``document`` for all of it.
     """
 
     instance_id: str | None
@@ -224,12 +224,12 @@ def _familiar_id(record: wire.Json, known: AbstractSet[str]) -> str | None:
 
 def _unreadable(record: wire.Json) -> UnreadableInstance:
     if not isinstance(record, dict):
-        return UnreadableInstance(None, None, None, None, "It is no JSON object.")
+        return UnreadableInstance(None, None, None, None, "document")
     instance_id, name, status = (
         value if isinstance(value := record.get(key), str) and value else None
         for key in ("id", "name", "status")
     )
     return UnreadableInstance(
         made_up_id(instance_id) if instance_id else None,
-        *(instance_id, name, status, "It has no usable id."),
+        *(instance_id, name, status, "id"),
     )

@@ -107,7 +107,13 @@ def unsettled() -> int:
 
 def cloud() -> dict[str, Any]:
     """The circuit of the one cloud."""
-    return Cloud.objects.values("failures", "hold_reason", "problem", "skew_ms").get()
+    row = Cloud.objects.get()
+    return {
+        "failures": row.failures,
+        "hold_reason": str(row.hold_reason),
+        "problem": str(row.problem),
+        "skew_ms": row.skew_ms,
+    }
 
 
 def refreshed_ms() -> int:

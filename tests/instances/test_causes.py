@@ -81,7 +81,7 @@ def test_a_stop_of_an_earlier_run_is_no_answer(
 def test_nobody_knows(instance: Instance) -> None:
     assert seen(instance, "STOPPED").reason == Reason.UNKNOWN
     assert trail().actor_label == "unknown"
-    assert "console" in trail().reason
+    assert "console" in str(trail().reason)
 
 
 @pytest.mark.parametrize("earlier", [True, False])

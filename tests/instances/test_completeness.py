@@ -252,7 +252,7 @@ def test_one_document_that_cannot_be_stored_stops_no_other(
     assert good.description == "From the console"
     before = bad.name
     bad.refresh_from_db()
-    assert (bad.name, bad.problems) == (before, ["It cannot be stored."])
+    assert (bad.name, bad.problems) == (before, ["document"])
     assert bad.missing_since is None
 
 

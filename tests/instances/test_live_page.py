@@ -114,7 +114,7 @@ def test_browser_and_server_use_the_same_words(page: Page) -> None:
     )
     expected = [
         [
-            clock.remaining_text(s) if s > 0 else WORDS[clock.urgency(s)],
+            clock.remaining_text(s) if s > 0 else str(WORDS[clock.urgency(s)]),
             clock.urgency(s).value,
         ]
         for s in [*SECONDS, *PAST]

@@ -55,7 +55,7 @@ def test_a_restart_between_two_refreshes(cloud: Emulator, running: Instance) -> 
     ]
     (stop,) = stops(running)
     assert stop.after == {"status": "RESTARTING", "cause": "restarted"}
-    assert stop.reason == str(messages.RESTARTED())
+    assert stop.reason == messages.RESTARTED()
     now = Instance.objects.get(pk=running.pk)
     assert now.run_started_at is not None
     assert running.run_started_at is not None
@@ -130,7 +130,7 @@ def test_other_ends_of_a_run(
 ) -> None:
     cloud.fleet.force(running.instance_id, status=status)
     refresh_cloud("demo")
-    assert words in stops(running)[0].reason
+    assert words in str(stops(running)[0].reason)
     cloud.fleet.force(running.instance_id, status="STOPPED")
     refresh_cloud("demo")
     assert len(stops(running)) == 1, "it did not run any more"
@@ -151,7 +151,7 @@ def test_what_vanished_while_it_ran(cloud: Emulator, running: Instance) -> None:
         del cloud.fleet._instances[running.instance_id]
     refresh_cloud("demo")
     (stop,) = stops(running)
-    assert (stop.reason, stop.after["status"]) == (str(messages.VANISHED()), "missing")
+    assert (stop.reason, stop.after["status"]) == (messages.VANISHED(), "missing")
     refresh_cloud("demo")
     assert len(stops(running)) == 1
 
