@@ -14,9 +14,11 @@ from ninja.responses import Status
 from dashboard.accounts.permissions import can_bulk
 from dashboard.edits import batches, selectors, wording
 from dashboard.edits.bulk_forms import BulkForm, selection
+from dashboard.edits.messages import SELECTED_BY_PROGRAM
 from dashboard.edits.models import EditBatch
 from dashboard.instances.filters import InstanceFilter, ListForm
 from dashboard.instances.models import Cloud, Instance
+from dashboard.web.stored_messages import Message
 
 from . import schemas, shapes
 from .gate import PREVIEW, READ, WRITE
@@ -113,7 +115,7 @@ def get_batch(request: TokenRequest, batch_id: UUID) -> Any:
     """How far a batch has come, and who was left out."""
     batch = _visible(request, batch_id)
     left_out = [
-        shapes.named(skip.instance) | {"reason": skip.reason}
+        shapes.named(skip.instance) | {"reason": str(skip.reason)}
         for skip in selectors.batch_skips(batch)
     ]
     return _batch(request, batch) | {"left_out": left_out}
@@ -169,7 +171,7 @@ def _chosen(
     request: TokenRequest,
     instances: Sequence[str] = (),
     query: str | None = None,
-) -> tuple[list[int], str]:
+) -> tuple[list[int], Message]:
     if (query is None) == (not instances):
         raise invalid({"selection": ["Send either “instances” or “query”."]})
     posted = QueryDict(mutable=True)
@@ -180,7 +182,7 @@ def _chosen(
         return selection(posted, request.user)
     posted["picked"] = ",".join(map(str, _keys(request, instances)))
     pks, _ = selection(posted, request.user)
-    return pks, "Named through the API"
+    return pks, SELECTED_BY_PROGRAM()
 
 
 def _keys(request: TokenRequest, references: Sequence[str]) -> list[int]:
@@ -222,7 +224,7 @@ def _draft(draft: EditBatch) -> dict[str, Any]:
         if pk in named
     ]
     skipped = [
-        shapes.named(skip.instance) | {"reason": skip.reason}
+        shapes.named(skip.instance) | {"reason": str(skip.reason)}
         for skip in selectors.batch_skips(draft)
     ]
     return {

@@ -116,7 +116,7 @@ def edit(one: Edit, *, user: User) -> dict[str, Any]:
             for name, entry in one.replaced.items()
         },
         "corrected_at": one.corrected_at,
-        "message": one.message,
+        "message": str(one.message),
         "error_code": one.error_code,
         "error_message": one.error_message,
         "attempts": one.attempts,
@@ -139,7 +139,7 @@ def batch(one: EditBatch, progress: Progress, *, user: User) -> dict[str, Any]:
         "actor": one.by,
         "policy": one.policy_name or None,
         "wish": wording.batch_wish(one),
-        "source": one.source,
+        "source": str(one.source),
         "rule": one.rule.name if one.rule else None,
         "confirmed_at": one.confirmed_at,
         "retry_of": one.retry_of_id,

@@ -34,6 +34,7 @@ register(
     fields=_SETTINGS
     | {
         "asked for": Field(gettext_lazy("action"), _KIND),
+        "power": Field(gettext_lazy("action"), _KIND),
         "state": Field(gettext_lazy("state"), choice(Edit.State.choices), in_row=False),
         "outcome": Field(gettext_lazy("result"), choice(Edit.Outcome.choices)),
         "policy": Field(gettext_lazy("policy")),

@@ -3,17 +3,18 @@
 from datetime import datetime
 
 from django.utils import timezone
-from django.utils.translation import gettext_noop
 
 from dashboard.accounts.permissions import can_edit
 from dashboard.policies import selectors as policies
 from dashboard.policies.models import Rule
 from dashboard.policies.runs import wanted_end
+from dashboard.web.stored_messages import Message
 
+from . import messages
 from .models import Edit
 
 
-def why_withdrawn(edit: Edit) -> str:
+def why_withdrawn(edit: Edit) -> Message:
     """Why nothing may be sent for an edit any more, one sentence; empty when it may.
 
     Args:
@@ -22,26 +23,18 @@ def why_withdrawn(edit: Edit) -> str:
     if edit.actor is None:
         return _why_rule_may_not(edit, edit.rule, timezone.now())
     if can_edit(edit.actor, edit.instance.owner):
-        return ""
-    return gettext_noop(
-        "%(username)s is no longer permitted to change this instance."
-    ) % {"username": edit.actor.get_username()}
+        return Message()
+    return messages.NOT_PERMITTED(username=edit.actor.get_username())
 
 
-def _why_rule_may_not(edit: Edit, rule: Rule | None, now: datetime) -> str:
+def _why_rule_may_not(edit: Edit, rule: Rule | None, now: datetime) -> Message:
     if rule is None or not rule.is_acting:
-        return gettext_noop("The policy “%(policy)s” does not act any more.") % {
-            "policy": edit.policy_name
-        }
+        return messages.POLICY_PAUSED(policy=edit.policy_name)
     if policies.exempt(now, [edit.instance_id]) & {(rule.pk, edit.instance_id)}:
-        return gettext_noop("The instance has an exception from “%(policy)s”.") % {
-            "policy": edit.policy_name
-        }
+        return messages.EXEMPT(policy=edit.policy_name)
     # Of one that was sent before nobody knows yet whether it was what ended the run.
     if edit.kind == Edit.Kind.STOP and not edit.turns.exclude(sent_at=None).exists():
         end = wanted_end(rule, edit.instance, now)
         if end is None or end > now:
-            return gettext_noop("It does not violate “%(policy)s” any more.") % {
-                "policy": edit.policy_name
-            }
-    return ""
+            return messages.NO_VIOLATION(policy=edit.policy_name)
+    return Message()

@@ -9,7 +9,7 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.accounts.http import SignedInRequest
@@ -30,12 +30,12 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "cancelled": ("cancelled", "superseded"),
 }
 _LABELS = {
-    "": gettext_noop("All"),
-    "open": gettext_noop("Under way"),
-    "applied": gettext_noop("Applied"),
-    "failed": gettext_noop("Failed"),
-    "cancelled": gettext_noop("Taken back or replaced"),
-    SKIPPED: gettext_noop("Left out"),
+    "": gettext_lazy("All"),
+    "open": gettext_lazy("Under way"),
+    "applied": gettext_lazy("Applied"),
+    "failed": gettext_lazy("Failed"),
+    "cancelled": gettext_lazy("Taken back or replaced"),
+    SKIPPED: gettext_lazy("Left out"),
 }
 
 
@@ -165,7 +165,7 @@ def _counted(done: selectors.Progress) -> list[tuple[str, str, int]]:
         for key, states in _GROUPS.items()
     }
     numbers |= {"": done.total, SKIPPED: done.skipped}
-    return [(key, gettext(label), numbers[key]) for key, label in _LABELS.items()]
+    return [(key, str(label), numbers[key]) for key, label in _LABELS.items()]
 
 
 def _eta_text(found: EditBatch, done: selectors.Progress) -> str:
@@ -194,5 +194,5 @@ def _batch(request: SignedInRequest, batch_id: UUID) -> EditBatch:
 def _require_right(request: SignedInRequest, found: EditBatch) -> None:
     if not batches.can_act_on(request.user, found):
         raise PermissionDenied(
-            gettext_noop("You may look at this batch but not change it.")
+            gettext("You can view this bulk change but not change it.")
         )

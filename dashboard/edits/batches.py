@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_bulk, can_edit
@@ -22,8 +22,9 @@ from dashboard.audit.services import record_event, record_events
 from dashboard.instances.models import FleetVersion, Instance
 from dashboard.policies.models import Rule
 from dashboard.web import limits
+from dashboard.web.stored_messages import Message
 
-from . import plans, pulse, states
+from . import messages, plans, pulse, states
 from .lanes import NUDGE_AGAIN
 from .models import BatchSkip, Edit, EditBatch, Lane
 
@@ -47,7 +48,7 @@ def draft_batch(
     *,
     actor: User,
     selection: Iterable[int],
-    source: str,
+    source: Message,
     rule: Rule | None = None,
     retry_of: EditBatch | None = None,
 ) -> EditBatch:
@@ -56,7 +57,7 @@ def draft_batch(
     Args:
         actor: Whose draft.
         selection: ``Instance.pk`` of those chosen.
-        source: Where they come from, in words.
+        source: Where they come from.
         rule: The rule that they break, if that is why.
         retry_of: The batch whose failed edits they had.
 
@@ -65,24 +66,20 @@ def draft_batch(
         BatchError: Nothing, or too much, is selected, or too often in one minute.
     """
     if not can_bulk(actor):
-        raise PermissionDenied(
-            gettext_noop("You may look at the instances but not change them.")
-        )
+        raise PermissionDenied(gettext("You can view instances but not change them."))
     previews = limits.key("previews", f"by:{actor.pk}")
     if not limits.within([(previews, settings.CURFEW.previews_per_minute)]):
         raise BatchError(
-            gettext_noop("Too many previews in one minute. Wait, then try again.")
+            gettext("Too many previews in one minute. Wait, then try again.")
         )
     chosen = sorted(set(selection))
     if not chosen:
-        raise BatchError(
-            gettext_noop("Nothing is selected. Tick some instances first.")
-        )
+        raise BatchError(gettext("No instances selected. Select some first."))
     if len(chosen) > MOST:
         raise BatchError(
-            gettext_noop(
-                "%(chosen)s instances are selected; %(most)s at a time is most. "
-                "Narrow the list by a filter."
+            gettext(
+                "%(chosen)s instances are selected; the limit is %(most)s. Narrow the "
+                "list by a filter."
             )
             % {"chosen": len(chosen), "most": MOST}
         )
@@ -94,7 +91,7 @@ def draft_batch(
     return EditBatch.objects.create(
         actor=actor,
         selection=chosen,
-        source=source[:255],
+        source=source,
         rule=rule,
         retry_of=retry_of,
     )
@@ -109,7 +106,7 @@ def preview_batch(*, batch: EditBatch, wish: plans.BulkWish) -> EditBatch:
     """
     batch = EditBatch.objects.select_for_update().get(pk=batch.pk)
     if batch.confirmed_at:
-        raise BatchError(gettext_noop("This was confirmed already."))
+        raise BatchError(gettext("Already confirmed."))
     now = timezone.now()
     outlook = plans.Outlook(batch.selection, actor=batch.actor, now=now)
     plan = plans.draw_up(outlook, wish)
@@ -145,21 +142,15 @@ def confirm_batch(*, batch: EditBatch, preview: str) -> EditBatch:
     if batch.confirmed_at:
         return batch
     if batch.actor is None or not can_bulk(batch.actor):
-        raise PermissionDenied(
-            gettext_noop("You may look at the instances but not change them.")
-        )
+        raise PermissionDenied(gettext("You can view instances but not change them."))
     if not batch.kind or preview != preview_of(batch):
-        raise BatchError(
-            gettext_noop("This preview is out of date. Look at it once more.")
-        )
+        raise BatchError(gettext("This preview is out of date. Check it again."))
     pks = [planned["pk"] for planned in batch.plan]
     seqs = _lock_lanes(pks)
     now = timezone.now()
     plan = plans.check(plans.Outlook(pks, actor=batch.actor, now=now), batch)
     if not plan.items:
-        raise BatchError(
-            gettext_noop("Nothing is left to be done. Preview it once more.")
-        )
+        raise BatchError(gettext("Nothing is left to change. Preview it again."))
     batch.confirmed_at = now
     batch.save(update_fields=["confirmed_at"])
     _keep_skips(batch, plan)
@@ -169,7 +160,7 @@ def confirm_batch(*, batch: EditBatch, preview: str) -> EditBatch:
 
 @transaction.atomic
 def file_for_rule(
-    *, rule: Rule, selection: Iterable[int], wish: plans.BulkWish, source: str
+    *, rule: Rule, selection: Iterable[int], wish: plans.BulkWish, source: Message
 ) -> int:
     """Make the edits of a rule that acts, in its own name.
 
@@ -179,7 +170,7 @@ def file_for_rule(
         rule: Which rule.
         selection: ``Instance.pk`` of those concerned; no more than ``MOST`` are taken.
         wish: What is to be done with each.
-        source: Why, in words.
+        source: Where they come from.
 
     Returns:
         How many edits were made.
@@ -193,7 +184,7 @@ def file_for_rule(
     batch = EditBatch.objects.create(
         rule=rule,
         policy_name=rule.name,
-        source=source[:255],
+        source=source,
         selection=[item.instance.pk for item in plan.items],
         kind=wish.kind,
         patch=dict(wish.patch),
@@ -213,8 +204,7 @@ def cancel_for_rule(*, rule: Rule, actor: User) -> int:
     cancelled = states.cancel_all(
         waiting,
         actor=actor,
-        message=gettext_noop("Cancelled by %(username)s, who paused the policy.")
-        % {"username": actor.get_username()},
+        message=messages.CANCELLED_WITH_POLICY(username=actor.get_username()),
     )
     if cancelled:
         FleetVersion.stamp(Instance.objects.filter(pk__in=cancelled))
@@ -234,8 +224,7 @@ def cancel_waiting(*, batch: EditBatch, actor: User) -> int:
     cancelled = states.cancel_all(
         Edit.objects.filter(pk__in=[edit.pk for edit in theirs]),
         actor=actor,
-        message=gettext_noop("Taken back by %(username)s, with the rest of its batch.")
-        % {"username": actor.get_username()},
+        message=messages.CANCELLED_WITH_BATCH(username=actor.get_username()),
     )
     if cancelled:
         FleetVersion.stamp(Instance.objects.filter(pk__in=cancelled))
@@ -254,7 +243,7 @@ def retry_failed(*, batch: EditBatch, actor: User) -> EditBatch:
     again = draft_batch(
         actor=actor,
         selection=failed.values_list("instance_id", flat=True),
-        source=gettext_noop("What failed of an earlier batch"),
+        source=messages.FAILED_BEFORE(),
         rule=batch.rule,
         retry_of=batch,
     )
@@ -339,16 +328,15 @@ def _make_edits(batch: EditBatch, plan: plans.Plan, seqs: dict[int, int]) -> lis
     ]
     Edit.objects.bulk_create(edits, batch_size=_ROWS)
     events: list[AuditEvent] = []
-    by = edits[0].by_in_english
+    by = batch.actor_message
     record_event(
         actor=batch.actor,
         by=by,
         action="batch.submitted",
         target_kind="batch",
         target_id=str(batch.pk),
-        target_label=batch.source or f"{len(edits)} instances",
+        target_label=batch.source,
         after={"kind": batch.kind, "patch": batch.patch, "edits": len(edits)},
-        reason=f"Rule “{batch.rule}”." if batch.rule else "",
         into=events,
     )
     for edit in edits:
@@ -375,7 +363,7 @@ def _failed_of(batch: EditBatch) -> QuerySet[Edit]:
 def _keep_skips(batch: EditBatch, plan: plans.Plan) -> None:
     BatchSkip.objects.bulk_create(
         (
-            BatchSkip(batch=batch, instance=skip.instance, reason=skip.reason[:500])
+            BatchSkip(batch=batch, instance=skip.instance, reason=skip.reason)
             for skip in plan.skips
         ),
         batch_size=_ROWS,

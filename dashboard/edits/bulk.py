@@ -1,7 +1,5 @@
 """Pages of a bulk edit before it is one: the selection, its preview, the yes."""
 
-import itertools
-from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -9,7 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.accounts.http import SignedInRequest
@@ -17,9 +15,11 @@ from dashboard.accounts.permissions import can_bulk
 from dashboard.instances.models import Instance
 from dashboard.policies.models import Rule
 from dashboard.policies.remedies import breaking_by_run, breaking_by_setting
+from dashboard.web.stored_messages import Message
 
 from . import batches, enforcement, selectors, wording
 from .bulk_forms import MANY, BulkForm, number_fault, selection
+from .messages import VIOLATIONS
 from .models import EditBatch
 
 NAMED = 100
@@ -111,8 +111,7 @@ def _draft_for_rule(request: SignedInRequest) -> EditBatch:
     batch = batches.draft_batch(
         actor=request.user,
         selection=seen.values_list("pk", flat=True),
-        source=gettext_noop("What violates the policy “%(policy)s”")
-        % {"policy": rule.name},
+        source=VIOLATIONS(policy=rule.name),
         rule=rule,
     )
     return batches.preview_batch(batch=batch, wish=fixes or enforcement.STOP)
@@ -137,18 +136,20 @@ def _page(
         for item in batch.plan[:NAMED]
         if item["pk"] in named
     ]
-    skips = selectors.batch_skips(batch).order_by("reason", "instance__name", "pk")
-    groups: list[dict[str, Any]] = []
-    for reason, group in itertools.groupby(skips, key=lambda skip: skip.reason):
-        instances = [skip.instance for skip in group]
-        groups.append(
-            {
-                "reason": reason,
-                "number": len(instances),
-                "instances": instances[:NAMED],
-                "more": max(0, len(instances) - NAMED),
-            }
+    skipped: dict[Message, list[Instance]] = {}
+    for skip in selectors.batch_skips(batch):
+        skipped.setdefault(skip.reason, []).append(skip.instance)
+    groups = [
+        {
+            "reason": reason,
+            "number": len(instances),
+            "instances": instances[:NAMED],
+            "more": max(0, len(instances) - NAMED),
+        }
+        for reason, instances in sorted(
+            skipped.items(), key=lambda group: -len(group[1])
         )
+    ]
     context = {
         "batch": batch,
         "form": form,
@@ -160,8 +161,8 @@ def _page(
         "fault": fault,
         "chosen": chosen,
         "more_chosen": max(0, len(batch.selection) - len(chosen)),
-        "groups": sorted(groups, key=lambda one: -one["number"]),
-        "skipped": sum(one["number"] for one in groups),
+        "groups": groups,
+        "skipped": sum(map(len, skipped.values())),
         "minutes": round(batches.seconds_for(len(planned)) / 60),
         "preview": batches.preview_of(batch),
     }
@@ -176,9 +177,7 @@ def _own(request: SignedInRequest, batch_id: UUID) -> EditBatch:
 
 def _require_right(request: SignedInRequest) -> None:
     if not can_bulk(request.user):
-        raise PermissionDenied(
-            gettext_noop("You may look at the instances but not change them.")
-        )
+        raise PermissionDenied(gettext("You can view instances but not change them."))
 
 
 def _refusal(request: SignedInRequest, error: batches.BatchError) -> HttpResponse:

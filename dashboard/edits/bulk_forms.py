@@ -4,14 +4,14 @@ from typing import ClassVar
 
 from django import forms
 from django.http import QueryDict
-from django.utils import translation
-from django.utils.translation import gettext, gettext_lazy, gettext_noop
+from django.utils.translation import gettext, gettext_lazy
 
 from dashboard.accounts.models import User
-from dashboard.instances.clock import status_look
 from dashboard.instances.filters import ListQuery
 from dashboard.instances.models import Instance
+from dashboard.web.stored_messages import Message
 
+from . import messages
 from .batches import MOST, BatchError
 from .forms import EditForm
 from .hours import seconds_of
@@ -24,8 +24,8 @@ MANY = 25
 """Acting on more instances at once asks for their number to be typed."""
 
 
-def selection(data: QueryDict, user: User) -> tuple[list[int], str]:
-    """The instances that a posted list means, and in words where they come from.
+def selection(data: QueryDict, user: User) -> tuple[list[int], Message]:
+    """The instances that a posted list means, and where they come from.
 
     Args:
         data: ``scope`` is ``matching`` for everything that ``query`` (the list's own)
@@ -41,28 +41,23 @@ def selection(data: QueryDict, user: User) -> tuple[list[int], str]:
         if sum(map(len, said)) > _LONGEST_LIST or not all(
             text.isascii() and text.isdigit() and len(text) < 19 for text in said
         ):
-            raise BatchError(
-                gettext_noop("The selection cannot be read. Select once more.")
-            )
+            raise BatchError(gettext("The selection cannot be read. Select again."))
         seen = Instance.objects.visible_to(user).filter(
             pk__in=map(int, said[: MOST + 1])
         )
         chosen = list(seen.values_list("pk", flat=True))
-        return chosen, gettext_noop("Selected in the list")
+        return chosen, messages.SELECTED()
     query = ListQuery(QueryDict(data.get("query", "")))
     if query.ignored:
         # Leaving a filter out, as the list does, would mean more instances than meant.
         raise BatchError(
-            gettext_noop("The filter makes no sense, so nothing was selected by it.")
+            gettext("The list has an unsupported filter, so nothing was selected.")
         )
     matching = query.apply(Instance.objects.visible_to(user))
     pks = list(matching.values_list("pk", flat=True)[: MOST + 1])
-    # Where they come from is stored, and what is stored is English.
-    with translation.override("en"):
-        filters = ", ".join(filter_text(name, value) for name, value in query.narrowed)
-    return pks, gettext_noop("All that match: %(filters)s") % {
-        "filters": filters
-    } if filters else gettext_noop("The whole fleet")
+    filters = [list(pair) for pair in query.narrowed]
+    source = messages.FILTERED(filters=filters) if filters else messages.ALL_INSTANCES()
+    return pks, source
 
 
 def number_fault(data: QueryDict, number: int) -> str:
@@ -78,38 +73,6 @@ def number_fault(data: QueryDict, number: int) -> str:
     return gettext("Type %(number)s to confirm that you mean all of them.") % {
         "number": number
     }
-
-
-_FILTERS = {
-    "q": gettext_noop("search “%(value)s”"),
-    "status": gettext_noop("status %(status)s"),
-    "flavor": gettext_noop("flavor %(value)s"),
-    "stops_from": gettext_noop("stops from %(value)s"),
-    "stops_before": gettext_noop("stops before %(value)s"),
-    "flavor_type": gettext_noop("flavor type %(value)s"),
-    "owner": gettext_noop("owner %(value)s"),
-    "cloud": gettext_noop("cloud %(value)s"),
-    "workspace": gettext_noop("workspace %(value)s"),
-}
-
-
-_AUTO_STOP = {
-    "on": gettext_noop("auto-stop set to on"),
-    "off": gettext_noop("auto-stop set to off"),
-    "due": gettext_noop("stopping within the hour"),
-    "overdue": gettext_noop("overdue"),
-    "never": gettext_noop("running without end"),
-}
-
-
-def filter_text(name: str, value: str) -> str:
-    """A filter of the list in words, to be stored."""
-    if name == "status":
-        value = status_look(value).label
-    elif name == "autostop":
-        return _AUTO_STOP[value]
-    text = _FILTERS[name]
-    return text % {"value": value, "status": value}
 
 
 class BulkForm(forms.Form):

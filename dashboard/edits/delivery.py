@@ -11,10 +11,10 @@ from typing import Any
 import stamina
 import structlog
 from django.db import InterfaceError, OperationalError
-from django.utils.translation import gettext_noop
 from pydantic import ValidationError
 
 from dashboard.instances import upstream
+from dashboard.instances.messages import message_of
 from dashboard.modelarts.client import ModelArtsClient, Observation
 from dashboard.modelarts.errors import (
     AuthenticationError,
@@ -24,8 +24,9 @@ from dashboard.modelarts.errors import (
     StateRefusedError,
 )
 from dashboard.modelarts.schemas import InstanceStatus
+from dashboard.web.stored_messages import Message
 
-from . import authority, lanes, late_writes, recording, wishes
+from . import authority, lanes, late_writes, messages, recording, wishes
 from .lanes import Turn, due_instances
 from .models import Edit
 from .recording import Result
@@ -70,7 +71,7 @@ def drain(instance_pk: int) -> None:
             result = _deliver(turn)
         except _OvertakenError:
             # The next claim finds out why: a demoted actor, a passed deadline.
-            result = _retry_all(turn, gettext_noop("Checked again before sending."))
+            result = _retry_all(turn, messages.CHECKED_AGAIN())
         if not _record(turn, result):
             return
 
@@ -120,15 +121,15 @@ def _update(
     for edit in verdict.conflicts:
         result.fates[edit] = (
             State.CONFLICT,
-            {"result": {name: now[name] for name in edit.patch}, "message": ""},
+            {"result": {name: now[name] for name in edit.patch}, "message": Message()},
         )
     carried = [edit for edit in turn.edits if edit not in verdict.conflicts]
     if verdict.send:
         try:
             result.observation = _put(turn, client, verdict.send, now)
-        except ValidationError as error:
-            reasons = " ".join(fault["msg"] for fault in error.errors())
-            return _settle(turn, result, carried, State.FAILED, {"message": reasons})
+        except ValidationError:
+            why = {"message": messages.NO_VALID_LENGTH()}
+            return _settle(turn, result, carried, State.FAILED, why)
         now = late_writes.cloud_values(result.observation.instance)
         if not wishes.heeded(verdict.send, now):
             return _unheeded(turn, result, carried, now)
@@ -142,7 +143,7 @@ def _update(
                 name: recording.replaced_by(by) for name, by in replaced.items()
             },
             "applied_while_running": running,
-            "message": "",
+            "message": Message(),
         }
         result.fates[edit] = (State.APPLIED, changes)
         turn.watch.decided |= edit.patch.keys()
@@ -232,7 +233,7 @@ def _switch(
     if late_writes.power_of(status) != kind:
         return _unheeded(turn, result, turn.edits, held)
     turn.watch.decided.add(late_writes.POWER)
-    changes = {"result": held, "message": ""}
+    changes = {"result": held, "message": Message()}
     return _settle(turn, result, turn.edits, State.APPLIED, changes)
 
 
@@ -263,13 +264,9 @@ def _unheeded(
     for edit in edits:
         given_up = recording.times_unheeded(edit) + 1 >= MOST_UNHEEDED
         message = (
-            gettext_noop(
-                "ModelArts accepted this %(number)s times, but did not take "
-                "the change: it still shows the old value."
-            )
-            % {"number": MOST_UNHEEDED}
+            messages.OLD_VALUE_AGAIN(number=MOST_UNHEEDED)
             if given_up
-            else gettext_noop("ModelArts accepted this but still shows the old value.")
+            else messages.OLD_VALUE()
         )
         held_now = {name: held.get(name) for name in (edit.patch or held)}
         result.fates[edit] = (
@@ -286,21 +283,21 @@ def _settle(
     return result
 
 
-def _retry_all(turn: Turn, message: str) -> Result:
+def _retry_all(turn: Turn, message: Message) -> Result:
     return _settle(turn, Result(), turn.edits, State.RETRYING, {"message": message})
 
 
 def _from_error(turn: Turn, error: ModelArtsError) -> Result:
     """Refused for good, or to be tried again."""
     result = Result(error=error)
-    changes = {
-        "message": error.sentence,
+    changes: dict[str, Any] = {
+        "message": message_of(error),
         "error_code": (error.error_code or "")[:64],
         "error_message": error.upstream_message or "",
     }
     gone = isinstance(error, InstanceNotFoundError)
     if gone:
-        changes["message"] = gettext_noop("The instance no longer exists in the cloud.")
+        changes["message"] = messages.INSTANCE_GONE()
     # A refused reading says nothing about the write before it.
     unread = turn.unread and not gone
     # Bad credentials hold the whole cloud; they are no fault of this edit.

@@ -13,8 +13,7 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
-from django.utils import timezone, translation
-from django.utils.translation import gettext_noop
+from django.utils import timezone
 
 from dashboard.instances.models import Instance
 from dashboard.policies import selectors, services, stops
@@ -22,7 +21,7 @@ from dashboard.policies.models import PlannedStop, Rule
 from dashboard.policies.remedies import Remedy, remedies
 from dashboard.policies.rules import setting_remedy
 
-from . import batches, plans
+from . import batches, messages, plans
 from .models import Edit
 from .plans import BulkWish
 
@@ -63,11 +62,9 @@ class Prospect(NamedTuple):
 def enforce_rules() -> None:
     """Look for work for every enforced rule; do it where that is allowed."""
     services.expire_exceptions()
-    # What is planned and filed is recorded, and records are in English.
-    with translation.override("en"):
-        for rule in selectors.enforced():
-            found = act(rule) if rule.is_acting else prospect(rule).number
-            services.note_check(rule=rule, found=found)
+    for rule in selectors.enforced():
+        found = act(rule) if rule.is_acting else prospect(rule).number
+        services.note_check(rule=rule, found=found)
 
 
 def prospect(rule: Rule, now: datetime | None = None) -> Prospect:
@@ -138,8 +135,7 @@ def _file(rule: Rule, pks: Iterable[int], wish: BulkWish, now: datetime) -> int:
         rule=rule,
         selection=[item.instance.pk for item in plan.items],
         wish=wish,
-        source=gettext_noop("What violates the policy “%(policy)s”")
-        % {"policy": rule.name},
+        source=messages.VIOLATIONS(policy=rule.name),
     )
 
 

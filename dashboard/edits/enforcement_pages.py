@@ -8,7 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_noop, ngettext
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_http_methods
 
 from dashboard.accounts.http import SignedInRequest
@@ -20,6 +20,7 @@ from dashboard.policies.models import Rule
 from dashboard.policies.rules import requirement
 from dashboard.policies.selectors import running_for
 from dashboard.policies.views import tabs
+from dashboard.web.stored_messages import Message
 
 from . import enforcement, wording
 from .bulk_forms import MANY, number_fault
@@ -42,7 +43,7 @@ def acting(request: SignedInRequest, rule_pk: int) -> HttpResponse:
         the number is not that one; 403 for others than admins; 404 for an unknown rule.
     """
     if not can_write_rules(request.user):
-        raise PermissionDenied(gettext_noop("Only admins write rules."))
+        raise PermissionDenied(gettext("Only admins write rules."))
     rule = get_object_or_404(Rule, pk=rule_pk)
     if request.method != "POST":
         return _preview(request, rule)
@@ -80,7 +81,7 @@ def _let_act(request: SignedInRequest, rule: Rule) -> HttpResponse:
 def _preview(request: SignedInRequest, rule: Rule, *, fault: str = "") -> HttpResponse:
     now = timezone.now()
     would, past = enforcement.prospect(rule, now), history(rule, now)
-    reasons: dict[str, int] = {}
+    reasons: dict[Message, int] = {}
     for skip in would.impossible:
         reasons[skip.reason] = reasons.get(skip.reason, 0) + 1
     context: dict[str, Any] = {

@@ -4,7 +4,7 @@ import re
 from decimal import Decimal
 
 from django.core.exceptions import ValidationError
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext_lazy
 
 from dashboard.modelarts.schemas import AUTO_STOP_MAX_SECONDS, AUTO_STOP_MIN_SECONDS
 
@@ -18,18 +18,18 @@ _HOUR = Decimal(3_600)
 _TYPED = re.compile(r"[0-9]{1,6}(?:[.,][0-9]{0,12})?")
 
 PROBLEMS = {
-    "empty": gettext_noop("Enter %(min)s to %(max)s hours."),
-    "odd": gettext_noop(
+    "empty": gettext_lazy("Enter %(min)s to %(max)s hours."),
+    "odd": gettext_lazy(
         "“%(typed)s” is not a number of hours. "
         "Type %(min)s to %(max)s, such as 8 or 8.5."
     ),
-    "short": gettext_noop(
+    "short": gettext_lazy(
         "%(typed)s h is too short: a run may last %(min)s to %(max)s hours."
     ),
-    "long": gettext_noop(
+    "long": gettext_lazy(
         "%(typed)s h is too long: a run may last %(min)s to %(max)s hours."
     ),
-    "step": gettext_noop(
+    "step": gettext_lazy(
         "%(typed)s h is not a step of half an hour. Type 8 or 8.5, for example."
     ),
 }
@@ -61,7 +61,7 @@ def in_range(seconds: int | Decimal | None) -> bool:
 def problem_text(kind: str, typed: str) -> str:
     """One sentence on hours that ModelArts does not accept."""
     values = {"min": MIN_HOURS, "max": MAX_HOURS, "typed": typed[:20]}
-    return gettext(PROBLEMS[kind]) % values
+    return PROBLEMS[kind] % values
 
 
 def seconds_of(text: str) -> int:

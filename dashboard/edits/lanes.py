@@ -13,13 +13,13 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
-from django.utils.translation import gettext_noop
 
 from dashboard.audit.services import record_event
 from dashboard.instances import life
 from dashboard.instances.models import Cloud, FleetVersion, Instance
+from dashboard.web.stored_messages import Message, sentences
 
-from . import authority, circuit, late_writes, settling, states, wishes
+from . import authority, circuit, late_writes, messages, settling, states, wishes
 from .late_writes import LateWrite, Watch
 from .models import Attempt, Edit, Lane
 
@@ -211,8 +211,7 @@ def _deliverable(lane: "Lane") -> tuple[list[Edit], bool]:
             edit,
             State.SUPERSEDED,
             superseded_by=by,
-            message=gettext_noop("The later change is from %(username)s.")
-            % {"username": by.by_in_english},
+            message=messages.REPLACED_BY(username=by.actor_message),
         )
     settled = len(waiting) < len(found) or bool(gone)
     return [edit for edit in edits if edit not in gone], settled
@@ -244,14 +243,7 @@ def _still_wanted(edit: Edit, lane: Any) -> bool:
     if withdrawn := authority.why_withdrawn(edit):
         states.move(edit, State.CANCELLED, message=withdrawn)
     elif edit.interrupted >= MOST_INTERRUPTED:
-        states.move(
-            edit,
-            State.FAILED,
-            message=gettext_noop(
-                "It could not be delivered because of a fault in Curfew, which "
-                "has been logged. Try again, and tell your admin if it happens again."
-            ),
-        )
+        states.move(edit, State.FAILED, message=messages.DELIVERY_FAULT())
         log.error("poisonous edit", edit=str(edit.pk), interrupted=edit.interrupted)
     elif edit.deadline_at <= lane.now:
         states.move(edit, State.FAILED, message=too_late(edit))
@@ -260,10 +252,9 @@ def _still_wanted(edit: Edit, lane: Any) -> bool:
     return False
 
 
-def too_late(edit: Edit) -> str:
+def too_late(edit: Edit) -> Message:
     """What is said of an edit whose deadline has passed."""
-    said = gettext_noop("Not delivered in time. %(message)s")
-    return (said % {"message": edit.message}).strip()
+    return sentences(messages.NOT_IN_TIME(), edit.message)
 
 
 @transaction.atomic
@@ -324,5 +315,5 @@ def _note_repair(lane: Lane, turn: Turn) -> None:
             instance=turn.instance.reference,
             before={late.field: late.value for late in mine},
             after={late.field: late.desired for late in mine},
-            reason="An older change landed late; the value it replaced was sent again.",
+            reason=messages.LATE_WRITE_UNDONE(),
         )

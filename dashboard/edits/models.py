@@ -6,20 +6,21 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
-from django.utils import translation
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext_lazy
 
 from dashboard.instances.models import Instance
+from dashboard.policies.messages import POLICY
 from dashboard.policies.models import Rule
+from dashboard.web.stored_messages import Message, MessageField, verbatim
 
 NEXT_START_FIELDS = frozenset({"auto_stop_enable", "auto_stop_duration"})
 """Settings that the cloud takes at a start; a run keeps those it began with."""
 
 
-def _by(actor: Any, policy_name: str) -> str:
+def _actor_message(actor: Any, policy_name: str) -> Message:
     if actor is not None:
-        return str(actor.get_username())
-    return gettext("Policy “%(policy)s”") % {"policy": policy_name}
+        return verbatim(actor.get_username())
+    return POLICY(policy=policy_name)
 
 
 class Lane(models.Model):
@@ -71,7 +72,7 @@ class EditBatch(models.Model):
 
     Attributes:
         selection: The instances chosen, by ``Instance.pk``.
-        source: Where they come from, in words for people.
+        source: Where they come from.
         kind: Change settings, start or stop; empty until it is chosen.
         patch: As of ``Edit``; the whole wish, of which each edit carries what changes.
         keeps_hours: Whether auto-stop is switched on with the run time that each has.
@@ -92,7 +93,7 @@ class EditBatch(models.Model):
         related_name="batches",
     )
     policy_name = models.CharField(max_length=80, blank=True)
-    source = models.CharField(max_length=255, blank=True)
+    source = MessageField()
     selection = models.JSONField(default=list)
     kind = models.CharField(max_length=8, blank=True)
     patch = models.JSONField(default=dict)
@@ -120,9 +121,14 @@ class EditBatch(models.Model):
         return reverse(name, args=[self.pk])
 
     @property
+    def actor_message(self) -> Message:
+        """Who asks for it: a person or a policy."""
+        return _actor_message(self.actor, self.policy_name)
+
+    @property
     def by(self) -> str:
-        """Who asks for it, for people."""
-        return _by(self.actor, self.policy_name)
+        """The same, in the active language."""
+        return str(self.actor_message)
 
 
 class BatchSkip(models.Model):
@@ -132,7 +138,7 @@ class BatchSkip(models.Model):
     instance = models.ForeignKey(
         Instance, on_delete=models.CASCADE, related_name="batch_skips"
     )
-    reason = models.CharField(max_length=500)
+    reason = MessageField()
 
     class Meta:
         ordering: ClassVar = ["pk"]
@@ -164,10 +170,10 @@ class Edit(models.Model):
             auto-stop change waits for the next start.
         outcome: What the state alone does not say of the cloud.
         replaced: Fields of which another change holds now, within the same request or
-            before they took effect: its id and author by field; empty values where it
-            was made outside Curfew.
+            before they took effect: its id, and its author or policy, by field; empty
+            values where it was made outside Curfew.
         corrected_at: When a late write changed what is said of this edit.
-        message: One plain sentence on the state, empty where the state says it all.
+        message: Says more about the state; empty where the state says it all.
         error_code: The upstream's code.
         error_message: The upstream's own words.
     """
@@ -235,7 +241,7 @@ class Edit(models.Model):
     )
     replaced = models.JSONField(default=dict, db_default={})
     corrected_at = models.DateTimeField(null=True)
-    message = models.TextField(blank=True)
+    message = MessageField()
     error_code = models.CharField(max_length=64, blank=True)
     error_message = models.TextField(blank=True)
     superseded_by = models.ForeignKey(
@@ -277,15 +283,14 @@ class Edit(models.Model):
         return reverse("edits:receipt", args=[self.pk])
 
     @property
-    def by(self) -> str:
-        """Who asks for it, for people."""
-        return _by(self.actor, self.policy_name)
+    def actor_message(self) -> Message:
+        """Who asks for it: a person or a policy."""
+        return _actor_message(self.actor, self.policy_name)
 
     @property
-    def by_in_english(self) -> str:
-        """The same for records, which are in English."""
-        with translation.override("en"):
-            return self.by
+    def by(self) -> str:
+        """The same, in the active language."""
+        return str(self.actor_message)
 
     @property
     def is_open(self) -> bool:

@@ -1,9 +1,12 @@
 """What became of an edit, in words: true of the cloud, not only of our queue."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from django.utils.translation import gettext, gettext_noop
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy
 
+from dashboard.policies.messages import POLICY
 from dashboard.web.templatetags.pages import moment_text
 
 from .models import NEXT_START_FIELDS, Edit
@@ -11,114 +14,110 @@ from .wording import field_label, in_order
 
 State = Edit.State
 Outcome = Edit.Outcome
-CHECKED = gettext_noop("An earlier attempt may still be applied; Curfew is checking.")
+CHECKED = gettext_lazy("An earlier attempt may still be applied; Curfew is checking.")
 
-_SENTENCES: dict[tuple[str, str], str] = {
-    (State.QUEUED, ""): gettext_noop(
-        "Waiting for its turn; it goes out within seconds."
-    ),
-    (State.SENDING, ""): gettext_noop("On its way to ModelArts now."),
-    (State.RETRYING, ""): gettext_noop(
+_SENTENCES: dict[tuple[str, str], Promise] = {
+    (State.QUEUED, ""): gettext_lazy("Queued. It will be sent in a few seconds."),
+    (State.SENDING, ""): gettext_lazy("Sending to ModelArts…"),
+    (State.RETRYING, ""): gettext_lazy(
         "Not confirmed by ModelArts yet. Curfew retries until %(deadline)s."
     ),
-    (State.APPLIED, ""): gettext_noop(
-        "Done: ModelArts holds what was asked, as read back from it."
-    ),
-    (State.APPLIED, Outcome.APPLIED_LATE): gettext_noop(
+    (State.APPLIED, ""): gettext_lazy("Saved and confirmed by ModelArts."),
+    (State.APPLIED, Outcome.APPLIED_LATE): gettext_lazy(
         "Applied late: ModelArts made this change after Curfew had reported another "
         "result."
     ),
-    (State.APPLIED, Outcome.REPLACED): gettext_noop(
+    (State.APPLIED, Outcome.REPLACED): gettext_lazy(
         "Applied, then replaced by another change before it took effect."
     ),
-    (State.APPLIED, Outcome.OVERWRITTEN): gettext_noop(
+    (State.APPLIED, Outcome.OVERWRITTEN): gettext_lazy(
         "Applied, then overwritten by an older change that arrived late. Curfew does "
         "not repeat it any more."
     ),
-    (State.FAILED, ""): gettext_noop("Failed. Curfew is no longer retrying."),
-    (State.FAILED, Outcome.UNCONFIRMED): gettext_noop(
+    (State.FAILED, ""): gettext_lazy("Failed. Curfew is no longer retrying."),
+    (State.FAILED, Outcome.UNCONFIRMED): gettext_lazy(
         "Failed, but an attempt may still be applied. Curfew is checking."
     ),
-    (State.FAILED, Outcome.NOT_SEEN): gettext_noop(
+    (State.FAILED, Outcome.NOT_SEEN): gettext_lazy(
         "Failed. It was not applied when Curfew last checked."
     ),
-    (State.FAILED, Outcome.RESTORED): gettext_noop(
+    (State.FAILED, Outcome.RESTORED): gettext_lazy(
         "Failed. An attempt was applied late, and Curfew put the newer value back."
     ),
-    (State.CONFLICT, ""): gettext_noop(
+    (State.CONFLICT, ""): gettext_lazy(
         "Not applied: somebody else changed the same setting first."
     ),
-    (State.CONFLICT, Outcome.UNCONFIRMED): gettext_noop(
+    (State.CONFLICT, Outcome.UNCONFIRMED): gettext_lazy(
         "Not applied: somebody else changed the same setting first. An earlier attempt "
         "may still be applied; Curfew is checking, and then puts the newer value back."
     ),
-    (State.CONFLICT, Outcome.NOT_SEEN): gettext_noop(
+    (State.CONFLICT, Outcome.NOT_SEEN): gettext_lazy(
         "Not applied: somebody else changed the same setting first. An earlier attempt "
         "was not applied when Curfew last checked."
     ),
-    (State.CONFLICT, Outcome.RESTORED): gettext_noop(
+    (State.CONFLICT, Outcome.RESTORED): gettext_lazy(
         "Not applied: somebody else changed the same setting first. An earlier attempt "
         "was applied late, and Curfew put the newer value back."
     ),
-    (State.SUPERSEDED, ""): gettext_noop(
+    (State.SUPERSEDED, ""): gettext_lazy(
         "Replaced by a later change of the same settings."
     ),
-    (State.CANCELLED, ""): gettext_noop("Cancelled. ModelArts has not applied it."),
-    (State.CANCELLED, Outcome.UNCONFIRMED): gettext_noop(
+    (State.CANCELLED, ""): gettext_lazy("Cancelled. ModelArts has not applied it."),
+    (State.CANCELLED, Outcome.UNCONFIRMED): gettext_lazy(
         "Cancelled, but an earlier attempt may still be applied. Curfew is checking, "
         "and then puts the earlier value back."
     ),
-    (State.CANCELLED, Outcome.NOT_SEEN): gettext_noop(
+    (State.CANCELLED, Outcome.NOT_SEEN): gettext_lazy(
         "Cancelled. An earlier attempt was not applied when Curfew last checked."
     ),
-    (State.CANCELLED, Outcome.RESTORED): gettext_noop(
+    (State.CANCELLED, Outcome.RESTORED): gettext_lazy(
         "Cancelled. An earlier attempt was applied late, and Curfew put the earlier "
         "value back."
     ),
 }
 """By state and outcome; an outcome that is not listed adds nothing to its state."""
 
-_POWER_SENTENCES: dict[tuple[str, str], str] = {
-    (State.APPLIED, ""): gettext_noop("Done: ModelArts has accepted it."),
-    (State.APPLIED, Outcome.APPLIED_LATE): gettext_noop(
+_POWER_SENTENCES: dict[tuple[str, str], Promise] = {
+    (State.APPLIED, ""): gettext_lazy("Accepted by ModelArts."),
+    (State.APPLIED, Outcome.APPLIED_LATE): gettext_lazy(
         "Carried out late: ModelArts did it after Curfew had reported another result."
     ),
-    (State.APPLIED, Outcome.OVERWRITTEN): gettext_noop(
+    (State.APPLIED, Outcome.OVERWRITTEN): gettext_lazy(
         "Done, then undone by an earlier stop of Curfew's that arrived late."
     ),
-    (State.FAILED, Outcome.RESTORED): gettext_noop(
+    (State.FAILED, Outcome.RESTORED): gettext_lazy(
         "Failed. An attempt was carried out late, and Curfew stopped the instance "
         "again."
     ),
-    (State.CONFLICT, ""): gettext_noop(
+    (State.CONFLICT, ""): gettext_lazy(
         "Not done: the instance's status changed first."
     ),
-    (State.SUPERSEDED, ""): gettext_noop("Replaced by a later start or stop."),
-    (State.CANCELLED, ""): gettext_noop("Cancelled. ModelArts has not done it."),
-    (State.CANCELLED, Outcome.UNCONFIRMED): gettext_noop(
+    (State.SUPERSEDED, ""): gettext_lazy("Replaced by a later start or stop."),
+    (State.CANCELLED, ""): gettext_lazy("Cancelled. ModelArts has not done it."),
+    (State.CANCELLED, Outcome.UNCONFIRMED): gettext_lazy(
         "Cancelled, but an earlier attempt may still be carried out. Curfew is "
         "checking."
     ),
-    (State.CANCELLED, Outcome.RESTORED): gettext_noop(
+    (State.CANCELLED, Outcome.RESTORED): gettext_lazy(
         "Cancelled. An earlier attempt was carried out late, and Curfew stopped the "
         "instance again."
     ),
 }
-_BEFORE_SENDING = gettext_noop("Cancelled before it was sent.")
-_HELD = gettext_noop(
+_BEFORE_SENDING = gettext_lazy("Cancelled before it was sent.")
+_HELD = gettext_lazy(
     "On hold since %(since)s: %(cloud)s does not answer. Curfew tries until "
     "%(deadline)s."
 )
-_OTHERS_CHANGE = gettext_noop("%(field)s was replaced by %(username)s's change.")
-_OUTSIDE = gettext_noop("%(field)s was replaced outside Curfew.")
-_NEXT_STEPS: dict[str, str] = {
-    State.FAILED: gettext_noop("Fix the cause and retry, or edit again."),
-    State.CONFLICT: gettext_noop(
+_OTHERS_CHANGE = gettext_lazy("%(field)s was replaced by a change by %(username)s.")
+_OUTSIDE = gettext_lazy("%(field)s was replaced outside Curfew.")
+_NEXT_STEPS: dict[str, Promise] = {
+    State.FAILED: gettext_lazy("Fix the cause and retry, or edit again."),
+    State.CONFLICT: gettext_lazy(
         "Compare the values, then overwrite or discard your change."
     ),
 }
-_NEXT_START = gettext_noop(
-    "The new auto-stop counts from the next start; the present run is not touched."
+_NEXT_START = gettext_lazy(
+    "The new auto-stop applies from the next start. The current run is unchanged."
 )
 _ICONS: dict[str, str] = {
     State.QUEUED: "clock",
@@ -145,26 +144,25 @@ _TONES: dict[str, str] = {
 class Look(NamedTuple):
     """An edit's state for the eye: a word, a shape and a colour."""
 
-    label: str
+    label: str | Promise
     icon: str
     tone: str
 
 
 _WAITING = frozenset({State.QUEUED, State.RETRYING})
 _LOOKS: dict[str, Look] = {
-    Outcome.APPLIED_LATE: Look(gettext_noop("Applied late"), "check", "warn"),
-    Outcome.REPLACED: Look(gettext_noop("Replaced"), "replace", "rest"),
-    Outcome.OVERWRITTEN: Look(gettext_noop("Overwritten"), "replace", "warn"),
+    Outcome.APPLIED_LATE: Look(gettext_lazy("Applied late"), "check", "warn"),
+    Outcome.REPLACED: Look(gettext_lazy("Replaced"), "replace", "rest"),
+    Outcome.OVERWRITTEN: Look(gettext_lazy("Overwritten"), "replace", "warn"),
 }
 
 
 def look(edit: Edit) -> Look:
     """How the state of an edit is shown."""
     if edit.state == State.APPLIED and (other := _LOOKS.get(edit.outcome)):
-        return other._replace(label=gettext(other.label))
+        return other
     if edit.replaced_outside:
-        other = _LOOKS[Outcome.REPLACED]
-        return other._replace(label=gettext(other.label))
+        return _LOOKS[Outcome.REPLACED]
     label = str(edit.get_state_display())
     if edit.is_unconfirmed and not edit.is_open and edit.state != State.SUPERSEDED:
         label = gettext("%(state)s, being checked") % {"state": label}
@@ -175,24 +173,24 @@ def sentence(edit: Edit) -> str:
     """The state in plain sentences, for ``Edit.message`` to follow."""
     cloud = edit.instance.cloud
     if edit.state in _WAITING and cloud.held_since:
-        return gettext(_HELD) % {
+        return _HELD % {
             "since": moment_text(cloud.held_since, "time"),
             "cloud": cloud.name,
             "deadline": moment_text(edit.deadline_at, "time"),
         }
     if edit.state == State.CANCELLED and not edit.attempts:
-        return gettext(_BEFORE_SENDING)
-    said = [gettext(_sentence(edit)) % {"deadline": _time(edit)}]
+        return str(_BEFORE_SENDING)
+    said = [_sentence(edit) % {"deadline": _time(edit)}]
     if edit.state == State.RETRYING and edit.is_unconfirmed:
-        said.append(gettext(CHECKED))
+        said.append(str(CHECKED))
     if edit.state == State.APPLIED:
         said += _replacements(edit)
     if edit.waits_for_next_start:
-        said.append(gettext(_NEXT_START))
+        said.append(str(_NEXT_START))
     return " ".join(said)
 
 
-def _sentence(edit: Edit) -> str:
+def _sentence(edit: Edit) -> Promise | str:
     tables = [_SENTENCES]
     if edit.kind != Edit.Kind.UPDATE:
         tables.insert(0, _POWER_SENTENCES)
@@ -216,11 +214,15 @@ def _replacements(edit: Edit) -> list[str]:
             for name in NEXT_START_FIELDS & edit.patch.keys()
             if getattr(edit.instance, name) != edit.patch[name]
         }
-    return [
-        gettext(_OTHERS_CHANGE if entry.get("by") else _OUTSIDE)
-        % {"field": field_label(name), "username": entry.get("by", "")}
-        for name, entry in in_order(replaced)
-    ]
+    return [_replacement(field_label(name), by) for name, by in in_order(replaced)]
+
+
+def _replacement(field: str, by: Mapping[str, str]) -> str:
+    policy = by.get("policy", "")
+    username = str(POLICY(policy=policy)) if policy else by.get("by", "")
+    if not username:
+        return _OUTSIDE % {"field": field}
+    return _OTHERS_CHANGE % {"field": field, "username": username}
 
 
 def next_step(edit: Edit) -> str:
@@ -228,8 +230,8 @@ def next_step(edit: Edit) -> str:
     undone = edit.state == State.APPLIED and edit.outcome == Outcome.OVERWRITTEN
     if edit.kind != Edit.Kind.UPDATE and (edit.state in _NEXT_STEPS or undone):
         return gettext(
-            "Look at the instance's present state, and try again if it still fits."
+            "Check the instance's current status, and retry if you still want this."
         )
     if undone:
         return gettext("Edit the instance again if it should still have your value.")
-    return gettext(step) if (step := _NEXT_STEPS.get(edit.state)) else ""
+    return str(_NEXT_STEPS.get(edit.state, ""))

@@ -8,9 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
-from django.utils import translation
-from django.utils.translation import gettext_noop
-
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_edit
 from dashboard.instances import offers
@@ -18,21 +15,11 @@ from dashboard.instances.models import Instance
 from dashboard.modelarts.schemas import AUTO_STOP_MAX_SECONDS, AUTO_STOP_MIN_SECONDS
 from dashboard.policies import selectors as policies
 from dashboard.policies.rules import Wish, refusals
+from dashboard.web.stored_messages import Message, sentences
 
+from . import messages
 from .models import Edit, EditBatch
 from .wishes import differences, mirror_values
-
-NOT_YOURS = gettext_noop(
-    "It is not yours: only its owner and the operators may change it."
-)
-ALREADY_SO = gettext_noop(
-    "It already is so, or will be once its open edits are through."
-)
-ON_ITS_WAY = gettext_noop("The same is on its way already.")
-NO_HOURS = gettext_noop(
-    "It has no run time of its own that ModelArts would take; choose one for all."
-)
-CHANGED = gettext_noop("Somebody changed it since the preview; it was left as it is.")
 
 
 class BulkWish(NamedTuple):
@@ -63,10 +50,10 @@ class Item(NamedTuple):
 
 
 class Skip(NamedTuple):
-    """An instance that is left out, and why, in one sentence."""
+    """An instance that is left out, and why."""
 
     instance: Instance
-    reason: str
+    reason: Message
 
 
 @dataclass
@@ -117,36 +104,31 @@ class Outlook:
 
     def obstacle(
         self, instance: Instance, kind: Edit.Kind, patch: Mapping[str, Any]
-    ) -> str:
-        """Why it must not get this edit, one sentence; empty when it may."""
+    ) -> Message:
+        """Why it must not get this edit; empty when it may."""
         if self.actor and not can_edit(self.actor, instance.owner):
-            return NOT_YOURS
+            return messages.NOT_YOURS()
         asks = {
             Edit.Kind.UPDATE: offers.auto_stop_obstacle,
             Edit.Kind.START: offers.start_obstacle,
             Edit.Kind.STOP: offers.stop_obstacle,
         }
         if self._powers.get(instance.pk) == kind:
-            return ON_ITS_WAY
-        # What is stored here is English.
-        with translation.override("en"):
-            obstacle = str(asks[kind](instance))
-        return obstacle or self._refusal(instance, kind, patch)
+            return messages.ALREADY_PENDING()
+        return asks[kind](instance) or self._refusal(instance, kind, patch)
 
     def _refusal(
         self, instance: Instance, kind: Edit.Kind, patch: Mapping[str, Any]
-    ) -> str:
+    ) -> Message:
         wish = Wish(patch, starts=kind == Edit.Kind.START)
-        # The reasons are stored, and what is stored is English.
-        with translation.override("en"):
-            found = refusals(
-                self._rules, instance, wish, self.expected(instance), self.now
-            )
+        expected = self.expected(instance)
+        found = refusals(self._rules, instance, wish, expected, self.now)
         found = policies.without_exempt(found, instance, self._exempt)
-        return " ".join(
-            gettext_noop("Rule “%(rule)s”: %(says)s")
-            % {"rule": rule.name, "says": says}
-            for rule, says in found
+        return sentences(
+            *(
+                messages.VIOLATES(policy=rule.name, sentence=sentence)
+                for rule, sentence in found
+            )
         )
 
 
@@ -182,7 +164,7 @@ def check(outlook: Outlook, batch: EditBatch) -> Plan:
         patch, base = planned["patch"], planned["base"]
         reason = outlook.obstacle(instance, wish.kind, patch)
         if not reason and differences(patch, base, outlook.expected(instance)):
-            reason = CHANGED
+            reason = messages.CHANGED_SINCE()
         if reason:
             plan.skips.append(Skip(instance, reason))
         else:
@@ -192,9 +174,11 @@ def check(outlook: Outlook, batch: EditBatch) -> Plan:
 
 def _needless_or_lacking(
     wish: BulkWish, patch: Mapping[str, Any], expected: Mapping[str, Any]
-) -> str:
+) -> Message:
     if not patch:
-        return ALREADY_SO
+        return messages.ALREADY_SET()
     hours = expected["auto_stop_duration"]
     usable = hours and AUTO_STOP_MIN_SECONDS <= hours <= AUTO_STOP_MAX_SECONDS
-    return NO_HOURS if wish.keeps_hours and not usable else ""
+    if wish.keeps_hours and not usable:
+        return messages.NO_RUN_TIME()
+    return Message()

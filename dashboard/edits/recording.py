@@ -182,7 +182,9 @@ def _mark_replaced(seen: Instance, result: Result) -> None:
 
 def replaced_by(edit: Edit) -> dict[str, str]:
     """An entry of ``Edit.replaced``."""
-    return {"edit": str(edit.pk), "by": edit.by_in_english}
+    if edit.actor is None:
+        return {"edit": str(edit.pk), "policy": edit.policy_name}
+    return {"edit": str(edit.pk), "by": edit.actor.get_username()}
 
 
 def forget(result: Result) -> None:

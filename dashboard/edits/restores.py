@@ -11,13 +11,12 @@ the same.
 
 import structlog
 from django.db import transaction
-from django.utils.translation import gettext_noop
 
 from dashboard.audit.services import record_event
 from dashboard.instances.models import FleetVersion
 from dashboard.web import live
 
-from . import states
+from . import messages, states
 from .models import Edit, Lane
 
 log = structlog.get_logger(__name__)
@@ -49,14 +48,7 @@ def fail_open_edits() -> int:
         open_edits.select_related("instance__cloud").order_by("instance_id", "seq")
     )
     for edit in edits:
-        states.move(
-            edit,
-            Edit.State.FAILED,
-            message=gettext_noop(
-                "The database was restored from a backup while this change was open. "
-                "Check the present settings, then try again."
-            ),
-        )
+        states.move(edit, Edit.State.FAILED, message=messages.RESTORED())
     # A newer value in the cloud may be one that a restored row calls an older one.
     Lane.objects.update(recheck_at=None, unsettled_until=None, next_at=None, desired={})
     checked = Edit.objects.filter(outcome=Edit.Outcome.UNCONFIRMED)

@@ -11,8 +11,8 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models.functions import Now
-from django.utils import timezone, translation
-from django.utils.translation import gettext_noop
+from django.utils import timezone
+from django.utils.translation import gettext
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_edit
@@ -20,8 +20,9 @@ from dashboard.audit.services import record_event
 from dashboard.instances.models import FleetVersion, Instance
 from dashboard.policies.rules import Violation, Wish
 from dashboard.policies.selectors import refused
+from dashboard.web.stored_messages import MessageCode
 
-from . import states, tasks, wishes
+from . import messages, states, tasks, wishes
 from .models import Edit, Lane
 
 HALF_KEY = 32
@@ -48,12 +49,11 @@ class RuleRefusedError(Exception):
     """
 
     def __init__(self, violations: list[Violation]) -> None:
-        said = (
-            gettext_noop("Rule “%(rule)s”: %(sentence)s")
-            % {"rule": rule.name, "sentence": sentence}
+        reasons = (
+            str(messages.VIOLATES(policy=rule.name, sentence=sentence))
             for rule, sentence in violations
         )
-        super().__init__(" ".join(said))
+        super().__init__(" ".join(reasons))
         self.violations = violations
 
 
@@ -161,9 +161,7 @@ def retry_edit(*, edit: Edit, actor: User) -> Edit:
     """
     _require_right(actor, edit.instance)
     if not edit.may_be_retried:
-        raise EditClosedError(
-            gettext_noop("Only an edit that failed can be tried again.")
-        )
+        raise EditClosedError(gettext("Only a change that failed can be retried."))
     return _accept(
         instance=edit.instance,
         actor=actor,
@@ -194,8 +192,8 @@ def cancel_edit(*, edit: Edit, actor: User) -> Edit:
     lane = Lane.objects.select_for_update().get(instance_id=edit.instance_id)
     edit = _reread(edit)
     if not edit.may_be_cancelled:
-        raise EditClosedError(gettext_noop("It is too late to cancel this edit."))
-    _cancel(edit, actor, gettext_noop("Taken back by %(username)s."))
+        raise EditClosedError(gettext("It is too late to cancel this change."))
+    _cancel(edit, actor, messages.CANCELLED_BY)
     if edit.is_unconfirmed:
         lane.recheck_at = Now()
         lane.save(update_fields=["recheck_at"])
@@ -215,8 +213,8 @@ def discard_edit(*, edit: Edit, actor: User) -> Edit:
     Lane.objects.select_for_update().get(instance_id=edit.instance_id)
     edit = _reread(edit)
     if not edit.may_be_discarded:
-        raise EditClosedError(gettext_noop("Only a change in conflict is discarded."))
-    _cancel(edit, actor, gettext_noop("Discarded by %(username)s."))
+        raise EditClosedError(gettext("Only a change in conflict can be discarded."))
+    _cancel(edit, actor, messages.DISCARDED_BY)
     return edit
 
 
@@ -224,8 +222,8 @@ def _reread(edit: Edit) -> Edit:
     return Edit.objects.select_related("instance__cloud", "actor").get(pk=edit.pk)
 
 
-def _cancel(edit: Edit, actor: User, said: str) -> None:
-    message = said % {"username": actor.get_username()}
+def _cancel(edit: Edit, actor: User, reason: MessageCode) -> None:
+    message = reason(username=actor.get_username())
     states.move(edit, Edit.State.CANCELLED, actor=actor, message=message)
     FleetVersion.stamp(Instance.objects.filter(pk=edit.instance_id))
 
@@ -256,10 +254,7 @@ def _accept(
     if different := wishes.differences(patch, base, expected):
         raise EditConflictError(different)
     wish = Wish(patch, starts=kind == Edit.Kind.START)
-    # What is refused may be recorded, and records are in English.
-    with translation.override("en"):
-        against = refused(instance, wish, expected, timezone.now())
-    if against:
+    if against := refused(instance, wish, expected, timezone.now()):
         raise RuleRefusedError(against)
     edit = Edit.objects.create(
         instance=instance,
@@ -295,9 +290,7 @@ def _accept(
 
 def _require_right(actor: User, instance: Instance) -> None:
     if not can_edit(actor, instance.owner):
-        raise PermissionDenied(
-            gettext_noop("You may look at this instance but not change it.")
-        )
+        raise PermissionDenied(gettext("You can view this instance but not change it."))
 
 
 def _once_key(key: str) -> str:

@@ -22,7 +22,9 @@ from django.utils import timezone
 
 from dashboard.audit.models import AuditEvent
 from dashboard.audit.services import Outcome, record_event, record_events
+from dashboard.web.stored_messages import Message
 
+from . import messages
 from .models import Edit
 
 if TYPE_CHECKING:
@@ -62,13 +64,15 @@ OUTCOMES: dict[str, str] = {
 log = structlog.get_logger(__name__)
 
 
-def cancel_all(waiting: QuerySet[Edit], *, actor: "User", message: str) -> list[int]:
+def cancel_all(
+    waiting: QuerySet[Edit], *, actor: "User", message: Message
+) -> list[int]:
     """Take back many edits in three statements; call it under their lanes' locks.
 
     Args:
         waiting: Edits, of which those that are not on their way are taken back.
         actor: Who takes them back.
-        message: One plain sentence.
+        message: Why.
 
     Returns:
         ``pk`` of the instances concerned.
@@ -94,7 +98,7 @@ def end_all(edits: list[Edit], state: str, *, actor: "User | None" = None) -> No
         actor: Who ends them; None for Curfew.
     """
     events: list[AuditEvent] = []
-    by_message: dict[str, list[Any]] = {}
+    by_message: dict[Message, list[Any]] = {}
     for edit in edits:
         by_message.setdefault(edit.message, []).append(edit.pk)
         record_event(
@@ -141,7 +145,7 @@ def correct(edit: Edit, changes: dict[str, Any]) -> None:
         instance=edit.instance.reference,
         before={"outcome": before},
         after={"outcome": str(changes["outcome"])},
-        reason="A write whose end was not known has landed late.",
+        reason=messages.LATE_WRITE(),
     )
 
 

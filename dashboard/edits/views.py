@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_http_methods
 from django_htmx.http import HttpResponseClientRedirect
 
@@ -24,7 +24,7 @@ from .models import Edit
 from .return_path import return_path
 from .seen import Seen, SeenError
 
-NOT_YOURS = gettext_noop(
+NOT_YOURS = gettext_lazy(
     "You don't have permission to change this instance. Ask its owner or an operator."
 )
 FILED = "edit"
@@ -45,7 +45,7 @@ def edit(request: SignedInRequest, cloud: str, instance_id: str) -> HttpResponse
     instance = _instance(request, cloud, instance_id)
     title = gettext("Edit")
     if not can_edit(request.user, instance.owner):
-        return _refusal(request, instance, title, NOT_YOURS, status=403)
+        return _refusal(request, instance, title, str(NOT_YOURS), status=403)
     if obstacle := offers.edit_obstacle(instance):
         if request.htmx and request.method == "POST":
             form = EditForm(request.POST, seen=Seen.now(instance))
@@ -150,7 +150,7 @@ def _power(
     starts = kind == Edit.Kind.START
     obstacle = (offers.start_obstacle if starts else offers.stop_obstacle)(instance)
     if not can_edit(request.user, instance.owner):
-        return _refusal(request, instance, str(kind.label), NOT_YOURS, status=403)
+        return _refusal(request, instance, str(kind.label), str(NOT_YOURS), status=403)
     if obstacle:
         return _refusal(request, instance, str(kind.label), str(obstacle), status=409)
     if request.method != "POST":

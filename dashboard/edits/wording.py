@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext, gettext_lazy
 
 from dashboard.accounts.models import User
 from dashboard.instances.clock import exact_text
@@ -15,22 +15,22 @@ from .selectors import Progress
 from .wishes import Difference, mirror_values
 
 FIELD_LABELS = {
-    "description": gettext_noop("Description"),
-    "auto_stop_enable": gettext_noop("Auto-stop"),
-    "auto_stop_duration": gettext_noop("Run time from each start"),
-    "auto_stop_prompt": gettext_noop("Reminder in the ModelArts console"),
+    "description": gettext_lazy("Description"),
+    "auto_stop_enable": gettext_lazy("Auto-stop"),
+    "auto_stop_duration": gettext_lazy("Run time from each start"),
+    "auto_stop_prompt": gettext_lazy("Reminder in the ModelArts console"),
 }
 """In the order in which they are told."""
 
 _OUTCOMES = {
-    "": gettext_noop("Under way"),
-    "applied": gettext_noop("Accepted and read back"),
-    "retrying": gettext_noop("Did not get through, to be repeated"),
-    "unheeded": gettext_noop("Accepted, but reading showed the old value"),
-    "failed": gettext_noop("Failed"),
-    "conflict": gettext_noop("Not sent: changed by somebody else first"),
-    "interrupted": gettext_noop("Interrupted, result unknown"),
-    "dropped": gettext_noop("Nothing was left to do"),
+    "": gettext_lazy("Under way"),
+    "applied": gettext_lazy("Accepted and read back"),
+    "retrying": gettext_lazy("Did not get through, to be repeated"),
+    "unheeded": gettext_lazy("Accepted, but reading showed the old value"),
+    "failed": gettext_lazy("Failed"),
+    "conflict": gettext_lazy("Not sent: changed by somebody else first"),
+    "interrupted": gettext_lazy("Interrupted, result unknown"),
+    "dropped": gettext_lazy("Nothing was left to do"),
 }
 
 
@@ -159,7 +159,7 @@ def conflict(difference: Difference, behind: Edit | None) -> Conflict:
 
 def field_label(field: str) -> str:
     """What a setting is called; one we do not know by its name in the patch."""
-    return gettext(FIELD_LABELS[field]) if field in FIELD_LABELS else field
+    return str(FIELD_LABELS.get(field, field))
 
 
 def value_text(field: str, value: Any) -> str:
@@ -183,8 +183,7 @@ def _typed(field: str, value: Any) -> str:
 
 def outcome(attempt: Attempt) -> str:
     """How a worker's turn ended."""
-    known = _OUTCOMES.get(attempt.outcome)
-    return gettext(known) if known else attempt.outcome
+    return str(_OUTCOMES.get(attempt.outcome, attempt.outcome))
 
 
 def in_order(patch: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -213,16 +212,14 @@ class BatchOutcome(NamedTuple):
 def batch_counts(done: Progress) -> str:
     """What became of the edits of a batch, such as "99 applied, 1093 cancelled"."""
     parts = (
-        (gettext_noop("%(number)s applied"), done.applied),
-        (gettext_noop("%(number)s cancelled"), done.cancelled),
-        (gettext_noop("%(number)s replaced"), done.superseded),
-        (gettext_noop("%(number)s failed"), done.failed),
-        (gettext_noop("%(number)s retried"), done.tried_again),
-        (gettext_noop("%(number)s in progress"), done.open),
+        (gettext_lazy("%(number)s applied"), done.applied),
+        (gettext_lazy("%(number)s cancelled"), done.cancelled),
+        (gettext_lazy("%(number)s replaced"), done.superseded),
+        (gettext_lazy("%(number)s failed"), done.failed),
+        (gettext_lazy("%(number)s retried"), done.tried_again),
+        (gettext_lazy("%(number)s in progress"), done.open),
     )
-    return ", ".join(
-        gettext(text) % {"number": number} for text, number in parts if number
-    )
+    return ", ".join(text % {"number": number} for text, number in parts if number)
 
 
 def batch_outcome(done: Progress) -> BatchOutcome:

@@ -7,7 +7,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext
 from django.views.decorators.http import (
     require_http_methods,
     require_POST,
@@ -17,7 +17,6 @@ from django.views.decorators.http import (
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_decide_exceptions, can_edit
 from dashboard.instances.models import Instance
-from dashboard.web.stored import translated
 
 from . import services
 from .forms import DecisionForm, ExceptionForm
@@ -61,7 +60,7 @@ def ask(request: SignedInRequest, rule_pk: int, instance_pk: int) -> HttpRespons
     rule = get_object_or_404(Rule, pk=rule_pk)
     if not can_edit(request.user, instance.owner):
         raise PermissionDenied(
-            gettext_noop("Only those who may change an instance ask for it.")
+            gettext("Only those who may change an instance ask for it.")
         )
     form = ExceptionForm(request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
@@ -75,7 +74,7 @@ def ask(request: SignedInRequest, rule_pk: int, instance_pk: int) -> HttpRespons
                 reason=form.cleaned_data["reason"],
             )
         except services.PolicyError as error:
-            form.add_error(None, translated(str(error)))
+            form.add_error(None, str(error))
         else:
             approved = made.state == RuleException.State.APPROVED
             messages.success(
@@ -144,9 +143,7 @@ def end(request: SignedInRequest, exception_pk: int) -> HttpResponse:
 def _exception(request: SignedInRequest, pk: int) -> RuleException:
     found = get_object_or_404(exceptions_visible_to(request.user), pk=pk)
     if not can_decide_exceptions(request.user):
-        raise PermissionDenied(
-            gettext_noop("Operators and admins decide on exceptions.")
-        )
+        raise PermissionDenied(gettext("Operators and admins decide on exceptions."))
     return found
 
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from dashboard.instances.clock import status_look
 from dashboard.instances.models import Instance
+from dashboard.web.stored_messages import MessageField
 
 
 class Rule(models.Model):
@@ -168,7 +169,7 @@ class PlannedStop(models.Model):
 
     Attributes:
         run_seen_since: Since when the run is seen; another run is another plan.
-        sentence: How the run breaks the rule, or will, in English.
+        sentence: How the run breaks the rule, or will.
         stops_at: Not stopped before this moment.
         warned_at: When the owner was warned first; nothing is stopped without that.
         ended_at: When it was over, since the run ended, no longer breaks the rule, or
@@ -182,7 +183,7 @@ class PlannedStop(models.Model):
         Instance, on_delete=models.CASCADE, related_name="planned_stops"
     )
     run_seen_since = models.DateTimeField()
-    sentence = models.CharField(max_length=300)
+    sentence = MessageField()
     planned_at = models.DateTimeField()
     stops_at = models.DateTimeField()
     warned_at = models.DateTimeField(null=True)

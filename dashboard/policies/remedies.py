@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from dashboard.instances.models import Instance
+from dashboard.web.stored_messages import Message
 
 from .models import Rule
 from .rules import applies, run_fault, setting_fault
@@ -17,13 +18,13 @@ class Remedy(NamedTuple):
     Attributes:
         fixes_setting: Whether its setting breaks the rule.
         stop_at: When the rule wants the present run over; None: it may go on.
-        sentence: How the run breaks the rule, or will; in the reader's language.
+        sentence: How the run breaks the rule, or will.
     """
 
     instance: Instance
     fixes_setting: bool
     stop_at: datetime | None
-    sentence: str
+    sentence: Message
 
 
 def remedies(

@@ -15,7 +15,9 @@ from dashboard.instances import run_state
 from dashboard.instances.clock import exact_text
 from dashboard.instances.models import Instance
 from dashboard.modelarts.statuses import NEVER_RUN, InstanceStatus
+from dashboard.web.stored_messages import Message, sentences
 
+from . import messages
 from .models import Rule
 from .runs import is_quiet, present_run, quiet_begin, wanted_end
 
@@ -44,7 +46,7 @@ class Violation(NamedTuple):
     """A rule that is broken, and how, in one sentence."""
 
     rule: Rule
-    sentence: str
+    sentence: Message
 
 
 def violations(
@@ -64,39 +66,37 @@ def violations(
         if not _is_judged(rule, instance):
             continue
         faults = (run_fault(rule, instance, now), setting_fault(rule, instance))
-        if sentence := " ".join(fault for fault in faults if fault):
+        if sentence := sentences(*faults):
             found.append(Violation(rule, sentence))
     return found
 
 
-def run_fault(rule: Rule, instance: Instance, now: datetime) -> str:
+def run_fault(rule: Rule, instance: Instance, now: datetime) -> Message:
     """How the present run breaks the rule, one sentence; empty when it does not.
 
     It does until it has ended, whatever the setting says by then.
     """
     end, run = wanted_end(rule, instance, now), present_run(instance)
     if end is None or run is None or not _is_judged(rule, instance):
-        return ""
+        return Message()
     if rule.kind == Rule.Kind.QUIET_HOURS:
-        return _runs_in_quiet_hours(rule) if end <= now else ""
+        is_quiet_now = end <= now
+        hours = quiet_hours(rule)
+        return messages.RUN_IN_QUIET_HOURS(hours=hours) if is_quiet_now else Message()
     if rule.kind == Rule.Kind.AUTO_STOP:
-        return gettext("This run has no end.")
-    longest = exact_text(rule.max_seconds or 0)
+        return messages.RUN_WITHOUT_END()
+    longest = _longest(rule)
     if run.ends_at is None:
-        return gettext("This run has no end; %(longest)s is most.") % {
-            "longest": longest
-        }
-    length = exact_text(round((run.ends_at - run.since).total_seconds() / 60) * 60)
-    return gettext("This run lasts %(length)s; %(longest)s is most.") % {
-        "length": length,
-        "longest": longest,
-    }
+        return messages.RUN_WITHOUT_LIMIT(longest=longest)
+    minutes = round((run.ends_at - run.since).total_seconds() / 60)
+    length = messages.LENGTH(seconds=minutes * 60)
+    return messages.RUN_TOO_LONG(length=length, longest=longest)
 
 
-def setting_fault(rule: Rule, instance: Instance) -> str:
+def setting_fault(rule: Rule, instance: Instance) -> Message:
     """How the setting for the next start breaks the rule; empty when it does not."""
     if rule.kind == Rule.Kind.QUIET_HOURS or not _is_judged(rule, instance):
-        return ""
+        return Message()
     return _bad_setting(rule, instance.auto_stop_enable, instance.auto_stop_duration)
 
 
@@ -161,11 +161,9 @@ def refusals(
                 rule, then.get("auto_stop_enable"), then.get("auto_stop_duration")
             )
         elif wish.starts and is_quiet(rule, now):
-            sentence = gettext("Nothing is started from %(rule)s.") % {
-                "rule": hours_words(rule)
-            }
+            sentence = messages.START_IN_QUIET_HOURS(hours=quiet_hours(rule))
         else:
-            sentence = ""
+            sentence = Message()
         if sentence:
             found.append(Violation(rule, sentence))
     return found
@@ -192,14 +190,12 @@ def setting_remedy(rule: Rule) -> dict[str, Any]:
     return patch
 
 
-def hours_words(rule: Rule) -> str:
+def quiet_hours(rule: Rule) -> Message:
     """Its quiet hours, as in ``22:00 to 06:00 (Europe/Berlin)``."""
     first, last = rule.quiet_from or time(), rule.quiet_until or time()
-    return gettext("%(first)s to %(last)s (%(key)s)") % {
-        "first": format(first, "%H:%M"),
-        "last": format(last, "%H:%M"),
-        "key": rule.zone.key,
-    }
+    return messages.QUIET_HOURS(
+        first=format(first, "%H:%M"), last=format(last, "%H:%M"), zone=rule.zone.key
+    )
 
 
 def requirement(rule: Rule) -> str:
@@ -210,30 +206,23 @@ def requirement(rule: Rule) -> str:
         return gettext("A run lasts at most %(value)s.") % {
             "value": exact_text(rule.max_seconds or 0)
         }
-    return gettext("Nothing runs from %(rule)s.") % {"rule": hours_words(rule)}
+    return gettext("Nothing runs from %(hours)s.") % {"hours": quiet_hours(rule)}
 
 
-def _bad_setting(rule: Rule, enabled: bool | None, seconds: int | None) -> str:
+def _bad_setting(rule: Rule, enabled: bool | None, seconds: int | None) -> Message:
     # What the cloud does not report is held against nobody.
     if rule.kind == Rule.Kind.AUTO_STOP:
-        return gettext("Auto-stop is off.") if enabled is False else ""
-    longest = rule.max_seconds or 0
+        return messages.AUTO_STOP_OFF() if enabled is False else Message()
     if enabled is False:
-        return gettext(
-            "Auto-stop is off, so a run has no end; %(longest)s is most."
-        ) % {"longest": exact_text(longest)}
-    if enabled and seconds is not None and seconds > longest:
-        return gettext("A run would last %(seconds)s; %(longest)s is most.") % {
-            "seconds": exact_text(seconds),
-            "longest": exact_text(longest),
-        }
-    return ""
+        return messages.SETTING_WITHOUT_LIMIT(longest=_longest(rule))
+    if enabled and seconds is not None and seconds > (rule.max_seconds or 0):
+        length = messages.LENGTH(seconds=seconds)
+        return messages.SETTING_TOO_LONG(length=length, longest=_longest(rule))
+    return Message()
 
 
-def _runs_in_quiet_hours(rule: Rule) -> str:
-    return gettext("It runs, and from %(rule)s nothing should.") % {
-        "rule": hours_words(rule)
-    }
+def _longest(rule: Rule) -> Message:
+    return messages.LENGTH(seconds=rule.max_seconds or 0)
 
 
 def _is_judged(rule: Rule, instance: Instance) -> bool:

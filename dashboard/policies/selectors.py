@@ -15,6 +15,7 @@ from dashboard.instances.clock import exact_text
 from dashboard.instances.models import Instance
 from dashboard.instances.run_state import PRESENT
 from dashboard.modelarts.statuses import InstanceStatus
+from dashboard.web.stored_messages import Message
 
 from .models import PlannedStop, Rule, RuleException
 from .rules import (
@@ -51,7 +52,7 @@ class Finding:
     """
 
     instance: Instance
-    sentence: str
+    sentence: Message
     running_for: str
     may_ask: bool
     is_asked: bool
@@ -123,7 +124,7 @@ def compliance(
             "rule_id", "instance_id"
         )
     )
-    found: dict[int, list[tuple[Instance, str]]] = {rule.pk: [] for rule in rules}
+    found: dict[int, list[tuple[Instance, Message]]] = {rule.pk: [] for rule in rules}
     excepted, settings, runs = (dict.fromkeys(found, 0) for _ in range(3))
     seen = Instance.objects.visible_to(user)
     for instance in judged(seen.owned_by(user) if own else seen, rules, now):
@@ -135,7 +136,7 @@ def compliance(
                 settings[rule.pk] += bool(setting_fault(rule, instance))
                 runs[rule.pk] += bool(run_fault(rule, instance, now))
 
-    def finding(rule: Rule, instance: Instance, sentence: str) -> Finding:
+    def finding(rule: Rule, instance: Instance, sentence: Message) -> Finding:
         is_asked = (rule.pk, instance.pk) in asked
         return Finding(
             instance,

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import (
@@ -84,9 +84,7 @@ def let_act(*, rule: Rule, actor: User) -> Rule:
     _require(can_write_rules(actor))
     rule = Rule.objects.select_for_update(no_key=True).get(pk=rule.pk)
     if rule.mode != Rule.Mode.ENFORCE:
-        raise PolicyError(
-            gettext_noop("Only a rule that is enforced can act by itself.")
-        )
+        raise PolicyError(gettext("Only a rule that is enforced can act by itself."))
     if rule.acts:
         return rule
     rule.acts = True
@@ -149,9 +147,9 @@ def ask_exception(
     now = timezone.now()
     for earlier in RuleException.objects.filter(rule=rule, instance=instance):
         if earlier.state == State.ASKED:
-            raise PolicyError(gettext_noop("An exception has been asked for already."))
+            raise PolicyError(gettext("An exception has been asked for already."))
         if earlier.holds(now):
-            raise PolicyError(gettext_noop("There is an exception already."))
+            raise PolicyError(gettext("There is an exception already."))
     exception = RuleException.objects.create(
         rule=rule,
         instance=instance,
@@ -180,11 +178,9 @@ def decide_exception(
     _require(can_decide_exceptions(actor))
     exception = _locked(exception)
     if exception.state != State.ASKED:
-        raise PolicyError(gettext_noop("This has been decided already."))
+        raise PolicyError(gettext("This has been decided already."))
     if approve and exception.until <= timezone.now():
-        raise PolicyError(
-            gettext_noop("Its last day has passed; it can only be denied.")
-        )
+        raise PolicyError(gettext("Its last day has passed; it can only be denied."))
     state = State.APPROVED if approve else State.DENIED
     return _move(exception, state, actor, answer)
 
@@ -200,7 +196,7 @@ def end_exception(*, exception: RuleException, actor: User) -> RuleException:
     _require(can_decide_exceptions(actor))
     exception = _locked(exception)
     if not exception.holds(timezone.now()):
-        raise PolicyError(gettext_noop("This exception does not hold any more."))
+        raise PolicyError(gettext("This exception does not hold any more."))
     return _move(exception, State.ENDED, actor, exception.answer)
 
 
@@ -262,7 +258,7 @@ def _end_acting(rule: Rule, actor: User) -> int:
 
 def _require(allowed: bool) -> None:
     if not allowed:
-        raise PermissionDenied(gettext_noop("Your role does not allow this."))
+        raise PermissionDenied(gettext("Your role does not allow this."))
 
 
 def _values(rule: Rule) -> dict[str, Any]:

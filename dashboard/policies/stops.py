@@ -23,7 +23,7 @@ def plan_stops(
 
     Args:
         rule: Which rule.
-        wanted: All of its remedies, in English, ``notice`` ahead.
+        wanted: All of its remedies, ``notice`` ahead.
         notice: How long before a stop its owner is to hear of it.
         now: Aware.
     """
@@ -44,7 +44,7 @@ def plan_stops(
             rule=rule,
             instance=one.instance,
             run_seen_since=_seen_since(one.instance),
-            sentence=one.sentence[:300],
+            sentence=one.sentence,
             planned_at=now,
             stops_at=max(one.stop_at, now + notice) if one.stop_at else now + notice,
         )

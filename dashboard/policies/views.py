@@ -7,7 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext
 from django.views.decorators.http import (
     require_http_methods,
     require_POST,
@@ -154,4 +154,4 @@ def _form_page(request: SignedInRequest, found: Rule) -> HttpResponse:
 
 def _require_right(request: SignedInRequest) -> None:
     if not can_write_rules(request.user):
-        raise PermissionDenied(gettext_noop("Only admins write rules."))
+        raise PermissionDenied(gettext("Only admins write rules."))

@@ -14,7 +14,6 @@ from dashboard.edits.outcome_text import sentence
 from dashboard.instances.clock import remaining_text, status_look, whole_seconds
 from dashboard.instances.models import Instance, InstanceEvent
 from dashboard.web.plain_text import one_line, without_links
-from dashboard.web.stored import translated
 from dashboard.web.templatetags.pages import zone_name
 
 from . import links, policy_texts
@@ -268,5 +267,5 @@ def _more(
     edit: Edit | None = reminder.edit
     why = ""
     if edit is not None:
-        why = sentence(edit) if reminder.corrects else translated(edit.message)
+        why = sentence(edit) if reminder.corrects else str(edit.message)
     return [(gettext("Why"), plain(why))] if why else []

@@ -8,7 +8,6 @@ from django.utils.translation import gettext
 from dashboard.edits.models import Edit
 from dashboard.policies.models import RuleException
 from dashboard.policies.rules import requirement
-from dashboard.web.stored import translated
 
 from .models import Reminder
 
@@ -48,7 +47,7 @@ def facts(reminder: Reminder, plain: Plain) -> list[tuple[str, str]]:
     plan, exception, edit = reminder.planned_stop, reminder.exception, reminder.edit
     if plan is not None:
         return [
-            (gettext("Why"), plain(f"{translated(plan.sentence)} {plan.rule.reason}")),
+            (gettext("Why"), plain(f"{plan.sentence} {plan.rule.reason}")),
             (
                 gettext("Kept"),
                 gettext("only the work directory; save what else you need"),

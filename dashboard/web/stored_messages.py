@@ -14,15 +14,18 @@ Messages that do not outlive their request need none of this: they use ``gettext
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from django.db import models
 from django.utils.functional import Promise
 from django.utils.translation import override
 
-type Template = str | Promise
-"""The English text, or a lazy translation of it (``ngettext_lazy`` for a plural)."""
+type Template = str | Promise | Callable[..., str]
+"""The English text, or a lazy translation of it (``ngettext_lazy`` for a plural).
+
+A function makes the text of the values as they are stored: a length of time, a status.
+"""
 
 _templates: dict[str, Template] = {}
 
@@ -47,6 +50,8 @@ class Message:
         template = _templates.get(self.code)
         if template is None:
             return self.code
+        if callable(template):
+            return template(**self.params)
         values = {name: self._shown(value) for name, value in self.params.items()}
         return str(template % values)
 
@@ -105,7 +110,7 @@ def define(code: str, template: Template) -> MessageCode:
     Args:
         code: Name of the app, a dot, and a name within it. It is stored: changing it
             takes a migration.
-        template: With ``%(name)s`` for each value.
+        template: With ``%(name)s`` for each value; of a function, a parameter for each.
 
     Raises:
         ValueError: The code is taken.

@@ -51,8 +51,8 @@ def test_preview_yes_and_progress(
     assert item["base"] == {"auto_stop_seconds": 28_800}
     assert item["wish"] == {"auto_stop_seconds": 14_400}
     assert names(draft["skipped"]) == ["b", "c"]
-    assert "already" in draft["skipped"][0]["reason"]
-    assert "not yours" in draft["skipped"][1]["reason"]
+    assert "Already" in draft["skipped"][0]["reason"]
+    assert "Only its owner" in draft["skipped"][1]["reason"]
     path = f"/bulk/{draft['id']}/confirm"
     for _ in range(2):
         yes = asks("post", path, {"preview": draft["preview"]})

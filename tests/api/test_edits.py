@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from dashboard.accounts.models import User
 from dashboard.edits.models import Edit, Lane
 from dashboard.instances.models import Instance
+from dashboard.web.stored_messages import verbatim
 from tests.factories import make_instance
 from tests.instances.pages import add_edit
 
@@ -24,7 +25,9 @@ def failed(instance: Instance, operator: User) -> Edit:
     """One that failed."""
     Lane.objects.create(instance=instance, next_seq=2)
     base = {"auto_stop_duration": 28_800}
-    return add_edit(instance, operator, state="failed", base=base, message="No.")
+    return add_edit(
+        instance, operator, state="failed", base=base, message=verbatim("No.")
+    )
 
 
 def test_one_edit(program: Programs, viewer: User, failed: Edit) -> None:

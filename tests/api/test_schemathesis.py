@@ -19,6 +19,7 @@ from dashboard.api import gate
 from dashboard.api.services import make_token
 from dashboard.edits.batches import draft_batch
 from dashboard.edits.models import Edit, EditBatch, Lane
+from dashboard.web.stored_messages import verbatim
 from tests.factories import make_instance
 from tests.instances.pages import add_edit
 
@@ -85,7 +86,7 @@ class Known:
         EditBatch.objects.all().delete()
         edit = add_edit(self._instance, self._operator, state="failed", base={})
         batch = draft_batch(
-            actor=self._operator, selection=[self._instance.pk], source="x"
+            actor=self._operator, selection=[self._instance.pk], source=verbatim("x")
         )
         return {
             "cloud": self._instance.cloud.name,

@@ -240,7 +240,7 @@ def _bulk_nothing(page: Page, _: Traces) -> None:
         """() => { const button = document.getElementById("bulk-picked");
         button.disabled = false; button.click(); }"""
     )
-    expect(page.locator("main")).to_contain_text("Nothing is selected")
+    expect(page.locator("main")).to_contain_text("No instances selected")
 
 
 def _draft_with_errors(page: Page, traces: Traces) -> None:

@@ -9,12 +9,13 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import batches, delivery, lanes, pulse, services
+from dashboard.edits import batches, delivery, lanes, messages, pulse, services
 from dashboard.edits.models import Edit, EditBatch, Lane
-from dashboard.edits.plans import ALREADY_SO, CHANGED, NO_HOURS, NOT_YOURS, BulkWish
+from dashboard.edits.plans import BulkWish
 from dashboard.emulator import Emulator
 from dashboard.instances.models import FleetVersion, Instance
 from dashboard.policies.models import Rule
+from dashboard.web.stored_messages import Message
 from tests import factories
 
 OFF = BulkWish(Edit.Kind.UPDATE, {"auto_stop_enable": False})
@@ -35,7 +36,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Mock:
 
 def preview(actor: User, wish: BulkWish, *instances: Instance) -> EditBatch:
     batch = batches.draft_batch(
-        actor=actor, selection=[one.pk for one in instances], source="Selected"
+        actor=actor, selection=[one.pk for one in instances], source=messages.SELECTED()
     )
     return batches.preview_batch(batch=batch, wish=wish)
 
@@ -45,7 +46,7 @@ def confirm(batch: EditBatch) -> EditBatch:
 
 
 def reasons(batch: EditBatch) -> list[str]:
-    return list(batch.skips.values_list("reason", flat=True))
+    return list(map(str, batch.skips.values_list("reason", flat=True)))
 
 
 def test_a_batch_is_many_edits_like_any_other(
@@ -86,9 +87,9 @@ def test_who_is_left_out_and_why(scientist: User) -> None:
     ]
     batch = preview(scientist, OFF, fine, *left_out)
     assert [item["pk"] for item in batch.plan] == [fine.pk]
-    said = {skip.instance_id: skip.reason for skip in batch.skips.all()}
-    assert said[left_out[0].pk] == NOT_YOURS
-    assert said[left_out[1].pk] == ALREADY_SO
+    said = {skip.instance_id: str(skip.reason) for skip in batch.skips.all()}
+    assert said[left_out[0].pk] == str(messages.NOT_YOURS())
+    assert said[left_out[1].pk] == str(messages.ALREADY_SET())
     assert "no longer lists" in said[left_out[2].pk]
     assert "deleted" in said[left_out[3].pk]
 
@@ -103,7 +104,7 @@ def test_wrong_states_of_starts_and_stops(operator: User) -> None:
     assert any("“Starting”" in reason for reason in reasons(batch))
     confirm(batch)
     again = preview(operator, STOP, runs)
-    assert (again.plan, reasons(again)) == ([], ["The same is on its way already."])
+    assert (again.plan, reasons(again)) == ([], [str(messages.ALREADY_PENDING())])
     assert [item["pk"] for item in preview(operator, START, runs, rests).plan] == [
         rests.pk
     ]
@@ -114,20 +115,20 @@ def test_each_keeps_its_hours_unless_it_has_none(operator: User) -> None:
     lacks = factories.make_instance(auto_stop_enable=False, auto_stop_duration=None)
     batch = preview(operator, KEEP, fine, lacks)
     assert [item["patch"] for item in batch.plan] == [{"auto_stop_enable": True}]
-    assert reasons(batch) == [NO_HOURS]
+    assert reasons(batch) == [str(messages.NO_RUN_TIME())]
 
 
 def test_open_edits_count_as_done(operator: User, instance: Instance) -> None:
     confirm(preview(operator, OFF, instance))
     batch = preview(operator, OFF, instance)
-    assert (batch.plan, reasons(batch)) == ([], [ALREADY_SO])
+    assert (batch.plan, reasons(batch)) == ([], [str(messages.ALREADY_SET())])
 
 
 def test_a_rule_leaves_out_whom_it_concerns(operator: User, instance: Instance) -> None:
     Rule.objects.create(name="On", reason="Money.", kind="auto_stop", mode="enforce")
     batch = preview(operator, OFF, instance)
     assert batch.plan == []
-    assert reasons(batch) == ["Rule “On”: Auto-stop is off."]
+    assert reasons(batch) == ["Policy “On”: Auto-stop is off."]
 
 
 def test_confirming_twice_is_confirming_once(
@@ -145,7 +146,7 @@ def test_what_changed_since_the_preview_is_left_out(operator: User) -> None:
     Instance.objects.filter(pk=gone.pk).update(missing_since=timezone.now())
     confirm(batch)
     assert [edit.instance for edit in batch.edits.all()] == [same]
-    assert CHANGED in reasons(batch)
+    assert str(messages.CHANGED_SINCE()) in reasons(batch)
     assert len(reasons(batch)) == 2
 
 
@@ -178,19 +179,19 @@ def test_rights_are_checked_again_at_the_confirmation(
 
 
 def test_nothing_too_much_and_not_allowed(operator: User, viewer: User) -> None:
-    with pytest.raises(batches.BatchError, match="Nothing is selected"):
-        batches.draft_batch(actor=operator, selection=[], source="")
+    with pytest.raises(batches.BatchError, match="No instances selected"):
+        batches.draft_batch(actor=operator, selection=[], source=Message())
     with pytest.raises(batches.BatchError, match="5001 instances"):
-        batches.draft_batch(actor=operator, selection=range(5001), source="")
+        batches.draft_batch(actor=operator, selection=range(5001), source=Message())
     with pytest.raises(PermissionDenied):
-        batches.draft_batch(actor=viewer, selection=[1], source="")
+        batches.draft_batch(actor=viewer, selection=[1], source=Message())
 
 
 def test_a_confirmed_batch_takes_no_other_wish(
     operator: User, instance: Instance
 ) -> None:
     batch = confirm(preview(operator, OFF, instance))
-    with pytest.raises(batches.BatchError, match="confirmed already"):
+    with pytest.raises(batches.BatchError, match="Already confirmed"):
         batches.preview_batch(batch=batch, wish=SIX_HOURS)
 
 

@@ -10,11 +10,12 @@ from django.test import Client
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits import batches, pulse
+from dashboard.edits import batches, messages, pulse
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.edits.plans import BulkWish
 from dashboard.instances.models import Instance
 from dashboard.policies.models import Rule
+from dashboard.web.stored_messages import Message, verbatim
 from tests import factories
 
 from .conftest import HTMX, hidden
@@ -32,7 +33,7 @@ def make_batch(actor: User, size: int = 3) -> EditBatch:
     many = [factories.make_instance() for _ in range(size)]
     many.append(factories.make_instance(missing_since=timezone.now()))
     draft = batches.draft_batch(
-        actor=actor, selection=[one.pk for one in many], source="Selected"
+        actor=actor, selection=[one.pk for one in many], source=messages.SELECTED()
     )
     draft = batches.preview_batch(batch=draft, wish=OFF)
     return batches.confirm_batch(batch=draft, preview=batches.preview_of(draft))
@@ -51,7 +52,7 @@ def test_from_the_list_to_the_batch(as_operator: Client, instance: Instance) -> 
     answer = as_operator.post(draft, {"action": "off"})
     assert (answer.status_code, answer["Location"]) == (303, draft)
     said = as_operator.get(draft).content.decode()
-    assert "It already is so" in said
+    assert "Already set, or set by" in said
     assert "&lt;b&gt;other&lt;/b&gt;" in said
     confirm = {"preview": hidden(said, "preview")}
     answer = as_operator.post(f"{draft}confirm/", confirm)
@@ -72,7 +73,7 @@ def test_everything_that_matches(as_operator: Client) -> None:
     as_operator.post(BULK, {"scope": "matching", "query": "status=STOPPED&page=2"})
     draft = EditBatch.objects.get()
     assert set(draft.selection) == wanted
-    assert draft.source == "All that match: status Stopped"
+    assert str(draft.source) == "Filter: status Stopped"
 
 
 @pytest.mark.parametrize(
@@ -174,7 +175,7 @@ def test_a_scientist_changes_only_what_is_theirs(
     posted = {"pick": [instance.pk, foreign.pk], "action": "off"}
     draft = client.post(BULK, posted)["Location"]
     said = client.get(draft).content.decode()
-    assert "It is not yours" in said
+    assert "Only its owner and operators" in said
     client.post(f"{draft}confirm/", {"preview": hidden(said, "preview")})
     assert [edit.instance for edit in Edit.objects.all()] == [instance]
 
@@ -205,7 +206,7 @@ def test_the_progress_follows(as_operator: Client, operator: User) -> None:
     first = batch.edits.first()
     assert first
     Edit.objects.filter(pk=first.pk).update(
-        state="failed", message="No.", finished_at=timezone.now()
+        state="failed", message=verbatim("No."), finished_at=timezone.now()
     )
     news = as_operator.get(fragment, headers=HTMX).content.decode()
     assert 'id="results"' in news
@@ -220,7 +221,9 @@ def test_results_by_state(as_operator: Client, operator: User) -> None:
     batch = make_batch(operator)
     at = batch.get_absolute_url()
     first = batch.edits.order_by("instance__name")[0]
-    Edit.objects.filter(pk=first.pk).update(state="conflict", message="Not so.")
+    Edit.objects.filter(pk=first.pk).update(
+        state="conflict", message=verbatim("Not so.")
+    )
     for state, number in [
         *(("", 3), ("open", 2), ("failed", 1), ("applied", 0)),
         *(("skipped", 1), ("nonsense", 3)),
@@ -295,7 +298,9 @@ def test_a_retry_takes_the_place_of_what_failed(
 
 def test_a_person_keeps_five_drafts(operator: User, instance: Instance) -> None:
     drafts = [
-        batches.draft_batch(actor=operator, selection=[instance.pk], source="Selected")
+        batches.draft_batch(
+            actor=operator, selection=[instance.pk], source=messages.SELECTED()
+        )
         for _ in range(7)
     ]
     kept = operator.batches.order_by("created_at").values_list("pk", flat=True)
@@ -377,7 +382,7 @@ def test_the_number_of_queries_does_not_grow(
         draft = batches.draft_batch(
             actor=operator,
             selection=batch.edits.values_list("instance_id", flat=True),
-            source="",
+            source=Message(),
         )
         draft = batches.preview_batch(batch=draft, wish=BulkWish(Edit.Kind.STOP, {}))
         for path in (batch.get_absolute_url(), draft.get_absolute_url(), "/batches/"):

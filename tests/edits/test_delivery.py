@@ -170,7 +170,7 @@ def test_an_instance_that_is_gone_fails_its_edit(
     )
     edit = deliver(edit)
     assert edit.state == State.FAILED
-    assert "no longer exists" in edit.message
+    assert "no longer exists" in str(edit.message)
 
 
 def test_stop_then_start(cloud: Emulator, running: Instance, operator: User) -> None:

@@ -392,7 +392,7 @@ def test_a_filtered_list_is_where_save_and_cancel_lead_back_to(
     # There a banner follows the change; it does not claim that it has arrived.
     page = as_operator.get(answer["Location"]).content.decode()
     assert f'id="filed-{latest().pk}"' in page
-    assert "Waiting for its turn" in page
+    assert "Queued. It will be sent" in page
 
 
 @pytest.mark.parametrize(
@@ -421,11 +421,11 @@ def test_the_banner_turns_from_waiting_to_the_outcome(
 ) -> None:
     url = reverse("edits:banner", args=[edit.pk])
     html = as_operator.get(url, headers=HTMX).content.decode()
-    assert "Waiting for its turn" in html
+    assert "Queued. It will be sent" in html
     assert f'hx-get="{url}"' in html
     settle(edit, "failed", error_code="ModelArts.6347", error_message="sold out")
     html = as_operator.get(url, headers=HTMX).content.decode()
-    assert "Waiting for its turn" not in html
+    assert "Queued. It will be sent" not in html
     assert "hx-get" not in html
     assert "ModelArts.6347" in html
     assert "sold out" in html

@@ -181,7 +181,7 @@ class TestStops:
         enforcement.enforce_rules()
         plan = PlannedStop.objects.get()
         assert plan.stops_at == NOON + timedelta(minutes=60)
-        assert plan.sentence == "This run has no end; 8 h is most."
+        assert str(plan.sentence) == "This run has no end; the limit is 8 h."
         assert not Edit.objects.exists()
         warn()
         clock.shift(timedelta(minutes=59))
@@ -281,9 +281,9 @@ class TestStops:
         clock.shift(timedelta(hours=1))
         assert lanes.claim(endless.pk) is None
         edit = Edit.objects.get()
-        assert (edit.state, edit.message) == (
+        assert (edit.state, str(edit.message)) == (
             "cancelled",
-            "It does not violate “On” any more.",
+            "The instance no longer violates “On”.",
         )
 
 
@@ -305,7 +305,7 @@ class TestPausing:
         assert services.pause(rule=rule, actor=admin) == 1
         stop = Edit.objects.get(instance=endless)
         assert stop.state == "cancelled"
-        assert stop.message == "Cancelled by admin, who paused the policy."
+        assert str(stop.message) == "Cancelled by admin, who paused the policy."
         assert not PlannedStop.objects.filter(ended_at=None).exists()
         enforcement.enforce_rules()
         assert Edit.objects.count() == 2
@@ -335,7 +335,9 @@ class TestPausing:
         enforcement.enforce_rules()
         Rule.objects.update(acts=False)
         assert lanes.claim(off.pk) is None
-        assert Edit.objects.get().message == "The policy “On” does not act any more."
+        assert str(Edit.objects.get().message) == (
+            "Automatic enforcement of the policy “On” is off."
+        )
 
     def test_what_people_asked_for_goes_on(
         self, off: Instance, admin: User, operator: User

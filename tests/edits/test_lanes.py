@@ -26,7 +26,7 @@ def test_a_demoted_person_sends_nothing(
     User.objects.filter(pk=operator.pk).update(role=User.Role.VIEWER)
     edit = deliver(edit)
     assert edit.state == State.CANCELLED
-    assert "no longer permitted" in edit.message
+    assert "no longer permitted" in str(edit.message)
     assert puts(cloud, running) == []
 
 

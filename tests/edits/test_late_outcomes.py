@@ -287,7 +287,7 @@ def test_each_field_of_a_merged_request_has_its_own_outcome(
     assert mine.replaced == {
         "auto_stop_duration": {"edit": str(theirs.pk), "by": "admin"}
     }
-    assert "replaced by admin's change" in said(mine)
+    assert "replaced by a change by admin" in said(mine)
     assert not mine.waits_for_next_start
 
 
@@ -335,7 +335,7 @@ class TestBeforeTheNextStart:
         assert not first.waits_for_next_start
         assert (first.state, first.outcome) == ("applied", Outcome.REPLACED)
         assert outcome_text.look(first).label == "Replaced"
-        assert "replaced by admin's change" in said(first)
+        assert "replaced by a change by admin" in said(first)
 
     def test_nor_one_that_was_replaced_in_the_console(
         self, running: Instance, first: Edit

@@ -281,7 +281,7 @@ class TestLeaving:
         page.fill("#id_description", "saved")
         page.click("#save-button")
         page.wait_for_url(listed)
-        expect(page.locator("[id^=filed-]")).to_contain_text("Waiting for its turn")
+        expect(page.locator("[id^=filed-]")).to_contain_text("Queued. It will be sent")
         page.go_back()
         expect(page).to_have_url(listed)
 

@@ -12,6 +12,7 @@ from dashboard.edits import lanes, outcome_text, overdue, tasks
 from dashboard.edits.models import Attempt, Edit, Lane
 from dashboard.emulator import Emulator
 from dashboard.instances.models import Cloud, FleetVersion, Instance
+from dashboard.web.stored_messages import verbatim
 from tests.factories import make_instance
 
 from .deliveries import puts, wish
@@ -37,12 +38,14 @@ def test_all_that_is_overdue_ends_in_one_sweep_though_the_cloud_is_held(
     ]
     hold(cloud_row)
     assert overdue.expire() == 0, "not before their time"
-    Edit.objects.update(deadline_at=a_second_ago(), message="It does not answer.")
+    Edit.objects.update(
+        deadline_at=a_second_ago(), message=verbatim("It does not answer.")
+    )
     version = FleetVersion.current()
     tasks.sweep_due_edits()
     assert set(Edit.objects.values_list("state", flat=True)) == {"failed"}
     said = Edit.objects.get(pk=edits[0].pk)
-    assert said.message == "Not delivered in time. It does not answer."
+    assert str(said.message) == "Not delivered in time. It does not answer."
     assert said.finished_at
     assert AuditEvent.objects.filter(action="edit.failed").count() == 40
     assert FleetVersion.current() > version

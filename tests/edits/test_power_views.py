@@ -58,7 +58,7 @@ def test_no_success_is_claimed_before_there_is_one(
     as_operator: Client, instance: Instance
 ) -> None:
     page = as_operator.post(address("stop", instance), follow=True).content.decode()
-    assert "Waiting for its turn" in page
+    assert "Queued. It will be sent" in page
     assert 'data-tone="success"' not in page
 
 

@@ -34,7 +34,7 @@ def test_a_change_that_is_accepted_but_not_made_is_never_called_applied(
         due_now(edit)
         edit = deliver(edit)
     assert edit.state == State.FAILED
-    assert "did not take the change" in edit.message
+    assert "did not take the change" in str(edit.message)
     assert edit.result == {"description": running.description}
     assert set(Attempt.objects.values_list("outcome", flat=True)) == {"unheeded"}
     assert edit.instance.description == running.description

@@ -11,6 +11,7 @@ from django.utils import timezone
 from dashboard.accounts.models import User
 from dashboard.edits.models import Attempt, Edit
 from dashboard.instances.models import Instance
+from dashboard.web.stored_messages import verbatim
 
 from .conftest import HTMX, settle
 
@@ -30,7 +31,7 @@ def test_it_says_what_was_asked_and_by_whom(as_operator: Client, edit: Edit) -> 
     assert "Churn model, second try" in html
     assert "Third try" in html
     assert "<bdi>operator</bdi>" in html
-    assert "Waiting for its turn" in html
+    assert "Queued. It will be sent" in html
     assert "Not tried yet." in html
     assert f'data-edit="{edit.pk}" data-state="queued"' in html
 
@@ -60,7 +61,7 @@ def test_one_that_was_refused_says_why_and_offers_a_way_on(
     settle(
         edit,
         state,
-        message="The instance is frozen.",
+        message=verbatim("The instance is frozen."),
         error_code="ModelArts.6326",
         error_message="<b>frozen</b>",
     )
@@ -92,7 +93,7 @@ def test_an_auto_stop_change_of_a_running_one_waits_for_the_next_start(
     )
     html = text(as_operator, edit)
     assert "Applied, from the next start" in html
-    assert "The new auto-stop counts from the next start" in html
+    assert "The new auto-stop applies from the next start" in html
 
 
 def test_attempts_are_told_with_what_support_asks_for(
@@ -159,9 +160,9 @@ def test_too_late_is_said(as_operator: Client, edit: Edit) -> None:
     settle(edit, State.APPLIED)
     assert "Cancel change" not in text(as_operator, edit)
     answer = as_operator.post(address("cancel", edit), follow=True)
-    assert "It is too late to cancel this edit." in answer.content.decode()
+    assert "It is too late to cancel this change." in answer.content.decode()
     answer = as_operator.post(address("retry", edit), follow=True)
-    assert "Only an edit that failed can be tried again." in answer.content.decode()
+    assert "Only a change that failed can be retried." in answer.content.decode()
     assert Edit.objects.count() == 1
 
 

@@ -41,7 +41,7 @@ def test_what_was_open_waits_for_a_person(cloud: Emulator, open_edit: Edit) -> N
     tasks.drain_instance(open_edit.instance_id)
     open_edit.refresh_from_db()
     assert open_edit.state == "failed"
-    assert "restored from a backup" in open_edit.message
+    assert "restored from a backup" in str(open_edit.message)
     assert open_edit.may_be_retried
     there = cloud.fleet.get(open_edit.instance.instance_id)
     assert there.description == open_edit.base["description"]

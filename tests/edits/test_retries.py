@@ -87,10 +87,10 @@ def test_past_its_deadline_an_edit_fails_with_the_last_reason(
     edit = deliver(wish(running, operator, description="New words"))
     Edit.objects.filter(pk=edit.pk).update(deadline_at=timezone.now())
     due_now(edit)
-    last_reason = edit.message
+    last_reason = str(edit.message)
     edit = deliver(edit)
     assert edit.state == State.FAILED
-    assert last_reason in edit.message
+    assert last_reason in str(edit.message)
 
 
 def test_refused_credentials_hold_the_cloud_not_the_edit(
@@ -116,7 +116,7 @@ def test_a_clouds_file_with_a_mistake_holds_the_cloud_until_it_is_corrected(
     path.write_text(right + "\t")
     edit = deliver(wish(running, operator, description="New words"))
     assert edit.state == State.RETRYING
-    assert "clouds.yaml cannot be read: line" in edit.message
+    assert "clouds.yaml cannot be read: line" in str(edit.message)
     row = Cloud.objects.get(name="demo")
     assert "clouds.yaml cannot be read: line" in str(row.hold_reason)
     path.write_text(right)

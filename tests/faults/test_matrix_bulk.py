@@ -126,7 +126,7 @@ def test_fault_k3_partly_not_permitted(stack: Stack) -> None:
     assert "<strong>2</strong> will be changed, <strong>3</strong> left out" in (
         draft.text
     )
-    assert "<strong>3</strong>: It is not yours" in draft.text
+    assert "<strong>3</strong>: Only its owner and operators" in draft.text
     # Between the preview and the yes one of them gets another owner.
     lost, kept = hers
     stack.ask("set_owner", instance=lost, name="somebody.else")
@@ -137,7 +137,7 @@ def test_fault_k3_partly_not_permitted(stack: Stack) -> None:
         assert stack.ask("edits_of", instance=instance) == []
         assert stack.puts(instance) == []
     page = anna.browser.get(url, params={"state": "skipped"}).raise_for_status().text
-    assert page.count("It is not yours") == 4
+    assert page.count("Only its owner and operators") == 4
     assert "<strong>1</strong> of <strong>1</strong> settled" in page
 
 

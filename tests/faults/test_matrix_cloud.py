@@ -117,7 +117,7 @@ def test_fault_u16_accepted_but_not_changed(
     world.cloud.faults.add(Fault("not_changed", method="PUT", echo=echo))
     edit = world.submit(instance, operator, description="U16")
     assert end(world, edit) == State.FAILED
-    assert "did not take the change" in Edit.objects.get(pk=edit.pk).message
+    assert "did not take the change" in str(Edit.objects.get(pk=edit.pk).message)
     assert world.values()[instance.instance_id]["description"] != "U16"
 
 

@@ -305,7 +305,7 @@ def test_a_start_is_refused_in_quiet_hours(client: Client, operator: User) -> No
     client.force_login(operator)
     answer = client.post(f"{instance.get_absolute_url()}start/")
     assert answer.status_code == 409
-    assert "Nothing is started from" in answer.content.decode()
+    assert "Nothing can be started during quiet hours" in answer.content.decode()
     assert not instance.edits.exists()
 
 

@@ -51,7 +51,7 @@ def rule(kind: str = "auto_stop", **fields: Any) -> Rule:
 
 
 def broken(one: Rule, instance: Instance, now: datetime = NOON) -> list[str]:
-    return [violation.sentence for violation in violations([one], instance, now)]
+    return [str(violation.sentence) for violation in violations([one], instance, now)]
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,12 @@ def broken(one: Rule, instance: Instance, now: datetime = NOON) -> list[str]:
         ("auto_stop", {"auto_stop_enable": True}, ""),
         ("auto_stop", {"auto_stop_enable": None}, ""),
         ("max_hours", {"auto_stop_duration": 8 * 3600}, ""),
-        ("max_hours", {"auto_stop_duration": 9 * 3600}, "would last 9 h; 8 h is most"),
-        ("max_hours", {"auto_stop_enable": False}, "a run has no end"),
+        (
+            "max_hours",
+            {"auto_stop_duration": 9 * 3600},
+            "would last 9 h; the limit is 8 h",
+        ),
+        ("max_hours", {"auto_stop_enable": False}, "is off; the limit is 8 h"),
         ("max_hours", {"auto_stop_duration": None}, ""),
         ("auto_stop", {"auto_stop_enable": False, "missing_since": NOON}, ""),
     ],
@@ -77,13 +81,15 @@ def test_a_run_without_an_end_breaks_a_rule_whatever_its_setting_says_now() -> N
     corrected = {"auto_stop_enable": True, "auto_stop_duration": 8 * 3600}
     endless = notebook(stops_at=None, run_started_at=None, **corrected)
     assert broken(rule("auto_stop"), endless) == ["This run has no end."]
-    assert broken(rule("max_hours"), endless) == ["This run has no end; 8 h is most."]
+    assert broken(rule("max_hours"), endless) == [
+        "This run has no end; the limit is 8 h."
+    ]
 
 
 def test_a_run_over_the_maximum_breaks_a_rule_until_it_ends() -> None:
     longer = {"stops_at": NOON + timedelta(hours=5)}
     assert broken(rule("max_hours"), notebook(**longer)) == [
-        "This run lasts 12 h; 8 h is most."
+        "This run lasts 12 h; the limit is 8 h."
     ]
     stopped = notebook(status="STOPPED", **longer)
     assert not broken(rule("max_hours"), stopped)

@@ -167,7 +167,7 @@ class TestWarnings:
         assert message.subject == (
             "Policy “GPU at most 8 h” is going to stop endless, 13:00"
         )
-        assert "Why: This run has no end; 8 h is most. Money." in message.text
+        assert "Why: This run has no end; the limit is 8 h. Money." in message.text
         assert "Kept: only the work directory" in message.text
         assert f"/policies/{rule.pk}/exceptions/{endless.pk}/" in message.text
 
@@ -186,7 +186,7 @@ class TestWarnings:
         client.force_login(scientist)
         said = client.get(endless.get_absolute_url()).content.decode()
         assert "is going to stop this run" in said
-        assert "This run has no end; 8 h is most." in said
+        assert "This run has no end; the limit is 8 h." in said
 
 
 class TestStopped:

@@ -14,6 +14,7 @@ from dashboard.handover import walls
 from dashboard.handover.services import draft
 from dashboard.instances.models import Instance
 from dashboard.policies.models import Rule
+from dashboard.web.stored_messages import Message, verbatim
 from tests.factories import make_instance
 from tests.instances.pages import add_edit
 
@@ -120,13 +121,16 @@ def pages(client: Client, person: User, instance: Instance) -> dict[str, str]:
     """The pages to look at, by their names."""
     make_instance(stops_in=-30, name="training-run")
     add_edit(
-        instance, person, state="failed", message="ModelArts did not answer in time."
+        instance,
+        person,
+        state="failed",
+        message=verbatim("ModelArts did not answer in time."),
     )
     rule = Rule.objects.create(
         name="demo", kind=Rule.Kind.AUTO_STOP, mode=Rule.Mode.REPORT, reason="demo"
     )
     client.force_login(person)
-    instance.edits.update(message="")
+    instance.edits.update(message=Message())
     edit = instance.edits.get()
     wall = walls.make(by=person, name="demo")
     draft(author=person, since=timezone.now(), ahead_hours=8)

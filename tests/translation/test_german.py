@@ -1,5 +1,7 @@
 """Main pages in German, and what must stay English."""
 
+import json
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -8,14 +10,18 @@ from django.utils import timezone, translation
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
 from dashboard.audit.services import record_event
+from dashboard.edits import messages as edits
 from dashboard.handover.services import draft
 from dashboard.instances import clock
+from dashboard.instances.messages import message_of
 from dashboard.instances.models import FleetVersion, Instance
+from dashboard.modelarts.errors import InvalidInputError
+from dashboard.modelarts.messages import RUN_TIME_RANGE
+from dashboard.policies import messages as policies
 from dashboard.policies.forms import RuleForm
 from dashboard.policies.models import Rule
 from dashboard.web.stored import translated
-from dashboard.web.stored_messages import verbatim
-from tests.instances.pages import add_edit
+from dashboard.web.stored_messages import Message, sentences
 
 
 @pytest.fixture
@@ -90,7 +96,7 @@ def test_time_left(seconds: int, text: str) -> None:
         assert clock.remaining_text(seconds) == text
 
 
-def test_what_is_stored_is_english_and_shown_in_german(
+def test_what_is_stored_is_shown_in_the_language_of_the_reader(
     german: Client, operator: User, instance: Instance
 ) -> None:
     answer = german.post(reverse("edits:stop", args=of(instance)), {"key": "once"})
@@ -98,27 +104,10 @@ def test_what_is_stored_is_english_and_shown_in_german(
     edit = instance.edits.get()
     german.post(reverse("edits:cancel", args=[edit.pk]))
     edit.refresh_from_db()
-    assert edit.message == "Taken back by operator."
-    assert AuditEvent.objects.filter(
-        reason=verbatim("Taken back by operator.")
-    ).exists()
+    assert str(edit.message) == "Cancelled by operator."
+    assert AuditEvent.objects.get(action="edit.cancelled").reason == edit.message
     receipt = german.get(reverse("edits:receipt", args=[edit.pk])).text
-    assert "Zurückgenommen von operator." in receipt
-
-
-def test_a_code_of_the_cloud_is_explained_in_german(
-    german: Client, operator: User, instance: Instance
-) -> None:
-    edit = add_edit(
-        instance,
-        operator,
-        state="failed",
-        message="The run time must be between 1 and 24 hours.",
-        error_message="duration is invalid",
-    )
-    receipt = german.get(reverse("edits:receipt", args=[edit.pk])).text
-    assert "Die Laufzeit muss zwischen 1 und 24 Stunden liegen." in receipt
-    assert "duration is invalid" in receipt
+    assert "Abgebrochen von operator." in receipt
 
 
 @pytest.mark.parametrize(
@@ -127,23 +116,6 @@ def test_a_code_of_the_cloud_is_explained_in_german(
         ("", ""),
         ("What somebody typed", "What somebody typed"),
         ("The request is too large.", "Die Anfrage ist zu groß."),
-        (
-            "What violates the policy “Nights 100%”",
-            "Was gegen die Regel „Nights 100%“ verstößt",
-        ),
-        (
-            "All that match: status Running, owner li.wei",
-            "Alle, auf die zutrifft: Status Läuft, Besitzer li.wei",
-        ),
-        (
-            "Not delivered in time. ModelArts did not answer in time.",
-            "Nicht rechtzeitig zugestellt. "
-            "ModelArts hat nicht rechtzeitig geantwortet.",
-        ),
-        (
-            "Rule “operator”: Auto-stop is off.",
-            "Regel „operator“: Auto-Stopp ist aus.",
-        ),
     ],
 )
 def test_stored_sentences(stored: str, shown: str) -> None:
@@ -151,6 +123,51 @@ def test_stored_sentences(stored: str, shown: str) -> None:
         assert translated(stored) == shown
     with translation.override("en"):
         assert translated(stored) == stored
+
+
+@pytest.mark.parametrize(
+    ("message", "english", "german"),
+    [
+        (
+            edits.VIOLATIONS(policy="Nights 100%"),
+            "Violations of the policy “Nights 100%”",
+            "Verstöße gegen die Regel „Nights 100%“",
+        ),
+        (
+            edits.FILTERED(filters=[["status", "RUNNING"], ["owner", "li.wei"]]),
+            "Filter: status Running, owner li.wei",
+            "Filter: Status Läuft, Besitzer li.wei",
+        ),
+        (
+            sentences(edits.NOT_IN_TIME(), edits.INSTANCE_GONE()),
+            "Not delivered in time. The instance no longer exists in the cloud.",
+            "Nicht rechtzeitig zugestellt. Die Instanz gibt es in der Cloud nicht "
+            "mehr.",
+        ),
+        (
+            message_of(InvalidInputError(RUN_TIME_RANGE)),
+            "The run time must be between 1 and 24 hours.",
+            "Die Laufzeit muss zwischen 1 und 24 Stunden liegen.",
+        ),
+        (
+            edits.VIOLATES(
+                policy="operator",
+                sentence=policies.RUN_WITHOUT_LIMIT(
+                    longest=policies.LENGTH(seconds=30_600)
+                ),
+            ),
+            "Policy “operator”: This run has no end; the limit is 8 h 30 min.",
+            "Regel „operator“: Dieser Lauf hat kein Ende; höchstens 8 Std. 30 Min. "
+            "sind erlaubt.",
+        ),
+    ],
+)
+def test_stored_messages(message: Message, english: str, german: str) -> None:
+    stored = Message.from_json(json.loads(json.dumps(message.to_json())))
+    with translation.override("en"):
+        assert str(stored) == english
+    with translation.override("de"):
+        assert str(stored) == german
 
 
 def test_exports_stay_english(german: Client, instance: Instance) -> None:

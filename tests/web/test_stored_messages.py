@@ -46,6 +46,11 @@ def test_a_list_is_shown_with_commas() -> None:
     assert str(WAITS(name=["a", NOT_SAVED()], why="b")) == "a, Not saved. waits: b"
 
 
+def test_a_function_makes_the_text_of_the_values_as_they_are() -> None:
+    listed = define("tests.listed", lambda names, last: f"{names[0]}{last}")
+    assert str(WAITS(name=listed(names=["a", "b"], last=3), why="c")) == "a3 waits: c"
+
+
 def test_no_message_is_false_and_empty() -> None:
     for none in (Message(), verbatim(""), sentences(), sentences(Message())):
         assert not none
