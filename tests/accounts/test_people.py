@@ -117,7 +117,7 @@ def test_search(
     User.objects.filter(pk=viewer.pk).update(email="boss@example.org")
     page = inside.get(LIST, {"q": q}).text
     assert set(re.findall(r"data-row-link[^>]*><bdi>([^<]+)", page)) == found
-    assert ("Nobody matches" in page) is not bool(found)
+    assert ("No users found" in page) is not bool(found)
 
 
 # -- adding --------------------------------------------------------------------------

@@ -127,7 +127,7 @@ def test_who_may_not_read_it_learns_why(client: Client, viewer: User) -> None:
     client.force_login(viewer)
     page = client.get(PAGE).text
     assert "Operators and admins read the audit trail." in page
-    assert "You may look at it" not in page
+    assert "Only the owner or an operator" not in page
 
 
 @pytest.mark.parametrize(

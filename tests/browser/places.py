@@ -191,7 +191,7 @@ def _token_made(page: Page, _: Traces) -> None:
 def make_token(page: Page, name: str) -> str:
     """From the page of tokens: make one; its text. It asks who is there before."""
     page.get_by_label("Name").fill(name)
-    page.get_by_role("button", name="Make the token").click()
+    page.get_by_role("button", name="Create token").click()
     page.locator("[name=password], .secret").first.wait_for()
     if page.locator("[name=password]").count():
         page.locator("[name=password]").fill(PASSWORD)
@@ -275,7 +275,7 @@ def _rule_with_errors(page: Page, _: Traces) -> None:
 
 def _person_with_errors(page: Page, _: Traces) -> None:
     page.goto("/people/add/")
-    page.get_by_label("User name").fill("not a name!")
+    page.get_by_label("Username").fill("not a name!")
     page.locator("[name=role]").first.check()
     page.locator("main form button[type=submit]").click()
     page.locator(".errorlist").first.wait_for()

@@ -121,7 +121,7 @@ def test_everything_works_without_scripts(
         page.wait_for_url("**/edits/?*state=open*")
         page.goto("/instances/?q=notebook")
         page.locator("#views-menu > summary").click()
-        page.get_by_label("Save what is shown as").fill("Without scripts")
+        page.get_by_label("Save current view as").fill("Without scripts")
         page.get_by_role("button", name="Save", exact=True).click()
         page.wait_for_url("**/instances/?q=notebook")
         expect(page.locator("#views-menu strong")).to_have_text("Without scripts")
@@ -137,7 +137,7 @@ def test_a_view_is_saved_marked_exported_and_deleted(
     # The menu follows the filter without a reload.
     page.wait_for_url("**status=RUNNING**")
     page.locator("#views-menu > summary").click()
-    page.get_by_label("Save what is shown as").fill("What runs")
+    page.get_by_label("Save current view as").fill("What runs")
     page.get_by_label("Share with the team").check()
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_role("status").first).to_contain_text("Saved as “What runs”.")
@@ -151,7 +151,7 @@ def test_a_view_is_saved_marked_exported_and_deleted(
     assert {row["status"] for row in rows} == {"RUNNING"}
     page.goto("/views/")
     row = page.get_by_role("row").filter(has_text="What runs")
-    row.get_by_role("button", name="Open first").click()
+    row.get_by_role("button", name="Set as default").click()
     page.goto("/")
     page.wait_for_url("**/instances/?status=RUNNING")
     page.goto("/views/")

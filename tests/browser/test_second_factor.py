@@ -31,9 +31,9 @@ def with_key(page: Page) -> None:
 
 def confirm(page: Page) -> None:
     """Show once more who one is."""
-    expect(page.get_by_role("heading", name="Is it you?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Confirm your identity")).to_be_visible()
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
 
 
 def sign_out(page: Page) -> None:

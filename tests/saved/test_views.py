@@ -123,7 +123,7 @@ def test_a_long_menu_leads_to_the_page(client: Client, operator: User) -> None:
     client.force_login(operator)
     page = client.get(FLEET).text
     assert len(menu_of(page)) == 13
-    assert "3 more, and manage" in page
+    assert "3 more…" in page
 
 
 @pytest.mark.parametrize("number", [1, 40])
@@ -271,7 +271,7 @@ def test_the_page_offers_what_one_may(client: Client, scientist: User) -> None:
     client.force_login(scientist)
     page = client.get(LIST).text
     assert f'href="{of(view)}"' not in page
-    assert "Open first" in page
+    assert "Set as default" in page
 
 
 def test_what_is_no_longer_understood_is_told(client: Client, operator: User) -> None:
@@ -279,7 +279,7 @@ def test_what_is_no_longer_understood_is_told(client: Client, operator: User) ->
     instance = make_instance(status="STOPPED")
     client.force_login(operator)
     page = client.get(LIST).text
-    assert "No longer understood" in page
+    assert "Unsupported filters removed" in page
     assert "status: Stopped" in page
     page = client.get(view.get_absolute_url()).text
     assert "Ignored, since it makes no sense in this list" in page
@@ -288,7 +288,7 @@ def test_what_is_no_longer_understood_is_told(client: Client, operator: User) ->
 
 def test_an_empty_page_says_how_to_begin(client: Client, viewer: User) -> None:
     client.force_login(viewer)
-    assert "No view is saved yet" in client.get(LIST).text
+    assert "No saved views" in client.get(LIST).text
 
 
 # -- what opens first -----------------------------------------------------------------

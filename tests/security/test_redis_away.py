@@ -55,7 +55,7 @@ def test_the_sign_in_says_so_and_keeps_the_name(client: Client, viewer: User) ->
     answer = client.post("/accounts/login/", LOGIN | {"next": "/edits/"})
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
-    assert "not possible for a moment" in answer.text
+    assert "temporarily unavailable" in answer.text
     assert 'value="viewer"' in answer.text
     assert 'value="/edits/"' in answer.text
     assert PASSWORD not in answer.text
@@ -79,7 +79,7 @@ def test_so_does_whatever_else_counts(
     answer = client.post(path, form)
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
-    assert "This is not possible for a moment" in answer.text
+    assert "Temporarily unavailable" in answer.text
 
 
 @pytest.mark.usefixtures("_empty_cache")

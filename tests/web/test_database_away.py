@@ -90,7 +90,7 @@ def test_a_page_says_when_to_come_back(hurt: Client, fault: Exception) -> None:
     answer = hurt.get("/broken?q=mine")
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
-    assert "Curfew cannot reach its data for a moment" in answer.text
+    assert "Temporarily unavailable" in answer.text
     assert 'href="/broken?q=mine"' in answer.text
     assert str(fault) not in answer.text
 
