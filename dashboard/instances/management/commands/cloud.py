@@ -108,4 +108,4 @@ def _condition(cloud: Cloud) -> str:
         return f"retired {cloud.retired_at:%Y-%m-%d %H:%M} UTC"
     if cloud.unconfigured_since:
         return f"removed {cloud.unconfigured_since:%Y-%m-%d %H:%M} UTC"
-    return cloud.problem or cloud.get_incomplete_display() or "configured"
+    return str(cloud.problem or cloud.get_incomplete_display() or "configured")
