@@ -46,7 +46,7 @@ def list_due(request: TokenRequest) -> Any:
         "lanes": [
             {
                 "lane": str(column.lane),
-                "label": column.heading.label,
+                "label": str(column.heading.label),
                 "total": column.total,
                 "items": [shapes.instance(row) for row in column.rows],
             }

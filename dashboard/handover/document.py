@@ -1,21 +1,32 @@
 """What a handover says, as one value: drawn from the fleet, frozen, or thawed.
 
-Facts are kept as plain values and put into words where they are shown, so that an old
-handover is read with today's words. Nothing in here asks the database.
+A published handover freezes values: numbers, moments, names, what people typed, and
+messages as codes with parameters. The digest is of these values. They are put into
+words when they are shown, in the reader's language and in today's words, so that one
+document has one digest for everyone. Nothing in here asks the database.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.urls import reverse
-from django.utils.translation import gettext_noop
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
 
-FORMAT = 1
-"""Of the snapshot; raise it when its members change their meaning."""
+from dashboard.edits.models import Edit
+from dashboard.edits.wording import wish
+from dashboard.web.stored_messages import Message, verbatim
+
+FORMAT = 2
+"""Of the snapshot; raise it when its members change their meaning.
+
+The lines of format 1 have English sentences. They stay as they were published, since
+another text would have another digest, and are shown as they are.
+"""
 
 MOST_LINES = 50
 """In one section; whatever comes after them is a number."""
@@ -28,49 +39,51 @@ class Title(NamedTuple):
         hint: What is in it, in a sentence.
     """
 
-    text: str
-    hint: str
+    text: Promise
+    hint: Promise
     icon: str
 
 
+_MESSAGES = ("status", "message", "at_label")
+"""Members of a line that are messages."""
+
 TITLES: dict[str, Title] = {
     "stops": Title(
-        gettext_noop("Stops due"),
-        gettext_noop("Runs that end in this time, soonest first"),
+        gettext_lazy("Stops due"),
+        gettext_lazy("Runs that end in this period, soonest first"),
         "bell",
     ),
     "endless": Title(
-        gettext_noop("Running without end"),
-        gettext_noop("Nothing stops these but a person"),
+        gettext_lazy("No auto-stop"),
+        gettext_lazy("These run until someone stops them"),
         "infinity",
     ),
     "troubled": Title(
-        gettext_noop("Failed or unknown"),
-        gettext_noop(
-            "Failed, in a state Curfew does not know, unreadable, or gone since "
-            "the shift "
-            "began"
+        gettext_lazy("Failed or unknown"),
+        gettext_lazy(
+            "Failed, in an unknown status, not fully readable, or missing since the "
+            "shift began"
         ),
         "triangle-alert",
     ),
     "edits": Title(
-        gettext_noop("Edits not confirmed"),
-        gettext_noop("Still under way, or failed or in conflict in this shift"),
+        gettext_lazy("Unconfirmed changes"),
+        gettext_lazy("In progress, or failed or in conflict during this shift"),
         "git-compare",
     ),
     "requests": Title(
-        gettext_noop("Open requests"),
-        gettext_noop("Exceptions from rules that wait for an answer"),
+        gettext_lazy("Open requests"),
+        gettext_lazy("Policy exceptions that wait for a decision"),
         "inbox",
     ),
     "changes": Title(
-        gettext_noop("Changes made this shift"),
-        gettext_noop("Confirmed by the cloud, newest first"),
+        gettext_lazy("Changes during this shift"),
+        gettext_lazy("Confirmed by ModelArts, newest first"),
         "check",
     ),
     "health": Title(
-        gettext_noop("Upstream health"),
-        gettext_noop("Clouds that cannot be read or written"),
+        gettext_lazy("Cloud health"),
+        gettext_lazy("Clouds with sync problems or paused changes"),
         "cloud",
     ),
 }
@@ -85,19 +98,34 @@ class Line:
         name: What it is about.
         cloud: With ``instance_id`` the instance's address; both may be empty.
         edit_id: The edit it is about, if it is about one.
+        change: Kind, patch and state of that edit.
         who: Whose it is, or who did it.
-        words: The rest in words.
-        at_words: What stands before the moment.
+        status: Of the instance; empty where it does not matter.
+        message: What else there is to say.
+        at_label: Before the moment.
     """
 
     name: str
     cloud: str = ""
     instance_id: str = ""
     edit_id: str = ""
+    change: Mapping[str, Any] = field(default_factory=dict)
     who: str = ""
-    words: str = ""
+    status: Message = field(default_factory=Message)
+    message: Message = field(default_factory=Message)
     at: datetime | None = None
-    at_words: str = ""
+    at_label: Message = field(default_factory=Message)
+
+    @property
+    def text(self) -> str:
+        """Status, change and message, in the active language."""
+        parts = [str(self.status)]
+        if self.change:
+            edit = Edit(kind=self.change["kind"], patch=self.change["patch"])
+            parts.append(wish(edit))
+            if state := self.change["state"]:
+                parts.append(str(Edit.State(state).label))
+        return " · ".join(filter(None, [*parts, str(self.message)]))
 
     @property
     def url(self) -> str:
@@ -132,7 +160,7 @@ class Section:
 
     @property
     def hidden(self) -> int:
-        """How many are not told one by one."""
+        """How many are left out of ``lines``."""
         return self.total - len(self.lines)
 
 
@@ -185,7 +213,10 @@ def freeze(document: Document) -> dict[str, Any]:
                 "key": section.key,
                 "total": section.total,
                 "lines": [
-                    vars(line) | {"at": _text(line.at)} for line in section.lines
+                    vars(line)
+                    | {"at": _text(line.at)}
+                    | {name: getattr(line, name).to_json() for name in _MESSAGES}
+                    for line in section.lines
                 ],
             }
             for section in document.sections
@@ -207,10 +238,7 @@ def thaw(frozen: dict[str, Any]) -> Document:
             Section(
                 key=section["key"],
                 total=section["total"],
-                lines=[
-                    Line(**(line | {"at": _moment(line["at"])}))
-                    for line in section["lines"]
-                ],
+                lines=[_line(line) for line in section["lines"]],
             )
             for section in frozen["sections"]
             if section["key"] in TITLES
@@ -222,6 +250,14 @@ def seal(frozen: dict[str, Any]) -> str:
     """SHA-256 of a snapshot, whatever order a database keeps its members in."""
     text = json.dumps(frozen, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _line(frozen: dict[str, Any]) -> Line:
+    values = frozen | {"at": _moment(frozen["at"])}
+    if "words" in values:  # format 1
+        message, at_label = verbatim(values.pop("words")), values.pop("at_words")
+        return Line(**values, message=message, at_label=verbatim(at_label))
+    return Line(**values | {n: Message.from_json(values[n]) for n in _MESSAGES})
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -11,7 +11,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRefresh
 
@@ -76,9 +76,7 @@ def window(request: SignedInRequest, handover_id: int) -> HttpResponse:
     except services.ChangedError:
         messages.error(
             request,
-            gettext_noop(
-                "Somebody else has chosen another window meanwhile: look again."
-            ),
+            gettext("Someone else has changed the period. Check it again."),
         )
     except services.HandoverError as error:
         messages.error(request, str(error))
@@ -146,10 +144,7 @@ def remove_note(
         who = error.now.changed_by
         messages.error(
             request,
-            gettext_noop(
-                "%(who)s has changed that note meanwhile, so it is still there."
-            )
-            % {"who": who},
+            gettext("Not removed: %(who)s has changed this note.") % {"who": who},
         )
     except services.HandoverError as error:
         messages.error(request, str(error))
@@ -157,9 +152,7 @@ def remove_note(
         if request.htmx:
             context = {"handover": draft, "note": row}
             return render(request, "handover/draft.html#removed_note", context)
-        messages.success(
-            request, gettext_noop("The note is removed. It can be put back below.")
-        )
+        messages.success(request, gettext("Note removed. You can restore it below."))
     if request.htmx:
         return HttpResponseClientRefresh()
     return see(draft)
@@ -167,7 +160,7 @@ def remove_note(
 
 def _writable(request: SignedInRequest, handover_id: int) -> Handover:
     if not can_hand_over(request.user):
-        raise PermissionDenied(gettext_noop("Operators and admins hand over."))
+        raise PermissionDenied(gettext("Only operators and admins can hand over."))
     return seen_by(request, handover_id)
 
 

@@ -1,25 +1,25 @@
 """The facts of a handover, read from the mirror, the edits and the rules."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.utils import translation
-from django.utils.translation import gettext_noop
 
 from dashboard.accounts.models import User
 from dashboard.edits.models import Edit
 from dashboard.edits.selectors import edits_visible_to
-from dashboard.edits.wording import wish
-from dashboard.instances import clock
+from dashboard.instances.clock import status_message
 from dashboard.instances.filters import FAILED, UNKNOWN
 from dashboard.instances.listing import counters
-from dashboard.instances.models import FleetVersion, Instance
+from dashboard.instances.models import Cloud, FleetVersion, Instance
 from dashboard.instances.run_state import PRESENT, WITHOUT_END, ends_by
 from dashboard.instances.selectors import Age, Freshness, freshness
 from dashboard.policies.models import RuleException
 from dashboard.policies.selectors import exceptions_visible_to
+from dashboard.web.stored_messages import Message, sentences
 
+from . import messages
 from .document import MOST_LINES, Document, Line, Remark, Section
 from .models import Handover
 
@@ -37,12 +37,6 @@ def draw(handover: Handover, *, user: User, now: datetime) -> Document:
         user: Who looks: the facts are of what this person may see.
         now: Aware.
     """
-    # What is published is kept, and what is kept is English.
-    with translation.override("en"):
-        return _draw(handover, user=user, now=now)
-
-
-def _draw(handover: Handover, *, user: User, now: datetime) -> Document:
     since, until = handover.since, now + timedelta(hours=handover.ahead_hours)
     fresh = freshness(now)
     notes = handover.notes.filter(is_removed=False).select_related("changed_by")
@@ -59,7 +53,7 @@ def _draw(handover: Handover, *, user: User, now: datetime) -> Document:
             _edits(user, since),
             _requests(user),
             _changes(user, since),
-            _health(fresh, since),
+            _health(fresh),
         ],
         summary=handover.summary,
         notes=[
@@ -80,10 +74,10 @@ def _stops(user: User, now: datetime, until: datetime) -> Section:
     return _section(
         "stops",
         due.order_by("run_ends_at", "pk"),
-        lambda one: _line(
+        lambda one: instance_line(
             one,
             at=one.stops_at,
-            at_words=gettext_noop("was due") if one.stops_at <= now else "stops",
+            at_label=messages.WAS_DUE() if one.stops_at <= now else messages.STOPS(),
         ),
     )
 
@@ -94,30 +88,25 @@ def _endless(user: User) -> Section:
     return _section(
         "endless",
         found,
-        lambda one: _line(
+        lambda one: instance_line(
             one,
-            words=clock.look(one).label,
+            status=status(one),
             at=one.run_started_at,
-            at_words="since",
+            at_label=messages.SINCE(),
         ),
     )
 
 
 def _troubled(user: User, since: datetime) -> Section:
     def line(one: Instance) -> Line:
-        if one.missing_since:
-            return _line(
-                one,
-                words=gettext_noop("Gone from the cloud"),
-                at=one.missing_since,
-                at_words="since",
-            )
-        words = clock.look(one).label
-        if one.problems:
-            words = gettext_noop("%(words)s; not all of it could be read") % {
-                "words": words
-            }
-        return _line(one, words=words, at=one.status_since, at_words="since")
+        is_unreadable = one.problems and not one.missing_since
+        return instance_line(
+            one,
+            status=status(one),
+            message=messages.UNREADABLE() if is_unreadable else Message(),
+            at=one.missing_since or one.status_since,
+            at_label=messages.SINCE(),
+        )
 
     unreadable = PRESENT & ~Q(problems=[])
     gone = Q(missing_since__gte=since)
@@ -126,10 +115,6 @@ def _troubled(user: User, since: datetime) -> Section:
 
 
 def _edits(user: User, since: datetime) -> Section:
-    def line(one: Edit) -> Line:
-        words = f"{wish(one)}: {one.get_state_display().lower()}"
-        return _edit_line(one, words, one.finished_at or one.created_at)
-
     # All that is open, however old; of what failed, this shift's, unless a retry of it
     # was applied.
     found = edits_visible_to(user).filter(
@@ -143,16 +128,12 @@ def _edits(user: User, since: datetime) -> Section:
     applied_again = Edit.objects.filter(
         retry_of=OuterRef("pk"), state=Edit.State.APPLIED
     )
-    return _section("edits", found.exclude(Exists(applied_again)), line)
+    return _section("edits", found.exclude(Exists(applied_again)), edit_line)
 
 
 def _requests(user: User) -> Section:
-    def line(one: RuleException) -> Line:
-        words = f"“{one.rule}”: {one.reason}"
-        return _line(one.instance, who=str(one.asked_by), words=words, at=one.asked_at)
-
     waiting = exceptions_visible_to(user).filter(state=RuleException.State.ASKED)
-    return _section("requests", waiting.order_by("asked_at", "pk"), line)
+    return _section("requests", waiting.order_by("asked_at", "pk"), request_line)
 
 
 def _changes(user: User, since: datetime) -> Section:
@@ -161,53 +142,47 @@ def _changes(user: User, since: datetime) -> Section:
         created_at__gte=since - _LONGEST_DELIVERY,
         finished_at__gte=since,
     )
-    return _section(
-        "changes", applied, lambda one: _edit_line(one, wish(one), one.finished_at)
-    )
+    return _section("changes", applied, lambda one: edit_line(one, state=""))
 
 
-def _health(fresh: Freshness, since: datetime) -> Section:
-    lines = []
-    for cloud in fresh.clouds:
-        if cloud.unconfigured_since:
-            words = gettext_noop("No longer configured; its instances are not updated.")
-            since = cloud.unconfigured_since
-            lines.append(Line(cloud.name, words=words, at=since, at_words="since"))
-            continue
-        if cloud.incomplete == cloud.Incomplete.WRONG_COUNT:
-            words = gettext_noop(
-                "Incomplete: ModelArts counts %(counted)s instances, but listed "
-                "%(listed)s."
-            ) % {"counted": cloud.counted, "listed": cloud.listed}
-            lines.append(
-                Line(
-                    cloud.name, words=words, at=cloud.incomplete_since, at_words="since"
-                )
-            )
-        if cloud.problem:
-            lines.append(
-                Line(cloud.name, words=str(cloud.problem), at=cloud.problem_since)
-            )
-        elif cloud.refreshed_at is None:
-            lines.append(Line(cloud.name, words=gettext_noop("Never read yet.")))
-        elif Freshness([cloud], cloud.refreshed_at, fresh.now).age is not Age.FRESH:
-            lines.append(
-                Line(
-                    cloud.name,
-                    words=gettext_noop("Read less often than it should be."),
-                    at=cloud.refreshed_at,
-                    at_words=gettext_noop("last read"),
-                )
-            )
-        if cloud.held_since:
-            words = (
-                gettext_noop("Edits are held back. %(hold_reason)s")
-                % {"hold_reason": str(cloud.hold_reason)}
-            ).strip()
-            lines.append(
-                Line(cloud.name, words=words, at=cloud.held_since, at_words="since")
-            )
+def _health(fresh: Freshness) -> Section:
+    lines = [line for cloud in fresh.clouds for line in _troubles(cloud, fresh.now)]
     return Section("health", lines, len(lines))
+
+
+def _troubles(cloud: Cloud, now: datetime) -> Iterator[Line]:
+    if cloud.unconfigured_since:
+        yield health_line(cloud, messages.NOT_CONFIGURED(), cloud.unconfigured_since)
+        return
+    if cloud.incomplete == cloud.Incomplete.WRONG_COUNT:
+        message = messages.INCOMPLETE(counted=cloud.counted, listed=cloud.listed)
+        yield health_line(cloud, message, cloud.incomplete_since)
+    if cloud.problem:
+        yield health_line(cloud, cloud.problem, cloud.problem_since)
+    elif cloud.refreshed_at is None:
+        yield Line(cloud.name, message=messages.NEVER_SYNCED())
+    elif Freshness([cloud], cloud.refreshed_at, now).age is not Age.FRESH:
+        yield Line(
+            cloud.name,
+            message=messages.SYNCED_RARELY(),
+            at=cloud.refreshed_at,
+            at_label=messages.LAST_SYNCED(),
+        )
+    if cloud.held_since:
+        paused = sentences(messages.CHANGES_PAUSED(), cloud.hold_reason)
+        yield health_line(cloud, paused, cloud.held_since)
+
+
+def health_line(cloud: Cloud, message: Message, since: datetime | None) -> Line:
+    """What is wrong with a cloud, and since when."""
+    return Line(cloud.name, message=message, at=since, at_label=messages.SINCE())
+
+
+def status(instance: Instance) -> Message:
+    """The status of an instance, or that the cloud no longer lists it."""
+    if instance.missing_since:
+        return messages.MISSING()
+    return status_message(instance.status)
 
 
 def _section(key: str, found: QuerySet[Any], line: Any) -> Section:
@@ -217,14 +192,33 @@ def _section(key: str, found: QuerySet[Any], line: Any) -> Section:
     return Section(key, lines, total)
 
 
-def _line(instance: Instance, **fields: Any) -> Line:
+def edit_line(edit: Edit, *, state: str | None = None) -> Line:
+    """A change; ``state`` replaces its own, empty for none."""
+    shown = edit.state if state is None else state
+    return instance_line(
+        edit.instance,
+        edit_id=str(edit.pk),
+        change={"kind": edit.kind, "patch": edit.patch, "state": shown},
+        who=edit.by,
+        at=edit.finished_at or edit.created_at,
+    )
+
+
+def request_line(request: RuleException) -> Line:
+    """A request for an exception."""
+    return instance_line(
+        request.instance,
+        who=str(request.asked_by),
+        message=messages.REQUEST(policy=request.rule.name, reason=request.reason),
+        at=request.asked_at,
+    )
+
+
+def instance_line(instance: Instance, **fields: Any) -> Line:
+    """A line about an instance."""
     return Line(
         instance.name or instance.instance_id,
         instance.cloud.name,
         instance.instance_id,
         **({"who": instance.owner_name} | fields),
     )
-
-
-def _edit_line(edit: Edit, words: str, at: datetime | None) -> Line:
-    return _line(edit.instance, edit_id=str(edit.pk), who=edit.by, words=words, at=at)

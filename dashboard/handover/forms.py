@@ -70,11 +70,9 @@ class WindowForm(forms.Form):
         since: datetime = self.cleaned_data["since"]
         now = timezone.now()
         if since > now:
-            raise forms.ValidationError(
-                gettext("A shift that is handed over has begun.")
-            )
+            raise forms.ValidationError(gettext("The shift must have started already."))
         if since < now - LONGEST_SHIFT:
-            raise forms.ValidationError(gettext("Two weeks ago at the most."))
+            raise forms.ValidationError(gettext("At most two weeks ago."))
         return since
 
 
@@ -129,7 +127,7 @@ class WallNameForm(forms.Form):
         name = " ".join(str(self.cleaned_data["name"]).split())
         if any(unicodedata.category(letter) in {"Cc", "Cf"} for letter in name):
             raise forms.ValidationError(
-                gettext("A name holds no invisible characters.")
+                gettext("A name cannot contain invisible characters.")
             )
         return name
 
@@ -148,7 +146,7 @@ class WallForm(WallNameForm):
         empty_label=gettext_lazy("the whole fleet"),
     )
     zone = forms.CharField(max_length=64, label=gettext_lazy("Time zone"))
-    scheme = forms.ChoiceField(choices=WallLink.Scheme, label=gettext_lazy("Colours"))
+    scheme = forms.ChoiceField(choices=WallLink.Scheme, label=gettext_lazy("Theme"))
     masked = forms.BooleanField(required=False, label=gettext_lazy("Hide names"))
 
     def __init__(self, *args: Any, views: QuerySet[SavedView], **kwargs: Any) -> None:
@@ -164,7 +162,7 @@ class WallForm(WallNameForm):
         name: str = self.cleaned_data["zone"]
         if name not in zoneinfo.available_timezones():
             raise forms.ValidationError(
-                gettext("No time zone has this name. Type one such as Europe/Berlin.")
+                gettext("Unknown time zone. Enter one such as Europe/Berlin.")
             )
         return name
 

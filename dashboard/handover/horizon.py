@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_noop
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
 
 from dashboard.instances import run_state
 
@@ -32,61 +33,53 @@ class Heading(NamedTuple):
         tone: Its colour; beside the words, never instead of them.
     """
 
-    label: str
-    hint: str
-    nothing: str
+    label: Promise
+    hint: Promise
+    nothing: Promise
     icon: str
     tone: str
-
-    def translated(self) -> "Heading":
-        """The same in the reader's language."""
-        return self._replace(
-            label=gettext(self.label),
-            hint=gettext(self.hint),
-            nothing=gettext(self.nothing),
-        )
 
 
 HEADINGS: dict[Lane, Heading] = {
     Lane.OVERDUE: Heading(
-        gettext_noop("Overdue"),
-        gettext_noop("Past their stop time, and still running"),
-        gettext_noop("Nothing is overdue."),
+        gettext_lazy("Overdue"),
+        gettext_lazy("Still running past the stop time"),
+        gettext_lazy("Nothing is overdue."),
         "hourglass",
         "bad",
     ),
     Lane.QUARTER: Heading(
-        gettext_noop("15 minutes"),
-        gettext_noop("Within a quarter of an hour, or stopping now"),
-        gettext_noop("Nothing so soon."),
+        gettext_lazy("15 minutes"),
+        gettext_lazy("Within 15 minutes, or stopping now"),
+        gettext_lazy("Nothing in the next 15 minutes."),
         "bell",
         "warn",
     ),
     Lane.HOUR: Heading(
-        gettext_noop("1 hour"),
-        gettext_noop("Within the hour"),
-        gettext_noop("Nothing within the hour."),
+        gettext_lazy("1 hour"),
+        gettext_lazy("Within the hour"),
+        gettext_lazy("Nothing within the hour."),
         "clock",
         "busy",
     ),
     Lane.TODAY: Heading(
-        gettext_noop("Today"),
-        gettext_noop("Later, before midnight"),
-        gettext_noop("Nothing more today."),
+        gettext_lazy("Today"),
+        gettext_lazy("Later, before midnight"),
+        gettext_lazy("Nothing else today."),
         "sunset",
         "rest",
     ),
     Lane.LATER: Heading(
-        gettext_noop("After midnight"),
-        gettext_noop("Tomorrow or later"),
-        gettext_noop("Nothing after midnight."),
+        gettext_lazy("After midnight"),
+        gettext_lazy("Tomorrow or later"),
+        gettext_lazy("Nothing after midnight."),
         "moon",
         "rest",
     ),
     Lane.ENDLESS: Heading(
-        gettext_noop("Without end"),
-        gettext_noop("Nothing stops these but a person"),
-        gettext_noop("Every run has its end."),
+        gettext_lazy("No auto-stop"),
+        gettext_lazy("These run until someone stops them"),
+        gettext_lazy("Every run has a stop time."),
         "infinity",
         "rest",
     ),

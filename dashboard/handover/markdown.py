@@ -9,9 +9,12 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
+from django.template.defaultfilters import date
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 
 from dashboard.web.plain_text import one_line, without_links
+from dashboard.web.templatetags.pages import zone_name
 
 from .document import Document, Line
 
@@ -65,8 +68,9 @@ def _escaped_block(found: re.Match[str]) -> str:
 def moment(value: datetime | None) -> str:
     """In the zone that is active."""
     if value is None:
-        return "never"
-    return f"{timezone.localtime(value):%a %Y-%m-%d %H:%M %Z}"
+        return gettext("never")
+    local = timezone.localtime(value)
+    return f"{date(local, 'D Y-m-d H:i')} {zone_name(local)}"
 
 
 def _lines(
@@ -76,34 +80,38 @@ def _lines(
     yield ""
     for line in signed:
         yield f"- {escape(line)}"
-    yield f"- Shift since {escape(moment(document.since))}"
-    yield f"- Facts as of {escape(moment(document.at))}"
+    for label, at in (
+        (gettext("Shift began"), document.since),
+        (gettext("Facts as of"), document.at),
+    ):
+        yield f"- {label}: {escape(moment(at))}"
     counts = document.counts
-    # What was published before the number was of runs counts a setting.
-    last = (
-        f"{counts['without_end']} of them without end"
+    parts = (
+        ngettext("%(total)s instance", "%(total)s instances", counts["total"]),
+        gettext("%(running)s running"),
+        gettext("%(due)s stopping within 1 hour"),
+        # What was published before the number was of runs counts a setting.
+        gettext("%(without_end)s with no auto-stop")
         if "without_end" in counts
-        else f"{counts['auto_stop_off']} with auto-stop off"
+        else gettext("%(auto_stop_off)s with auto-stop off"),
     )
-    yield (
-        f"- {counts['total']} instances, {counts['running']} running, "
-        f"{counts['due']} stop within the hour, {last}"
-    )
+    yield f"- {', '.join(part % counts for part in parts)}"
+    none = gettext("none")
     yield ""
-    yield "## Summary"
+    yield f"## {gettext('Summary')}"
     yield ""
-    yield escape_lines(document.summary) or "none"
+    yield escape_lines(document.summary) or none
     yield ""
-    yield "## Notes"
+    yield f"## {gettext('Notes')}"
     yield ""
     for note in document.notes:
-        yield f"- {escape_lines(note.text, '  ') or '(no text)'}"
+        yield f"- {escape_lines(note.text, '  ') or gettext('(no text)')}"
         if note.owner:
-            yield f"  - Owner: {escape(note.owner)}"
+            yield f"  - {gettext('Owner')}: {escape(note.owner)}"
         if note.next_action:
-            yield f"  - Next: {escape(note.next_action)}"
+            yield f"  - {gettext('Next')}: {escape(note.next_action)}"
     if not document.notes:
-        yield "none"
+        yield none
     for section in document.sections:
         yield ""
         yield f"## {section.title.text} ({section.total})"
@@ -111,17 +119,17 @@ def _lines(
         for one in section.lines:
             yield f"- {_fact(one, site)}"
         if section.hidden:
-            yield f"- and {section.hidden} more"
+            yield f"- {gettext('and %(hidden)s more') % {'hidden': section.hidden}}"
         if not section.total:
-            yield "none"
+            yield none
 
 
 def _fact(line: Line, site: str) -> str:
-    name = escape(line.name) or "(no name)"
+    name = escape(line.name) or gettext("(no name)")
     told = f"[{name}](<{site}{line.url}>)" if line.url else f"**{name}**"
     parts = [f"{told} ({escape(line.who)})" if line.who else told]
-    if line.words:
-        parts.append(escape(line.words))
+    if text := line.text:
+        parts.append(escape(text))
     if line.at:
-        parts.append(f"{line.at_words} {escape(moment(line.at))}".strip())
+        parts.append(f"{line.at_label} {escape(moment(line.at))}".strip())
     return ": ".join([parts[0], ", ".join(parts[1:])]) if parts[1:] else parts[0]

@@ -1,21 +1,20 @@
 """What has happened since a handover was published."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db.models import Q
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext
 
 from dashboard.accounts.models import User
 from dashboard.edits.selectors import edits_visible_to
-from dashboard.edits.wording import wish
-from dashboard.instances import clock
 from dashboard.instances.models import Instance
 from dashboard.instances.selectors import freshness
 from dashboard.policies.models import RuleException
 from dashboard.policies.selectors import exceptions_visible_to
 
-from .document import Line, Section
+from . import facts, messages
+from .document import Section
 from .models import Handover
 
 MOST_NEWS = 10
@@ -44,10 +43,10 @@ class News:
     def sections(self) -> list[tuple[str, Section]]:
         """What there is to tell, with its name."""
         named = (
-            (gettext_noop("Instances"), self.instances),
-            (gettext_noop("Edits"), self.edits),
-            (gettext_noop("Requests"), self.requests),
-            (gettext_noop("Clouds"), self.health),
+            (gettext("Instances"), self.instances),
+            (gettext("Changes"), self.edits),
+            (gettext("Requests"), self.requests),
+            (gettext("Clouds"), self.health),
         )
         return [(name, one) for name, one in named if one is not None and one.total]
 
@@ -81,40 +80,21 @@ def _instances(user: User, then: datetime) -> Section:
     )
     lines = []
     for one in found.order_by("-version", "pk")[:MOST_NEWS]:
-        is_new = one.first_seen_at > then
-        at = one.missing_since or one.status_since or one.first_seen_at
-        words = clock.look(one).label
-        lines.append(
-            Line(
-                one.name or one.instance_id,
-                one.cloud.name,
-                one.instance_id,
-                who=one.owner_name,
-                words=_new(words) if is_new else words,
-                at=at,
-                at_words="since",
-            )
+        is_new = one.first_seen_at > then and not one.missing_since
+        line = facts.instance_line(
+            one,
+            status=facts.status(one),
+            at=one.first_seen_at if is_new else one.missing_since or one.status_since,
+            at_label=messages.DISCOVERED() if is_new else messages.SINCE(),
         )
+        lines.append(line)
     return Section("troubled", lines, found.count())
-
-
-def _new(words: str) -> str:
-    return gettext("New: %(status)s") % {"status": words.lower()}
 
 
 def _edits(user: User, then: datetime) -> Section:
     found = edits_visible_to(user).filter(created_at__gt=then)
     lines = [
-        Line(
-            one.instance.name or one.instance.instance_id,
-            one.instance.cloud.name,
-            one.instance.instance_id,
-            edit_id=str(one.pk),
-            who=one.by,
-            words=f"{wish(one)}: {one.get_state_display().lower()}",
-            at=one.created_at,
-        )
-        for one in found[:MOST_NEWS]
+        replace(facts.edit_line(one), at=one.created_at) for one in found[:MOST_NEWS]
     ]
     return Section("edits", lines, found.count())
 
@@ -123,28 +103,13 @@ def _requests(user: User, then: datetime) -> Section:
     found = exceptions_visible_to(user).filter(
         state=RuleException.State.ASKED, asked_at__gt=then
     )
-    lines = [
-        Line(
-            str(one.instance),
-            one.instance.cloud.name,
-            one.instance.instance_id,
-            who=str(one.asked_by),
-            words=f"“{one.rule}”: {one.reason}",
-            at=one.asked_at,
-        )
-        for one in found[:MOST_NEWS]
-    ]
+    lines = [facts.request_line(one) for one in found[:MOST_NEWS]]
     return Section("requests", lines, found.count())
 
 
 def _health(now: datetime) -> Section:
     lines = [
-        Line(
-            cloud.name,
-            words=str(cloud.problem),
-            at=cloud.problem_since,
-            at_words="since",
-        )
+        facts.health_line(cloud, cloud.problem, cloud.problem_since)
         for cloud in freshness(now).troubled
     ]
     return Section("health", lines, len(lines))

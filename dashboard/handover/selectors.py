@@ -94,7 +94,7 @@ def board(query: DueQuery, *, user: User, now: datetime) -> Board:
     columns = [
         Column(
             lane,
-            heading.translated(),
+            heading,
             [cards[run.pk] for run in by_lane[lane][:MOST_CARDS] if run.pk in cards],
             len(by_lane[lane]),
         )

@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_hand_over
@@ -45,7 +45,7 @@ class ChangedError(HandoverError):
     """
 
     def __init__(self, now: Any) -> None:
-        super().__init__(gettext_noop("Somebody else has changed this meanwhile."))
+        super().__init__(gettext("Someone else has changed this."))
         self.now = now
 
 
@@ -81,8 +81,8 @@ def draft(*, author: User, since: datetime, ahead_hours: int) -> Handover:
     _require(author)
     if Handover.objects.drafts().filter(author=author).count() >= MOST_DRAFTS:
         raise HandoverError(
-            gettext_noop(
-                "You have %(most_drafts)s drafts already. Publish or discard one first."
+            gettext(
+                "You already have %(most_drafts)s drafts. Publish or discard one first."
             )
             % {"most_drafts": MOST_DRAFTS}
         )
@@ -171,7 +171,7 @@ def add_note(*, handover: Handover, by: User, **words: str) -> Note:
     row = _locked(handover)
     if row.notes.count() >= MOST_NOTES:
         raise HandoverError(
-            gettext_noop("A handover holds %(most_notes)s notes at most.")
+            gettext("A handover can have at most %(most_notes)s notes.")
             % {"most_notes": MOST_NOTES}
         )
     note = Note.objects.create(handover=row, changed_by=by, **words)
@@ -278,12 +278,10 @@ def take_over(*, handover: Handover, by: User) -> Handover:
     _require(by)
     row = Handover.objects.select_for_update(of=("self",)).get(pk=handover.pk)
     if row.published_at is None:
-        raise HandoverError(
-            gettext_noop("It is a draft. It can be taken over once published.")
-        )
+        raise HandoverError(gettext("Publish this draft before someone takes it over."))
     if row.taken_over_at is not None:
         raise HandoverError(
-            gettext_noop("%(taken_over_by)s has taken over already.")
+            gettext("%(taken_over_by)s has already taken over.")
             % {"taken_over_by": row.taken_over_by}
         )
     row.taken_over_at, row.taken_over_by = timezone.now(), by
@@ -294,14 +292,14 @@ def take_over(*, handover: Handover, by: User) -> Handover:
 
 def _require(person: User) -> None:
     if not can_hand_over(person):
-        raise PermissionDenied(gettext_noop("Operators and admins hand over."))
+        raise PermissionDenied(gettext("Only operators and admins can hand over."))
 
 
 def _locked(handover: Handover) -> Handover:
     row = Handover.objects.select_for_update(of=("self",)).get(pk=handover.pk)
     if row.published_at is not None:
         raise PublishedError(
-            gettext_noop("%(published_by)s has published this handover.")
+            gettext("%(published_by)s has published this handover.")
             % {"published_by": row.published_by}
         )
     return row

@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import get_random_string
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import (
     require_http_methods,
     require_POST,
@@ -22,7 +22,7 @@ from django.views.decorators.http import (
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_hand_over
-from dashboard.web.stored import translated
+from dashboard.web.templatetags.pages import zone_name
 
 from . import facts, news, services
 from .document import Document, seal, thaw
@@ -70,7 +70,7 @@ def new(request: SignedInRequest) -> HttpResponse:
             try:
                 made = services.draft(author=request.user, **form.cleaned_data)
             except services.HandoverError as error:
-                form.add_error(None, translated(str(error)))
+                form.add_error(None, str(error))
             else:
                 _tell_open_notes(request, made)
                 return see(made)
@@ -79,6 +79,7 @@ def new(request: SignedInRequest) -> HttpResponse:
     status = 422 if form.is_bound else 200
     context = {
         "form": form,
+        "zone": zone_name(timezone.localtime()),
         "drafts": Handover.objects.drafts().select_related("author")[:MOST_NAMED],
         **tabs(request, "handovers"),
     }
@@ -159,7 +160,7 @@ def publish(request: SignedInRequest, handover_id: int) -> HttpResponse:
         else:
             messages.success(
                 request,
-                gettext_noop("Published. From now on it stays as it is; pass it on."),
+                gettext("Published. It can no longer be changed."),
             )
             return see(draft)
     if draft.published_at is not None:
@@ -182,7 +183,7 @@ def take_over(request: SignedInRequest, handover_id: int) -> HttpResponse:
         request,
         handover_id,
         services.take_over,
-        gettext_noop("You have taken over. The moment is on record."),
+        gettext("You have taken over."),
     )
 
 
@@ -193,7 +194,7 @@ def discard(request: SignedInRequest, handover_id: int) -> HttpResponse:
         request,
         handover_id,
         services.discard,
-        gettext_noop("The draft is gone."),
+        gettext("Draft discarded."),
         reverse(LIST),
     )
 
@@ -203,7 +204,10 @@ LIST = "handover:list"
 
 @require_safe
 def as_markdown(request: SignedInRequest, handover_id: int) -> HttpResponse:
-    """The handover as a Markdown file; a draft as it stands now."""
+    """The handover as a Markdown file in the reader's language.
+
+    A draft is written as it stands now.
+    """
     found = seen_by(request, handover_id)
     is_draft = found.published_at is None
     told = (
@@ -211,10 +215,10 @@ def as_markdown(request: SignedInRequest, handover_id: int) -> HttpResponse:
         if is_draft
         else published(found)
     )
-    signed = [gettext_noop("Draft, not published")] if is_draft else _signatures(found)
+    signed = [gettext("Draft, not published")] if is_draft else _signatures(found)
     text = markdown(
         told,
-        title=f"{found}, {moment(told.at)}",
+        title=f"{found.title}, {moment(told.at)}",
         signed=signed,
         site=request.build_absolute_uri("/").rstrip("/"),
     )
@@ -260,7 +264,7 @@ def published(handover: Handover) -> Document:
 
 def _require_operator(request: SignedInRequest) -> None:
     if not can_hand_over(request.user):
-        raise PermissionDenied(gettext_noop("Operators and admins hand over."))
+        raise PermissionDenied(gettext("Only operators and admins can hand over."))
 
 
 def _act(
@@ -286,9 +290,10 @@ def _tell_open_notes(request: SignedInRequest, draft: Handover) -> None:
     if brought := draft.notes.count():
         messages.info(
             request,
-            gettext_noop(
-                "Open notes of the last handover came along: %(number)s. Remove what "
-                "is done."
+            ngettext(
+                "%(number)s open note was copied from the last handover.",
+                "%(number)s open notes were copied from the last handover.",
+                brought,
             )
             % {"number": brought},
         )
@@ -310,7 +315,7 @@ def _earlier(handover: Handover) -> Handover | None:
 
 def _signatures(handover: Handover) -> list[str]:
     lines = [
-        gettext_noop("Published by %(published_by)s, %(published_at)s")
+        gettext("Published by %(published_by)s, %(published_at)s")
         % {
             "published_by": handover.published_by,
             "published_at": moment(handover.published_at),
@@ -318,9 +323,7 @@ def _signatures(handover: Handover) -> list[str]:
     ]
     if handover.taken_over_at:
         by, at = handover.taken_over_by, moment(handover.taken_over_at)
-        lines.append(
-            gettext_noop("Taken over by %(by)s, %(at)s") % {"by": by, "at": at}
-        )
+        lines.append(gettext("Taken over by %(by)s, %(at)s") % {"by": by, "at": at})
     else:
-        lines.append(gettext_noop("Not taken over yet"))
+        lines.append(gettext("Not taken over yet"))
     return lines

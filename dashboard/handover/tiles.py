@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from django.db.models import Count, QuerySet
-from django.utils.translation import gettext_noop
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy
 
 from dashboard.instances import clock, run_state
 from dashboard.instances.filters import FAILED, InstanceFilter
@@ -29,7 +30,7 @@ class Tile(NamedTuple):
     """
 
     key: str
-    label: str
+    label: Promise
     number: int
     icon: str
     tone: str
@@ -66,7 +67,7 @@ class Wall:
         """Names what is shown, ages and remaining times aside."""
         said = repr(
             (
-                self.tiles,
+                [(tile.key, tile.number) for tile in self.tiles],
                 [
                     (one.name, one.owner, one.cloud, one.run.stops_at)
                     for one in self.stops
@@ -94,21 +95,21 @@ def wall(link: WallLink, now: datetime) -> Wall:
     tiles = [
         Tile(
             "running",
-            gettext_noop("Running"),
+            gettext_lazy("Running"),
             numbers["running"],
             "circle-play",
             "good",
         ),
-        Tile("soon", gettext_noop("Within 15 min"), numbers["soon"], "bell", "warn"),
+        Tile("soon", gettext_lazy("Within 15 min"), numbers["soon"], "bell", "warn"),
         Tile(
-            "overdue", gettext_noop("Overdue"), numbers["overdue"], "hourglass", "bad"
+            "overdue", gettext_lazy("Overdue"), numbers["overdue"], "hourglass", "bad"
         ),
         Tile(
-            "failed", gettext_noop("Failed"), numbers["failed"], "triangle-alert", "bad"
+            "failed", gettext_lazy("Failed"), numbers["failed"], "triangle-alert", "bad"
         ),
         Tile(
             "endless",
-            gettext_noop("Without end"),
+            gettext_lazy("Without end"),
             numbers["endless"],
             "infinity",
             "busy",
@@ -132,7 +133,9 @@ def _stop(
 ) -> Stop:
     run = clock.this_run(instance, now)
     if link.masked:
-        return Stop(f"Instance {alias(link, instance.pk)}", "", "", run)
+        code = alias(link, instance.pk)
+        name = gettext("Instance %(code)s") % {"code": code}
+        return Stop(name, "", "", run)
     name = instance.name or instance.instance_id
     cloud = instance.cloud.name if names_cloud else ""
     return Stop(name, instance.owner_name, cloud, run)

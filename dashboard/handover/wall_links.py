@@ -7,13 +7,12 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_hand_over
 from dashboard.saved.models import SavedView
-from dashboard.web.stored import translated
 
 from . import walls
 from .forms import WallForm, WallNameForm
@@ -39,11 +38,11 @@ def links(request: SignedInRequest) -> HttpResponse:
             try:
                 link = walls.make(by=request.user, **form.cleaned_data)
             except walls.WallError as error:
-                form.add_error(None, translated(str(error)))
+                form.add_error(None, str(error))
             else:
                 messages.success(
                     request,
-                    gettext_noop("“%(link)s” is made. Open its address.")
+                    gettext("“%(link)s” created. Open its link on your screen.")
                     % {"link": link},
                 )
                 return _to_links()
@@ -81,9 +80,7 @@ def link(request: SignedInRequest, link_id: int) -> HttpResponse:
     form = WallNameForm(data, initial={"name": wall.name})
     if form.is_valid():
         wall = walls.rename(link=wall, by=request.user, **form.cleaned_data)
-        messages.success(
-            request, gettext_noop("“%(saved)s” is saved.") % {"saved": wall.name}
-        )
+        messages.success(request, gettext("“%(saved)s” saved.") % {"saved": wall.name})
         return _to_links()
     context = {"form": form, "link": wall, **tabs(request, "walls")}
     status = 422 if form.is_bound else 200
@@ -98,7 +95,7 @@ def revoke(request: SignedInRequest, link_id: int) -> HttpResponse:
     walls.revoke(link=link, by=request.user)
     messages.success(
         request,
-        gettext_noop("“%(link)s” is revoked. Its screens say so within seconds.")
+        gettext("“%(link)s” revoked. Its screens stop showing data within seconds.")
         % {"link": link},
     )
     return _to_links()
@@ -107,7 +104,7 @@ def revoke(request: SignedInRequest, link_id: int) -> HttpResponse:
 def _require_operator(request: SignedInRequest) -> None:
     if not can_hand_over(request.user):
         raise PermissionDenied(
-            gettext_noop("Operators and admins make links to wallboards.")
+            gettext("Only operators and admins can create links to wallboards.")
         )
 
 

@@ -12,7 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_hand_over
@@ -78,7 +78,7 @@ def make(
     _require(by)
     if WallLink.objects.filter(revoked_at=None).count() >= MOST_LINKS:
         raise WallError(
-            gettext_noop("There are %(most_links)s links already. Revoke one first.")
+            gettext("There are already %(most_links)s links. Revoke one first.")
             % {"most_links": MOST_LINKS}
         )
     link = WallLink.objects.create(
@@ -161,7 +161,7 @@ def _key() -> bytes:
 def _require(person: User) -> None:
     if not can_hand_over(person):
         raise PermissionDenied(
-            gettext_noop("Operators and admins make links to wallboards.")
+            gettext("Only operators and admins can create links to wallboards.")
         )
 
 

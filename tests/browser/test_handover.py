@@ -56,20 +56,20 @@ def test_draft_publish_take_over(sign_in: SignIn, colleague: Page) -> None:
     note.get_by_label("Owner").fill("oskar")
     note.get_by_label("Next action").fill("Call the platform team")
     # Not waited for: what leads on saves first.
-    page.get_by_role("link", name="Read and publish").click()
+    page.get_by_role("link", name="Review and publish").click()
     page.wait_for_url(re.compile("/publish/$"))
     for said in ("All quiet.", "Disk is full", "Call the platform team"):
         expect(page.get_by_text(said)).to_be_visible()
     page.get_by_role("button", name="Publish").click()
-    expect(page.get_by_text("I carry on myself")).to_be_visible()
+    expect(page.get_by_text("I'm staying on")).to_be_visible()
 
     colleague.goto(address)
-    expect(colleague.get_by_text("New since then")).to_be_visible()
+    expect(colleague.get_by_text("Since this handover")).to_be_visible()
     colleague.get_by_role("button", name="Take over").click()
     expect(colleague.get_by_text("You have taken over")).to_be_visible()
     expect(colleague.locator(".signatures")).to_contain_text("by oskar")
     page.reload()
-    expect(page.get_by_text("I carry on myself")).to_have_count(0)
+    expect(page.get_by_text("I'm staying on")).to_have_count(0)
 
 
 def test_what_is_typed_survives_leaving(sign_in: SignIn) -> None:
@@ -149,7 +149,7 @@ def test_without_javascript(
     page.locator(".note").last.get_by_role("button", name="Remove").click()
     page.get_by_role("button", name="Put back").click()
     expect(page.locator(".note").last.get_by_label("Note")).to_have_value("By hand")
-    page.get_by_role("link", name="Read and publish").click()
+    page.get_by_role("link", name="Review and publish").click()
     page.get_by_role("button", name="Publish").click()
     expect(page.get_by_text("By hand")).to_be_visible()
     context.close()
@@ -160,7 +160,7 @@ def test_the_wall(sign_in: SignIn, browser: Browser, demo: Demo) -> None:
     page.goto("/walls/")
     page.get_by_label("Name", exact=True).fill("Test wall")
     page.get_by_label("Time zone").fill("Asia/Kolkata")
-    page.get_by_role("button", name="Make the link").click()
+    page.get_by_role("button", name="Create link").click()
     line = page.locator("tr", has=page.get_by_role("link", name="Test wall"))
     address = line.locator("input[readonly]").input_value()
 
@@ -207,7 +207,7 @@ def test_the_wall(sign_in: SignIn, browser: Browser, demo: Demo) -> None:
     line = page.locator("tr", has=page.get_by_role("link", name="Test wall, renamed"))
     line.get_by_role("link", name="Change").click()
     page.get_by_role("button", name="Revoke this link").click()
-    expect(screen.get_by_text("This link shows nothing")).to_be_visible(timeout=60_000)
+    expect(screen.get_by_text("This link does not work")).to_be_visible(timeout=60_000)
     assert screen.locator(".tile").count() == 0
     context.close()
 

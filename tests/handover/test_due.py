@@ -280,7 +280,7 @@ def test_garbage_in_the_address_is_told(
     instance = make_instance(stops_in=600)
     response = watcher.get(URL, query)
     assert response.status_code == 200
-    assert "Ignored, since it makes no sense" in response.text
+    assert "Ignored unsupported filters" in response.text
     assert told in response.text
     assert lane_of(response.text, instance) == "quarter"
 

@@ -4,11 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from dashboard.accounts.models import User
 from dashboard.handover import facts, news, services
-from dashboard.handover.document import MOST_LINES, Document, freeze, thaw
+from dashboard.handover.document import MOST_LINES, Document, freeze, seal, thaw
 from dashboard.handover.markdown import escape, markdown
 from dashboard.handover.models import Handover
 from dashboard.instances.models import Cloud, Instance
@@ -110,6 +110,42 @@ def test_frozen_and_thawed_is_the_same(draft: Handover, operator: User) -> None:
     assert thaw(freeze(document)) == document
 
 
+def test_a_published_handover_is_read_in_each_language_under_one_digest(
+    draft: Handover, operator: User, instance: Instance
+) -> None:
+    add_edit(instance, operator, state="queued", patch={"auto_stop_enable": False})
+    make_instance(name="odd", status="START_FAILED", problems=["spec"])
+    with translation.override("de"):
+        handover = publish(draft, operator)
+    stored = Handover.objects.get(pk=handover.pk)
+    assert stored.document is not None
+    assert seal(stored.document) == stored.seal
+    document = thaw(stored.document)
+    lines = {one.key: one.lines for one in document.sections}
+    [edit], [odd] = lines["edits"], lines["troubled"]
+    assert edit.text == "Auto-stop off · Queued"
+    assert odd.text == "Start failed · some fields could not be read"
+    with translation.override("de"):
+        assert edit.text == "Auto-Stopp aus · Wartet"
+        assert odd.text == "Start fehlgeschlagen · einige Felder nicht lesbar"
+        assert str(document.sections[0].title.text) == "Fällige Stopps"
+
+
+def test_a_handover_of_format_1_is_shown_as_it_was_published(
+    draft: Handover, operator: User
+) -> None:
+    make_instance(name="odd", status="START_FAILED")
+    frozen = freeze(draw(draft, operator)) | {"format": 1}
+    [troubled] = [one for one in frozen["sections"] if one["key"] == "troubled"]
+    [line] = troubled["lines"]
+    for name in ("change", "status", "message", "at_label"):
+        del line[name]
+    line |= {"words": "Start failed", "at_words": "since"}
+    [shown] = next(one for one in thaw(frozen).sections if one.total).lines
+    with translation.override("de"):
+        assert (shown.text, str(shown.at_label)) == ("Start failed", "since")
+
+
 def test_new_since_then(draft: Handover, operator: User, instance: Instance) -> None:
     handover = publish(draft, operator)
     Instance.objects.update(first_seen_at=timezone.now() - timedelta(days=1))
@@ -120,7 +156,7 @@ def test_new_since_then(draft: Handover, operator: User, instance: Instance) -> 
     told = news.since(handover, user=operator, now=timezone.now())
     assert [(name, one.total) for name, one in told.sections] == [
         ("Instances", 1),
-        ("Edits", 1),
+        ("Changes", 1),
     ]
 
 
@@ -172,8 +208,18 @@ def test_markdown(draft: Handover, operator: User) -> None:
     assert "\n## Stops due (1)\n" in text
     assert r"[evil\](x) \# owned](<https://c.x/instances/demo/DE-" in text
     assert "\n## Notes\n\nnone\n" in text
-    assert "\n## Upstream health (0)\n\nnone\n" in text
+    assert "\n## Cloud health (0)\n\nnone\n" in text
     assert "\n# owned" not in text
+
+
+def test_markdown_in_german(draft: Handover, operator: User) -> None:
+    make_instance(name="odd", status="START_FAILED", status_since=timezone.now())
+    with translation.override("de"):
+        text = markdown(
+            draw(draft, operator), title="Übergabe", signed=[], site="https://c.x"
+        )
+    assert "\n## Notizen\n\nkeine\n" in text
+    assert "Start fehlgeschlagen, seit " in text
 
 
 def test_markdown_keeps_the_line_breaks_of_notes_and_leaves_out_empty_fields(

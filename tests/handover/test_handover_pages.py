@@ -85,10 +85,10 @@ def test_from_the_form_to_the_take_over(
     edition = hidden(preview, "edition")
     assert writer.post(of("publish", draft.pk), {"edition": edition}).status_code == 303
     page = writer.get(draft.get_absolute_url()).text
-    assert "I carry on myself" in page
+    assert "I'm staying on" in page
     writer.force_login(admin)
     page = writer.get(draft.get_absolute_url()).text
-    assert "New since then" in page
+    assert "Since this handover" in page
     assert "Quiet night." in page
     assert "Take over" in page
     writer.post(of("take_over", draft.pk))
@@ -257,14 +257,14 @@ def test_a_window_that_makes_no_sense(
 def test_a_broken_seal_is_told(writer: Client, note: Note, admin: User) -> None:
     publish(note.handover, admin)
     url = note.handover.get_absolute_url()
-    assert "seal is broken" not in writer.get(url).text
+    assert "Integrity check failed" not in writer.get(url).text
     row = Handover.objects.get()
     assert row.document is not None
     row.document["summary"] = "All was well."
     guard.lift(connection)  # as somebody may who owns the tables
     row.save()
     guard.install(connection)
-    assert "seal is broken" in writer.get(url).text
+    assert "Integrity check failed" in writer.get(url).text
 
 
 def test_markdown_is_a_file(writer: Client, note: Note, admin: User) -> None:
@@ -305,7 +305,7 @@ def test_drafts_have_pages_and_an_end(
     since = f"{timezone.now() - timedelta(hours=2):%Y-%m-%dT%H:%M}"
     refused = writer.post(NEW, {"since": since, "ahead_hours": 8})
     assert refused.status_code == 422
-    assert "You have 3 drafts already." in refused.text
+    assert "You already have 3 drafts." in refused.text
     assert Handover.objects.count() == 3
 
 
@@ -321,7 +321,7 @@ def test_open_notes_come_along_into_the_next_handover(
     publish(last, admin)
     since = f"{timezone.now() - timedelta(hours=2):%Y-%m-%dT%H:%M}"
     page = writer.post(NEW, {"since": since, "ahead_hours": 8}, follow=True)
-    assert "Open notes of the last handover came along: 2." in page.text
+    assert "2 open notes were copied from the last handover." in page.text
     notes = page.context["handover"].notes.values_list("text", "owner", "next_action")
     assert list(notes) == [("Disk", "ada", ""), ("Queue", "", "Call")]
 

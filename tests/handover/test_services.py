@@ -219,7 +219,7 @@ def test_one_takes_over(draft: Handover, operator: User, admin: User) -> None:
         services.take_over(handover=draft, by=admin)
     publish(draft, operator)
     services.take_over(handover=draft, by=admin)
-    with pytest.raises(services.HandoverError, match="admin has taken over"):
+    with pytest.raises(services.HandoverError, match="admin has already taken over"):
         services.take_over(handover=draft, by=operator)
     draft.refresh_from_db()
     assert draft.taken_over_by == admin
