@@ -1,8 +1,5 @@
-"""Where mail goes: a mail server, or nowhere; and why a server cannot be used."""
+"""Where mail goes: a mail server, or nowhere."""
 
-import smtplib
-import socket
-import ssl
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -11,7 +8,6 @@ import structlog
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.backends.smtp import EmailBackend
-from django.utils.translation import gettext_noop
 
 log = structlog.get_logger(__name__)
 
@@ -65,52 +61,3 @@ def mailer(url: str, *, starttls: bool = True) -> dict[str, Any]:
             "timeout": 10,
         },
     }
-
-
-def smtp_problem(error: Exception) -> str:
-    """Why no mail could be handed over, from what the attempt raised."""
-    match error:
-        case smtplib.SMTPAuthenticationError():
-            return gettext_noop(
-                "The mail server does not accept the user and password in "
-                "CURFEW_MAIL_URL."
-            )
-        case smtplib.SMTPNotSupportedError() if "STARTTLS" in str(error):
-            return gettext_noop(
-                "The mail server offers no STARTTLS. Use an smtps:// address, or set "
-                "CURFEW_MAIL_STARTTLS=false to send in clear."
-            )
-        case smtplib.SMTPNotSupportedError():
-            return gettext_noop(
-                "The mail server takes no user and password; remove them from "
-                "CURFEW_MAIL_URL."
-            )
-        case smtplib.SMTPRecipientsRefused():
-            return gettext_noop("The mail server refuses the recipient.")
-        case smtplib.SMTPResponseException():
-            return gettext_noop("The mail server answered %(code)s.") % {
-                "code": error.smtp_code
-            }
-        case ssl.SSLCertVerificationError():
-            return gettext_noop(
-                "The certificate of the mail server is not trusted "
-                "(%(verify_message)s)."
-            ) % {"verify_message": error.verify_message}
-        case ssl.SSLError():
-            return gettext_noop(
-                "The mail server speaks no TLS on this port. smtps:// is for port "
-                "465, smtp:// for port 587."
-            )
-        case socket.gaierror():
-            return gettext_noop(
-                "The mail server cannot be reached: its name cannot be looked up."
-            )
-        case ConnectionRefusedError():
-            return gettext_noop(
-                "The mail server cannot be reached: it refuses the connection."
-            )
-        case TimeoutError():
-            return gettext_noop("The mail server does not answer.")
-        case smtplib.SMTPServerDisconnected():
-            return gettext_noop("The mail server hung up.")
-    return gettext_noop("The mail server cannot be reached.")

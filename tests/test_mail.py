@@ -9,6 +9,7 @@ from django.core.mail import EmailMessage, mailers
 
 from dashboard import mail
 from dashboard.ops.ports import free_port
+from dashboard.web.smtp_errors import smtp_problem
 from tests.reminders.sinks import MailSink
 
 
@@ -49,7 +50,7 @@ def open_at(url: str, settings: Any, **options: Any) -> str:
     try:
         backend.open()
     except Exception as error:
-        return mail.smtp_problem(error)
+        return str(smtp_problem(error))
     backend.close()
     return ""
 

@@ -11,12 +11,12 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext, gettext_lazy
 
-from dashboard.mail import smtp_problem
 from dashboard.web.address import network_of
+from dashboard.web.smtp_errors import smtp_problem
 
 from . import services
 from .models import User
@@ -89,7 +89,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # untyped li
         try:
             super().send_mail(template_prefix, email, context)
         except (OSError, smtplib.SMTPException) as error:
-            log.error("mail not sent", mail=template_prefix, reason=smtp_problem(error))
+            with translation.override(settings.LANGUAGE_CODE):
+                reason = str(smtp_problem(error))
+            log.error("mail not sent", mail=template_prefix, reason=reason)
 
     def set_password(self, user: User, password: str) -> None:
         """Take a password that its owner chose; other sessions end by it."""

@@ -22,9 +22,9 @@ from kombu.exceptions import OperationalError
 from dashboard.edits import pulse
 from dashboard.instances import upstream
 from dashboard.instances.models import Cloud
-from dashboard.mail import smtp_problem
 from dashboard.metrics.readiness import Readiness, broker_answers, judge_mirror
 from dashboard.modelarts.errors import ModelArtsError, NotSentError
+from dashboard.web.smtp_errors import smtp_problem
 
 from . import site_check
 from .faults import FaultError
@@ -235,7 +235,7 @@ def _mail() -> str:
     try:
         server.open()
     except (OSError, smtplib.SMTPException) as error:
-        raise FaultError(smtp_problem(error)) from None
+        raise FaultError(str(smtp_problem(error))) from None
     finally:
         with suppress(OSError, smtplib.SMTPException):
             server.close()

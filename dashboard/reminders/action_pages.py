@@ -4,7 +4,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.translation import gettext_noop
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from dashboard.accounts.http import SignedInRequest
@@ -15,19 +16,21 @@ from dashboard.instances import clock, offers
 from dashboard.instances.models import Instance
 
 from . import links
-from .messages import ACTIONS, subject_url
 from .models import Reminder
+from .texts import ACTIONS, subject_url
 
 GONE, FORBIDDEN, CONFLICT, NOT_FOUND = 410, 403, 409, 404
-EXPIRED = gettext_noop("This link has run out. It served for a day.")
-BROKEN = gettext_noop(
-    "This link is not complete. Copy all of it, or look at the instance itself."
+EXPIRED = gettext_lazy("This link has expired. Links work for one day.")
+BROKEN = gettext_lazy(
+    "This link is incomplete. Copy the whole link, or open the instance instead."
 )
-SOMEBODY_ELSES = gettext_noop(
-    "This link was sent to somebody else. Sign in as the person it was sent to, or use "
-    "the page of the instance."
+SOMEBODY_ELSES = gettext_lazy(
+    "This link was sent to someone else. Sign in as that person, or open the instance "
+    "instead."
 )
-LOOK_ONLY = gettext_noop("You may look at this instance but not change it.")
+LOOK_ONLY = gettext_lazy(
+    "You don't have permission to change this instance. Ask its owner or an operator."
+)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -52,7 +55,7 @@ def act(request: SignedInRequest, token: str) -> HttpResponse:
     action = reminder and ACTIONS.get(Reminder.Kind(reminder.kind))
     if reminder is None or reminder.instance is None or not action:
         return _refusal(
-            request, gettext_noop("What this link is about was forgotten."), GONE
+            request, gettext("The notification of this link was deleted."), GONE
         )
     if not can_edit(request.user, reminder.instance.owner):
         return _refusal(request, LOOK_ONLY, FORBIDDEN, reminder)
@@ -74,15 +77,15 @@ def _obstacle(action: str, reminder: Reminder, instance: Instance) -> str:
     if action == "stop":
         # One that was started again since is another run than the mail spoke of.
         if not _same_run(reminder, instance):
-            return gettext_noop("The run that this reminder was about has ended.")
+            return gettext("The run of this notification has ended.")
         return str(offers.stop_obstacle(instance))
     if action == "start":
         return str(offers.start_obstacle(instance))
     edit = reminder.edit
     if edit is None or edit.batch_id:
-        return gettext_noop("A bulk edit is tried again on its own page.")
+        return gettext("Retry a bulk change on its own page.")
     if edit.state not in {Edit.State.FAILED, Edit.State.CONFLICT}:
-        return gettext_noop("This edit did not fail.")
+        return gettext("This change did not fail.")
     return ""
 
 
@@ -113,14 +116,14 @@ def _do(
     except (edits.RuleRefusedError, edits.EditClosedError) as error:
         return _refusal(request, str(error), CONFLICT, reminder)
     except edits.EditConflictError:
-        reason = gettext_noop("Somebody changed it in the meantime. Compare first.")
+        reason = gettext("Someone else has changed this. Compare the values first.")
         return _refusal(request, reason, CONFLICT, reminder)
     return HttpResponseRedirect(done.get_absolute_url(), status=303)
 
 
 def _refusal(
     request: SignedInRequest,
-    reason: str,
+    reason: str | Promise,
     status: int,
     reminder: Reminder | None = None,
 ) -> HttpResponse:

@@ -5,7 +5,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext
 from django.views.decorators.http import (
     require_http_methods,
     require_POST,
@@ -17,8 +17,8 @@ from dashboard.accounts.permissions import can_manage_channels
 
 from . import selectors, services
 from .forms import ChannelForm
-from .messages import headline
 from .models import Channel, Reminder, Wants
+from .texts import headline
 from .webhooks import LABELS
 
 UNPROCESSABLE = 422
@@ -61,7 +61,7 @@ def test(request: SignedInRequest, channel_pk: int) -> HttpResponse:
     found = _channel(request, channel_pk)
     services.test_channel(channel=found, actor=request.user)
     notes.success(
-        request, gettext_noop("A test is on its way; this log tells what became of it.")
+        request, gettext("Sending a test notification. This log shows the result.")
     )
     return redirect("reminders:log")
 
@@ -71,9 +71,7 @@ def remove(request: SignedInRequest, channel_pk: int) -> HttpResponse:
     """Forget a channel; 302 to the others."""
     found = _channel(request, channel_pk)
     services.remove_channel(channel=found, actor=request.user)
-    notes.success(
-        request, gettext_noop("“%(found)s” is removed.") % {"found": found.name}
-    )
+    notes.success(request, gettext("“%(found)s” removed.") % {"found": found.name})
     return redirect("reminders:channels")
 
 
@@ -116,9 +114,7 @@ def _form(request: SignedInRequest, channel: Channel) -> HttpResponse:
             actor=request.user,
             address=form.cleaned_data["address"],
         )
-        notes.success(
-            request, gettext_noop("“%(saved)s” is saved.") % {"saved": saved.name}
-        )
+        notes.success(request, gettext("“%(saved)s” saved.") % {"saved": saved.name})
         return redirect(saved)
     context = {
         "current": "channels",

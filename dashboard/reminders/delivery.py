@@ -14,13 +14,13 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone, translation
-from django.utils.translation import gettext_noop
 
 from dashboard.web.sealing import unseal
+from dashboard.web.stored_messages import Message
 
-from . import mailing, messages, webhooks
+from . import mailing, messages, texts, webhooks
 from .audience import may_mail, preferences_of
-from .ending import NOT_SO, holds
+from .ending import holds
 from .models import ABOUT, Attempt, Reminder
 from .outcome import Kind, Outcome, not_sent, refused, unknown
 
@@ -48,15 +48,13 @@ def deliver(reminder_pk: int) -> None:
     try:
         send = _prepared(attempt.reminder)
     except Exception:
-        record(
-            attempt, not_sent(gettext_noop("A fault in Curfew; its log tells more."))
-        )
+        record(attempt, not_sent(messages.INTERNAL_ERROR()))
         raise
     try:
         outcome = send()
     except BaseException:
         # Also a time limit: nobody knows how far it came.
-        record(attempt, unknown(gettext_noop("Interrupted while sending.")))
+        record(attempt, unknown(messages.INTERRUPTED()))
         raise
     record(attempt, outcome)
 
@@ -120,7 +118,7 @@ def record(attempt: Attempt, outcome: Outcome) -> None:
         reminder=reminder.pk,
         medium=reminder.medium,
         outcome=str(outcome.kind),
-        detail=outcome.detail,
+        detail=str(outcome.detail),
     )
 
 
@@ -132,47 +130,31 @@ def pause(tries: int) -> timedelta:
 
 def _verdict(
     reminder: Reminder, now: datetime
-) -> tuple[str, str, datetime | None] | None:
+) -> tuple[str, Message, datetime | None] | None:
     """Why nothing is sent now: state, note and when again; None to go ahead."""
     if reminder.expires_at <= now:
-        return (
-            State.DROPPED,
-            gettext_noop("Its moment passed before it could be sent."),
-            None,
-        )
+        return State.DROPPED, messages.TOO_LATE(), None
     if not holds(reminder):
-        return State.CANCELLED, NOT_SO, None
+        return State.CANCELLED, messages.OUT_OF_DATE(), None
     if obstacle := _obstacle(reminder):
         return State.DROPPED, obstacle, None
     wants = reminder.channel or (reminder.person and preferences_of(reminder.person))
     ends = wants.quiet_ends(now) if wants else None
     if ends and reminder.kind != Reminder.Kind.TEST:
-        return (
-            State.WAITING,
-            gettext_noop("Waits for the end of the quiet hours."),
-            ends,
-        )
+        return State.WAITING, messages.QUIET_HOURS(), ends
     return None
 
 
-def _obstacle(reminder: Reminder) -> str:
+def _obstacle(reminder: Reminder) -> Message:
     """Why the recipient is told nothing any more; empty where nothing is in the way."""
     if reminder.channel is not None:
-        return (
-            ""
-            if reminder.channel.active
-            else gettext_noop("The channel was switched off.")
-        )
+        return Message() if reminder.channel.active else messages.CHANNEL_OFF()
     person = reminder.person
     if person is None or not person.is_active:
-        return gettext_noop("The account was deactivated.")
+        return messages.ACCOUNT_DEACTIVATED()
     if not may_mail(person):
-        return gettext_noop("There is no mail server, or no address.")
-    return (
-        ""
-        if preferences_of(person).by_mail
-        else gettext_noop("Mail is not wanted any more.")
-    )
+        return messages.NO_MAIL()
+    return Message() if preferences_of(person).by_mail else messages.MAIL_OFF()
 
 
 def _let_the_rest_wait(reminder: Reminder, until: datetime) -> None:
@@ -190,20 +172,20 @@ def _prepared(reminder: Reminder) -> Callable[[], Outcome]:
     now = timezone.now()
     if reminder.channel is not None:
         channel = reminder.channel
-        message = messages.message(reminder, zone=channel.zone, now=now)
+        notification = texts.notification(reminder, zone=channel.zone, now=now)
         alarm = reminder.kind in {Reminder.Kind.FAILURE, Reminder.Kind.EDIT}
         try:
             address = unseal(channel.sealed, webhooks.PURPOSE)
         except InvalidTag:
-            return lambda: refused(
-                gettext_noop("Sealed by another key: set the channel up anew.")
-            )
-        return partial(webhooks.send, address, channel.service, message, alarm=alarm)
+            return lambda: refused(messages.ADDRESS_UNREADABLE())
+        return partial(
+            webhooks.send, address, channel.service, notification, alarm=alarm
+        )
     assert reminder.person is not None  # noqa: S101 (a constraint of the table)
     zone = preferences_of(reminder.person).zone
     # A mail speaks the language of whom it is for; a channel, as we do.
     with translation.override(reminder.person.language or settings.LANGUAGE_CODE):
-        message = messages.message(reminder, zone=zone, now=now)
+        notification = texts.notification(reminder, zone=zone, now=now)
     host = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].rstrip(">")
     unique = f"{reminder.pk}.{reminder.created_at.timestamp():.0f}"
     instance, thread_id = reminder.instance, None
@@ -212,7 +194,7 @@ def _prepared(reminder: Reminder) -> Callable[[], Outcome]:
         thread_id = f"<instance-{instance.pk}.{since}@{host}>"
     return partial(
         mailing.send,
-        message,
+        notification,
         to=reminder.person.email,
         message_id=f"<reminder-{unique}@{host}>",
         thread_id=thread_id,

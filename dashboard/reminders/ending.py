@@ -7,14 +7,15 @@ from typing import Any
 import structlog
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.utils.translation import gettext_noop
 
 from dashboard.edits.models import Edit
 from dashboard.instances.mirror import SAME_RUN_MS
 from dashboard.instances.models import Instance
 from dashboard.modelarts.statuses import FAILED, InstanceStatus
 from dashboard.policies.models import PlannedStop, RuleException
+from dashboard.web.stored_messages import Message
 
+from . import messages
 from .models import CORRECTED_KEY, Attempt, Reminder
 
 log = structlog.get_logger(__name__)
@@ -22,7 +23,6 @@ log = structlog.get_logger(__name__)
 Kind, Medium, State = Reminder.Kind, Reminder.Medium, Reminder.State
 
 KEPT = timedelta(days=30)
-NOT_SO = gettext_noop("This does not hold any more.")
 AT_ONCE = 200
 """Rows written in one transaction."""
 
@@ -82,17 +82,21 @@ def end_what_no_longer_holds(now: datetime) -> None:
     _update(
         waiting.filter(expires_at__lte=now),
         state=State.DROPPED,
-        note=gettext_noop("Its moment passed before it could be sent."),
+        note=messages.TOO_LATE(),
     )
     of_use = Reminder.objects.filter(expires_at__gt=now)
     shown = of_use.filter(medium=Medium.PAGE, state=State.SENT)
     for which in (waiting, shown):
-        _update(which.exclude(_holds()), state=State.CANCELLED, note=NOT_SO)
-    cancelled = of_use.filter(state=State.CANCELLED, note=NOT_SO, tries=0)
+        _update(
+            which.exclude(_holds()), state=State.CANCELLED, note=messages.OUT_OF_DATE()
+        )
+    cancelled = of_use.filter(
+        state=State.CANCELLED, note__code=messages.OUT_OF_DATE.code, tries=0
+    )
     for is_page, state in ((True, State.SENT), (False, State.WAITING)):
         page = Q(medium=Medium.PAGE)
         again = cancelled.filter(page if is_page else ~page).filter(_holds())
-        _update(again, state=state, note="")
+        _update(again, state=state, note=Message())
 
 
 def _update(which: QuerySet[Reminder], **changes: Any) -> None:
@@ -112,16 +116,14 @@ def give_up_the_lost(now: datetime) -> None:
     # The condition again: it may have been recorded between.
     ended = Reminder.objects.filter(pk__in=keys, state=State.SENDING).update(
         state=State.UNKNOWN,
-        note=gettext_noop(
-            "The worker ended while sending: perhaps sent, not sent again."
-        ),
+        note=messages.WORKER_ENDED_NO_RETRY(),
         lease_until=None,
     )
     Attempt.objects.filter(
         reminder__in=keys, reminder__state=State.UNKNOWN, outcome=""
     ).update(
         outcome=Attempt.Outcome.UNKNOWN,
-        detail=gettext_noop("The worker ended while sending."),
+        detail=messages.WORKER_ENDED(),
         finished_at=now,
     )
     log.warning("reminders perhaps sent", reminders=ended)

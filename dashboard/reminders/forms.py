@@ -11,7 +11,6 @@ from django.utils.translation import gettext, gettext_lazy
 
 from dashboard.accounts.permissions import can_remind_of_others
 from dashboard.instances.models import Cloud
-from dashboard.web.stored import translated
 from dashboard.web.widgets import ClockInput
 
 from . import webhooks
@@ -34,8 +33,8 @@ _WANTED: tuple[str, ...] = (
 )
 _LABELS = {
     "on_failure": gettext_lazy("When an instance fails"),
-    "on_failed_edit": gettext_lazy("When an edit fails or ends in a conflict"),
-    "on_stopped": gettext_lazy("When somebody else stops an instance of mine"),
+    "on_failed_edit": gettext_lazy("When a change fails or conflicts"),
+    "on_stopped": gettext_lazy("When someone else stops one of my instances"),
     "scope": gettext_lazy("Which instances"),
     "owner": gettext_lazy("Owner"),
     "cloud": gettext_lazy("Cloud"),
@@ -104,7 +103,9 @@ class WantsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check 
         """
         name = str(self.cleaned_data["time_zone"])
         if name not in zoneinfo.available_timezones():
-            raise forms.ValidationError(gettext("Write it like Europe/Berlin, or UTC."))
+            raise forms.ValidationError(
+                gettext("Unknown time zone. Enter one such as Europe/Berlin, or UTC.")
+            )
         return name
 
     def clean(self) -> dict[str, Any]:
@@ -123,7 +124,7 @@ class WantsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check 
         if not values.get("quiet"):
             values["quiet_from"] = values["quiet_until"] = None
         elif start is None or end is None or start == end:
-            self.add_error("quiet_from", gettext("Say from when until when."))
+            self.add_error("quiet_from", gettext("Enter a start and an end time."))
         return values
 
     def _post_clean(self) -> None:
@@ -138,8 +139,8 @@ class PreferencesForm(WantsForm):
         model = Preferences
         fields: ClassVar = ["in_page", "by_mail", "on_stopped", *_WANTED]
         labels: ClassVar = _LABELS | {
-            "in_page": gettext_lazy("In the page, at the bell"),
-            "by_mail": gettext_lazy("By mail"),
+            "in_page": gettext_lazy("In Curfew"),
+            "by_mail": gettext_lazy("By email"),
         }
         widgets: ClassVar = _WIDGETS
 
@@ -159,7 +160,7 @@ class ChannelForm(WantsForm):
 
     address = forms.CharField(
         max_length=webhooks.LONGEST,
-        label=gettext_lazy("Address of the webhook"),
+        label=gettext_lazy("Webhook address"),
         # Nothing that a browser keeps, or that stands there for a neighbour to read.
         widget=forms.TextInput(
             attrs={"type": "url", "autocomplete": "off", "spellcheck": "false"}
@@ -171,7 +172,7 @@ class ChannelForm(WantsForm):
         fields: ClassVar = ["name", "active", *_WANTED]
         labels: ClassVar = _LABELS | {
             "name": gettext_lazy("Name"),
-            "active": gettext_lazy("Send reminders there"),
+            "active": gettext_lazy("Send notifications there"),
         }
         widgets: ClassVar = _WIDGETS
 
@@ -187,7 +188,7 @@ class ChannelForm(WantsForm):
         name = " ".join(str(self.cleaned_data["name"]).split())
         if any(unicodedata.category(letter) in {"Cc", "Cf"} for letter in name):
             raise forms.ValidationError(
-                gettext("A name holds no invisible characters.")
+                gettext("A name cannot contain invisible characters.")
             )
         return name
 
@@ -202,7 +203,7 @@ class ChannelForm(WantsForm):
             try:
                 webhooks.recognise(address)
             except webhooks.WebhookError as error:
-                raise forms.ValidationError(translated(str(error))) from None
+                raise forms.ValidationError(str(error)) from None
         return address
 
 

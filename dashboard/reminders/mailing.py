@@ -4,21 +4,25 @@ import smtplib
 from contextlib import suppress
 
 from django.core.mail import EmailMessage, mailers
-from django.utils.translation import gettext_noop
 
-from dashboard.mail import smtp_problem
+from dashboard.web.smtp_errors import ANSWERED, smtp_problem
 
-from .messages import Message
+from . import messages
 from .outcome import SENT, Outcome, not_sent, refused, unknown
+from .texts import Notification
 
 
 def send(
-    message: Message, *, to: str, message_id: str, thread_id: str | None = None
+    notification: Notification,
+    *,
+    to: str,
+    message_id: str,
+    thread_id: str | None = None,
 ) -> Outcome:
-    """Send one message; never raises for what a mail server does.
+    """Send one notification; never raises for what a mail server does.
 
     Args:
-        message: Its subject and text.
+        notification: Its subject and text.
         to: The address.
         message_id: The same for each try, so that a mailbox may tell a double.
         thread_id: The same for all mails of one thread. None begins no thread.
@@ -32,7 +36,9 @@ def send(
     if thread_id:
         # No mail has this id. Mail programs show those that refer to it together.
         headers |= {"In-Reply-To": thread_id, "References": thread_id}
-    mail = EmailMessage(message.subject, message.text, to=[to], headers=headers)
+    mail = EmailMessage(
+        notification.subject, notification.text, to=[to], headers=headers
+    )
     try:
         connection.send_messages([mail])
     except smtplib.SMTPRecipientsRefused as error:
@@ -41,9 +47,7 @@ def send(
     except smtplib.SMTPResponseException as error:
         return _answer(error.smtp_code)
     except (OSError, smtplib.SMTPException):
-        return unknown(
-            gettext_noop("The connection to the mail server broke while sending.")
-        )
+        return unknown(messages.MAIL_CONNECTION_BROKE())
     finally:
         # Accepted by then: a server that leaves early takes nothing back.
         with suppress(OSError, smtplib.SMTPException):
@@ -52,5 +56,5 @@ def send(
 
 
 def _answer(code: int) -> Outcome:
-    detail = gettext_noop("The mail server answered %(code)s.") % {"code": code}
+    detail = ANSWERED(code=code)
     return not_sent(detail) if 400 <= code < 500 else refused(detail)

@@ -1,271 +1,90 @@
-"""What a reminder says, in words. Pure functions over rows that were read."""
+"""Messages that reminders store: why each is in its state, and how a try ended."""
 
-from collections.abc import Callable
-from datetime import datetime
-from typing import NamedTuple
-from zoneinfo import ZoneInfo
+from django.utils.translation import gettext_lazy
 
-from django.template.defaultfilters import date
-from django.urls import reverse
-from django.utils.translation import get_language, gettext, gettext_noop
+from dashboard.web.stored_messages import define
 
-from dashboard.edits.models import Edit
-from dashboard.edits.outcome_text import sentence
-from dashboard.instances.clock import remaining_text, status_look, whole_seconds
-from dashboard.instances.models import Instance, InstanceEvent
-from dashboard.web.plain_text import one_line, without_links
-from dashboard.web.templatetags.pages import zone_name
-
-from . import links, policy_texts
-from .models import Reminder
-
-Kind, Medium = Reminder.Kind, Reminder.Medium
-_FIVE_MINUTES = 300
-_SIGNS = "<>[]*~`"
-_LOOKALIKES = (
-    "()()\N{ASTERISK OPERATOR}\N{TILDE OPERATOR}\N{MODIFIER LETTER GRAVE ACCENT}"
+# Why nothing was sent, or why it no longer matters.
+OUT_OF_DATE = define("reminders.out_of_date", gettext_lazy("No longer applies."))
+TOO_LATE = define("reminders.too_late", gettext_lazy("Too late to be of use."))
+QUIET_HOURS = define(
+    "reminders.quiet_hours", gettext_lazy("Waiting for the end of quiet hours.")
 )
-_TAMED = {ord(sign): other for sign, other in zip(_SIGNS, _LOOKALIKES, strict=True)}
-"""Signs with which chats format text, and what is shown instead."""
+CHANNEL_OFF = define("reminders.channel_off", gettext_lazy("The channel is off."))
+ACCOUNT_DEACTIVATED = define(
+    "reminders.account_deactivated", gettext_lazy("The account was deactivated.")
+)
+NO_MAIL = define(
+    "reminders.no_mail", gettext_lazy("There is no mail server or no email address.")
+)
+MAIL_OFF = define(
+    "reminders.mail_off", gettext_lazy("The recipient turned off email notifications.")
+)
 
-
-class Action(NamedTuple):
-    """What a person may want to do about it.
-
-    Attributes:
-        name: In links, such as ``stop``.
-        label: On buttons.
-    """
-
-    name: str
-    label: str
-    icon: str
-
-
-ACTIONS = {
-    Kind.STOP: Action("stop", gettext_noop("Stop it now"), "square"),
-    Kind.FAILURE: Action("start", gettext_noop("Start it again"), "play"),
-    Kind.STOPPED: Action("start", gettext_noop("Start it again"), "play"),
-    Kind.EDIT: Action("retry", gettext_noop("Try the edit again"), "rotate-ccw"),
-}
-
-
-_CORRECTED: dict[str, str] = {
-    Edit.Outcome.APPLIED_LATE: gettext_noop("A change of %(name)s was applied late"),
-    Edit.Outcome.RESTORED: gettext_noop(
-        "A change of %(name)s was applied late and put back"
+# How a try ended.
+NOTHING_SENT = define("reminders.nothing_sent", gettext_lazy("Nothing was sent."))
+INTERNAL_ERROR = define(
+    "reminders.internal_error",
+    gettext_lazy("Something went wrong in Curfew, and it has been logged."),
+)
+INTERRUPTED = define(
+    "reminders.interrupted", gettext_lazy("Interrupted while sending.")
+)
+WORKER_ENDED = define(
+    "reminders.worker_ended", gettext_lazy("The worker ended while sending.")
+)
+WORKER_ENDED_NO_RETRY = define(
+    "reminders.worker_ended_no_retry",
+    gettext_lazy(
+        "The worker ended while sending. It may have been sent and is not sent again."
     ),
-    Edit.Outcome.OVERWRITTEN: gettext_noop(
-        "A change of %(name)s was overwritten by an older one"
+)
+ADDRESS_UNREADABLE = define(
+    "reminders.address_unreadable",
+    gettext_lazy(
+        "The address was encrypted with another key. Set up the channel again."
     ),
-}
+)
+ADDRESS_UNSUPPORTED = define(
+    "reminders.address_unsupported",
+    gettext_lazy("The address is no longer supported. Set up the channel again."),
+)
 
+# Webhooks.
+ONLY_HTTPS = define("reminders.only_https", gettext_lazy("Only https is allowed."))
+ONLY_PORT_443 = define(
+    "reminders.only_port_443", gettext_lazy("Only port 443 is allowed.")
+)
+HOST_NOT_PUBLIC = define(
+    "reminders.host_not_public", gettext_lazy("This host is not on the internet.")
+)
+ADDRESS_NOT_PUBLIC = define(
+    "reminders.address_not_public",
+    gettext_lazy("This address is not on the internet."),
+)
+RESOLVES_TO_PRIVATE = define(
+    "reminders.resolves_to_private",
+    gettext_lazy("The host name leads to an address in a private network."),
+)
+HOST_UNKNOWN = define(
+    "reminders.host_unknown", gettext_lazy("The host name cannot be looked up.")
+)
+HOST_UNREACHABLE = define(
+    "reminders.host_unreachable", gettext_lazy("The host cannot be reached.")
+)
+CERTIFICATE_INVALID = define(
+    "reminders.certificate_invalid",
+    gettext_lazy("The certificate of the host is not valid."),
+)
+CONNECTION_BROKE = define(
+    "reminders.connection_broke", gettext_lazy("The connection broke while sending.")
+)
+WEBHOOK_ANSWERED = define(
+    "reminders.webhook_answered", gettext_lazy("The webhook answered %(status)s.")
+)
 
-class Message(NamedTuple):
-    """A message by mail or webhook.
-
-    Attributes:
-        subject: One line.
-        text: Plain text, several lines.
-    """
-
-    subject: str
-    text: str
-
-
-def for_mail(text: str) -> str:
-    """Return somebody's text as one line in which mail programs find no link."""
-    return without_links(one_line(text))
-
-
-def tame(text: str) -> str:
-    """Such a line for a chat, where it neither calls people nor draws links."""
-    return for_mail(text).translate(_TAMED)
-
-
-def when(moment: datetime, zone: ZoneInfo) -> str:
-    """As in ``Mon 23 Nov, 14:05 CET``."""
-    local = moment.astimezone(zone)
-    return f"{date(local, gettext('D j M, H:i'))} {zone_name(local)}"
-
-
-def headline(reminder: Reminder, name: str) -> str:
-    """What happened or will, without the moment."""
-    if reminder.kind in policy_texts.KINDS:
-        return policy_texts.headline(reminder, name)
-    if reminder.kind == Kind.STOP:
-        return gettext("%(name)s stops soon") % {"name": name}
-    if reminder.kind == Kind.FAILURE:
-        label = status_look(reminder.instance.status).label if reminder.instance else ""
-        return f"{name}: {label.lower() if get_language() == 'en' else label}"
-    if reminder.corrects and reminder.edit:
-        return gettext(_CORRECTED[reminder.edit.outcome]) % {"name": name}
-    if reminder.kind == Kind.EDIT:
-        batch = reminder.edit and reminder.edit.batch_id
-        if batch:
-            return gettext("A bulk edit failed in part")
-        return gettext("An edit of %(name)s failed") % {"name": name}
-    return gettext("A test of this channel")
-
-
-def message(reminder: Reminder, *, zone: ZoneInfo, now: datetime) -> Message:
-    """The message, for its recipient and medium.
-
-    Args:
-        reminder: Read with its instance, cloud and edit.
-        zone: In which moments are told.
-        now: The present moment.
-    """
-    if reminder.instance is None:
-        text = gettext("Curfew sends its reminders here. Nothing is to be done.")
-        return Message(headline(reminder, ""), text)
-    plain = for_mail if reminder.medium == Medium.MAIL else tame
-    instance = reminder.instance
-    name = plain(str(instance))
-    subject = headline(reminder, name)
-    if reminder.kind == Kind.STOP:
-        left = whole_seconds(reminder.moment - now)
-        span = _remaining(left)
-        subject = gettext("%(name)s stops at %(time)s (%(span)s)") % {
-            "name": name,
-            "time": f"{reminder.moment.astimezone(zone):%H:%M}",
-            "span": span,
-        }
-    elif reminder.kind == Kind.POLICY:
-        subject = f"{subject}, {reminder.moment.astimezone(zone):%H:%M}"
-    facts = [
-        (gettext("Instance"), name),
-        (gettext("Cloud"), plain(instance.cloud.name)),
-        (gettext("Instance id"), plain(instance.instance_id)),
-        (
-            gettext("Owner"),
-            plain(instance.owner_name or instance.owner_id or gettext("not known")),
-        ),
-        (moment_label(reminder), when(reminder.moment, zone)),
-        *_more(reminder, instance, plain),
-    ]
-    lines = [f"{label}: {value}" for label, value in facts]
-    lines += [
-        "",
-        gettext("Look at it: %(url)s") % {"url": links.absolute(subject_url(reminder))},
-    ]
-    if reminder.medium == Medium.MAIL and reminder.person_id:
-        settings = links.absolute(reverse("reminders:settings"))
-        lines += [
-            *_action_lines(reminder, reminder.person_id),
-            "",
-            gettext("What you are told, and when: %(url)s") % {"url": settings},
-        ]
-    return Message(subject, "\n".join(lines))
-
-
-def _remaining(seconds: int) -> str:
-    """The time left, as true when the message is read a little later."""
-    if seconds <= 0:
-        return gettext("now")
-    if seconds < _FIVE_MINUTES:
-        return gettext("under 5 min")
-    return remaining_text(seconds)
-
-
-def action(reminder: Reminder) -> Action | None:
-    """What may be done about it; None where nothing is offered."""
-    return None if reminder.corrects else ACTIONS.get(Kind(reminder.kind))
-
-
-def _action_lines(reminder: Reminder, person_pk: int) -> list[str]:
-    if url := policy_texts.ask_url(reminder):
-        return [f"{gettext('Ask for an exception')}: {links.absolute(url)}"]
-    act = action(reminder)
-    if act is None:
-        return []
-    link = links.action_link(links.Act(person_pk, reminder.pk, act.name))
-    return [
-        f"{gettext(act.label)}: {link}",
-        gettext("(asks before it does anything; for you alone, for a day)"),
-    ]
-
-
-def moment_label(reminder: Reminder, *, is_over: bool = False) -> str:
-    """What stands before its moment."""
-    if is_over and reminder.kind in {Kind.STOP, Kind.POLICY}:
-        return gettext("Was to stop")
-    if reminder.corrects:
-        return gettext("Corrected")
-    return gettext(_LABELS[Kind(reminder.kind)])
-
-
-def cancelled_text(reminder: Reminder, end: InstanceEvent | None, by: str) -> str:
-    """Why what it says does not hold any more, one sentence.
-
-    Args:
-        reminder: One that is cancelled.
-        end: How the run ended that it is about; None where that was not seen.
-        by: Who asked for that end; empty when nobody here did.
-    """
-    if reminder.kind == Kind.STOP and end is not None:
-        if by:
-            return gettext("Not due any more: %(by)s stopped it.") % {"by": by}
-        return gettext("Not due any more: it stopped earlier.")
-    if reminder.edit and reminder.edit.state in _NO_LONGER_FAILED:
-        return gettext(_NO_LONGER_FAILED[reminder.edit.state])
-    return gettext(_CANCELLED.get(Kind(reminder.kind), ""))
-
-
-_NO_LONGER_FAILED: dict[str, str] = {
-    Edit.State.APPLIED: gettext_noop("The change was applied late."),
-    Edit.State.CANCELLED: gettext_noop("The change was discarded."),
-}
-_CANCELLED = {
-    Kind.STOP: gettext_noop("The stop has moved or is gone."),
-    Kind.FAILURE: gettext_noop("The instance is no longer failed."),
-    Kind.EDIT: gettext_noop("The edit was tried again."),
-    Kind.POLICY: gettext_noop("The stop is called off, or the run has ended."),
-    Kind.REQUEST: gettext_noop("It has been decided, or its last day has passed."),
-}
-
-
-def subject_url(reminder: Reminder) -> str:
-    """The page about it."""
-    if reminder.exception_id:
-        return reverse("policies:exceptions")
-    if reminder.edit:
-        if reminder.edit.batch_id and not reminder.corrects:
-            return reverse("edits:batch", args=[reminder.edit.batch_id])
-        return reminder.edit.get_absolute_url()
-    if reminder.instance:
-        return reminder.instance.get_absolute_url()
-    return reverse("reminders:inbox")
-
-
-_LABELS = {
-    Kind.STOP: gettext_noop("Stops"),
-    Kind.FAILURE: gettext_noop("Failed"),
-    Kind.EDIT: gettext_noop("Failed"),
-    Kind.POLICY: gettext_noop("Will be stopped"),
-    Kind.STOPPED: gettext_noop("Stopped"),
-    Kind.REQUEST: gettext_noop("Requested"),
-    Kind.ANSWER: gettext_noop("Decided"),
-    Kind.TEST: gettext_noop("Sent"),
-}
-
-
-def _more(
-    reminder: Reminder, instance: Instance, plain: Callable[[str], str]
-) -> list[tuple[str, str]]:
-    if reminder.kind == Kind.STOP:
-        return [
-            (
-                gettext("Kept"),
-                gettext("only the work directory; save what else you need"),
-            ),
-        ]
-    if reminder.kind in policy_texts.KINDS:
-        return policy_texts.facts(reminder, plain)
-    if reminder.kind == Kind.FAILURE:
-        return [(gettext("Status"), plain(status_look(instance.status).label))]
-    edit: Edit | None = reminder.edit
-    why = ""
-    if edit is not None:
-        why = sentence(edit) if reminder.corrects else str(edit.message)
-    return [(gettext("Why"), plain(why))] if why else []
+# Mail.
+MAIL_CONNECTION_BROKE = define(
+    "reminders.mail_connection_broke",
+    gettext_lazy("The connection to the mail server broke while sending."),
+)

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 from dashboard.edits.models import Edit
 from dashboard.instances.models import Cloud, Instance
 from dashboard.policies.models import PlannedStop, RuleException
+from dashboard.web.stored_messages import MessageField
 
 from . import quiet
 
@@ -39,8 +40,8 @@ class Wants(models.Model):
 
     class Scope(models.TextChoices):
         MINE = "mine", gettext_lazy("My own instances")
-        OWNER = "owner", gettext_lazy("Those of one owner")
-        CLOUD = "cloud", gettext_lazy("Those of one cloud")
+        OWNER = "owner", gettext_lazy("One owner's instances")
+        CLOUD = "cloud", gettext_lazy("One cloud's instances")
         ALL = "all", gettext_lazy("All instances")
 
     leads = models.JSONField(default=default_leads)
@@ -137,7 +138,7 @@ class Reminder(models.Model):
         expires_at: After that it is of no use.
         lease_until: While ``SENDING``: who has not said how it ended by then, is dead.
         tries: How often it was claimed.
-        note: Why it is in this state, one plain sentence; may be empty.
+        note: Why it is in this state; may be empty.
     """
 
     class Kind(models.TextChoices):
@@ -159,7 +160,7 @@ class Reminder(models.Model):
         WAITING = "waiting", gettext_lazy("Waiting")
         SENDING = "sending", gettext_lazy("Sending")
         SENT = "sent", gettext_lazy("Sent")
-        UNKNOWN = "unknown", gettext_lazy("Perhaps sent")
+        UNKNOWN = "unknown", gettext_lazy("May have been sent")
         FAILED = "failed", gettext_lazy("Not sent")
         CANCELLED = "cancelled", gettext_lazy("Cancelled")
         DROPPED = "dropped", gettext_lazy("Dropped")
@@ -192,7 +193,7 @@ class Reminder(models.Model):
     deadline_ms = models.BigIntegerField(null=True)
     moment = models.DateTimeField()
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
-    note = models.CharField(max_length=300, blank=True)
+    note = MessageField()
     created_at = models.DateTimeField(db_index=True)
     due_at = models.DateTimeField()
     expires_at = models.DateTimeField()
@@ -248,14 +249,14 @@ class Attempt(models.Model):
 
     Attributes:
         outcome: How it ended; empty while it runs.
-        detail: Why, one plain sentence, without addresses or secrets.
+        detail: Why, without addresses or secrets.
     """
 
     class Outcome(models.TextChoices):
-        SENT = "sent", "sent"
+        SENT = "sent", gettext_lazy("sent")
         NOT_SENT = "not_sent", gettext_lazy("not sent")
-        REFUSED = "refused", "refused"
-        UNKNOWN = "unknown", gettext_lazy("perhaps sent")
+        REFUSED = "refused", gettext_lazy("refused")
+        UNKNOWN = "unknown", gettext_lazy("may have been sent")
 
     reminder = models.ForeignKey(
         Reminder, on_delete=models.CASCADE, related_name="attempts"
@@ -264,7 +265,7 @@ class Attempt(models.Model):
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=8, choices=Outcome, blank=True)
-    detail = models.CharField(max_length=300, blank=True)
+    detail = MessageField()
 
     class Meta:
         ordering: ClassVar = ["number"]

@@ -18,10 +18,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from django.conf import settings
-from django.utils.translation import gettext_noop
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import MaxRetryError, NewConnectionError, SSLError
 
+from dashboard.web.stored_messages import Message
+
+from . import messages
 from .outcome import SENT, Outcome, not_sent, refused, unknown
 
 MAX_BYTES = 64 * 1024
@@ -40,14 +42,22 @@ _ISATAP = frozenset({0x00005EFE, 0x02005EFE})
 
 
 class ForbiddenError(requests.RequestException):
-    """A place that nothing is sent to; the message says why, for people."""
+    """A place that nothing is sent to.
+
+    Attributes:
+        message: Why, for people.
+    """
+
+    def __init__(self, message: Message) -> None:
+        super().__init__(message.code)
+        self.message = message
 
 
 class _Watch:
     """What became of the one request of a message."""
 
     def __init__(self) -> None:
-        self.outcome = not_sent(gettext_noop("Nothing was sent."))
+        self.outcome = not_sent(messages.NOTHING_SENT())
 
 
 _watch: ContextVar[_Watch | None] = ContextVar("webhook", default=None)
@@ -76,23 +86,19 @@ def check(host: str, port: int) -> None:
     if is_allowed(host):
         return
     if port != HTTPS:
-        raise ForbiddenError(gettext_noop("Only port 443 is allowed."))
+        raise ForbiddenError(messages.ONLY_PORT_443())
     bare = host.strip("[]").rstrip(".").lower()
     try:
         address = ipaddress.ip_address(bare)
     except ValueError:
         # Names without a dot, and numbers spelled in ways that resolvers understand.
         if "." not in bare or bare.rpartition(".")[2][:1].isdigit():
-            raise ForbiddenError(
-                gettext_noop("This host is not on the internet.")
-            ) from None
+            raise ForbiddenError(messages.HOST_NOT_PUBLIC()) from None
         if bare.endswith((".localhost", ".local", ".internal")):
-            raise ForbiddenError(
-                gettext_noop("This host is not on the internet.")
-            ) from None
+            raise ForbiddenError(messages.HOST_NOT_PUBLIC()) from None
         return
     if not _is_public(address):
-        raise ForbiddenError(gettext_noop("This address is not on the internet."))
+        raise ForbiddenError(messages.ADDRESS_NOT_PUBLIC())
 
 
 def is_allowed(host: str) -> bool:
@@ -113,9 +119,7 @@ def addresses(host: str, port: int) -> list[str]:
     if not is_allowed(host):
         for text in texts:
             if not _is_public(ipaddress.ip_address(text)):
-                raise ForbiddenError(
-                    gettext_noop("Its name leads to an address of a closed network.")
-                )
+                raise ForbiddenError(messages.RESOLVES_TO_PRIVATE())
     return texts
 
 
@@ -146,7 +150,7 @@ class WatchedAdapter(HTTPAdapter):
         try:
             return _send_watched(watch, request, options)
         except ForbiddenError as error:
-            watch.outcome = refused(str(error))
+            watch.outcome = refused(error.message)
             raise
 
 
@@ -167,14 +171,12 @@ def _send_watched(
     parts = urlsplit(str(request.url))
     host, port = parts.hostname or "", parts.port or HTTPS
     if parts.scheme != "https":
-        raise ForbiddenError(gettext_noop("Only https is allowed."))
+        raise ForbiddenError(messages.ONLY_HTTPS())
     check(host, port)
     try:
         found = addresses(host, port)
     except (socket.gaierror, UnicodeError) as error:
-        watch.outcome = not_sent(
-            gettext_noop("The name server does not know the host.")
-        )
+        watch.outcome = not_sent(messages.HOST_UNKNOWN())
         raise requests.ConnectionError(str(error)) from None
     request.headers["Host"] = parts.netloc
     verify = options.get("verify")
@@ -184,7 +186,7 @@ def _send_watched(
     for address in found:
         literal = f"[{address}]" if ":" in address else address
         request.url = urlunsplit(parts._replace(netloc=f"{literal}:{port}"))
-        watch.outcome = unknown(gettext_noop("The connection broke while sending."))
+        watch.outcome = unknown(messages.CONNECTION_BROKE())
         try:
             with closing(_Pinned(host)) as adapter:
                 return _read(watch, adapter.send(request, **options))
@@ -209,7 +211,7 @@ def _read(watch: _Watch, response: requests.Response) -> requests.Response:
 def _judged(status: int) -> Outcome:
     if 200 <= status < 300:
         return SENT
-    detail = gettext_noop("The other side answered %(status)s.") % {"status": status}
+    detail = messages.WEBHOOK_ANSWERED(status=status)
     if status in TRY_LATER:
         return not_sent(detail)
     return unknown(detail) if status >= 500 else refused(detail)
@@ -226,10 +228,10 @@ def _never_left(error: requests.RequestException) -> bool:
     return isinstance(reason, NewConnectionError)
 
 
-def _why(error: requests.RequestException) -> str:
+def _why(error: requests.RequestException) -> Message:
     if isinstance(error, requests.exceptions.SSLError):
-        return gettext_noop("The host cannot prove who it is.")
-    return gettext_noop("The host cannot be reached.")
+        return messages.CERTIFICATE_INVALID()
+    return messages.HOST_UNREACHABLE()
 
 
 # The name by which a session makes its adapters.

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from dashboard.web.stored_messages import Message
+
 from .models import Attempt
 
 Kind = Attempt.Outcome
@@ -17,22 +19,22 @@ class Outcome(NamedTuple):
     """
 
     kind: str
-    detail: str = ""
+    detail: Message = Message()
 
 
 SENT = Outcome(Kind.SENT)
 
 
-def not_sent(detail: str) -> Outcome:
+def not_sent(detail: Message) -> Outcome:
     """It certainly did not leave, and may do so later."""
-    return Outcome(Kind.NOT_SENT, detail[:300])
+    return Outcome(Kind.NOT_SENT, detail)
 
 
-def refused(detail: str) -> Outcome:
+def refused(detail: Message) -> Outcome:
     """It was refused for good."""
-    return Outcome(Kind.REFUSED, detail[:300])
+    return Outcome(Kind.REFUSED, detail)
 
 
-def unknown(detail: str) -> Outcome:
+def unknown(detail: Message) -> Outcome:
     """It may have left."""
-    return Outcome(Kind.UNKNOWN, detail[:300])
+    return Outcome(Kind.UNKNOWN, detail)

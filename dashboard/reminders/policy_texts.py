@@ -22,7 +22,7 @@ def headline(reminder: Reminder, name: str) -> str:
     plan, exception = reminder.planned_stop, reminder.exception
     if reminder.kind == Kind.POLICY:
         policy = plan.rule.name if plan else ""
-        return gettext("Policy “%(policy)s” is going to stop %(name)s") % {
+        return gettext("Policy “%(policy)s” will stop %(name)s") % {
             "policy": policy,
             "name": name,
         }
@@ -50,7 +50,7 @@ def facts(reminder: Reminder, plain: Plain) -> list[tuple[str, str]]:
             (gettext("Why"), plain(f"{plan.sentence} {plan.rule.reason}")),
             (
                 gettext("Kept"),
-                gettext("only the work directory; save what else you need"),
+                gettext("only the work directory; save anything else you need"),
             ),
         ]
     if exception is not None:

@@ -7,7 +7,7 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext
 from django.views.decorators.http import (
     require_http_methods,
     require_POST,
@@ -21,14 +21,14 @@ from . import policy_texts, selectors, services
 from .audience import may_mail, preferences_of
 from .forms import PreferencesForm, ReadForm
 from .links import Act, action_path
-from .messages import (
+from .models import Reminder
+from .texts import (
     action,
     cancelled_text,
     headline,
     moment_label,
     subject_url,
 )
-from .models import Reminder
 
 TELLS_FACTS = policy_texts.KINDS
 UNPROCESSABLE = 422
@@ -79,9 +79,7 @@ def preferences(request: SignedInRequest) -> HttpResponse:
     )
     if form.is_bound and form.is_valid():
         services.save_preferences(preferences=form.save(commit=False))
-        notes.success(
-            request, gettext_noop("Saved. It counts from the next reminder on.")
-        )
+        notes.success(request, gettext("Saved."))
         return redirect("reminders:settings")
     context = {
         "current": "settings",

@@ -12,11 +12,11 @@ from apprise.plugins.discord import NotifyDiscord
 from apprise.plugins.mattermost import NotifyMattermost
 from apprise.plugins.slack import NotifySlack
 from apprise.plugins.workflows import NotifyWorkflows
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext
 
-from . import network
-from .messages import Message
+from . import messages, network
 from .outcome import Outcome, refused
+from .texts import Notification
 
 LONGEST = 2_000
 TEAMS_QUERY = frozenset({"api-version", "sp", "sv", "sig"})
@@ -26,7 +26,7 @@ PURPOSE = "webhooks"
 
 
 class WebhookError(Exception):
-    """An address that nothing is sent to; the message says why, for people."""
+    """An address that nothing is sent to; the text says why, for people."""
 
 
 class Service(NamedTuple):
@@ -70,48 +70,46 @@ def recognise(address: str) -> Address:
         WebhookError: Nothing may be sent there.
     """
     if len(address) > LONGEST or not address.isprintable() or " " in address:
-        raise WebhookError(gettext_noop("This is no address."))
+        raise WebhookError(gettext("Enter a valid address."))
     try:
         parts = urlsplit(address)
         host, port = parts.hostname or "", parts.port or 443
     except ValueError:
-        raise WebhookError(gettext_noop("This is no address.")) from None
+        raise WebhookError(gettext("Enter a valid address.")) from None
     if parts.scheme != "https" or not host:
-        raise WebhookError(gettext_noop("The address must begin with https://."))
+        raise WebhookError(gettext("The address must begin with https://."))
     if parts.username or parts.password or parts.fragment:
         raise WebhookError(
-            gettext_noop("The address must hold neither a user nor a fragment.")
+            gettext("The address cannot contain a user name or a fragment.")
         )
     try:
         network.check(host, port)
     except network.ForbiddenError as error:
-        raise WebhookError(str(error)) from None
+        raise WebhookError(str(error.message)) from None
     for service in SERVICES:
         if service.plugin is None or speaker(service, address) is not None:
             return Address(service.name, _shown(address))
-    raise AssertionError(gettext_noop("the last one takes anything"))
+    raise AssertionError("the last one takes anything")
 
 
-def send(address: str, service: str, message: Message, *, alarm: bool) -> Outcome:
-    """Send one message; never raises for what the other side does.
+def send(
+    address: str, service: str, notification: Notification, *, alarm: bool
+) -> Outcome:
+    """Send one notification; never raises for what the other side does.
 
     Args:
         address: As it was recognised.
         service: A name of ``SERVICES``.
-        message: Its subject and text.
+        notification: Its subject and text.
         alarm: Whether it is bad news, which some services colour.
     """
     found = next((one for one in SERVICES if one.name == service), None)
     plugin = speaker(found, address) if found else None
     if plugin is None:
-        return refused(
-            gettext_noop(
-                "The address is no longer understood: set the channel up anew."
-            )
-        )
+        return refused(messages.ADDRESS_UNSUPPORTED())
     kind = NotifyType.FAILURE if alarm else NotifyType.INFO
     speak: Callable[[], Any] = lambda: plugin.notify(  # noqa: E731
-        body=message.text, title=message.subject, notify_type=kind
+        body=notification.text, title=notification.subject, notify_type=kind
     )
     return network.watched(speak)
 

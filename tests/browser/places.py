@@ -290,8 +290,8 @@ def _channel_with_errors(page: Page, _: Traces) -> None:
 
 def _reminder_act(page: Page, _: Traces) -> None:
     page.goto("/reminders/")
-    page.locator(".inbox").get_by_role("link", name="Stop it now").first.click()
-    page.locator("main").get_by_role("button", name="Stop it now").wait_for()
+    page.locator(".inbox").get_by_role("link", name="Stop now").first.click()
+    page.locator("main").get_by_role("button", name="Stop now").wait_for()
 
 
 def _wall(page: Page, _: Traces) -> None:

@@ -17,11 +17,11 @@ def test_a_reminder_leads_to_the_stop(sign_in: SignIn, demo: Demo) -> None:
     told = page.locator(".inbox > li").filter(
         has=page.get_by_role("link", name=f"{name} stops soon")
     )
-    told.get_by_role("link", name="Stop it now").click()
+    told.get_by_role("link", name="Stop now").click()
     # The link only asks.
-    expect(page.get_by_role("heading", name=f"Stop it now: {name}?")).to_be_visible()
+    expect(page.get_by_role("heading", name=f"Stop now: {name}?")).to_be_visible()
     assert demo.instance(name)["status"] == "RUNNING"
-    page.locator("main").get_by_role("button", name="Stop it now").click()
+    page.locator("main").get_by_role("button", name="Stop now").click()
     expect(page.locator("[data-edit]").first).to_be_visible()
     wait_until(
         lambda: demo.instance(name)["status"] in {"STOPPING", "STOPPED"}, seconds=60
@@ -29,6 +29,6 @@ def test_a_reminder_leads_to_the_stop(sign_in: SignIn, demo: Demo) -> None:
 
     def nothing_to_stop() -> bool:
         page.goto("/reminders/")
-        return told.get_by_role("link", name="Stop it now").count() == 0
+        return told.get_by_role("link", name="Stop now").count() == 0
 
     wait_until(nothing_to_stop, seconds=60)

@@ -15,7 +15,7 @@ from django.utils import translation
 
 from dashboard.accounts.models import User
 from dashboard.instances.models import Instance
-from dashboard.reminders import delivery, links, messages, tasks, webhooks
+from dashboard.reminders import delivery, links, tasks, texts, webhooks
 from dashboard.reminders.models import Attempt, Channel, Preferences, Reminder
 from dashboard.reminders.outcome import Outcome, not_sent
 from dashboard.reminders.planning import due, plan
@@ -40,7 +40,8 @@ def waiting(by_mail: Preferences, instance: Instance) -> Reminder:
 
 def after(reminder: Reminder) -> tuple[str, list[tuple[str, str]]]:
     reminder.refresh_from_db()
-    return reminder.state, list(reminder.attempts.values_list("outcome", "detail"))
+    attempts = reminder.attempts.values_list("outcome", "detail")
+    return reminder.state, [(outcome, str(detail)) for outcome, detail in attempts]
 
 
 def failing(**raised: Exception) -> Any:
@@ -76,7 +77,7 @@ class TestMail:
         ("language", "words"),
         [
             ("de", ("Besitzer: anna.schmidt", "Jetzt stoppen: http", " MEZ")),
-            ("", ("Owner: anna.schmidt", "Stop it now: http", " CET")),
+            ("", ("Owner: anna.schmidt", "Stop now: http", " CET")),
         ],
     )
     def test_it_speaks_the_language_of_its_reader(
@@ -133,7 +134,7 @@ class TestMail:
         self, waiting: Reminder, seconds: int, span: str
     ) -> None:
         now = waiting.moment - timedelta(seconds=seconds)
-        told = messages.message(waiting, zone=ZoneInfo("UTC"), now=now)
+        told = texts.notification(waiting, zone=ZoneInfo("UTC"), now=now)
         assert told.subject.endswith(span)
 
     def test_twice_is_once(self, waiting: Reminder) -> None:
@@ -222,15 +223,15 @@ class TestMail:
             (
                 lambda: Instance.objects.update(status="STOPPED"),
                 "cancelled",
-                "not hold",
+                "No longer",
             ),
             (
                 lambda: Preferences.objects.update(by_mail=False),
                 "dropped",
-                "not wanted",
+                "turned off",
             ),
             (lambda: User.objects.update(is_active=False), "dropped", "deactivated"),
-            (lambda: User.objects.update(email=""), "dropped", "no address"),
+            (lambda: User.objects.update(email=""), "dropped", "no email address"),
         ],
     )
     def test_it_is_asked_again_before_it_leaves(
@@ -239,7 +240,7 @@ class TestMail:
         change()
         delivery.deliver(waiting.pk)
         assert after(waiting) == (state, [])
-        assert note in waiting.note
+        assert note in str(waiting.note)
         assert mail.outbox == []
 
     def test_quiet_hours_that_began_meanwhile(self, waiting: Reminder) -> None:

@@ -62,7 +62,7 @@ def bell(page: str) -> str:
 class TestInbox:
     def test_empty(self, as_scientist: Client) -> None:
         page = as_scientist.get(INBOX).text
-        assert "Nothing to be reminded of" in page
+        assert "You're all caught up" in page
         assert bell(page) == ""
 
     def test_an_entry_and_the_bell(self, as_scientist: Client, told: Reminder) -> None:
@@ -86,7 +86,7 @@ class TestInbox:
         Reminder.objects.update(expires_at=datetime.now(UTC))
         page = as_scientist.get(INBOX).text
         assert bell(page) == ""
-        assert "Was to stop" in page
+        assert "Was due" in page
 
     def test_what_was_taken_back_says_so(
         self, as_scientist: Client, told: Reminder
@@ -95,7 +95,7 @@ class TestInbox:
         plan()
         page = as_scientist.get(INBOX).text
         assert bell(page) == ""
-        assert "The stop has moved or is gone." in page
+        assert "No longer due: the stop was moved or removed." in page
 
     def test_others_entries_are_theirs(
         self, client: Client, admin: User, told: Reminder
@@ -183,7 +183,7 @@ class TestSettings:
         client.force_login(operator)
         response = client.post(SETTINGS, {"scope": "mine"} | WANTS | wrong)
         assert response.status_code == 422
-        assert "Nothing was saved" in response.text
+        assert "Not saved." in response.text
         assert not Preferences.objects.exists()
 
 
@@ -191,7 +191,7 @@ class TestChannels:
     FORM = WANTS | {"name": "Night shift", "scope": "all", "active": "on"}
 
     def test_an_admin_sets_one_up(self, as_admin: Client) -> None:
-        assert "No team is told anything yet" in as_admin.get(CHANNELS).text
+        assert "No channels yet" in as_admin.get(CHANNELS).text
         response = as_admin.post(NEW, self.FORM | {"address": SLACK}, follow=True)
         channel = Channel.objects.get()
         assert channel.service == "slack"
@@ -225,7 +225,7 @@ class TestChannels:
     ) -> None:
         url = reverse("reminders:test_channel", args=[channel.pk])
         page = as_admin.post(url, follow=True).text
-        assert "A test of this channel" in page
+        assert "Test notification" in page
         assert Reminder.objects.get().kind == "test"
         assert AuditEvent.objects.filter(action="channel.tested").exists()
 

@@ -14,7 +14,7 @@ from django.urls import reverse
 from dashboard.accounts.models import CloudUser, User
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.instances.models import Cloud, Instance
-from dashboard.reminders import ending, messages, planning
+from dashboard.reminders import ending, planning, texts
 from dashboard.reminders.ending import KEPT
 from dashboard.reminders.models import Channel, Preferences, Reminder
 from dashboard.reminders.planning import FRESH, plan
@@ -297,10 +297,10 @@ class TestCorrections:
             ("page", "edit", None, "sent"),
         ]
         correction = Reminder.objects.get(kind="edit", person=operator, state="sent")
-        said = messages.message(correction, zone=ZoneInfo("UTC"), now=NOW + MINUTE)
+        said = texts.notification(correction, zone=ZoneInfo("UTC"), now=NOW + MINUTE)
         assert said.subject == f"A change of {failed.instance} was applied late"
         assert "Applied late: ModelArts made this change after" in said.text
-        assert "Try the edit again" not in said.text
+        assert "Retry the change" not in said.text
 
     def test_the_owner_of_the_instance_is_told_too(
         self, scientist: User, failed: Edit
@@ -346,7 +346,7 @@ class TestQuietHours:
         plan(NOW + 51 * MINUTE)
         held = Reminder.objects.get(medium="mail")
         assert (held.state, held.tries) == ("dropped", 0)
-        assert "before it could be sent" in held.note
+        assert "Too late" in str(held.note)
 
     def test_none_without_both_ends(self, by_mail: Preferences) -> None:
         by_mail.quiet_from = time(0)

@@ -16,7 +16,7 @@ from dashboard.edits.models import Edit, EditBatch
 from dashboard.instances.models import Instance, InstanceEvent
 from dashboard.policies import services
 from dashboard.policies.models import PlannedStop, Rule, RuleException
-from dashboard.reminders import messages, planning
+from dashboard.reminders import planning, texts
 from dashboard.reminders.models import Preferences, Reminder
 from tests.factories import make_instance
 from tests.instances.pages import add_edit
@@ -163,10 +163,8 @@ class TestWarnings:
     ) -> None:
         tick()
         reminder = Reminder.objects.get(medium="mail")
-        message = messages.message(reminder, zone=by_mail.zone, now=NOON)
-        assert message.subject == (
-            "Policy “GPU at most 8 h” is going to stop endless, 13:00"
-        )
+        message = texts.notification(reminder, zone=by_mail.zone, now=NOON)
+        assert message.subject == ("Policy “GPU at most 8 h” will stop endless, 13:00")
         assert "Why: This run has no end; the limit is 8 h. Money." in message.text
         assert "Kept: only the work directory" in message.text
         assert f"/policies/{rule.pk}/exceptions/{endless.pk}/" in message.text
@@ -176,7 +174,7 @@ class TestWarnings:
     ) -> None:
         tick()
         said = inbox(client, scientist)
-        assert "Policy “GPU at most 8 h” is going to stop endless" in said
+        assert "Policy “GPU at most 8 h” will stop endless" in said
         assert f"/policies/{rule.pk}/exceptions/{endless.pk}/" in said
 
     def test_the_page_of_the_instance_says_so_too(
@@ -248,8 +246,8 @@ class TestStopped:
         planning.plan()
         assert told(kind="stop") == [("page", "stop", 15, "cancelled")]
         said = inbox(client, scientist)
-        assert "Not due any more: operator stopped it." in said
-        assert "The stop has moved or is gone." not in said
+        assert "No longer due: stopped by operator." in said
+        assert "the stop was moved or removed" not in said
 
 
 class TestExceptions:
