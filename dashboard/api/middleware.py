@@ -11,7 +11,7 @@ from dashboard.web.middleware import GetResponse
 from dashboard.web.programs import is_programs
 
 from . import gate, problems
-from .models import ApiToken
+from .messages import VIA_TOKEN
 from .selectors import token_of
 
 log = structlog.get_logger(__name__)
@@ -43,13 +43,8 @@ class TokenMiddleware:
         if token is None:
             return _finished(self.get_response(request))
         request.user = token.owner
-        with acting_through(through(token)):
+        with acting_through(VIA_TOKEN(token=token.name)):
             return _finished(self.get_response(request))
-
-
-def through(token: ApiToken) -> str:
-    """How the audit trail names it."""
-    return f"token {token.name}"
 
 
 def _is_of_unknown_length(request: HttpRequest) -> bool:

@@ -194,7 +194,7 @@ def audit_event(one: AuditEvent) -> dict[str, Any]:
         "id": one.pk,
         "at": one.at,
         "actor": one.actor_label,
-        "via": one.via,
+        "via": str(one.via),
         "action": one.action,
         "outcome": one.outcome,
         "target_kind": one.target_kind,

@@ -97,5 +97,5 @@ def _cells(event: AuditEvent) -> tuple[str, ...]:
         event.reason.in_english,
         event.address or "",
         event.request_id,
-        event.via,
+        event.via.in_english,
     )

@@ -61,7 +61,7 @@ class AuditEvent(models.Model):
     reason = MessageField()
     request_id = models.CharField(max_length=64, blank=True)
     address = models.GenericIPAddressField(null=True)
-    via = models.CharField(max_length=80, blank=True, db_default="", default="")
+    via = MessageField()
 
     class Meta:
         ordering: ClassVar = ["-at", "-pk"]

@@ -22,15 +22,15 @@ Outcome = AuditEvent.Outcome
 
 # Not one of structlog's, which travel on to the worker: what that does for a whole lane
 # is not done through the token that gave it the nudge.
-_via: ContextVar[str] = ContextVar("via", default="")
+_via: ContextVar[Message | None] = ContextVar("via", default=None)
 
 
 @contextmanager
-def acting_through(via: str) -> Iterator[None]:
+def acting_through(via: Message) -> Iterator[None]:
     """Note in every event written inside by what the actor acts.
 
     Args:
-        via: Such as ``token laptop``; empty for the pages.
+        via: Such as the message “token laptop”; empty for the pages.
     """
     before = _via.set(via)
     try:
@@ -95,7 +95,7 @@ def record_event(
         reason=verbatim(_storable(reason)) if isinstance(reason, str) else reason,
         request_id=str(context.get("request_id", ""))[:64],
         address=context.get("address"),
-        via=_storable(_via.get())[:80],
+        via=_via.get() or Message(),
     )
     if into is None:
         event.save()

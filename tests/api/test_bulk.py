@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from dashboard.accounts.models import User
+from dashboard.api.messages import VIA_TOKEN
 from dashboard.audit.models import AuditEvent
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.instances.models import Instance
@@ -69,7 +70,7 @@ def test_preview_yes_and_progress(
     (edit,) = looks.get(f"/batches/{draft['id']}/edits")["items"]
     assert edit["batch"] == draft["id"]
     vias = AuditEvent.objects.filter(action__in=["batch.submitted", "edit.submitted"])
-    assert set(vias.values_list("via", flat=True)) == {"token laptop"}
+    assert set(vias.values_list("via", flat=True)) == {VIA_TOKEN(token="laptop")}
 
 
 def test_named_instances(

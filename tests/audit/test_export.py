@@ -11,6 +11,7 @@ from dashboard.accounts.models import User
 from dashboard.audit.export import harmless
 from dashboard.audit.models import AuditEvent
 from dashboard.audit.services import acting_through, record_event
+from dashboard.web.stored_messages import verbatim
 
 EXPORT = reverse("audit:export")
 pytestmark = pytest.mark.usefixtures("_empty_cache")
@@ -121,7 +122,7 @@ def test_plain_text_stays_as_it_is() -> None:
 
 
 def test_it_says_by_what_somebody_acted(client: Client, admin: User) -> None:
-    with acting_through("token laptop"):
+    with acting_through(verbatim("token laptop")):
         record("one", "test.via")
     record("two", "test.via")
     client.force_login(admin)
