@@ -83,7 +83,7 @@ def list_audit_events(request: TokenRequest) -> Any:
     day; else UTC's.
     """
     if not holds(request.user, READS_AUDIT):
-        raise PermissionDenied("Your role does not read the audit trail.")
+        raise PermissionDenied("Your role does not allow reading the audit trail.")
     asked = LIST.read(request)
     part = Slice(_found(request, asked), asked)
     return part.head | {"items": [shapes.audit_event(one) for one in part.items]}

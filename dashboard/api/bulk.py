@@ -248,9 +248,9 @@ def _visible(request: TokenRequest, batch_id: UUID) -> EditBatch:
 
 def _require_right(request: TokenRequest) -> None:
     if not can_bulk(request.user):
-        raise PermissionDenied("You may look at the instances but not change them.")
+        raise PermissionDenied("Your role does not allow changing these instances.")
 
 
 def _require_hand(request: TokenRequest, batch: EditBatch) -> None:
     if not batches.can_act_on(request.user, batch):
-        raise PermissionDenied("You may look at this batch but not change it.")
+        raise PermissionDenied("Your role does not allow changing this batch.")

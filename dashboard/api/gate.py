@@ -71,7 +71,7 @@ class Scoped:
                 challenge = _challenge(', error="insufficient_scope"')
                 raise ProblemError(
                     "insufficient-scope",
-                    f"The token “{token.name}” is not good for “{scope}”.",
+                    f"Token “{token.name}” lacks the scope “{scope}”.",
                     headers={"WWW-Authenticate": challenge},
                 )
         return token

@@ -25,49 +25,53 @@ class Kind(NamedTuple):
 
 KINDS: dict[str, Kind] = {
     "bad-request": Kind(
-        400, "Not understood", "The request cannot be read, or is too large."
+        400, "Bad request", "The request cannot be read, or is too large."
     ),
     "unauthorized": Kind(
         401,
-        "No valid token",
-        "Send “Authorization: Bearer curfew_…” with a token that has not ended. "
-        "Passwords and sessions are not taken here.",
+        "Missing or invalid token",
+        "Send “Authorization: Bearer curfew_…” with a valid token. "
+        "The API accepts no passwords and no sessions.",
     ),
-    "forbidden": Kind(403, "Not yours to do", "Your role does not allow it."),
+    "forbidden": Kind(403, "Not allowed", "Your role does not allow this."),
     "insufficient-scope": Kind(
-        403, "Not a matter of this token", "The token lacks the scope for this."
+        403, "Insufficient scope", "The token lacks the scope for this."
     ),
-    "not-found": Kind(
-        404, "Not found", "It is not there, or not yours to see; or no such address."
-    ),
+    "not-found": Kind(404, "Not found", "It does not exist, or you may not see it."),
     "method-not-allowed": Kind(
-        405, "No such method", "See the header Allow for those that there are."
+        405, "Method not allowed", "See the header Allow for the allowed methods."
     ),
     "conflict": Kind(
         409,
-        "Changed by somebody else",
-        "The values are no longer what you saw. Compare them, and send the request "
-        "again with the new “seen” if you still want it.",
+        "Changed in the meantime",
+        "The values are no longer those in “seen”. Compare them, and send the request "
+        "again with the current ones if you still want the change.",
     ),
-    "rule-refused": Kind(409, "Against a rule", "An enforced rule forbids it."),
-    "not-now": Kind(409, "Not possible now", "Its present state does not allow it."),
+    "rule-refused": Kind(
+        409, "Not allowed by a policy", "An enforced policy does not allow this."
+    ),
+    "not-now": Kind(409, "Not possible now", "The current state does not allow this."),
     "key-reused": Kind(
         409,
-        "Key used before",
-        "This Idempotency-Key belongs to another request of yours.",
+        "Idempotency key reused",
+        "You have used this Idempotency-Key for another request.",
     ),
     "length-required": Kind(
         411,
-        "No length",
-        "Send the body with its Content-Length: a chunked one is not read.",
+        "Length required",
+        "Send the body with Content-Length; chunked bodies are not accepted.",
     ),
-    "invalid": Kind(422, "Values that cannot be meant", "See “errors”."),
+    "invalid": Kind(422, "Invalid values", "See “errors”."),
     "too-many-requests": Kind(
-        429, "Too many requests", "Wait for as long as Retry-After says."
+        429, "Too many requests", "Wait for the time in Retry-After."
     ),
-    "fault": Kind(500, "A fault of ours", "Nothing was done. The log has the details."),
+    "fault": Kind(
+        500, "Server error", "Nothing was changed. The error has been logged."
+    ),
     "busy": Kind(
-        503, "Busy", "The database cannot be asked right now. Try again shortly."
+        503,
+        "Temporarily unavailable",
+        "The database is not available. Try again in a few seconds.",
     ),
 }
 """By the last word of their ``type``."""

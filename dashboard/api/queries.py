@@ -143,7 +143,7 @@ class Query:
         if name not in self._known:
             return "There is no such parameter."
         if len(values) > 1:
-            return "Say this once."
+            return "This parameter is given twice."
         is_tick = self._known[name].get("type") == "boolean"
         if is_tick and values[0] not in {"", "true", "false"}:
             return "Say true or false."
