@@ -72,8 +72,8 @@ def prospect(rule: Rule, now: datetime | None = None) -> Prospect:
     now = now or timezone.now()
     found = remedies(rule, now, ahead=LOOKS_AHEAD)
     plan, wish = plans.Plan(), setting_wish(rule)
-    wrong = [one.instance.pk for one in found if one.fixes_setting]
-    if wish and wrong:
+    wrong = {one.instance.pk for one in found if one.fixes_setting}
+    if wish and (wrong := wrong - _resting(rule, wish.kind, wrong, now)):
         plan = plans.draw_up(plans.Outlook(wrong, actor=None, now=now), wish)
     ends = [one for one in found if one.stop_at is not None]
     ends.sort(key=lambda one: (one.stop_at or now, str(one.instance)))
@@ -140,10 +140,13 @@ def _file(rule: Rule, pks: Iterable[int], wish: BulkWish, now: datetime) -> int:
 
 
 def _resting(rule: Rule, kind: str, pks: Collection[int], now: datetime) -> set[int]:
-    """Those that got such an edit of the rule lately, and are left to themselves."""
+    """Those that got such an edit of the rule lately, and are left to themselves.
+
+    Edits that were cancelled when the rule was paused do not count once it acts again.
+    """
     lately = Edit.objects.filter(
         rule=rule, actor=None, kind=kind, created_at__gt=now - AFTER_REFUSAL
-    )
+    ).exclude(state=Edit.State.CANCELLED, created_at__lt=rule.acting_since or now)
     resting = set(
         lately.filter(created_at__gt=now - AGAIN_AFTER).values_list(
             "instance_id", flat=True

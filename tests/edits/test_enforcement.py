@@ -310,6 +310,22 @@ class TestPausing:
         enforcement.enforce_rules()
         assert Edit.objects.count() == 2
 
+    def test_what_it_cancelled_is_filed_again_once_the_rule_acts_again(
+        self, off: Instance, admin: User
+    ) -> None:
+        rule = services.let_act(rule=make_rule(), actor=admin)
+        enforcement.enforce_rules()
+        assert enforcement.prospect(rule).settings == [], "one is under way"
+        services.pause(rule=rule, actor=admin)
+        rule.refresh_from_db()
+        assert enforcement.prospect(rule).number == 1
+        services.let_act(rule=rule, actor=admin)
+        enforcement.enforce_rules()
+        assert [edit.state for edit in Edit.objects.order_by("seq")] == [
+            Edit.State.CANCELLED,
+            Edit.State.QUEUED,
+        ]
+
     def test_changing_or_removing_the_rule_does_so_too(
         self, off: Instance, admin: User
     ) -> None:
