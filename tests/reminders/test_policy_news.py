@@ -185,6 +185,9 @@ class TestWarnings:
         said = client.get(endless.get_absolute_url()).content.decode()
         assert "is going to stop this run" in said
         assert "This run has no end; the limit is 8 h." in said
+        Instance.objects.filter(pk=endless.pk).update(status="STOPPED")
+        said = client.get(endless.get_absolute_url()).content.decode()
+        assert "is going to stop this run" not in said
 
 
 class TestStopped:

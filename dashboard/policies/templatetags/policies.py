@@ -6,6 +6,7 @@ from django import template
 from django.utils import timezone
 
 from dashboard.accounts.models import User
+from dashboard.instances import run_state
 from dashboard.instances.models import Instance
 from dashboard.policies import selectors
 from dashboard.policies.models import PlannedStop, Rule, RuleException
@@ -49,5 +50,9 @@ def policies_about(instance: Instance) -> About:
         for rule in Rule.objects.exclude(mode=Rule.Mode.OFF)
         if rule.pk not in leave
     ]
-    stops = selectors.planned_stops().filter(instance=instance)
+    # The plan ends at the next check of the rule; a run that is over has no stop ahead.
+    running = run_state.RUNNING
+    stops = selectors.planned_stops().filter(
+        instance__in=Instance.objects.filter(running, pk=instance.pk)
+    )
     return About(list(stops), violations(rules, instance, now), exceptions)
