@@ -31,8 +31,7 @@ IN_ARREARS = "ModelArts.6326"
 """The account is frozen (``docs/modelarts-api.md``, D)."""
 
 CLOUD = "ModelArts"
-UNKNOWN = "unknown"
-"""Labels in the audit trail where no account of ours acted."""
+"""Name in the audit trail where the cloud itself acted."""
 
 _S = InstanceStatus
 _STOPS = frozenset({_S.STOPPING, _S.STOPPED})
@@ -156,11 +155,12 @@ def _record_stop(before: Instance, status: str, cause: Cause, reason: Message) -
     )
 
 
-def _doer(cause: Cause) -> str:
+def _doer(cause: Cause) -> Message | str:
     """What to call who did it, where no wish of ours led there."""
     if cause.reason == Reason.UNDONE:
         return SYSTEM
-    return CLOUD if cause.reason in {Reason.AUTO_STOP, Reason.FROZEN} else UNKNOWN
+    is_cloud = cause.reason in {Reason.AUTO_STOP, Reason.FROZEN}
+    return CLOUD if is_cloud else messages.UNKNOWN_ACTOR()
 
 
 def _goes_on(before: str, after: str) -> bool:

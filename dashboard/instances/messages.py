@@ -15,6 +15,8 @@ for _code, _english in TEMPLATES.items():
     # Their texts are collected where they are written.
     define(_code, gettext_lazy(_english))
 
+UNKNOWN_ACTOR = define("instances.unknown_actor", gettext_lazy("unknown"))
+
 # Why a cloud could not be read.
 REFRESH_INTERRUPTED = define(
     "instances.refresh_interrupted", gettext_lazy("The last refresh was interrupted.")

@@ -20,7 +20,6 @@ from dashboard.modelarts.messages import RUN_TIME_RANGE
 from dashboard.policies import messages as policies
 from dashboard.policies.forms import RuleForm
 from dashboard.policies.models import Rule
-from dashboard.web.stored import translated
 from dashboard.web.stored_messages import Message, sentences
 
 
@@ -108,21 +107,6 @@ def test_what_is_stored_is_shown_in_the_language_of_the_reader(
     assert AuditEvent.objects.get(action="edit.cancelled").reason == edit.message
     receipt = german.get(reverse("edits:receipt", args=[edit.pk])).text
     assert "Abgebrochen von operator." in receipt
-
-
-@pytest.mark.parametrize(
-    ("stored", "shown"),
-    [
-        ("", ""),
-        ("What somebody typed", "What somebody typed"),
-        ("The request is too large.", "Die Anfrage ist zu groß."),
-    ],
-)
-def test_stored_sentences(stored: str, shown: str) -> None:
-    with translation.override("de"):
-        assert translated(stored) == shown
-    with translation.override("en"):
-        assert translated(stored) == stored
 
 
 @pytest.mark.parametrize(

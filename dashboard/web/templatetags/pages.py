@@ -15,7 +15,6 @@ from lucide.templatetags.lucide import lucide
 
 from dashboard.web.javascript_catalog import catalog_url
 from dashboard.web.release import release_mark
-from dashboard.web.stored import translated
 
 register = template.Library()
 
@@ -130,9 +129,6 @@ def _stop_form(local: datetime) -> str:
     if local.year != today.year:
         return "moment"
     return "stop" if local.date() == today.date() else "stop_on_another_day"
-
-
-register.filter("translated", translated)
 
 
 @register.simple_tag
