@@ -9,7 +9,7 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.accounts.http import SignedInRequest
@@ -34,8 +34,8 @@ _LABELS = {
     "open": gettext_lazy("Under way"),
     "applied": gettext_lazy("Applied"),
     "failed": gettext_lazy("Failed"),
-    "cancelled": gettext_lazy("Taken back or replaced"),
-    SKIPPED: gettext_lazy("Left out"),
+    "cancelled": gettext_lazy("Cancelled or replaced"),
+    SKIPPED: gettext_lazy("Skipped"),
 }
 
 
@@ -97,10 +97,13 @@ def cancel(request: SignedInRequest, batch_id: UUID) -> HttpResponse:
     if number:
         messages.success(
             request,
-            gettext("%(number)s taken back.") % {"number": number},
+            ngettext(
+                "%(number)s change cancelled.", "%(number)s changes cancelled.", number
+            )
+            % {"number": number},
         )
     else:
-        messages.info(request, gettext("Nothing waits any more."))
+        messages.info(request, gettext("Nothing is pending."))
     return HttpResponseRedirect(found.get_absolute_url(), status=303)
 
 
@@ -117,7 +120,7 @@ def retry(request: SignedInRequest, batch_id: UUID) -> HttpResponse:
     try:
         again = batches.retry_failed(batch=found, actor=request.user)
     except batches.BatchError:
-        messages.info(request, gettext("Nothing of this failed."))
+        messages.info(request, gettext("No change failed."))
         again = found
     return HttpResponseRedirect(again.get_absolute_url(), status=303)
 

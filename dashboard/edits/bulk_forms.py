@@ -79,9 +79,9 @@ class BulkForm(forms.Form):
     """What shall be done with all of them."""
 
     ACTIONS: ClassVar = (
-        ("hours", gettext_lazy("Auto-stop on, with the same run time for all")),
-        ("keep", gettext_lazy("Auto-stop on, with the run time each one has")),
-        ("off", gettext_lazy("Auto-stop off")),
+        ("hours", gettext_lazy("Turn auto-stop on, same run time for all")),
+        ("keep", gettext_lazy("Turn auto-stop on, keep run times")),
+        ("off", gettext_lazy("Turn auto-stop off")),
         ("start", gettext_lazy("Start")),
         ("stop", gettext_lazy("Stop")),
     )
@@ -90,7 +90,7 @@ class BulkForm(forms.Form):
     action = forms.ChoiceField(
         choices=ACTIONS,
         widget=forms.RadioSelect,
-        error_messages={"required": gettext_lazy("Say what shall be done.")},
+        error_messages={"required": gettext_lazy("Choose an action.")},
     )
     auto_stop_hours = forms.CharField(required=False)
 

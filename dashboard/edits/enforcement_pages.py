@@ -43,18 +43,18 @@ def acting(request: SignedInRequest, rule_pk: int) -> HttpResponse:
         the number is not that one; 403 for others than admins; 404 for an unknown rule.
     """
     if not can_write_rules(request.user):
-        raise PermissionDenied(gettext("Only admins write rules."))
+        raise PermissionDenied(gettext("Only admins can edit policies."))
     rule = get_object_or_404(Rule, pk=rule_pk)
     if request.method != "POST":
         return _preview(request, rule)
     if request.POST.get("acts") == "on":
         return _let_act(request, rule)
     cancelled = services.pause(rule=rule, actor=request.user)
-    said = gettext("Paused. It only watches now.")
+    said = gettext("Automatic enforcement is paused.")
     if cancelled:
         said += " " + ngettext(
-            "%(number)s change that waited was cancelled.",
-            "%(number)s changes that waited were cancelled.",
+            "%(number)s pending change was cancelled.",
+            "%(number)s pending changes were cancelled.",
             cancelled,
         ) % {"number": cancelled}
     messages.success(request, said)
@@ -74,7 +74,7 @@ def _let_act(request: SignedInRequest, rule: Rule) -> HttpResponse:
     except services.PolicyError as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, gettext("It acts from now on, once a minute."))
+        messages.success(request, gettext("Automatic enforcement is on."))
     return _to(rule)
 
 

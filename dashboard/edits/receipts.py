@@ -162,11 +162,13 @@ def retry(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
         return _to(edit)
     except services.EditConflictError:
         messages.error(
-            request, gettext("Somebody changed it just now. Compare once more.")
+            request, gettext("The setting was just changed. Compare the values again.")
         )
         return _to(edit)
     if not again.is_open:
-        messages.info(request, gettext("This is what became of trying again."))
+        messages.info(
+            request, gettext("This change was already retried; here is the result.")
+        )
     return _to(again)
 
 
@@ -242,10 +244,10 @@ def _lane(edit: Edit) -> dict[str, Any]:
 def _held(edit: Edit) -> tuple[str, dict[str, Any]]:
     """What the cloud holds, beside what was asked: a heading, and values by field."""
     if edit.state == Edit.State.APPLIED:
-        return gettext("Read back from ModelArts"), edit.result
+        return gettext("Confirmed value"), edit.result
     if edit.state in {Edit.State.FAILED, Edit.State.CONFLICT}:
         # What a new try is going to replace.
-        return gettext("ModelArts holds now"), expected_values(edit.instance)
+        return gettext("Current value in ModelArts"), expected_values(edit.instance)
     return "", {}
 
 

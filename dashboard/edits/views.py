@@ -90,7 +90,7 @@ def _save(request: SignedInRequest, instance: Instance) -> HttpResponse:
         return _form_page(request, instance, form)
     patch = form.patch()
     if not patch:
-        messages.info(request, gettext("You changed nothing, so nothing was sent."))
+        messages.info(request, gettext("No changes to save."))
         return _leave(request, instance)
     try:
         filed = services.submit_edit(

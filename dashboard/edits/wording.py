@@ -24,13 +24,13 @@ FIELD_LABELS = {
 
 _OUTCOMES = {
     "": gettext_lazy("Under way"),
-    "applied": gettext_lazy("Accepted and read back"),
-    "retrying": gettext_lazy("Did not get through, to be repeated"),
-    "unheeded": gettext_lazy("Accepted, but reading showed the old value"),
+    "applied": gettext_lazy("Applied and confirmed"),
+    "retrying": gettext_lazy("Failed, will retry"),
+    "unheeded": gettext_lazy("Accepted but not applied"),
     "failed": gettext_lazy("Failed"),
-    "conflict": gettext_lazy("Not sent: changed by somebody else first"),
-    "interrupted": gettext_lazy("Interrupted, result unknown"),
-    "dropped": gettext_lazy("Nothing was left to do"),
+    "conflict": gettext_lazy("Not sent: changed by someone else first"),
+    "interrupted": gettext_lazy("Interrupted, outcome unknown"),
+    "dropped": gettext_lazy("Already up to date"),
 }
 
 
@@ -112,7 +112,7 @@ def wishes_text(patch: Mapping[str, Any]) -> str:
 def batch_wish(batch: EditBatch) -> str:
     """What is asked of each instance of a batch; empty while nothing is chosen."""
     if batch.kind == Edit.Kind.UPDATE:
-        own = gettext(", with the run time each one has") if batch.keeps_hours else ""
+        own = gettext(", keep run times") if batch.keeps_hours else ""
         return wishes_text(batch.patch) + own
     return str(Edit.Kind(batch.kind).label) if batch.kind else ""
 

@@ -60,7 +60,7 @@ def ask(request: SignedInRequest, rule_pk: int, instance_pk: int) -> HttpRespons
     rule = get_object_or_404(Rule, pk=rule_pk)
     if not can_edit(request.user, instance.owner):
         raise PermissionDenied(
-            gettext("Only those who may change an instance ask for it.")
+            gettext("Only people who can change an instance can request an exception.")
         )
     form = ExceptionForm(request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
@@ -79,7 +79,9 @@ def ask(request: SignedInRequest, rule_pk: int, instance_pk: int) -> HttpRespons
             approved = made.state == RuleException.State.APPROVED
             messages.success(
                 request,
-                gettext("It holds from now on.") if approved else gettext("Asked for."),
+                gettext("Exception approved.")
+                if approved
+                else gettext("Request sent."),
             )
             return _to_list()
     context = {
@@ -104,7 +106,7 @@ def decide(request: SignedInRequest, exception_pk: int) -> HttpResponse:
     exception = _exception(request, exception_pk)
     form = DecisionForm(request.POST)
     if not form.is_valid():
-        messages.error(request, gettext("Say whether to approve or to deny it."))
+        messages.error(request, gettext("Choose to approve or deny the request."))
         return _to_list()
     approve = form.cleaned_data["decision"] == "approve"
     try:
@@ -136,14 +138,18 @@ def end(request: SignedInRequest, exception_pk: int) -> HttpResponse:
     except services.PolicyError as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, gettext("Ended. The rule counts again."))
+        messages.success(
+            request, gettext("Exception revoked. The policy applies again.")
+        )
     return _to_list()
 
 
 def _exception(request: SignedInRequest, pk: int) -> RuleException:
     found = get_object_or_404(exceptions_visible_to(request.user), pk=pk)
     if not can_decide_exceptions(request.user):
-        raise PermissionDenied(gettext("Operators and admins decide on exceptions."))
+        raise PermissionDenied(
+            gettext("Only operators and admins can decide on exceptions.")
+        )
     return found
 
 

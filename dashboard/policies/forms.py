@@ -32,7 +32,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check t
         min_value=1,
         max_value=24,
         step_size=Decimal("0.5"),
-        label=gettext_lazy("At most, in hours"),
+        label=gettext_lazy("Maximum run time, in hours"),
     )
 
     class Meta:
@@ -53,7 +53,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check t
             "owner": gettext_lazy("Owner"),
             "status": gettext_lazy("Status"),
             "mode": gettext_lazy("Mode"),
-            "flavor_type": gettext_lazy("Flavour type"),
+            "flavor_type": gettext_lazy("Flavor type"),
         }
         widgets: ClassVar = {
             "kind": forms.RadioSelect,
@@ -111,13 +111,13 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check t
         kind = data.get("kind")
         needs_hours = kind == Rule.Kind.MAX_HOURS and data.get("max_hours") is None
         if needs_hours and "max_hours" not in self.errors:
-            self.add_error("max_hours", gettext("Say how long a run may last."))
+            self.add_error("max_hours", gettext("Enter the maximum run time."))
         if kind == Rule.Kind.QUIET_HOURS:
             for name in ("quiet_from", "quiet_until", "time_zone"):
                 if not data.get(name) and name not in self.errors:
-                    self.add_error(name, gettext("Quiet hours need this."))
+                    self.add_error(name, gettext("Required for quiet hours."))
             if data.get("quiet_from") and data["quiet_from"] == data.get("quiet_until"):
-                self.add_error("quiet_until", gettext("They end when they begin."))
+                self.add_error("quiet_until", gettext("Start and end must differ."))
         return data
 
     def built(self) -> Rule:

@@ -84,7 +84,7 @@ def let_act(*, rule: Rule, actor: User) -> Rule:
     _require(can_write_rules(actor))
     rule = Rule.objects.select_for_update(no_key=True).get(pk=rule.pk)
     if rule.mode != Rule.Mode.ENFORCE:
-        raise PolicyError(gettext("Only a rule that is enforced can act by itself."))
+        raise PolicyError(gettext("Automatic enforcement needs the mode “Enforce”."))
     if rule.acts:
         return rule
     rule.acts = True
@@ -147,9 +147,9 @@ def ask_exception(
     now = timezone.now()
     for earlier in RuleException.objects.filter(rule=rule, instance=instance):
         if earlier.state == State.ASKED:
-            raise PolicyError(gettext("An exception has been asked for already."))
+            raise PolicyError(gettext("An exception has already been requested."))
         if earlier.holds(now):
-            raise PolicyError(gettext("There is an exception already."))
+            raise PolicyError(gettext("An exception already exists."))
     exception = RuleException.objects.create(
         rule=rule,
         instance=instance,
@@ -178,7 +178,7 @@ def decide_exception(
     _require(can_decide_exceptions(actor))
     exception = _locked(exception)
     if exception.state != State.ASKED:
-        raise PolicyError(gettext("This has been decided already."))
+        raise PolicyError(gettext("This request has already been decided."))
     if approve and exception.until <= timezone.now():
         raise PolicyError(gettext("Its last day has passed; it can only be denied."))
     state = State.APPROVED if approve else State.DENIED
@@ -196,7 +196,7 @@ def end_exception(*, exception: RuleException, actor: User) -> RuleException:
     _require(can_decide_exceptions(actor))
     exception = _locked(exception)
     if not exception.holds(timezone.now()):
-        raise PolicyError(gettext("This exception does not hold any more."))
+        raise PolicyError(gettext("This exception has already ended."))
     return _move(exception, State.ENDED, actor, exception.answer)
 
 

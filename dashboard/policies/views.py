@@ -113,7 +113,7 @@ def delete(request: SignedInRequest, rule_pk: int) -> HttpResponse:
     found = get_object_or_404(Rule, pk=rule_pk)
     services.delete_rule(rule=found, actor=request.user)
     messages.success(
-        request, gettext("The rule “%(found)s” is removed.") % {"found": found.name}
+        request, gettext("Policy “%(found)s” removed.") % {"found": found.name}
     )
     answer = redirect("policies:rules")
     answer.status_code = 303
@@ -133,12 +133,12 @@ def _form_page(request: SignedInRequest, found: Rule) -> HttpResponse:
     scopes = selectors.scope_choices(request.user)
     bound = request.POST if request.method == "POST" else None
     # Kept aside: a model form writes what was typed into its instance.
-    heading = found.name or gettext("New rule")
+    heading = found.name or gettext("New policy")
     stored = Rule.objects.filter(pk=found.pk).first()
     form = RuleForm(bound, instance=found, scopes=scopes)
     if form.is_bound and form.is_valid():
         saved = services.save_rule(rule=form.built(), actor=request.user)
-        messages.success(request, gettext("Written. It counts from now on."))
+        messages.success(request, gettext("Policy saved."))
         return HttpResponseRedirect(saved.get_absolute_url(), status=303)
     context = {
         "form": form,
@@ -154,4 +154,4 @@ def _form_page(request: SignedInRequest, found: Rule) -> HttpResponse:
 
 def _require_right(request: SignedInRequest) -> None:
     if not can_write_rules(request.user):
-        raise PermissionDenied(gettext("Only admins write rules."))
+        raise PermissionDenied(gettext("Only admins can edit policies."))

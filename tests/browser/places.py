@@ -112,7 +112,7 @@ def detail_of(page: Page, name: str) -> str:
 
 
 def draft(page: Page, path: str) -> str:
-    """Begin a bulk edit of all that a list matches; the path of its draft."""
+    """Begin a bulk change of all that a list matches; the path of its draft."""
     page.goto(path)
     page.locator("#bulk-matching").click()
     page.wait_for_url("**/bulk/*/")
@@ -121,7 +121,7 @@ def draft(page: Page, path: str) -> str:
 
 def preview(page: Page, hours: str) -> None:
     """Choose auto-stop with so many hours for a draft."""
-    page.get_by_label("with the same run time").check()
+    page.get_by_label("same run time for all").check()
     page.get_by_label("in hours").fill(hours)
     page.get_by_role("button", name="Preview").click()
     page.locator("#confirm-button").wait_for()
@@ -180,7 +180,7 @@ def _edit_with_errors(page: Page, traces: Traces) -> None:
     page.get_by_label("Description").fill("Bad <text>")
     page.locator("[name=auto_stop_hours]").fill("25")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("alert").first).to_contain_text("Nothing was saved")
+    expect(page.get_by_role("alert").first).to_contain_text("Fix the following to save")
 
 
 def _token_made(page: Page, _: Traces) -> None:
@@ -245,7 +245,7 @@ def _bulk_nothing(page: Page, _: Traces) -> None:
 
 def _draft_with_errors(page: Page, traces: Traces) -> None:
     page.goto(traces["draft"])
-    page.get_by_label("with the same run time").check()
+    page.get_by_label("same run time for all").check()
     page.get_by_label("in hours").fill("99")
     page.get_by_role("button", name="Preview").click()
     page.locator("#hours-errors").wait_for()
@@ -269,7 +269,7 @@ def _signed_out_of_a_form(page: Page, _: Traces) -> None:
 
 def _rule_with_errors(page: Page, _: Traces) -> None:
     page.goto("/policies/new/")
-    page.get_by_role("button", name="Write it").click()
+    page.get_by_role("button", name="Save policy").click()
     page.locator(".errorlist").first.wait_for()
 
 

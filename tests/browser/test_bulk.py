@@ -27,10 +27,10 @@ def test_everything_that_matches(sign_in: SignIn, demo: Demo) -> None:
     page.goto(STOPPED_CPUS)
     names = page.locator("[data-row-link]").all_inner_texts()
     assert len(names) >= 3
-    page.get_by_role("button", name=re.compile("Change all")).click()
+    page.get_by_role("button", name=re.compile("Edit all")).click()
     page.wait_for_url("**/bulk/*/")
     expect(page.get_by_role("heading", level=1)).to_contain_text(f"{len(names)}")
-    page.get_by_label("with the same run time").check()
+    page.get_by_label("same run time for all").check()
     page.get_by_label("in hours").fill("5.5")
     page.get_by_role("button", name="Preview").click()
     expect(page.locator("#preview-title")).to_contain_text("5 h 30 min")
@@ -62,16 +62,16 @@ def test_a_selection_lives_through_polls_filters_and_pages(
     page.get_by_role("link", name="Page 2").click()
     page.wait_for_url("**page=2**")
     expect(page.locator("#picked-count")).to_have_text("1 selected (1 on other pages)")
-    page.get_by_label("All on this page").check()
+    page.get_by_label("Select all on this page").check()
     here = page.locator("input[name=pick]:checked").count()
-    page.get_by_role("button", name="Change the selected").click()
+    page.get_by_role("button", name="Edit selected").click()
     page.wait_for_url("**/bulk/*/")
     expect(page.get_by_role("heading", level=1)).to_have_text(
         f"Change {here + 1} instances"
     )
     page.goto("/instances/?sort=name&per_page=25")
     expect(page.locator("#picked-count")).to_contain_text(f"{here + 1} selected")
-    page.get_by_role("button", name="Select none").click()
+    page.get_by_role("button", name="Clear selection").click()
     expect(page.locator("#picked-count")).to_have_text("")
 
 
@@ -122,8 +122,8 @@ def test_without_javascript(demo: Demo, browser: Browser) -> None:
         for number in range(2):
             ticks.nth(number).check()
         names = page.locator("tr:has(:checked) [data-row-link]").all_inner_texts()
-        page.get_by_role("button", name="Change the selected").click()
-        page.get_by_label("with the same run time").check()
+        page.get_by_role("button", name="Edit selected").click()
+        page.get_by_label("same run time for all").check()
         page.get_by_label("in hours").fill("3")
         page.get_by_role("button", name="Preview").click()
         page.locator("#confirm-button").click()

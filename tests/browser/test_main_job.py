@@ -69,7 +69,7 @@ def test_bad_input_then_good_until_the_cloud_confirms(
     text.fill("Bad <text> & more")
     expect(page.locator("#description-live")).to_contain_text("& < >")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("alert").first).to_contain_text("Nothing was saved")
+    expect(page.get_by_role("alert").first).to_contain_text("Fix the following to save")
     expect(text).to_have_value("Bad <text> & more")
     assert demo.instance(name)["description"] != "Bad <text> & more"
 

@@ -72,7 +72,7 @@ def test_the_preview_names_runs_settings_and_what_cannot_be_done(
     assert "wrong" in said
     assert "1 setting that violates it is left as it is" in said
     assert "60 and 15 minutes before" in said
-    assert "Let it act on 2 instances" in said
+    assert "Turn on for 2 instances" in said
 
 
 @time_machine.travel(NOON, tick=False)
@@ -142,7 +142,7 @@ def test_one_click_pauses_and_says_what_was_cancelled(
     rule = services.let_act(rule=make_rule(), actor=admin)
     enforcement.enforce_rules()
     answer = as_admin.post(address(rule), follow=True)
-    assert "1 change that waited was cancelled." in answer.content.decode()
+    assert "1 pending change was cancelled." in answer.content.decode()
     assert Edit.objects.get().state == "cancelled"
 
 
@@ -159,11 +159,9 @@ def test_the_page_of_a_rule_that_acts_outlives_its_admin(
 ) -> None:
     rule = services.let_act(rule=make_rule(), actor=admin)
     at = f"/policies/{rule.pk}/"
-    assert "since <bdi>admin</bdi> switched it on" in as_admin.get(at).content.decode()
+    assert "since <bdi>admin</bdi> turned it on" in as_admin.get(at).content.decode()
     Rule.objects.update(acting_approved_by=None)
-    assert "<strong>It acts</strong>, in its own name." in (
-        as_admin.get(at).content.decode()
-    )
+    assert "<strong>On.</strong>" in (as_admin.get(at).content.decode())
 
 
 def test_the_receipt_and_the_lists_name_the_policy(

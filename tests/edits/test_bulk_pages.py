@@ -1,4 +1,4 @@
-"""The pages of a bulk edit: selection, preview, confirmation, progress."""
+"""The pages of a bulk change: selection, preview, confirmation, progress."""
 
 from typing import Any
 from unittest.mock import Mock
@@ -100,7 +100,7 @@ def test_a_selection_that_makes_no_sense(
 @pytest.mark.parametrize(
     ("posted", "words"),
     [
-        ({}, "Say what shall be done"),
+        ({}, "Choose an action"),
         ({"action": "delete"}, "not one of the available"),
         ({"action": "hours"}, "Enter 1 to 24 hours"),
         ({"action": "hours", "auto_stop_hours": "25"}, "too long"),
@@ -120,7 +120,7 @@ def test_at_once_to_the_preview(as_operator: Client, instance: Instance) -> None
     posted = {"pick": instance.pk, "action": "hours", "auto_stop_hours": "4"}
     said = as_operator.get(as_operator.post(BULK, posted)["Location"]).content.decode()
     assert "Preview: Auto-stop on, run time 4 h" in said
-    assert "From the next start of each." in said
+    assert "Applies from each" in said
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_what_breaks_a_rule(as_operator: Client, instance: Instance) -> None:
     said = as_operator.get(
         as_operator.post(BULK, {"rule": rule.pk})["Location"]
     ).content.decode()
-    assert "This puts right what breaks the rule" in said
+    assert "This fixes violations of" in said
     assert "Change 1 instance" in said
     draft = EditBatch.objects.get()
     assert (draft.kind, len(draft.plan)) == ("update", 1)
@@ -344,7 +344,7 @@ def test_everybody_sees_a_batch_and_few_may_act_on_it(
     client.force_login(request.getfixturevalue(person))
     batch = make_batch(operator)
     at = batch.get_absolute_url()
-    assert ("Take back" in client.get(at).content.decode()) is may
+    assert ("pending" in client.get(at).content.decode()) is may
     assert "Auto-stop off" in client.get("/batches/").content.decode()
     for path in ("cancel", "retry"):
         assert client.post(f"{at}{path}/").status_code == (303 if may else 403)
@@ -364,9 +364,7 @@ def test_anonymous_unknown_and_wrong_method(client: Client, operator: User) -> N
         assert client.post(path).status_code == 405
     for path in posts:
         assert client.get(path).status_code == 405
-    assert "Nothing has been changed in bulk yet" in (
-        client.get("/batches/").content.decode()
-    )
+    assert "No bulk changes yet" in (client.get("/batches/").content.decode())
     for path in (*pages[1:], f"/bulk/{nowhere}/"):
         assert client.get(path).status_code == 404
     for path in posts[1:]:

@@ -73,7 +73,7 @@ def test_what_makes_no_sense_is_ignored_and_said(
 ) -> None:
     answer = as_operator.get(LIST + query)
     assert list(answer.context["page"]) == edits[::-1]
-    assert "Ignored, since it makes no sense" in answer.content.decode()
+    assert "Ignored unsupported filter" in answer.content.decode()
 
 
 @pytest.mark.parametrize("query", ["?page=0", "?page=999", "?page=x", "?per_page=7"])
@@ -92,8 +92,8 @@ def test_pages(as_operator: Client, instance: Instance, operator: User) -> None:
 
 
 def test_nothing_yet_and_nothing_matches_are_told_apart(as_operator: Client) -> None:
-    assert "Nothing has been edited yet" in as_operator.get(LIST).content.decode()
-    assert "No edit matches" in as_operator.get(LIST + "?q=x").content.decode()
+    assert "No changes yet" in as_operator.get(LIST).content.decode()
+    assert "No matching changes" in as_operator.get(LIST + "?q=x").content.decode()
 
 
 def test_the_number_of_queries_does_not_grow(

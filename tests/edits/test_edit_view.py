@@ -91,7 +91,7 @@ def test_a_form_without_changes_makes_no_edit(
     as_operator: Client, instance: Instance
 ) -> None:
     answer = as_operator.post(address(instance), fields(instance), follow=True)
-    assert "You changed nothing, so nothing was sent." in answer.content.decode()
+    assert "No changes to save." in answer.content.decode()
     assert not Edit.objects.exists()
 
 
@@ -128,7 +128,7 @@ def test_the_form_is_opened_on_the_edits_under_way(
 ) -> None:
     html = as_operator.get(address(instance)).content.decode()
     assert "Third try</textarea>" in html
-    assert "Changes are under way." in html
+    assert "Pending changes." in html
 
 
 class TestConflict:
@@ -217,7 +217,7 @@ class TestSeen:
         answer = as_operator.post(address(instance), posted)
         html = answer.content.decode()
         assert answer.status_code == 422
-        assert "this form is too old" in html
+        assert "This form has expired" in html
         assert "new</textarea>" in html
         assert not Edit.objects.exists()
         as_operator.post(address(instance), posted | {"seen": hidden(html, "seen")})
@@ -248,20 +248,20 @@ class TestOutlook:
     @pytest.mark.parametrize(
         ("status", "extra", "words"),
         [
-            ("RUNNING", {}, "This run still stops"),
-            ("RUNNING", {"stops_in": -60}, "This run is due to stop;"),
+            ("RUNNING", {}, "The current run still stops"),
+            ("RUNNING", {"stops_in": -60}, "The current run is about to stop."),
             (
                 "RUNNING",
                 {"stops_in": None, "auto_stop_enable": False},
-                "This run goes on until somebody stops it",
+                "The current run continues until it is stopped",
             ),
-            ("RUNNING", {"stops_in": None}, "ModelArts does not report"),
-            ("STARTING", {}, "A run is about to begin."),
-            ("START_QUEUING", {}, "A run is about to begin."),
-            ("STOPPING", {}, "This run is ending."),
-            ("STOPPED", {}, "The instance does not run now."),
-            ("START_FAILED", {}, "The instance does not run now."),
-            ("HIBERNATING", {}, "in the status “HIBERNATING”"),
+            ("RUNNING", {"stops_in": None}, "The end of the current run is unknown"),
+            ("STARTING", {}, "The instance is starting."),
+            ("START_QUEUING", {}, "The instance is starting."),
+            ("STOPPING", {}, "The current run is ending."),
+            ("STOPPED", {}, "The instance is not running."),
+            ("START_FAILED", {}, "The instance is not running."),
+            ("HIBERNATING", {}, "Unknown status “HIBERNATING”"),
         ],
     )
     def test_this_run(

@@ -27,7 +27,7 @@ def test_a_stop_says_what_is_lost_and_is_one_edit(
     as_operator: Client, instance: Instance
 ) -> None:
     html = as_operator.get(address("stop", instance)).content.decode()
-    assert "What is lost" in html
+    assert "This will end the session" in html
     assert "/home/ma-user/work" in html
     assert not Edit.objects.exists()
     for _ in range(2):
@@ -75,8 +75,8 @@ def test_a_refusal_by_htmx_takes_the_place_of_the_question(
 
 def test_a_start_says_how_long_it_runs(as_operator: Client, stopped: Instance) -> None:
     html = as_operator.get(address("start", stopped)).content.decode()
-    assert "<strong>8 h</strong>, then ModelArts stops it" in html
-    assert "billing begins" in html
+    assert "<strong>8 h</strong>, then it stops automatically" in html
+    assert "from start until stopped" in html
     as_operator.post(address("start", stopped), {"key": hidden(html, "key")})
     assert Edit.objects.get().kind == Edit.Kind.START
 
@@ -84,8 +84,8 @@ def test_a_start_says_how_long_it_runs(as_operator: Client, stopped: Instance) -
 def test_a_start_without_auto_stop_warns(as_operator: Client) -> None:
     instance = factories.make_instance(status="STOPPED", auto_stop_enable=False)
     html = as_operator.get(address("start", instance)).content.decode()
-    assert "until somebody stops it" in html
-    assert "Switch auto-stop on first" in html
+    assert "until stopped manually" in html
+    assert "Turn on auto-stop" in html
 
 
 def test_a_post_without_the_question_is_a_wish_too(

@@ -32,7 +32,7 @@ def test_it_says_what_was_asked_and_by_whom(as_operator: Client, edit: Edit) -> 
     assert "Third try" in html
     assert "<bdi>operator</bdi>" in html
     assert "Queued. It will be sent" in html
-    assert "Not tried yet." in html
+    assert "No attempts yet." in html
     assert f'data-edit="{edit.pk}" data-state="queued"' in html
 
 
@@ -49,7 +49,7 @@ def test_an_applied_one_shows_what_the_cloud_holds(
 ) -> None:
     settle(edit, State.APPLIED, result={"description": "as read back"})
     html = text(as_operator, edit)
-    assert "Read back from ModelArts" in html
+    assert "Confirmed value" in html
     assert "as read back" in html
 
 
@@ -70,7 +70,7 @@ def test_one_that_was_refused_says_why_and_offers_a_way_on(
         "The instance is frozen.",
         "ModelArts.6326",
         "&lt;b&gt;frozen",
-        "ModelArts holds now",
+        "Current value in ModelArts",
         "theirs",
         "Try again" if state == State.FAILED else "Overwrite with mine",
     ):
@@ -112,7 +112,7 @@ def test_attempts_are_told_with_what_support_asks_for(
     )
     attempt.edits.add(edit)
     html = text(as_operator, edit)
-    for words in ("Did not get through", "HTTP 503", "APIG.0613", "req-123"):
+    for words in ("Failed, will retry", "HTTP 503", "APIG.0613", "req-123"):
         assert words in html
 
 

@@ -1,4 +1,4 @@
-"""Bulk edits under faults: the rows K of the fault matrix.
+"""Bulk changes under faults: the rows K of the fault matrix.
 
 What each row means stands in ``docs/reliability.md``. The checker goes over all of it
 when the stack is taken down.
@@ -100,7 +100,7 @@ def test_fault_k2_upstream_down(stack: Stack) -> None:
     tried = [row["attempts"] for row in _rows(stack, instances)]
     assert sum(tried) <= MOST_CALLS_OF_A_DEAD_CLOUD, tried
     page = person.browser.get(url).raise_for_status().text
-    assert f"<strong>0</strong> of <strong>{len(instances)}</strong> settled" in page
+    assert f"<strong>0</strong> of <strong>{len(instances)}</strong> done" in page
     assert "Edits are held back since" in page
     assert "Nothing is lost" in page
     listed = person.browser.get("/instances/").raise_for_status()
@@ -123,9 +123,7 @@ def test_fault_k3_partly_not_permitted(stack: Stack) -> None:
     others = [stack.take_instance(owner=name) for name in _other_owners(stack)[:3]]
     anna = stack.sign_in("anna")
     draft = select(anna, stack, hers + others, 20.5)
-    assert "<strong>2</strong> will be changed, <strong>3</strong> left out" in (
-        draft.text
-    )
+    assert "<strong>2</strong> will change, <strong>3</strong> skipped" in (draft.text)
     assert "<strong>3</strong>: Only its owner and operators" in draft.text
     # Between the preview and the yes one of them gets another owner.
     lost, kept = hers

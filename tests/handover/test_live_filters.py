@@ -65,7 +65,7 @@ def test_edits_follow_a_choice_and_the_states(
     Edit.objects.filter(pk=waiting.pk).update(state="applied")
     FleetVersion.stamp(Instance.objects.filter(pk=one.pk))
     expect(fleet_page.locator("#results")).to_contain_text(
-        "No edit matches", timeout=20_000
+        "No matching changes", timeout=20_000
     )
 
 

@@ -115,12 +115,12 @@ def test_who_may_decide_needs_nobody_else(instance: Instance, operator: User) ->
 def test_one_at_a_time(instance: Instance, scientist: User, operator: User) -> None:
     rule = make_rule()
     asked = in_a_week(instance, scientist, rule)
-    with pytest.raises(services.PolicyError, match="asked for already"):
+    with pytest.raises(services.PolicyError, match="already been requested"):
         in_a_week(instance, scientist, rule)
     services.decide_exception(exception=asked, actor=operator, approve=True)
-    with pytest.raises(services.PolicyError, match="is an exception already"):
+    with pytest.raises(services.PolicyError, match="exception already exists"):
         in_a_week(instance, scientist, rule)
-    with pytest.raises(services.PolicyError, match="decided already"):
+    with pytest.raises(services.PolicyError, match="already been decided"):
         services.decide_exception(exception=asked, actor=operator, approve=False)
 
 

@@ -66,7 +66,7 @@ def test_the_detail_the_form_and_the_due_page(
     assert "zählt ab dem nächsten Start" in detail
     form = german.get(reverse("edits:edit", args=of(instance))).text
     assert "Laufzeit ab jedem Start" in form
-    assert "Was das bedeutet" in form
+    assert "Auswirkung" in form
     due = german.get(reverse("handover:due")).text
     assert "Die nächsten 24 Stunden" in due
 
