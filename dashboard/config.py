@@ -35,7 +35,7 @@ CommaList = Annotated[list[str], NoDecode, BeforeValidator(config_checks.split)]
 class Config(BaseSettings):
     """The environment, read once at the start of a process.
 
-    Source: DESIGN, part 1.2 (see ``docs/settings.md``).
+    ``docs/settings.md`` describes each variable.
 
     Attributes:
         secret_key: Django's secret key, at least 50 characters, as its own check wants.

@@ -1,4 +1,4 @@
-"""Composition of the apps' addresses. Source: DESIGN, part 1.5."""
+"""Composition of the apps' addresses. Source: ``docs/contract.md``, "URLs"."""
 
 from django.urls import include, path
 

@@ -1,6 +1,5 @@
 """What can be configured or queued has its line in docs/."""
 
-import re
 from importlib import import_module
 from pathlib import Path
 
@@ -87,13 +86,3 @@ def test_ci_runs_the_readmes_test_command() -> None:
         "pip install uv && uv run --group dev pytest"
         in (ROOT / ".ci" / "run").read_text()
     )
-
-
-@pytest.mark.parametrize(
-    "paper", ["README.md", *(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
-)
-def test_links_lead_somewhere(paper: str) -> None:
-    path = ROOT / paper
-    for target in re.findall(r"\]\(([^)#]+)", path.read_text()):
-        if "://" not in target:
-            assert (path.parent / target).exists(), target

@@ -177,16 +177,6 @@ def test_a_management_command_takes_the_documented_arguments(
     command.create_parser("manage.py", name).parse_args(documented.arguments)
 
 
-@pytest.mark.parametrize(
-    "documented",
-    [found for found in COMMANDS if found.program == "pytest"],
-    ids=lambda found: " ".join(found.arguments),
-)
-def test_the_tests_that_a_document_names_exist(documented: Documented) -> None:
-    paths = [word for word in documented.arguments if word.startswith("tests/")]
-    assert all((ROOT / path.partition("::")[0]).exists() for path in paths)
-
-
 def test_compose_has_the_services_that_a_document_names() -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     for found in COMMANDS:

@@ -14,7 +14,7 @@ from . import permissions
 class User(AbstractUser):
     """A person with an account here.
 
-    Source of the roles: DESIGN, part 1.4.
+    Source of the roles: ``docs/contract.md``, "Roles".
 
     Attributes:
         one_time_until: The present password was made by an admin: it opens nothing

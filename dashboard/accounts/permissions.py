@@ -1,7 +1,7 @@
 """May this person do that? One pure function for each question.
 
 Pages, polls and the worker ask here and nowhere else. A deactivated account may do
-nothing, whatever its role. Source of the roles: DESIGN, part 1.4.
+nothing, whatever its role. Source of the roles: ``docs/contract.md``, "Roles".
 """
 
 from typing import TYPE_CHECKING, NamedTuple

@@ -1,4 +1,4 @@
-"""Addresses of people. Source: DESIGN, part 1.5."""
+"""Addresses of people. Source: ``docs/contract.md``, "URLs"."""
 
 from django.urls import path
 

@@ -1,4 +1,7 @@
-"""The API: its addresses, its errors and its document. Source: DESIGN, part 1.5."""
+"""The API: its URLs, its errors and its document.
+
+Source: ``docs/contract.md``, "URLs".
+"""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Addresses of the audit trail. Source: DESIGN, part 1.5."""
+"""Addresses of the audit trail. Source: ``docs/contract.md``, "URLs"."""
 
 from django.urls import path
 

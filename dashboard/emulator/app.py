@@ -1,7 +1,7 @@
 """Routes of the emulated cloud: which call does what, and with which status.
 
-Source: modelarts-api.md A.1 (calls), C.1 (tokens), D.1 (errors). Success of a ModelArts
-call is 200: the manual never names it (A.1).
+Source: ``docs/modelarts-api.md``, A.1 (calls), C.1 (tokens), D.1 (errors). A ModelArts
+call that succeeds answers 200; the manual names no status (A.1).
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """What can be rented: flavours and work environments.
 
 Names as the documents print them, completed by believable ones.
-Source: modelarts-api.md A.3 (names) and A.6 (tables 6 to 10).
+Source: ``docs/modelarts-api.md``, A.3 (names) and A.6 (tables 6 to 10).
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Flavor:
             "params": self.params,
             "status": "soldOut" if self.sold_out else "onSale",
             "storage_list": list(self.storage),
-            # Tables say ASCEND, samples Ascend (A.10, 21); both are met here.
+            # Tables say ASCEND, samples Ascend (A.10); both are met here.
             "type": self.kind,
             "is_permitted": True,
             "promo_type": "Free" if self.free else "NoDiscount",

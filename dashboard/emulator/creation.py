@@ -1,6 +1,6 @@
 """Creating an instance: what the body must hold.
 
-Source: modelarts-api.md A.3, D.3.
+Source: ``docs/modelarts-api.md``, A.3, D.3.
 """
 
 import re

@@ -1,6 +1,6 @@
 """Refusals, in the three shapes the documents print.
 
-Source: modelarts-api.md, D.1 (shapes) and D.3 (codes).
+Source: ``docs/modelarts-api.md``, D.1 (shapes) and D.3 (codes).
 """
 
 from http import HTTPStatus
@@ -25,7 +25,7 @@ def service_refusal(code: str, message: str, status: int = 400) -> RefusalError:
     """Build ModelArts' own refusal.
 
     The text stands under ``error_message``, as the demanager documents print it; the
-    live service's clients decode ``error_msg`` (A.10, 17).
+    live service's clients decode ``error_msg`` (A.10).
 
     Args:
         code: Four digits after ``ModelArts.``.

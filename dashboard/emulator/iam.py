@@ -1,6 +1,6 @@
 """The identity service: tokens, projects, and who sent a request.
 
-Source: modelarts-api.md C.1 (tokens), D.3 (codes).
+Source: ``docs/modelarts-api.md``, C.1 (tokens), D.3 (codes).
 """
 
 import hmac
@@ -136,7 +136,7 @@ class Iam:
         text = request.headers.get("x-auth-token")
         header = request.headers.get("authorization")
         if (text is None) == (header is None):
-            # Both at once is forbidden (C.3, 1); neither is no authentication.
+            # Both at once is forbidden (C); neither is no authentication.
             raise incorrect("x-auth-token or signature not found", request)
         if header is not None:
             user = self._keys.verify(request, header)

@@ -1,6 +1,6 @@
 """One imitated notebook instance, and the document that shows it.
 
-Source: modelarts-api.md A.6, tables 5 to 24.
+Source: ``docs/modelarts-api.md``, A.6, tables 5 to 24.
 """
 
 from dataclasses import dataclass, field

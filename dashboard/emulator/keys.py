@@ -1,6 +1,6 @@
 """Access keys: whose signature is it, and is it good?
 
-Source: modelarts-api.md C.3 (signatures), D.3 (codes).
+Source: ``docs/modelarts-api.md``, C.3 (signatures), D.3 (codes).
 """
 
 import hmac

@@ -1,6 +1,6 @@
 """What tokens are and how they are written down.
 
-Source: modelarts-api.md C.1.
+Source: ``docs/modelarts-api.md``, C.1.
 """
 
 from dataclasses import dataclass

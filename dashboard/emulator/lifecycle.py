@@ -9,7 +9,7 @@
 
 Nothing ticks: what will happen stands in ``Instance.plan`` and is caught up with when
 somebody looks. So an idle fleet of any size costs nothing.
-Source: modelarts-api.md A.5, A.7, A.8.
+Source: ``docs/modelarts-api.md``, A.5, A.7, A.8.
 """
 
 from dataclasses import dataclass

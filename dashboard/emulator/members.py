@@ -1,6 +1,6 @@
 """Members of a JSON body, and the codes for what is wrong with them.
 
-Source: modelarts-api.md D.3.
+Source: ``docs/modelarts-api.md``, D.3.
 """
 
 import json

@@ -1,7 +1,8 @@
 """Git repositories and credentials of notebooks, all of them fake.
 
-Source: modelarts-api.md A.6, tables 22 to 24. The secrets are canaries: strings that
-occur nowhere else, so that a check may search pages, logs and databases for them.
+Source: ``docs/modelarts-api.md``, A.6, tables 22 to 24. The secrets are canaries:
+strings that occur nowhere else, so that a test can search pages, logs and databases for
+them.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Which instances a list request means, in which order, and which page of them.
 
-Source: modelarts-api.md A.2.
+Source: ``docs/modelarts-api.md``, A.2.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
 """Verification of signed requests: SDK-HMAC-SHA256.
 
 Both header forms, ``Access=`` and the older scoped ``Credential=``.
-Source: modelarts-api.md C.3.
+Source: ``docs/modelarts-api.md``, C.3.
 """
 
 import hashlib

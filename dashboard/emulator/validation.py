@@ -1,7 +1,7 @@
 """What list, update and action demand, and the codes they refuse with.
 
-Source: modelarts-api.md A.2 (list), A.5 (update), A.8 (action), D.3 (codes). Where the
-documents name a rule but no code, 6336 (wrong value) is used.
+Source: ``docs/modelarts-api.md``, A.2 (list), A.5 (update), A.8 (action), D.3
+(codes). Where the documents name a rule but no code, 6336 (wrong value) is used.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Addresses of what is coming up. Source: DESIGN, part 1.5."""
+"""Addresses of what is coming up. Source: ``docs/contract.md``, "URLs"."""
 
 from django.urls import path
 

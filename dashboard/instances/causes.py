@@ -28,7 +28,7 @@ REPAIR_COUNTS = timedelta(minutes=1)
 """The same for a stop that undoes a start that was applied late."""
 
 IN_ARREARS = "ModelArts.6326"
-"""The account is frozen (``docs/modelarts-api.md``, D)."""
+"""The account is frozen (``docs/modelarts-api.md``, D.3)."""
 
 CLOUD = "ModelArts"
 """Name in the audit trail where the cloud itself acted."""

@@ -1,7 +1,8 @@
 """What a person reads about the time an instance has left. Pure functions.
 
-Two clocks, never blurred (DESIGN, 2.1.1): *this run* ends at a moment the cloud fixed
-when the instance started; *next run* is the setting, which counts from the next start.
+Two clocks, never blurred (``docs/contract.md``, "Two clocks"): *this run* ends at a
+moment the cloud fixed when the instance started; *next run* is the setting, which
+counts from the next start.
 ``static/countdown.js`` redraws the same words each second; a test compares the two.
 """
 

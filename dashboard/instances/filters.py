@@ -1,4 +1,4 @@
-"""The list's query: what may stand in its address. Source: DESIGN, part 1.5."""
+"""The parameters of the list's URL. Source: ``docs/contract.md``, "URLs"."""
 
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache

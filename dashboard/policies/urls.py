@@ -1,4 +1,4 @@
-"""Addresses of rules, what breaks them, and exceptions. Source: DESIGN, part 1.5."""
+"""URLs of rules, violations and exceptions. Source: ``docs/contract.md``, "URLs"."""
 
 from django.urls import path
 
