@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "CONTRIBUTING.md",
     *sorted(ROOT.glob("docs/**/*.md")),
 ]
 PYTHON = sys.executable
@@ -46,6 +47,7 @@ SHORTEST = {
     "python -m tests.browser.take_screenshots": [
         [PYTHON, "-m", "tests.browser.take_screenshots", "--help"]
     ],
+    "python -m tests.prose": [[PYTHON, "-m", "tests.prose"]],
     "python -m tests.guards": [[PYTHON, "-m", "tests.guards", NOTHING]],
     "python -m tests.translation.messages": [
         [PYTHON, "-m", "tests.translation.messages"]
