@@ -35,7 +35,9 @@ COVERED = [
     "docs/operations.md",
     "docs/people.md",
     "docs/performance.md",
+    "docs/reliability.md",
     "docs/reminders.md",
+    "docs/security/guards.md",
     "docs/settings.md",
     "docs/translation.md",
 ]
