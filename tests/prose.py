@@ -37,7 +37,8 @@ COVERED = [
     "docs/performance.md",
     "docs/reliability.md",
     "docs/reminders.md",
-    "docs/security/guards.md",
+    "docs/security.md",
+    "docs/security/*.md",
     "docs/settings.md",
     "docs/translation.md",
 ]

@@ -45,6 +45,17 @@ def test_all_requirements_are_judged_and_counted() -> None:
     assert counted == [int(met), int(not_ours), int(still_open)]
 
 
+def test_each_module_with_sql_of_its_own_is_named() -> None:
+    written = re.compile(r"(cursor|_connection)\.execute\(|\.raw\(")
+    app = ROOT / "dashboard"
+    named = re.findall(r"`([\w/]+\.py)`", rows(ASVS)["1.2.4"][-1])
+    assert {name for name in named if not name.startswith("tests/")} == {
+        str(path.relative_to(app))
+        for path in app.rglob("*.py")
+        if written.search(path.read_text())
+    }
+
+
 @pytest.mark.parametrize("place", re.findall(r"`(\w+/\w+\.py)`", RULES))
 def test_each_place_of_a_rule_is_there(place: str) -> None:
     assert (ROOT / "dashboard" / place).exists()
