@@ -34,7 +34,7 @@ def colleague(
 def begin(page: Page) -> str:
     """A new draft; its address."""
     page.goto("/handover/new/")
-    page.get_by_role("button", name="Begin").click()
+    page.get_by_role("button", name="Start").click()
     page.wait_for_url(re.compile(r"/handover/\d+/$"))
     return page.url
 

@@ -123,7 +123,7 @@ def test_another_person_finds_nothing_and_saves_nothing_in_that_name(
     sign_in(tab, live_server.url, admin)
     form.click("#save-button")
     notice = form.locator("#form-notice")
-    expect(notice).to_contain_text("Somebody else is signed in here now")
+    expect(notice).to_contain_text("someone else is signed in here now")
     expect(form.locator("#id_description")).to_have_value(TYPED)
     assert not Edit.objects.exists()
     # Not even where the text was kept for its owner.
