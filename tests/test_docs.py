@@ -1,5 +1,6 @@
 """What can be configured or queued has its line in docs/."""
 
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -86,3 +87,11 @@ def test_ci_runs_the_readmes_test_command() -> None:
         "pip install uv && uv run --group dev pytest"
         in (ROOT / ".ci" / "run").read_text()
     )
+
+
+def test_the_changelog_has_each_group_once_and_in_order() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    order = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
+    for release in changelog.split("\n## ")[1:]:
+        groups = re.findall(r"^### (.+)$", release, re.M)
+        assert groups == [group for group in order if group in groups]
