@@ -69,7 +69,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # untyped li
         """
         if user and user.has_usable_password() and user.check_password(password):
             raise ValidationError(
-                gettext("This is the present password. Choose another.")
+                gettext("This is your current password. Choose a different one.")
             )
         cleaned: str = super().clean_password(password, user)
         return cleaned

@@ -24,7 +24,7 @@ class RoleForm(forms.Form):
     role = forms.ChoiceField(
         choices=User.Role.choices,
         widget=forms.RadioSelect,
-        error_messages={"invalid_choice": gettext_lazy("There is no such role.")},
+        error_messages={"invalid_choice": gettext_lazy("Unknown role.")},
     )
 
 
@@ -70,15 +70,13 @@ class CloudUsersForm(forms.Form):
         names = [line.strip() for line in lines if line.strip()]
         if len(names) > _IDENTIFIERS:
             raise forms.ValidationError(
-                gettext("At most %(identifiers)s for one person.")
+                gettext("A person can have at most %(identifiers)s ModelArts users.")
                 % {"identifiers": _IDENTIFIERS}
             )
         for name in names:
             if len(name) > 255 or not name.isprintable():
                 raise forms.ValidationError(
-                    gettext(
-                        "A name or id has at most 255 characters, all of them visible."
-                    )
+                    gettext("Enter names or IDs of at most 255 visible characters.")
                 )
         return names
 
@@ -103,9 +101,9 @@ class AddForm(RoleForm):
         choices=[
             (
                 SignIn.PASSWORD,
-                gettext_lazy("With a one-time password, which you pass on"),
+                gettext_lazy("One-time password"),
             ),
-            (SignIn.SSO, gettext_lazy("By single sign-on only")),
+            (SignIn.SSO, gettext_lazy("Single sign-on only")),
         ],
         widget=forms.RadioSelect,
         initial=SignIn.PASSWORD,

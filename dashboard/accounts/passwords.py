@@ -35,15 +35,15 @@ class ContextWordsValidator:
         if len(rest) < min(self.REST, len(password)):
             raise ValidationError(
                 gettext(
-                    "Your name, and words such as Curfew or notebook, are "
-                    "guessed first."
+                    "Your name and words such as Curfew or notebook are easy to guess."
                 )
             )
 
     def get_help_text(self) -> str:
         """For the form."""
         return gettext(
-            "It must be more than your name and words such as Curfew or notebook."
+            "The password must be more than your name and words such "
+            "as Curfew or notebook."
         )
 
 

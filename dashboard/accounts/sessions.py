@@ -107,13 +107,13 @@ def _expiry(request: HttpRequest, now: int) -> str:
     active = request.session.get(ACTIVE_AT, 0)
     if now - begun >= config.session_hours * 3600:
         return gettext(
-            "You were signed out: a session ends after %(session_hours)s h."
+            "Your session expired after %(session_hours)s hours. Sign in again."
         ) % {"session_hours": config.session_hours}
     if now - active >= config.session_idle_minutes * 60:
         minutes = config.session_idle_minutes
-        return gettext("You were signed out after %(minutes)s min without a click.") % {
-            "minutes": minutes
-        }
+        return gettext(
+            "You were signed out after %(minutes)s minutes of inactivity."
+        ) % {"minutes": minutes}
     return ""
 
 

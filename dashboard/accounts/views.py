@@ -93,7 +93,7 @@ def add(request: SignedInRequest) -> HttpResponse:
             return _leave(
                 request,
                 person,
-                gettext("%(person)s can come in by single sign-on.")
+                gettext("%(person)s can sign in with single sign-on.")
                 % {"person": person},
             )
     context = {"form": form, "owners": selectors.owners_seen()}
@@ -146,7 +146,7 @@ def email(request: SignedInRequest, user_id: int) -> HttpResponse:
                 form.add_error("email", sentence)
     if not form.is_valid():
         return _page(request, who, email_form=form)
-    return _leave(request, who, gettext("The email address is saved."))
+    return _leave(request, who, gettext("Email address saved."))
 
 
 @require_POST
@@ -158,7 +158,7 @@ def cloud_users(request: SignedInRequest, user_id: int) -> HttpResponse:
     if not form.is_valid():
         return _page(request, who, cloud_users_form=form)
     services.set_cloud_users(user=who, cloud_users=form.chosen, actor=request.user)
-    return _leave(request, who, gettext("The upstream users are saved."))
+    return _leave(request, who, gettext("ModelArts users saved."))
 
 
 @require_POST
@@ -183,7 +183,7 @@ def active(request: SignedInRequest, user_id: int) -> HttpResponse:
     except services.LastAdminError as error:
         messages.error(request, str(error))
         return _page(request, who, status=409)
-    return _leave(request, who, gettext("%(who)s is deactivated.") % {"who": who})
+    return _leave(request, who, gettext("%(who)s deactivated.") % {"who": who})
 
 
 @require_POST
@@ -206,7 +206,7 @@ def second_factor(request: SignedInRequest, user_id: int) -> HttpResponse:
     return _leave(
         request,
         who,
-        gettext("Two-factor authentication of %(who)s is reset.") % {"who": who},
+        gettext("2FA reset for %(who)s.") % {"who": who},
     )
 
 
@@ -219,7 +219,7 @@ def sessions(request: SignedInRequest, user_id: int) -> HttpResponse:
     said = (
         ngettext("%(number)s session ended.", "%(number)s sessions ended.", ended)
         % {"number": ended},
-        ngettext("%(number)s token ended.", "%(number)s tokens ended.", tokens)
+        ngettext("%(number)s token revoked.", "%(number)s tokens revoked.", tokens)
         % {"number": tokens},
     )
     return _leave(request, who, " ".join(said))

@@ -15,7 +15,7 @@ class TokenForm(forms.Form):
     """A new token."""
 
     name = forms.CharField(
-        max_length=60, error_messages={"required": gettext_lazy("Give it a name.")}
+        max_length=60, error_messages={"required": gettext_lazy("Enter a name.")}
     )
     scopes = forms.MultipleChoiceField(
         choices=ApiToken.Scope.choices,
@@ -36,7 +36,7 @@ class TokenForm(forms.Form):
         """One line of visible characters."""
         name: str = self.cleaned_data["name"]
         if not name.isprintable():
-            raise forms.ValidationError(gettext("Only visible characters, please."))
+            raise forms.ValidationError(gettext("Use visible characters only."))
         return name
 
     def clean_days(self) -> int:

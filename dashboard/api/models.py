@@ -24,7 +24,7 @@ class ApiToken(models.Model):
     """
 
     class Scope(models.TextChoices):
-        READ = "read", gettext_lazy("Read instances, edits and batches")
+        READ = "read", gettext_lazy("Read instances, changes and batches")
         WRITE = "write", gettext_lazy("Change, start and stop")
         AUDIT = "audit", gettext_lazy("Read the audit trail")
 

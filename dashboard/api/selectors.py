@@ -89,7 +89,7 @@ def line(token: ApiToken, now: datetime) -> Line:
     elif not live:
         state, tone = gettext("Not accepted"), "warn"
     else:
-        state, tone = gettext("In use"), "good"
+        state, tone = gettext("Active"), "good"
     if live and token.last_used_at is None:
         state, tone = gettext("Not used yet"), "busy"
     scopes = [str(SCOPES[one]) for one in SCOPES if one in token.scopes]

@@ -59,7 +59,9 @@ def make_token(
     now = timezone.now()
     if owner.api_tokens.filter(revoked_at=None, expires_at__gt=now).count() >= MOST:
         raise TokenError(
-            gettext("You have %(number)s tokens. Revoke one that is not needed.")
+            gettext(
+                "You have reached the limit of %(number)s tokens. Revoke one first."
+            )
             % {"number": MOST}
         )
     secret = new_secret()

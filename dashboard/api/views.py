@@ -102,7 +102,7 @@ def revoke(request: SignedInRequest, token_id: int) -> HttpResponse:
     token = get_object_or_404(theirs, pk=token_id)
     services.revoke_token(token=token, actor=request.user)
     messages.success(
-        request, gettext("Token “%(name)s” is revoked.") % {"name": token.name}
+        request, gettext("Token “%(name)s” revoked.") % {"name": token.name}
     )
     own = token.owner_id == request.user.pk
     url = reverse("tokens:mine" if own else "tokens:everybodys")

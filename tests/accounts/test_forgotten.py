@@ -91,9 +91,9 @@ def choose(browser: Client, path: str, password: str) -> str:
 def test_the_mail_speaks_for_us(vera: User) -> None:
     ask("vera@example.org")
     [sent] = mail.outbox
-    assert sent.subject == "Curfew: choose another password"
+    assert sent.subject == "Curfew: reset your password"
     assert sent.to == ["vera@example.org"]
-    assert "the account viewer" in sent.body
+    assert "your account viewer" in sent.body
     assert "testserver" not in sent.body.replace("http://testserver/", "")
 
 

@@ -143,7 +143,7 @@ def test_a_one_time_password_is_shown_once_and_opens_one_page(inside: Client) ->
         assert browser.get(where).headers["Location"] == change
     poll = browser.get("/instances/changes?since=0", headers={"HX-Request": "true"})
     assert poll.headers["HX-Redirect"] == change
-    assert "Choose your password" in browser.get(change).text
+    assert "Choose a password" in browser.get(change).text
     chosen = {"oldpassword": password, "password1": "a fine new one"}
     browser.post(change, chosen | {"password2": "a fine new one"})
     assert can_work(browser)
@@ -167,7 +167,7 @@ def test_a_one_time_password_expires(client: Client, viewer: User, admin: User) 
         ({"username": "admin", "role": "viewer"}, "already exists"),
         ({"username": "a b", "role": "viewer"}, "valid username"),
         ({"username": "", "role": "viewer"}, "This field is required"),
-        ({"username": "x", "role": "root"}, "There is no such role"),
+        ({"username": "x", "role": "root"}, "Unknown role"),
         ({"username": "x"}, "This field is required"),
         ({"username": "x", "role": "viewer", "email": "x"}, "valid email"),
         ({"username": "x", "role": "viewer", "email": "A@EXAMPLE.org"}, "has this"),
@@ -215,7 +215,7 @@ def test_a_role(inside: Client, admin: User, viewer: User) -> None:
 def test_no_such_role(inside: Client, viewer: User) -> None:
     page = inside.post(url("role", viewer), {"role": "root"})
     assert page.status_code == 422
-    assert "There is no such role." in page.text
+    assert "Unknown role." in page.text
 
 
 def test_the_last_admin_stays(inside: Client, admin: User) -> None:

@@ -39,7 +39,7 @@ def test_an_idle_session_ends(client: Client, viewer: User) -> None:
         clock.shift(timedelta(minutes=60))
         assert not is_inside(client)
         assert Session.objects.count() == 0
-        assert "signed out after 60 min without a click" in client.get(LOGIN).text
+        assert "signed out after 60 minutes of inactivity" in client.get(LOGIN).text
 
 
 def test_an_open_page_is_nobody_s_activity(client: Client, viewer: User) -> None:
@@ -121,9 +121,9 @@ def test_a_new_password_ends_the_other_sessions(client: Client, viewer: User) ->
     [
         ("short words", "at least 12 characters"),
         ("administrator", "too common"),
-        ("curfew curfew curfew", "guessed first"),
-        ("viewer.viewer", "Your name, and words"),
-        (PASSWORD, "This is the present password"),
+        ("curfew curfew curfew", "easy to guess"),
+        ("viewer.viewer", "Your name and words"),
+        (PASSWORD, "This is your current password"),
     ],
 )
 def test_a_bad_new_password_is_refused(
@@ -165,7 +165,7 @@ def test_people_see_and_end_their_sessions(client: Client, viewer: User) -> None
     url = reverse("usersessions_list")
     page = client.get(url).text
     assert "&lt;b&gt;Old phone&lt;/b&gt;" in page
-    assert page.count("This one") == 1
+    assert page.count("This session") == 1
     client.post(url)
     assert is_inside(other), "not before it is known who asks"
     client.post(

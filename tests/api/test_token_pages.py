@@ -82,9 +82,9 @@ def test_the_password_is_asked_for_before(client: Client, viewer: User) -> None:
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
-        ({"name": ""}, "Give it a name."),
+        ({"name": ""}, "Enter a name."),
         ({"name": "x" * 61}, "at most 60 characters"),
-        ({"name": "a\u202eb"}, "Only visible characters"),
+        ({"name": "a\u202eb"}, "Use visible characters only"),
         ({"scopes": []}, "Choose at least one scope."),
         ({"scopes": ["admin"]}, "admin is not one of the available choices"),
         ({"days": "0"}, "greater than or equal to 1"),
@@ -125,7 +125,7 @@ def test_not_more_than_a_person_can_look_after(
     client = signed_in(viewer)
     refused = client.post(MINE, FORM)
     assert refused.status_code == 422
-    assert "You have 20 tokens" in refused.text
+    assert "the limit of 20 tokens" in refused.text
     services.revoke_token(token=ApiToken.objects.all()[0], actor=viewer)
     assert client.post(MINE, FORM).status_code == 200
 
@@ -140,7 +140,7 @@ def test_each_state_in_a_word(client: Client, viewer: User, program: Programs) -
     ApiToken.objects.filter(name="old").update(expires_at=now)
     client.force_login(viewer)
     page = client.get(MINE).text
-    for word in ("Not used yet", "In use", "Revoked", "Expired"):
+    for word in ("Not used yet", "Active", "Revoked", "Expired"):
         assert f">{word}<" in page
     assert page.count("/revoke/") == 2
 

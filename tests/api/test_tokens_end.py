@@ -39,11 +39,11 @@ def test_an_admin_ends_sessions_and_tokens_at_once(
     asks, theirs = program(scientist), Client()
     theirs.post(reverse("account_login"), {"login": "scientist", "password": PASSWORD})
     person = reverse("people:person", args=[scientist.pk])
-    assert "End sessions and tokens" in as_admin.get(person).text
+    assert "Sign out everywhere" in as_admin.get(person).text
     url = reverse("people:sessions", args=[scientist.pk])
     after = as_admin.post(url, follow=True)
-    assert "1 session ended. 1 token ended." in after.text
-    assert "End sessions and tokens" not in after.text
+    assert "1 session ended. 1 token revoked." in after.text
+    assert "Sign out everywhere" not in after.text
     problem(asks("get", "/me"), 401, "unauthorized")
     assert theirs.get("/instances/").status_code == 302
     event = AuditEvent.objects.get(action="user.sessions_ended")
@@ -87,7 +87,7 @@ def test_so_does_a_password_of_one_s_own(
     client.force_login(scientist)
     page = client.get(CHANGE).text
     assert 'name="end_tokens" id="id_end_tokens" checked' in page
-    assert "1 token is in use." in page
+    assert "1 token is active." in page
     assert client.post(CHANGE, FORM | ticked).status_code == 302
     scientist.refresh_from_db()
     assert scientist.check_password(NEW)

@@ -53,24 +53,24 @@ def test_a_passkey_replaces_the_password(
     page.locator("[name=password]").fill(PASSWORD)
     page.keyboard.press("Enter")
     confirm(page)
-    page.get_by_label("What to call it").fill("Laptop")
+    page.get_by_label("Name").fill("Laptop")
     page.get_by_label("Sign in with it alone").check()
-    page.get_by_role("button", name="Add it").click()
+    page.get_by_role("button", name="Add passkey").click()
     expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
     sign_out(page)
-    page.get_by_role("button", name="Use a passkey").click()
+    page.get_by_role("button", name="Sign in with a passkey").click()
     page.wait_for_url(f"{home}/instances/")
     expect(page.locator(".person")).to_contain_text("petra")
     page.goto(f"{home}/accounts/2fa/webauthn/")
     expect(page.locator("li strong")).to_have_text("Laptop")
-    expect(page.get_by_text("Replaces the password")).to_be_visible()
+    expect(page.get_by_text("Used instead of the password")).to_be_visible()
 
 
 def test_a_passkey_is_not_offered_where_it_cannot_work(
     page: Page, demo: Demo, complaints: list[str]
 ) -> None:
     page.goto("/accounts/login/")
-    expect(page.get_by_role("button", name="Use a passkey")).to_be_hidden()
+    expect(page.get_by_role("button", name="Sign in with a passkey")).to_be_hidden()
 
 
 def test_an_app_is_asked_for_after_the_password(
@@ -81,7 +81,7 @@ def test_an_app_is_asked_for_after_the_password(
     page.goto("/accounts/2fa/totp/activate/")
     confirm(page)
     expect(page.locator(".qr svg")).to_be_visible()
-    page.get_by_text("No camera at hand").click()
+    page.get_by_text("Can't scan the code?").click()
     secret = page.locator("code.copyable").inner_text()
     assert re.fullmatch(r"[A-Z2-7]{16,}", secret)
 
@@ -92,13 +92,13 @@ def test_an_app_is_asked_for_after_the_password(
         return shown
 
     page.get_by_label("Type the six digits").fill(code(0))
-    page.get_by_role("button", name="Switch it on").click()
+    page.get_by_role("button", name="Turn on").click()
     expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
     sign_out(page)
     page.locator("[name=login]").fill("anton")
     page.locator("[name=password]").fill(PASSWORD)
     page.keyboard.press("Enter")
     # A code counts once; the next one is good already, and still after a slow page.
-    page.get_by_label("Code of your app").fill(code(1))
+    page.get_by_label("Authenticator code").fill(code(1))
     page.keyboard.press("Enter")
     page.wait_for_url("/instances/")
