@@ -120,7 +120,8 @@ def decide(request: SignedInRequest, exception_pk: int) -> HttpResponse:
         messages.error(request, str(error))
     else:
         messages.success(
-            request, gettext("Approved.") if approve else gettext("Denied.")
+            request,
+            gettext("Exception approved.") if approve else gettext("Request denied."),
         )
     return _to_list()
 

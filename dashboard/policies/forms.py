@@ -101,7 +101,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check t
         name: str = self.cleaned_data["time_zone"]
         if name and name not in zoneinfo.available_timezones():
             raise forms.ValidationError(
-                gettext("No time zone has this name. Type one such as Europe/Berlin.")
+                gettext("Unknown time zone. Enter one such as Europe/Berlin.")
             )
         return name
 
@@ -150,7 +150,7 @@ class ExceptionForm(forms.Form):
         coerce=int, required=False, widget=forms.RadioSelect, initial=USUAL_DAYS
     )
     until = forms.DateField(
-        label=gettext_lazy("Or another last day"),
+        label=gettext_lazy("Or choose a last day"),
         required=False,
         widget=forms.DateInput(attrs={"type": "date"}),
     )
@@ -192,9 +192,11 @@ class ExceptionForm(forms.Form):
         day: date | None = self.cleaned_data["until"]
         today = timezone.localdate()
         if day and day < today:
-            raise forms.ValidationError(gettext("That day has passed."))
+            raise forms.ValidationError(gettext("Choose a day in the future."))
         if day and day > today + LONGEST_EXCEPTION:
-            raise forms.ValidationError(gettext("An exception lasts a year at most."))
+            raise forms.ValidationError(
+                gettext("An exception can last at most one year.")
+            )
         return day
 
     @property

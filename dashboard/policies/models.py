@@ -38,8 +38,8 @@ class Rule(models.Model):
 
     class Kind(models.TextChoices):
         AUTO_STOP = "auto_stop", gettext_lazy("Auto-stop must be on")
-        MAX_HOURS = "max_hours", gettext_lazy("A run lasts at most so many hours")
-        QUIET_HOURS = "quiet_hours", gettext_lazy("Nothing runs in quiet hours")
+        MAX_HOURS = "max_hours", gettext_lazy("Maximum run time")
+        QUIET_HOURS = "quiet_hours", gettext_lazy("No runs during quiet hours")
 
     class Mode(models.TextChoices):
         OFF = "off", gettext_lazy("Off")
@@ -110,10 +110,10 @@ class RuleException(models.Model):
     """
 
     class State(models.TextChoices):
-        ASKED = "asked", gettext_lazy("Asked for")
+        ASKED = "asked", gettext_lazy("Pending")
         APPROVED = "approved", gettext_lazy("Approved")
         DENIED = "denied", gettext_lazy("Denied")
-        ENDED = "ended", gettext_lazy("Ended early")
+        ENDED = "ended", gettext_lazy("Revoked")
         EXPIRED = "expired", gettext_lazy("Expired")
 
     rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="exceptions")

@@ -203,10 +203,12 @@ def requirement(rule: Rule) -> str:
     if rule.kind == Rule.Kind.AUTO_STOP:
         return gettext("Auto-stop must be on.")
     if rule.kind == Rule.Kind.MAX_HOURS:
-        return gettext("A run lasts at most %(value)s.") % {
+        return gettext("The maximum run time is %(value)s.") % {
             "value": exact_text(rule.max_seconds or 0)
         }
-    return gettext("Nothing runs from %(hours)s.") % {"hours": quiet_hours(rule)}
+    return gettext("No runs during quiet hours: %(hours)s.") % {
+        "hours": quiet_hours(rule)
+    }
 
 
 def _bad_setting(rule: Rule, enabled: bool | None, seconds: int | None) -> Message:

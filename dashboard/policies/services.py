@@ -180,7 +180,9 @@ def decide_exception(
     if exception.state != State.ASKED:
         raise PolicyError(gettext("This request has already been decided."))
     if approve and exception.until <= timezone.now():
-        raise PolicyError(gettext("Its last day has passed; it can only be denied."))
+        raise PolicyError(
+            gettext("The last day has passed. You can only deny this request.")
+        )
     state = State.APPROVED if approve else State.DENIED
     return _move(exception, state, actor, answer)
 
@@ -258,7 +260,7 @@ def _end_acting(rule: Rule, actor: User) -> int:
 
 def _require(allowed: bool) -> None:
     if not allowed:
-        raise PermissionDenied(gettext("Your role does not allow this."))
+        raise PermissionDenied(gettext("You don't have permission to do this."))
 
 
 def _values(rule: Rule) -> dict[str, Any]:

@@ -158,7 +158,7 @@ def test_everybody_sees_what_breaks_the_rules(
     assert "26 h 1 min" in said
     assert ("Fix 1 setting…" in said) == (person != "viewer")
     assert (f"exceptions/{off.pk}/" in said) == (person != "viewer")
-    assert ("Ask for an exception" in said) == (person == "scientist")
+    assert ("Request exception" in said) == (person == "scientist")
 
 
 @pytest.mark.parametrize(
