@@ -10,7 +10,7 @@ AUDIT_TRAIL = define("audit.audit_trail", gettext_lazy("the audit trail"))
 REFUSED = define(
     "audit.refused",
     gettext_lazy(
-        "The role or the token's scope does not allow it, or the form came from "
-        "another site."
+        "The role or token scope does not allow this, or the form "
+        "came from another site."
     ),
 )

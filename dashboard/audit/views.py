@@ -57,7 +57,7 @@ def _requires(permission: str, refusal: Promise) -> Callable[[View], View]:
 
 
 @require_safe
-@_requires(READ, gettext_lazy("Operators and admins read the audit trail."))
+@_requires(READ, gettext_lazy("Only operators and admins can read the audit trail."))
 def event_list(request: HttpRequest) -> HttpResponse:
     """What was done, newest first.
 
@@ -83,7 +83,7 @@ def event_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@_requires(EXPORT, gettext_lazy("Admins export the audit trail."))
+@_requires(EXPORT, gettext_lazy("Only admins can export the audit trail."))
 @limited
 def export(request: HttpRequest) -> HttpResponseBase:
     """The same events as a CSV file, oldest first, as they are read.

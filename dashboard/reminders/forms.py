@@ -64,7 +64,7 @@ class WantsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check 
         label=gettext_lazy("Before an auto-stop"),
     )
     # Unticked, no time is kept.
-    quiet = forms.BooleanField(required=False, label=gettext_lazy("Keep quiet hours"))
+    quiet = forms.BooleanField(required=False, label=gettext_lazy("Use quiet hours"))
 
     SCOPES: ClassVar[tuple[str, ...]] = tuple(Wants.Scope.values)
 

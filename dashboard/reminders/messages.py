@@ -31,7 +31,7 @@ INTERRUPTED = define(
     "reminders.interrupted", gettext_lazy("Interrupted while sending.")
 )
 WORKER_ENDED = define(
-    "reminders.worker_ended", gettext_lazy("The worker ended while sending.")
+    "reminders.worker_ended", gettext_lazy("The worker stopped while sending.")
 )
 WORKER_ENDED_NO_RETRY = define(
     "reminders.worker_ended_no_retry",
@@ -56,11 +56,11 @@ ONLY_PORT_443 = define(
     "reminders.only_port_443", gettext_lazy("Only port 443 is allowed.")
 )
 HOST_NOT_PUBLIC = define(
-    "reminders.host_not_public", gettext_lazy("This host is not on the internet.")
+    "reminders.host_not_public", gettext_lazy("The host is not publicly reachable.")
 )
 ADDRESS_NOT_PUBLIC = define(
     "reminders.address_not_public",
-    gettext_lazy("This address is not on the internet."),
+    gettext_lazy("The address is not publicly reachable."),
 )
 RESOLVES_TO_PRIVATE = define(
     "reminders.resolves_to_private",
@@ -77,7 +77,7 @@ CERTIFICATE_INVALID = define(
     gettext_lazy("The certificate of the host is not valid."),
 )
 CONNECTION_BROKE = define(
-    "reminders.connection_broke", gettext_lazy("The connection broke while sending.")
+    "reminders.connection_broke", gettext_lazy("Connection lost while sending.")
 )
 WEBHOOK_ANSWERED = define(
     "reminders.webhook_answered", gettext_lazy("The webhook answered %(status)s.")
@@ -86,5 +86,5 @@ WEBHOOK_ANSWERED = define(
 # Mail.
 MAIL_CONNECTION_BROKE = define(
     "reminders.mail_connection_broke",
-    gettext_lazy("The connection to the mail server broke while sending."),
+    gettext_lazy("Connection to the mail server lost while sending."),
 )

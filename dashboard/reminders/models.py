@@ -144,8 +144,8 @@ class Reminder(models.Model):
     class Kind(models.TextChoices):
         STOP = "stop", gettext_lazy("Auto-stop")
         FAILURE = "failure", gettext_lazy("Failed instance")
-        EDIT = "edit", gettext_lazy("Failed edit")
-        POLICY = "policy", gettext_lazy("Stop by a policy")
+        EDIT = "edit", gettext_lazy("Failed change")
+        POLICY = "policy", gettext_lazy("Stopped by policy")
         STOPPED = "stopped", gettext_lazy("Stopped by others")
         REQUEST = "request", gettext_lazy("Exception requested")
         ANSWER = "answer", gettext_lazy("Exception decided")
@@ -153,7 +153,7 @@ class Reminder(models.Model):
 
     class Medium(models.TextChoices):
         PAGE = "page", gettext_lazy("Page")
-        MAIL = "mail", gettext_lazy("Mail")
+        MAIL = "mail", gettext_lazy("Email")
         WEBHOOK = "webhook", gettext_lazy("Webhook")
 
     class State(models.TextChoices):

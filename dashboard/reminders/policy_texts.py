@@ -31,14 +31,14 @@ def headline(reminder: Reminder, name: str) -> str:
     if exception is None:
         return ""
     if reminder.kind == Kind.REQUEST:
-        return gettext("%(person)s asks for an exception for %(name)s") % {
+        return gettext("%(person)s requests an exception for %(name)s") % {
             "person": exception.asked_by,
             "name": name,
         }
     if exception.state == RuleException.State.DENIED:
         return gettext("Your exception for %(name)s was denied") % {"name": name}
     if exception.state == RuleException.State.ENDED:
-        return gettext("Your exception for %(name)s was ended early") % {"name": name}
+        return gettext("Your exception for %(name)s was revoked") % {"name": name}
     return gettext("Your exception for %(name)s was approved") % {"name": name}
 
 

@@ -52,12 +52,12 @@ ACTIONS = {
 
 
 _CORRECTED: dict[str, Promise] = {
-    Edit.Outcome.APPLIED_LATE: gettext_lazy("A change of %(name)s was applied late"),
+    Edit.Outcome.APPLIED_LATE: gettext_lazy("A change to %(name)s was applied late"),
     Edit.Outcome.RESTORED: gettext_lazy(
-        "A change of %(name)s was applied late and put back"
+        "A change to %(name)s was applied late and reverted"
     ),
     Edit.Outcome.OVERWRITTEN: gettext_lazy(
-        "A change of %(name)s was overwritten by an older one"
+        "A change to %(name)s was overwritten by an older one"
     ),
 }
 
@@ -176,7 +176,7 @@ def action(reminder: Reminder) -> Action | None:
 
 def _action_lines(reminder: Reminder, person_pk: int) -> list[str]:
     if url := policy_texts.ask_url(reminder):
-        return [f"{gettext('Ask for an exception')}: {links.absolute(url)}"]
+        return [f"{gettext('Request exception')}: {links.absolute(url)}"]
     act = action(reminder)
     if act is None:
         return []
@@ -219,7 +219,7 @@ _NO_LONGER_FAILED: dict[str, Promise] = {
 }
 _CANCELLED = {
     Kind.STOP: gettext_lazy("No longer due: the stop was moved or removed."),
-    Kind.FAILURE: gettext_lazy("The instance is no longer failed."),
+    Kind.FAILURE: gettext_lazy("The instance has recovered."),
     Kind.EDIT: gettext_lazy("The change was retried."),
     Kind.POLICY: gettext_lazy("The stop was cancelled, or the run has ended."),
     Kind.REQUEST: gettext_lazy("It was decided, or its last day has passed."),

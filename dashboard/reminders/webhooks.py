@@ -77,7 +77,7 @@ def recognise(address: str) -> Address:
     except ValueError:
         raise WebhookError(gettext("Enter a valid address.")) from None
     if parts.scheme != "https" or not host:
-        raise WebhookError(gettext("The address must begin with https://."))
+        raise WebhookError(gettext("The URL must start with https://."))
     if parts.username or parts.password or parts.fragment:
         raise WebhookError(
             gettext("The address cannot contain a user name or a fragment.")

@@ -35,19 +35,13 @@ class ViewForm(forms.Form):
         """One line of words, different from the names of one's other views."""
         name = " ".join(str(self.cleaned_data["name"]).split())
         if any(unicodedata.category(letter) in {"Cc", "Cf"} for letter in name):
-            raise forms.ValidationError(
-                gettext("A name holds no invisible characters.")
-            )
+            raise forms.ValidationError(gettext("Use visible characters only."))
         others = SavedView.objects.filter(owner=self._owner, name__iexact=name)
         if self._view:
             others = others.exclude(pk=self._view.pk)
         if others.exists():
             raise forms.ValidationError(
-                gettext(
-                    "There is a view of this name already. Choose another one, "
-                    "or delete "
-                    "that first."
-                )
+                gettext("A view with this name already exists. Choose another name.")
             )
         return name
 
@@ -70,7 +64,7 @@ class NewViewForm(ViewForm):
         """In the one spelling."""
         query = canonical(read(self.cleaned_data["query"]))
         if len(query) > SavedView.QUERY_LENGTH:
-            raise forms.ValidationError(gettext("This filter is too long to be saved."))
+            raise forms.ValidationError(gettext("This filter is too long to save."))
         return query
 
 

@@ -13,27 +13,27 @@ _USUAL = {"sort": "stops_in", "per_page": str(ListForm.PER_PAGE[0])}
 _LABELS = {
     "q": gettext_lazy("search"),
     "status": gettext_lazy("status"),
-    "autostop": gettext_lazy("auto stop"),
-    "flavor_type": gettext_lazy("flavour"),
+    "autostop": gettext_lazy("auto-stop"),
+    "flavor_type": gettext_lazy("flavor"),
     "owner": gettext_lazy("owner"),
     "cloud": gettext_lazy("cloud"),
     "workspace": gettext_lazy("workspace"),
-    "flavor": gettext_lazy("flavour"),
+    "flavor": gettext_lazy("flavor"),
     "stops_from": gettext_lazy("stops from"),
     "stops_before": gettext_lazy("stops before"),
     "per_page": gettext_lazy("rows"),
 }
 _ORDERS = {
-    "stops_in": gettext_lazy("soonest stop first"),
-    "-stops_in": gettext_lazy("latest stop first"),
+    "stops_in": gettext_lazy("stops soonest"),
+    "-stops_in": gettext_lazy("stops latest"),
     "name": gettext_lazy("name, A to Z"),
     "-name": gettext_lazy("name, Z to A"),
     "owner": gettext_lazy("owner, A to Z"),
     "-owner": gettext_lazy("owner, Z to A"),
     "status": gettext_lazy("status, A to Z"),
     "-status": gettext_lazy("status, Z to A"),
-    "-updated": gettext_lazy("latest change first"),
-    "updated": gettext_lazy("oldest change first"),
+    "-updated": gettext_lazy("recently updated"),
+    "updated": gettext_lazy("least recently updated"),
 }
 
 
@@ -70,7 +70,7 @@ def in_words(query: ListQuery) -> list[str]:
     ]
     if "sort" in kept:
         said.append(str(_ORDERS[str(kept["sort"])]))
-    return said or [gettext("every instance")]
+    return said or [gettext("all instances")]
 
 
 def _value(name: str, value: str, parsed: object) -> str:

@@ -36,7 +36,7 @@ def save_view(*, owner: User, name: str, query: str, shared: bool) -> SavedView:
     if SavedView.objects.filter(owner=owner).count() >= MOST_VIEWS:
         raise ViewError(
             gettext(
-                "You have %(most_views)s views already. Delete one to save another."
+                "You have reached the limit of %(most_views)s views. Delete one first."
             )
             % {"most_views": MOST_VIEWS}
         )
@@ -105,7 +105,7 @@ def _save(view: SavedView) -> None:
         with transaction.atomic():
             view.save()
     except IntegrityError as error:
-        raise ViewError(gettext("There is a view of this name already.")) from error
+        raise ViewError(gettext("A view with this name already exists.")) from error
 
 
 def _values(view: SavedView) -> dict[str, object]:

@@ -113,7 +113,7 @@ def view(request: SignedInRequest, view_id: int) -> HttpResponse:
             form.add_error("name", str(error))
         else:
             messages.success(
-                request, gettext("“%(saved)s” is saved.") % {"saved": saved.name}
+                request, gettext("“%(saved)s” saved.") % {"saved": saved.name}
             )
             return redirect("saved:list")
     return _form(request, form, query=saved.query, view=saved)
@@ -124,9 +124,7 @@ def delete(request: SignedInRequest, view_id: int) -> HttpResponse:
     """Delete a view; 404 and 403 as for ``view``."""
     saved = _changeable(request, view_id)
     services.delete_view(view=saved, by=request.user)
-    messages.success(
-        request, gettext("“%(saved)s” is deleted.") % {"saved": saved.name}
-    )
+    messages.success(request, gettext("“%(saved)s” deleted.") % {"saved": saved.name})
     return redirect("saved:list")
 
 

@@ -126,7 +126,7 @@ def test_one_link_shows_the_last_seven_days(client: Client, operator: User) -> N
 def test_who_may_not_read_it_learns_why(client: Client, viewer: User) -> None:
     client.force_login(viewer)
     page = client.get(PAGE).text
-    assert "Operators and admins read the audit trail." in page
+    assert "Only operators and admins can read the audit trail." in page
     assert "Only the owner or an operator" not in page
 
 

@@ -156,5 +156,5 @@ def test_a_view_is_saved_marked_exported_and_deleted(
     page.wait_for_url("**/instances/?status=RUNNING")
     page.goto("/views/")
     page.get_by_role("link", name="Change What runs").click()
-    page.get_by_role("button", name="Delete this view").click()
+    page.get_by_role("button", name="Delete view").click()
     expect(page.get_by_role("row").filter(has_text="What runs")).to_have_count(0)

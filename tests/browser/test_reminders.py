@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(300)]
 def test_a_reminder_leads_to_the_stop(sign_in: SignIn, demo: Demo) -> None:
     name = "pool-trainer-01"
     page = sign_in("ada")
-    page.locator(".topbar").get_by_role("link", name="Reminders").click()
+    page.locator(".topbar").get_by_role("link", name="Notifications").click()
     told = page.locator(".inbox > li").filter(
         has=page.get_by_role("link", name=f"{name} stops soon")
     )

@@ -54,7 +54,7 @@ def test_a_passkey_replaces_the_password(
     page.keyboard.press("Enter")
     confirm(page)
     page.get_by_label("Name").fill("Laptop")
-    page.get_by_label("Sign in with it alone").check()
+    page.get_by_label("Sign in with this passkey alone").check()
     page.get_by_role("button", name="Add passkey").click()
     expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
     sign_out(page)
@@ -91,7 +91,7 @@ def test_an_app_is_asked_for_after_the_password(
         )
         return shown
 
-    page.get_by_label("Type the six digits").fill(code(0))
+    page.get_by_label("Enter the 6-digit code").fill(code(0))
     page.get_by_role("button", name="Turn on").click()
     expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
     sign_out(page)

@@ -19,5 +19,5 @@ def test_made_used_and_revoked(sign_in: SignIn, demo: Demo) -> None:
         assert (told["username"], told["role"]) == ("vera", "viewer")
         page.goto("/accounts/tokens/")
         page.get_by_role("button", name="Revoke browser").click()
-        page.get_by_text("is revoked").wait_for()
+        page.get_by_text("” revoked.").wait_for()
         assert client.get("/api/v1/me").status_code == 401

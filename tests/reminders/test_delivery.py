@@ -266,7 +266,7 @@ class TestLostWorkers:
         plan()
         state, [(outcome, detail)] = after(waiting)
         assert (state, outcome) == ("unknown", "unknown")
-        assert "ended while sending" in detail
+        assert "stopped while sending" in detail
         for again in due():
             delivery.deliver(again)
         plan()

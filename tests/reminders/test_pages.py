@@ -259,7 +259,7 @@ class TestLog:
         assert page.count("<tr>") == 1 + 2
         assert as_admin.get(f"{LOG}?state=waiting").text.count("<tr>") == 1 + 1
         assert as_admin.get(f"{LOG}?q=night").text.count("<tr>") == 1 + 1
-        assert "Nothing matches" in as_admin.get(f"{LOG}?q=nobody").text
+        assert "No matching entries" in as_admin.get(f"{LOG}?q=nobody").text
         for nonsense in ("state=x", "q=%00", "page=x"):
             assert as_admin.get(f"{LOG}?{nonsense}").status_code == 200
 

@@ -298,7 +298,7 @@ class TestCorrections:
         ]
         correction = Reminder.objects.get(kind="edit", person=operator, state="sent")
         said = texts.notification(correction, zone=ZoneInfo("UTC"), now=NOW + MINUTE)
-        assert said.subject == f"A change of {failed.instance} was applied late"
+        assert said.subject == f"A change to {failed.instance} was applied late"
         assert "Applied late: ModelArts made this change after" in said.text
         assert "Retry the change" not in said.text
 

@@ -206,7 +206,7 @@ class TestStopped:
         assert told(kind="stopped") == [("page", "stopped", None, "sent")]
         said = inbox(client, scientist)
         assert "Policy “GPU at most 8 h” stopped endless" in said
-        assert "A run lasts at most 8 h. Money." in said
+        assert "The maximum run time is 8 h. Money." in said
 
     def test_the_owner_hears_who_stopped_it(
         self, client: Client, operator: User, scientist: User
@@ -279,7 +279,7 @@ class TestExceptions:
         )
         assert sorted(people) == ["admin", "operator"]
         said = inbox(client, operator)
-        assert "asks for an exception for endless" in said
+        assert "requests an exception for endless" in said
         assert "Reason: The evaluation." in said
         assert "exception request" in said, "beside Policies in the navigation"
 

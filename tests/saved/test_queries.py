@@ -28,16 +28,16 @@ def test_one_spelling(query: str, spelled: str) -> None:
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("", ["every instance"]),
-        ("page=4", ["every instance"]),
-        ("status=RUNNING&flavor_type=GPU", ["status: Running", "flavour: GPU"]),
+        ("", ["all instances"]),
+        ("page=4", ["all instances"]),
+        ("status=RUNNING&flavor_type=GPU", ["status: Running", "flavor: GPU"]),
         ("status=MISSING", ["status: Missing"]),
-        ("autostop=due", ["auto stop: stops within the hour"]),
+        ("autostop=due", ["auto-stop: stops within the hour"]),
         (
             "q=x&cloud=lab&workspace=0&sort=-updated&per_page=100",
             [
                 *("search: x", "cloud: lab", "workspace: 0", "rows: 100"),
-                "latest change first",
+                "recently updated",
             ],
         ),
     ],

@@ -174,10 +174,10 @@ def test_the_form_works_without_the_menu(client: Client, operator: User) -> None
         ({"name": ""}, "This field is required"),
         ({"name": "   "}, "This field is required"),
         ({"name": "x" * 81}, "at most 80"),
-        ({"name": "gpus"}, "There is a view of this name already"),
-        ({"name": "a\u202eb"}, "no invisible characters"),
+        ({"name": "gpus"}, "A view with this name already exists"),
+        ({"name": "a\u202eb"}, "visible characters only"),
         ({"name": "new", "query": "q=" + "x" * 5_000}, "at most 4096"),
-        ({"name": "new", "query": "q=" + "\u20ac" * 500}, "too long to be saved"),
+        ({"name": "new", "query": "q=" + "\u20ac" * 500}, "too long to save"),
         ({"name": "a\0b"}, "Null characters"),
     ],
 )
@@ -189,7 +189,7 @@ def test_bad_input_is_told_and_kept(
     response = client.post(NEW, {"query": "q=kept"} | fields)
     assert response.status_code == 422
     assert told in response.text
-    assert "Nothing was saved." in response.text
+    assert "Not saved." in response.text
     assert SavedView.objects.count() == 1
 
 

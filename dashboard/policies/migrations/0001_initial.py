@@ -33,8 +33,8 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("auto_stop", "Auto-stop must be on"),
-                            ("max_hours", "A run lasts at most so many hours"),
-                            ("quiet_hours", "Nothing runs in quiet hours"),
+                            ("max_hours", "Maximum run time"),
+                            ("quiet_hours", "No runs during quiet hours"),
                         ],
                         max_length=16,
                     ),
@@ -95,10 +95,10 @@ class Migration(migrations.Migration):
                     "state",
                     models.CharField(
                         choices=[
-                            ("asked", "Asked for"),
+                            ("asked", "Pending"),
                             ("approved", "Approved"),
                             ("denied", "Denied"),
-                            ("ended", "Ended early"),
+                            ("ended", "Revoked"),
                             ("expired", "Expired"),
                         ],
                         default="asked",

@@ -39,8 +39,8 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("mine", "My own instances"),
-                            ("owner", "Those of one owner"),
-                            ("cloud", "Those of one cloud"),
+                            ("owner", "Instances of one owner"),
+                            ("cloud", "Instances in one cloud"),
                             ("all", "All instances"),
                         ],
                         default="mine",
@@ -94,8 +94,8 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("mine", "My own instances"),
-                            ("owner", "Those of one owner"),
-                            ("cloud", "Those of one cloud"),
+                            ("owner", "Instances of one owner"),
+                            ("cloud", "Instances in one cloud"),
                             ("all", "All instances"),
                         ],
                         default="mine",
@@ -149,7 +149,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("page", "Page"),
-                            ("mail", "Mail"),
+                            ("mail", "Email"),
                             ("webhook", "Webhook"),
                         ],
                         max_length=8,
@@ -161,7 +161,7 @@ class Migration(migrations.Migration):
                         choices=[
                             ("stop", "Auto-stop"),
                             ("failure", "Failed instance"),
-                            ("edit", "Failed edit"),
+                            ("edit", "Failed change"),
                             ("test", "Test"),
                         ],
                         max_length=8,
@@ -177,7 +177,7 @@ class Migration(migrations.Migration):
                             ("waiting", "Waiting"),
                             ("sending", "Sending"),
                             ("sent", "Sent"),
-                            ("unknown", "Perhaps sent"),
+                            ("unknown", "Possibly sent"),
                             ("failed", "Not sent"),
                             ("cancelled", "Cancelled"),
                             ("dropped", "Dropped"),
@@ -258,7 +258,7 @@ class Migration(migrations.Migration):
                             ("sent", "sent"),
                             ("not_sent", "not sent"),
                             ("refused", "refused"),
-                            ("unknown", "perhaps sent"),
+                            ("unknown", "possibly sent"),
                         ],
                         max_length=8,
                     ),

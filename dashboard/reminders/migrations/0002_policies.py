@@ -43,8 +43,8 @@ class Migration(migrations.Migration):
                 choices=[
                     ("stop", "Auto-stop"),
                     ("failure", "Failed instance"),
-                    ("edit", "Failed edit"),
-                    ("policy", "Stop by a policy"),
+                    ("edit", "Failed change"),
+                    ("policy", "Stopped by policy"),
                     ("stopped", "Stopped by others"),
                     ("request", "Exception requested"),
                     ("answer", "Exception decided"),
