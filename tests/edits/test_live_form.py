@@ -274,6 +274,7 @@ class TestLeaving:
         self, browser_page: Page, live_server: Any, instance: Instance
     ) -> None:
         page = browser_page
+        page.goto(f"{live_server.url}/due/")
         page.goto(f"{live_server.url}/instances/?q={instance.name}")
         listed = page.url
         page.locator("[data-row-edit]").first.click()
@@ -283,7 +284,7 @@ class TestLeaving:
         page.wait_for_url(listed)
         expect(page.locator("[id^=filed-]")).to_contain_text("Queued. It will be sent")
         page.go_back()
-        expect(page).to_have_url(listed)
+        expect(page).to_have_url(f"{live_server.url}/due/")
 
     def test_cancel_leads_back_to_the_list_and_leaves_no_trace(
         self, browser_page: Page, live_server: Any, instance: Instance
