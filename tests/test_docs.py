@@ -95,3 +95,19 @@ def test_the_changelog_has_each_group_once_and_in_order() -> None:
     for release in changelog.split("\n## ")[1:]:
         groups = re.findall(r"^### (.+)$", release, re.M)
         assert groups == [group for group in order if group in groups]
+
+
+def quoted_messages() -> list[str]:
+    """What the table "Troubleshooting" quotes from pages and commands."""
+    _, _, section = OPERATIONS.partition("## Troubleshooting")
+    cells = [line.split("|")[1] for line in section.splitlines() if line[:2] == "| "]
+    parts = (part for cell in cells for part in re.findall(r'"([^"]+)"', cell))
+    return [text.strip() for part in parts for text in part.split("…")]
+
+
+@pytest.mark.parametrize("text", [text for text in quoted_messages() if len(text) > 1])
+def test_a_quoted_message_is_one(text: str) -> None:
+    catalog = (ROOT / "locale" / "de" / "LC_MESSAGES" / "django.po").read_text()
+    code = "".join(path.read_text() for path in ROOT.glob("dashboard/**/*.py"))
+    joined = re.sub(r'"\n"', "", catalog) + re.sub(r'"\s*\n\s*f?"', "", code)
+    assert text in joined
