@@ -95,16 +95,16 @@ class Api:
             (one,) = found
             return self.get(path_of(one["cloud"], one["instance_id"])) or {}
         if not found:
-            raise CommandError(Code.NOT_FOUND, f"There is no instance “{wanted}”.")
+            raise CommandError(Code.NOT_FOUND, f"No instance matches “{wanted}”.")
         names = ", ".join(f"{one['cloud']}/{one['instance_id']}" for one in found)
-        raise CommandError(Code.NOT_FOUND, f"“{wanted}” may mean {names}.")
+        raise CommandError(Code.NOT_FOUND, f"“{wanted}” is ambiguous: {names}.")
 
     def _ask(self, method: str, path: str, **sent: Any) -> Json | None:
         try:
             response = self._http.request(method, path, **sent)
         except httpx.HTTPError as error:
             kind = type(error).__name__
-            raise UnreachableError(f"Curfew does not answer ({kind}).") from None
+            raise UnreachableError(f"Cannot reach Curfew ({kind}).") from None
         status = response.status_code
         if status == 204:
             return None
@@ -113,7 +113,7 @@ class Api:
         if status == 429 or status >= 500:
             wait = response.headers.get("Retry-After", "")
             seconds = float(wait) if wait.isdecimal() else 0
-            raise UnreachableError(f"Curfew answers {status}.", min(seconds, 120))
+            raise UnreachableError(f"Curfew returned {status}.", min(seconds, 120))
         raise CommandError(_CODES.get(status, Code.REFUSED), _sentence(response))
 
 
@@ -139,7 +139,7 @@ def _document(response: httpx.Response) -> Json:
     except ValueError:
         told = {}
     if not isinstance(told, dict) or not told:
-        said = "What answers there is not Curfew's API. Is CURFEW_URL right?"
+        said = "The server at CURFEW_URL is not a Curfew API. Check the URL."
         raise CommandError(Code.SETUP, said)
     return told
 
@@ -150,9 +150,9 @@ def _sentence(response: httpx.Response) -> str:
         told: Json = response.json()
         said = [str(told["detail"])]
         said += [
-            f"{one['field']}: you saw {one['seen']!r}, it is {one['now']!r} now."
+            f"{one['field']}: was {one['seen']!r}, is now {one['now']!r}."
             for one in told.get("differences", [])
         ]
     except (ValueError, KeyError, TypeError):
-        return f"Curfew answers {response.status_code}."
+        return f"Curfew returned {response.status_code}."
     return " ".join(said)

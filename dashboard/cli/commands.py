@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "curfew") -> int
 
 
 def list_(api: Api, asked: argparse.Namespace) -> Code:
-    """Print instances."""
+    """List instances."""
     items = list(api.pages("/instances", _query(asked)))
     _tell(asked, items, lambda: table(row(one, _now_ms()) for one in items))
     return Code.DONE
@@ -80,7 +80,7 @@ def set_(api: Api, asked: argparse.Namespace) -> Code:
     if asked.description is not None:
         change["description"] = asked.description
     if not change:
-        raise CommandError(Code.USAGE, "Say what to set; see --help.")
+        raise CommandError(Code.USAGE, "Nothing to change. See --help for the options.")
     one = api.find(asked.instance)
     path = path_of(one["cloud"], one["instance_id"])
     edit = api.write("PATCH", path, change | {"seen": one["seen"]})
@@ -91,7 +91,7 @@ def power(api: Api, asked: argparse.Namespace) -> Code:
     """Start or stop an instance; a stop is confirmed first."""
     one = api.find(asked.instance)
     if asked.command == "stop" and not (asked.yes or _is_confirmed(one)):
-        _say(["Nothing was stopped."], sys.stderr)
+        _say(["Cancelled."], sys.stderr)
         return Code.NOT_APPLIED
     path = path_of(one["cloud"], one["instance_id"])
     return _follow(api, asked, api.write("POST", f"{path}/{asked.command}"))
@@ -117,7 +117,7 @@ def watch(api: Api, asked: argparse.Namespace) -> Code:
 def _is_confirmed(one: Json) -> bool:
     """Whether the person at the terminal says that this is the one to stop."""
     if not sys.stdin.isatty():
-        said = "Add --yes to stop it: there is no terminal to ask at."
+        said = "Cannot ask for confirmation without a terminal. Add --yes."
         raise CommandError(Code.USAGE, said)
     since = _local(one["run_started_at"])
     lines = (
@@ -125,7 +125,7 @@ def _is_confirmed(one: Json) -> bool:
         f"  in     {one['cloud']}/{one['instance_id']}",
         f"  owner  {one['owner']['name'] or one['owner']['id']}",
         f"  runs   on {one['flavor']}" + (f", since {since}" if since else ""),
-        "What is outside its work directory is lost. Stop it? [y/N] ",
+        "Files outside the work directory will be lost. Stop? [y/N] ",
     )
     sys.stderr.write("\n".join(clean(line) for line in lines))
     sys.stderr.flush()
@@ -140,7 +140,7 @@ def _local(moment: str | None) -> str:
 
 def _follow(api: Api, asked: argparse.Namespace, edit: Json | None) -> Code:
     if edit is None:
-        _tell(asked, None, lambda: ["It is so already; nothing was sent."])
+        _tell(asked, None, lambda: ["Already set. Nothing to do."])
         return Code.DONE
     until = time.monotonic() + asked.timeout
     while asked.wait and edit["is_open"] and time.monotonic() < until:
@@ -193,8 +193,8 @@ _number.__name__ = "number"  # so argparse calls what it is not
 def _parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=prog,
-        description="Curfew from a shell. CURFEW_URL and CURFEW_TOKEN say where it is "
-        "and who you are.",
+        description="Manage Curfew from a shell. Set CURFEW_URL and CURFEW_TOKEN "
+        "first.",
         allow_abbrev=False,
     )
     printing: dict[str, Any] = {"action": "store_true", "help": "print JSON"}
@@ -211,27 +211,36 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         return added
 
     for name, run, about in (
-        ("list", list_, "Print instances."),
-        ("watch", watch, "Show instances and their countdowns, live."),
+        ("list", list_, "List instances."),
+        ("watch", watch, "Show instances with live countdowns."),
     ):
         listing = command(name, run, about)
         for each in (*FILTERS, "sort"):
-            listing.add_argument(f"--{each.replace('_', '-')}", help="as in the list")
-    soon = command("due", due, "Print what stops soon.")
+            listing.add_argument(
+                f"--{each.replace('_', '-')}",
+                help="same as the filter in the web interface",
+            )
+    soon = command("due", due, "List instances that stop soon.")
     soon.add_argument("--owner")
     soon.add_argument("--cloud")
     setting = command("set", set_, "Change settings of an instance.")
-    setting.add_argument("--hours", type=_number, help="run time from each start")
+    setting.add_argument(
+        "--hours", type=_number, help="auto-stop after this many hours"
+    )
     setting.add_argument("--auto-stop", choices=["on", "off"])
     setting.add_argument("--description")
     acts = [setting]
-    acts.append(command("start", power, "Have an instance started."))
-    stopping = command("stop", power, "Have an instance stopped.")
-    stopping.add_argument("-y", "--yes", action="store_true", help="ask nothing")
+    acts.append(command("start", power, "Start an instance."))
+    stopping = command("stop", power, "Stop an instance.")
+    stopping.add_argument(
+        "-y", "--yes", action="store_true", help="skip the confirmation"
+    )
     acts.append(stopping)
     for act in acts:
         act.add_argument("instance", help="cloud/id, id or name")
-        act.add_argument("--wait", action="store_true", help="until it is settled")
+        act.add_argument(
+            "--wait", action="store_true", help="wait until the change is completed"
+        )
         act.add_argument(
             "--timeout",
             type=_number,

@@ -42,19 +42,23 @@ def read(environ: Mapping[str, str] = os.environ) -> Config:
             f"{path}, readable by you alone.",
         )
     if not (token.isascii() and token.isprintable()):
-        raise CommandError(Code.SETUP, "CURFEW_TOKEN is no token. Copy it once more.")
+        raise CommandError(
+            Code.SETUP, "CURFEW_TOKEN is not a valid token. Copy it again."
+        )
     return Config(_safe(url.rstrip("/")), token)
 
 
 def _held(path: Path) -> dict[str, str]:
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise CommandError(Code.SETUP, f"Others can read {path}. Run: chmod 600 {path}")
+        raise CommandError(
+            Code.SETUP, f"Other users can read {path}. Run: chmod 600 {path}"
+        )
     try:
         held = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         # The error quotes no more than a place: the file holds a secret.
         kind = type(error).__name__
-        raise CommandError(Code.SETUP, f"{path} cannot be read ({kind}).") from None
+        raise CommandError(Code.SETUP, f"Cannot read {path} ({kind}).") from None
     return {name: str(held[name]) for name in ("url", "token") if name in held}
 
 
@@ -63,14 +67,14 @@ def _safe(url: str) -> str:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
-        raise CommandError(Code.SETUP, "CURFEW_URL is no address.") from None
+        raise CommandError(Code.SETUP, "CURFEW_URL is malformed.") from None
     if parts.scheme == "https" and parts.hostname:
         return url
     if parts.scheme == "http" and _is_this_machine(parts.hostname or ""):
         return url
     raise CommandError(
         Code.SETUP,
-        "CURFEW_URL must begin with https://, or the token could be read on the way.",
+        "CURFEW_URL must start with https:// to protect the token.",
     )
 
 

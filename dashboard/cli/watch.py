@@ -79,6 +79,6 @@ class Watch:
         now = self._clock()
         said = f"{len(self._items)} of {self._count}"
         if self._lost_since is not None:
-            said = f"No connection for {int(now - self._lost_since)} s; trying again."
+            said = f"Connection lost {int(now - self._lost_since)} s ago. Retrying…"
         now_ms = int(now * 1_000)
         return [*table(row(one, now_ms) for one in self._items), "", said]

@@ -1,4 +1,4 @@
-"""Is everything Curfew needs in place? One check each, in the order of dependence."""
+"""Checks of everything Curfew depends on, in the order of dependence."""
 
 import os
 import smtplib
@@ -37,7 +37,7 @@ MOST_APART_SECONDS = 2
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found, in a sentence that never holds a secret."""
+    """What one check found, in a sentence without secrets."""
 
     name: str
     healthy: bool
@@ -77,7 +77,7 @@ def _clouds(only: str) -> Iterator[Finding]:
         return
     if not clouds:
         yield Finding(
-            "clouds", healthy=False, sentence="No cloud is described in clouds.yaml."
+            "clouds", healthy=False, sentence="clouds.yaml does not define a cloud."
         )
     for name in clouds:
         if f"cloud {name}".startswith(only):
@@ -94,14 +94,16 @@ def _finding(name: str, check: Callable[[], str]) -> Finding:
 def _settings() -> str:
     # Wrong ones stop every command, this one too, before it gets here.
     if settings.DEBUG:
-        raise FaultError("CURFEW_DEBUG is on: error pages show internals to everybody.")
+        raise FaultError(
+            "CURFEW_DEBUG is on: error pages expose internals. Turn it off."
+        )
     if faults := list(unsafe_settings(settings.CURFEW)):
         raise FaultError(" ".join(faults))
     if not settings.CURFEW.is_local:
         tags = [Tags.security]
         if complaints := run_checks(tags=tags, include_deployment_checks=True):
             raise FaultError(" ".join(complaint.msg for complaint in complaints))
-    return "Complete, well-formed and safe."
+    return "Settings are complete and valid."
 
 
 def pending_migrations() -> int:
@@ -119,14 +121,14 @@ def _database() -> str:
         pending = pending_migrations()
     except DatabaseError as error:
         raise FaultError(
-            f"CURFEW_DATABASE_URL cannot be reached: {_first_line(error)}."
+            f"Cannot connect to CURFEW_DATABASE_URL: {_first_line(error)}."
         ) from None
     if pending:
         raise FaultError(
             f"{pending} migrations are not applied. Run: manage.py migrate"
         )
     _compare_clocks()
-    return f"{connection.display_name} answers, all migrations are applied."
+    return f"Connected to {connection.display_name}; all migrations are applied."
 
 
 def _compare_clocks() -> None:
@@ -146,7 +148,7 @@ def _compare_clocks() -> None:
 
 def _broker() -> str:
     if not broker_answers():
-        raise FaultError("It does not answer. Check CURFEW_REDIS_URL and the server.")
+        raise FaultError("No response. Check CURFEW_REDIS_URL and the Redis server.")
     return _judge_broker()
 
 
@@ -156,16 +158,16 @@ def _judge_broker() -> str:
             memory = client.info("memory")
             persistence = client.info("persistence")
     except redis.RedisError:
-        return "It answers; it does not say how it keeps things."
+        return "Connected. The server does not report its persistence settings."
     if memory["maxmemory_policy"] != "noeviction":
         raise FaultError(
-            "It may drop what is queued to make room. Set maxmemory-policy noeviction."
+            "Redis may evict queued tasks. Set maxmemory-policy noeviction."
         )
     if not persistence["aof_enabled"]:
         raise FaultError(
-            "It forgets what is queued when it is restarted. Set appendonly yes."
+            "Queued tasks are lost when Redis restarts. Set appendonly yes."
         )
-    return "It answers and keeps what is queued."
+    return "Connected; queued tasks are persistent."
 
 
 def _cache() -> str:
@@ -180,15 +182,17 @@ def _cache() -> str:
             "CURFEW_REDIS_URL, on the same server."
         ) from None
     if kept != value:
-        raise FaultError("It forgets at once. Check the server's memory limit.")
-    return "It keeps what it is given."
+        raise FaultError(
+            "Stored values are evicted immediately. Check the memory limit."
+        )
+    return "Reads and writes work."
 
 
 def _worker() -> str:
     try:
         served = current_app.control.inspect(timeout=WORKER_SECONDS).active_queues()
     except (OperationalError, redis.RedisError, OSError):
-        raise FaultError("It cannot be asked while the broker is away.") from None
+        raise FaultError("Not checked: the broker is unavailable.") from None
     if not served:
         raise FaultError(
             f"No worker answered within {WORKER_SECONDS} s. "
@@ -197,20 +201,18 @@ def _worker() -> str:
     queues = {queue["name"] for queues in served.values() for queue in queues}
     if missing := sorted(set(current_app.conf.task_queues) - queues):
         raise FaultError(f"No worker serves the queue {' or '.join(missing)}.")
-    return f"{len(served)} answering, every queue is served."
+    return f"{len(served)} workers responding; every queue is served."
 
 
 def _beat() -> str:
     try:
         age = pulse.sweep_age_seconds()
     except redis.RedisError:
-        raise FaultError("It cannot be known while the cache is away.") from None
+        raise FaultError("Not checked: the cache is unavailable.") from None
     if age is None or age > OLDEST_SWEEP_SECONDS:
-        since = "ever" if age is None else f"for {age:.0f} s"
-        raise FaultError(
-            f"Nobody has looked for due edits {since}. Run: celery --app dashboard beat"
-        )
-    return f"Due edits were last looked for {age:.0f} s ago."
+        since = "yet" if age is None else f"for {age:.0f} s"
+        raise FaultError(f"Beat has not run {since}. Run: celery --app dashboard beat")
+    return f"Beat last ran {age:.0f} s ago."
 
 
 def _mirror() -> str:
@@ -218,19 +220,19 @@ def _mirror() -> str:
     try:
         judge_mirror(state, list(Cloud.objects.all()), timezone.now())
     except DatabaseError:
-        raise FaultError("It cannot be looked at while the database is away.") from None
+        raise FaultError("Not checked: the database is unavailable.") from None
     if not state.mirror_age_seconds and not state.notices:
-        return "No cloud was read yet; workers do that within seconds."
+        return "No cloud synced yet. The workers start the first sync within seconds."
     if faults := [*state.notices, *state.reasons]:
         raise FaultError(" ".join(faults))
-    whole = "The copy of every cloud is complete and recent."
+    whole = "Every cloud is synced and up to date."
     return " ".join(state.under_way) or whole
 
 
 def _mail() -> str:
     config = settings.CURFEW
     if not config.mail_url:
-        return "No mail server is set, so nothing is sent by mail."
+        return "No mail server is configured. Curfew sends no email."
     server = mailers.default
     try:
         server.open()
@@ -240,13 +242,13 @@ def _mail() -> str:
         with suppress(OSError, smtplib.SMTPException):
             server.close()
     if not config.mail_starttls:
-        return "The server lets us in; mail goes there in clear."
-    return "The server lets us in, over TLS."
+        return "Connected to the mail server without TLS."
+    return "Connected to the mail server over TLS."
 
 
 def _site() -> str:
     if not settings.CURFEW.url and settings.CURFEW.is_local:
-        return "Not tried: CURFEW_URL is not set."
+        return "Not checked: CURFEW_URL is not set."
     return site_check.check(settings.CURFEW.site_url)
 
 
@@ -257,7 +259,7 @@ def _cloud(name: str) -> str:
         raise FaultError(f"{error.sentence}{_proxy_hint()}") from None
     except ModelArtsError as error:
         raise FaultError(error.sentence) from None
-    return f"Credentials are good; it has {page.total_count} instances."
+    return f"Credentials are valid; {page.total_count} instances found."
 
 
 def _proxy_hint() -> str:

@@ -133,7 +133,7 @@ def test_an_instance_by_name_or_id(shell: Run, instance: Instance, by: str) -> N
 def test_what_is_so_already(shell: Run, instance: Instance) -> None:
     code, out, _ = shell("set", instance.name, "--hours", "8")
     assert (code, Edit.objects.count()) == (Code.DONE, 0)
-    assert "so already" in out
+    assert "Already set" in out
 
 
 def test_nobody_and_several(shell: Run) -> None:
@@ -317,4 +317,4 @@ def test_it_needs_neither_django_nor_settings() -> None:
         check=False,
     )
     assert ended.returncode == Code.UNREACHABLE
-    assert ended.stderr == "Curfew does not answer (ConnectError).\n"
+    assert ended.stderr == "Cannot reach Curfew (ConnectError).\n"

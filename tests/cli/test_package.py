@@ -74,7 +74,7 @@ def test_a_fresh_environment_has_the_command(wheel: Path, tmp_path: Path) -> Non
         text=True,
         check=False,
     )
-    assert asked.stderr == "Curfew does not answer (ConnectError).\n"
+    assert asked.stderr == "Cannot reach Curfew (ConnectError).\n"
 
 
 def test_in_a_checkout_the_usage_names_what_was_typed() -> None:

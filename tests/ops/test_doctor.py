@@ -176,7 +176,7 @@ def test_a_database_that_is_away(
 
     monkeypatch.setattr(doctor, "pending_migrations", refuse)
     assert examine(capsys)["database"] == (
-        "✗ CURFEW_DATABASE_URL cannot be reached: connection refused."
+        "✗ Cannot connect to CURFEW_DATABASE_URL: connection refused."
     )
 
 
@@ -196,7 +196,7 @@ def test_only_some(
 
 
 @pytest.mark.parametrize(
-    ("ago", "told"), [(None, "for due edits ever"), (60, "for due edits for 60 s")]
+    ("ago", "told"), [(None, "Beat has not run yet"), (60, "Beat has not run for 60 s")]
 )
 def test_a_beat_that_is_silent(
     ago: float | None, told: str, capsys: pytest.CaptureFixture[str]
@@ -261,7 +261,7 @@ def test_a_mail_server_is_tried(settings: Any, tmp_path: Path) -> None:
         assert "offers no STARTTLS" in sentence
         healthy, sentence = mail_found(url, settings, mail_starttls=False)
         assert healthy
-        assert "in clear" in sentence
+        assert "without TLS" in sentence
         assert relay.arrived == []
 
 

@@ -146,7 +146,7 @@ def test_a_loopback_address_may_lead_nowhere() -> None:
 def test_without_an_address_nothing_is_tried() -> None:
     (finding,) = doctor.examine("site")
     assert finding.healthy
-    assert finding.sentence == "Not tried: CURFEW_URL is not set."
+    assert finding.sentence == "Not checked: CURFEW_URL is not set."
 
 
 def test_only_doctor_is_told_how_a_request_arrived(client: Client) -> None:
