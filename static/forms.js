@@ -233,7 +233,7 @@
         return gettext("Not saved: too many requests. Your changes are kept here; save again in %(seconds)s s.");
     }
     if (status > 500) return gettext("Not saved: Curfew is temporarily unavailable. Your changes are kept here; save again in %(seconds)s s.");
-    if (status === 500) return gettext("Not saved: something went wrong in Curfew, and it has been logged. Your changes are kept here; check under Edits whether they were saved, then save again.");
+    if (status === 500) return gettext("Not saved: something went wrong in Curfew, and it has been logged. Your changes are kept here; check under Changes whether they were saved, then save again.");
     return gettext("Not saved: Curfew could not read the form. Copy your changes, reload the page and try again.");
   };
 

@@ -31,7 +31,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
 }
 _LABELS = {
     "": gettext_lazy("All"),
-    "open": gettext_lazy("Under way"),
+    "open": gettext_lazy("In progress"),
     "applied": gettext_lazy("Applied"),
     "failed": gettext_lazy("Failed"),
     "cancelled": gettext_lazy("Cancelled or replaced"),

@@ -69,9 +69,7 @@ def draft_batch(
         raise PermissionDenied(gettext("You can view instances but not change them."))
     previews = limits.key("previews", f"by:{actor.pk}")
     if not limits.within([(previews, settings.CURFEW.previews_per_minute)]):
-        raise BatchError(
-            gettext("Too many previews in one minute. Wait, then try again.")
-        )
+        raise BatchError(gettext("Too many previews. Try again in a minute."))
     chosen = sorted(set(selection))
     if not chosen:
         raise BatchError(gettext("No instances selected. Select some first."))

@@ -70,9 +70,7 @@ def number_fault(data: QueryDict, number: int) -> str:
     typed = data.get("number", "").strip()
     if number <= MANY or typed == str(number):
         return ""
-    return gettext("Type %(number)s to confirm that you mean all of them.") % {
-        "number": number
-    }
+    return gettext("Type %(number)s to confirm.") % {"number": number}
 
 
 class BulkForm(forms.Form):

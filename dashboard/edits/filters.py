@@ -26,7 +26,7 @@ class EditFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped lib
         method="search", max_length=512, label=gettext_lazy("Instance")
     )
     state = django_filters.ChoiceFilter(
-        choices=[(OPEN, gettext_lazy("Under way")), *Edit.State.choices],
+        choices=[(OPEN, gettext_lazy("In progress")), *Edit.State.choices],
         method="by_state",
         label=gettext_lazy("State"),
         empty_label=gettext_lazy("Any"),
@@ -45,7 +45,9 @@ class EditFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped lib
         empty_label=gettext_lazy("Any"),
     )
     mine = django_filters.BooleanFilter(
-        method="by_me", label=gettext_lazy("Only mine"), widget=forms.CheckboxInput
+        method="by_me",
+        label=gettext_lazy("Only my changes"),
+        widget=forms.CheckboxInput,
     )
 
     class Meta:

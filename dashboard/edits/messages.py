@@ -59,7 +59,7 @@ INSTANCE_GONE = define(
 )
 OLD_VALUE = define(
     "edits.old_value",
-    gettext_lazy("ModelArts accepted this but still shows the old value."),
+    gettext_lazy("ModelArts accepted this change but still shows the old value."),
 )
 OLD_VALUE_AGAIN = define(
     "edits.old_value_again",
@@ -134,7 +134,7 @@ _AUTO_STOP = {
     "off": gettext_lazy("auto-stop off"),
     "due": gettext_lazy("stopping within 1 hour"),
     "overdue": gettext_lazy("overdue"),
-    "never": gettext_lazy("running without end"),
+    "never": gettext_lazy("running, no auto-stop"),
 }
 
 

@@ -44,9 +44,7 @@ _SENTENCES: dict[tuple[str, str], Promise] = {
     (State.FAILED, Outcome.RESTORED): gettext_lazy(
         "Failed. An attempt was applied late, and Curfew put the newer value back."
     ),
-    (State.CONFLICT, ""): gettext_lazy(
-        "Not applied: somebody else changed the same setting first."
-    ),
+    (State.CONFLICT, ""): gettext_lazy("Not applied: another change came first."),
     (State.CONFLICT, Outcome.UNCONFIRMED): gettext_lazy(
         "Not applied: somebody else changed the same setting first. An earlier attempt "
         "may still be applied; Curfew is checking, and then puts the newer value back."
@@ -93,7 +91,7 @@ _POWER_SENTENCES: dict[tuple[str, str], Promise] = {
         "Not done: the instance's status changed first."
     ),
     (State.SUPERSEDED, ""): gettext_lazy("Replaced by a later start or stop."),
-    (State.CANCELLED, ""): gettext_lazy("Cancelled. ModelArts has not done it."),
+    (State.CANCELLED, ""): gettext_lazy("Cancelled. Not carried out by ModelArts."),
     (State.CANCELLED, Outcome.UNCONFIRMED): gettext_lazy(
         "Cancelled, but an earlier attempt may still be carried out. Curfew is "
         "checking."

@@ -17,13 +17,13 @@ from .wishes import Difference, mirror_values
 FIELD_LABELS = {
     "description": gettext_lazy("Description"),
     "auto_stop_enable": gettext_lazy("Auto-stop"),
-    "auto_stop_duration": gettext_lazy("Run time from each start"),
-    "auto_stop_prompt": gettext_lazy("Reminder in the ModelArts console"),
+    "auto_stop_duration": gettext_lazy("Auto-stop after"),
+    "auto_stop_prompt": gettext_lazy("ModelArts console reminder"),
 }
 """In the order in which they are told."""
 
 _OUTCOMES = {
-    "": gettext_lazy("Under way"),
+    "": gettext_lazy("In progress"),
     "applied": gettext_lazy("Applied and confirmed"),
     "retrying": gettext_lazy("Failed, will retry"),
     "unheeded": gettext_lazy("Accepted but not applied"),
@@ -76,9 +76,9 @@ class Conflict(NamedTuple):
 def wish(edit: Edit) -> str:
     """What was asked, in a few words without the values of texts."""
     if edit.kind == Edit.Kind.START:
-        return gettext("Start the instance")
+        return gettext("Start")
     if edit.kind == Edit.Kind.STOP:
-        return gettext("Stop the instance")
+        return gettext("Stop")
     return wishes_text(edit.patch)
 
 

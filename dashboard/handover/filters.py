@@ -16,7 +16,7 @@ class DueForm(forms.Form):
 
     GROUPS: ClassVar = (
         ("owner", gettext_lazy("By owner")),
-        ("flavor", gettext_lazy("By flavour")),
+        ("flavor", gettext_lazy("By flavor")),
     )
 
     owner = forms.CharField(max_length=255, required=False)

@@ -47,7 +47,7 @@ class WindowForm(forms.Form):
     """What the facts are of."""
 
     since = forms.DateTimeField(
-        label=gettext_lazy("Shift began"),
+        label=gettext_lazy("Shift started"),
         widget=forms.DateTimeInput(
             attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"
         ),
@@ -143,7 +143,7 @@ class WallForm(WallNameForm):
         queryset=SavedView.objects.none(),
         required=False,
         label=gettext_lazy("Shows"),
-        empty_label=gettext_lazy("the whole fleet"),
+        empty_label=gettext_lazy("All instances"),
     )
     zone = forms.CharField(max_length=64, label=gettext_lazy("Time zone"))
     scheme = forms.ChoiceField(choices=WallLink.Scheme, label=gettext_lazy("Theme"))

@@ -44,7 +44,7 @@ HEADINGS: dict[Lane, Heading] = {
     Lane.OVERDUE: Heading(
         gettext_lazy("Overdue"),
         gettext_lazy("Still running past the stop time"),
-        gettext_lazy("Nothing is overdue."),
+        gettext_lazy("No overdue instances."),
         "hourglass",
         "bad",
     ),
@@ -58,7 +58,7 @@ HEADINGS: dict[Lane, Heading] = {
     Lane.HOUR: Heading(
         gettext_lazy("1 hour"),
         gettext_lazy("Within the hour"),
-        gettext_lazy("Nothing within the hour."),
+        gettext_lazy("No stops within the hour."),
         "clock",
         "busy",
     ),
@@ -72,7 +72,7 @@ HEADINGS: dict[Lane, Heading] = {
     Lane.LATER: Heading(
         gettext_lazy("After midnight"),
         gettext_lazy("Tomorrow or later"),
-        gettext_lazy("Nothing after midnight."),
+        gettext_lazy("No stops after midnight."),
         "moon",
         "rest",
     ),

@@ -81,8 +81,8 @@ def _lines(
     for line in signed:
         yield f"- {escape(line)}"
     for label, at in (
-        (gettext("Shift began"), document.since),
-        (gettext("Facts as of"), document.at),
+        (gettext("Shift started"), document.since),
+        (gettext("Data as of"), document.at),
     ):
         yield f"- {label}: {escape(moment(at))}"
     counts = document.counts
@@ -96,7 +96,7 @@ def _lines(
         else gettext("%(auto_stop_off)s with auto-stop off"),
     )
     yield f"- {', '.join(part % counts for part in parts)}"
-    none = gettext("none")
+    none = gettext("None")
     yield ""
     yield f"## {gettext('Summary')}"
     yield ""

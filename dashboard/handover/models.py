@@ -174,7 +174,7 @@ class WallLink(models.Model):
     class Scheme(models.TextChoices):
         DARK = "dark", gettext_lazy("Dark")
         LIGHT = "light", gettext_lazy("Light")
-        SYSTEM = "system", gettext_lazy("As the screen's system")
+        SYSTEM = "system", gettext_lazy("System")
 
     NAME_LENGTH: ClassVar = 60
 

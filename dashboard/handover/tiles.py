@@ -109,7 +109,7 @@ def wall(link: WallLink, now: datetime) -> Wall:
         ),
         Tile(
             "endless",
-            gettext_lazy("Without end"),
+            gettext_lazy("No auto-stop"),
             numbers["endless"],
             "infinity",
             "busy",

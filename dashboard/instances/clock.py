@@ -245,7 +245,7 @@ def is_moving(status: str) -> bool:
 def this_run(instance: "Instance", now: datetime) -> Clock:
     """The present run, at ``now`` (aware)."""
     if instance.missing_since is not None:
-        return Clock(State.GONE, gettext("gone from the cloud"))
+        return Clock(State.GONE, gettext("no longer in the cloud"))
     if is_running(instance):
         return _running(instance, now)
     if instance.status == _S.STOPPED:
@@ -254,7 +254,7 @@ def this_run(instance: "Instance", now: datetime) -> Clock:
     if state is State.QUEUED:
         return Clock(state, _queue_text(instance, now))
     if state is State.UNKNOWN:
-        return Clock(state, gettext("status not known to Curfew"))
+        return Clock(state, gettext("unknown status"))
     return Clock(state, str(_UNDER_WAY[instance.status]))
 
 
@@ -263,9 +263,9 @@ def next_run(instance: "Instance") -> str:
     if instance.auto_stop_enable is None:
         return gettext("not reported")
     if not instance.auto_stop_enable:
-        return gettext("no auto stop")
+        return gettext("No auto-stop")
     if instance.auto_stop_duration is None:
-        return gettext("length not reported")
+        return gettext("Not reported")
     return exact_text(instance.auto_stop_duration)
 
 
@@ -303,7 +303,7 @@ def _running(instance: "Instance", now: datetime) -> Clock:
             text = str(WORDS[near.value])
         return Clock(state, text, near, instance.stops_at)
     if instance.auto_stop_enable is False:
-        return Clock(State.NO_AUTO_STOP, gettext("runs until stopped"))
+        return Clock(State.NO_AUTO_STOP, gettext("No auto-stop"))
     return Clock(State.NO_STOP_TIME, gettext("stop time not reported"))
 
 

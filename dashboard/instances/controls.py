@@ -11,24 +11,24 @@ from .filters import MISSING, InstanceFilter, ListForm, ListQuery
 from .listing import Counters, Facets
 
 SORT_LABELS = {
-    "stops_in": gettext_lazy("Soonest stop first"),
-    "-stops_in": gettext_lazy("Latest stop first"),
+    "stops_in": gettext_lazy("Stops soonest"),
+    "-stops_in": gettext_lazy("Stops latest"),
     "name": gettext_lazy("Name, A to Z"),
     "-name": gettext_lazy("Name, Z to A"),
     "owner": gettext_lazy("Owner, A to Z"),
     "-owner": gettext_lazy("Owner, Z to A"),
     "status": gettext_lazy("Status, A to Z"),
     "-status": gettext_lazy("Status, Z to A"),
-    "-updated": gettext_lazy("Latest change first"),
-    "updated": gettext_lazy("Oldest change first"),
+    "-updated": gettext_lazy("Recently updated"),
+    "updated": gettext_lazy("Least recently updated"),
 }
 _COLUMNS = (
     (gettext_lazy("Instance"), "name"),
     (gettext_lazy("Status"), "status"),
     (gettext_lazy("Owner"), "owner"),
-    (gettext_lazy("Flavour"), ""),
-    (gettext_lazy("This run"), "stops_in"),
-    (gettext_lazy("Next run"), ""),
+    (gettext_lazy("Flavor"), ""),
+    (gettext_lazy("Stops in"), "stops_in"),
+    (gettext_lazy("Auto-stop after"), ""),
 )
 
 
@@ -62,8 +62,8 @@ def quick_filters(numbers: Counters, query: ListQuery) -> list[Counter]:
             {"status": InstanceStatus.RUNNING},
             "good",
         ),
-        (gettext("stop within the hour"), numbers.due, {"autostop": "due"}, "warn"),
-        (gettext("without end"), numbers.without_end, {"autostop": "never"}, "rest"),
+        (gettext("stopping within 1 hour"), numbers.due, {"autostop": "due"}, "warn"),
+        (gettext("no auto-stop"), numbers.without_end, {"autostop": "never"}, "rest"),
     ]
     return [
         Counter(label, count, others | wanted, tone, is_current=wanted == now)
@@ -121,8 +121,8 @@ def selects(facets: Facets, query: ListQuery) -> list[Select]:
             gettext("Status"),
             [*facets.statuses, (MISSING, gettext("Missing"))],
         ),
-        "autostop": (gettext("Auto stop"), declared("autostop")),
-        "flavor_type": (gettext("Flavour"), declared("flavor_type")),
+        "autostop": (gettext("Auto-stop"), declared("autostop")),
+        "flavor_type": (gettext("Flavor"), declared("flavor_type")),
         "owner": (gettext("Owner"), plain(facets.owners)),
         "cloud": (gettext("Cloud"), plain(facets.clouds)),
         "workspace": (gettext("Workspace"), plain(facets.workspaces)),
@@ -134,18 +134,17 @@ def selects(facets: Facets, query: ListQuery) -> list[Select]:
             # As in a bookmark: chosen, though nothing in the fleet has it any more.
             choices = [*choices, (value, value)]
         if len(choices) > 1 or value:
-            found.append(Select(name, label, [("", gettext("any")), *choices], value))
+            found.append(Select(name, label, [("", gettext("All")), *choices], value))
     found.append(
         Select(
             "sort",
-            gettext("Order"),
+            gettext("Sort"),
             [(key, str(label)) for key, label in SORT_LABELS.items()],
             query.sort,
         )
     )
-    sizes = [
-        (str(size), gettext("%(size)s rows") % {"size": size})
-        for size in ListForm.PER_PAGE
-    ]
-    found.append(Select("per_page", gettext("Page"), sizes, str(query.per_page)))
+    sizes = [(str(size), str(size)) for size in ListForm.PER_PAGE]
+    found.append(
+        Select("per_page", gettext("Rows per page"), sizes, str(query.per_page))
+    )
     return found

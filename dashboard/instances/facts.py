@@ -71,7 +71,7 @@ def sections(instance: Instance) -> list[Section]:
         Section(gettext("Hardware"), _hardware(instance, wire.flavor_details)),
         Section(gettext("Storage"), _storage(wire.spec)),
         Section(gettext("Software"), _software(wire.profile)),
-        Section(gettext("Place"), _place(instance, wire)),
+        Section(gettext("Location"), _place(instance, wire)),
         Section(gettext("Repository"), _repository(wire)),
         Section(gettext("Identity"), _identity(instance)),
         Section(gettext("Times"), _times(instance, wire.spec)),
@@ -103,17 +103,17 @@ def _queue(queue: schemas.QueuingInfo | None) -> list[Fact]:
     if queue is None:
         return []
     return _told(
-        _text(gettext("Place in the queue"), queue.rank),
-        _text(gettext("Waits to be"), _word(_QUEUES, queue.status)),
-        _at(gettext("Waiting since"), queue.begin_timestamp),
-        _at(gettext("Expected to leave it"), queue.end_timestamp),
-        _text(gettext("For the flavour"), queue.flavor, code=True),
+        _text(gettext("Queue position"), queue.rank),
+        _text(gettext("Pending action"), _word(_QUEUES, queue.status)),
+        _at(gettext("Queued since"), queue.begin_timestamp),
+        _at(gettext("Estimated start"), queue.end_timestamp),
+        _text(gettext("Flavor"), queue.flavor, code=True),
     )
 
 
 _QUEUES = {
-    "CREATE_QUEUING": gettext_lazy("created"),
-    "START_QUEUING": gettext_lazy("started"),
+    "CREATE_QUEUING": gettext_lazy("Create"),
+    "START_QUEUING": gettext_lazy("Start"),
 }
 
 
@@ -121,23 +121,23 @@ def _hardware(instance: Instance, flavor: schemas.FlavorDetails | None) -> list[
     known = flavor or schemas.FlavorDetails()
     params = known.params or {}
     return _told(
-        _text(gettext("Flavour"), instance.flavor, code=True),
+        _text(gettext("Flavor"), instance.flavor, code=True),
         _text(gettext("Type"), instance.flavor_type),
         *(
             _text(_word(_PARAMS, name), _param_text(value))
             for name, value in sorted(params.items(), key=_param_order)
         ),
-        _text(gettext("Sale"), _word(_SALE, known.status)),
-        _text(gettext("In the queue for it"), known.queuing_num),
-        _span(gettext("Queue left"), known.queue_left_time),
-        _yes_no(gettext("This account may use it"), known.is_permitted),
-        _text(gettext("Price"), _word(_PROMOTIONS, known.promo_type, else_="")),
+        _text(gettext("Availability"), _word(_SALE, known.status)),
+        _text(gettext("Queue length"), known.queuing_num),
+        _span(gettext("Estimated wait"), known.queue_left_time),
+        _yes_no(gettext("Permitted for this account"), known.is_permitted),
+        _text(gettext("Discount"), _word(_PROMOTIONS, known.promo_type, else_="")),
         _text(gettext("Billed as"), known.billing_flavor, code=True),
         _text(gettext("Billing ratio"), known.billing_params),
-        _text(gettext("Instances of this flavour"), known.instance_num),
-        _span(gettext("Run time the flavour grants"), known.duration),
-        _text(gettext("Kept while idle"), _store_time(known.store_time)),
-        _text(gettext("Storage to choose from"), ", ".join(known.storage_list or [])),
+        _text(gettext("Instances of this flavor"), known.instance_num),
+        _span(gettext("Flavor time limit"), known.duration),
+        _text(gettext("Idle retention"), _store_time(known.store_time)),
+        _text(gettext("Supported storage"), ", ".join(known.storage_list or [])),
     )
 
 
@@ -147,11 +147,11 @@ _PARAMS = {
     "NPU": gettext_lazy("NPUs"),
     "gpu_type": gettext_lazy("GPU type"),
     "memory": gettext_lazy("Memory"),
-    "graphics_memory": gettext_lazy("Graphics memory"),
+    "graphics_memory": gettext_lazy("GPU memory"),
     "type": gettext_lazy("Architecture"),
 }
-_SALE = {"onsale": gettext_lazy("on sale"), "soldout": gettext_lazy("sold out")}
-_PROMOTIONS = {"free": gettext_lazy("free"), "nodiscount": gettext_lazy("no discount")}
+_SALE = {"onsale": gettext_lazy("Available"), "soldout": gettext_lazy("Sold out")}
+_PROMOTIONS = {"free": gettext_lazy("Free"), "nodiscount": gettext_lazy("None")}
 
 
 def _word(
@@ -181,7 +181,7 @@ def _param_text(value: Any) -> str:
 def _store_time(hours: int | None) -> str | None:
     if hours is None:
         return None
-    return gettext("for ever") if hours == -1 else exact_text(hours * 3_600)
+    return gettext("Indefinite") if hours == -1 else exact_text(hours * 3_600)
 
 
 def _storage(spec: schemas.NotebookSpec | None) -> list[Fact]:
@@ -193,7 +193,7 @@ def _storage(spec: schemas.NotebookSpec | None) -> list[Fact]:
     further = spec.extend_storage or []
     for number, storage in enumerate(further, start=1):
         facts += _one_storage(
-            storage, gettext("Further storage %(number)s") % {"number": number}
+            storage, gettext("Additional storage %(number)s") % {"number": number}
         )
     return facts
 
@@ -233,14 +233,14 @@ def _software(profile: schemas.Profile | None) -> list[Fact]:
         _text(gettext("Work environment"), profile.name or profile.id),
         _text(gettext("Profile"), profile.description),
         _text(gettext("Profile id"), None if same else profile.id, code=True),
-        _text(gettext("Made for"), profile.flavor_type),
+        _text(gettext("Accelerator"), profile.flavor_type),
         _text(gettext("Image"), _image_name(image), code=True),
         _text(
-            gettext("Runs as"),
+            gettext("Runtime"),
             _joined(profile.de_type, provision.type, deployment.engine),
         ),
         *_map_facts(profile.labels, gettext("Label") + " "),
-        *_map_facts(provision.annotations, gettext("Provision") + ": "),
+        *_map_facts(provision.annotations, gettext("Provisioning") + ": "),
         *_map_facts(image.annotations, gettext("Image") + ": "),
     )
 
@@ -287,7 +287,7 @@ def _repository(wire: schemas.Instance) -> list[Fact]:
         _text(gettext("Address"), connection.url, code=True),
         _text(gettext("Branch"), repository.branch, code=True),
         _text(gettext("User"), repository.user_name),
-        _text(gettext("Kept at"), repository.type),
+        _text(gettext("Stored in"), repository.type),
         _text(gettext("Protocol"), connection.protocol),
         _text(gettext("Repository id"), repository.id, code=True),
     )
@@ -306,13 +306,13 @@ def _identity(instance: Instance) -> list[Fact]:
 def _times(instance: Instance, spec: schemas.NotebookSpec | None) -> list[Fact]:
     return _told(
         Fact(gettext("Created"), at=instance.created_at),
-        Fact(gettext("Last changed"), at=instance.updated_at),
-        Fact(gettext("This run began"), at=instance.run_started_at),
+        Fact(gettext("Last updated"), at=instance.updated_at),
+        Fact(gettext("Started"), at=instance.run_started_at),
         _at(
-            gettext("Resources reserved until"),
+            gettext("Reserved until"),
             spec.resource_reserved_timestamp if spec else None,
         ),
-        Fact(gettext("First seen by Curfew"), at=instance.first_seen_at),
+        Fact(gettext("Discovered"), at=instance.first_seen_at),
         Fact(gettext("Missing since"), at=instance.missing_since),
     )
 
@@ -340,7 +340,7 @@ def _span(label: str, seconds: int | None) -> Fact:
 
 
 def _yes_no(label: str, value: bool | None) -> Fact:
-    return Fact(label, {None: "", True: gettext("yes"), False: gettext("no")}[value])
+    return Fact(label, {None: "", True: gettext("Yes"), False: gettext("No")}[value])
 
 
 def _at(label: str, ms: int | None) -> Fact:

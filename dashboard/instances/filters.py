@@ -84,9 +84,9 @@ class InstanceFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped
         choices=[
             ("on", gettext_lazy("on (setting)")),
             ("off", gettext_lazy("off (setting)")),
-            ("due", gettext_lazy("stops within the hour")),
+            ("due", gettext_lazy("stopping within 1 hour")),
             ("overdue", gettext_lazy("overdue")),
-            ("never", gettext_lazy("running without end")),
+            ("never", gettext_lazy("running, no auto-stop")),
         ],
         method="by_auto_stop",
     )

@@ -81,7 +81,7 @@ UNUSABLE_ID = define(
 
 # Why a run ended, in the audit trail.
 STOPPED_AT_ITS_END = define(
-    "instances.stopped_at_its_end", gettext_lazy("Its run time was over.")
+    "instances.stopped_at_its_end", gettext_lazy("Auto-stop time reached.")
 )
 STOPPED_ON_REQUEST = define(
     "instances.stopped_on_request", gettext_lazy("Requested in Curfew.")
@@ -92,12 +92,12 @@ STOPPED_LATE = define(
 )
 STOPPED_AGAIN = define(
     "instances.stopped_again",
-    gettext_lazy("Stopped again by Curfew, since an earlier start was applied late."),
+    gettext_lazy("Stopped again by Curfew because an earlier start was applied late."),
 )
 RESTARTED = define("instances.restarted", gettext_lazy("Restarted outside Curfew."))
 RESTARTED_FOR_SETTING = define(
     "instances.restarted_for_setting",
-    gettext_lazy("Restarted, so that a new auto-stop setting applies."),
+    gettext_lazy("Restarted to apply a new auto-stop."),
 )
 FROZEN = define(
     "instances.frozen",

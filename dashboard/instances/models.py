@@ -357,10 +357,10 @@ class InstanceEvent(models.Model):
     """
 
     class Reason(models.TextChoices):
-        AUTO_STOP = "auto_stop", gettext_lazy("auto stop")
-        REQUESTED = "requested", gettext_lazy("asked for")
+        AUTO_STOP = "auto_stop", gettext_lazy("auto-stop")
+        REQUESTED = "requested", gettext_lazy("requested")
         RESTARTED = "restarted", gettext_lazy("restarted")
-        NEW_SETTING = "new_setting", gettext_lazy("restarted for a new setting")
+        NEW_SETTING = "new_setting", gettext_lazy("restarted to apply a change")
         FROZEN = "frozen", gettext_lazy("frozen by the cloud")
         LATE = "late", gettext_lazy("applied late by ModelArts")
         UNDONE = "undone", gettext_lazy("undone by Curfew")

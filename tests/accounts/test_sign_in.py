@@ -118,4 +118,4 @@ def test_too_many_sign_ins_say_when_to_try_again(client: Client, db: None) -> No
         if answer.status_code == 429:
             break
     assert answer.status_code == 429
-    assert "Wait a minute, then try again." in answer.text
+    assert "Try again in a minute." in answer.text

@@ -91,13 +91,13 @@ def test_groups_and_filters_stay_in_the_address(sign_in: SignIn) -> None:
     page.goto("/due/")
     page.get_by_label("Owner", exact=True).select_option("anna.schmidt")
     page.wait_for_url("**owner=anna.schmidt**")
-    page.get_by_role("link", name="By flavour").click()
+    page.get_by_role("link", name="By flavor").click()
     page.wait_for_url(re.compile(r"owner=anna\.schmidt&group=flavor#timeline$"))
-    expect(page.get_by_role("link", name="By flavour")).to_have_attribute(
+    expect(page.get_by_role("link", name="By flavor")).to_have_attribute(
         "aria-current", "true"
     )
-    page.get_by_text("The same as a table").click()
-    expect(page.get_by_role("columnheader", name="Flavour")).to_be_visible()
+    page.get_by_text("Show as table").click()
+    expect(page.get_by_role("columnheader", name="Flavor")).to_be_visible()
 
 
 def test_everything_works_without_scripts(
@@ -111,7 +111,7 @@ def test_everything_works_without_scripts(
         page = context.new_page()
         page.goto("/due/")
         expect(page.locator("#lanes li[data-instance]").first).to_be_visible()
-        page.get_by_role("link", name="By flavour").click()
+        page.get_by_role("link", name="By flavor").click()
         page.get_by_label("Owner", exact=True).select_option("anna.schmidt")
         page.get_by_role("button", name="Show").click()
         page.wait_for_url("**/due/?owner=anna.schmidt&group=flavor")

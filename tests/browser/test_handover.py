@@ -50,7 +50,7 @@ def test_draft_publish_take_over(sign_in: SignIn, colleague: Page) -> None:
     address = begin(page)
     page.get_by_label("Summary").fill("All quiet.")
     saved(page, "summary")
-    page.get_by_role("button", name="Add a note").click()
+    page.get_by_role("button", name="Add note").click()
     note = page.locator(".note").last
     note.get_by_label("Note").fill("Disk is full")
     note.get_by_label("Owner").fill("oskar")
@@ -90,7 +90,7 @@ def test_what_is_typed_survives_leaving(sign_in: SignIn) -> None:
 def test_two_people_on_one_note(sign_in: SignIn, colleague: Page) -> None:
     page = sign_in("ada")
     address = begin(page)
-    page.get_by_role("button", name="Add a note").click()
+    page.get_by_role("button", name="Add note").click()
     mine = page.locator(".note").last
     mine.get_by_label("Note").fill("Mine")
     expect(mine.locator("[data-saved]")).to_contain_text("Saved")
@@ -103,11 +103,11 @@ def test_two_people_on_one_note(sign_in: SignIn, colleague: Page) -> None:
     expect(mine.get_by_role("alert")).to_contain_text("oskar has changed this")
     expect(mine.locator("[data-field=text]")).to_have_text("Theirs")
     expect(mine.get_by_label("Note")).to_have_value("Mine, later")
-    mine.get_by_role("button", name="Save mine instead").click()
+    mine.get_by_role("button", name="Overwrite with mine").click()
     expect(mine.locator("[data-saved]")).to_contain_text(re.compile(r"Saved \w"))
 
     theirs.get_by_label("Note").fill("Theirs, later")
-    theirs.get_by_role("link", name="Take theirs").click()
+    theirs.get_by_role("link", name="Keep theirs").click()
     expect(theirs.get_by_label("Note")).to_have_value("Mine, later")
     page.reload()
     expect(page.locator(".note").last.get_by_label("Note")).to_have_value("Mine, later")
@@ -141,13 +141,13 @@ def test_without_javascript(
     page.locator("[name=password]").fill(PASSWORD)
     page.locator("[name=password]").press("Enter")
     begin(page)
-    page.get_by_role("button", name="Add a note").click()
+    page.get_by_role("button", name="Add note").click()
     note = page.locator(".note").last
     note.get_by_label("Note").fill("By hand")
     note.get_by_role("button", name="Save").click()
     expect(page.locator(".note").last.get_by_label("Note")).to_have_value("By hand")
     page.locator(".note").last.get_by_role("button", name="Remove").click()
-    page.get_by_role("button", name="Put back").click()
+    page.get_by_role("button", name="Restore").click()
     expect(page.locator(".note").last.get_by_label("Note")).to_have_value("By hand")
     page.get_by_role("link", name="Review and publish").click()
     page.get_by_role("button", name="Publish").click()
@@ -206,7 +206,7 @@ def test_the_wall(sign_in: SignIn, browser: Browser, demo: Demo) -> None:
     expect(screen.get_by_text("Test wall, renamed")).to_be_visible()
     line = page.locator("tr", has=page.get_by_role("link", name="Test wall, renamed"))
     line.get_by_role("link", name="Change").click()
-    page.get_by_role("button", name="Revoke this link").click()
+    page.get_by_role("button", name="Revoke link").click()
     expect(screen.get_by_text("This link does not work")).to_be_visible(timeout=60_000)
     assert screen.locator(".tile").count() == 0
     context.close()

@@ -220,7 +220,7 @@ class TestBulk:
         )
         as_operator.post(at, {"action": "stop"})
         said = as_operator.get(at).content.decode()
-        assert "Change 1 of 2 instances" in said
+        assert "Edit 1 of 2 instances" in said
 
     def test_the_choice_shows_which_instances_are_meant(
         self, as_operator: Client

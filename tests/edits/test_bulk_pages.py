@@ -124,7 +124,7 @@ def test_at_once_to_the_preview(as_operator: Client, instance: Instance) -> None
 
 
 @pytest.mark.parametrize(
-    ("action", "words"), [("stop", "/home/ma-user/work"), ("start", "costs from its")]
+    ("action", "words"), [("stop", "/home/ma-user/work"), ("start", "billed from its")]
 )
 def test_what_it_costs_is_said_before(
     as_operator: Client, action: str, words: str

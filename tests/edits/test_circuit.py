@@ -112,7 +112,7 @@ def test_the_list_says_that_edits_wait_and_why(
 ) -> None:
     client.force_login(operator)
     page = client.get("/instances/").content.decode()
-    assert "Edits are held back" in page
+    assert "Changes paused" in page
     assert "8 of them wait" in page
 
 

@@ -159,7 +159,7 @@ class TestShortcuts:
         browser_page = form
         browser_page.goto(f"{live_server.url}/instances/")
         browser_page.keyboard.press("?")
-        browser_page.get_by_label("Use shortcuts of a single character").uncheck()
+        browser_page.get_by_label("Enable single-key shortcuts").uncheck()
         browser_page.keyboard.press("Escape")
         for _ in range(2):
             for key in ("?", "/", "b", "j"):
@@ -168,7 +168,7 @@ class TestShortcuts:
             expect(browser_page.locator("#q")).not_to_be_focused()
             browser_page.reload()
         browser_page.locator("#keyboard-button").click()
-        browser_page.get_by_label("Use shortcuts of a single character").check()
+        browser_page.get_by_label("Enable single-key shortcuts").check()
         browser_page.keyboard.press("Escape")
         browser_page.keyboard.press("/")
         expect(browser_page.locator("#q")).to_be_focused()

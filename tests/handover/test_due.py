@@ -128,7 +128,7 @@ def test_a_card_shows_both_clocks_as_the_contract_says(watcher: Client) -> None:
     assert card in page
     assert f'data-stops-at="{instance.stops_at_ms}"' in page
     assert "9 min" in page or "10 min" in page
-    assert '<span class="soft">Next run</span> 8 h' in page
+    assert '<span class="soft">Auto-stop after</span> 8 h' in page
     assert "anna.schmidt" in page
     assert instance.get_absolute_url() in page
 
@@ -179,7 +179,7 @@ def test_a_long_lane_leads_to_the_list(watcher: Client) -> None:
         make_instance(stops_in=600)
     page = watcher.get(URL, {"owner": "anna.schmidt"}).text
     assert page.count('class="due-card"') == 20
-    assert "and 5 more, in the list" in page
+    assert "View 5 more" in page
     assert "/instances/?owner=anna.schmidt&amp;status=RUNNING&amp;sort=stops_in" in page
     assert numbers(page)[1] == 25
 
@@ -196,13 +196,13 @@ def test_what_is_overdue_or_has_no_end_is_listed_alone(
 ) -> None:
     for _ in range(21):
         make_instance(**fields)
-    (link,) = re.findall(r'<a href="([^"]+)">and 1 more', watcher.get(URL).text)
+    (link,) = re.findall(r'<a href="([^"]+)">View 1 more', watcher.get(URL).text)
     assert link == f"/instances/?{wanted}&amp;sort=stops_in&amp;per_page=100"
     assert "21 of 21" in watcher.get(link.replace("&amp;", "&")).text
 
 
 @pytest.mark.parametrize(
-    ("language", "words"), [("en", "without end"), ("de", "ohne Ende")]
+    ("language", "words"), [("en", "no auto-stop"), ("de", "ohne Auto-Stopp")]
 )
 def test_a_bar_s_name_begins_with_the_words_that_are_seen(
     watcher: Client, language: str, words: str
@@ -263,7 +263,7 @@ def test_filters_by_owner_and_cloud(watcher: Client) -> None:
 def test_a_chosen_owner_who_is_gone_stays_chosen(watcher: Client) -> None:
     page = watcher.get(URL, {"owner": "left.long.ago"}).text
     assert '<option value="left.long.ago" selected>' in page
-    assert "that fits these filters" in page
+    assert "No matching running instances" in page
 
 
 @pytest.mark.parametrize(
@@ -306,22 +306,22 @@ def test_no_style_stands_in_the_page(watcher: Client) -> None:
 def test_first_run_says_what_to_do(client: Client, viewer: User) -> None:
     client.force_login(viewer)
     page = client.get(URL).text
-    assert "No cloud has been read yet" in page
+    assert "No cloud connected" in page
     assert "shown=nothing" in page
 
 
 def test_an_empty_fleet_is_calm(watcher: Client) -> None:
     page = watcher.get(URL).text
     assert numbers(page) == [0] * len(LANES)
-    assert "Nothing is overdue." in page
-    assert "Nothing is running" in page
+    assert "No overdue instances." in page
+    assert "No running instances" in page
 
 
 def test_a_run_without_end_tells_since_when(watcher: Client) -> None:
     started = datetime.now(UTC) - timedelta(days=3)
     make_instance(stops_in=None, auto_stop_enable=False, run_started_at=started)
     page = watcher.get(URL).text
-    assert "runs until stopped" in page
+    assert "No auto-stop" in page
     assert f'<time datetime="{started.isoformat()}"' in page
 
 

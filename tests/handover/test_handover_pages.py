@@ -74,7 +74,7 @@ def test_from_the_form_to_the_take_over(
     )
     page = writer.get(draft.get_absolute_url()).text
     assert "trainer" in page
-    assert page.count('<p class="soft">none</p>') == 6
+    assert page.count('<p class="soft">None</p>') == 6
     writer.post(of("save", draft.pk), {"summary": "Quiet night.", "revision": 1})
     writer.post(of("add_note", draft.pk))
     note = Note.objects.get()
@@ -164,7 +164,7 @@ def test_a_note_removed_under_one_s_hands(
     page = writer.post(note_url(note), words("Mine"))
     assert page.status_code == 409
     assert ">Mine</textarea>" in page.text
-    assert "Put it back with my words" in page.text
+    assert "Restore with my text" in page.text
 
 
 def test_words_that_come_too_late_are_shown(
@@ -203,9 +203,9 @@ def test_what_cannot_be_saved_is_said(
 def test_removing_and_putting_back(writer: Client, note: Note) -> None:
     url = of("remove_note", note.handover_id, note.pk)
     answer = writer.post(url, {"revision": 1}, headers=HTMX)
-    assert "Put back" in answer.text
+    assert "Restore" in answer.text
     page = writer.get(note.handover.get_absolute_url()).text
-    assert "Put back" in page
+    assert "Restore" in page
     writer.post(note_url(note), words("Disk is full", 2))
     note.refresh_from_db()
     assert not note.is_removed

@@ -36,7 +36,7 @@ def test_lanes_follow_a_choice_without_a_click_and_stay_live(
     FleetVersion.stamp(Instance.objects.filter(pk=toms.pk))
     expect(cards).to_contain_text("renamed", timeout=20_000)
     expect(cards).to_have_count(1)
-    fleet_page.get_by_role("link", name="Clear").click()
+    fleet_page.get_by_role("link", name="Clear filters").click()
     expect(cards).to_have_count(2)
 
 

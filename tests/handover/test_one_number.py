@@ -123,12 +123,12 @@ def of_the_timeline(client: Client) -> dict[str, int]:
     page = client.get(reverse("handover:due")).text
     cells = {
         name: sum(map(int, re.findall(rf'<td data-label="{name}">(\d+)</td>', page)))
-        for name in ("Running", "Within the hour", "Without end")
+        for name in ("Running", "Within the hour", "No auto-stop")
     }
     return {
         "running": cells["Running"],
         "due": cells["Within the hour"],
-        "without_end": cells["Without end"],
+        "without_end": cells["No auto-stop"],
     }
 
 

@@ -270,7 +270,7 @@ def test_trouble_upstream_is_told_without_the_cloud_s_words(
 ) -> None:
     Cloud.objects.update(problem=verbatim("secret words"), problem_since=timezone.now())
     page = client.get(of(link)).text
-    assert "cannot be read" in page
+    assert "is not reachable" in page
     assert "secret words" not in page
 
 

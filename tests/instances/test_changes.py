@@ -105,7 +105,7 @@ def test_the_last_row_to_leave_leaves_a_word(watcher: Client) -> None:
     one = make_instance()
     url = draw(watcher, status="RUNNING")
     change(one, status="STOPPED", stops_at=None)
-    assert "Nothing matches" in watcher.get(url).text
+    assert "No matching instances" in watcher.get(url).text
 
 
 def test_a_change_elsewhere_sends_no_row(watcher: Client) -> None:

@@ -114,13 +114,13 @@ def test_how_long_a_stop_may_take_is_a_setting(settings: Any) -> None:
 def test_switching_auto_stop_off_does_not_lengthen_this_run() -> None:
     instance = an_instance(auto_stop_enable=False, stops_at=NOW + timedelta(minutes=10))
     assert clock.this_run(instance, NOW).text == "10 min"
-    assert clock.next_run(instance) == "no auto stop"
+    assert clock.next_run(instance) == "No auto-stop"
 
 
 @pytest.mark.parametrize(
     ("enabled", "state", "text"),
     [
-        (False, State.NO_AUTO_STOP, "runs until stopped"),
+        (False, State.NO_AUTO_STOP, "No auto-stop"),
         (True, State.NO_STOP_TIME, "stop time not reported"),
         (None, State.NO_STOP_TIME, "stop time not reported"),
     ],
@@ -209,8 +209,8 @@ def test_an_unknown_status_stands_verbatim_and_neutral() -> None:
         ({"auto_stop_duration": 5_000}, "1 h 23 min 20 s"),
         ({"auto_stop_duration": 1_800}, "30 min"),
         ({"auto_stop_duration": 0}, "0 s"),
-        ({"auto_stop_duration": None}, "length not reported"),
-        ({"auto_stop_enable": False}, "no auto stop"),
+        ({"auto_stop_duration": None}, "Not reported"),
+        ({"auto_stop_enable": False}, "No auto-stop"),
         ({"auto_stop_enable": None}, "not reported"),
     ],
 )

@@ -20,8 +20,8 @@ def test_both_clocks(client: Client, viewer: User, instance: Instance) -> None:
     assert f'data-instance="{instance.instance_id}"' in response.text
     assert f'data-stops-at="{instance.stops_at_ms}"' in response.text
     assert "<time datetime=" in response.text
-    assert "This run" in response.text
-    assert "Next run" in response.text
+    assert "Stops in" in response.text
+    assert "Auto-stop after" in response.text
     assert "<html" not in response.text
 
 

@@ -38,7 +38,7 @@ def test_a_held_table_gets_its_rows_one_by_one_and_hears_how_many_moved(
     text = poll(watcher, url, one.pk, two.pk)
     assert '<tbody id="rows"' not in text
     assert rows_of(text) == [str(one.pk), str(two.pk)]
-    assert "1 row has moved: refresh order" in text
+    assert "Update order (1 row moved)" in text
     assert re.search(r'<p id="order"[^>]* hx-swap-oob="innerHTML">', text)
     # The next poll of a table that is no longer held brings the order.
     change(one, description="still without end")
@@ -55,7 +55,7 @@ def test_a_held_row_that_left_the_page_still_gets_its_news(watcher: Client) -> N
     text = poll(watcher, url, one.pk, two.pk)
     assert rows_of(text) == [str(one.pk)]
     assert "Stopped" in text
-    assert "1 row has moved: refresh order" in text
+    assert "Update order (1 row moved)" in text
 
 
 def test_the_button_asks_for_all_rows_in_their_order(watcher: Client) -> None:

@@ -99,7 +99,7 @@ def test_nobody_mapped_nothing_shown(client: Client, instance: Instance) -> None
     client.force_login(User.objects.create_user("new", role="scientist"))
     page = client.get(HOME).text
     assert cards_of(page) == []
-    assert "does not know who you are in ModelArts" in page
+    assert "No ModelArts user mapped" in page
 
 
 def test_mapped_but_without_instances(
@@ -107,7 +107,7 @@ def test_mapped_but_without_instances(
 ) -> None:
     client.force_login(stranger)
     page = client.get(HOME).text
-    assert "No instance of yours" in page
+    assert "No instances of yours" in page
     assert "<bdi>tom.becker</bdi>" in page
 
 

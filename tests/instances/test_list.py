@@ -159,7 +159,7 @@ def test_names_are_text_and_never_markup(
 def test_first_run_says_what_to_do(client: Client, viewer: User) -> None:
     client.force_login(viewer)
     page = client.get(URL).text
-    assert "No cloud has been read yet" in page
+    assert "No cloud connected" in page
     assert "clouds.yaml" in page
     assert "shown=nothing" in page
 
@@ -170,7 +170,7 @@ def test_first_run_shows_why_the_first_reading_failed(
     make_cloud(refreshed_at=None, problem=verbatim("The password was refused."))
     client.force_login(viewer)
     page = client.get(URL).text
-    assert "No cloud has been read yet" in page
+    assert "No cloud connected" in page
     assert "The password was refused." in page
 
 
@@ -179,8 +179,8 @@ def test_an_empty_cloud_is_not_a_first_run(
 ) -> None:
     client.force_login(viewer)
     page = client.get(URL).text
-    assert "Nothing here yet" in page
-    assert "Nothing matches" not in page
+    assert "No instances yet" in page
+    assert "No matching instances" not in page
 
 
 def test_nothing_matches_leads_back_to_everything(
@@ -188,8 +188,8 @@ def test_nothing_matches_leads_back_to_everything(
 ) -> None:
     client.force_login(viewer)
     page = client.get(URL, {"q": "zzz"}).text
-    assert "Nothing matches" in page
-    assert f'<a class="button" href="{URL}">Clear the filters</a>' in page
+    assert "No matching instances" in page
+    assert f'<a class="button" href="{URL}">Clear filters</a>' in page
 
 
 def test_garbage_in_the_address_is_told(
@@ -225,7 +225,7 @@ def test_the_cloud_in_trouble_is_named_and_the_oldest_counts(
     )
     client.force_login(viewer)
     page = client.get(URL).text
-    assert "as of 1 h ago" in page
+    assert "Updated 1 h ago" in page
     assert "<bdi>lab</bdi>:</strong> No answer." in page
     assert "<bdi>good</bdi>" not in page
 
@@ -315,12 +315,12 @@ def test_what_a_link_narrows_is_said_kept_and_can_be_undone(
         "stops_before": "2026-11-29T05:00:00Z",
     }
     page = client.get(URL, {"owner": "anna.schmidt", "flavor": "v100", **window}).text
-    assert "Runs that stop from" in page
+    assert "Stops between" in page
     assert 'datetime="2026-11-29T05:00:00+00:00"' in page
     assert "<bdi>v100</bdi>" in page
     for name, value in {"flavor": "v100", **window}.items():
         assert f'<input type="hidden" name="{name}" value="{value}">' in page
-    assert '<a href="/instances/?owner=anna.schmidt">Remove this filter</a>' in page
+    assert '<a href="/instances/?owner=anna.schmidt">Remove filter</a>' in page
 
 
 def test_the_sorted_column_says_so_and_links_to_its_reverse(

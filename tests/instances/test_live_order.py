@@ -33,7 +33,7 @@ def test_a_row_stays_under_the_pointer_until_it_leaves_the_table(
     before = edit_of(fleet_page, one).bounding_box()
     change(two, stops_at=one.run_started_at, description="sooner now")
     fleet_page.evaluate(ASK_NOW)
-    order = fleet_page.get_by_role("button", name="1 row has moved: refresh order")
+    order = fleet_page.get_by_role("button", name="Update order (1 row moved)")
     expect(order).to_be_visible()
     # The news is here, and nothing has moved for it.
     expect(fleet_page.locator("#rows")).to_contain_text("sooner now")
@@ -55,7 +55,7 @@ def test_focus_holds_the_order_and_the_button_brings_the_new_one(
     fleet_page.mouse.move(5, 5)
     change(two, stops_at=one.run_started_at)
     fleet_page.evaluate(ASK_NOW)
-    order = fleet_page.get_by_role("button", name="refresh order")
+    order = fleet_page.get_by_role("button", name="Update order")
     expect(order).to_be_visible()
     expect(tick).to_be_focused()
     assert names(fleet_page) == ["one", "two"]
@@ -84,7 +84,7 @@ def test_an_answer_that_was_under_way_moves_no_row_under_the_pointer(
         fleet_page.evaluate(ASK_NOW)
     edit_of(fleet_page, one).hover()
     under_way[0].continue_()
-    expect(fleet_page.get_by_role("button", name="refresh order")).to_be_visible()
+    expect(fleet_page.get_by_role("button", name="Update order")).to_be_visible()
     assert names(fleet_page) == ["one", "two"]
 
 

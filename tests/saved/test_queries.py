@@ -32,7 +32,7 @@ def test_one_spelling(query: str, spelled: str) -> None:
         ("page=4", ["all instances"]),
         ("status=RUNNING&flavor_type=GPU", ["status: Running", "flavor: GPU"]),
         ("status=MISSING", ["status: Missing"]),
-        ("autostop=due", ["auto-stop: stops within the hour"]),
+        ("autostop=due", ["auto-stop: stopping within 1 hour"]),
         (
             "q=x&cloud=lab&workspace=0&sort=-updated&per_page=100",
             [

@@ -37,9 +37,9 @@ def of(instance: Instance) -> list[str]:
 
 def test_the_list(german: Client, instance: Instance) -> None:
     page = german.get(reverse("instances:list")).text
-    for words in ("Instanzen", "Dieser Lauf", "Nächster Lauf", "Läuft", "Auto-Stopp"):
+    for words in ("Instanzen", "Stoppt in", "Auto-Stopp nach", "Läuft", "Auto-Stopp"):
         assert words in page
-    assert "This run" not in page
+    assert "Stops in" not in page
 
 
 def test_each_reads_rows_in_their_own_language(
@@ -63,9 +63,9 @@ def test_the_detail_the_form_and_the_due_page(
     german: Client, instance: Instance
 ) -> None:
     detail = german.get(reverse("instances:detail", args=of(instance))).text
-    assert "zählt ab dem nächsten Start" in detail
+    assert "Gilt ab dem nächsten Start" in detail
     form = german.get(reverse("edits:edit", args=of(instance))).text
-    assert "Laufzeit ab jedem Start" in form
+    assert "Auto-Stopp nach" in form
     assert "Auswirkung" in form
     due = german.get(reverse("handover:due")).text
     assert "Die nächsten 24 Stunden" in due
@@ -125,7 +125,7 @@ def test_what_is_stored_is_shown_in_the_language_of_the_reader(
         (
             sentences(edits.NOT_IN_TIME(), edits.INSTANCE_GONE()),
             "Not delivered in time. The instance no longer exists in the cloud.",
-            "Nicht rechtzeitig zugestellt. Die Instanz gibt es in der Cloud nicht "
+            "Nicht rechtzeitig zugestellt. Die Instanz existiert in der Cloud nicht "
             "mehr.",
         ),
         (

@@ -154,7 +154,7 @@ class Migration(migrations.Migration):
                         choices=[
                             ("dark", "Dark"),
                             ("light", "Light"),
-                            ("system", "As the screen's system"),
+                            ("system", "System"),
                         ],
                         default="dark",
                         max_length=8,

@@ -204,10 +204,10 @@ class Migration(migrations.Migration):
                     "reason",
                     models.CharField(
                         choices=[
-                            ("auto_stop", "auto stop"),
-                            ("requested", "asked for"),
+                            ("auto_stop", "auto-stop"),
+                            ("requested", "requested"),
                             ("restarted", "restarted"),
-                            ("new_setting", "restarted for a new setting"),
+                            ("new_setting", "restarted to apply a change"),
                             ("frozen", "frozen by the cloud"),
                             ("late", "applied late by ModelArts"),
                             ("undone", "undone by Curfew"),
