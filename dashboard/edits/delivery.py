@@ -26,7 +26,7 @@ from dashboard.modelarts.errors import (
 from dashboard.modelarts.schemas import InstanceStatus
 from dashboard.web.stored_messages import Message
 
-from . import authority, lanes, late_writes, messages, recording, wishes
+from . import authority, lanes, late_writes, merge, messages, recording
 from .lanes import Turn, due_instances
 from .models import Edit
 from .recording import Result
@@ -103,7 +103,7 @@ def _deliver(turn: Turn) -> Result:
         seen = client.show_instance(turn.instance.instance_id)
         now = late_writes.cloud_values(seen.instance)
         result = Result(observation=seen)
-        result.late = turn.watch.find(now, partial(wishes.recent_edits, turn.instance))
+        result.late = turn.watch.find(now, partial(merge.recent_edits, turn.instance))
         if not turn.edits:
             return _recheck(turn, client, result, now)
         if turn.edits[0].kind == Edit.Kind.UPDATE:
@@ -117,7 +117,7 @@ def _update(
     turn: Turn, client: ModelArtsClient, result: Result, now: dict[str, Any]
 ) -> Result:
     late = {one.field: one.value for one in result.late}
-    verdict = wishes.judge(turn.edits, now, wishes.earlier_edits(turn.edits), late)
+    verdict = merge.judge(turn.edits, now, merge.earlier_edits(turn.edits), late)
     for edit in verdict.conflicts:
         result.fates[edit] = (
             State.CONFLICT,
@@ -131,7 +131,7 @@ def _update(
             why = {"message": messages.NO_VALID_LENGTH()}
             return _settle(turn, result, carried, State.FAILED, why)
         now = late_writes.cloud_values(result.observation.instance)
-        if not wishes.heeded(verdict.send, now):
+        if not merge.heeded(verdict.send, now):
             return _unheeded(turn, result, carried, now)
     assert result.observation is not None  # noqa: S101 (seen before anything else)
     running = result.observation.instance.status == InstanceStatus.RUNNING
@@ -155,7 +155,7 @@ def _put(
 ) -> Observation:
     """Send the changes and return what the cloud holds then."""
     answer = _send(turn, client, send, before)
-    after = wishes.cloud_values(answer.instance)
+    after = merge.cloud_values(answer.instance)
     prompt = before["auto_stop_prompt"]
     reset = "auto_stop_prompt" not in send and prompt is not None
     if reset and after["auto_stop_prompt"] not in {prompt, None}:
@@ -169,7 +169,7 @@ def _put(
 def _send(
     turn: Turn, client: ModelArtsClient, send: dict[str, Any], before: dict[str, Any]
 ) -> Observation:
-    request = wishes.request_for(send, before)
+    request = merge.request_for(send, before)
     turn.watch.before = before
     if not lanes.about_to_send(turn, request.body()):
         raise _OvertakenError

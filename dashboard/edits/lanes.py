@@ -19,7 +19,7 @@ from dashboard.instances import life
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 from dashboard.web.stored_messages import Message, sentences
 
-from . import authority, circuit, late_writes, messages, settling, states, wishes
+from . import authority, circuit, late_writes, merge, messages, settling, states
 from .late_writes import LateWrite, Watch
 from .models import Attempt, Edit, Lane
 
@@ -160,7 +160,7 @@ def _watch(lane: Any) -> Watch:
     if lane.unsettled_until is None:
         return Watch()
     unconfirmed = Attempt.objects.filter(
-        instance_id=lane.pk, ambiguous=True, sent_at__gte=lane.now - wishes.OUR_OWN_FOR
+        instance_id=lane.pk, ambiguous=True, sent_at__gte=lane.now - merge.OUR_OWN_FOR
     )
     return Watch(
         late_writes.from_row(lane.desired),
@@ -204,8 +204,8 @@ def _deliverable(lane: "Lane") -> tuple[list[Edit], bool]:
     )
     note_interruption(lane, found)
     waiting = [edit for edit in found if _still_wanted(edit, lane)]
-    edits = wishes.of_one_kind(waiting)
-    gone = wishes.superseded(edits)
+    edits = merge.of_one_kind(waiting)
+    gone = merge.superseded(edits)
     for edit, by in gone.items():
         states.move(
             edit,

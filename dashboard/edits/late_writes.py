@@ -10,7 +10,7 @@ from typing import Any
 from dashboard.modelarts import schemas
 from dashboard.modelarts.schemas import InstanceStatus
 
-from . import wishes
+from . import merge
 from .models import Attempt, Edit
 
 POWER = "power"
@@ -166,7 +166,7 @@ def to_row(desired: Desired) -> dict[str, Any]:
 
 def cloud_values(wire: schemas.Instance) -> dict[str, Any]:
     """Everything that a write of ours may change, as the cloud just said."""
-    return wishes.cloud_values(wire) | {POWER: power_of(wire.status)}
+    return merge.cloud_values(wire) | {POWER: power_of(wire.status)}
 
 
 def power_of(status: str | None) -> str | None:

@@ -18,8 +18,8 @@ from dashboard.policies.rules import Wish, refusals
 from dashboard.web.stored_messages import Message, sentences
 
 from . import messages
+from .merge import differences, mirror_values
 from .models import Edit, EditBatch
-from .wishes import differences, mirror_values
 
 
 class BulkWish(NamedTuple):

@@ -28,9 +28,9 @@ from dashboard.instances.selectors import freshness
 
 from . import services, wording
 from .filters import PER_PAGE, EditFilter
+from .merge import expected_values
 from .models import Edit, Lane
 from .selectors import edits_visible_to
-from .wishes import expected_values
 
 
 @require_safe

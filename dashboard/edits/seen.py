@@ -12,7 +12,7 @@ from django.core import signing
 
 from dashboard.instances.models import Instance
 
-from .wishes import expected_values
+from .merge import expected_values
 
 MAX_AGE_SECONDS = 24 * 3600
 """After a day a form says more about yesterday than about the instance."""

@@ -22,7 +22,7 @@ from dashboard.policies.rules import Violation, Wish
 from dashboard.policies.selectors import refused
 from dashboard.web.stored_messages import MessageCode
 
-from . import messages, states, tasks, wishes
+from . import merge, messages, states, tasks
 from .models import Edit, Lane
 
 HALF_KEY = 32
@@ -36,7 +36,7 @@ class EditConflictError(Exception):
         differences: What was seen, what is now and what is wished, for each field.
     """
 
-    def __init__(self, differences: list[wishes.Difference]) -> None:
+    def __init__(self, differences: list[merge.Difference]) -> None:
         super().__init__(", ".join(difference.field for difference in differences))
         self.differences = differences
 
@@ -170,7 +170,7 @@ def retry_edit(*, edit: Edit, actor: User) -> Edit:
         # What the receipt showed beside the button, not what was seen back then.
         base={
             name: value
-            for name, value in wishes.expected_values(edit.instance).items()
+            for name, value in merge.expected_values(edit.instance).items()
             if name in edit.patch
         },
         key=f"retry:{edit.pk}",
@@ -250,8 +250,8 @@ def _accept(
     double = _double(full_key, instance, actor, kind, patch, once=once)
     if double is not None:
         return double
-    expected = wishes.expected_values(instance)
-    if different := wishes.differences(patch, base, expected):
+    expected = merge.expected_values(instance)
+    if different := merge.differences(patch, base, expected):
         raise EditConflictError(different)
     wish = Wish(patch, starts=kind == Edit.Kind.START)
     if against := refused(instance, wish, expected, timezone.now()):

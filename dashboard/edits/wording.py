@@ -10,9 +10,9 @@ from dashboard.accounts.models import User
 from dashboard.instances.clock import exact_text
 
 from .hours import hours_text
+from .merge import Difference, mirror_values
 from .models import Attempt, Edit, EditBatch
 from .selectors import Progress
-from .wishes import Difference, mirror_values
 
 FIELD_LABELS = {
     "description": gettext_lazy("Description"),

@@ -17,7 +17,7 @@ from django.test import Client  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 
 from dashboard.accounts.models import User  # noqa: E402
-from dashboard.edits import services, wishes  # noqa: E402
+from dashboard.edits import merge, services  # noqa: E402
 from dashboard.edits.models import Attempt, Edit  # noqa: E402
 from dashboard.instances import refresh, upstream  # noqa: E402
 from dashboard.instances.models import Cloud, FleetVersion, Instance  # noqa: E402
@@ -150,7 +150,7 @@ def submit(pks: list[int], mark: str) -> dict[str, Any]:
             instance=instance,
             actor=actor,
             patch=patch,
-            base=wishes.expected_values(instance),
+            base=merge.expected_values(instance),
         )
     return {"seconds": time.perf_counter() - began}
 

@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import services, tasks, wishes
+from dashboard.edits import merge, services, tasks
 from dashboard.edits.models import Edit
 from dashboard.instances.models import FleetVersion, Instance
 
@@ -246,4 +246,4 @@ def test_an_edit_that_ends_while_a_form_is_opened_is_in_what_is_expected(
     Edit.objects.filter(pk=edit.pk).update(state=Edit.State.APPLIED)
     Instance.objects.filter(pk=instance.pk).update(description="just applied")
     assert instance.description != "just applied"
-    assert wishes.expected_values(instance)["description"] == "just applied"
+    assert merge.expected_values(instance)["description"] == "just applied"

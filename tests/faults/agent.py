@@ -68,7 +68,7 @@ def submit(
         instance=row,
         actor=User.objects.get(username=actor),
         patch=patch,
-        base=seen or services.wishes.expected_values(row),
+        base=seen or services.merge.expected_values(row),
         key=key,
     )
     return str(edit.pk)

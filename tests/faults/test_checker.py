@@ -15,11 +15,11 @@ from dashboard.edits import (
     delivery,
     lanes,
     late_writes,
+    merge,
     outcome_text,
     recording,
     services,
     settling,
-    wishes,
 )
 from dashboard.edits.lanes import Turn
 from dashboard.edits.models import Edit
@@ -178,7 +178,7 @@ def claim_after_put(patch: Patch, world: World) -> None:
 
 
 def no_compare_before_sending_again(patch: Patch, world: World) -> None:
-    patch.setattr(wishes, "differences", lambda *_: [])
+    patch.setattr(merge, "differences", lambda *_: [])
 
 
 def no_settle_recheck(patch: Patch, world: World) -> None:
@@ -196,7 +196,7 @@ def seq_by_id(patch: Patch, world: World) -> None:
 
 
 def supersede_regardless_of_fields(patch: Patch, world: World) -> None:
-    patch.setattr(wishes, "superseded", lambda edits: dict.fromkeys(*_split(edits)))
+    patch.setattr(merge, "superseded", lambda edits: dict.fromkeys(*_split(edits)))
 
 
 def _split(edits: list[Edit]) -> tuple[list[Edit], Edit | None]:
@@ -232,14 +232,14 @@ def what_was_sent_is_denied(patch: Patch, world: World) -> None:
 
 
 def replaced_fields_are_not_said(patch: Patch, world: World) -> None:
-    judge = wishes.judge
+    judge = merge.judge
 
-    def forgetful(*arguments: Any) -> wishes.Verdict:
+    def forgetful(*arguments: Any) -> merge.Verdict:
         verdict = judge(*arguments)
         verdict.replaced.clear()
         return verdict
 
-    patch.setattr(wishes, "judge", forgetful)
+    patch.setattr(merge, "judge", forgetful)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits import delivery, lanes, overdue, services, wishes
+from dashboard.edits import delivery, lanes, merge, overdue, services
 from dashboard.edits.models import Edit, Lane
 from dashboard.emulator import Emulator
 from dashboard.instances.models import Cloud, Instance
@@ -73,7 +73,7 @@ class World:
             instance=instance,
             actor=actor,
             patch=patch,
-            base=wishes.expected_values(instance),
+            base=merge.expected_values(instance),
             key=form,
         )
         ended = time.time() * 1000

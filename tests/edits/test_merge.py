@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dashboard.edits import wishes
+from dashboard.edits import merge
 from dashboard.edits.models import Edit
 from dashboard.modelarts import schemas
 
@@ -30,43 +30,43 @@ def power(kind: str) -> Edit:
 
 
 def test_unchanged_since_it_was_seen_is_sent() -> None:
-    verdict = wishes.judge([edit({"description": "new"})], NOW, [])
+    verdict = merge.judge([edit({"description": "new"})], NOW, [])
     assert verdict.send == {"description": "new"}
     assert not verdict.conflicts
 
 
 def test_already_as_wished_needs_nothing_whatever_was_seen() -> None:
     wish = edit({"description": "old"}, {"description": "long ago"})
-    verdict = wishes.judge([wish], NOW, [])
+    verdict = merge.judge([wish], NOW, [])
     assert verdict.send == {}
     assert not verdict.conflicts
 
 
 def test_changed_by_a_stranger_is_a_conflict() -> None:
     wish = edit({"description": "new"}, {"description": "as I saw it"})
-    verdict = wishes.judge([wish], NOW, [])
+    verdict = merge.judge([wish], NOW, [])
     assert verdict.send == {}
     assert verdict.conflicts[wish] == [
-        wishes.Difference("description", "as I saw it", "old", "new")
+        merge.Difference("description", "as I saw it", "old", "new")
     ]
 
 
 def test_a_value_of_our_own_earlier_edit_is_no_stranger() -> None:
     earlier = edit({"description": "old"}, {"description": "older"})
     wish = edit({"description": "new"}, {"description": "older"})
-    assert wishes.judge([wish], NOW, [earlier]).send == {"description": "new"}
+    assert merge.judge([wish], NOW, [earlier]).send == {"description": "new"}
 
 
 def test_the_value_before_an_edit_that_never_landed_is_no_stranger() -> None:
     failed = edit({"description": "failed wish"}, {"description": "old"})
     wish = edit({"description": "new"}, {"description": "failed wish"})
-    assert wishes.judge([wish], NOW, [failed]).send == {"description": "new"}
+    assert merge.judge([wish], NOW, [failed]).send == {"description": "new"}
 
 
 def test_one_conflict_does_not_stop_an_edit_of_other_fields() -> None:
     lost = edit({"description": "new"}, {"description": "as I saw it"})
     fine = edit({"auto_stop_duration": 7200})
-    verdict = wishes.judge([lost, fine], NOW, [])
+    verdict = merge.judge([lost, fine], NOW, [])
     assert verdict.send == {"auto_stop_duration": 7200}
     assert set(verdict.conflicts) == {lost}
 
@@ -74,7 +74,7 @@ def test_one_conflict_does_not_stop_an_edit_of_other_fields() -> None:
 def test_of_one_field_the_newest_edit_counts() -> None:
     first = edit({"description": "first", "auto_stop_duration": 7200})
     second = edit({"description": "second"}, {"description": "first"})
-    verdict = wishes.judge([first, second], NOW, [])
+    verdict = merge.judge([first, second], NOW, [])
     assert verdict.send == {"description": "second", "auto_stop_duration": 7200}
 
 
@@ -82,19 +82,19 @@ def test_superseded_only_when_every_field_is_wished_for_anew() -> None:
     both = edit({"description": "a", "auto_stop_duration": 7200})
     one = edit({"description": "b"})
     other = edit({"auto_stop_duration": 10800})
-    assert wishes.superseded([both, one]) == {}
-    assert wishes.superseded([both, one, other]) == {both: other}
+    assert merge.superseded([both, one]) == {}
+    assert merge.superseded([both, one, other]) == {both: other}
 
 
 def test_a_later_switch_supersedes_an_earlier_one() -> None:
     start, stop = power("start"), power("stop")
-    assert wishes.superseded([start, stop]) == {start: stop}
+    assert merge.superseded([start, stop]) == {start: stop}
 
 
 def test_a_start_is_a_border_between_changes() -> None:
     before, start, after = edit({"description": "a"}), power("start"), edit({})
-    assert wishes.of_one_kind([before, start, after]) == [before]
-    assert wishes.of_one_kind([start, after]) == [start]
+    assert merge.of_one_kind([before, start, after]) == [before]
+    assert merge.of_one_kind([start, after]) == [start]
 
 
 @pytest.mark.parametrize(
@@ -120,18 +120,18 @@ def test_a_start_is_a_border_between_changes() -> None:
 def test_only_what_changes_is_sent_and_enable_always(
     send: dict[str, Any], body: dict[str, Any]
 ) -> None:
-    assert wishes.request_for(send, NOW).body() == body
+    assert merge.request_for(send, NOW).body() == body
 
 
 def test_switching_on_takes_the_duration_the_cloud_remembers() -> None:
     now = NOW | {"auto_stop_enable": False, "auto_stop_duration": 5000}
-    assert wishes.request_for({"auto_stop_enable": True}, now).body() == {
+    assert merge.request_for({"auto_stop_enable": True}, now).body() == {
         "spec": {"auto_stop": {"enable": True, "duration": 5000}}
     }
 
 
 def test_cloud_values_of_an_answer_without_spec_are_unknown() -> None:
-    values = wishes.cloud_values(schemas.Instance(id="DE-1", description="text"))
+    values = merge.cloud_values(schemas.Instance(id="DE-1", description="text"))
     assert values == {
         "description": "text",
         "auto_stop_enable": None,
@@ -162,8 +162,8 @@ def test_what_is_sent_leads_to_the_newest_wish_for_every_field(
     for patch in patches:
         edits.append(edit(patch, {name: expected[name] for name in patch}))
         expected |= patch
-    gone = wishes.superseded(edits)
+    gone = merge.superseded(edits)
     left = [one for one in edits if one not in gone]
-    verdict = wishes.judge(left, NOW, list(gone))
+    verdict = merge.judge(left, NOW, list(gone))
     assert not verdict.conflicts
     assert NOW | verdict.send == expected
