@@ -41,7 +41,7 @@ ENOUGH_SECONDS = 5.0
 RECORD_SECONDS = 10.0
 """So long a worker holds on to what it knows; a task's time limit is 25."""
 
-MOST_UNHEEDED = 4
+MOST_ACCEPTED_NOT_APPLIED = 4
 """Turns after which a change that the cloud accepts but does not make has failed."""
 
 State = Edit.State
@@ -117,26 +117,26 @@ def _update(
     turn: Turn, client: ModelArtsClient, result: Result, now: dict[str, Any]
 ) -> Result:
     late = {one.field: one.value for one in result.late}
-    verdict = merge.judge(turn.edits, now, merge.earlier_edits(turn.edits), late)
-    for edit in verdict.conflicts:
+    merged = merge.merge(turn.edits, now, merge.earlier_edits(turn.edits), late)
+    for edit in merged.conflicts:
         result.fates[edit] = (
             State.CONFLICT,
             {"result": {name: now[name] for name in edit.patch}, "message": Message()},
         )
-    carried = [edit for edit in turn.edits if edit not in verdict.conflicts]
-    if verdict.send:
+    carried = [edit for edit in turn.edits if edit not in merged.conflicts]
+    if merged.send:
         try:
-            result.observation = _put(turn, client, verdict.send, now)
+            result.observation = _put(turn, client, merged.send, now)
         except ValidationError:
             why = {"message": messages.NO_VALID_LENGTH()}
             return _settle(turn, result, carried, State.FAILED, why)
         now = late_writes.cloud_values(result.observation.instance)
-        if not merge.heeded(verdict.send, now):
-            return _unheeded(turn, result, carried, now)
+        if not merge.is_applied(merged.send, now):
+            return _accepted_not_applied(turn, result, carried, now)
     assert result.observation is not None  # noqa: S101 (seen before anything else)
     running = result.observation.instance.status == InstanceStatus.RUNNING
     for edit in carried:
-        replaced = verdict.replaced.get(edit, {})
+        replaced = merged.replaced.get(edit, {})
         changes = {
             "result": {name: now[name] for name in edit.patch},
             "replaced": {
@@ -231,7 +231,7 @@ def _switch(
     status = result.observation.instance.status
     held = {"status": status}
     if late_writes.power_of(status) != kind:
-        return _unheeded(turn, result, turn.edits, held)
+        return _accepted_not_applied(turn, result, turn.edits, held)
     turn.watch.decided.add(late_writes.POWER)
     changes = {"result": held, "message": Message()}
     return _settle(turn, result, turn.edits, State.APPLIED, changes)
@@ -253,18 +253,18 @@ def _act(
     return _read_back(turn, client)
 
 
-def _unheeded(
+def _accepted_not_applied(
     turn: Turn, result: Result, edits: list[Edit], held: dict[str, Any]
 ) -> Result:
     """The cloud said yes but shows the old value: look again, then give up.
 
     What it has accepted may still land, so it is looked for like any other late write.
     """
-    result.unheeded = result.ambiguous = True
+    result.accepted_not_applied = result.ambiguous = True
     for edit in edits:
-        given_up = recording.times_unheeded(edit) + 1 >= MOST_UNHEEDED
+        given_up = recording.times_not_applied(edit) + 1 >= MOST_ACCEPTED_NOT_APPLIED
         message = (
-            messages.OLD_VALUE_AGAIN(number=MOST_UNHEEDED)
+            messages.OLD_VALUE_AGAIN(number=MOST_ACCEPTED_NOT_APPLIED)
             if given_up
             else messages.OLD_VALUE()
         )

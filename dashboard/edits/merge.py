@@ -42,7 +42,7 @@ def cloud_values(wire: schemas.Instance) -> dict[str, Any]:
     }
 
 
-def heeded(send: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+def is_applied(send: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Whether the cloud shows what was sent; no description is an empty one.
 
     Args:
@@ -127,7 +127,7 @@ def superseded(edits: Sequence[Edit]) -> dict[Edit, Edit]:
 
 
 @dataclass
-class Verdict:
+class MergeResult:
     """What to do with a turn's edits, now that the cloud's values are known.
 
     Attributes:
@@ -142,12 +142,12 @@ class Verdict:
     replaced: dict[Edit, dict[str, Edit]] = field(default_factory=dict)
 
 
-def judge(
+def merge(
     edits: Sequence[Edit],
     now: Mapping[str, Any],
     earlier: Iterable[Edit],
     late: Mapping[str, Any] | None = None,
-) -> Verdict:
+) -> MergeResult:
     """Compare field by field what is, what was and what is wished.
 
     A field equal to the wish needs nothing; equal to what the person saw, or to a value
@@ -161,7 +161,7 @@ def judge(
         earlier: ``earlier_edits`` of these.
         late: Values that landed late, by field.
     """
-    verdict = Verdict()
+    merged = MergeResult()
     ours: dict[str, list[Any]] = {name: [at] for name, at in (late or {}).items()}
     for edit in [*earlier, *edits]:
         for name, value in edit.patch.items():
@@ -176,15 +176,15 @@ def judge(
         }
         if not strange:
             break
-        verdict.conflicts |= strange
+        merged.conflicts |= strange
         carried = [edit for edit in carried if edit not in strange]
     for name, edit in newest.items():
         if edit.patch[name] != now[name]:
-            verdict.send[name] = edit.patch[name]
+            merged.send[name] = edit.patch[name]
         for older in carried:
             if older.patch.get(name, edit.patch[name]) != edit.patch[name]:
-                verdict.replaced.setdefault(older, {})[name] = edit
-    return verdict
+                merged.replaced.setdefault(older, {})[name] = edit
+    return merged
 
 
 def _strange(

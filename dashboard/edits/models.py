@@ -375,7 +375,8 @@ class Attempt(models.Model):
         before: What the cloud held then, by the names of ``Edit.patch``, and ``power``.
         sent_at: When it was about to leave; None if it never was.
         outcome: What the turn led to: a state of the edits, ``dropped``,
-            ``interrupted``, or ``unheeded`` when the cloud accepted a change and showed
+            ``interrupted``, or ``accepted_not_applied`` when the cloud accepted a
+            change and showed
             the old value all the same; empty while it runs.
         ambiguous: Whether the cloud may have done it without our knowing.
     """

@@ -22,7 +22,7 @@ from .models import NEXT_START_FIELDS, Attempt, Edit, Lane
 log = structlog.get_logger(__name__)
 
 LONGEST_PAUSE_SECONDS = 60.0
-UNHEEDED = "unheeded"
+ACCEPTED_NOT_APPLIED = "accepted_not_applied"
 MOST_WAITING = 50
 """Edits of one run that are looked at when a later one replaces what they changed."""
 
@@ -39,7 +39,8 @@ class Result:
         observation: The cloud's last word on the instance, if there was one.
         error: Why it did not succeed.
         ambiguous: Whether the cloud may have done it without our knowing.
-        unheeded: Whether the cloud accepted a change and shows the old value.
+        accepted_not_applied: Whether the cloud accepted a change and shows the old
+            value.
         late: Late writes that were seen in this turn.
     """
 
@@ -48,7 +49,7 @@ class Result:
     observation: Observation | None = None
     error: ModelArtsError | None = None
     ambiguous: bool = False
-    unheeded: bool = False
+    accepted_not_applied: bool = False
     late: list[LateWrite] = field(default_factory=list)
 
     @property
@@ -193,15 +194,17 @@ def forget(result: Result) -> None:
         edit.refresh_from_db(fields=["state"])
 
 
-def times_unheeded(edit: Edit) -> int:
+def times_not_applied(edit: Edit) -> int:
     """How often the cloud has accepted this edit and still shown the old value."""
-    return edit.turns.filter(outcome=UNHEEDED).count()
+    return edit.turns.filter(outcome=ACCEPTED_NOT_APPLIED).count()
 
 
 def _finish(attempt: Attempt, result: Result) -> None:
     error = result.error
     Attempt.objects.filter(pk=attempt.pk).update(
-        outcome=UNHEEDED if result.unheeded else _outcome(result),
+        outcome=ACCEPTED_NOT_APPLIED
+        if result.accepted_not_applied
+        else _outcome(result),
         finished_at=Now(),
         ambiguous=result.ambiguous,
         http_status=error.status if error else None,

@@ -26,7 +26,7 @@ _OUTCOMES = {
     "": gettext_lazy("In progress"),
     "applied": gettext_lazy("Applied and confirmed"),
     "retrying": gettext_lazy("Failed, will retry"),
-    "unheeded": gettext_lazy("Accepted but not applied"),
+    "accepted_not_applied": gettext_lazy("Accepted but not applied"),
     "failed": gettext_lazy("Failed"),
     "conflict": gettext_lazy("Not sent: changed by someone else first"),
     "interrupted": gettext_lazy("Interrupted, outcome unknown"),

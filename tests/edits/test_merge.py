@@ -30,21 +30,21 @@ def power(kind: str) -> Edit:
 
 
 def test_unchanged_since_it_was_seen_is_sent() -> None:
-    verdict = merge.judge([edit({"description": "new"})], NOW, [])
+    verdict = merge.merge([edit({"description": "new"})], NOW, [])
     assert verdict.send == {"description": "new"}
     assert not verdict.conflicts
 
 
 def test_already_as_wished_needs_nothing_whatever_was_seen() -> None:
     wish = edit({"description": "old"}, {"description": "long ago"})
-    verdict = merge.judge([wish], NOW, [])
+    verdict = merge.merge([wish], NOW, [])
     assert verdict.send == {}
     assert not verdict.conflicts
 
 
 def test_changed_by_a_stranger_is_a_conflict() -> None:
     wish = edit({"description": "new"}, {"description": "as I saw it"})
-    verdict = merge.judge([wish], NOW, [])
+    verdict = merge.merge([wish], NOW, [])
     assert verdict.send == {}
     assert verdict.conflicts[wish] == [
         merge.Difference("description", "as I saw it", "old", "new")
@@ -54,19 +54,19 @@ def test_changed_by_a_stranger_is_a_conflict() -> None:
 def test_a_value_of_our_own_earlier_edit_is_no_stranger() -> None:
     earlier = edit({"description": "old"}, {"description": "older"})
     wish = edit({"description": "new"}, {"description": "older"})
-    assert merge.judge([wish], NOW, [earlier]).send == {"description": "new"}
+    assert merge.merge([wish], NOW, [earlier]).send == {"description": "new"}
 
 
 def test_the_value_before_an_edit_that_never_landed_is_no_stranger() -> None:
     failed = edit({"description": "failed wish"}, {"description": "old"})
     wish = edit({"description": "new"}, {"description": "failed wish"})
-    assert merge.judge([wish], NOW, [failed]).send == {"description": "new"}
+    assert merge.merge([wish], NOW, [failed]).send == {"description": "new"}
 
 
 def test_one_conflict_does_not_stop_an_edit_of_other_fields() -> None:
     lost = edit({"description": "new"}, {"description": "as I saw it"})
     fine = edit({"auto_stop_duration": 7200})
-    verdict = merge.judge([lost, fine], NOW, [])
+    verdict = merge.merge([lost, fine], NOW, [])
     assert verdict.send == {"auto_stop_duration": 7200}
     assert set(verdict.conflicts) == {lost}
 
@@ -74,7 +74,7 @@ def test_one_conflict_does_not_stop_an_edit_of_other_fields() -> None:
 def test_of_one_field_the_newest_edit_counts() -> None:
     first = edit({"description": "first", "auto_stop_duration": 7200})
     second = edit({"description": "second"}, {"description": "first"})
-    verdict = merge.judge([first, second], NOW, [])
+    verdict = merge.merge([first, second], NOW, [])
     assert verdict.send == {"description": "second", "auto_stop_duration": 7200}
 
 
@@ -164,6 +164,6 @@ def test_what_is_sent_leads_to_the_newest_wish_for_every_field(
         expected |= patch
     gone = merge.superseded(edits)
     left = [one for one in edits if one not in gone]
-    verdict = merge.judge(left, NOW, list(gone))
+    verdict = merge.merge(left, NOW, list(gone))
     assert not verdict.conflicts
     assert NOW | verdict.send == expected

@@ -29,14 +29,16 @@ def test_a_change_that_is_accepted_but_not_made_is_never_called_applied(
 ) -> None:
     cloud.faults.add(Fault("not_changed", method="PUT", echo=echo))
     edit = wish(running, operator, description="New words")
-    for _ in range(delivery.MOST_UNHEEDED):
+    for _ in range(delivery.MOST_ACCEPTED_NOT_APPLIED):
         assert Edit.objects.get(pk=edit.pk).is_open
         due_now(edit)
         edit = deliver(edit)
     assert edit.state == State.FAILED
     assert "did not take the change" in str(edit.message)
     assert edit.result == {"description": running.description}
-    assert set(Attempt.objects.values_list("outcome", flat=True)) == {"unheeded"}
+    assert set(Attempt.objects.values_list("outcome", flat=True)) == {
+        "accepted_not_applied"
+    }
     assert edit.instance.description == running.description
 
 

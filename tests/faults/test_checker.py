@@ -215,7 +215,7 @@ def applied_on_any_200(patch: Patch, world: World) -> None:
     def believed(turn: Turn, result: Result, edits: list[Edit], _: Any) -> Result:
         return delivery._settle(turn, result, edits, Edit.State.APPLIED, {})
 
-    patch.setattr(delivery, "_unheeded", believed)
+    patch.setattr(delivery, "_accepted_not_applied", believed)
 
 
 def a_late_write_is_not_said(patch: Patch, world: World) -> None:
@@ -232,9 +232,9 @@ def what_was_sent_is_denied(patch: Patch, world: World) -> None:
 
 
 def replaced_fields_are_not_said(patch: Patch, world: World) -> None:
-    judge = merge.judge
+    judge = merge.merge
 
-    def forgetful(*arguments: Any) -> merge.Verdict:
+    def forgetful(*arguments: Any) -> merge.MergeResult:
         verdict = judge(*arguments)
         verdict.replaced.clear()
         return verdict
