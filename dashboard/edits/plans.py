@@ -14,7 +14,7 @@ from dashboard.instances import offers
 from dashboard.instances.models import Instance
 from dashboard.modelarts.schemas import AUTO_STOP_MAX_SECONDS, AUTO_STOP_MIN_SECONDS
 from dashboard.policies import selectors as policies
-from dashboard.policies.rules import Wish, refusals
+from dashboard.policies.rules import Change, refusals
 from dashboard.web.stored_messages import Message, sentences
 
 from . import messages
@@ -120,7 +120,7 @@ class Outlook:
     def _refusal(
         self, instance: Instance, kind: Edit.Kind, patch: Mapping[str, Any]
     ) -> Message:
-        wish = Wish(patch, starts=kind == Edit.Kind.START)
+        wish = Change(patch, starts=kind == Edit.Kind.START)
         expected = self.expected(instance)
         found = refusals(self._rules, instance, wish, expected, self.now)
         found = policies.without_exempt(found, instance, self._exempt)

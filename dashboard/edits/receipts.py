@@ -148,7 +148,7 @@ def banner(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
 
 @require_POST
 def retry(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
-    """Wish for a failed edit again, as a new one.
+    """Change for a failed edit again, as a new one.
 
     Returns:
         303 to the new edit's receipt; to this one's, with a message, when it cannot be

@@ -18,7 +18,7 @@ from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_edit
 from dashboard.audit.services import record_event
 from dashboard.instances.models import FleetVersion, Instance
-from dashboard.policies.rules import Violation, Wish
+from dashboard.policies.rules import Change, Violation
 from dashboard.policies.selectors import refused
 from dashboard.web.stored_messages import MessageCode
 
@@ -152,7 +152,7 @@ def earlier_edit(*, actor: User, key: str) -> Edit | None:
 
 @transaction.atomic
 def retry_edit(*, edit: Edit, actor: User) -> Edit:
-    """Wish again for what failed, as a new edit at the end of the lane.
+    """Change again for what failed, as a new edit at the end of the lane.
 
     Raises:
         PermissionDenied: The actor may not edit this instance.
@@ -253,7 +253,7 @@ def _accept(
     expected = merge.expected_values(instance)
     if different := merge.differences(patch, base, expected):
         raise EditConflictError(different)
-    wish = Wish(patch, starts=kind == Edit.Kind.START)
+    wish = Change(patch, starts=kind == Edit.Kind.START)
     if against := refused(instance, wish, expected, timezone.now()):
         raise RuleRefusedError(against)
     edit = Edit.objects.create(

@@ -25,7 +25,7 @@ _AUTO_STOP = frozenset({"auto_stop_enable", "auto_stop_duration"})
 
 
 @dataclass(frozen=True)
-class Wish:
+class Change:
     """What somebody wants of an instance.
 
     Attributes:
@@ -132,7 +132,7 @@ def suspects(
 def refusals(
     rules: Iterable[Rule],
     instance: Instance,
-    wish: Wish,
+    change: Change,
     values: Mapping[str, Any],
     now: datetime,
 ) -> list[Violation]:
@@ -144,14 +144,14 @@ def refusals(
     Args:
         rules: Those that are enforced, whatever their scope.
         instance: With its cloud.
-        wish: What is wanted.
+        change: What is wanted.
         values: The settings as they will be without the wish.
         now: Aware.
     """
-    if not wish.is_judged:
+    if not change.is_judged:
         return []
-    status = InstanceStatus.RUNNING if wish.starts else instance.status
-    then = {**values, **wish.patch}
+    status = InstanceStatus.RUNNING if change.starts else instance.status
+    then = {**values, **change.patch}
     found = []
     for rule in rules:
         if not applies(rule, instance, status):
@@ -160,7 +160,7 @@ def refusals(
             sentence = _bad_setting(
                 rule, then.get("auto_stop_enable"), then.get("auto_stop_duration")
             )
-        elif wish.starts and is_quiet(rule, now):
+        elif change.starts and is_quiet(rule, now):
             sentence = messages.START_IN_QUIET_HOURS(hours=quiet_hours(rule))
         else:
             sentence = Message()

@@ -19,8 +19,8 @@ from dashboard.web.stored_messages import Message
 
 from .models import PlannedStop, Rule, RuleException
 from .rules import (
+    Change,
     Violation,
-    Wish,
     refusals,
     run_fault,
     setting_fault,
@@ -172,19 +172,19 @@ def planned_stops() -> QuerySet[PlannedStop]:
 
 
 def refused(
-    instance: Instance, wish: Wish, values: Mapping[str, Any], now: datetime
+    instance: Instance, change: Change, values: Mapping[str, Any], now: datetime
 ) -> list[Violation]:
     """The enforced rules for whose sake a wish must be refused, exceptions considered.
 
     Args:
         instance: With its cloud.
-        wish: What is wanted.
+        change: What is wanted.
         values: The settings as they will be without the wish.
         now: Aware.
     """
-    if not wish.is_judged:
+    if not change.is_judged:
         return []
-    found = refusals(enforced(), instance, wish, values, now)
+    found = refusals(enforced(), instance, change, values, now)
     return without_exempt(found, instance, exempt(now, [instance.pk])) if found else []
 
 

@@ -9,7 +9,7 @@ import pytest
 from dashboard.instances.models import Cloud, Instance
 from dashboard.policies.models import Rule
 from dashboard.policies.rules import (
-    Wish,
+    Change,
     refusals,
     setting_remedy,
     suspects,
@@ -223,7 +223,7 @@ def test_the_scope_is_all_of_its_fields_and_an_owner_is_an_id_too() -> None:
     assert broken(rule(**scope), notebook(auto_stop_enable=False))
 
 
-def refused(one: Rule, wish: Wish, now: datetime = NOON, **fields: Any) -> bool:
+def refused(one: Rule, wish: Change, now: datetime = NOON, **fields: Any) -> bool:
     instance = notebook(**fields)
     values = {
         "auto_stop_enable": instance.auto_stop_enable,
@@ -233,20 +233,20 @@ def refused(one: Rule, wish: Wish, now: datetime = NOON, **fields: Any) -> bool:
 
 
 def test_a_wish_that_breaks_a_rule_is_refused() -> None:
-    assert refused(rule(), Wish({"auto_stop_enable": False}))
-    assert refused(rule("max_hours"), Wish({"auto_stop_duration": 9 * 3600}))
-    assert not refused(rule("max_hours"), Wish({"auto_stop_duration": 7 * 3600}))
+    assert refused(rule(), Change({"auto_stop_enable": False}))
+    assert refused(rule("max_hours"), Change({"auto_stop_duration": 9 * 3600}))
+    assert not refused(rule("max_hours"), Change({"auto_stop_duration": 7 * 3600}))
 
 
 def test_a_wish_answers_only_for_what_it_touches() -> None:
     off = {"auto_stop_enable": False}
-    assert not refused(rule(), Wish({"description": "words"}), **off)
-    assert not refused(rule(), Wish({"auto_stop_prompt": False}), **off)
-    assert not refused(rule(), Wish({"auto_stop_enable": True}), **off)
+    assert not refused(rule(), Change({"description": "words"}), **off)
+    assert not refused(rule(), Change({"auto_stop_prompt": False}), **off)
+    assert not refused(rule(), Change({"auto_stop_enable": True}), **off)
 
 
 def test_a_start_answers_for_the_run_it_begins() -> None:
-    start, stopped = Wish(starts=True), {"status": "STOPPED"}
+    start, stopped = Change(starts=True), {"status": "STOPPED"}
     assert refused(rule("quiet_hours"), start, MIDNIGHT, **stopped)
     assert not refused(rule("quiet_hours"), start, NOON, **stopped)
     assert refused(rule(), start, auto_stop_enable=False, **stopped)
