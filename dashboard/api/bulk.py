@@ -230,7 +230,7 @@ def _draft(draft: EditBatch) -> dict[str, Any]:
     return {
         "id": draft.pk,
         "preview": batches.preview_of(draft),
-        "wish": wording.batch_wish(draft),
+        "wish": wording.batch_change_text(draft),
         "number": len(items),
         "items": items,
         "skipped": skipped,

@@ -138,7 +138,7 @@ def batch(one: EditBatch, progress: Progress, *, user: User) -> dict[str, Any]:
         "id": one.pk,
         "actor": one.by,
         "policy": one.policy_name or None,
-        "wish": wording.batch_wish(one),
+        "wish": wording.batch_change_text(one),
         "source": str(one.source),
         "rule": one.rule.name if one.rule else None,
         "confirmed_at": one.confirmed_at,

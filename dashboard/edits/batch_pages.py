@@ -49,7 +49,7 @@ def batch_list(request: SignedInRequest) -> HttpResponse:
         "page": page,
         "pages": page.paginator.get_elided_page_range(page.number, on_ends=1),
         "rows": [
-            (batch, wording.batch_wish(batch), done, wording.batch_counts(done))
+            (batch, wording.batch_change_text(batch), done, wording.batch_counts(done))
             for batch, done in rows
         ],
     }
@@ -139,7 +139,7 @@ def _context(request: SignedInRequest, batch_id: UUID) -> dict[str, Any]:
     page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     return {
         "batch": found,
-        "wish": wording.batch_wish(found),
+        "wish": wording.batch_change_text(found),
         "progress": done,
         "eta": _eta_text(found, done),
         "outcome": wording.batch_outcome(done),

@@ -96,7 +96,7 @@ def draft_batch(
 
 
 @transaction.atomic
-def preview_batch(*, batch: EditBatch, wish: plans.BulkWish) -> EditBatch:
+def preview_batch(*, batch: EditBatch, wish: plans.BulkChange) -> EditBatch:
     """Say what shall be done, and write down what that means for each instance.
 
     Raises:
@@ -106,8 +106,8 @@ def preview_batch(*, batch: EditBatch, wish: plans.BulkWish) -> EditBatch:
     if batch.confirmed_at:
         raise BatchError(gettext("Already confirmed."))
     now = timezone.now()
-    outlook = plans.Outlook(batch.selection, actor=batch.actor, now=now)
-    plan = plans.draw_up(outlook, wish)
+    context = plans.BulkContext(batch.selection, actor=batch.actor, now=now)
+    plan = plans.build_plan(context, wish)
     batch.kind, batch.patch = wish.kind, dict(wish.patch)
     batch.keeps_hours, batch.previewed_at = wish.keeps_hours, now
     batch.plan = [
@@ -146,7 +146,7 @@ def confirm_batch(*, batch: EditBatch, preview: str) -> EditBatch:
     pks = [planned["pk"] for planned in batch.plan]
     seqs = _lock_lanes(pks)
     now = timezone.now()
-    plan = plans.check(plans.Outlook(pks, actor=batch.actor, now=now), batch)
+    plan = plans.revalidate(plans.BulkContext(pks, actor=batch.actor, now=now), batch)
     if not plan.items:
         raise BatchError(gettext("Nothing is left to change. Preview it again."))
     batch.confirmed_at = now
@@ -158,7 +158,7 @@ def confirm_batch(*, batch: EditBatch, preview: str) -> EditBatch:
 
 @transaction.atomic
 def file_for_rule(
-    *, rule: Rule, selection: Iterable[int], wish: plans.BulkWish, source: Message
+    *, rule: Rule, selection: Iterable[int], wish: plans.BulkChange, source: Message
 ) -> int:
     """Make the edits of a rule that acts, in its own name.
 
@@ -176,7 +176,7 @@ def file_for_rule(
     pks = sorted(selection)[:MOST]
     seqs = _lock_lanes(pks)
     now = timezone.now()
-    plan = plans.draw_up(plans.Outlook(pks, actor=None, now=now), wish)
+    plan = plans.build_plan(plans.BulkContext(pks, actor=None, now=now), wish)
     if not plan.items:
         return 0
     batch = EditBatch.objects.create(
@@ -245,7 +245,7 @@ def retry_failed(*, batch: EditBatch, actor: User) -> EditBatch:
         rule=batch.rule,
         retry_of=batch,
     )
-    return preview_batch(batch=again, wish=plans.BulkWish.of(batch))
+    return preview_batch(batch=again, wish=plans.BulkChange.of(batch))
 
 
 def can_act_on(user: User, batch: EditBatch) -> bool:

@@ -102,7 +102,7 @@ def confirm(request: SignedInRequest, batch_id: UUID) -> HttpResponse:
 def _draft_for_rule(request: SignedInRequest) -> EditBatch:
     number = request.POST["rule"]
     rule = get_object_or_404(Rule, pk=int(number) if number.isdecimal() else 0)
-    fixes = None if "runs" in request.POST else enforcement.setting_wish(rule)
+    fixes = None if "runs" in request.POST else enforcement.setting_change(rule)
     breaking = breaking_by_setting if fixes else breaking_by_run
     found = breaking(rule, timezone.now())
     seen = Instance.objects.visible_to(request.user).filter(pk__in=found)
@@ -132,7 +132,7 @@ def _page(
         seen = Instance.objects.select_related("cloud").filter(pk__in=batch.selection)
         chosen = list(seen.order_by("name", "pk")[:NAMED])
     items = [
-        (named[item["pk"]], wording.wishes_text(item["patch"]))
+        (named[item["pk"]], wording.patch_text(item["patch"]))
         for item in batch.plan[:NAMED]
         if item["pk"] in named
     ]
@@ -153,7 +153,7 @@ def _page(
     context = {
         "batch": batch,
         "form": form,
-        "wish": wording.batch_wish(batch),
+        "wish": wording.batch_change_text(batch),
         "items": items,
         "more": max(0, len(planned) - NAMED),
         "number": len(planned),

@@ -16,7 +16,7 @@ from .batches import MOST, BatchError
 from .forms import EditForm
 from .hours import seconds_of
 from .models import Edit, EditBatch
-from .plans import BulkWish
+from .plans import BulkChange
 
 _LONGEST_LIST = 16 * MOST
 
@@ -109,15 +109,15 @@ class BulkForm(forms.Form):
                 self.add_error("auto_stop_hours", error)
         return data
 
-    def wish(self) -> BulkWish:
+    def wish(self) -> BulkChange:
         """The wish of a valid form."""
         action = self.cleaned_data["action"]
         if action in {"start", "stop"}:
-            return BulkWish(Edit.Kind(action), {})
+            return BulkChange(Edit.Kind(action), {})
         patch: dict[str, object] = {"auto_stop_enable": action != "off"}
         if action == "hours":
             patch["auto_stop_duration"] = self.cleaned_data["seconds"]
-        return BulkWish(Edit.Kind.UPDATE, patch, keeps_hours=action == "keep")
+        return BulkChange(Edit.Kind.UPDATE, patch, keeps_hours=action == "keep")
 
 
 def action_of(batch: EditBatch) -> str:

@@ -23,7 +23,7 @@ from dashboard.policies.rules import setting_remedy
 
 from . import batches, messages, plans
 from .models import Edit
-from .plans import BulkWish
+from .plans import BulkChange
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,7 @@ AFTER_REFUSAL = timedelta(days=1)
 LOOKS_AHEAD = timedelta(days=1)
 """So far a preview looks: the next quiet hours lie in it."""
 
-STOP = BulkWish(Edit.Kind.STOP, {})
+STOP = BulkChange(Edit.Kind.STOP, {})
 
 
 class Prospect(NamedTuple):
@@ -71,10 +71,10 @@ def prospect(rule: Rule, now: datetime | None = None) -> Prospect:
     """What a rule would do about the fleet of now, whether it acts or not."""
     now = now or timezone.now()
     found = remedies(rule, now, ahead=LOOKS_AHEAD)
-    plan, wish = plans.Plan(), setting_wish(rule)
+    plan, wish = plans.Plan(), setting_change(rule)
     wrong = {one.instance.pk for one in found if one.fixes_setting}
     if wish and (wrong := wrong - _resting(rule, wish.kind, wrong, now)):
-        plan = plans.draw_up(plans.Outlook(wrong, actor=None, now=now), wish)
+        plan = plans.build_plan(plans.BulkContext(wrong, actor=None, now=now), wish)
     ends = [one for one in found if one.stop_at is not None]
     ends.sort(key=lambda one: (one.stop_at or now, str(one.instance)))
     return Prospect(plan.items, ends, plan.skips)
@@ -95,7 +95,7 @@ def act(rule: Rule) -> int:
         rule=locked, ended_at=None, stops_at__lte=now, warned_at__isnull=False
     )
     number = _file(locked, due.values_list("instance_id", flat=True), STOP, now)
-    if wish := setting_wish(locked):
+    if wish := setting_change(locked):
         wrong = [one.instance.pk for one in found if one.fixes_setting]
         number += _file(locked, wrong, wish, now)
     if number:
@@ -113,22 +113,22 @@ def lead_times() -> list[int]:
     return list(settings.CURFEW.policy_warning_minutes)
 
 
-def setting_wish(rule: Rule) -> BulkWish | None:
+def setting_change(rule: Rule) -> BulkChange | None:
     """The change of settings that keeps the rule; None where none does."""
     patch = setting_remedy(rule)
     if not patch:
         return None
     keeps = "auto_stop_duration" not in patch
-    return BulkWish(Edit.Kind.UPDATE, patch, keeps_hours=keeps)
+    return BulkChange(Edit.Kind.UPDATE, patch, keeps_hours=keeps)
 
 
-def _file(rule: Rule, pks: Iterable[int], wish: BulkWish, now: datetime) -> int:
+def _file(rule: Rule, pks: Iterable[int], wish: BulkChange, now: datetime) -> int:
     wanted = set(pks)
     wanted -= _resting(rule, wish.kind, wanted, now)
     if not wanted:
         return 0
     # Without a lock first: most of what cannot get an edit cannot for long.
-    plan = plans.draw_up(plans.Outlook(wanted, actor=None, now=now), wish)
+    plan = plans.build_plan(plans.BulkContext(wanted, actor=None, now=now), wish)
     if not plan.items:
         return 0
     return batches.file_for_rule(

@@ -91,7 +91,7 @@ def _preview(request: SignedInRequest, rule: Rule, *, fault: str = "") -> HttpRe
         "number": would.number,
         "asks_number": would.number > MANY,
         "settings": [
-            (item.instance, wording.wishes_text(item.patch))
+            (item.instance, wording.patch_text(item.patch))
             for item in would.settings[:NAMED]
         ],
         "more_settings": max(0, len(would.settings) - NAMED),

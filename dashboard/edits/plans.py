@@ -22,7 +22,7 @@ from .merge import differences, mirror_values
 from .models import Edit, EditBatch
 
 
-class BulkWish(NamedTuple):
+class BulkChange(NamedTuple):
     """What is wanted of each of many instances.
 
     Attributes:
@@ -64,7 +64,7 @@ class Plan:
     skips: list[Skip] = field(default_factory=list)
 
 
-class Outlook:
+class BulkContext:
     """What is known of many instances at one moment, read in four queries.
 
     Attributes:
@@ -132,15 +132,15 @@ class Outlook:
         )
 
 
-def draw_up(outlook: Outlook, wish: BulkWish) -> Plan:
-    """Plan a wish for all instances of an outlook, by name."""
+def build_plan(context: BulkContext, wish: BulkChange) -> Plan:
+    """Plan a wish for all instances of an context, by name."""
     plan = Plan()
-    for instance in sorted(outlook.instances.values(), key=lambda one: str(one)):
-        expected = outlook.expected(instance)
+    for instance in sorted(context.instances.values(), key=lambda one: str(one)):
+        expected = context.expected(instance)
         patch = {
             name: value for name, value in wish.patch.items() if expected[name] != value
         }
-        reason = outlook.obstacle(instance, wish.kind, patch)
+        reason = context.obstacle(instance, wish.kind, patch)
         if not reason and wish.kind == Edit.Kind.UPDATE:
             reason = _needless_or_lacking(wish, patch, expected)
         if reason:
@@ -153,17 +153,17 @@ def draw_up(outlook: Outlook, wish: BulkWish) -> Plan:
     return plan
 
 
-def check(outlook: Outlook, batch: EditBatch) -> Plan:
+def revalidate(context: BulkContext, batch: EditBatch) -> Plan:
     """What is left of a batch's plan now: rights, states and values are compared."""
-    wish = BulkWish.of(batch)
+    wish = BulkChange.of(batch)
     plan = Plan()
     for planned in batch.plan:
-        instance = outlook.instances.get(planned["pk"])
+        instance = context.instances.get(planned["pk"])
         if instance is None:
             continue
         patch, base = planned["patch"], planned["base"]
-        reason = outlook.obstacle(instance, wish.kind, patch)
-        if not reason and differences(patch, base, outlook.expected(instance)):
+        reason = context.obstacle(instance, wish.kind, patch)
+        if not reason and differences(patch, base, context.expected(instance)):
             reason = messages.CHANGED_SINCE()
         if reason:
             plan.skips.append(Skip(instance, reason))
@@ -173,7 +173,7 @@ def check(outlook: Outlook, batch: EditBatch) -> Plan:
 
 
 def _needless_or_lacking(
-    wish: BulkWish, patch: Mapping[str, Any], expected: Mapping[str, Any]
+    wish: BulkChange, patch: Mapping[str, Any], expected: Mapping[str, Any]
 ) -> Message:
     if not patch:
         return messages.ALREADY_SET()

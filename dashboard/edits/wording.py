@@ -79,10 +79,10 @@ def wish(edit: Edit) -> str:
         return gettext("Start")
     if edit.kind == Edit.Kind.STOP:
         return gettext("Stop")
-    return wishes_text(edit.patch)
+    return patch_text(edit.patch)
 
 
-def wishes_text(patch: Mapping[str, Any]) -> str:
+def patch_text(patch: Mapping[str, Any]) -> str:
     """The settings asked for, in a few words."""
     said = []
     for field, value in in_order(patch):
@@ -109,11 +109,11 @@ def wishes_text(patch: Mapping[str, Any]) -> str:
     return text[:1].upper() + text[1:]
 
 
-def batch_wish(batch: EditBatch) -> str:
+def batch_change_text(batch: EditBatch) -> str:
     """What is asked of each instance of a batch; empty while nothing is chosen."""
     if batch.kind == Edit.Kind.UPDATE:
         own = gettext(", keep run times") if batch.keeps_hours else ""
-        return wishes_text(batch.patch) + own
+        return patch_text(batch.patch) + own
     return str(Edit.Kind(batch.kind).label) if batch.kind else ""
 
 

@@ -11,19 +11,19 @@ from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
 from dashboard.edits import batches, delivery, lanes, messages, pulse, services
 from dashboard.edits.models import Edit, EditBatch, Lane
-from dashboard.edits.plans import BulkWish
+from dashboard.edits.plans import BulkChange
 from dashboard.emulator import Emulator
 from dashboard.instances.models import FleetVersion, Instance
 from dashboard.policies.models import Rule
 from dashboard.web.stored_messages import Message
 from tests import factories
 
-OFF = BulkWish(Edit.Kind.UPDATE, {"auto_stop_enable": False})
-SIX_HOURS = BulkWish(
+OFF = BulkChange(Edit.Kind.UPDATE, {"auto_stop_enable": False})
+SIX_HOURS = BulkChange(
     Edit.Kind.UPDATE, {"auto_stop_enable": True, "auto_stop_duration": 6 * 3600}
 )
-KEEP = BulkWish(Edit.Kind.UPDATE, {"auto_stop_enable": True}, keeps_hours=True)
-STOP, START = BulkWish(Edit.Kind.STOP, {}), BulkWish(Edit.Kind.START, {})
+KEEP = BulkChange(Edit.Kind.UPDATE, {"auto_stop_enable": True}, keeps_hours=True)
+STOP, START = BulkChange(Edit.Kind.STOP, {}), BulkChange(Edit.Kind.START, {})
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Mock:
     return asked
 
 
-def preview(actor: User, wish: BulkWish, *instances: Instance) -> EditBatch:
+def preview(actor: User, wish: BulkChange, *instances: Instance) -> EditBatch:
     batch = batches.draft_batch(
         actor=actor, selection=[one.pk for one in instances], source=messages.SELECTED()
     )

@@ -12,7 +12,7 @@ from django.utils import timezone
 from dashboard.accounts.models import User
 from dashboard.edits import batches, messages, pulse
 from dashboard.edits.models import Edit, EditBatch
-from dashboard.edits.plans import BulkWish
+from dashboard.edits.plans import BulkChange
 from dashboard.instances.models import Instance
 from dashboard.policies.models import Rule
 from dashboard.web.stored_messages import Message, verbatim
@@ -21,7 +21,7 @@ from tests import factories
 from .conftest import HTMX, hidden
 
 BULK = "/bulk/"
-OFF = BulkWish(Edit.Kind.UPDATE, {"auto_stop_enable": False})
+OFF = BulkChange(Edit.Kind.UPDATE, {"auto_stop_enable": False})
 
 
 @pytest.fixture(autouse=True)
@@ -382,7 +382,7 @@ def test_the_number_of_queries_does_not_grow(
             selection=batch.edits.values_list("instance_id", flat=True),
             source=Message(),
         )
-        draft = batches.preview_batch(batch=draft, wish=BulkWish(Edit.Kind.STOP, {}))
+        draft = batches.preview_batch(batch=draft, wish=BulkChange(Edit.Kind.STOP, {}))
         for path in (batch.get_absolute_url(), draft.get_absolute_url(), "/batches/"):
             with django_assert_max_num_queries(12) as captured:
                 as_operator.get(path)

@@ -14,7 +14,7 @@ register = template.Library()
 register.filter("edit_look", outcome_text.look)
 register.filter("edit_sentence", outcome_text.sentence)
 register.filter("edit_next_step", outcome_text.next_step)
-register.filter("edit_wish", wording.wish)
+register.filter("edit_change", wording.wish)
 register.filter("attempt_outcome", wording.outcome)
 register.filter("edit_comparison", wording.comparison)
 
