@@ -21,11 +21,11 @@ from dashboard.instances.models import Cloud, Instance
 from dashboard.web.stored_messages import Message
 
 from . import schemas, shapes
+from .change_input import hours_typed
 from .gate import PREVIEW, READ, WRITE
 from .http import TokenRequest
 from .problems import invalid, of_form
 from .queries import PageForm, Query, Slice
-from .wishing import hours_typed
 
 router = Router(tags=["bulk"])
 

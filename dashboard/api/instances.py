@@ -24,7 +24,7 @@ from dashboard.instances.models import FleetVersion, Instance
 from dashboard.instances.selectors import freshness, rows, with_news
 from dashboard.web import converters as converters  # registers {name:…}
 
-from . import schemas, shapes, wishing
+from . import change_input, schemas, shapes
 from .gate import READ, WRITE
 from .http import TokenRequest
 from .problems import ProblemError
@@ -140,7 +140,7 @@ def change_instance(
     if obstacle := offers.edit_obstacle(instance):
         raise ProblemError("not-now", str(obstacle))
     try:
-        patch, seen = wishing.Wish(instance, sent).read()
+        patch, seen = change_input.ChangeInput(instance, sent).read()
     except SeenError:
         raise _too_old(instance) from None
     if not patch:

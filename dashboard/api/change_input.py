@@ -15,7 +15,7 @@ from dashboard.instances.models import Instance
 from .problems import invalid, of_form
 
 
-class Wish:
+class ChangeInput:
     """New settings for an instance.
 
     Args:
