@@ -65,7 +65,7 @@ class EditForm(forms.Form):
     Args:
         data: The posted fields, None for a form that is being opened.
         seen: What the form shows, or showed, at first.
-        wishes: Of a form that is opened again: the patch typed before, laid over it.
+        changes: Of a form that is opened again: the patch typed before, laid over it.
     """
 
     limits = Limits()
@@ -82,10 +82,10 @@ class EditForm(forms.Form):
         data: Any = None,
         *,
         seen: Seen,
-        wishes: Mapping[str, Any] | None = None,
+        changes: Mapping[str, Any] | None = None,
     ) -> None:
         self.seen = seen
-        shown = Settings(**(seen.settings.as_dict() | dict(wishes or {})))
+        shown = Settings(**(seen.settings.as_dict() | dict(changes or {})))
         super().__init__(
             data,
             initial={

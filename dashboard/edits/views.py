@@ -102,7 +102,7 @@ def _save(request: SignedInRequest, instance: Instance) -> HttpResponse:
         )
     except services.EditConflictError as conflict:
         # What was not touched follows the cloud: saving again must not turn it back.
-        again = EditForm(seen=Seen.now(instance), wishes=patch)
+        again = EditForm(seen=Seen.now(instance), changes=patch)
         conflicts = [
             wording.conflict(
                 difference,

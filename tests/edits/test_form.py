@@ -225,7 +225,7 @@ def test_no_duration_is_changed_by_opening_and_saving(seconds: int) -> None:
 def test_a_form_opened_again_holds_what_was_typed_and_leaves_the_rest_alone() -> None:
     """The settings moved on, but only the description was mine."""
     now = _with(description="theirs", auto_stop_duration=3_600)
-    form = EditForm(seen=Seen(now, "n"), wishes={"description": "mine"})
+    form = EditForm(seen=Seen(now, "n"), changes={"description": "mine"})
     assert form["description"].value() == "mine"
     assert form["auto_stop_hours"].value() == "1"
     again = {name: form[name].value() for name in ("description", "auto_stop_hours")}
