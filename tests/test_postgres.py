@@ -18,7 +18,7 @@ AGAIN = [
     "tests/edits/test_bulk_pages.py",
     "tests/edits/test_circuit.py",
     "tests/edits/test_delivery.py",
-    "tests/edits/test_lanes.py",
+    "tests/edits/test_queue.py",
     "tests/edits/test_enforcement.py",
     "tests/edits/test_late_outcomes.py",
     "tests/edits/test_late_writes.py",

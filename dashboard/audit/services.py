@@ -20,7 +20,8 @@ SYSTEM = "Curfew"
 
 Outcome = AuditEvent.Outcome
 
-# Not one of structlog's, which travel on to the worker: what that does for a whole lane
+# Not one of structlog's, which travel on to the worker: what that does for a whole
+# queue
 # is not done through the token that gave it the nudge.
 _via: ContextVar[Message | None] = ContextVar("via", default=None)
 

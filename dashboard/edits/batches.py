@@ -1,6 +1,6 @@
 """Wishing for many at once: draft, preview, confirm, take back, try again.
 
-Each edit of a batch is like any other: a place in its lane, the right to it checked
+Each edit of a batch is like any other: a place in its queue, the right to it checked
 now and at delivery, its line in the audit trail. Only the statements are shared.
 """
 
@@ -25,8 +25,8 @@ from dashboard.web import limits
 from dashboard.web.stored_messages import Message
 
 from . import messages, plans, pulse, states
-from .lanes import NUDGE_AGAIN
-from .models import BatchSkip, Edit, EditBatch, Lane
+from .models import BatchSkip, Edit, EditBatch, EditQueue
+from .queue import NUDGE_AGAIN
 
 MOST = 5_000
 """Instances in one batch: more would hold the database too long in one transaction."""
@@ -144,7 +144,7 @@ def confirm_batch(*, batch: EditBatch, preview: str) -> EditBatch:
     if not batch.kind or preview != preview_of(batch):
         raise BatchError(gettext("This preview is out of date. Check it again."))
     pks = [planned["pk"] for planned in batch.plan]
-    seqs = _lock_lanes(pks)
+    seqs = _lock_queues(pks)
     now = timezone.now()
     plan = plans.revalidate(plans.BulkContext(pks, actor=batch.actor, now=now), batch)
     if not plan.items:
@@ -174,7 +174,7 @@ def file_for_rule(
         How many edits were made.
     """
     pks = sorted(selection)[:MOST]
-    seqs = _lock_lanes(pks)
+    seqs = _lock_queues(pks)
     now = timezone.now()
     plan = plans.build_plan(plans.BulkContext(pks, actor=None, now=now), wish)
     if not plan.items:
@@ -198,7 +198,7 @@ def cancel_for_rule(*, rule: Rule, actor: User) -> int:
     """Cancel what a rule has filed itself and is not on its way; how many."""
     found = Edit.objects.filter(rule=rule, actor=None)
     waiting = found.filter(state__in=[Edit.State.QUEUED, Edit.State.RETRYING])
-    _lock_lanes(waiting.values_list("instance_id", flat=True))
+    _lock_queues(waiting.values_list("instance_id", flat=True))
     cancelled = states.cancel_all(
         waiting,
         actor=actor,
@@ -218,7 +218,7 @@ def cancel_waiting(*, batch: EditBatch, actor: User) -> int:
     """
     waiting = batch.edits.filter(state__in=[Edit.State.QUEUED, Edit.State.RETRYING])
     theirs = _theirs(waiting, actor)
-    _lock_lanes(edit.instance_id for edit in theirs)
+    _lock_queues(edit.instance_id for edit in theirs)
     cancelled = states.cancel_all(
         Edit.objects.filter(pk__in=[edit.pk for edit in theirs]),
         actor=actor,
@@ -268,32 +268,32 @@ def seconds_for(edits: int) -> float:
     return edits * REQUESTS_PER_EDIT / float(settings.CURFEW.upstream_rate)
 
 
-def _lock_lanes(pks: Iterable[int]) -> dict[int, int]:
-    """Lock lanes, in one order, so that two batches never wait for each other.
+def _lock_queues(pks: Iterable[int]) -> dict[int, int]:
+    """Lock queues, in one order, so that two batches never wait for each other.
 
     Returns:
-        The number that each lane gives next.
+        The number that each queue gives next.
     """
     wanted = sorted(set(pks))
-    lanes = Lane.objects.filter(pk__in=wanted)
-    lacking = set(wanted) - set(lanes.values_list("pk", flat=True))
-    Lane.objects.bulk_create(
-        (Lane(instance_id=pk) for pk in sorted(lacking)), ignore_conflicts=True
+    queues = EditQueue.objects.filter(pk__in=wanted)
+    lacking = set(wanted) - set(queues.values_list("pk", flat=True))
+    EditQueue.objects.bulk_create(
+        (EditQueue(instance_id=pk) for pk in sorted(lacking)), ignore_conflicts=True
     )
-    locked = lanes.select_for_update().order_by("pk")
+    locked = queues.select_for_update().order_by("pk")
     return dict(locked.values_list("pk", "next_seq"))
 
 
 def _file(batch: EditBatch, plan: plans.Plan, seqs: dict[int, int]) -> None:
     """Make a batch's edits, and have them delivered."""
     made = _make_edits(batch, plan, seqs)
-    Lane.objects.filter(pk__in=made).update(
+    EditQueue.objects.filter(pk__in=made).update(
         # Due at once, and behind those that have waited longer.
         next_seq=F("next_seq") + 1,
         nudged_at=Now() - NUDGE_AGAIN,
     )
     FleetVersion.stamp(Instance.objects.filter(pk__in=made))
-    # One message, however many lanes: the sweeper hands them out at the cloud's pace.
+    # One message, however many queues: the sweeper hands them out at the cloud's pace.
     transaction.on_commit(pulse.ask_for_sweep, robust=True)
 
 

@@ -26,9 +26,9 @@ from dashboard.modelarts.errors import (
 from dashboard.modelarts.schemas import InstanceStatus
 from dashboard.web.stored_messages import Message
 
-from . import authority, lanes, late_writes, merge, messages, recording
-from .lanes import Turn, due_instances
+from . import authority, late_writes, merge, messages, queue, recording
 from .models import Edit
+from .queue import Turn, due_instances
 from .recording import Result
 
 __all__ = ["drain", "due_instances"]
@@ -53,7 +53,7 @@ SAYS_ALREADY_THERE = {
 
 
 class _OvertakenError(Exception):
-    """Somebody else has the lane, or the right to send is gone: send nothing."""
+    """Somebody else has the queue, or the right to send is gone: send nothing."""
 
 
 def drain(instance_pk: int) -> None:
@@ -64,7 +64,7 @@ def drain(instance_pk: int) -> None:
     """
     begun = time.monotonic()
     while time.monotonic() - begun < ENOUGH_SECONDS:
-        turn = lanes.claim(instance_pk)
+        turn = queue.claim(instance_pk)
         if turn is None:
             return
         try:
@@ -80,7 +80,7 @@ def _record(turn: Turn, result: Result) -> bool:
     """Write it down, again and again while the database does not take it.
 
     Raises:
-        OperationalError: It never did. The lane is free when its lease ends.
+        OperationalError: It never did. The queue is free when its lease ends.
     """
     recorded = False
     for attempt in stamina.retry_context(
@@ -171,7 +171,7 @@ def _send(
 ) -> Observation:
     request = merge.request_for(send, before)
     turn.watch.before = before
-    if not lanes.about_to_send(turn, request.body()):
+    if not queue.about_to_send(turn, request.body()):
         raise _OvertakenError
     instance_id = turn.instance.instance_id
     client.update_instance(instance_id, request)
@@ -242,7 +242,7 @@ def _act(
 ) -> Observation:
     """Start or stop the instance and return what the cloud shows then."""
     turn.watch.before = before
-    if not lanes.about_to_send(turn, {"action": str(kind)}):
+    if not queue.about_to_send(turn, {"action": str(kind)}):
         raise _OvertakenError
     act = client.start_instance if kind == Edit.Kind.START else client.stop_instance
     try:

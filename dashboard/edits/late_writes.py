@@ -72,10 +72,10 @@ class LateWrite:
 
 @dataclass
 class Watch:
-    """What a worker knows of the late writes of one lane, for one turn.
+    """What a worker knows of the late writes of one queue, for one turn.
 
     Attributes:
-        desired: As the lane holds it.
+        desired: As the queue holds it.
         unconfirmed: Attempts that may still be applied, oldest first.
         before: What the cloud held when a request of this turn was announced.
         decided: Fields whose value was decided in this turn.
@@ -93,7 +93,7 @@ class Watch:
 
         Args:
             now: ``cloud_values``.
-            recent: Reads the lane's recent changes, oldest first; called if need be.
+            recent: Reads the queue's recent changes, oldest first; called if need be.
         """
         found: list[LateWrite] = []
         changes: Sequence[Edit] | None = None
@@ -155,12 +155,12 @@ def initial(before: Mapping[str, Any], number: int) -> Desired:
 
 
 def from_row(stored: Mapping[str, Any]) -> Desired:
-    """``Lane.desired`` as it was before JSON."""
+    """``EditQueue.desired`` as it was before JSON."""
     return {name: (value, number) for name, (value, number) in stored.items()}
 
 
 def to_row(desired: Desired) -> dict[str, Any]:
-    """For ``Lane.desired``."""
+    """For ``EditQueue.desired``."""
     return {name: list(entry) for name, entry in desired.items()}
 
 

@@ -1,4 +1,4 @@
-"""Wishes of people, what became of them, and the lane they travel in."""
+"""Wishes of people, what became of them, and the queue they travel in."""
 
 import uuid
 from typing import Any, ClassVar
@@ -23,18 +23,18 @@ def _actor_message(actor: Any, policy_name: str) -> Message:
     return POLICY(policy=policy_name)
 
 
-class Lane(models.Model):
+class EditQueue(models.Model):
     """The order of one instance's edits, and who is delivering them now.
 
     The row is the lock: a worker that holds it has set ``lease_until`` and owns the
-    value of ``fence``; whoever takes the lane next raises the fence, and the late
+    value of ``fence``; whoever takes the queue next raises the fence, and the late
     worker's writes find no row. See ``docs/decisions/0003-delivery.md``.
 
     Attributes:
         next_seq: Sequence number of the next edit; given under the row's lock, so that
             the order of numbers is the order of acceptance.
         fence: Number of the newest attempt.
-        lease_until: Until then, by the database's clock, the lane is taken.
+        lease_until: Until then, by the database's clock, the queue is taken.
         holder: Which process took it, by its sign of life (``life``).
         next_at: Not before this moment is anything tried; None: at once.
         nudged_at: When a worker was last told.
@@ -47,7 +47,7 @@ class Lane(models.Model):
     """
 
     instance = models.OneToOneField(
-        Instance, on_delete=models.CASCADE, related_name="lane", primary_key=True
+        Instance, on_delete=models.CASCADE, related_name="queue", primary_key=True
     )
     next_seq = models.PositiveBigIntegerField(default=1)
     fence = models.PositiveBigIntegerField(default=0)
@@ -61,7 +61,7 @@ class Lane(models.Model):
     desired = models.JSONField(default=dict, db_default={})
 
     def __str__(self) -> str:
-        return f"lane of {self.instance_id}"
+        return f"queue of {self.instance_id}"
 
 
 class EditBatch(models.Model):
@@ -154,7 +154,7 @@ class Edit(models.Model):
         actor: Who asks for it; None: a rule that acts.
         rule: That rule, while it exists.
         policy_name: What it was called.
-        seq: Place in the instance's lane.
+        seq: Place in the instance's queue.
         kind: Change settings, start or stop.
         patch: The fields wished for: ``description`` (str), ``auto_stop_enable``
             (bool), ``auto_stop_duration`` (**seconds**), ``auto_stop_prompt`` (bool).
@@ -366,10 +366,10 @@ class Edit(models.Model):
 
 
 class Attempt(models.Model):
-    """One turn of a worker with the lane; committed before anything is sent.
+    """One turn of a worker with the queue; committed before anything is sent.
 
     Attributes:
-        number: The lane's fence during this turn.
+        number: The queue's fence during this turn.
         body: What was sent (the JSON body of the PUT, or the action); None when reading
             showed that nothing had to be sent.
         before: What the cloud held then, by the names of ``Edit.patch``, and ``power``.

@@ -8,16 +8,16 @@ from django.db.models.functions import Now
 
 from dashboard.instances.models import FleetVersion, Instance
 
-from . import lanes, states
-from .models import Edit, Lane
+from . import queue, states
+from .models import Edit, EditQueue
 
-LANES_AT_ONCE = 500
+QUEUES_AT_ONCE = 500
 
 
 def expire() -> int:
     """End every edit that is past its deadline and that no worker is sending.
 
-    A cloud whose sign-in hangs is asked by one lane at a time; its edits must not wait
+    A cloud whose sign-in hangs is asked by one queue at a time; its edits must not wait
     for their turn to be told that it is over.
 
     Returns:
@@ -33,15 +33,15 @@ def expire() -> int:
 def _expire_some() -> int:
     overdue = Edit.objects.filter(state__in=Edit.OPEN, deadline_at__lte=Now())
     free = Q(lease_until=None) | Q(lease_until__lte=Now())
-    waiting = Lane.objects.filter(free, instance__edits__in=overdue).distinct()
-    pks = list(waiting.values_list("pk", flat=True)[:LANES_AT_ONCE])
+    waiting = EditQueue.objects.filter(free, instance__edits__in=overdue).distinct()
+    pks = list(waiting.values_list("pk", flat=True)[:QUEUES_AT_ONCE])
     if not pks:
         return 0
-    # A lane that is locked is being written by somebody else: the next sweep sees it.
+    # A queue that is locked is being written by somebody else: the next sweep sees it.
     skips = connection.features.has_select_for_update_skip_locked
-    locked = Lane.objects.select_for_update(of=("self",), skip_locked=skips)
+    locked = EditQueue.objects.select_for_update(of=("self",), skip_locked=skips)
     held = locked.annotate(now=Now()).filter(free, pk__in=pks).order_by("pk")
-    by_pk = {lane.pk: lane for lane in held}
+    by_pk = {queue.pk: queue for queue in held}
     edits = overdue.filter(instance__in=by_pk).select_related("instance__cloud")
     by_lane: dict[int, list[Edit]] = defaultdict(list)
     for edit in edits.order_by("instance_id", "seq"):
@@ -49,11 +49,11 @@ def _expire_some() -> int:
     for pk, ending in by_lane.items():
         if any(edit.state == Edit.State.SENDING for edit in ending):
             # Whoever was sending has died.
-            lanes.note_interruption(by_pk[pk], ending)
-            by_pk[pk].save(update_fields=lanes.TURN_FIELDS)
+            queue.note_interruption(by_pk[pk], ending)
+            by_pk[pk].save(update_fields=queue.TURN_FIELDS)
     ended = [edit for ending in by_lane.values() for edit in ending]
     for edit in ended:
-        edit.message = lanes.too_late(edit)
+        edit.message = queue.too_late(edit)
     states.end_all(ended, Edit.State.FAILED)
     FleetVersion.stamp(Instance.objects.filter(pk__in=by_lane))
     return len(ended)

@@ -25,7 +25,7 @@ def note_sweep() -> None:
 
 
 def ask_for_sweep() -> None:
-    """Have many lanes looked at soon, by one message. Never raises.
+    """Have many queues looked at soon, by one message. Never raises.
 
     It loses its use at the next sweep of its own, which is a second away.
     """

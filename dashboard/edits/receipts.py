@@ -29,7 +29,7 @@ from dashboard.instances.selectors import freshness
 from . import services, wording
 from .filters import PER_PAGE, EditFilter
 from .merge import expected_values
-from .models import Edit, Lane
+from .models import Edit, EditQueue
 from .selectors import edits_visible_to
 
 
@@ -224,21 +224,21 @@ def _context(request: SignedInRequest, edit_id: UUID) -> dict[str, Any]:
         # Attempts end one by one while the state stays "sending".
         "mark": f"{edit.state}-{sum(bool(one.finished_at) for one in attempts)}"
         f"-{edit.outcome}",
-        **_lane(edit),
+        **_queue(edit),
     }
 
 
-def _lane(edit: Edit) -> dict[str, Any]:
+def _queue(edit: Edit) -> dict[str, Any]:
     """When it is tried next, and until when a late write is looked for at least."""
     if not edit.is_unconfirmed and edit.state != Edit.State.RETRYING:
         return {}
-    lane = Lane.objects.filter(instance_id=edit.instance_id).first()
+    queue = EditQueue.objects.filter(instance_id=edit.instance_id).first()
     is_held = edit.instance.cloud.held_since is not None
-    if lane is None:
+    if queue is None:
         return {}
     if edit.state == Edit.State.RETRYING:
-        return {} if is_held else {"next_attempt_at": lane.next_at}
-    return {"checked_until": None if edit.is_open else lane.unsettled_until}
+        return {} if is_held else {"next_attempt_at": queue.next_at}
+    return {"checked_until": None if edit.is_open else queue.unsettled_until}
 
 
 def _held(edit: Edit) -> tuple[str, dict[str, Any]]:

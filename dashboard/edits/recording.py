@@ -1,4 +1,4 @@
-"""Writing down what a turn led to, and giving the lane back; one transaction."""
+"""Writing down what a turn led to, and giving the queue back; one transaction."""
 
 import random
 from dataclasses import dataclass, field
@@ -15,9 +15,9 @@ from dashboard.modelarts.client import Observation
 from dashboard.modelarts.errors import InstanceNotFoundError, ModelArtsError
 
 from . import circuit, late_writes, settling, states
-from .lanes import TURN_FIELDS, Turn
 from .late_writes import LateWrite
-from .models import NEXT_START_FIELDS, Attempt, Edit, Lane
+from .models import NEXT_START_FIELDS, Attempt, Edit, EditQueue
+from .queue import TURN_FIELDS, Turn
 
 log = structlog.get_logger(__name__)
 
@@ -61,29 +61,33 @@ class Result:
 
 @transaction.atomic
 def record(turn: Turn, result: Result) -> bool:
-    """Write the outcome and give the lane back.
+    """Write the outcome and give the queue back.
 
     Returns:
-        False when the lane was taken over meanwhile: this result counts for nothing.
+        False when the queue was taken over meanwhile: this result counts for nothing.
     """
-    lane = Lane.objects.select_for_update().annotate(now=Now()).get(pk=turn.instance.pk)
-    if lane.fence != turn.attempt.number:
+    queue = (
+        EditQueue.objects.select_for_update()
+        .annotate(now=Now())
+        .get(pk=turn.instance.pk)
+    )
+    if queue.fence != turn.attempt.number:
         log.warning("turn overtaken", instance=turn.instance.instance_id)
         return False
-    # Locks in one order: lane, cloud, instance, fleet.
-    health_changed = circuit.note_health(turn.instance.cloud, result.error, lane.now)
+    # Locks in one order: queue, cloud, instance, fleet.
+    health_changed = circuit.note_health(turn.instance.cloud, result.error, queue.now)
     if result.found:
         apply_observation(turn.instance.cloud, result.found)
     if result.observation:
         seen = apply_observation(turn.instance.cloud, result.observation)
         _mark_replaced(seen, result)
-    lane.lease_until = lane.holder = lane.next_at = None
+    queue.lease_until = queue.holder = queue.next_at = None
     for edit, (state, changes) in result.fates.items():
         states.move(edit, state, **_with_outcome(turn, edit, state, changes, result))
         if state == State.RETRYING:
-            lane.next_at = lane.now + _pause(edit, result.error)
-    corrected = _watch_on(lane, turn, result)
-    lane.save(update_fields=[*TURN_FIELDS, "next_at", "repairs"])
+            queue.next_at = queue.now + _pause(edit, result.error)
+    corrected = _watch_on(queue, turn, result)
+    queue.save(update_fields=[*TURN_FIELDS, "next_at", "repairs"])
     _finish(turn.attempt, result)
     if result.fates or corrected:
         FleetVersion.stamp(Instance.objects.filter(pk=turn.instance.pk))
@@ -103,7 +107,7 @@ def _with_outcome(
     return changes
 
 
-def _watch_on(lane: Any, turn: Turn, result: Result) -> bool:
+def _watch_on(queue: Any, turn: Turn, result: Result) -> bool:
     """Say what late writes have made true; go on watching, or end it.
 
     Returns:
@@ -121,29 +125,31 @@ def _watch_on(lane: Any, turn: Turn, result: Result) -> bool:
     corrections = late_writes.corrections(resolved, now)
     for edit, changes in corrections.items():
         states.correct(edit, changes)
-    was_watched = lane.unsettled_until is not None
+    was_watched = queue.unsettled_until is not None
     is_gone = isinstance(result.error, InstanceNotFoundError)
     if is_gone:
         # Nothing is left that a write could land on.
-        lane.unsettled_until = None
+        queue.unsettled_until = None
     settling.plan(
-        lane,
+        queue,
         again=result.ambiguous or bool(result.late),
         failed=result.observation is None and not is_gone,
         # Of fields that the edits of this turn do not change.
         soon=bool(turn.edits) and len(resolved) < len(result.late),
     )
-    if lane.unsettled_until is not None:
+    if queue.unsettled_until is not None:
         desired = watch.desired_after(turn.attempt.number, result.now)
-        lane.desired = late_writes.to_row(desired)
+        queue.desired = late_writes.to_row(desired)
         return bool(corrections)
-    lane.desired = {}
-    return bool(corrections) | (was_watched and _end_watch(lane))
+    queue.desired = {}
+    return bool(corrections) | (was_watched and _end_watch(queue))
 
 
-def _end_watch(lane: Any) -> bool:
+def _end_watch(queue: Any) -> bool:
     """No write of unknown end can land any more; whether that has to be told."""
-    checked = Edit.objects.filter(instance_id=lane.pk, outcome=Edit.Outcome.UNCONFIRMED)
+    checked = Edit.objects.filter(
+        instance_id=queue.pk, outcome=Edit.Outcome.UNCONFIRMED
+    )
     # Seen, and put right by a request whose answer was lost.
     landed = checked.filter(corrected_at__isnull=False)
     told = landed.update(outcome=Edit.Outcome.RESTORED, corrected_at=Now())

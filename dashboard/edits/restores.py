@@ -17,7 +17,7 @@ from dashboard.instances.models import FleetVersion
 from dashboard.web import live
 
 from . import messages, states
-from .models import Edit, Lane
+from .models import Edit, EditQueue
 
 log = structlog.get_logger(__name__)
 
@@ -43,14 +43,16 @@ def fail_open_edits() -> int:
     """
     open_edits = Edit.objects.filter(state__in=Edit.OPEN)
     concerned = open_edits.values("instance_id")
-    list(Lane.objects.select_for_update().filter(pk__in=concerned).order_by("pk"))
+    list(EditQueue.objects.select_for_update().filter(pk__in=concerned).order_by("pk"))
     edits = list(
         open_edits.select_related("instance__cloud").order_by("instance_id", "seq")
     )
     for edit in edits:
         states.move(edit, Edit.State.FAILED, message=messages.RESTORED())
     # A newer value in the cloud may be one that a restored row calls an older one.
-    Lane.objects.update(recheck_at=None, unsettled_until=None, next_at=None, desired={})
+    EditQueue.objects.update(
+        recheck_at=None, unsettled_until=None, next_at=None, desired={}
+    )
     checked = Edit.objects.filter(outcome=Edit.Outcome.UNCONFIRMED)
     checked.update(outcome=Edit.Outcome.NOT_SEEN)
     record_event(

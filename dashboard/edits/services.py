@@ -23,7 +23,7 @@ from dashboard.policies.selectors import refused
 from dashboard.web.stored_messages import MessageCode
 
 from . import merge, messages, states, tasks
-from .models import Edit, Lane
+from .models import Edit, EditQueue
 
 HALF_KEY = 32
 """Letters of a key that name the form; the others name what it was sent for."""
@@ -152,7 +152,7 @@ def earlier_edit(*, actor: User, key: str) -> Edit | None:
 
 @transaction.atomic
 def retry_edit(*, edit: Edit, actor: User) -> Edit:
-    """Change again for what failed, as a new edit at the end of the lane.
+    """Change again for what failed, as a new edit at the end of the queue.
 
     Raises:
         PermissionDenied: The actor may not edit this instance.
@@ -189,15 +189,15 @@ def cancel_edit(*, edit: Edit, actor: User) -> Edit:
         EditClosedError: It is being sent, or its fate is decided.
     """
     _require_right(actor, edit.instance)
-    lane = Lane.objects.select_for_update().get(instance_id=edit.instance_id)
+    queue = EditQueue.objects.select_for_update().get(instance_id=edit.instance_id)
     edit = _reread(edit)
     if not edit.may_be_cancelled:
         raise EditClosedError(gettext("It is too late to cancel this change."))
     _cancel(edit, actor, messages.CANCELLED_BY)
     if edit.is_unconfirmed:
-        lane.recheck_at = Now()
-        lane.save(update_fields=["recheck_at"])
-        transaction.on_commit(partial(tasks.nudge, lane.pk), robust=True)
+        queue.recheck_at = Now()
+        queue.save(update_fields=["recheck_at"])
+        transaction.on_commit(partial(tasks.nudge, queue.pk), robust=True)
     return edit
 
 
@@ -210,7 +210,7 @@ def discard_edit(*, edit: Edit, actor: User) -> Edit:
         EditClosedError: It is not in conflict, or not any more.
     """
     _require_right(actor, edit.instance)
-    Lane.objects.select_for_update().get(instance_id=edit.instance_id)
+    EditQueue.objects.select_for_update().get(instance_id=edit.instance_id)
     edit = _reread(edit)
     if not edit.may_be_discarded:
         raise EditClosedError(gettext("Only a change in conflict can be discarded."))
@@ -242,11 +242,11 @@ def _accept(
     retry_of: Edit | None = None,
 ) -> Edit:
     _require_right(actor, instance)
-    Lane.objects.get_or_create(instance=instance)
+    EditQueue.objects.get_or_create(instance=instance)
     # Serialises the submitters of this instance alone: numbers follow commits.
-    lanes = Lane.objects.annotate(now=Now()).select_for_update()
-    lane = lanes.get(instance=instance)
-    full_key = _once_key(key) if once else _key(key, kind, patch, lane.next_seq)
+    queues = EditQueue.objects.annotate(now=Now()).select_for_update()
+    queue = queues.get(instance=instance)
+    full_key = _once_key(key) if once else _key(key, kind, patch, queue.next_seq)
     double = _double(full_key, instance, actor, kind, patch, once=once)
     if double is not None:
         return double
@@ -259,7 +259,7 @@ def _accept(
     edit = Edit.objects.create(
         instance=instance,
         actor=actor,
-        seq=lane.next_seq,
+        seq=queue.next_seq,
         kind=kind,
         patch=patch,
         base=base,
@@ -267,11 +267,12 @@ def _accept(
         request_digest=request_digest,
         retry_of=retry_of,
         # By the clock that sweeper and workers go by, not this machine's.
-        deadline_at=lane.now + timedelta(seconds=settings.CURFEW.edit_deadline_seconds),
+        deadline_at=queue.now
+        + timedelta(seconds=settings.CURFEW.edit_deadline_seconds),
     )
-    lane.next_seq += 1
-    lane.nudged_at = lane.now
-    lane.save(update_fields=["next_seq", "nudged_at"])
+    queue.next_seq += 1
+    queue.nudged_at = queue.now
+    queue.save(update_fields=["next_seq", "nudged_at"])
     record_event(
         actor=actor,
         action="edit.submitted",

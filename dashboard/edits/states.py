@@ -67,7 +67,7 @@ log = structlog.get_logger(__name__)
 def cancel_all(
     waiting: QuerySet[Edit], *, actor: "User", message: Message
 ) -> list[int]:
-    """Take back many edits in three statements; call it under their lanes' locks.
+    """Take back many edits in three statements; call it under their queues' locks.
 
     Args:
         waiting: Edits, of which those that are not on their way are taken back.
@@ -90,7 +90,7 @@ def _waiting(edits: QuerySet[Edit]) -> list[Edit]:
 
 
 def end_all(edits: list[Edit], state: str, *, actor: "User | None" = None) -> None:
-    """End many open edits in a few statements; call it under their lanes' locks.
+    """End many open edits in a few statements; call it under their queues' locks.
 
     Args:
         edits: As read under the locks, each with its new ``message``.
@@ -125,7 +125,7 @@ def correct(edit: Edit, changes: dict[str, Any]) -> None:
     """Say of an edit that has ended what a late write has made true.
 
     Args:
-        edit: Read anew; call it under its lane's lock.
+        edit: Read anew; call it under its queue's lock.
         changes: ``outcome`` and what goes with it (``late_writes.corrections``).
     """
     edit.refresh_from_db(fields=["state", "outcome", "message"])
@@ -155,7 +155,7 @@ def move(
     """Bring an edit into another state; call it inside a transaction.
 
     Args:
-        edit: As last read under its lane's lock; updated in place.
+        edit: As last read under its queue's lock; updated in place.
         state: Where it goes.
         actor: Who moved it; None for Curfew.
         **changes: Other fields to write with it, such as ``message``.

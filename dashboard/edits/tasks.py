@@ -13,7 +13,7 @@ from . import delivery, enforcement, overdue, pulse, restores
 log = structlog.get_logger(__name__)
 
 SWEPT_AGAIN_SECONDS = 10
-"""Longer than ``lanes.NUDGE_AGAIN``: a late message is still of use for a while."""
+"""Longer than ``queues.NUDGE_AGAIN``: a late message is still of use for a while."""
 
 
 @shared_task(name="edits.drain_instance", ignore_result=True)

@@ -247,7 +247,7 @@ def _move(
 
 
 def _locked_rule(pk: int) -> Rule | None:
-    # Not against those whose edits name the rule, who hold lanes that we want next.
+    # Not against those whose edits name the rule, who hold queues that we want next.
     return Rule.objects.select_for_update(no_key=True).filter(pk=pk).first()
 
 

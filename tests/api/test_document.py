@@ -12,7 +12,7 @@ from openapi_spec_validator import validate
 from dashboard.accounts.models import User
 from dashboard.api import problems
 from dashboard.api.urls import document
-from dashboard.edits.models import Edit, Lane
+from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import CANARIES
 from dashboard.instances.models import Instance
 from tests.instances.pages import add_edit
@@ -92,7 +92,7 @@ def test_the_header_is_named_as_it_is_read() -> None:
 @pytest.fixture
 def known(instance: Instance, operator: User) -> dict[str, str]:
     """Ids for the paths."""
-    Lane.objects.create(instance=instance, next_seq=2)
+    EditQueue.objects.create(instance=instance, next_seq=2)
     edit: Edit = add_edit(instance, operator, state="failed", base={})
     instance.events.create(at=instance.first_seen_at, to_status="RUNNING")
     return {

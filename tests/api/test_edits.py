@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from dashboard.accounts.models import User
-from dashboard.edits.models import Edit, Lane
+from dashboard.edits.models import Edit, EditQueue
 from dashboard.instances.models import Instance
 from dashboard.web.stored_messages import verbatim
 from tests.factories import make_instance
@@ -23,7 +23,7 @@ Judge = Callable[..., Any]
 @pytest.fixture
 def failed(instance: Instance, operator: User) -> Edit:
     """One that failed."""
-    Lane.objects.create(instance=instance, next_seq=2)
+    EditQueue.objects.create(instance=instance, next_seq=2)
     base = {"auto_stop_duration": 28_800}
     return add_edit(
         instance, operator, state="failed", base=base, message=verbatim("No.")

@@ -26,9 +26,10 @@ def _noon() -> Any:
         yield
 
 
-def lanes(told: Any) -> dict[str, list[str]]:
+def queues(told: Any) -> dict[str, list[str]]:
     return {
-        lane["lane"]: [one["name"] for one in lane["items"]] for lane in told["lanes"]
+        queue["queue"]: [one["name"] for one in queue["items"]]
+        for queue in told["queues"]
     }
 
 
@@ -44,7 +45,7 @@ def test_what_stops_soon_in_the_lanes_of_the_page(
     make_instance(name="tom's", stops_in=600, owner_name="tom.becker")
     asks = program(viewer)
     told = asks.get("/due?owner=anna.schmidt")
-    assert lanes(told) == {
+    assert queues(told) == {
         "overdue": ["late"],
         "quarter": ["soon"],
         "hour": ["hour"],
@@ -53,7 +54,7 @@ def test_what_stops_soon_in_the_lanes_of_the_page(
         "endless": ["endless"],
     }
     # In Berlin it is past midnight by then.
-    told = lanes(asks.get("/due?owner=anna.schmidt&time_zone=Europe/Berlin"))
+    told = queues(asks.get("/due?owner=anna.schmidt&time_zone=Europe/Berlin"))
     assert (told["today"], told["later"]) == ([], ["evening"])
 
 

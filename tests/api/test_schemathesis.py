@@ -18,7 +18,7 @@ from dashboard.accounts.models import User
 from dashboard.api import gate
 from dashboard.api.services import make_token
 from dashboard.edits.batches import draft_batch
-from dashboard.edits.models import Edit, EditBatch, Lane
+from dashboard.edits.models import Edit, EditBatch, EditQueue
 from dashboard.web.stored_messages import verbatim
 from tests.factories import make_instance
 from tests.instances.pages import add_edit
@@ -78,7 +78,7 @@ class Known:
     def __init__(self, operator: User) -> None:
         self._operator = operator
         self._instance = make_instance()
-        Lane.objects.create(instance=self._instance, next_seq=2)
+        EditQueue.objects.create(instance=self._instance, next_seq=2)
 
     def parameters(self) -> dict[str, str]:
         """For the path."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from dashboard.accounts.models import User
 from dashboard.edits import delivery, services
-from dashboard.edits.models import Edit, Lane
+from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import Emulator
 from dashboard.instances.models import Instance
 
@@ -22,7 +22,7 @@ def deliver(edit: Edit) -> Edit:
 
 def due_now(edit: Edit) -> None:
     """Let the pause before the next try be over."""
-    Lane.objects.filter(pk=edit.instance_id).update(next_at=None)
+    EditQueue.objects.filter(pk=edit.instance_id).update(next_at=None)
 
 
 def puts(cloud: Emulator, instance: Instance) -> list[dict[str, Any]]:

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import batches, delivery, lanes, messages, pulse, services
-from dashboard.edits.models import Edit, EditBatch, Lane
+from dashboard.edits import batches, delivery, messages, pulse, queue, services
+from dashboard.edits.models import Edit, EditBatch, EditQueue
 from dashboard.edits.plans import BulkChange
 from dashboard.emulator import Emulator
 from dashboard.instances.models import FleetVersion, Instance
@@ -65,8 +65,8 @@ def test_a_batch_is_many_edits_like_any_other(
     # What is so already is not sent: only what changes.
     assert all(edit.patch == {"auto_stop_duration": 6 * 3600} for edit in edits)
     assert all(edit.base == {"auto_stop_duration": 8 * 3600} for edit in edits)
-    assert set(Lane.objects.values_list("next_seq", flat=True)) == {3, 2}
-    assert set(lanes.due_instances()) == {one.pk for one in many}
+    assert set(EditQueue.objects.values_list("next_seq", flat=True)) == {3, 2}
+    assert set(queue.due_instances()) == {one.pk for one in many}
     events = AuditEvent.objects.filter(action="edit.submitted")
     told = set(events.values_list("target_id", flat=True))
     assert told >= {str(edit.pk) for edit in edits}
@@ -277,7 +277,7 @@ def test_the_last_of_many_has_time_to_wait_for_its_turn(
 def test_delivered_to_the_cloud(cloud: Emulator, operator: User) -> None:
     many = list(Instance.objects.filter(status="STOPPED")[:5])
     batch = confirm(preview(operator, SIX_HOURS, *many))
-    for pk in lanes.due_instances():
+    for pk in queue.due_instances():
         delivery.drain(pk)
     assert set(batch.edits.values_list("state", flat=True)) == {"applied"}
     for edit in batch.edits.select_related("instance"):
@@ -288,6 +288,6 @@ def test_delivered_to_the_cloud(cloud: Emulator, operator: User) -> None:
 def test_the_sweeper_hands_out_what_the_cloud_can_answer(operator: User) -> None:
     many = [factories.make_instance() for _ in range(25)]
     confirm(preview(operator, OFF, *many))
-    first, second = lanes.due_instances(), lanes.due_instances()
+    first, second = queue.due_instances(), queue.due_instances()
     assert len(first) == len(second) == 10
     assert not set(first) & set(second)

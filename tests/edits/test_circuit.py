@@ -8,8 +8,8 @@ from django.test import Client
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits import circuit, delivery, lanes, services
-from dashboard.edits.models import Attempt, Edit, Lane
+from dashboard.edits import circuit, delivery, queue, services
+from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 from dashboard.instances.refresh import refresh_cloud
@@ -41,7 +41,7 @@ def open_circuit(cloud: Emulator, waiting: Sequence[Edit]) -> Cloud:
 def let_time_pass() -> None:
     past = timezone.now() - timedelta(seconds=1)
     Cloud.objects.update(held_until=past)
-    Lane.objects.update(next_at=None, nudged_at=None)
+    EditQueue.objects.update(next_at=None, nudged_at=None)
 
 
 def test_it_opens_after_some_failures_and_says_why(open_circuit: Cloud) -> None:
@@ -57,7 +57,7 @@ def test_while_it_is_open_nothing_is_sent_and_edits_wait(
     for edit in waiting:
         delivery.drain(edit.instance_id)
     assert len(cloud.log.entries()) == asked
-    assert lanes.due_instances() == []
+    assert queue.due_instances() == []
     assert not Edit.objects.exclude(state__in=Edit.OPEN).exists()
 
 
@@ -65,7 +65,7 @@ def test_one_probe_at_a_time_asks_whether_it_is_back(
     cloud: Emulator, open_circuit: Cloud, waiting: Sequence[Edit]
 ) -> None:
     let_time_pass()
-    assert len(lanes.due_instances()) == 1
+    assert len(queue.due_instances()) == 1
     for edit in waiting:
         delivery.drain(edit.instance_id)
     assert Attempt.objects.count() == circuit.OPENS_AT + 1
@@ -75,7 +75,7 @@ def test_of_those_who_would_probe_at_once_one_may(
     open_circuit: Cloud, waiting: Sequence[Edit]
 ) -> None:
     let_time_pass()
-    turns = [lanes.claim(edit.instance_id) for edit in waiting]
+    turns = [queue.claim(edit.instance_id) for edit in waiting]
     assert len([turn for turn in turns if turn is not None]) == 1
 
 

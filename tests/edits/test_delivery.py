@@ -11,7 +11,7 @@ from django.utils import timezone
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
 from dashboard.edits import delivery, recording, services
-from dashboard.edits.models import Attempt, Edit, Lane
+from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Instance
 from dashboard.instances.refresh import refresh_cloud
@@ -85,7 +85,7 @@ def test_a_database_that_never_takes_it_is_given_up(
     edit.refresh_from_db()
     assert edit.state == State.SENDING
     # As if the worker had died.
-    Lane.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    EditQueue.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert deliver(edit).state == State.APPLIED
     assert len(puts(cloud, running)) == 1
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import enforcement, lanes, pulse, tasks
+from dashboard.edits import enforcement, pulse, queue, tasks
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.instances.models import Instance
 from dashboard.policies import services, stops
@@ -108,7 +108,7 @@ def test_it_goes_on_when_the_admin_loses_the_role(off: Instance, admin: User) ->
     admin.save()
     enforcement.enforce_rules()
     edit = Edit.objects.get()
-    turn = lanes.claim(off.pk)
+    turn = queue.claim(off.pk)
     assert turn
     assert turn.edits == [edit]
 
@@ -279,7 +279,7 @@ class TestStops:
     ) -> None:
         self.test_quiet_hours_are_warned_of_before_they_begin(endless, admin, clock)
         clock.shift(timedelta(hours=1))
-        assert lanes.claim(endless.pk) is None
+        assert queue.claim(endless.pk) is None
         edit = Edit.objects.get()
         assert (edit.state, str(edit.message)) == (
             "cancelled",
@@ -350,7 +350,7 @@ class TestPausing:
         services.let_act(rule=make_rule(), actor=admin)
         enforcement.enforce_rules()
         Rule.objects.update(acts=False)
-        assert lanes.claim(off.pk) is None
+        assert queue.claim(off.pk) is None
         assert str(Edit.objects.get().message) == (
             "Automatic enforcement of the policy “On” is off."
         )

@@ -7,8 +7,8 @@ import pytest
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import delivery, lanes, outcome_text, overdue, services
-from dashboard.edits.models import Edit, Lane
+from dashboard.edits import delivery, outcome_text, overdue, queue, services
+from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Cloud, Instance, InstanceEvent
 
@@ -33,7 +33,7 @@ def look(instance: Instance) -> None:
 
 
 def end_of_watch(instance: Instance) -> None:
-    Lane.objects.update(unsettled_until=a_second_ago())
+    EditQueue.objects.update(unsettled_until=a_second_ago())
     look(instance)
 
 
@@ -65,7 +65,7 @@ class TestCancelled:
         before = in_cloud(cloud, running)
         cloud.land_late_writes()
         assert in_cloud(cloud, running) == "mine"
-        Lane.objects.update(next_at=None)
+        EditQueue.objects.update(next_at=None)
         look(running)
         assert in_cloud(cloud, running) == before
         cancelled.refresh_from_db()
@@ -77,7 +77,7 @@ class TestCancelled:
     def test_one_that_never_lands_is_not_said_to_have_changed_nothing(
         self, running: Instance, cancelled: Edit
     ) -> None:
-        Lane.objects.update(next_at=None)
+        EditQueue.objects.update(next_at=None)
         end_of_watch(running)
         cancelled.refresh_from_db()
         assert cancelled.outcome == Outcome.NOT_SEEN
@@ -88,7 +88,7 @@ class TestCancelled:
     ) -> None:
         User.objects.update(role=User.Role.VIEWER)
         cloud.land_late_writes()
-        Lane.objects.update(next_at=None)
+        EditQueue.objects.update(next_at=None)
         look(running)
         cancelled.refresh_from_db()
         assert (cancelled.state, cancelled.outcome) == ("applied", "applied_late")
@@ -165,7 +165,7 @@ class TestFailed:
     ) -> None:
         assert "may still be applied" in said(failed)
         cloud.land_late_writes()
-        Lane.objects.update(next_at=None)
+        EditQueue.objects.update(next_at=None)
         look(running)
         failed.refresh_from_db()
         assert (failed.state, failed.outcome) == ("applied", Outcome.APPLIED_LATE)
@@ -179,7 +179,7 @@ class TestFailed:
     def test_a_newer_change_is_put_back_over_it(
         self, cloud: Emulator, running: Instance, failed: Edit, admin: User
     ) -> None:
-        Lane.objects.update(next_at=None)
+        EditQueue.objects.update(next_at=None)
         newer = deliver(wish(running, admin, description="newer"))
         cloud.land_late_writes()
         look(running)
@@ -197,7 +197,7 @@ def test_a_late_write_takes_its_companions_back_with_it(
     cloud.faults.add(Fault("late", method="PUT", seconds=3600, times=1))
     edit = deliver(wish(running, operator, auto_stop_duration=7_200))
     services.cancel_edit(edit=edit, actor=operator)
-    Lane.objects.update(next_at=None)
+    EditQueue.objects.update(next_at=None)
     assert deliver(wish(running, operator, auto_stop_enable=False)).state == "applied"
     cloud.land_late_writes()
     look(running)
@@ -213,14 +213,14 @@ def test_repairs_go_on_for_as_long_as_older_values_land(
         edit = deliver(wish(running, operator, description=f"older {number}"))
         assert edit.state == State.RETRYING
         services.cancel_edit(edit=edit, actor=operator)
-        Lane.objects.update(next_at=None)
+        EditQueue.objects.update(next_at=None)
         Cloud.objects.update(failures=0)
     newest = deliver(wish(running, operator, description="newest"))
     for number in range(5):
         cloud.fleet.force(running.instance_id, description=f"older {number}")
         look(running)
         assert in_cloud(cloud, running) == "newest"
-    assert Lane.objects.get(pk=running.pk).unsettled_until > newest.finished_at
+    assert EditQueue.objects.get(pk=running.pk).unsettled_until > newest.finished_at
     newest.refresh_from_db()
     assert newest.outcome == ""
 
@@ -229,9 +229,9 @@ def test_a_repair_that_is_given_up_is_said_of_both_changes(
     cloud: Emulator, running: Instance, operator: User, unconfirmed: Edit
 ) -> None:
     services.cancel_edit(edit=unconfirmed, actor=operator)
-    Lane.objects.update(next_at=None)
+    EditQueue.objects.update(next_at=None)
     newest = deliver(wish(running, operator, description="newest"))
-    Lane.objects.update(repairs=lanes.MOST_REPAIRS)
+    EditQueue.objects.update(repairs=queue.MOST_REPAIRS)
     cloud.land_late_writes()
     look(running)
     newest.refresh_from_db()
@@ -245,12 +245,12 @@ def test_an_instance_that_is_gone_is_not_watched_any_more(
     cloud: Emulator, running: Instance, operator: User, unconfirmed: Edit
 ) -> None:
     services.cancel_edit(edit=unconfirmed, actor=operator)
-    Lane.objects.update(next_at=None)
+    EditQueue.objects.update(next_at=None)
     gone = Fault("status", route="show", status=404, code="ModelArts.6309")
     cloud.faults.add(gone)
     look(running)
-    lane = Lane.objects.get(pk=running.pk)
-    assert (lane.recheck_at, lane.unsettled_until) == (None, None)
+    edit_queue = EditQueue.objects.get(pk=running.pk)
+    assert (edit_queue.recheck_at, edit_queue.unsettled_until) == (None, None)
     unconfirmed.refresh_from_db()
     assert unconfirmed.outcome == Outcome.NOT_SEEN
 
@@ -382,7 +382,7 @@ class TestPower:
         self, cloud: Emulator, stopped: Instance, operator: User, started: Edit
     ) -> None:
         services.cancel_edit(edit=started, actor=operator)
-        Lane.objects.update(next_at=None)
+        EditQueue.objects.update(next_at=None)
         cloud.land_late_writes()
         cloud.clock.advance(600)
         look(stopped)
@@ -401,7 +401,7 @@ class TestPower:
         cloud.faults.add(Fault("late", route="action", seconds=3600, times=1))
         stop = deliver(self.power(running, operator, Edit.Kind.STOP))
         services.cancel_edit(edit=stop, actor=operator)
-        Lane.objects.update(next_at=None)
+        EditQueue.objects.update(next_at=None)
         start = deliver(self.power(running, operator, Edit.Kind.START))
         assert start.state == State.APPLIED
         cloud.land_late_writes()

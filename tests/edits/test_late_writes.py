@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import delivery, lanes, services
-from dashboard.edits.models import Edit, Lane
+from dashboard.edits import delivery, queue, services
+from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Instance
 
@@ -29,7 +29,7 @@ def landed_late(cloud: Emulator, running: Instance, operator: User) -> Instance:
     Edit.objects.filter(pk=newer.pk).update(state=Edit.State.CANCELLED)
     delivery.drain(running.pk)  # sends the older one; the answer is 504
     Edit.objects.filter(pk=newer.pk).update(state=Edit.State.QUEUED)
-    Lane.objects.update(next_at=None)
+    EditQueue.objects.update(next_at=None)
     delivery.drain(running.pk)
     assert Edit.objects.get(pk=older.pk).state == Edit.State.SUPERSEDED
     assert Edit.objects.get(pk=newer.pk).state == Edit.State.APPLIED
@@ -44,16 +44,16 @@ def a_second_ago() -> datetime:
 
 
 def look_again() -> None:
-    Lane.objects.update(recheck_at=a_second_ago(), nudged_at=None)
+    EditQueue.objects.update(recheck_at=a_second_ago(), nudged_at=None)
 
 
 def test_it_is_looked_for_until_the_cloud_has_settled(landed_late: Instance) -> None:
-    lane = Lane.objects.get(pk=landed_late.pk)
-    assert lane.recheck_at is not None
-    assert lane.unsettled_until is not None
-    assert lanes.due_instances() == [], "not before its time"
+    edit_queue = EditQueue.objects.get(pk=landed_late.pk)
+    assert edit_queue.recheck_at is not None
+    assert edit_queue.unsettled_until is not None
+    assert queue.due_instances() == [], "not before its time"
     look_again()
-    assert lanes.due_instances() == [landed_late.pk]
+    assert queue.due_instances() == [landed_late.pk]
 
 
 def test_the_newest_wish_is_sent_again_and_audited(
@@ -79,16 +79,16 @@ def test_a_repair_is_told_even_when_it_cannot_be_read_back(
     delivery.drain(landed_late.pk)
     assert cloud.fleet.get(landed_late.instance_id).description == "newer"
     assert AuditEvent.objects.filter(action="edit.repaired").count() == 1
-    assert Lane.objects.get(pk=landed_late.pk).repairs == 1
+    assert EditQueue.objects.get(pk=landed_late.pk).repairs == 1
 
 
 def test_it_is_not_fought_for_ever(cloud: Emulator, landed_late: Instance) -> None:
-    for _ in range(lanes.MOST_REPAIRS + 2):
+    for _ in range(queue.MOST_REPAIRS + 2):
         cloud.fleet.force(landed_late.instance_id, description="older")
         look_again()
         delivery.drain(landed_late.pk)
     repairs = AuditEvent.objects.filter(action="edit.repaired")
-    assert repairs.count() == lanes.MOST_REPAIRS
+    assert repairs.count() == queue.MOST_REPAIRS
 
 
 def test_a_strangers_value_is_shown_not_fought(
@@ -115,8 +115,8 @@ def test_once_settled_it_is_left_alone(landed_late: Instance) -> None:
     look_again()
     delivery.drain(landed_late.pk)  # puts it right
     over = a_second_ago()
-    Lane.objects.update(recheck_at=over, unsettled_until=over)
+    EditQueue.objects.update(recheck_at=over, unsettled_until=over)
     delivery.drain(landed_late.pk)
-    lane = Lane.objects.get(pk=landed_late.pk)
-    assert (lane.recheck_at, lane.unsettled_until) == (None, None)
-    assert lane.desired == {}
+    edit_queue = EditQueue.objects.get(pk=landed_late.pk)
+    assert (edit_queue.recheck_at, edit_queue.unsettled_until) == (None, None)
+    assert edit_queue.desired == {}

@@ -8,8 +8,8 @@ import json
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import lanes, services
-from dashboard.edits.models import Edit, Lane
+from dashboard.edits import queue, services
+from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances import upstream
 from dashboard.instances.models import Instance
@@ -39,7 +39,7 @@ def test_a_repair_sends_the_older_change_again_after_the_newer_one_was_cancelled
     cloud.faults.add(Fault("late", method="PUT", seconds=3600, times=1))
     newer = deliver(wish(running, operator, description="newer"))
     services.cancel_edit(edit=newer, actor=operator)
-    Lane.objects.update(next_at=None)
+    EditQueue.objects.update(next_at=None)
     cloud.land_late_writes()
     look(running)
     assert described(cloud, running)[-1] == "older"
@@ -62,7 +62,7 @@ def test_the_older_change_goes_out_alone_once_the_newer_one_is_cancelled(
     assert deliver(older).state == State.RETRYING
     newer.refresh_from_db()
     services.cancel_edit(edit=newer, actor=admin)
-    Lane.objects.update(next_at=None)
+    EditQueue.objects.update(next_at=None)
     assert deliver(older).state == State.APPLIED
     assert described(cloud, running) == ["newer", "older"]
     assert in_cloud(cloud, running) == "older"
@@ -73,11 +73,11 @@ def test_a_worker_that_was_taken_for_dead_is_put_right(
 ) -> None:
     """It had announced its request; a restart of the database took its sign of life."""
     older = wish(running, operator, description="older")
-    overtaken = lanes.claim(running.pk)
+    overtaken = queue.claim(running.pk)
     assert overtaken is not None
     overtaken.watch.before = {"description": running.description}
-    assert lanes.about_to_send(overtaken, {"description": "older"})
-    Lane.objects.update(lease_until=a_second_ago())
+    assert queue.about_to_send(overtaken, {"description": "older"})
+    EditQueue.objects.update(lease_until=a_second_ago())
     newer = services.submit_edit(
         instance=running,
         actor=operator,
@@ -104,7 +104,7 @@ def test_a_newer_change_that_failed_is_not_undone_by_an_older_applied_one(
     cloud.faults.add(Fault("late", method="PUT", seconds=3600, times=1))
     newer = deliver(wish(running, operator, description="newer"))
     Edit.objects.filter(pk=newer.pk).update(deadline_at=a_second_ago())
-    Lane.objects.update(next_at=None)
+    EditQueue.objects.update(next_at=None)
     assert deliver(newer).state == State.FAILED
     cloud.land_late_writes()
     look(running)

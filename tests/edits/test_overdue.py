@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import lanes, outcome_text, overdue, tasks
-from dashboard.edits.models import Attempt, Edit, Lane
+from dashboard.edits import outcome_text, overdue, queue, tasks
+from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Emulator
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 from dashboard.web.stored_messages import verbatim
@@ -22,7 +22,7 @@ State = Edit.State
 
 
 def hold(cloud: Cloud) -> None:
-    """Its sign-in hangs: one lane at a time is let through, as the probe."""
+    """Its sign-in hangs: one edit_queue at a time is let through, as the probe."""
     now = timezone.now()
     Cloud.objects.filter(pk=cloud.pk).update(
         failures=9, held_since=now, held_until=now + timedelta(minutes=5)
@@ -69,7 +69,7 @@ def test_one_that_is_being_sent_is_left_to_its_worker(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
     edit = wish(running, operator, description="New words")
-    assert lanes.claim(running.pk) is not None
+    assert queue.claim(running.pk) is not None
     Edit.objects.update(deadline_at=a_second_ago())
     assert overdue.expire() == 0
     edit.refresh_from_db()
@@ -80,19 +80,22 @@ def test_one_whose_worker_died_ends_and_is_looked_for(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
     edit = wish(running, operator, description="New words")
-    turn = lanes.claim(running.pk)
+    turn = queue.claim(running.pk)
     assert turn is not None
     turn.watch.before = {"description": running.description}
-    assert lanes.about_to_send(turn, {"description": "New words"})
+    assert queue.about_to_send(turn, {"description": "New words"})
     Edit.objects.update(deadline_at=a_second_ago())
-    Lane.objects.update(lease_until=a_second_ago())
+    EditQueue.objects.update(lease_until=a_second_ago())
     assert overdue.expire() == 1
     edit.refresh_from_db()
     assert (edit.state, edit.outcome) == ("failed", Edit.Outcome.UNCONFIRMED)
     assert Attempt.objects.get().ambiguous
-    lane = Lane.objects.get()
-    assert lane.unsettled_until
-    assert lane.desired["description"] == [running.description, turn.attempt.number]
+    edit_queue = EditQueue.objects.get()
+    assert edit_queue.unsettled_until
+    assert edit_queue.desired["description"] == [
+        running.description,
+        turn.attempt.number,
+    ]
     assert puts(cloud, running) == []
 
 

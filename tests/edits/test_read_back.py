@@ -4,7 +4,7 @@ import pytest
 
 from dashboard.accounts.models import User
 from dashboard.edits import delivery
-from dashboard.edits.models import Attempt, Edit, Lane
+from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Behaviour, Emulator, Fault
 from dashboard.instances.models import Instance
 from dashboard.instances.refresh import refresh_cloud
@@ -66,7 +66,7 @@ def test_a_value_that_shows_only_later_is_applied_without_sending_again(
     due_now(edit)
     assert deliver(edit).state == State.APPLIED
     assert len(puts(cloud, running)) == 1
-    assert Lane.objects.get(pk=running.pk).recheck_at is not None
+    assert EditQueue.objects.get(pk=running.pk).recheck_at is not None
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from dashboard.audit.models import AuditEvent
 from dashboard.edits import services, tasks
-from dashboard.edits.models import Edit, Lane
+from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import Emulator
 from dashboard.instances.models import FleetVersion, Instance
 from dashboard.web import live
@@ -51,10 +51,10 @@ def test_what_was_open_waits_for_a_person(cloud: Emulator, open_edit: Edit) -> N
 
 def test_no_late_write_is_looked_for(cloud: Emulator, open_edit: Edit) -> None:
     moment = open_edit.deadline_at
-    Lane.objects.update(recheck_at=moment, unsettled_until=moment)
+    EditQueue.objects.update(recheck_at=moment, unsettled_until=moment)
     restore()
     tasks.sweep_due_edits()
-    assert Lane.objects.filter(recheck_at=None, unsettled_until=None).count() == 1
+    assert EditQueue.objects.filter(recheck_at=None, unsettled_until=None).count() == 1
 
 
 def test_it_is_noticed_once(cloud: Emulator, open_edit: Edit, operator: Any) -> None:

@@ -7,8 +7,8 @@ import pytest
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits import lanes
-from dashboard.edits.models import Attempt, Edit, Lane
+from dashboard.edits import queue
+from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Cloud, Instance
 from dashboard.instances.refresh import refresh_cloud
@@ -59,10 +59,10 @@ def test_what_was_not_done_is_sent_again(
     cloud.faults.add(fault)
     edit = deliver(wish(running, operator, description="New words"))
     assert edit.state == State.RETRYING
-    lane = Lane.objects.get(pk=running.pk)
-    assert lane.next_at is not None
+    edit_queue = EditQueue.objects.get(pk=running.pk)
+    assert edit_queue.next_at is not None
     if fault.retry_after:
-        assert lane.next_at - timezone.now() > timedelta(seconds=5)
+        assert edit_queue.next_at - timezone.now() > timedelta(seconds=5)
     due_now(edit)
     edit = deliver(edit)
     assert edit.state == State.APPLIED
@@ -77,7 +77,7 @@ def test_it_is_not_tried_before_its_time(
     before = len(cloud.log.entries())
     assert deliver(edit).state == State.RETRYING
     assert len(cloud.log.entries()) == before
-    assert lanes.due_instances() == []
+    assert queue.due_instances() == []
 
 
 def test_past_its_deadline_an_edit_fails_with_the_last_reason(

@@ -16,7 +16,7 @@ from dashboard.accounts.models import User  # noqa: E402
 from dashboard.accounts.services import add_user  # noqa: E402
 from dashboard.celery import app, never_wait_for_the_broker  # noqa: E402
 from dashboard.edits import services, tasks  # noqa: E402
-from dashboard.edits.models import Edit, Lane  # noqa: E402
+from dashboard.edits.models import Edit, EditQueue  # noqa: E402
 from dashboard.instances.models import Cloud, Instance  # noqa: E402
 from dashboard.instances.refresh import ensure_clouds, refresh_cloud  # noqa: E402
 from dashboard.ops import static_files  # noqa: E402
@@ -101,8 +101,8 @@ def open_edits() -> int:
 
 
 def unsettled() -> int:
-    """How many lanes are still looked after for late writes."""
-    return Lane.objects.filter(recheck_at__isnull=False).count()
+    """How many queues are still looked after for late writes."""
+    return EditQueue.objects.filter(recheck_at__isnull=False).count()
 
 
 def cloud() -> dict[str, Any]:

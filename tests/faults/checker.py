@@ -18,7 +18,7 @@ MOST_ATTEMPTS = 60
 """Fifteen minutes of back-off are fewer."""
 
 DEADLINE_SLACK_MS = 90_000
-"""An edit is failed when its lane is next looked at: a pause and a probe later."""
+"""An edit is failed when its edit_queue is next looked at: a pause and a probe later."""
 
 AT_SEA_MS = 6_000
 """A PUT that was permitted may wait for its turn in the rate limit, and travel."""
@@ -34,7 +34,7 @@ def violations(evidence: Evidence, *, settled: bool = True) -> list[str]:
 
     Args:
         evidence: What the witnesses say.
-        settled: Whether the run is over: no edit may be open, no lane unsettled.
+        settled: Whether the run is over: no edit may be open, no edit_queue unsettled.
     """
     checker = _Checker(evidence)
     found = [
@@ -63,9 +63,9 @@ class _Checker:
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
         self.edits = {edit["id"]: edit for edit in evidence.edits}
-        self.lanes: dict[str, list[Values]] = defaultdict(list)
+        self.queues: dict[str, list[Values]] = defaultdict(list)
         for edit in sorted(evidence.edits, key=lambda edit: edit["seq"]):
-            self.lanes[edit["instance"]].append(edit)
+            self.queues[edit["instance"]].append(edit)
 
     # -- I1, I2 -----------------------------------------------------------------------
 
@@ -92,13 +92,13 @@ class _Checker:
     # -- I3 ---------------------------------------------------------------------------
 
     def order_of_acceptance(self) -> Iterator[str]:
-        for lane in self.lanes.values():
-            for earlier, later in pairwise(lane):
+        for edit_queue in self.queues.values():
+            for earlier, later in pairwise(edit_queue):
                 if earlier["created_ms"] > later["created_ms"]:
                     yield f"I3: numbered against its time: {earlier} {later}"
         told: dict[str, list[tuple[float, float, int]]] = defaultdict(list)
         for one in self.evidence.accepted:
-            for edit in self.lanes[one.instance]:
+            for edit in self.queues[one.instance]:
                 same = edit["actor"] == one.actor and edit["patch"] == one.wish
                 if (
                     same
@@ -111,7 +111,7 @@ class _Checker:
                     yield f"I3: accepted later, numbered earlier: {instance} #{seq}"
 
     def order_of_puts(self) -> Iterator[str]:
-        for instance in self.lanes:
+        for instance in self.queues:
             newest: dict[str, Values] = {}
             for put in self.puts(instance):
                 attempt = self.attempt_of.get(put["number"])
@@ -139,7 +139,7 @@ class _Checker:
                 continue
             later = [
                 other
-                for other in self.lanes[edit["instance"]]
+                for other in self.queues[edit["instance"]]
                 if other["seq"] > edit["seq"] and other["kind"] == "update"
             ]
             if not edit["patch"].keys() <= {
@@ -148,9 +148,9 @@ class _Checker:
                 yield f"I3: superseded, but nobody wished for its fields anew: {edit}"
 
     def newest_is_in_the_cloud(self) -> Iterator[str]:
-        for instance, lane in self.lanes.items():
+        for instance, edit_queue in self.queues.items():
             newest: dict[str, Values] = {}
-            for edit in lane:
+            for edit in edit_queue:
                 if edit["state"] == "applied" and edit["outcome"] != "overwritten":
                     mine = edit["patch"].keys() - edit["replaced"].keys()
                     newest |= dict.fromkeys(mine, edit)
@@ -168,7 +168,7 @@ class _Checker:
     def nobody_overwritten(self) -> Iterator[str]:
         """A stranger's value that was there before a turn began is not overwritten."""
         for stranger in self.evidence.strangers:
-            ours = self.lanes[stranger.instance]
+            ours = self.queues[stranger.instance]
             for name, value in stranger.values.items():
                 changes = self.changes(stranger.instance, name)
                 after = [put for at, put in changes if at > stranger.at_ms]
@@ -290,7 +290,7 @@ class _Checker:
         wanted = any(
             other["state"] == "applied"
             and other["patch"].get(name) == edit["patch"][name]
-            for other in self.lanes[edit["instance"]]
+            for other in self.queues[edit["instance"]]
         )
         return bool(attempt and edit["id"] in attempt["edits"] and not wanted)
 

@@ -4,14 +4,14 @@ import threading
 
 from django.db import connection, connections, transaction
 
-from dashboard.edits.models import Lane
+from dashboard.edits.models import EditQueue
 
 _release = threading.Event()
 _holder: threading.Thread | None = None
 
 
 def hold_writes() -> None:
-    """Lock the lanes (PostgreSQL) or the whole database (SQLite) until released."""
+    """Lock the queues (PostgreSQL) or the whole database (SQLite) until released."""
     global _holder
     held = threading.Event()
     _release.clear()
@@ -41,7 +41,7 @@ def _hold(held: threading.Event) -> None:
         with transaction.atomic():
             if connection.vendor == "postgresql":
                 with connection.cursor() as cursor:
-                    table = Lane._meta.db_table
+                    table = EditQueue._meta.db_table
                     cursor.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE")
             held.set()
             _release.wait(120)

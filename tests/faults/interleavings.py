@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection, connections, transaction
 from django.db.models import F
 
 from dashboard.accounts.models import User
-from dashboard.edits import lanes, recording, services
+from dashboard.edits import queue, recording, services
 from dashboard.edits.models import Edit
 from dashboard.instances import upstream
 from dashboard.instances.models import Cloud, FleetVersion, Instance
@@ -47,7 +47,7 @@ def refresh_and_record(instance: str) -> list[str]:
             patch={"description": "met"},
             base={},
         )
-        turn = lanes.claim(row.pk)
+        turn = queue.claim(row.pk)
     assert turn
     seen = upstream.client_for("demo").show_instance(instance)
     news = {"description": "something new, so that the fleet is stamped"}

@@ -13,16 +13,16 @@ from dashboard.accounts.models import User
 from dashboard.edits import (
     authority,
     delivery,
-    lanes,
     late_writes,
     merge,
     outcome_text,
+    queue,
     recording,
     services,
     settling,
 )
-from dashboard.edits.lanes import Turn
 from dashboard.edits.models import Edit
+from dashboard.edits.queue import Turn
 from dashboard.edits.recording import Result
 from dashboard.emulator import Emulator, Fault
 from dashboard.modelarts.client import ModelArtsClient, Observation
@@ -156,7 +156,7 @@ def test_a_sound_curfew_passes(run: Callable[[], list[str]]) -> None:
 
 def early_ack_without_sweeper(patch: Patch, world: World) -> None:
     patch.setattr(world, "ack_late", False)
-    patch.setattr(lanes, "_free_lanes_of_the_dead", lambda: None)
+    patch.setattr(queue, "_free_queues_of_dead_workers", lambda: None)
     patch.setattr(world, "sweep", lambda: None)
 
 
@@ -166,14 +166,14 @@ def sweeper_off(patch: Patch, world: World) -> None:
 
 def claim_after_put(patch: Patch, world: World) -> None:
     owed: list[Any] = []
-    announce, send = lanes.about_to_send, ModelArtsClient.update_instance
+    announce, send = queue.about_to_send, ModelArtsClient.update_instance
 
     def first_send(*arguments: Any) -> Observation:
         answer = send(*arguments)
         announce(*owed.pop())
         return answer
 
-    patch.setattr(lanes, "about_to_send", lambda *what: owed.append(what) or True)
+    patch.setattr(queue, "about_to_send", lambda *what: owed.append(what) or True)
     patch.setattr(ModelArtsClient, "update_instance", first_send)
 
 
@@ -182,7 +182,7 @@ def no_compare_before_sending_again(patch: Patch, world: World) -> None:
 
 
 def no_settle_recheck(patch: Patch, world: World) -> None:
-    patch.setattr(settling, "begin", lambda lane: None)
+    patch.setattr(settling, "begin", lambda edit_queue: None)
 
 
 def seq_by_id(patch: Patch, world: World) -> None:

@@ -15,8 +15,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits import delivery, lanes, merge, overdue, services
-from dashboard.edits.models import Edit, Lane
+from dashboard.edits import delivery, merge, overdue, queue, services
+from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import Emulator
 from dashboard.instances.models import Cloud, Instance
 
@@ -91,21 +91,21 @@ class World:
             try:
                 delivery.drain(instance_pk)
             except KilledError:
-                Lane.objects.filter(pk=instance_pk).update(holder=NOBODY)
+                EditQueue.objects.filter(pk=instance_pk).update(holder=NOBODY)
                 if self.ack_late:
                     self.queue.append(instance_pk)
 
     def sweep(self) -> None:
         """One turn of the sweeper."""
         overdue.expire()
-        self.queue.extend(lanes.due_instances())
+        self.queue.extend(queue.due_instances())
 
     def pass_time(self, seconds: float) -> None:
         """Let every moment that is waited for come nearer."""
         step = timedelta(seconds=seconds)
         for model, names in (
-            (Lane, ("lease_until", "next_at", "nudged_at", "unsettled_until")),
-            (Lane, ("recheck_at",)),
+            (EditQueue, ("lease_until", "next_at", "nudged_at", "unsettled_until")),
+            (EditQueue, ("recheck_at",)),
             (Cloud, ("held_until",)),
         ):
             for name in names:
@@ -117,7 +117,7 @@ class World:
         for _ in range(LONGEST_SETTLING):
             self.deliver()
             open_edits = Edit.objects.filter(state__in=Edit.OPEN)
-            unsettled = Lane.objects.filter(recheck_at__isnull=False)
+            unsettled = EditQueue.objects.filter(recheck_at__isnull=False)
             if not open_edits.exists() and not unsettled.exists():
                 return
             self.pass_time(PAUSE_SECONDS)

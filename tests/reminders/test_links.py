@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from dashboard.accounts.models import User
-from dashboard.edits.models import Edit, Lane
+from dashboard.edits.models import Edit, EditQueue
 from dashboard.instances.models import Instance
 from dashboard.reminders import links
 from dashboard.reminders.links import Act
@@ -159,7 +159,7 @@ def test_starting_what_failed(
 def test_trying_an_edit_again(
     client: Client, scientist: User, instance: Instance
 ) -> None:
-    Lane.objects.create(instance=instance, next_seq=2)
+    EditQueue.objects.create(instance=instance, next_seq=2)
     failed = add_edit(
         instance, scientist, state="failed", finished_at=datetime.now(UTC)
     )

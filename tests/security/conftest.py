@@ -12,7 +12,7 @@ from django.urls import reverse
 from dashboard import logs
 from dashboard.accounts.models import User
 from dashboard.api.services import make_token
-from dashboard.edits.models import Edit, EditBatch, Lane
+from dashboard.edits.models import Edit, EditBatch, EditQueue
 from dashboard.handover import walls
 from dashboard.handover.models import Handover, Note, WallLink
 from dashboard.instances.models import Instance
@@ -62,7 +62,7 @@ def log() -> Iterator[io.StringIO]:
 @pytest.fixture
 def edit(instance: Instance, admin: User) -> Edit:
     """One that failed."""
-    Lane.objects.create(instance=instance, next_seq=2)
+    EditQueue.objects.create(instance=instance, next_seq=2)
     return add_edit(instance, admin, state="failed", base={"auto_stop_duration": 1})
 
 

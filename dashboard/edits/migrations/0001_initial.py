@@ -18,14 +18,14 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name="Lane",
+            name="EditQueue",
             fields=[
                 (
                     "instance",
                     models.OneToOneField(
                         on_delete=django.db.models.deletion.CASCADE,
                         primary_key=True,
-                        related_name="lane",
+                        related_name="editqueue",
                         serialize=False,
                         to="instances.instance",
                     ),

@@ -1,4 +1,4 @@
-"""Taking an instance's lane and saying what will be sent.
+"""Taking an instance's queue and saying what will be sent.
 
 With ``recording`` the database's half of delivery. Every function is one transaction.
 Time is the database's, so that workers on different machines agree.
@@ -21,12 +21,12 @@ from dashboard.web.stored_messages import Message, sentences
 
 from . import authority, circuit, late_writes, merge, messages, settling, states
 from .late_writes import LateWrite, Watch
-from .models import Attempt, Edit, Lane
+from .models import Attempt, Edit, EditQueue
 
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=45)
-"""Longer than a task's hard time limit: whoever held the lane then is dead."""
+"""Longer than a task's hard time limit: whoever held the queue then is dead."""
 
 NUDGE_AGAIN = timedelta(seconds=3)
 MOST_REPAIRS = 12
@@ -39,7 +39,7 @@ LEAST_SWEEP = 10
 State = Edit.State
 
 TURN_FIELDS = ("holder", "lease_until", "unsettled_until", "recheck_at", "desired")
-"""What a turn changes in its lane, from its claim to its record."""
+"""What a turn changes in its queue, from its claim to its record."""
 
 
 @dataclass
@@ -71,139 +71,139 @@ class Turn:
 def due_instances() -> list[int]:
     """Instances with open edits that nobody delivers and nobody was told of lately.
 
-    Lanes of processes that have died are freed first. Of a cloud whose circuit is open
-    one lane is named, as the probe.
+    Queues of processes that have died are freed first. Of a cloud whose circuit is open
+    one queue is named, as the probe.
     """
-    _free_lanes_of_the_dead()
+    _free_queues_of_dead_workers()
     now = Now()
     waiting = Edit.objects.filter(instance=OuterRef("pk"), state__in=Edit.OPEN)
-    lanes = Lane.objects.filter(
+    queues = EditQueue.objects.filter(
         Q(lease_until=None) | Q(lease_until__lte=now),
         Q(next_at=None) | Q(next_at__lte=now),
         Q(nudged_at=None) | Q(nudged_at__lte=now - NUDGE_AGAIN),
         Q(instance__cloud__held_until=None) | Q(instance__cloud__held_until__lte=now),
         Exists(waiting) | Q(recheck_at__lte=now),
     )
-    sound = lanes.filter(instance__cloud__failures__lt=circuit.OPENS_AT)
+    sound = queues.filter(instance__cloud__failures__lt=circuit.OPENS_AT)
     # No more than the clouds could answer until the next sweep: the rest of a large
     # batch waits here, in order, and not in the queue before everybody else's edits.
     answerable = max(LEAST_SWEEP, round(settings.CURFEW.upstream_rate))
     longest_first = sound.order_by(F("nudged_at").asc(nulls_first=True))
     due = list(longest_first.values_list("pk", flat=True)[:answerable])
     for cloud in Cloud.objects.filter(failures__gte=circuit.OPENS_AT):
-        probe = lanes.filter(instance__cloud=cloud).order_by("nudged_at").first()
+        probe = queues.filter(instance__cloud=cloud).order_by("nudged_at").first()
         if probe is not None:
             due.append(probe.pk)
-    Lane.objects.filter(pk__in=due).update(nudged_at=now)
+    EditQueue.objects.filter(pk__in=due).update(nudged_at=now)
     return due
 
 
-def _free_lanes_of_the_dead() -> None:
-    taken = Lane.objects.filter(lease_until__gt=Now(), holder__isnull=False)
+def _free_queues_of_dead_workers() -> None:
+    taken = EditQueue.objects.filter(lease_until__gt=Now(), holder__isnull=False)
     holders = set(taken.values_list("holder", flat=True).distinct())
     if dead := life.dead(key for key in holders if key is not None):
         freed = taken.filter(holder__in=dead).update(lease_until=Now(), nudged_at=None)
-        log.warning("lanes of a dead worker freed", lanes=freed)
+        log.warning("queues of a dead worker freed", queues=freed)
 
 
 def claim(instance_pk: int) -> Turn | None:
-    """Take the lane and decide what goes out; committed before anything is sent.
+    """Take the queue and decide what goes out; committed before anything is sent.
 
     Returns:
         The turn; None when somebody else has it, nothing is waiting or it is not time.
     """
-    # Before the lane is taken, so that nobody ever sees a lane without its sign.
+    # Before the queue is taken, so that nobody ever sees a queue without its sign.
     holder = life.holder()
     with transaction.atomic():
         return _claim(instance_pk, holder)
 
 
 def _claim(instance_pk: int, holder: int) -> Turn | None:
-    lane = (
-        Lane.objects.select_for_update(of=("self",))
+    queue = (
+        EditQueue.objects.select_for_update(of=("self",))
         .select_related("instance__cloud")
         .annotate(now=Now())
         .filter(pk=instance_pk)
         .first()
     )
-    if lane is None or not _is_free(lane):
+    if queue is None or not _is_free(queue):
         return None
-    lane.holder = holder
-    edits, settled = _deliverable(lane)
-    recheck = lane.recheck_at is not None and lane.recheck_at <= lane.now
+    queue.holder = holder
+    edits, settled = _deliverable(queue)
+    recheck = queue.recheck_at is not None and queue.recheck_at <= queue.now
     turn = None
     if edits or recheck:
-        turn = _turn(lane, edits)
+        turn = _turn(queue, edits)
     else:
-        lane.save(update_fields=["unsettled_until", "recheck_at", "desired"])
+        queue.save(update_fields=["unsettled_until", "recheck_at", "desired"])
     # Only what moved: every page that stands open asks for what a version changed.
     if edits or settled:
         FleetVersion.stamp(Instance.objects.filter(pk=instance_pk))
     return turn
 
 
-def _turn(lane: Any, edits: list[Edit]) -> Turn:
-    attempt = _begin(lane, edits, lane.now)
+def _turn(queue: Any, edits: list[Edit]) -> Turn:
+    attempt = _begin(queue, edits, queue.now)
     for edit in edits:
         states.move(edit, State.SENDING, attempts=edit.attempts + 1)
     return Turn(
-        lane.instance,
+        queue.instance,
         edits,
         attempt,
         vouching=edits,
-        may_repair=lane.repairs < MOST_REPAIRS,
-        watch=_watch(lane),
+        may_repair=queue.repairs < MOST_REPAIRS,
+        watch=_watch(queue),
     )
 
 
-def _watch(lane: Any) -> Watch:
-    if lane.unsettled_until is None:
+def _watch(queue: Any) -> Watch:
+    if queue.unsettled_until is None:
         return Watch()
     unconfirmed = Attempt.objects.filter(
-        instance_id=lane.pk, ambiguous=True, sent_at__gte=lane.now - merge.OUR_OWN_FOR
+        instance_id=queue.pk, ambiguous=True, sent_at__gte=queue.now - merge.OUR_OWN_FOR
     )
     return Watch(
-        late_writes.from_row(lane.desired),
+        late_writes.from_row(queue.desired),
         list(unconfirmed.order_by("number").prefetch_related("edits")),
     )
 
 
-def _is_free(lane: Any) -> bool:
-    if _later(lane.lease_until, lane.now) or _later(lane.next_at, lane.now):
+def _is_free(queue: Any) -> bool:
+    if _later(queue.lease_until, queue.now) or _later(queue.next_at, queue.now):
         return False
-    cloud = lane.instance.cloud
-    if _later(cloud.held_until, lane.now):
+    cloud = queue.instance.cloud
+    if _later(cloud.held_until, queue.now):
         return False
-    return circuit.may_pass(cloud, lane.now)
+    return circuit.may_pass(cloud, queue.now)
 
 
 def _later(moment: datetime | None, now: datetime) -> bool:
     return moment is not None and moment > now
 
 
-def _begin(lane: Lane, edits: list[Edit], now: datetime) -> Attempt:
-    lane.fence += 1
-    lane.lease_until = now + LEASE
-    lane.next_at = None
-    lane.save(update_fields=[*TURN_FIELDS, "next_at", "fence"])
-    attempt = Attempt.objects.create(instance=lane.instance, number=lane.fence)
+def _begin(queue: EditQueue, edits: list[Edit], now: datetime) -> Attempt:
+    queue.fence += 1
+    queue.lease_until = now + LEASE
+    queue.next_at = None
+    queue.save(update_fields=[*TURN_FIELDS, "next_at", "fence"])
+    attempt = Attempt.objects.create(instance=queue.instance, number=queue.fence)
     attempt.edits.set(edits)
     return attempt
 
 
-def _deliverable(lane: "Lane") -> tuple[list[Edit], bool]:
+def _deliverable(queue: "EditQueue") -> tuple[list[Edit], bool]:
     """The next edits to go out, after those are settled that never will.
 
     Returns:
         The edits, and whether any was settled.
     """
     found = list(
-        Edit.objects.filter(instance_id=lane.pk, state__in=Edit.OPEN)
+        Edit.objects.filter(instance_id=queue.pk, state__in=Edit.OPEN)
         .select_related("actor", "rule", "instance__cloud")
         .order_by("seq")
     )
-    note_interruption(lane, found)
-    waiting = [edit for edit in found if _still_wanted(edit, lane)]
+    note_interruption(queue, found)
+    waiting = [edit for edit in found if _still_wanted(edit, queue)]
     edits = merge.of_one_kind(waiting)
     gone = merge.superseded(edits)
     for edit, by in gone.items():
@@ -217,18 +217,18 @@ def _deliverable(lane: "Lane") -> tuple[list[Edit], bool]:
     return [edit for edit in edits if edit not in gone], settled
 
 
-def note_interruption(lane: Any, edits: list[Edit]) -> None:
+def note_interruption(queue: Any, edits: list[Edit]) -> None:
     """Whoever was sending has died: the lease is over and no result is written."""
-    unfinished = Attempt.objects.filter(instance_id=lane.pk, outcome="")
+    unfinished = Attempt.objects.filter(instance_id=queue.pk, outcome="")
     sent = list(unfinished.filter(sent_at__isnull=False).order_by("number"))
     for attempt in sent:
         before = late_writes.initial(attempt.before, attempt.number)
-        lane.desired = late_writes.to_row(before) | lane.desired
-        settling.begin(lane)
+        queue.desired = late_writes.to_row(before) | queue.desired
+        settling.begin(queue)
     ended = unfinished.update(outcome="interrupted", finished_at=Now())
     if sent:
         numbers = [attempt.number for attempt in sent]
-        sent_for = Attempt.objects.filter(instance_id=lane.pk, number__in=numbers)
+        sent_for = Attempt.objects.filter(instance_id=queue.pk, number__in=numbers)
         sent_for.update(ambiguous=True)
     for edit in edits if ended else ():
         if edit.state == State.SENDING:
@@ -238,14 +238,14 @@ def note_interruption(lane: Any, edits: list[Edit]) -> None:
             edit.save(update_fields=["interrupted", "outcome"])
 
 
-def _still_wanted(edit: Edit, lane: Any) -> bool:
+def _still_wanted(edit: Edit, queue: Any) -> bool:
     """Whether an edit may go out; the ones that may not are settled here."""
     if withdrawn := authority.why_withdrawn(edit):
         states.move(edit, State.CANCELLED, message=withdrawn)
     elif edit.interrupted >= MOST_INTERRUPTED:
         states.move(edit, State.FAILED, message=messages.DELIVERY_FAULT())
         log.error("poisonous edit", edit=str(edit.pk), interrupted=edit.interrupted)
-    elif edit.deadline_at <= lane.now:
+    elif edit.deadline_at <= queue.now:
         states.move(edit, State.FAILED, message=too_late(edit))
     else:
         return True
@@ -267,37 +267,41 @@ def about_to_send(turn: Turn, body: dict[str, Any]) -> bool:
         body: The JSON body of the request.
 
     Returns:
-        False when the lane was taken over, or an actor lost the right to edit or the
+        False when the queue was taken over, or an actor lost the right to edit or the
         deadline passed meanwhile: then nothing may be sent.
     """
-    lane = Lane.objects.select_for_update().annotate(now=Now()).get(pk=turn.instance.pk)
-    if lane.fence != turn.attempt.number:
+    queue = (
+        EditQueue.objects.select_for_update()
+        .annotate(now=Now())
+        .get(pk=turn.instance.pk)
+    )
+    if queue.fence != turn.attempt.number:
         return False
     fresh = Edit.objects.filter(pk__in=[edit.pk for edit in turn.vouching])
     for edit in fresh.select_related("actor", "rule", "instance__cloud"):
         allowed = not authority.why_withdrawn(edit)
-        if not allowed or (edit.is_open and edit.deadline_at <= lane.now):
+        if not allowed or (edit.is_open and edit.deadline_at <= queue.now):
             return False
     if turn.attempt.sent_at is not None:
         Attempt.objects.filter(pk=turn.attempt.pk).update(
             outcome="applied", finished_at=Now()
         )
-        turn.attempt = _begin(lane, turn.edits, lane.now)
+        turn.attempt = _begin(queue, turn.edits, queue.now)
     Attempt.objects.filter(pk=turn.attempt.pk).update(
         body=body, before=turn.watch.before, sent_at=Now()
     )
-    turn.attempt.sent_at, turn.attempt.body = lane.now, body
+    turn.attempt.sent_at, turn.attempt.body = queue.now, body
     if turn.restoring:
-        _note_repair(lane, turn)
+        _note_repair(queue, turn)
     return True
 
 
-def _note_repair(lane: Lane, turn: Turn) -> None:
+def _note_repair(queue: EditQueue, turn: Turn) -> None:
     """Count a repair, and leave a line in the audit trail for each edit it is for.
 
     What landed late is marked now: the reading after the repair may fail.
     """
-    Lane.objects.filter(pk=lane.pk).update(repairs=F("repairs") + 1)
+    EditQueue.objects.filter(pk=queue.pk).update(repairs=F("repairs") + 1)
     landed = {
         edit.pk for late in turn.restoring for edit in late.edits if not edit.is_open
     }

@@ -9,8 +9,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits import lanes, recording, services
-from dashboard.edits.models import Attempt, Edit, Lane
+from dashboard.edits import queue, recording, services
+from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Emulator
 from dashboard.instances.models import FleetVersion, Instance
 
@@ -37,13 +37,13 @@ def test_demotion_between_reading_and_sending_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     edit = wish(running, operator, description="New words")
-    genuine = lanes.about_to_send
+    genuine = queue.about_to_send
 
-    def demoted_meanwhile(turn: lanes.Turn, body: dict[str, Any]) -> bool:
+    def demoted_meanwhile(turn: queue.Turn, body: dict[str, Any]) -> bool:
         User.objects.filter(pk=operator.pk).update(is_active=False)
         return genuine(turn, body)
 
-    monkeypatch.setattr(lanes, "about_to_send", demoted_meanwhile)
+    monkeypatch.setattr(queue, "about_to_send", demoted_meanwhile)
     edit = deliver(edit)
     due_now(edit)
     assert deliver(edit).state == State.CANCELLED
@@ -54,7 +54,7 @@ def test_a_taken_lane_is_left_alone(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
     edit = wish(running, operator, description="New words")
-    assert lanes.claim(running.pk) is not None
+    assert queue.claim(running.pk) is not None
     assert deliver(edit).state == State.SENDING
     assert puts(cloud, running) == []
 
@@ -63,13 +63,13 @@ def test_after_a_dead_worker_the_lane_is_taken_over(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
     edit = wish(running, operator, description="New words")
-    turn = lanes.claim(running.pk)
+    turn = queue.claim(running.pk)
     assert turn is not None
-    assert lanes.about_to_send(turn, {"description": "New words"})
-    Lane.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-    assert lanes.due_instances() == []  # the web process has just nudged
-    Lane.objects.update(nudged_at=None)
-    assert lanes.due_instances() == [running.pk]
+    assert queue.about_to_send(turn, {"description": "New words"})
+    EditQueue.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert queue.due_instances() == []  # the web process has just nudged
+    EditQueue.objects.update(nudged_at=None)
+    assert queue.due_instances() == [running.pk]
     edit = deliver(edit)
     assert edit.state == State.APPLIED
     assert edit.interrupted == 1
@@ -82,20 +82,20 @@ def test_a_lease_goes_by_the_clock_of_the_database(
 ) -> None:
     wish(running, operator, description="New words")
     with time_machine.travel(timezone.now() - timedelta(hours=1)):
-        assert lanes.claim(running.pk) is not None
-    assert Lane.objects.filter(lease_until__gt=Now()).exists()
+        assert queue.claim(running.pk) is not None
+    assert EditQueue.objects.filter(lease_until__gt=Now()).exists()
 
 
 def test_a_late_worker_finds_its_result_refused(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
     edit = wish(running, operator, description="New words")
-    late = lanes.claim(running.pk)
+    late = queue.claim(running.pk)
     assert late is not None
-    Lane.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    EditQueue.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert deliver(edit).state == State.APPLIED
     stale = recording.Result(fates={late.edits[0]: (State.FAILED, {})})
-    assert not lanes.about_to_send(late, {"description": "New words"})
+    assert not queue.about_to_send(late, {"description": "New words"})
     assert not recording.record(late, stale)
     assert Edit.objects.get(pk=edit.pk).state == State.APPLIED
 
@@ -104,9 +104,9 @@ def test_an_edit_that_kills_its_workers_is_given_up(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
     edit = wish(running, operator, description="New words")
-    for _ in range(lanes.MOST_INTERRUPTED):
-        assert lanes.claim(running.pk) is not None
-        Lane.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    for _ in range(queue.MOST_INTERRUPTED):
+        assert queue.claim(running.pk) is not None
+        EditQueue.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     edit = deliver(edit)
     assert edit.state == State.FAILED
     assert puts(cloud, running) == []
@@ -118,7 +118,7 @@ def test_only_what_moves_is_told_to_open_pages(
     deliver(wish(running, operator, description="New words"))
     told = FleetVersion.current()
     # As each drain ends.
-    assert lanes.claim(running.pk) is None
+    assert queue.claim(running.pk) is None
     assert FleetVersion.current() == told
 
 
@@ -126,10 +126,10 @@ def test_what_is_settled_is_told_though_a_late_write_is_looked_for(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
     edit = wish(running, operator, description="New words")
-    Lane.objects.update(recheck_at=timezone.now() - timedelta(seconds=1))
+    EditQueue.objects.update(recheck_at=timezone.now() - timedelta(seconds=1))
     User.objects.filter(pk=operator.pk).update(role=User.Role.VIEWER)
     before = FleetVersion.current()
-    turn = lanes.claim(running.pk)
+    turn = queue.claim(running.pk)
     assert turn is not None
     assert turn.edits == []
     assert FleetVersion.current() > before
@@ -143,9 +143,9 @@ def test_the_sweeper_frees_the_lanes_of_the_dead(
     services.submit_edit(
         instance=instance, actor=operator, patch={"description": "a"}, base={}
     )
-    assert lanes.claim(instance.pk) is not None
+    assert queue.claim(instance.pk) is not None
     later = timezone.now() + timedelta(seconds=10)
-    Lane.objects.update(nudged_at=None, lease_until=later)
-    assert lanes.due_instances() == [], "we live"
-    Lane.objects.update(holder=4711)
-    assert lanes.due_instances() == [instance.pk]
+    EditQueue.objects.update(nudged_at=None, lease_until=later)
+    assert queue.due_instances() == [], "we live"
+    EditQueue.objects.update(holder=4711)
+    assert queue.due_instances() == [instance.pk]
