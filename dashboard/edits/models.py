@@ -27,13 +27,14 @@ class EditQueue(models.Model):
     """The order of one instance's edits, and who is delivering them now.
 
     The row is the lock: a worker that holds it has set ``lease_until`` and owns the
-    value of ``fence``; whoever takes the queue next raises the fence, and the late
+    value of ``fencing_token``; whoever takes the queue next raises the fencing_token,
+    and the late
     worker's writes find no row. See ``docs/decisions/0003-delivery.md``.
 
     Attributes:
         next_seq: Sequence number of the next edit; given under the row's lock, so that
             the order of numbers is the order of acceptance.
-        fence: Number of the newest attempt.
+        fencing_token: Number of the newest attempt.
         lease_until: Until then, by the database's clock, the queue is taken.
         holder: Which process took it, by its sign of life (``life``).
         next_at: Not before this moment is anything tried; None: at once.
@@ -50,7 +51,7 @@ class EditQueue(models.Model):
         Instance, on_delete=models.CASCADE, related_name="queue", primary_key=True
     )
     next_seq = models.PositiveBigIntegerField(default=1)
-    fence = models.PositiveBigIntegerField(default=0)
+    fencing_token = models.PositiveBigIntegerField(default=0)
     lease_until = models.DateTimeField(null=True)
     holder = models.BigIntegerField(null=True)
     next_at = models.DateTimeField(null=True, db_index=True)
@@ -369,7 +370,7 @@ class Attempt(models.Model):
     """One turn of a worker with the queue; committed before anything is sent.
 
     Attributes:
-        number: The queue's fence during this turn.
+        number: The queue's fencing_token during this turn.
         body: What was sent (the JSON body of the PUT, or the action); None when reading
             showed that nothing had to be sent.
         before: What the cloud held then, by the names of ``Edit.patch``, and ``power``.

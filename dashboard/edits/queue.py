@@ -182,11 +182,13 @@ def _later(moment: datetime | None, now: datetime) -> bool:
 
 
 def _begin(queue: EditQueue, edits: list[Edit], now: datetime) -> Attempt:
-    queue.fence += 1
+    queue.fencing_token += 1
     queue.lease_until = now + LEASE
     queue.next_at = None
-    queue.save(update_fields=[*TURN_FIELDS, "next_at", "fence"])
-    attempt = Attempt.objects.create(instance=queue.instance, number=queue.fence)
+    queue.save(update_fields=[*TURN_FIELDS, "next_at", "fencing_token"])
+    attempt = Attempt.objects.create(
+        instance=queue.instance, number=queue.fencing_token
+    )
     attempt.edits.set(edits)
     return attempt
 
@@ -275,7 +277,7 @@ def about_to_send(turn: Turn, body: dict[str, Any]) -> bool:
         .annotate(now=Now())
         .get(pk=turn.instance.pk)
     )
-    if queue.fence != turn.attempt.number:
+    if queue.fencing_token != turn.attempt.number:
         return False
     fresh = Edit.objects.filter(pk__in=[edit.pk for edit in turn.vouching])
     for edit in fresh.select_related("actor", "rule", "instance__cloud"):

@@ -71,7 +71,7 @@ def record(turn: Turn, result: Result) -> bool:
         .annotate(now=Now())
         .get(pk=turn.instance.pk)
     )
-    if queue.fence != turn.attempt.number:
+    if queue.fencing_token != turn.attempt.number:
         log.warning("turn overtaken", instance=turn.instance.instance_id)
         return False
     # Locks in one order: queue, cloud, instance, fleet.
