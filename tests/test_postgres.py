@@ -38,7 +38,7 @@ AGAIN = [
     "tests/instances/test_changes.py",
     "tests/instances/test_clouds.py",
     "tests/instances/test_completeness.py",
-    "tests/instances/test_life.py",
+    "tests/instances/test_worker_liveness.py",
     "tests/instances/test_list.py",
     "tests/instances/test_refresh.py",
     "tests/instances/test_stop_times.py",

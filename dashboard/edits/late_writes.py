@@ -48,7 +48,7 @@ class LateWrite:
         attempt: The newest that sent ``value``.
         edits: The changes that ask for it and for which it was sent, oldest first.
         vouchers: Changes in whose name ``desired`` may be put back, the best first.
-        holder: The newest applied change that wants ``desired``, if there is one.
+        applied: The newest applied change that wants ``desired``, if there is one.
         accepted: Whether the value stays; else ``desired`` is put back.
         given_up: Whether it stays only because it could not be put back.
     """
@@ -60,7 +60,7 @@ class LateWrite:
     attempt: Attempt
     edits: list[Edit]
     vouchers: list[Edit]
-    holder: Edit | None = None
+    applied: Edit | None = None
     accepted: bool = False
     given_up: bool = False
 
@@ -112,7 +112,7 @@ class Watch:
                 LateWrite(
                     *(name, value, desired, since, attempt, wanting),
                     vouchers=vouchers or list(changes[-1:]),
-                    holder=holders[-1] if holders else None,
+                    applied=holders[-1] if holders else None,
                 )
             )
         return found
@@ -251,8 +251,8 @@ def corrections(
                 changes[edit] = _applied_late(edit, now)
             else:
                 changes.setdefault(edit, {"outcome": Edit.Outcome.RESTORED})
-        if late.given_up and late.holder is not None:
-            changes[late.holder] = {"outcome": Edit.Outcome.OVERWRITTEN}
+        if late.given_up and late.applied is not None:
+            changes[late.applied] = {"outcome": Edit.Outcome.OVERWRITTEN}
     return changes
 
 

@@ -36,7 +36,7 @@ class EditQueue(models.Model):
             the order of numbers is the order of acceptance.
         fencing_token: Number of the newest attempt.
         lease_until: Until then, by the database's clock, the queue is taken.
-        holder: Which process took it, by its sign of life (``life``).
+        lease_owner: Which process took it, by its sign of life (``life``).
         next_at: Not before this moment is anything tried; None: at once.
         nudged_at: When a worker was last told.
         unsettled_until: Until then a write of ours whose end is unknown may still land.
@@ -53,7 +53,7 @@ class EditQueue(models.Model):
     next_seq = models.PositiveBigIntegerField(default=1)
     fencing_token = models.PositiveBigIntegerField(default=0)
     lease_until = models.DateTimeField(null=True)
-    holder = models.BigIntegerField(null=True)
+    lease_owner = models.BigIntegerField(null=True)
     next_at = models.DateTimeField(null=True, db_index=True)
     nudged_at = models.DateTimeField(null=True)
     unsettled_until = models.DateTimeField(null=True)

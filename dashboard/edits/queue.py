@@ -15,7 +15,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from dashboard.audit.services import record_event
-from dashboard.instances import life
+from dashboard.instances import worker_liveness
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 from dashboard.web.stored_messages import Message, sentences
 
@@ -38,7 +38,7 @@ LEAST_SWEEP = 10
 
 State = Edit.State
 
-TURN_FIELDS = ("holder", "lease_until", "unsettled_until", "recheck_at", "desired")
+TURN_FIELDS = ("lease_owner", "lease_until", "unsettled_until", "recheck_at", "desired")
 """What a turn changes in its queue, from its claim to its record."""
 
 
@@ -100,9 +100,13 @@ def due_instances() -> list[int]:
 
 def _free_queues_of_dead_workers() -> None:
     taken = EditQueue.objects.filter(lease_until__gt=Now(), holder__isnull=False)
-    holders = set(taken.values_list("holder", flat=True).distinct())
-    if dead := life.dead(key for key in holders if key is not None):
-        freed = taken.filter(holder__in=dead).update(lease_until=Now(), nudged_at=None)
+    lease_owners = set(taken.values_list("lease_owner", flat=True).distinct())
+    if dead := worker_liveness.dead_workers(
+        key for key in lease_owners if key is not None
+    ):
+        freed = taken.filter(lease_owner__in=dead).update(
+            lease_until=Now(), nudged_at=None
+        )
         log.warning("queues of a dead worker freed", queues=freed)
 
 
@@ -113,12 +117,12 @@ def claim(instance_pk: int) -> Turn | None:
         The turn; None when somebody else has it, nothing is waiting or it is not time.
     """
     # Before the queue is taken, so that nobody ever sees a queue without its sign.
-    holder = life.holder()
+    lease_owner = worker_liveness.current_worker()
     with transaction.atomic():
-        return _claim(instance_pk, holder)
+        return _claim(instance_pk, lease_owner)
 
 
-def _claim(instance_pk: int, holder: int) -> Turn | None:
+def _claim(instance_pk: int, lease_owner: int) -> Turn | None:
     queue = (
         EditQueue.objects.select_for_update(of=("self",))
         .select_related("instance__cloud")
@@ -128,7 +132,7 @@ def _claim(instance_pk: int, holder: int) -> Turn | None:
     )
     if queue is None or not _is_free(queue):
         return None
-    queue.holder = holder
+    queue.lease_owner = lease_owner
     edits, settled = _deliverable(queue)
     recheck = queue.recheck_at is not None and queue.recheck_at <= queue.now
     turn = None

@@ -81,7 +81,7 @@ def record(turn: Turn, result: Result) -> bool:
     if result.observation:
         seen = apply_observation(turn.instance.cloud, result.observation)
         _mark_replaced(seen, result)
-    queue.lease_until = queue.holder = queue.next_at = None
+    queue.lease_until = queue.lease_owner = queue.next_at = None
     for edit, (state, changes) in result.fates.items():
         states.move(edit, state, **_with_outcome(turn, edit, state, changes, result))
         if state == State.RETRYING:

@@ -99,7 +99,7 @@ class Cloud(models.Model):
         problem: Why the last refresh failed; empty when it did not.
         skew_ms: The upstream's clock minus ours, milliseconds.
         refresh_lease_until: Until then somebody else is refreshing.
-        refresh_holder: Which process that is, by its sign of life (``life``).
+        refresh_lease_owner: Which process that is, by its sign of life (``life``).
         failures: Calls for edits that failed without an answer, in a row.
         held_until: Until then no edit is sent; after that, while ``failures`` says the
             circuit is open, one at a time to see whether the cloud is back.
@@ -127,7 +127,7 @@ class Cloud(models.Model):
     problem_since = models.DateTimeField(null=True)
     skew_ms = models.BigIntegerField(default=0)
     refresh_lease_until = models.DateTimeField(null=True)
-    refresh_holder = models.PositiveIntegerField(null=True)
+    refresh_lease_owner = models.PositiveIntegerField(null=True)
     failures = models.PositiveIntegerField(default=0)
     held_since = models.DateTimeField(null=True)
     held_until = models.DateTimeField(null=True)

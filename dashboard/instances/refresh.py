@@ -28,7 +28,7 @@ from dashboard.modelarts.errors import InstanceNotFoundError, ModelArtsError
 from dashboard.modelarts.schemas import TRANSITIONAL
 from dashboard.web.stored_messages import Message
 
-from . import causes, life, messages, run_state, upstream
+from . import causes, messages, run_state, upstream, worker_liveness
 from .changes import Changes
 from .familiar import Acquaintance
 from .models import Cloud, FleetVersion, Instance
@@ -150,7 +150,7 @@ def refresh_cloud(name: str) -> Outcome | None:
 
 def _claim(name: str) -> bool:
     """Take the lease; False when somebody who lives has it."""
-    holder = life.holder()
+    lease_owner = worker_liveness.current_worker()
     now = timezone.now()
     # Nobody leases for longer, so later is a clock that was set back since.
     latest = now + LEASE + CLOCKS_APART
@@ -161,11 +161,15 @@ def _claim(name: str) -> bool:
     )
     cloud = Cloud.objects.filter(name=name)
     with transaction.atomic():
-        held_by = cloud.exclude(free).values_list("refresh_holder", flat=True).first()
-        if held_by is not None and life.dead([held_by]):
-            free |= Q(refresh_holder=held_by)
+        held_by = (
+            cloud.exclude(free).values_list("refresh_lease_owner", flat=True).first()
+        )
+        if held_by is not None and worker_liveness.dead_workers([held_by]):
+            free |= Q(refresh_lease_owner=held_by)
         claimed = cloud.filter(free).update(
-            refresh_lease_until=now + LEASE, refresh_holder=holder, attempted_at=now
+            refresh_lease_until=now + LEASE,
+            refresh_lease_owner=lease_owner,
+            attempted_at=now,
         )
     return bool(claimed)
 
@@ -215,7 +219,7 @@ def _record(cloud: Cloud, progress: Progress, outcome: Outcome) -> None:
     now = timezone.now()
     fields: dict[str, Any] = {
         "refresh_lease_until": None,
-        "refresh_holder": None,
+        "refresh_lease_owner": None,
         "problem": outcome.problem,
         "problem_code": outcome.code[:64],
         "problem_since": (cloud.problem_since or now) if outcome.problem else None,

@@ -147,5 +147,5 @@ def test_the_sweeper_frees_the_lanes_of_the_dead(
     later = timezone.now() + timedelta(seconds=10)
     EditQueue.objects.update(nudged_at=None, lease_until=later)
     assert queue.due_instances() == [], "we live"
-    EditQueue.objects.update(holder=4711)
+    EditQueue.objects.update(lease_owner=4711)
     assert queue.due_instances() == [instance.pk]

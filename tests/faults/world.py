@@ -91,7 +91,7 @@ class World:
             try:
                 delivery.drain(instance_pk)
             except KilledError:
-                EditQueue.objects.filter(pk=instance_pk).update(holder=NOBODY)
+                EditQueue.objects.filter(pk=instance_pk).update(lease_owner=NOBODY)
                 if self.ack_late:
                     self.queue.append(instance_pk)
 

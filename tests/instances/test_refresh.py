@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from dashboard.emulator import CANARIES, Behaviour, Emulator, Fault
-from dashboard.instances import life, refresh, upstream
+from dashboard.instances import refresh, upstream, worker_liveness
 from dashboard.instances.models import (
     Cloud,
     FleetVersion,
@@ -192,11 +192,13 @@ def test_two_refreshes_at_once_are_one(cloud: Emulator) -> None:
 
 def test_what_a_dead_process_was_refreshing_is_taken_over(cloud: Emulator) -> None:
     later = timezone.now() + timedelta(seconds=30)
-    Cloud.objects.update(refresh_lease_until=later, refresh_holder=life.holder())
+    Cloud.objects.update(
+        refresh_lease_until=later, refresh_lease_owner=worker_liveness.current_worker()
+    )
     assert refresh_cloud("demo") is None, "we live"
-    Cloud.objects.update(refresh_holder=4711)
+    Cloud.objects.update(refresh_lease_owner=4711)
     assert refresh_cloud("demo") is not None
-    assert Cloud.objects.values_list("refresh_holder", flat=True).get() is None
+    assert Cloud.objects.values_list("refresh_lease_owner", flat=True).get() is None
 
 
 def test_a_lease_from_before_the_clock_was_set_back_is_nobodys(

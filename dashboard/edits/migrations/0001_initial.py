@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
                 ("next_seq", models.PositiveBigIntegerField(default=1)),
                 ("fencing_token", models.PositiveBigIntegerField(default=0)),
                 ("lease_until", models.DateTimeField(null=True)),
-                ("holder", models.BigIntegerField(null=True)),
+                ("lease_owner", models.BigIntegerField(null=True)),
                 ("next_at", models.DateTimeField(db_index=True, null=True)),
                 ("nudged_at", models.DateTimeField(null=True)),
                 ("unsettled_until", models.DateTimeField(null=True)),

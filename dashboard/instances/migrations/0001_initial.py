@@ -59,7 +59,7 @@ class Migration(migrations.Migration):
                 ("problem_since", models.DateTimeField(null=True)),
                 ("skew_ms", models.BigIntegerField(default=0)),
                 ("refresh_lease_until", models.DateTimeField(null=True)),
-                ("refresh_holder", models.PositiveIntegerField(null=True)),
+                ("refresh_lease_owner", models.PositiveIntegerField(null=True)),
                 ("failures", models.PositiveIntegerField(default=0)),
                 ("held_since", models.DateTimeField(null=True)),
                 ("held_until", models.DateTimeField(null=True)),

@@ -10,22 +10,22 @@ import psycopg
 import pytest
 from django.db import connection
 
-from dashboard.instances import life
+from dashboard.instances import worker_liveness
 from tests.ops.processes import wait_until
 
 pytestmark = pytest.mark.django_db
 
 
 def test_this_process_lives() -> None:
-    assert life.dead([life.holder()]) == set()
+    assert worker_liveness.dead_workers([worker_liveness.current_worker()]) == set()
 
 
 def test_one_sign_serves_the_whole_process() -> None:
-    assert life.holder() == life.holder()
+    assert worker_liveness.current_worker() == worker_liveness.current_worker()
 
 
 def test_nobody_is_dead() -> None:
-    assert life.dead([4711]) == {4711}
+    assert worker_liveness.dead_workers([4711]) == {4711}
 
 
 TAKE_FILE = """
@@ -47,7 +47,7 @@ time.sleep(60)
 def test_a_killed_process_is_dead_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(life, "_path", lambda key: tmp_path / f"{key}.lock")
+    monkeypatch.setattr(worker_liveness, "_path", lambda key: tmp_path / f"{key}.lock")
     if connection.vendor == "postgresql":
         address = psycopg.conninfo.make_conninfo(
             **{
@@ -55,15 +55,15 @@ def test_a_killed_process_is_dead_at_once(
                 for name in ("dbname", "user", "password", "host", "port")
             }
         )
-        script = [TAKE_ADVISORY_LOCK, address, str(life._NAMESPACE)]
+        script = [TAKE_ADVISORY_LOCK, address, str(worker_liveness._NAMESPACE)]
     else:
         script = [TAKE_FILE, str(tmp_path / "1.lock")]
     with subprocess.Popen(
         [sys.executable, "-c", *script], stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout
-        assert holder.stdout.readline() == "locked\n"
-        assert life.dead([1]) == set()
-        os.kill(holder.pid, signal.SIGKILL)
-        holder.wait()
-    wait_until(lambda: life.dead([1]) == {1})
+    ) as lease_owner:
+        assert lease_owner.stdout
+        assert lease_owner.stdout.readline() == "locked\n"
+        assert worker_liveness.dead_workers([1]) == set()
+        os.kill(lease_owner.pid, signal.SIGKILL)
+        lease_owner.wait()
+    wait_until(lambda: worker_liveness.dead_workers([1]) == {1})

@@ -57,7 +57,7 @@ class _Sign:
         return True
 
 
-def holder() -> int:
+def current_worker() -> int:
     """The key under which this process holds leases, its sign of life being up."""
     global _own
     with _lock:
@@ -66,7 +66,7 @@ def holder() -> int:
         return _own.key
 
 
-def dead(keys: Iterable[int]) -> set[int]:
+def dead_workers(keys: Iterable[int]) -> set[int]:
     """Those of the keys whose processes are gone; call it in a transaction."""
     return {key for key in keys if not _alive(key)}
 
