@@ -133,7 +133,7 @@ def _end_soon(**_: Any) -> None:
 def never_wait_for_the_broker() -> None:
     """Make publishing give up within about 0.3 s: for the web process.
 
-    The message is only a nudge; what it does not reach, the sweeper does.
+    The message is only a message; what it does not reach, the sweeper does.
     """
     app.conf.task_publish_retry = False
     app.conf.broker_connection_timeout = 0.3

@@ -37,7 +37,7 @@ QUIET = {
     # Each task sent, received and done: several lines a second where all is well.
     "celery.beat": logging.WARNING,
     "celery.worker.strategy": logging.WARNING,
-    # A nudge that came too late: the sweeper has asked again.
+    # A message that came too late: the sweeper has asked again.
     "celery.worker.request": logging.WARNING,
     "celery.app.trace": logging.WARNING,
 }

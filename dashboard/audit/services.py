@@ -22,7 +22,7 @@ Outcome = AuditEvent.Outcome
 
 # Not one of structlog's, which travel on to the worker: what that does for a whole
 # queue
-# is not done through the token that gave it the nudge.
+# is not done through the token that gave it the message.
 _via: ContextVar[Message | None] = ContextVar("via", default=None)
 
 

@@ -26,7 +26,7 @@ from dashboard.web.stored_messages import Message
 
 from . import messages, plans, pulse, states
 from .models import BatchSkip, Edit, EditBatch, EditQueue
-from .queue import NUDGE_AGAIN
+from .queue import ENQUEUE_AGAIN_AFTER
 
 MOST = 5_000
 """Instances in one batch: more would hold the database too long in one transaction."""
@@ -290,7 +290,7 @@ def _file(batch: EditBatch, plan: plans.Plan, seqs: dict[int, int]) -> None:
     EditQueue.objects.filter(pk__in=made).update(
         # Due at once, and behind those that have waited longer.
         next_seq=F("next_seq") + 1,
-        nudged_at=Now() - NUDGE_AGAIN,
+        last_enqueued_at=Now() - ENQUEUE_AGAIN_AFTER,
     )
     FleetVersion.stamp(Instance.objects.filter(pk__in=made))
     # One message, however many queues: the sweeper hands them out at the cloud's pace.

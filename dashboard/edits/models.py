@@ -38,7 +38,7 @@ class EditQueue(models.Model):
         lease_until: Until then, by the database's clock, the queue is taken.
         lease_owner: Which process took it, by its sign of life (``life``).
         next_at: Not before this moment is anything tried; None: at once.
-        nudged_at: When a worker was last told.
+        last_enqueued_at: When a worker was last told.
         unsettled_until: Until then a write of ours whose end is unknown may still land.
         recheck_at: When to look whether one did; None: no need.
         repairs: How often a late write was put right in this unsettled time.
@@ -55,7 +55,7 @@ class EditQueue(models.Model):
     lease_until = models.DateTimeField(null=True)
     lease_owner = models.BigIntegerField(null=True)
     next_at = models.DateTimeField(null=True, db_index=True)
-    nudged_at = models.DateTimeField(null=True)
+    last_enqueued_at = models.DateTimeField(null=True)
     unsettled_until = models.DateTimeField(null=True)
     recheck_at = models.DateTimeField(null=True, db_index=True)
     repairs = models.PositiveSmallIntegerField(default=0)

@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 LEASE = timedelta(seconds=45)
 """Longer than a task's hard time limit: whoever held the queue then is dead."""
 
-NUDGE_AGAIN = timedelta(seconds=3)
+ENQUEUE_AGAIN_AFTER = timedelta(seconds=3)
 MOST_REPAIRS = 12
 """Late writes put right before Curfew gives up, and says so: a gateway that repeats a
 request, or somebody who sets the same value again and again, is not fought for ever."""
@@ -80,7 +80,7 @@ def due_instances() -> list[int]:
     queues = EditQueue.objects.filter(
         Q(lease_until=None) | Q(lease_until__lte=now),
         Q(next_at=None) | Q(next_at__lte=now),
-        Q(nudged_at=None) | Q(nudged_at__lte=now - NUDGE_AGAIN),
+        Q(last_enqueued_at=None) | Q(last_enqueued_at__lte=now - ENQUEUE_AGAIN_AFTER),
         Q(instance__cloud__held_until=None) | Q(instance__cloud__held_until__lte=now),
         Exists(waiting) | Q(recheck_at__lte=now),
     )
@@ -88,13 +88,15 @@ def due_instances() -> list[int]:
     # No more than the clouds could answer until the next sweep: the rest of a large
     # batch waits here, in order, and not in the queue before everybody else's edits.
     answerable = max(LEAST_SWEEP, round(settings.CURFEW.upstream_rate))
-    longest_first = sound.order_by(F("nudged_at").asc(nulls_first=True))
+    longest_first = sound.order_by(F("last_enqueued_at").asc(nulls_first=True))
     due = list(longest_first.values_list("pk", flat=True)[:answerable])
     for cloud in Cloud.objects.filter(failures__gte=circuit.OPENS_AT):
-        probe = queues.filter(instance__cloud=cloud).order_by("nudged_at").first()
+        probe = (
+            queues.filter(instance__cloud=cloud).order_by("last_enqueued_at").first()
+        )
         if probe is not None:
             due.append(probe.pk)
-    EditQueue.objects.filter(pk__in=due).update(nudged_at=now)
+    EditQueue.objects.filter(pk__in=due).update(last_enqueued_at=now)
     return due
 
 
@@ -105,7 +107,7 @@ def _free_queues_of_dead_workers() -> None:
         key for key in lease_owners if key is not None
     ):
         freed = taken.filter(lease_owner__in=dead).update(
-            lease_until=Now(), nudged_at=None
+            lease_until=Now(), last_enqueued_at=None
         )
         log.warning("queues of a dead worker freed", queues=freed)
 

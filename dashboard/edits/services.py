@@ -197,7 +197,7 @@ def cancel_edit(*, edit: Edit, actor: User) -> Edit:
     if edit.is_unconfirmed:
         queue.recheck_at = Now()
         queue.save(update_fields=["recheck_at"])
-        transaction.on_commit(partial(tasks.nudge, queue.pk), robust=True)
+        transaction.on_commit(partial(tasks.enqueue, queue.pk), robust=True)
     return edit
 
 
@@ -271,8 +271,8 @@ def _accept(
         + timedelta(seconds=settings.CURFEW.edit_deadline_seconds),
     )
     queue.next_seq += 1
-    queue.nudged_at = queue.now
-    queue.save(update_fields=["next_seq", "nudged_at"])
+    queue.last_enqueued_at = queue.now
+    queue.save(update_fields=["next_seq", "last_enqueued_at"])
     record_event(
         actor=actor,
         action="edit.submitted",
@@ -285,7 +285,7 @@ def _accept(
     )
     FleetVersion.stamp(Instance.objects.filter(pk=instance.pk))
     # robust: an unreachable broker must not fail what is already committed.
-    transaction.on_commit(partial(tasks.nudge, instance.pk), robust=True)
+    transaction.on_commit(partial(tasks.enqueue, instance.pk), robust=True)
     return edit
 
 

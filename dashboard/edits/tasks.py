@@ -1,4 +1,4 @@
-"""Celery's side of the edits: a few lines each, all of them mere nudges."""
+"""Celery's side of the edits: a few lines each, all of them mere messages."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ from . import delivery, enforcement, overdue, pulse, restores
 log = structlog.get_logger(__name__)
 
 SWEPT_AGAIN_SECONDS = 10
-"""Longer than ``queues.NUDGE_AGAIN``: a late message is still of use for a while."""
+"""Longer than ``queues.ENQUEUE_AGAIN_AFTER``: a late message is still of use for a while."""
 
 
 @shared_task(name="edits.drain_instance", ignore_result=True)
 def drain_instance(instance_pk: int) -> None:
     """Deliver what is waiting for one instance, oldest wish first.
 
-    Only a nudge: safe to run twice, late or never, since order and due times live in
+    Only a message: safe to run twice, late or never, since order and due times live in
     the rows and the sweeper asks again.
 
     Args:
@@ -32,7 +32,7 @@ def drain_instance(instance_pk: int) -> None:
 
 @shared_task(name="edits.sweep_due_edits", ignore_result=True)
 def sweep_due_edits() -> None:
-    """Nudge every instance whose edits are due and whose nudge may have been lost.
+    """Enqueue every instance whose edits are due and whose message may have been lost.
 
     End what is past its deadline before that, and tell the polls where the fleet is,
     should somebody have died before telling.
@@ -41,7 +41,7 @@ def sweep_due_edits() -> None:
     overdue.expire()
     for instance_pk in delivery.due_instances():
         # Named again by then: a queue that is behind must not fill with repetitions.
-        nudge(instance_pk, expires_seconds=SWEPT_AGAIN_SECONDS)
+        enqueue(instance_pk, expires_seconds=SWEPT_AGAIN_SECONDS)
     pulse.note_sweep()
     polling.publish()
 
@@ -52,7 +52,7 @@ def enforce_rules() -> None:
     enforcement.enforce_rules()
 
 
-def nudge(instance_pk: int, *, expires_seconds: float | None = None) -> None:
+def enqueue(instance_pk: int, *, expires_seconds: float | None = None) -> None:
     """Ask a worker to drain an instance; never raises when the broker is away.
 
     In the web process it gives up within about 0.3 s; the sweeper does the rest.
@@ -65,4 +65,6 @@ def nudge(instance_pk: int, *, expires_seconds: float | None = None) -> None:
     try:
         drain_instance.apply_async(args=(instance_pk,), **options)
     except (OperationalError, OSError) as error:
-        log.warning("nudge failed", instance_pk=instance_pk, reason=str(error)[:200])
+        log.warning(
+            "enqueueing failed", instance_pk=instance_pk, reason=str(error)[:200]
+        )

@@ -96,7 +96,7 @@ def test_channel(*, channel: Channel, actor: User) -> Reminder:
         expires_at=now + OF_USE,
     )
     _record(actor, "channel.tested", channel)
-    transaction.on_commit(partial(tasks.nudge, reminder.pk), robust=True)
+    transaction.on_commit(partial(tasks.enqueue, reminder.pk), robust=True)
     return reminder
 
 

@@ -1,4 +1,4 @@
-"""Celery's side of the reminders: mere nudges."""
+"""Celery's side of the reminders: mere messages."""
 
 import structlog
 from celery import shared_task
@@ -16,14 +16,14 @@ def remind() -> None:
     """Find what is to be told, and name what is due to be sent."""
     planning.plan()
     for reminder_pk in planning.due():
-        nudge(reminder_pk)
+        enqueue(reminder_pk)
 
 
 @shared_task(name="reminders.deliver", ignore_result=True)
 def deliver(reminder_pk: int) -> None:
     """Send one reminder.
 
-    Only a nudge: safe to run twice, late or never, since the row says whether it was
+    Only a message: safe to run twice, late or never, since the row says whether it was
     taken, and the next round names what is left.
 
     Args:
@@ -32,9 +32,9 @@ def deliver(reminder_pk: int) -> None:
     delivery.deliver(reminder_pk)
 
 
-def nudge(reminder_pk: int) -> None:
+def enqueue(reminder_pk: int) -> None:
     """Ask a worker to send a reminder; never raises when the broker is away."""
     try:
         deliver.apply_async(args=(reminder_pk,), expires=EVERY_SECONDS)
     except (OperationalError, OSError) as error:
-        log.warning("nudge failed", reminder=reminder_pk, reason=str(error)[:200])
+        log.warning("enqueueing failed", reminder=reminder_pk, reason=str(error)[:200])

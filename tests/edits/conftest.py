@@ -28,7 +28,7 @@ def as_operator(client: Client, operator: User) -> Client:
 @pytest.fixture
 def edit(instance: Instance, operator: User, monkeypatch: pytest.MonkeyPatch) -> Edit:
     """An operator's new description, waiting."""
-    monkeypatch.setattr(tasks, "nudge", lambda pk: None)
+    monkeypatch.setattr(tasks, "enqueue", lambda pk: None)
     return submit_edit(
         instance=instance,
         actor=operator,

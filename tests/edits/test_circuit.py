@@ -41,7 +41,7 @@ def open_circuit(cloud: Emulator, waiting: Sequence[Edit]) -> Cloud:
 def let_time_pass() -> None:
     past = timezone.now() - timedelta(seconds=1)
     Cloud.objects.update(held_until=past)
-    EditQueue.objects.update(next_at=None, nudged_at=None)
+    EditQueue.objects.update(next_at=None, last_enqueued_at=None)
 
 
 def test_it_opens_after_some_failures_and_says_why(open_circuit: Cloud) -> None:

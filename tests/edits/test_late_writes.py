@@ -44,7 +44,7 @@ def a_second_ago() -> datetime:
 
 
 def look_again() -> None:
-    EditQueue.objects.update(recheck_at=a_second_ago(), nudged_at=None)
+    EditQueue.objects.update(recheck_at=a_second_ago(), last_enqueued_at=None)
 
 
 def test_it_is_looked_for_until_the_cloud_has_settled(landed_late: Instance) -> None:

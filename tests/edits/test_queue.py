@@ -67,8 +67,8 @@ def test_after_a_dead_worker_the_lane_is_taken_over(
     assert turn is not None
     assert queue.about_to_send(turn, {"description": "New words"})
     EditQueue.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-    assert queue.due_instances() == []  # the web process has just nudged
-    EditQueue.objects.update(nudged_at=None)
+    assert queue.due_instances() == []  # the web process has just enqueued
+    EditQueue.objects.update(last_enqueued_at=None)
     assert queue.due_instances() == [running.pk]
     edit = deliver(edit)
     assert edit.state == State.APPLIED
@@ -145,7 +145,7 @@ def test_the_sweeper_frees_the_lanes_of_the_dead(
     )
     assert queue.claim(instance.pk) is not None
     later = timezone.now() + timedelta(seconds=10)
-    EditQueue.objects.update(nudged_at=None, lease_until=later)
+    EditQueue.objects.update(last_enqueued_at=None, lease_until=later)
     assert queue.due_instances() == [], "we live"
     EditQueue.objects.update(lease_owner=4711)
     assert queue.due_instances() == [instance.pk]

@@ -15,11 +15,11 @@ from dashboard.instances.models import FleetVersion, Instance
 
 
 @pytest.fixture
-def nudge(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mock]:
+def enqueue(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mock]:
     """Stands for the broker."""
-    nudge = Mock()
-    monkeypatch.setattr(tasks, "nudge", nudge)
-    return nudge
+    message = Mock()
+    monkeypatch.setattr(tasks, "enqueue", message)
+    return message
 
 
 def submit(instance: Instance, actor: User, text: str, **options: Any) -> Edit:
@@ -32,14 +32,14 @@ def submit(instance: Instance, actor: User, text: str, **options: Any) -> Edit:
 def test_an_edit_is_queued_audited_and_nudged_on_commit(
     instance: Instance,
     operator: User,
-    nudge: Mock,
+    message: Mock,
     django_capture_on_commit_callbacks: Any,
 ) -> None:
     version = FleetVersion.current()
     with django_capture_on_commit_callbacks(execute=True):
         edit = submit(instance, operator, "new")
-        nudge.assert_not_called()
-    nudge.assert_called_once_with(instance.pk)
+        message.assert_not_called()
+    message.assert_called_once_with(instance.pk)
     assert edit.state == Edit.State.QUEUED
     assert edit.base == {"description": "Churn model, second try"}
     event = AuditEvent.objects.get(action="edit.submitted")

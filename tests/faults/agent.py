@@ -74,9 +74,9 @@ def submit(
     return str(edit.pk)
 
 
-def nudge(instance: str) -> None:
+def enqueue(instance: str) -> None:
     """Ask a worker to look at an instance, as the web process does on saving."""
-    tasks.nudge(Instance.objects.get(instance_id=instance).pk)
+    tasks.enqueue(Instance.objects.get(instance_id=instance).pk)
 
 
 def edits_of(instance: str) -> list[str]:
@@ -181,7 +181,7 @@ ORDERS = {
         instances,
         mirror_is_whole,
         submit,
-        nudge,
+        enqueue,
         edits,
         edits_of,
         held.hold_writes,

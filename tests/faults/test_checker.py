@@ -48,7 +48,7 @@ def run(
     def gauntlet() -> list[str]:
         take = world.instances.popleft
         lost, twice, merged, many = take(), take(), take(), take()
-        world.submit(lost, operator, is_nudged=False, description="nudge lost")
+        world.submit(lost, operator, is_nudged=False, description="message lost")
         for _ in range(2):
             world.submit(twice, operator, form="twice", description="sent twice")
         world.submit(merged, operator, description="one field")

@@ -73,7 +73,7 @@ def web_killed_before_commit(stack: Stack) -> None:
 def web_killed_after_commit(stack: Stack) -> None:
     instance = stack.take_instance()
     form = stack.sign_in("oskar").open(instance)
-    # The nudge, between commit and reply, waits 0.3 s for a frozen broker.
+    # The message, between commit and reply, waits 0.3 s for a frozen broker.
     stack.freeze(stack.broker.child)
     with ThreadPoolExecutor(1) as pool:
         reply = pool.submit(form.save, description="P2")
@@ -176,16 +176,16 @@ def worker_asked_to_stop_at_work(stack: Stack) -> None:
 def sweeper_killed_and_nudge_lost(stack: Stack) -> None:
     stack.kill(stack.beat)
     instance = stack.take_instance()
-    nudged = submit(stack, instance, "P8, nudged")
+    enqueued = submit(stack, instance, "P8, enqueued")
 
     def applied() -> bool:
-        # A nudge gives up after 0.3 s, which a busy machine may need.
-        stack.ask("nudge", instance=instance)
-        return bool(stack.edit(nudged)["state"] == "applied")
+        # A message gives up after 0.3 s, which a busy machine may need.
+        stack.ask("enqueue", instance=instance)
+        return bool(stack.edit(enqueued)["state"] == "applied")
 
     wait_until(applied)
     stack.kill_broker(empty=True)
-    edit = submit(stack, stack.take_instance(), "P8, not nudged")
+    edit = submit(stack, stack.take_instance(), "P8, not enqueued")
     with stack.recovery("P8"):
         stack.mend()
         stack.wait_for(edit, "applied")

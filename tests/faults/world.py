@@ -1,6 +1,6 @@
 """Curfew in one process, with a queue, a sweeper and a clock in the test's hand.
 
-What takes real processes minutes is tried here thousands of times: a nudge that is
+What takes real processes minutes is tried here thousands of times: a message that is
 lost, a worker that dies at a line, a write that lands late.
 """
 
@@ -104,7 +104,10 @@ class World:
         """Let every moment that is waited for come nearer."""
         step = timedelta(seconds=seconds)
         for model, names in (
-            (EditQueue, ("lease_until", "next_at", "nudged_at", "unsettled_until")),
+            (
+                EditQueue,
+                ("lease_until", "next_at", "last_enqueued_at", "unsettled_until"),
+            ),
             (EditQueue, ("recheck_at",)),
             (Cloud, ("held_until",)),
         ):

@@ -184,7 +184,7 @@ def test_its_edits_stand_on_it(
     operator: User,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tasks, "nudge", lambda pk: None)
+    monkeypatch.setattr(tasks, "enqueue", lambda pk: None)
     edit = submit_edit(
         instance=instance, actor=operator, patch={"auto_stop_duration": 3600}, base={}
     )
@@ -260,7 +260,7 @@ def test_the_number_of_queries_does_not_grow(
     monkeypatch: pytest.MonkeyPatch,
     django_assert_num_queries: Any,
 ) -> None:
-    monkeypatch.setattr(tasks, "nudge", lambda pk: None)
+    monkeypatch.setattr(tasks, "enqueue", lambda pk: None)
     # Session, user, version, instance, edits, events, the bell; of policies rules,
     # exceptions and planned stops.
     with django_assert_num_queries(10):

@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
                 ("lease_until", models.DateTimeField(null=True)),
                 ("lease_owner", models.BigIntegerField(null=True)),
                 ("next_at", models.DateTimeField(db_index=True, null=True)),
-                ("nudged_at", models.DateTimeField(null=True)),
+                ("last_enqueued_at", models.DateTimeField(null=True)),
                 ("unsettled_until", models.DateTimeField(null=True)),
                 ("recheck_at", models.DateTimeField(db_index=True, null=True)),
                 ("repairs", models.PositiveSmallIntegerField(default=0)),
