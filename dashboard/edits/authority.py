@@ -33,7 +33,10 @@ def _why_rule_may_not(edit: Edit, rule: Rule | None, now: datetime) -> Message:
     if policies.exempt(now, [edit.instance_id]) & {(rule.pk, edit.instance_id)}:
         return messages.EXEMPT(policy=edit.policy_name)
     # Of one that was sent before nobody knows yet whether it was what ended the run.
-    if edit.kind == Edit.Kind.STOP and not edit.turns.exclude(sent_at=None).exists():
+    if (
+        edit.kind == Edit.Kind.STOP
+        and not edit.deliveries.exclude(sent_at=None).exists()
+    ):
         end = wanted_end(rule, edit.instance, now)
         if end is None or end > now:
             return messages.NO_VIOLATION(policy=edit.policy_name)

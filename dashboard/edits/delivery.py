@@ -28,7 +28,7 @@ from dashboard.web.stored_messages import Message
 
 from . import authority, late_writes, merge, messages, queue, recording
 from .models import Edit
-from .queue import Turn, due_instances
+from .queue import Delivery, due_instances
 from .recording import Result
 
 __all__ = ["drain", "due_instances"]
@@ -36,7 +36,7 @@ __all__ = ["drain", "due_instances"]
 log = structlog.get_logger(__name__)
 
 ENOUGH_SECONDS = 5.0
-"""After this long a drain stops taking turns; the sweeper asks again."""
+"""After this long a drain stops taking deliveries; the sweeper asks again."""
 
 RECORD_SECONDS = 10.0
 """So long a worker holds on to what it knows; a task's time limit is 25."""
@@ -57,26 +57,26 @@ class _OvertakenError(Exception):
 
 
 def drain(instance_pk: int) -> None:
-    """Deliver what is waiting for one instance, in turns.
+    """Deliver what is waiting for one instance, in deliveries.
 
     Args:
         instance_pk: ``Instance.pk``.
     """
     begun = time.monotonic()
     while time.monotonic() - begun < ENOUGH_SECONDS:
-        turn = queue.claim(instance_pk)
-        if turn is None:
+        delivery = queue.claim(instance_pk)
+        if delivery is None:
             return
         try:
-            result = _deliver(turn)
+            result = _deliver(delivery)
         except _OvertakenError:
             # The next claim finds out why: a demoted actor, a passed deadline.
-            result = _retry_all(turn, messages.CHECKED_AGAIN())
-        if not _record(turn, result):
+            result = _retry_all(delivery, messages.CHECKED_AGAIN())
+        if not _record(delivery, result):
             return
 
 
-def _record(turn: Turn, result: Result) -> bool:
+def _record(delivery: Delivery, result: Result) -> bool:
     """Write it down, again and again while the database does not take it.
 
     Raises:
@@ -93,46 +93,48 @@ def _record(turn: Turn, result: Result) -> bool:
         with attempt:
             if attempt.num > 1:
                 recording.forget(result)
-            recorded = recording.record(turn, result)
+            recorded = recording.record(delivery, result)
     return recorded
 
 
-def _deliver(turn: Turn) -> Result:
+def _deliver(delivery: Delivery) -> Result:
     try:
-        client = upstream.client_for(turn.instance.cloud.name)
-        seen = client.show_instance(turn.instance.instance_id)
+        client = upstream.client_for(delivery.instance.cloud.name)
+        seen = client.show_instance(delivery.instance.instance_id)
         now = late_writes.cloud_values(seen.instance)
         result = Result(observation=seen)
-        result.late = turn.watch.find(now, partial(merge.recent_edits, turn.instance))
-        if not turn.edits:
-            return _recheck(turn, client, result, now)
-        if turn.edits[0].kind == Edit.Kind.UPDATE:
-            return _update(turn, client, result, now)
-        return _switch(turn, client, result, now)
+        result.late = delivery.watch.find(
+            now, partial(merge.recent_edits, delivery.instance)
+        )
+        if not delivery.edits:
+            return _recheck(delivery, client, result, now)
+        if delivery.edits[0].kind == Edit.Kind.UPDATE:
+            return _update(delivery, client, result, now)
+        return _switch(delivery, client, result, now)
     except ModelArtsError as error:
-        return _from_error(turn, error)
+        return _from_error(delivery, error)
 
 
 def _update(
-    turn: Turn, client: ModelArtsClient, result: Result, now: dict[str, Any]
+    delivery: Delivery, client: ModelArtsClient, result: Result, now: dict[str, Any]
 ) -> Result:
     late = {one.field: one.value for one in result.late}
-    merged = merge.merge(turn.edits, now, merge.earlier_edits(turn.edits), late)
+    merged = merge.merge(delivery.edits, now, merge.earlier_edits(delivery.edits), late)
     for edit in merged.conflicts:
         result.fates[edit] = (
             State.CONFLICT,
             {"result": {name: now[name] for name in edit.patch}, "message": Message()},
         )
-    carried = [edit for edit in turn.edits if edit not in merged.conflicts]
+    carried = [edit for edit in delivery.edits if edit not in merged.conflicts]
     if merged.send:
         try:
-            result.observation = _put(turn, client, merged.send, now)
+            result.observation = _put(delivery, client, merged.send, now)
         except ValidationError:
             why = {"message": messages.NO_VALID_LENGTH()}
-            return _settle(turn, result, carried, State.FAILED, why)
+            return _settle(delivery, result, carried, State.FAILED, why)
         now = late_writes.cloud_values(result.observation.instance)
         if not merge.is_applied(merged.send, now):
-            return _accepted_not_applied(turn, result, carried, now)
+            return _accepted_not_applied(delivery, result, carried, now)
     assert result.observation is not None  # noqa: S101 (seen before anything else)
     running = result.observation.instance.status == InstanceStatus.RUNNING
     for edit in carried:
@@ -146,74 +148,82 @@ def _update(
             "message": Message(),
         }
         result.fates[edit] = (State.APPLIED, changes)
-        turn.watch.decided |= edit.patch.keys()
+        delivery.watch.decided |= edit.patch.keys()
     return result
 
 
 def _put(
-    turn: Turn, client: ModelArtsClient, send: dict[str, Any], before: dict[str, Any]
+    delivery: Delivery,
+    client: ModelArtsClient,
+    send: dict[str, Any],
+    before: dict[str, Any],
 ) -> Observation:
     """Send the changes and return what the cloud holds then."""
-    answer = _send(turn, client, send, before)
+    answer = _send(delivery, client, send, before)
     after = merge.cloud_values(answer.instance)
     prompt = before["auto_stop_prompt"]
     reset = "auto_stop_prompt" not in send and prompt is not None
     if reset and after["auto_stop_prompt"] not in {prompt, None}:
         # The documents leave open whether an absent prompt falls back to its default.
         # It is the person's own console preference: put it back.
-        log.info("prompt was reset", instance=turn.instance.instance_id)
-        answer = _send(turn, client, {"auto_stop_prompt": prompt}, after)
+        log.info("prompt was reset", instance=delivery.instance.instance_id)
+        answer = _send(delivery, client, {"auto_stop_prompt": prompt}, after)
     return answer
 
 
 def _send(
-    turn: Turn, client: ModelArtsClient, send: dict[str, Any], before: dict[str, Any]
+    delivery: Delivery,
+    client: ModelArtsClient,
+    send: dict[str, Any],
+    before: dict[str, Any],
 ) -> Observation:
     request = merge.request_for(send, before)
-    turn.watch.before = before
-    if not queue.about_to_send(turn, request.body()):
+    delivery.watch.before = before
+    if not queue.about_to_send(delivery, request.body()):
         raise _OvertakenError
-    instance_id = turn.instance.instance_id
+    instance_id = delivery.instance.instance_id
     client.update_instance(instance_id, request)
-    return _read_back(turn, client)
+    return _read_back(delivery, client)
 
 
-def _read_back(turn: Turn, client: ModelArtsClient) -> Observation:
+def _read_back(delivery: Delivery, client: ModelArtsClient) -> Observation:
     """What the cloud holds after a write that it has answered.
 
     The answer itself is not believed: it may show the wish and not what is stored.
     """
-    turn.unread = True
-    seen = client.show_instance(turn.instance.instance_id)
-    turn.unread = False
+    delivery.awaiting_read_back = True
+    seen = client.show_instance(delivery.instance.instance_id)
+    delivery.awaiting_read_back = False
     return seen
 
 
 def _recheck(
-    turn: Turn, client: ModelArtsClient, result: Result, now: dict[str, Any]
+    delivery: Delivery, client: ModelArtsClient, result: Result, now: dict[str, Any]
 ) -> Result:
     """See whether a write of unknown end has landed; put right what it has replaced.
 
     A value that was never ours is somebody else's: it is shown, not fought.
     """
     for late in result.late:
-        may = [one for one in late.vouchers if not authority.why_withdrawn(one)]
-        late.vouchers = may
-        late_writes.decide(late, may_restore=turn.may_repair and bool(may))
+        may = [one for one in late.supporting_edits if not authority.why_withdrawn(one)]
+        late.supporting_edits = may
+        late_writes.decide(late, may_restore=delivery.may_repair and bool(may))
     restoring = [late for late in result.late if not late.accepted]
     settings = [late for late in restoring if late.field != late_writes.POWER]
     if not restoring:
         return result
-    turn.restoring = settings or restoring
-    turn.vouching = list({late.vouchers[0] for late in turn.restoring})
-    log.warning("late write put right", instance=turn.instance.instance_id)
+    delivery.restoring = settings or restoring
+    delivery.edits_to_authorize = list(
+        {late.supporting_edits[0] for late in delivery.restoring}
+    )
+    log.warning("late write put right", instance=delivery.instance.instance_id)
     if not settings:
         result.found = result.observation
-        result.observation = _act(turn, client, Edit.Kind.STOP, now)
+        result.observation = _act(delivery, client, Edit.Kind.STOP, now)
         return result
     try:
         wanted = {late.field: late.desired for late in settings}
-        result.observation = _send(turn, client, wanted, now)
+        result.observation = _send(delivery, client, wanted, now)
     except ValidationError:
         # The cloud would refuse what it held before.
         for late in settings:
@@ -222,39 +232,39 @@ def _recheck(
 
 
 def _switch(
-    turn: Turn, client: ModelArtsClient, result: Result, now: dict[str, Any]
+    delivery: Delivery, client: ModelArtsClient, result: Result, now: dict[str, Any]
 ) -> Result:
-    kind = Edit.Kind(turn.edits[-1].kind)
+    kind = Edit.Kind(delivery.edits[-1].kind)
     assert result.observation is not None  # noqa: S101 (seen before anything else)
     if now[late_writes.POWER] != kind:
-        result.observation = _act(turn, client, kind, now)
+        result.observation = _act(delivery, client, kind, now)
     status = result.observation.instance.status
     held = {"status": status}
     if late_writes.power_of(status) != kind:
-        return _accepted_not_applied(turn, result, turn.edits, held)
-    turn.watch.decided.add(late_writes.POWER)
+        return _accepted_not_applied(delivery, result, delivery.edits, held)
+    delivery.watch.decided.add(late_writes.POWER)
     changes = {"result": held, "message": Message()}
-    return _settle(turn, result, turn.edits, State.APPLIED, changes)
+    return _settle(delivery, result, delivery.edits, State.APPLIED, changes)
 
 
 def _act(
-    turn: Turn, client: ModelArtsClient, kind: Edit.Kind, before: dict[str, Any]
+    delivery: Delivery, client: ModelArtsClient, kind: Edit.Kind, before: dict[str, Any]
 ) -> Observation:
     """Start or stop the instance and return what the cloud shows then."""
-    turn.watch.before = before
-    if not queue.about_to_send(turn, {"action": str(kind)}):
+    delivery.watch.before = before
+    if not queue.about_to_send(delivery, {"action": str(kind)}):
         raise _OvertakenError
     act = client.start_instance if kind == Edit.Kind.START else client.stop_instance
     try:
-        act(turn.instance.instance_id)
+        act(delivery.instance.instance_id)
     except StateRefusedError as error:
         if error.error_code not in SAYS_ALREADY_THERE[kind]:
             raise
-    return _read_back(turn, client)
+    return _read_back(delivery, client)
 
 
 def _accepted_not_applied(
-    turn: Turn, result: Result, edits: list[Edit], held: dict[str, Any]
+    delivery: Delivery, result: Result, edits: list[Edit], held: dict[str, Any]
 ) -> Result:
     """The cloud said yes but shows the old value: look again, then give up.
 
@@ -277,17 +287,23 @@ def _accepted_not_applied(
 
 
 def _settle(
-    turn: Turn, result: Result, edits: list[Edit], state: str, changes: dict[str, Any]
+    delivery: Delivery,
+    result: Result,
+    edits: list[Edit],
+    state: str,
+    changes: dict[str, Any],
 ) -> Result:
     result.fates |= {edit: (state, dict(changes)) for edit in edits}
     return result
 
 
-def _retry_all(turn: Turn, message: Message) -> Result:
-    return _settle(turn, Result(), turn.edits, State.RETRYING, {"message": message})
+def _retry_all(delivery: Delivery, message: Message) -> Result:
+    return _settle(
+        delivery, Result(), delivery.edits, State.RETRYING, {"message": message}
+    )
 
 
-def _from_error(turn: Turn, error: ModelArtsError) -> Result:
+def _from_error(delivery: Delivery, error: ModelArtsError) -> Result:
     """Refused for good, or to be tried again."""
     result = Result(error=error)
     changes: dict[str, Any] = {
@@ -299,10 +315,12 @@ def _from_error(turn: Turn, error: ModelArtsError) -> Result:
     if gone:
         changes["message"] = messages.INSTANCE_GONE()
     # A refused reading says nothing about the write before it.
-    unread = turn.unread and not gone
+    unread = delivery.awaiting_read_back and not gone
     # Bad credentials hold the whole cloud; they are no fault of this edit.
     is_ours = isinstance(error, AuthenticationError | ConfigurationError)
     again = error.retryable or unread or is_ours
-    result.ambiguous = unread or (error.ambiguous and turn.attempt.sent_at is not None)
+    result.ambiguous = unread or (
+        error.ambiguous and delivery.attempt.sent_at is not None
+    )
     state = State.RETRYING if again else State.FAILED
-    return _settle(turn, result, turn.edits, state, changes)
+    return _settle(delivery, result, delivery.edits, state, changes)

@@ -112,7 +112,7 @@ class EditForm(forms.Form):
         return text
 
     def clean_auto_stop_hours(self) -> int | None:
-        """Turn hours into **seconds**; None where the stored ones stay.
+        """Delivery hours into **seconds**; None where the stored ones stay.
 
         Raises:
             ValidationError: No duration that ModelArts accepts. Never while the switch

@@ -47,7 +47,8 @@ class LateWrite:
         desired_since: The attempt that saw or set ``desired``.
         attempt: The newest that sent ``value``.
         edits: The changes that ask for it and for which it was sent, oldest first.
-        vouchers: Changes in whose name ``desired`` may be put back, the best first.
+        supporting_edits: Changes in whose name ``desired`` may be put back, the best
+            first.
         applied: The newest applied change that wants ``desired``, if there is one.
         accepted: Whether the value stays; else ``desired`` is put back.
         given_up: Whether it stays only because it could not be put back.
@@ -59,7 +60,7 @@ class LateWrite:
     desired_since: int
     attempt: Attempt
     edits: list[Edit]
-    vouchers: list[Edit]
+    supporting_edits: list[Edit]
     applied: Edit | None = None
     accepted: bool = False
     given_up: bool = False
@@ -72,13 +73,13 @@ class LateWrite:
 
 @dataclass
 class Watch:
-    """What a worker knows of the late writes of one queue, for one turn.
+    """What a worker knows of the late writes of one queue, for one delivery.
 
     Attributes:
         desired: As the queue holds it.
         unconfirmed: Attempts that may still be applied, oldest first.
-        before: What the cloud held when a request of this turn was announced.
-        decided: Fields whose value was decided in this turn.
+        before: What the cloud held when a request of this delivery was announced.
+        decided: Fields whose value was decided in this delivery.
     """
 
     desired: Desired = field(default_factory=dict)
@@ -107,18 +108,18 @@ class Watch:
             carried = [one for one in changes if one in sent_for]
             wanting = [one for one in carried if wants(one, name, value)]
             holders = [one for one in changes if holds(one, name, desired)]
-            vouchers = [*holders[-1:], *reversed(wanting), *reversed(carried)]
+            supporting_edits = [*holders[-1:], *reversed(wanting), *reversed(carried)]
             found.append(
                 LateWrite(
                     *(name, value, desired, since, attempt, wanting),
-                    vouchers=vouchers or list(changes[-1:]),
+                    supporting_edits=supporting_edits or list(changes[-1:]),
                     applied=holders[-1] if holders else None,
                 )
             )
         return found
 
     def desired_after(self, number: int, now: Mapping[str, Any] | None) -> Desired:
-        """The desired values once a turn has ended.
+        """The desired values once a delivery has ended.
 
         A value that was neither desired nor sent by us was set by somebody else: it is
         the new desired one.
@@ -237,7 +238,7 @@ def corrections(
 
     Args:
         found: Late writes, decided.
-        now: What the cloud holds after this turn.
+        now: What the cloud holds after this delivery.
 
     Returns:
         By edit: ``outcome``, and ``result`` and ``replaced`` where it is applied late.

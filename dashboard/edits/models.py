@@ -367,15 +367,15 @@ class Edit(models.Model):
 
 
 class Attempt(models.Model):
-    """One turn of a worker with the queue; committed before anything is sent.
+    """One delivery of a worker with the queue; committed before anything is sent.
 
     Attributes:
-        number: The queue's fencing_token during this turn.
+        number: The queue's fencing_token during this delivery.
         body: What was sent (the JSON body of the PUT, or the action); None when reading
             showed that nothing had to be sent.
         before: What the cloud held then, by the names of ``Edit.patch``, and ``power``.
         sent_at: When it was about to leave; None if it never was.
-        outcome: What the turn led to: a state of the edits, ``dropped``,
+        outcome: What the delivery led to: a state of the edits, ``dropped``,
             ``interrupted``, or ``accepted_not_applied`` when the cloud accepted a
             change and showed
             the old value all the same; empty while it runs.
@@ -385,7 +385,7 @@ class Attempt(models.Model):
     instance = models.ForeignKey(
         Instance, on_delete=models.CASCADE, related_name="attempts"
     )
-    edits = models.ManyToManyField(Edit, related_name="turns")
+    edits = models.ManyToManyField(Edit, related_name="deliveries")
     number = models.PositiveBigIntegerField()
     started_at = models.DateTimeField(auto_now_add=True)
     body = models.JSONField(null=True)

@@ -50,7 +50,7 @@ def _expire_some() -> int:
         if any(edit.state == Edit.State.SENDING for edit in ending):
             # Whoever was sending has died.
             queue.note_interruption(by_pk[pk], ending)
-            by_pk[pk].save(update_fields=queue.TURN_FIELDS)
+            by_pk[pk].save(update_fields=queue.DELIVERY_FIELDS)
     ended = [edit for ending in by_lane.values() for edit in ending]
     for edit in ended:
         edit.message = queue.too_late(edit)

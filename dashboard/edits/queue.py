@@ -38,33 +38,41 @@ LEAST_SWEEP = 10
 
 State = Edit.State
 
-TURN_FIELDS = ("lease_owner", "lease_until", "unsettled_until", "recheck_at", "desired")
-"""What a turn changes in its queue, from its claim to its record."""
+DELIVERY_FIELDS = (
+    "lease_owner",
+    "lease_until",
+    "unsettled_until",
+    "recheck_at",
+    "desired",
+)
+"""What a delivery changes in its queue, from its claim to its record."""
 
 
 @dataclass
-class Turn:
+class Delivery:
     """A worker's right to deliver for one instance, until the lease ends.
 
     Attributes:
         edits: What is to be delivered, of one kind, oldest first; all ``sending``.
             None of them: look whether a late write has to be put right.
-        vouching: The edits for whose sake something is sent, whose authors must be
+        edits_to_authorize: The edits for whose sake something is sent, whose authors
+            must be
             permitted at that moment.
         may_repair: Whether a late write may still be put right.
         watch: What is known of late writes; empty while none is looked for.
         restoring: Late writes that the next request puts right.
-        unread: Whether the cloud has answered a write, but not yet said what it holds.
+        awaiting_read_back: Whether the cloud has answered a write, but not yet said
+            what it holds.
     """
 
     instance: Instance
     edits: list[Edit]
     attempt: Attempt
-    vouching: list[Edit]
+    edits_to_authorize: list[Edit]
     may_repair: bool = False
     watch: Watch = field(default_factory=Watch)
     restoring: list[LateWrite] = field(default_factory=list)
-    unread: bool = False
+    awaiting_read_back: bool = False
 
 
 @transaction.atomic
@@ -112,7 +120,7 @@ def _free_queues_of_dead_workers() -> None:
         log.warning("queues of a dead worker freed", queues=freed)
 
 
-def claim(instance_pk: int) -> Turn | None:
+def claim(instance_pk: int) -> Delivery | None:
     """Take the queue and decide what goes out; committed before anything is sent.
 
     Returns:
@@ -124,7 +132,7 @@ def claim(instance_pk: int) -> Turn | None:
         return _claim(instance_pk, lease_owner)
 
 
-def _claim(instance_pk: int, lease_owner: int) -> Turn | None:
+def _claim(instance_pk: int, lease_owner: int) -> Delivery | None:
     queue = (
         EditQueue.objects.select_for_update(of=("self",))
         .select_related("instance__cloud")
@@ -137,26 +145,26 @@ def _claim(instance_pk: int, lease_owner: int) -> Turn | None:
     queue.lease_owner = lease_owner
     edits, settled = _deliverable(queue)
     recheck = queue.recheck_at is not None and queue.recheck_at <= queue.now
-    turn = None
+    delivery = None
     if edits or recheck:
-        turn = _turn(queue, edits)
+        delivery = _delivery(queue, edits)
     else:
         queue.save(update_fields=["unsettled_until", "recheck_at", "desired"])
     # Only what moved: every page that stands open asks for what a version changed.
     if edits or settled:
         FleetVersion.stamp(Instance.objects.filter(pk=instance_pk))
-    return turn
+    return delivery
 
 
-def _turn(queue: Any, edits: list[Edit]) -> Turn:
+def _delivery(queue: Any, edits: list[Edit]) -> Delivery:
     attempt = _begin(queue, edits, queue.now)
     for edit in edits:
         states.move(edit, State.SENDING, attempts=edit.attempts + 1)
-    return Turn(
+    return Delivery(
         queue.instance,
         edits,
         attempt,
-        vouching=edits,
+        edits_to_authorize=edits,
         may_repair=queue.repairs < MOST_REPAIRS,
         watch=_watch(queue),
     )
@@ -191,7 +199,7 @@ def _begin(queue: EditQueue, edits: list[Edit], now: datetime) -> Attempt:
     queue.fencing_token += 1
     queue.lease_until = now + LEASE
     queue.next_at = None
-    queue.save(update_fields=[*TURN_FIELDS, "next_at", "fencing_token"])
+    queue.save(update_fields=[*DELIVERY_FIELDS, "next_at", "fencing_token"])
     attempt = Attempt.objects.create(
         instance=queue.instance, number=queue.fencing_token
     )
@@ -266,11 +274,11 @@ def too_late(edit: Edit) -> Message:
 
 
 @transaction.atomic
-def about_to_send(turn: Turn, body: dict[str, Any]) -> bool:
+def about_to_send(delivery: Delivery, body: dict[str, Any]) -> bool:
     """Write down what is about to leave, if this worker still may send it.
 
     Args:
-        turn: The turn, which knows what the cloud holds (``watch.before``); gets a new
+        delivery: The delivery, which knows what the cloud holds (``watch.before``); gets a new
             attempt when its present one has sent already.
         body: The JSON body of the request.
 
@@ -281,50 +289,55 @@ def about_to_send(turn: Turn, body: dict[str, Any]) -> bool:
     queue = (
         EditQueue.objects.select_for_update()
         .annotate(now=Now())
-        .get(pk=turn.instance.pk)
+        .get(pk=delivery.instance.pk)
     )
-    if queue.fencing_token != turn.attempt.number:
+    if queue.fencing_token != delivery.attempt.number:
         return False
-    fresh = Edit.objects.filter(pk__in=[edit.pk for edit in turn.vouching])
+    fresh = Edit.objects.filter(
+        pk__in=[edit.pk for edit in delivery.edits_to_authorize]
+    )
     for edit in fresh.select_related("actor", "rule", "instance__cloud"):
         allowed = not authority.why_withdrawn(edit)
         if not allowed or (edit.is_open and edit.deadline_at <= queue.now):
             return False
-    if turn.attempt.sent_at is not None:
-        Attempt.objects.filter(pk=turn.attempt.pk).update(
+    if delivery.attempt.sent_at is not None:
+        Attempt.objects.filter(pk=delivery.attempt.pk).update(
             outcome="applied", finished_at=Now()
         )
-        turn.attempt = _begin(queue, turn.edits, queue.now)
-    Attempt.objects.filter(pk=turn.attempt.pk).update(
-        body=body, before=turn.watch.before, sent_at=Now()
+        delivery.attempt = _begin(queue, delivery.edits, queue.now)
+    Attempt.objects.filter(pk=delivery.attempt.pk).update(
+        body=body, before=delivery.watch.before, sent_at=Now()
     )
-    turn.attempt.sent_at, turn.attempt.body = queue.now, body
-    if turn.restoring:
-        _note_repair(queue, turn)
+    delivery.attempt.sent_at, delivery.attempt.body = queue.now, body
+    if delivery.restoring:
+        _note_repair(queue, delivery)
     return True
 
 
-def _note_repair(queue: EditQueue, turn: Turn) -> None:
+def _note_repair(queue: EditQueue, delivery: Delivery) -> None:
     """Count a repair, and leave a line in the audit trail for each edit it is for.
 
     What landed late is marked now: the reading after the repair may fail.
     """
     EditQueue.objects.filter(pk=queue.pk).update(repairs=F("repairs") + 1)
     landed = {
-        edit.pk for late in turn.restoring for edit in late.edits if not edit.is_open
+        edit.pk
+        for late in delivery.restoring
+        for edit in late.edits
+        if not edit.is_open
     }
     Edit.objects.filter(pk__in=landed).exclude(state=State.APPLIED).update(
         outcome=Edit.Outcome.UNCONFIRMED, corrected_at=Now()
     )
-    for edit in turn.vouching:
-        mine = [late for late in turn.restoring if late.vouchers[0] == edit]
+    for edit in delivery.edits_to_authorize:
+        mine = [late for late in delivery.restoring if late.supporting_edits[0] == edit]
         record_event(
             actor=None,
             action="edit.repaired",
             target_kind="edit",
             target_id=str(edit.pk),
-            target_label=str(turn.instance),
-            instance=turn.instance.reference,
+            target_label=str(delivery.instance),
+            instance=delivery.instance.reference,
             before={late.field: late.value for late in mine},
             after={late.field: late.desired for late in mine},
             reason=messages.LATE_WRITE_UNDONE(),

@@ -210,7 +210,7 @@ def _edit(request: SignedInRequest, edit_id: UUID) -> Edit:
 def _context(request: SignedInRequest, edit_id: UUID) -> dict[str, Any]:
     found = edits_visible_to(request.user).select_related("superseded_by", "retry_of")
     edit = get_object_or_404(found, pk=edit_id)
-    attempts = list(edit.turns.all())
+    attempts = list(edit.deliveries.all())
     may_edit = can_edit(request.user, edit.instance.owner)
     holds, now = _held(edit)
     before = edit.base.get("status", "")

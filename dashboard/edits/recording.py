@@ -1,4 +1,4 @@
-"""Writing down what a turn led to, and giving the queue back; one transaction."""
+"""Writing down what a delivery led to, and giving the queue back; one transaction."""
 
 import random
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from dashboard.modelarts.errors import InstanceNotFoundError, ModelArtsError
 from . import circuit, late_writes, settling, states
 from .late_writes import LateWrite
 from .models import NEXT_START_FIELDS, Attempt, Edit, EditQueue
-from .queue import TURN_FIELDS, Turn
+from .queue import DELIVERY_FIELDS, Delivery
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +31,7 @@ State = Edit.State
 
 @dataclass
 class Result:
-    """What a turn led to.
+    """What a delivery led to.
 
     Attributes:
         fates: The new state of each edit, with the fields to write beside it.
@@ -41,7 +41,7 @@ class Result:
         ambiguous: Whether the cloud may have done it without our knowing.
         accepted_not_applied: Whether the cloud accepted a change and shows the old
             value.
-        late: Late writes that were seen in this turn.
+        late: Late writes that were seen in this delivery.
     """
 
     fates: dict[Edit, tuple[str, dict[str, Any]]] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Result:
 
 
 @transaction.atomic
-def record(turn: Turn, result: Result) -> bool:
+def record(delivery: Delivery, result: Result) -> bool:
     """Write the outcome and give the queue back.
 
     Returns:
@@ -69,51 +69,55 @@ def record(turn: Turn, result: Result) -> bool:
     queue = (
         EditQueue.objects.select_for_update()
         .annotate(now=Now())
-        .get(pk=turn.instance.pk)
+        .get(pk=delivery.instance.pk)
     )
-    if queue.fencing_token != turn.attempt.number:
-        log.warning("turn overtaken", instance=turn.instance.instance_id)
+    if queue.fencing_token != delivery.attempt.number:
+        log.warning("delivery overtaken", instance=delivery.instance.instance_id)
         return False
     # Locks in one order: queue, cloud, instance, fleet.
-    health_changed = circuit.note_health(turn.instance.cloud, result.error, queue.now)
+    health_changed = circuit.note_health(
+        delivery.instance.cloud, result.error, queue.now
+    )
     if result.found:
-        apply_observation(turn.instance.cloud, result.found)
+        apply_observation(delivery.instance.cloud, result.found)
     if result.observation:
-        seen = apply_observation(turn.instance.cloud, result.observation)
+        seen = apply_observation(delivery.instance.cloud, result.observation)
         _mark_replaced(seen, result)
     queue.lease_until = queue.lease_owner = queue.next_at = None
     for edit, (state, changes) in result.fates.items():
-        states.move(edit, state, **_with_outcome(turn, edit, state, changes, result))
+        states.move(
+            edit, state, **_with_outcome(delivery, edit, state, changes, result)
+        )
         if state == State.RETRYING:
             queue.next_at = queue.now + _pause(edit, result.error)
-    corrected = _watch_on(queue, turn, result)
-    queue.save(update_fields=[*TURN_FIELDS, "next_at", "repairs"])
-    _finish(turn.attempt, result)
+    corrected = _watch_on(queue, delivery, result)
+    queue.save(update_fields=[*DELIVERY_FIELDS, "next_at", "repairs"])
+    _finish(delivery.attempt, result)
     if result.fates or corrected:
-        FleetVersion.stamp(Instance.objects.filter(pk=turn.instance.pk))
+        FleetVersion.stamp(Instance.objects.filter(pk=delivery.instance.pk))
     elif health_changed:
         FleetVersion.stamp()
     return True
 
 
 def _with_outcome(
-    turn: Turn, edit: Edit, state: str, changes: dict[str, Any], result: Result
+    delivery: Delivery, edit: Edit, state: str, changes: dict[str, Any], result: Result
 ) -> dict[str, Any]:
     if state == State.APPLIED:
         return {"outcome": "", **changes}
     # What was asked for by an edit in conflict was not part of the request.
-    if result.ambiguous and late_writes.is_sent(edit, turn.attempt.body):
+    if result.ambiguous and late_writes.is_sent(edit, delivery.attempt.body):
         return {**changes, "outcome": Edit.Outcome.UNCONFIRMED}
     return changes
 
 
-def _watch_on(queue: Any, turn: Turn, result: Result) -> bool:
+def _watch_on(queue: Any, delivery: Delivery, result: Result) -> bool:
     """Say what late writes have made true; go on watching, or end it.
 
     Returns:
         Whether pages show an edit differently now.
     """
-    now, watch = result.now or {}, turn.watch
+    now, watch = result.now or {}, delivery.watch
     resolved = [
         late
         for late in result.late
@@ -134,11 +138,11 @@ def _watch_on(queue: Any, turn: Turn, result: Result) -> bool:
         queue,
         again=result.ambiguous or bool(result.late),
         failed=result.observation is None and not is_gone,
-        # Of fields that the edits of this turn do not change.
-        soon=bool(turn.edits) and len(resolved) < len(result.late),
+        # Of fields that the edits of this delivery do not change.
+        soon=bool(delivery.edits) and len(resolved) < len(result.late),
     )
     if queue.unsettled_until is not None:
-        desired = watch.desired_after(turn.attempt.number, result.now)
+        desired = watch.desired_after(delivery.attempt.number, result.now)
         queue.desired = late_writes.to_row(desired)
         return bool(corrections)
     queue.desired = {}
@@ -202,7 +206,7 @@ def forget(result: Result) -> None:
 
 def times_not_applied(edit: Edit) -> int:
     """How often the cloud has accepted this edit and still shown the old value."""
-    return edit.turns.filter(outcome=ACCEPTED_NOT_APPLIED).count()
+    return edit.deliveries.filter(outcome=ACCEPTED_NOT_APPLIED).count()
 
 
 def _finish(attempt: Attempt, result: Result) -> None:

@@ -25,9 +25,10 @@ def plan(queue: Any, *, again: bool, failed: bool, soon: bool = False) -> None:
 
     Args:
         queue: Locked, with ``now``; it is left to the caller to save.
-        again: Whether the turn has left another such write, or has seen one land: then
+        again: Whether the delivery has left another such write, or has seen one land:
+            then
             the time begins again.
-        failed: Whether the turn could not see the instance.
+        failed: Whether the delivery could not see the instance.
         soon: Whether a late write was seen and is still to be dealt with.
     """
     if again:

@@ -72,7 +72,7 @@ def test_the_preview_names_runs_settings_and_what_cannot_be_done(
     assert "wrong" in said
     assert "1 setting that violates it is left as it is" in said
     assert "60 and 15 minutes before" in said
-    assert "Turn on for 2 instances" in said
+    assert "Delivery on for 2 instances" in said
 
 
 @time_machine.travel(NOON, tick=False)

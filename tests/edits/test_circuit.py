@@ -75,8 +75,8 @@ def test_of_those_who_would_probe_at_once_one_may(
     open_circuit: Cloud, waiting: Sequence[Edit]
 ) -> None:
     let_time_pass()
-    turns = [queue.claim(edit.instance_id) for edit in waiting]
-    assert len([turn for turn in turns if turn is not None]) == 1
+    deliveries = [queue.claim(edit.instance_id) for edit in waiting]
+    assert len([delivery for delivery in deliveries if delivery is not None]) == 1
 
 
 def test_a_probe_that_is_answered_closes_it(

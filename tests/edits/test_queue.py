@@ -39,9 +39,9 @@ def test_demotion_between_reading_and_sending_counts(
     edit = wish(running, operator, description="New words")
     genuine = queue.about_to_send
 
-    def demoted_meanwhile(turn: queue.Turn, body: dict[str, Any]) -> bool:
+    def demoted_meanwhile(delivery: queue.Delivery, body: dict[str, Any]) -> bool:
         User.objects.filter(pk=operator.pk).update(is_active=False)
-        return genuine(turn, body)
+        return genuine(delivery, body)
 
     monkeypatch.setattr(queue, "about_to_send", demoted_meanwhile)
     edit = deliver(edit)
@@ -63,9 +63,9 @@ def test_after_a_dead_worker_the_lane_is_taken_over(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
     edit = wish(running, operator, description="New words")
-    turn = queue.claim(running.pk)
-    assert turn is not None
-    assert queue.about_to_send(turn, {"description": "New words"})
+    delivery = queue.claim(running.pk)
+    assert delivery is not None
+    assert queue.about_to_send(delivery, {"description": "New words"})
     EditQueue.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert queue.due_instances() == []  # the web process has just enqueued
     EditQueue.objects.update(last_enqueued_at=None)
@@ -129,9 +129,9 @@ def test_what_is_settled_is_told_though_a_late_write_is_looked_for(
     EditQueue.objects.update(recheck_at=timezone.now() - timedelta(seconds=1))
     User.objects.filter(pk=operator.pk).update(role=User.Role.VIEWER)
     before = FleetVersion.current()
-    turn = queue.claim(running.pk)
-    assert turn is not None
-    assert turn.edits == []
+    delivery = queue.claim(running.pk)
+    assert delivery is not None
+    assert delivery.edits == []
     assert FleetVersion.current() > before
     edit.refresh_from_db()
     assert edit.state == State.CANCELLED

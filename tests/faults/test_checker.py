@@ -22,7 +22,7 @@ from dashboard.edits import (
     settling,
 )
 from dashboard.edits.models import Edit
-from dashboard.edits.queue import Turn
+from dashboard.edits.queue import Delivery
 from dashboard.edits.recording import Result
 from dashboard.emulator import Emulator, Fault
 from dashboard.modelarts.client import ModelArtsClient, Observation
@@ -69,7 +69,7 @@ def run(
 
 
 def _killed_after_put(world: World, actor: User, monkeypatch: Patch) -> None:
-    def killed(turn: Turn, result: Result) -> bool:
+    def killed(turn: Delivery, result: Result) -> bool:
         raise KilledError
 
     world.deliver()
@@ -212,7 +212,7 @@ def idempotency_key_ignored(patch: Patch, world: World) -> None:
 
 
 def applied_on_any_200(patch: Patch, world: World) -> None:
-    def believed(turn: Turn, result: Result, edits: list[Edit], _: Any) -> Result:
+    def believed(turn: Delivery, result: Result, edits: list[Edit], _: Any) -> Result:
         return delivery._settle(turn, result, edits, Edit.State.APPLIED, {})
 
     patch.setattr(delivery, "_accepted_not_applied", believed)

@@ -315,7 +315,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "edits",
-                    models.ManyToManyField(related_name="turns", to="edits.edit"),
+                    models.ManyToManyField(related_name="deliveries", to="edits.edit"),
                 ),
             ],
             options={
