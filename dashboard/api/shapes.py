@@ -146,7 +146,7 @@ def batch(one: EditBatch, progress: Progress, *, user: User) -> dict[str, Any]:
         "progress": {
             "total": progress.total,
             "open": progress.open,
-            "settled": progress.settled,
+            "settled": progress.completed,
             "skipped": progress.skipped,
             "states": progress.states,
         },

@@ -176,8 +176,8 @@ def _eta_text(found: EditBatch, done: selectors.Progress) -> str:
     if not done.open or found.confirmed_at is None:
         return ""
     passed = (timezone.now() - found.confirmed_at).total_seconds()
-    if done.settled >= ENOUGH_TO_TELL:
-        seconds = passed / done.settled * done.open
+    if done.completed >= ENOUGH_TO_TELL:
+        seconds = passed / done.completed * done.open
     else:
         seconds = batches.seconds_for(done.open)
     if seconds < 60:

@@ -131,7 +131,7 @@ def _update(
             result.observation = _put(delivery, client, merged.send, now)
         except ValidationError:
             why = {"message": messages.NO_VALID_LENGTH()}
-            return _settle(delivery, result, carried, State.FAILED, why)
+            return _all_to(delivery, result, carried, State.FAILED, why)
         now = late_writes.cloud_values(result.observation.instance)
         if not merge.is_applied(merged.send, now):
             return _accepted_not_applied(delivery, result, carried, now)
@@ -244,7 +244,7 @@ def _switch(
         return _accepted_not_applied(delivery, result, delivery.edits, held)
     delivery.watch.decided.add(late_writes.POWER)
     changes = {"result": held, "message": Message()}
-    return _settle(delivery, result, delivery.edits, State.APPLIED, changes)
+    return _all_to(delivery, result, delivery.edits, State.APPLIED, changes)
 
 
 def _act(
@@ -286,7 +286,7 @@ def _accepted_not_applied(
     return result
 
 
-def _settle(
+def _all_to(
     delivery: Delivery,
     result: Result,
     edits: list[Edit],
@@ -298,7 +298,7 @@ def _settle(
 
 
 def _retry_all(delivery: Delivery, message: Message) -> Result:
-    return _settle(
+    return _all_to(
         delivery, Result(), delivery.edits, State.RETRYING, {"message": message}
     )
 
@@ -323,4 +323,4 @@ def _from_error(delivery: Delivery, error: ModelArtsError) -> Result:
         error.ambiguous and delivery.attempt.sent_at is not None
     )
     state = State.RETRYING if again else State.FAILED
-    return _settle(delivery, result, delivery.edits, state, changes)
+    return _all_to(delivery, result, delivery.edits, state, changes)

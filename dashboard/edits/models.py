@@ -39,9 +39,10 @@ class EditQueue(models.Model):
         lease_owner: Which process took it, by its sign of life (``life``).
         next_at: Not before this moment is anything tried; None: at once.
         last_enqueued_at: When a worker was last told.
-        unsettled_until: Until then a write of ours whose end is unknown may still land.
+        late_write_until: Until then a write of ours whose end is unknown may still
+            land.
         recheck_at: When to look whether one did; None: no need.
-        repairs: How often a late write was put right in this unsettled time.
+        repairs: How often a late write was put right in this watch.
         desired: While late writes are watched for: the value that should be in the
             cloud, by field, with the number of the attempt that saw or set it. See
             ``late_writes``.
@@ -56,7 +57,7 @@ class EditQueue(models.Model):
     lease_owner = models.BigIntegerField(null=True)
     next_at = models.DateTimeField(null=True, db_index=True)
     last_enqueued_at = models.DateTimeField(null=True)
-    unsettled_until = models.DateTimeField(null=True)
+    late_write_until = models.DateTimeField(null=True)
     recheck_at = models.DateTimeField(null=True, db_index=True)
     repairs = models.PositiveSmallIntegerField(default=0)
     desired = models.JSONField(default=dict, db_default={})

@@ -19,7 +19,7 @@ from dashboard.instances import worker_liveness
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 from dashboard.web.stored_messages import Message, sentences
 
-from . import authority, circuit, late_writes, merge, messages, settling, states
+from . import authority, circuit, late_write_watch, late_writes, merge, messages, states
 from .late_writes import LateWrite, Watch
 from .models import Attempt, Edit, EditQueue
 
@@ -41,7 +41,7 @@ State = Edit.State
 DELIVERY_FIELDS = (
     "lease_owner",
     "lease_until",
-    "unsettled_until",
+    "late_write_until",
     "recheck_at",
     "desired",
 )
@@ -143,15 +143,15 @@ def _claim(instance_pk: int, lease_owner: int) -> Delivery | None:
     if queue is None or not _is_free(queue):
         return None
     queue.lease_owner = lease_owner
-    edits, settled = _deliverable(queue)
+    edits, ended = _deliverable(queue)
     recheck = queue.recheck_at is not None and queue.recheck_at <= queue.now
     delivery = None
     if edits or recheck:
         delivery = _delivery(queue, edits)
     else:
-        queue.save(update_fields=["unsettled_until", "recheck_at", "desired"])
+        queue.save(update_fields=["late_write_until", "recheck_at", "desired"])
     # Only what moved: every page that stands open asks for what a version changed.
-    if edits or settled:
+    if edits or ended:
         FleetVersion.stamp(Instance.objects.filter(pk=instance_pk))
     return delivery
 
@@ -171,7 +171,7 @@ def _delivery(queue: Any, edits: list[Edit]) -> Delivery:
 
 
 def _watch(queue: Any) -> Watch:
-    if queue.unsettled_until is None:
+    if queue.late_write_until is None:
         return Watch()
     unconfirmed = Attempt.objects.filter(
         instance_id=queue.pk, ambiguous=True, sent_at__gte=queue.now - merge.OUR_OWN_FOR
@@ -208,10 +208,10 @@ def _begin(queue: EditQueue, edits: list[Edit], now: datetime) -> Attempt:
 
 
 def _deliverable(queue: "EditQueue") -> tuple[list[Edit], bool]:
-    """The next edits to go out, after those are settled that never will.
+    """The next edits to go out, after those are ended that never will.
 
     Returns:
-        The edits, and whether any was settled.
+        The edits, and whether any was ended.
     """
     found = list(
         Edit.objects.filter(instance_id=queue.pk, state__in=Edit.OPEN)
@@ -229,8 +229,8 @@ def _deliverable(queue: "EditQueue") -> tuple[list[Edit], bool]:
             superseded_by=by,
             message=messages.REPLACED_BY(username=by.actor_message),
         )
-    settled = len(waiting) < len(found) or bool(gone)
-    return [edit for edit in edits if edit not in gone], settled
+    ended = len(waiting) < len(found) or bool(gone)
+    return [edit for edit in edits if edit not in gone], ended
 
 
 def note_interruption(queue: Any, edits: list[Edit]) -> None:
@@ -240,7 +240,7 @@ def note_interruption(queue: Any, edits: list[Edit]) -> None:
     for attempt in sent:
         before = late_writes.initial(attempt.before, attempt.number)
         queue.desired = late_writes.to_row(before) | queue.desired
-        settling.begin(queue)
+        late_write_watch.begin(queue)
     ended = unfinished.update(outcome="interrupted", finished_at=Now())
     if sent:
         numbers = [attempt.number for attempt in sent]
@@ -255,7 +255,7 @@ def note_interruption(queue: Any, edits: list[Edit]) -> None:
 
 
 def _still_wanted(edit: Edit, queue: Any) -> bool:
-    """Whether an edit may go out; the ones that may not are settled here."""
+    """Whether an edit may go out; the ones that may not are ended here."""
     if withdrawn := authority.why_withdrawn(edit):
         states.move(edit, State.CANCELLED, message=withdrawn)
     elif edit.interrupted >= MOST_INTERRUPTED:

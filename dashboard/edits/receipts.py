@@ -238,7 +238,7 @@ def _queue(edit: Edit) -> dict[str, Any]:
         return {}
     if edit.state == Edit.State.RETRYING:
         return {} if is_held else {"next_attempt_at": queue.next_at}
-    return {"checked_until": None if edit.is_open else queue.unsettled_until}
+    return {"checked_until": None if edit.is_open else queue.late_write_until}
 
 
 def _held(edit: Edit) -> tuple[str, dict[str, Any]]:

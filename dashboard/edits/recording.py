@@ -14,7 +14,7 @@ from dashboard.instances.refresh import apply_observation
 from dashboard.modelarts.client import Observation
 from dashboard.modelarts.errors import InstanceNotFoundError, ModelArtsError
 
-from . import circuit, late_writes, settling, states
+from . import circuit, late_write_watch, late_writes, states
 from .late_writes import LateWrite
 from .models import NEXT_START_FIELDS, Attempt, Edit, EditQueue
 from .queue import DELIVERY_FIELDS, Delivery
@@ -129,19 +129,19 @@ def _watch_on(queue: Any, delivery: Delivery, result: Result) -> bool:
     corrections = late_writes.corrections(resolved, now)
     for edit, changes in corrections.items():
         states.correct(edit, changes)
-    was_watched = queue.unsettled_until is not None
+    was_watched = queue.late_write_until is not None
     is_gone = isinstance(result.error, InstanceNotFoundError)
     if is_gone:
         # Nothing is left that a write could land on.
-        queue.unsettled_until = None
-    settling.plan(
+        queue.late_write_until = None
+    late_write_watch.plan(
         queue,
         again=result.ambiguous or bool(result.late),
         failed=result.observation is None and not is_gone,
         # Of fields that the edits of this delivery do not change.
         soon=bool(delivery.edits) and len(resolved) < len(result.late),
     )
-    if queue.unsettled_until is not None:
+    if queue.late_write_until is not None:
         desired = watch.desired_after(delivery.attempt.number, result.now)
         queue.desired = late_writes.to_row(desired)
         return bool(corrections)

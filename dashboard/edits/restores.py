@@ -51,7 +51,7 @@ def fail_open_edits() -> int:
         states.move(edit, Edit.State.FAILED, message=messages.RESTORED())
     # A newer value in the cloud may be one that a restored row calls an older one.
     EditQueue.objects.update(
-        recheck_at=None, unsettled_until=None, next_at=None, desired={}
+        recheck_at=None, late_write_until=None, next_at=None, desired={}
     )
     checked = Edit.objects.filter(outcome=Edit.Outcome.UNCONFIRMED)
     checked.update(outcome=Edit.Outcome.NOT_SEEN)

@@ -87,7 +87,7 @@ class Progress(NamedTuple):
         return sum(self.states.get(state, 0) for state in Edit.OPEN)
 
     @property
-    def settled(self) -> int:
+    def completed(self) -> int:
         """The others."""
         return self.total - self.open
 

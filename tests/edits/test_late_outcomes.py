@@ -33,7 +33,7 @@ def look(instance: Instance) -> None:
 
 
 def end_of_watch(instance: Instance) -> None:
-    EditQueue.objects.update(unsettled_until=a_second_ago())
+    EditQueue.objects.update(late_write_until=a_second_ago())
     look(instance)
 
 
@@ -220,7 +220,7 @@ def test_repairs_go_on_for_as_long_as_older_values_land(
         cloud.fleet.force(running.instance_id, description=f"older {number}")
         look(running)
         assert in_cloud(cloud, running) == "newest"
-    assert EditQueue.objects.get(pk=running.pk).unsettled_until > newest.finished_at
+    assert EditQueue.objects.get(pk=running.pk).late_write_until > newest.finished_at
     newest.refresh_from_db()
     assert newest.outcome == ""
 
@@ -250,7 +250,7 @@ def test_an_instance_that_is_gone_is_not_watched_any_more(
     cloud.faults.add(gone)
     look(running)
     edit_queue = EditQueue.objects.get(pk=running.pk)
-    assert (edit_queue.recheck_at, edit_queue.unsettled_until) == (None, None)
+    assert (edit_queue.recheck_at, edit_queue.late_write_until) == (None, None)
     unconfirmed.refresh_from_db()
     assert unconfirmed.outcome == Outcome.NOT_SEEN
 

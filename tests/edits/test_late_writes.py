@@ -50,7 +50,7 @@ def look_again() -> None:
 def test_it_is_looked_for_until_the_cloud_has_settled(landed_late: Instance) -> None:
     edit_queue = EditQueue.objects.get(pk=landed_late.pk)
     assert edit_queue.recheck_at is not None
-    assert edit_queue.unsettled_until is not None
+    assert edit_queue.late_write_until is not None
     assert queue.due_instances() == [], "not before its time"
     look_again()
     assert queue.due_instances() == [landed_late.pk]
@@ -115,8 +115,8 @@ def test_once_settled_it_is_left_alone(landed_late: Instance) -> None:
     look_again()
     delivery.drain(landed_late.pk)  # puts it right
     over = a_second_ago()
-    EditQueue.objects.update(recheck_at=over, unsettled_until=over)
+    EditQueue.objects.update(recheck_at=over, late_write_until=over)
     delivery.drain(landed_late.pk)
     edit_queue = EditQueue.objects.get(pk=landed_late.pk)
-    assert (edit_queue.recheck_at, edit_queue.unsettled_until) == (None, None)
+    assert (edit_queue.recheck_at, edit_queue.late_write_until) == (None, None)
     assert edit_queue.desired == {}

@@ -91,7 +91,7 @@ def test_one_whose_worker_died_ends_and_is_looked_for(
     assert (edit.state, edit.outcome) == ("failed", Edit.Outcome.UNCONFIRMED)
     assert Attempt.objects.get().ambiguous
     edit_queue = EditQueue.objects.get()
-    assert edit_queue.unsettled_until
+    assert edit_queue.late_write_until
     assert edit_queue.desired["description"] == [
         running.description,
         turn.attempt.number,

@@ -51,10 +51,10 @@ def test_what_was_open_waits_for_a_person(cloud: Emulator, open_edit: Edit) -> N
 
 def test_no_late_write_is_looked_for(cloud: Emulator, open_edit: Edit) -> None:
     moment = open_edit.deadline_at
-    EditQueue.objects.update(recheck_at=moment, unsettled_until=moment)
+    EditQueue.objects.update(recheck_at=moment, late_write_until=moment)
     restore()
     tasks.sweep_due_edits()
-    assert EditQueue.objects.filter(recheck_at=None, unsettled_until=None).count() == 1
+    assert EditQueue.objects.filter(recheck_at=None, late_write_until=None).count() == 1
 
 
 def test_it_is_noticed_once(cloud: Emulator, open_edit: Edit, operator: Any) -> None:

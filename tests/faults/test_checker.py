@@ -13,13 +13,13 @@ from dashboard.accounts.models import User
 from dashboard.edits import (
     authority,
     delivery,
+    late_write_watch,
     late_writes,
     merge,
     outcome_text,
     queue,
     recording,
     services,
-    settling,
 )
 from dashboard.edits.models import Edit
 from dashboard.edits.queue import Delivery
@@ -182,7 +182,7 @@ def no_compare_before_sending_again(patch: Patch, world: World) -> None:
 
 
 def no_settle_recheck(patch: Patch, world: World) -> None:
-    patch.setattr(settling, "begin", lambda edit_queue: None)
+    patch.setattr(late_write_watch, "begin", lambda edit_queue: None)
 
 
 def seq_by_id(patch: Patch, world: World) -> None:
@@ -213,7 +213,7 @@ def idempotency_key_ignored(patch: Patch, world: World) -> None:
 
 def applied_on_any_200(patch: Patch, world: World) -> None:
     def believed(turn: Delivery, result: Result, edits: list[Edit], _: Any) -> Result:
-        return delivery._settle(turn, result, edits, Edit.State.APPLIED, {})
+        return delivery._all_to(turn, result, edits, Edit.State.APPLIED, {})
 
     patch.setattr(delivery, "_accepted_not_applied", believed)
 

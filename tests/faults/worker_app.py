@@ -20,10 +20,12 @@ __all__ = ["app"]
 
 @worker_init.connect
 def _settle_sooner(**_: Any) -> None:
-    from dashboard.edits import settling  # needs Django to be set up
+    from dashboard.edits import late_write_watch  # needs Django to be set up
 
-    settling.SETTLE = timedelta(seconds=float(os.environ["CURFEW_TEST_SETTLE_SECONDS"]))
-    settling.RECHECK = settling.SETTLE / 4
+    late_write_watch.WATCH_FOR = timedelta(
+        seconds=float(os.environ["CURFEW_TEST_SETTLE_SECONDS"])
+    )
+    late_write_watch.RECHECK = late_write_watch.WATCH_FOR / 4
 
 
 @task_postrun.connect

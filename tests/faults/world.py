@@ -106,7 +106,7 @@ class World:
         for model, names in (
             (
                 EditQueue,
-                ("lease_until", "next_at", "last_enqueued_at", "unsettled_until"),
+                ("lease_until", "next_at", "last_enqueued_at", "late_write_until"),
             ),
             (EditQueue, ("recheck_at",)),
             (Cloud, ("held_until",)),

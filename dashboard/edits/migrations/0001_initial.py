@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
                 ("lease_owner", models.BigIntegerField(null=True)),
                 ("next_at", models.DateTimeField(db_index=True, null=True)),
                 ("last_enqueued_at", models.DateTimeField(null=True)),
-                ("unsettled_until", models.DateTimeField(null=True)),
+                ("late_write_until", models.DateTimeField(null=True)),
                 ("recheck_at", models.DateTimeField(db_index=True, null=True)),
                 ("repairs", models.PositiveSmallIntegerField(default=0)),
                 ("desired", models.JSONField(db_default={}, default=dict)),

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-SETTLE = timedelta(seconds=60)
+WATCH_FOR = timedelta(seconds=60)
 """How long a write without a known end may still land: the gateway's own patience,
 which is not published, so this is our assumption."""
 
@@ -16,7 +16,7 @@ def begin(queue: Any) -> None:
     Args:
         queue: Locked, with ``now``; it is left to the caller to save.
     """
-    queue.unsettled_until = queue.now + SETTLE
+    queue.late_write_until = queue.now + WATCH_FOR
     queue.recheck_at = queue.now + RECHECK
 
 
@@ -38,8 +38,8 @@ def plan(queue: Any, *, again: bool, failed: bool, soon: bool = False) -> None:
     elif failed and queue.recheck_at:
         # Not seen, so not over.
         queue.recheck_at = queue.now + RECHECK
-    elif queue.unsettled_until is None or queue.unsettled_until <= queue.now:
-        queue.unsettled_until = queue.recheck_at = None
+    elif queue.late_write_until is None or queue.late_write_until <= queue.now:
+        queue.late_write_until = queue.recheck_at = None
         queue.repairs = 0
     else:
-        queue.recheck_at = min(queue.now + RECHECK, queue.unsettled_until)
+        queue.recheck_at = min(queue.now + RECHECK, queue.late_write_until)
