@@ -9,7 +9,7 @@ from typing import Any
 
 from dashboard.edits.forms import EditForm
 from dashboard.edits.hours import hours_text
-from dashboard.edits.seen import Seen, Settings
+from dashboard.edits.snapshot import FormSnapshot, Settings
 from dashboard.instances.models import Instance
 
 from .problems import invalid, of_form
@@ -27,20 +27,24 @@ class ChangeInput:
         self._instance = instance
         self._sent = sent
 
-    def read(self) -> tuple[dict[str, Any], Seen]:
+    def read(self) -> tuple[dict[str, Any], FormSnapshot]:
         """What changes, as ``services.submit_edit`` wants it, and what was seen.
 
         Raises:
             ProblemError: 422 with what is wrong about each field.
-            SeenError: As of ``Seen.read``.
+            SnapshotError: As of ``FormSnapshot.read``.
         """
         token = self._sent.get("seen")
-        seen = Seen.read(token, self._instance) if token else Seen.now(self._instance)
-        form = EditForm(self._typed(seen.settings), seen=seen)
+        snapshot = (
+            FormSnapshot.read(token, self._instance)
+            if token
+            else FormSnapshot.now(self._instance)
+        )
+        form = EditForm(self._typed(snapshot.settings), snapshot=snapshot)
         if not form.is_valid():
             errors = of_form(form)
             raise invalid({self._name(name): said for name, said in errors.items()})
-        return form.patch(), seen
+        return form.patch(), snapshot
 
     def _typed(self, stored: Settings) -> dict[str, Any]:
         """The fields as the page would post them."""

@@ -16,7 +16,7 @@ from ninja.responses import Status
 from dashboard.accounts.permissions import can_edit
 from dashboard.edits import services
 from dashboard.edits.models import Edit
-from dashboard.edits.seen import Seen, SeenError
+from dashboard.edits.snapshot import FormSnapshot, SnapshotError
 from dashboard.instances import offers, tasks
 from dashboard.instances.detail import HISTORY
 from dashboard.instances.filters import InstanceFilter, ListForm, ListQuery
@@ -104,7 +104,7 @@ def get_instance(request: TokenRequest, cloud: str, instance_id: str) -> Any:
     return shapes.detail(
         row,
         user=request.user,
-        seen=Seen.now(instance).token(instance),
+        seen=FormSnapshot.now(instance).token(instance),
         events=list(instance.events.select_related("actor")[:HISTORY]),
         edits=list(edits.fetch_mode(models.FETCH_PEERS)[:HISTORY]),
     )
@@ -140,8 +140,8 @@ def change_instance(
     if obstacle := offers.edit_obstacle(instance):
         raise ProblemError("not-now", str(obstacle))
     try:
-        patch, seen = change_input.ChangeInput(instance, sent).read()
-    except SeenError:
+        patch, snapshot = change_input.ChangeInput(instance, sent).read()
+    except SnapshotError:
         raise _too_old(instance) from None
     if not patch:
         return Status(204, None)
@@ -150,8 +150,8 @@ def change_instance(
             instance=instance,
             actor=request.user,
             patch=patch,
-            base=seen.settings.as_dict(),
-            key=idempotency_key or (seen.nonce if "seen" in sent else ""),
+            base=snapshot.settings.as_dict(),
+            key=idempotency_key or (snapshot.nonce if "seen" in sent else ""),
             once=bool(idempotency_key),
             request_digest=digest,
         )
@@ -283,7 +283,7 @@ def _too_old(instance: Instance) -> ProblemError:
     return ProblemError(
         "conflict",
         "“seen” is of another instance, or older than a day.",
-        seen=Seen.now(instance).token(instance),
+        seen=FormSnapshot.now(instance).token(instance),
         differences=[],
     )
 
@@ -300,5 +300,5 @@ def _conflict(instance: Instance, conflict: services.EditConflictError) -> Probl
             }
             for one in conflict.differences
         ],
-        seen=Seen.now(instance).token(instance),
+        seen=FormSnapshot.now(instance).token(instance),
     )

@@ -26,7 +26,7 @@ from .hours import (
     problem_text,
     seconds_of,
 )
-from .seen import Seen, Settings
+from .snapshot import FormSnapshot, Settings
 
 PRESET_HOURS = (1, 2, 4, 8, 12, 24)
 
@@ -64,7 +64,7 @@ class EditForm(forms.Form):
 
     Args:
         data: The posted fields, None for a form that is being opened.
-        seen: What the form shows, or showed, at first.
+        snapshot: What the form shows, or showed, at first.
         changes: Of a form that is opened again: the patch typed before, laid over it.
     """
 
@@ -81,11 +81,11 @@ class EditForm(forms.Form):
         self,
         data: Any = None,
         *,
-        seen: Seen,
+        snapshot: FormSnapshot,
         changes: Mapping[str, Any] | None = None,
     ) -> None:
-        self.seen = seen
-        shown = Settings(**(seen.settings.as_dict() | dict(changes or {})))
+        self.snapshot = snapshot
+        shown = Settings(**(snapshot.settings.as_dict() | dict(changes or {})))
         super().__init__(
             data,
             initial={
@@ -103,7 +103,7 @@ class EditForm(forms.Form):
             ValidationError: ModelArts would refuse the text.
         """
         text = _unified_line_breaks(self.cleaned_data["description"])
-        stored = self.seen.settings.description
+        stored = self.snapshot.settings.description
         # Browsers send CRLF whatever the field held before.
         if text == _unified_line_breaks(stored):
             return stored
@@ -120,11 +120,11 @@ class EditForm(forms.Form):
         """
         if not self.cleaned_data["auto_stop_enable"]:
             return None
-        stored = self.seen.settings.auto_stop_duration
+        stored = self.snapshot.settings.auto_stop_duration
         text = self.cleaned_data["auto_stop_hours"]
         untouched = stored is not None and text == hours_text(stored)
         # Even one out of range may stay, unless it is switched on only now.
-        if untouched and (self.seen.settings.auto_stop_enable or in_range(stored)):
+        if untouched and (self.snapshot.settings.auto_stop_enable or in_range(stored)):
             return None
         return seconds_of(text)
 
@@ -133,7 +133,7 @@ class EditForm(forms.Form):
 
         Call it on a valid form.
         """
-        shown, typed = self.seen.settings, self.cleaned_data
+        shown, typed = self.snapshot.settings, self.cleaned_data
         wish: dict[str, Any] = {"description": typed["description"]}
         # What nobody knows looks like off: only switching it on is a wish.
         if typed["auto_stop_enable"] != bool(shown.auto_stop_enable):
@@ -159,7 +159,7 @@ class EditForm(forms.Form):
     @property
     def stored_hours(self) -> tuple[str, str]:
         """The duration the form was opened on: as the box shows it, and in words."""
-        seconds = self.seen.settings.auto_stop_duration
+        seconds = self.snapshot.settings.auto_stop_duration
         return hours_text(seconds), "" if seconds is None else exact_text(seconds)
 
     @property

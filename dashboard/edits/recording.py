@@ -154,7 +154,7 @@ def _end_watch(queue: Any) -> bool:
     checked = Edit.objects.filter(
         instance_id=queue.pk, outcome=Edit.Outcome.UNCONFIRMED
     )
-    # Seen, and put right by a request whose answer was lost.
+    # FormSnapshot, and put right by a request whose answer was lost.
     landed = checked.filter(corrected_at__isnull=False)
     told = landed.update(outcome=Edit.Outcome.RESTORED, corrected_at=Now())
     return bool(told + checked.update(outcome=Edit.Outcome.NOT_SEEN))

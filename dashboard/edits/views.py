@@ -22,7 +22,7 @@ from . import selectors, services, wording
 from .forms import EditForm
 from .models import Edit
 from .return_path import return_path
-from .seen import Seen, SeenError
+from .snapshot import FormSnapshot, SnapshotError
 
 NOT_YOURS = gettext_lazy(
     "You don't have permission to change this instance. Ask its owner or an operator."
@@ -48,12 +48,12 @@ def edit(request: SignedInRequest, cloud: str, instance_id: str) -> HttpResponse
         return _refusal(request, instance, title, str(NOT_YOURS), status=403)
     if obstacle := offers.edit_obstacle(instance):
         if request.htmx and request.method == "POST":
-            form = EditForm(request.POST, seen=Seen.now(instance))
+            form = EditForm(request.POST, snapshot=FormSnapshot.now(instance))
             return _form_page(request, instance, form, obstacle=str(obstacle))
         return _refusal(request, instance, title, str(obstacle), status=409)
     if request.method == "POST":
         return _save(request, instance)
-    return _form_page(request, instance, EditForm(seen=Seen.now(instance)))
+    return _form_page(request, instance, EditForm(snapshot=FormSnapshot.now(instance)))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -81,11 +81,13 @@ def stop(request: SignedInRequest, cloud: str, instance_id: str) -> HttpResponse
 def _save(request: SignedInRequest, instance: Instance) -> HttpResponse:
     token = request.POST.get("seen", "")
     try:
-        seen = Seen.read(token, instance) if token else Seen.now(instance)
-    except SeenError:
-        form = EditForm(request.POST, seen=Seen.now(instance))
+        snapshot = (
+            FormSnapshot.read(token, instance) if token else FormSnapshot.now(instance)
+        )
+    except SnapshotError:
+        form = EditForm(request.POST, snapshot=FormSnapshot.now(instance))
         return _form_page(request, instance, form, is_too_old=True)
-    form = EditForm(request.POST, seen=seen)
+    form = EditForm(request.POST, snapshot=snapshot)
     if not form.is_valid():
         return _form_page(request, instance, form)
     patch = form.patch()
@@ -97,12 +99,12 @@ def _save(request: SignedInRequest, instance: Instance) -> HttpResponse:
             instance=instance,
             actor=request.user,
             patch=patch,
-            base=seen.settings.as_dict(),
-            key=seen.nonce,
+            base=snapshot.settings.as_dict(),
+            key=snapshot.nonce,
         )
     except services.EditConflictError as conflict:
         # What was not touched follows the cloud: saving again must not turn it back.
-        again = EditForm(seen=Seen.now(instance), changes=patch)
+        again = EditForm(snapshot=FormSnapshot.now(instance), changes=patch)
         conflicts = [
             wording.conflict(
                 difference,
@@ -131,7 +133,7 @@ def _form_page(
         "obstacle": obstacle,
         "instance": instance,
         "form": form,
-        "seen": form.seen.token(instance),
+        "seen": form.snapshot.token(instance),
         "this_run": clock.this_run(instance, timezone.now()),
         "conflicts": conflicts or [],
         "is_too_old": is_too_old,

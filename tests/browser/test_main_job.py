@@ -124,9 +124,9 @@ def test_the_list_shows_the_chip_without_a_reload(
         page.wait_for_url("**/instances/")
         open_instance(page, name)
         page.get_by_role("link", name="Edit", exact=True).click()
-        page.get_by_label("Description").fill("Seen from the list")
+        page.get_by_label("Description").fill("FormSnapshot from the list")
         page.get_by_role("button", name="Save").click()
-        expect(row_of(watcher, name)).to_contain_text("Seen from the list")
+        expect(row_of(watcher, name)).to_contain_text("FormSnapshot from the list")
         expect(row_of(watcher, name).locator("[data-edit]")).to_have_attribute(
             "data-state", "applied"
         )

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.edits.models import Edit
-from dashboard.edits.seen import Seen, SeenError
 from dashboard.edits.services import submit_edit
+from dashboard.edits.snapshot import FormSnapshot, SnapshotError
 from dashboard.instances.models import Instance
 from dashboard.web.templatetags.pages import moment_text
 from tests import factories
@@ -30,7 +30,7 @@ def address(instance: Instance) -> str:
 def fields(instance: Instance, **typed: Any) -> dict[str, Any]:
     """What a browser posts from the form as opened now; None leaves a field out."""
     shown = {
-        "seen": Seen.now(instance).token(instance),
+        "seen": FormSnapshot.now(instance).token(instance),
         "description": instance.description,
         "auto_stop_enable": "on",
         "auto_stop_hours": "8",
@@ -117,8 +117,8 @@ def test_wrong_values_come_back_with_all_that_was_typed(
     assert "A description cannot contain &amp; &lt;." in html
     assert "8.3 h is not a step of half an hour." in html
     # Signed anew, perhaps a second later.
-    again = Seen.read(hidden(html, "seen"), instance)
-    assert again == Seen.read(posted["seen"], instance)
+    again = FormSnapshot.read(hidden(html, "seen"), instance)
+    assert again == FormSnapshot.read(posted["seen"], instance)
     assert ("<html" in html) == (not headers)
     assert not Edit.objects.exists()
 
@@ -227,19 +227,19 @@ class TestSeen:
         self, as_operator: Client, instance: Instance
     ) -> None:
         other = factories.make_instance()
-        token = Seen.now(other).token(other)
-        with pytest.raises(SeenError):
-            Seen.read(token, instance)
+        token = FormSnapshot.now(other).token(other)
+        with pytest.raises(SnapshotError):
+            FormSnapshot.read(token, instance)
 
     def test_it_holds_for_a_day(self, instance: Instance) -> None:
         now = datetime.now(UTC)
-        seen = Seen.now(instance)
-        token = seen.token(instance)
+        snapshot = FormSnapshot.now(instance)
+        token = snapshot.token(instance)
         with time_machine.travel(now + timedelta(hours=23), tick=False):
-            assert Seen.read(token, instance) == seen
+            assert FormSnapshot.read(token, instance) == snapshot
         tomorrow = time_machine.travel(now + timedelta(hours=25), tick=False)
-        with tomorrow, pytest.raises(SeenError):
-            Seen.read(token, instance)
+        with tomorrow, pytest.raises(SnapshotError):
+            FormSnapshot.read(token, instance)
 
 
 class TestOutlook:

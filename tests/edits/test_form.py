@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dashboard.edits.forms import EditForm
 from dashboard.edits.hours import hours_text
-from dashboard.edits.seen import Seen, Settings
+from dashboard.edits.snapshot import FormSnapshot, Settings
 
 SETTINGS = Settings(
     description="Churn model",
@@ -21,14 +21,14 @@ SETTINGS = Settings(
 
 def _form(settings: Settings = SETTINGS, **posted: Any) -> EditForm:
     """The form as a browser would post it, with these fields typed over."""
-    shown = EditForm(seen=Seen(settings, "n")).initial
+    shown = EditForm(snapshot=FormSnapshot(settings, "n")).initial
     fields = shown | {"prompt_shown": "1"} | posted
     data = {
         name: "on" if value is True else value
         for name, value in fields.items()
         if value not in (False, None)
     }
-    return EditForm(data, seen=Seen(settings, "n"))
+    return EditForm(data, snapshot=FormSnapshot(settings, "n"))
 
 
 def _with(**changes: Any) -> Settings:
@@ -107,10 +107,10 @@ def test_switching_on_needs_hours_that_the_cloud_accepts() -> None:
 
 
 def test_fields_that_are_not_posted_are_left_alone() -> None:
-    form = EditForm({"description": "Only words"}, seen=Seen(SETTINGS, "n"))
+    form = EditForm({"description": "Only words"}, snapshot=FormSnapshot(SETTINGS, "n"))
     assert form.is_valid()
     assert form.patch() == {"description": "Only words"}
-    form = EditForm({"auto_stop_hours": "2"}, seen=Seen(SETTINGS, "n"))
+    form = EditForm({"auto_stop_hours": "2"}, snapshot=FormSnapshot(SETTINGS, "n"))
     assert form.is_valid()
     assert form.patch() == {"auto_stop_enable": False}
 
@@ -225,7 +225,7 @@ def test_no_duration_is_changed_by_opening_and_saving(seconds: int) -> None:
 def test_a_form_opened_again_holds_what_was_typed_and_leaves_the_rest_alone() -> None:
     """The settings moved on, but only the description was mine."""
     now = _with(description="theirs", auto_stop_duration=3_600)
-    form = EditForm(seen=Seen(now, "n"), changes={"description": "mine"})
+    form = EditForm(snapshot=FormSnapshot(now, "n"), changes={"description": "mine"})
     assert form["description"].value() == "mine"
     assert form["auto_stop_hours"].value() == "1"
     again = {name: form[name].value() for name in ("description", "auto_stop_hours")}

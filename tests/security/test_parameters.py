@@ -8,7 +8,7 @@ from django.test import Client
 
 from dashboard.accounts.models import User
 from dashboard.edits.models import Edit
-from dashboard.edits.seen import Seen
+from dashboard.edits.snapshot import FormSnapshot
 from dashboard.instances.models import Instance
 from tests import factories
 
@@ -43,7 +43,7 @@ def test_of_a_field_twice_too_and_none_comes_from_the_address(
         "description": ["one", "two"],
         "auto_stop_enable": "on",
         "auto_stop_hours": ["2", "3"],
-        "seen": Seen.now(instance).token(instance),
+        "seen": FormSnapshot.now(instance).token(instance),
     }
     url = f"{instance.get_absolute_url()}edit/?description=three&auto_stop_hours=4"
     assert client.post(url, form).status_code == 303

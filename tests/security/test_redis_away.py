@@ -10,7 +10,7 @@ from django.test import Client
 
 from dashboard.accounts.models import User
 from dashboard.edits.models import Edit
-from dashboard.edits.seen import Seen
+from dashboard.edits.snapshot import FormSnapshot
 from dashboard.instances.models import Instance
 from dashboard.web import limits
 from dashboard.web.shared import quick_redis, shared_redis
@@ -116,7 +116,7 @@ def test_and_writing(
         "description": "without Redis",
         "auto_stop_enable": "on",
         "auto_stop_hours": "2",
-        "seen": Seen.now(instance).token(instance),
+        "seen": FormSnapshot.now(instance).token(instance),
     }
     answer = client.post(f"{instance.get_absolute_url()}edit/", form)
     assert answer.status_code == 303, answer.text

@@ -18,7 +18,7 @@ MAX_AGE_SECONDS = 24 * 3600
 """After a day a form says more about yesterday than about the instance."""
 
 
-class SeenError(ValueError):
+class SnapshotError(ValueError):
     """The note is forged, belongs to another instance, or is too old."""
 
 
@@ -44,7 +44,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Seen:
+class FormSnapshot:
     """The settings that a form showed, and a name for that form.
 
     Attributes:
@@ -65,13 +65,13 @@ class Seen:
         """Read what ``token`` wrote.
 
         Raises:
-            SeenError: See the class.
+            SnapshotError: See the class.
         """
         try:
             note = signing.loads(token, salt=_salt(instance), max_age=MAX_AGE_SECONDS)
             return cls(Settings(**note["settings"]), note["nonce"])
         except (signing.BadSignature, KeyError, TypeError, ValueError) as error:
-            raise SeenError from error
+            raise SnapshotError from error
 
     def token(self, instance: Instance) -> str:
         """For the form's hidden field ``seen``."""
@@ -80,4 +80,4 @@ class Seen:
 
 
 def _salt(instance: Instance) -> str:
-    return f"edits.seen.{instance.pk}"
+    return f"edits.snapshot.{instance.pk}"
