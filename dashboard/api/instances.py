@@ -294,9 +294,9 @@ def _conflict(instance: Instance, conflict: services.EditConflictError) -> Probl
         differences=[
             {
                 "field": shapes.NAMES.get(one.field, one.field),
-                "seen": one.opened_on,
+                "seen": one.base,
                 "now": one.now,
-                "wished": one.wished,
+                "requested": one.requested,
             }
             for one in conflict.differences
         ],

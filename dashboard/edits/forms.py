@@ -149,11 +149,11 @@ class EditForm(forms.Form):
         was_asked = typed["prompt_shown"] or typed["prompt"]
         if was_asked and typed["prompt"] != _reminds(shown):
             wish["auto_stop_prompt"] = typed["prompt"]
-        opened_on = shown.as_dict()
+        base = shown.as_dict()
         return {
             name: value
             for name, value in wish.items()
-            if value != opened_on[name] and self.data.get(f"choice_{name}") != THEIRS
+            if value != base[name] and self.data.get(f"choice_{name}") != THEIRS
         }
 
     @property

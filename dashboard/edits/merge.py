@@ -1,4 +1,4 @@
-"""What is wished for, against what is: the rules, without a word to the cloud."""
+"""What is requested for, against what is: the rules, without a word to the cloud."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ FIELDS = (
 AUTO_STOP_FIELDS = frozenset(FIELDS[1:])
 
 OUR_OWN_FOR = timedelta(hours=1)
-"""How long a value that we wished for may turn up late without being a stranger's."""
+"""How long a value that we requested for may turn up late without being a stranger's."""
 
 
 def mirror_values(instance: Instance) -> dict[str, Any]:
@@ -73,24 +73,25 @@ class Difference:
     """One field that is not what the person saw: three values to choose from."""
 
     field: str
-    opened_on: Any
+    base: Any
     now: Any
-    wished: Any
+    requested: Any
 
 
 def differences(
     patch: Mapping[str, Any], base: Mapping[str, Any], now: Mapping[str, Any]
 ) -> list[Difference]:
-    """The wished-for fields that somebody else changed since the person looked.
+    """The requested-for fields that somebody else changed since the person looked.
 
-    A field that already is as wished is no difference; nor is one whose value, then or
+    A field that already is as requested is no difference; nor is one whose value, then
+    or
     now, nobody knows.
     """
     return [
-        Difference(name, base.get(name), now.get(name), wished)
-        for name, wished in patch.items()
+        Difference(name, base.get(name), now.get(name), requested)
+        for name, requested in patch.items()
         if base.get(name) is not None
-        and now.get(name) not in (None, base[name], wished)
+        and now.get(name) not in (None, base[name], requested)
     ]
 
 
@@ -131,7 +132,7 @@ class MergeResult:
     """What to do with a turn's edits, now that the cloud's values are known.
 
     Attributes:
-        send: Fields and values that have to go out; empty when all is as wished.
+        send: Fields and values that have to go out; empty when all is as requested.
         conflicts: Edits that must not be sent, each with what differs.
         replaced: For each edit, the fields of which a newer one in the same request
             asks for another value, and that newer one.
@@ -148,7 +149,7 @@ def merge(
     earlier: Iterable[Edit],
     late: Mapping[str, Any] | None = None,
 ) -> MergeResult:
-    """Compare field by field what is, what was and what is wished.
+    """Compare field by field what is, what was and what is requested.
 
     A field equal to the wish needs nothing; equal to what the person saw, or to a value
     of an earlier edit of ours that may have landed late or not at all, it is sent;

@@ -33,7 +33,7 @@ class EditConflictError(Exception):
     """Somebody changed the same fields since the person looked.
 
     Attributes:
-        differences: What was seen, what is now and what is wished, for each field.
+        differences: What was seen, what is now and what is requested, for each field.
     """
 
     def __init__(self, differences: list[merge.Difference]) -> None:
@@ -145,7 +145,7 @@ def submit_power(
 
 
 def earlier_edit(*, actor: User, key: str) -> Edit | None:
-    """The edit that this person wished for ``once`` by this key, if there is one."""
+    """The edit that this person requested for ``once`` by this key, if there is one."""
     found = Edit.objects.select_related("instance__cloud", "actor")
     return found.filter(actor=actor, key=_once_key(key)).first()
 

@@ -56,7 +56,7 @@ class Conflict(NamedTuple):
 
     Attributes:
         field: Name in ``Edit.patch``.
-        opened_on: What the form showed at first.
+        base: What the form showed at first.
         now_typed: ``now`` as the form's field holds it; ``wish_typed`` likewise.
         actor: Who changed it; None for a change made outside Curfew.
         changed_at: When they asked for it; None likewise.
@@ -64,7 +64,7 @@ class Conflict(NamedTuple):
 
     field: str
     label: str
-    opened_on: str
+    base: str
     now: str
     now_typed: str
     wish: str
@@ -147,11 +147,11 @@ def conflict(difference: Difference, behind: Edit | None) -> Conflict:
     return Conflict(
         field,
         field_label(field),
-        value_text(field, difference.opened_on),
+        value_text(field, difference.base),
         value_text(field, difference.now),
         _typed(field, difference.now),
-        value_text(field, difference.wished),
-        _typed(field, difference.wished),
+        value_text(field, difference.requested),
+        _typed(field, difference.requested),
         behind.actor if behind else None,
         behind.created_at if behind else None,
     )

@@ -131,7 +131,7 @@ def test_a_form_opened_before_somebody_elses_edit_is_a_conflict(
     with pytest.raises(services.EditConflictError) as caught:
         submit(instance, operator, "his")
     (difference,) = caught.value.differences
-    assert (difference.now, difference.wished) == ("hers", "his")
+    assert (difference.now, difference.requested) == ("hers", "his")
     assert Edit.objects.count() == 1
 
 
