@@ -26,10 +26,10 @@ from dashboard.modelarts.errors import (
 from dashboard.modelarts.schemas import InstanceStatus
 from dashboard.web.stored_messages import Message
 
-from . import authority, late_writes, merge, messages, queue, recording
+from . import authority, late_writes, merge, messages, outcome, queue
 from .models import Edit
+from .outcome import Result
 from .queue import Delivery, due_instances
-from .recording import Result
 
 __all__ = ["drain", "due_instances"]
 
@@ -92,8 +92,8 @@ def _record(delivery: Delivery, result: Result) -> bool:
     ):
         with attempt:
             if attempt.num > 1:
-                recording.forget(result)
-            recorded = recording.record(delivery, result)
+                outcome.forget(result)
+            recorded = outcome.record(delivery, result)
     return recorded
 
 
@@ -121,7 +121,7 @@ def _update(
     late = {one.field: one.value for one in result.late}
     merged = merge.merge(delivery.edits, now, merge.earlier_edits(delivery.edits), late)
     for edit in merged.conflicts:
-        result.fates[edit] = (
+        result.new_states[edit] = (
             State.CONFLICT,
             {"result": {name: now[name] for name in edit.patch}, "message": Message()},
         )
@@ -142,12 +142,12 @@ def _update(
         changes = {
             "result": {name: now[name] for name in edit.patch},
             "replaced": {
-                name: recording.replaced_by(by) for name, by in replaced.items()
+                name: outcome.replaced_by(by) for name, by in replaced.items()
             },
             "applied_while_running": running,
             "message": Message(),
         }
-        result.fates[edit] = (State.APPLIED, changes)
+        result.new_states[edit] = (State.APPLIED, changes)
         delivery.watch.decided |= edit.patch.keys()
     return result
 
@@ -272,14 +272,14 @@ def _accepted_not_applied(
     """
     result.accepted_not_applied = result.ambiguous = True
     for edit in edits:
-        given_up = recording.times_not_applied(edit) + 1 >= MOST_ACCEPTED_NOT_APPLIED
+        given_up = outcome.times_not_applied(edit) + 1 >= MOST_ACCEPTED_NOT_APPLIED
         message = (
             messages.OLD_VALUE_AGAIN(number=MOST_ACCEPTED_NOT_APPLIED)
             if given_up
             else messages.OLD_VALUE()
         )
         held_now = {name: held.get(name) for name in (edit.patch or held)}
-        result.fates[edit] = (
+        result.new_states[edit] = (
             State.FAILED if given_up else State.RETRYING,
             {"result": held_now, "message": message},
         )
@@ -293,7 +293,7 @@ def _all_to(
     state: str,
     changes: dict[str, Any],
 ) -> Result:
-    result.fates |= {edit: (state, dict(changes)) for edit in edits}
+    result.new_states |= {edit: (state, dict(changes)) for edit in edits}
     return result
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import delivery, recording, services
+from dashboard.edits import delivery, outcome, services
 from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Instance
@@ -54,7 +54,7 @@ def test_what_became_of_it_is_written_down_once_the_database_takes_it(
     times: int,
 ) -> None:
     failures = iter([OperationalError("disk full")] * times)
-    finish = recording._finish
+    finish = outcome._finish
 
     def finish_in_the_end(*args: Any) -> None:
         """The last step of a record."""
@@ -62,7 +62,7 @@ def test_what_became_of_it_is_written_down_once_the_database_takes_it(
             raise failure
         finish(*args)
 
-    monkeypatch.setattr(recording, "_finish", finish_in_the_end)
+    monkeypatch.setattr(outcome, "_finish", finish_in_the_end)
     with stamina.set_testing(True, attempts=5):  # without the pauses
         edit = deliver(wish(running, operator, description="New words"))
     assert edit.state == State.APPLIED
@@ -79,7 +79,7 @@ def test_a_database_that_never_takes_it_is_given_up(
     edit = wish(running, operator, description="New words")
     with monkeypatch.context() as patched:
         patched.setattr(delivery, "RECORD_SECONDS", 0.5)
-        patched.setattr(recording, "_finish", fail)
+        patched.setattr(outcome, "_finish", fail)
         with pytest.raises(OperationalError):
             deliver(edit)
     edit.refresh_from_db()

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits import queue, recording, services
+from dashboard.edits import outcome, queue, services
 from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Emulator
 from dashboard.instances.models import FleetVersion, Instance
@@ -94,9 +94,9 @@ def test_a_late_worker_finds_its_result_refused(
     assert late is not None
     EditQueue.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert deliver(edit).state == State.APPLIED
-    stale = recording.Result(fates={late.edits[0]: (State.FAILED, {})})
+    stale = outcome.Result(new_states={late.edits[0]: (State.FAILED, {})})
     assert not queue.about_to_send(late, {"description": "New words"})
-    assert not recording.record(late, stale)
+    assert not outcome.record(late, stale)
     assert Edit.objects.get(pk=edit.pk).state == State.APPLIED
 
 

@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection, connections, transaction
 from django.db.models import F
 
 from dashboard.accounts.models import User
-from dashboard.edits import queue, recording, services
+from dashboard.edits import outcome, queue, services
 from dashboard.edits.models import Edit
 from dashboard.instances import upstream
 from dashboard.instances.models import Cloud, FleetVersion, Instance
@@ -52,8 +52,8 @@ def refresh_and_record(instance: str) -> list[str]:
     seen = upstream.client_for("demo").show_instance(instance)
     news = {"description": "something new, so that the fleet is stamped"}
     seen = replace(seen, instance=seen.instance.model_copy(update=news))
-    result = recording.Result(observation=seen)
-    result.fates[turn.edits[0]] = (Edit.State.FAILED, {})
+    result = outcome.Result(observation=seen)
+    result.new_states[turn.edits[0]] = (Edit.State.FAILED, {})
     Cloud.objects.update(failures=1)
 
     def refresh(meet: Meet) -> None:
@@ -62,7 +62,7 @@ def refresh_and_record(instance: str) -> list[str]:
         FleetVersion.stamp()
 
     def record() -> None:
-        recording.record(turn, result)
+        outcome.record(turn, result)
 
     return _meet(refresh, record)
 

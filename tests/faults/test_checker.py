@@ -16,14 +16,14 @@ from dashboard.edits import (
     late_write_watch,
     late_writes,
     merge,
+    outcome,
     outcome_text,
     queue,
-    recording,
     services,
 )
 from dashboard.edits.models import Edit
+from dashboard.edits.outcome import Result
 from dashboard.edits.queue import Delivery
-from dashboard.edits.recording import Result
 from dashboard.emulator import Emulator, Fault
 from dashboard.modelarts.client import ModelArtsClient, Observation
 
@@ -75,7 +75,7 @@ def _killed_after_put(world: World, actor: User, monkeypatch: Patch) -> None:
     world.deliver()
     world.submit(world.instances.popleft(), actor, description="killed")
     with monkeypatch.context() as patch:
-        patch.setattr(recording, "record", killed)
+        patch.setattr(outcome, "record", killed)
         world.deliver()
 
 

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 )
 
 from dashboard.accounts.models import User
-from dashboard.edits import queue, recording
+from dashboard.edits import outcome, queue
 from dashboard.edits.models import Edit
 from dashboard.edits.services import EditClosedError, EditConflictError, cancel_edit
 from dashboard.emulator import Emulator, Fault
@@ -49,7 +49,7 @@ OUTCOMES = [
     Fault("not_changed", method="PUT", echo=True, times=1),
     Fault("status", method="PUT", status=400, code="ModelArts.6347", times=1),
 ]
-POINTS = ((queue, "about_to_send"), (recording, "record"))
+POINTS = ((queue, "about_to_send"), (outcome, "record"))
 
 
 def make_machine(

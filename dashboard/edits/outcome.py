@@ -34,7 +34,7 @@ class Result:
     """What a delivery led to.
 
     Attributes:
-        fates: The new state of each edit, with the fields to write beside it.
+        new_states: The new state of each edit, with the fields to write beside it.
         found: What was seen before a late start or stop was undone, if it was.
         observation: The cloud's last word on the instance, if there was one.
         error: Why it did not succeed.
@@ -44,7 +44,7 @@ class Result:
         late: Late writes that were seen in this delivery.
     """
 
-    fates: dict[Edit, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    new_states: dict[Edit, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     found: Observation | None = None
     observation: Observation | None = None
     error: ModelArtsError | None = None
@@ -84,7 +84,7 @@ def record(delivery: Delivery, result: Result) -> bool:
         seen = apply_observation(delivery.instance.cloud, result.observation)
         _mark_replaced(seen, result)
     queue.lease_until = queue.lease_owner = queue.next_at = None
-    for edit, (state, changes) in result.fates.items():
+    for edit, (state, changes) in result.new_states.items():
         states.move(
             edit, state, **_with_outcome(delivery, edit, state, changes, result)
         )
@@ -93,7 +93,7 @@ def record(delivery: Delivery, result: Result) -> bool:
     corrected = _watch_on(queue, delivery, result)
     queue.save(update_fields=[*DELIVERY_FIELDS, "next_at", "repairs"])
     _finish(delivery.attempt, result)
-    if result.fates or corrected:
+    if result.new_states or corrected:
         FleetVersion.stamp(Instance.objects.filter(pk=delivery.instance.pk))
     elif health_changed:
         FleetVersion.stamp()
@@ -163,7 +163,7 @@ def _end_watch(queue: Any) -> bool:
 def _mark_replaced(seen: Instance, result: Result) -> None:
     """Earlier edits that wait for the next start will not count when it comes."""
     applied = [
-        edit for edit, (state, _) in result.fates.items() if state == State.APPLIED
+        edit for edit, (state, _) in result.new_states.items() if state == State.APPLIED
     ]
     fields = {name: edit for edit in applied for name in edit.patch}
     fields = {name: fields[name] for name in fields.keys() & NEXT_START_FIELDS}
@@ -200,7 +200,7 @@ def replaced_by(edit: Edit) -> dict[str, str]:
 
 def forget(result: Result) -> None:
     """Go back to the states that are stored, after a record that came to nothing."""
-    for edit in result.fates:
+    for edit in result.new_states:
         edit.refresh_from_db(fields=["state"])
 
 
@@ -224,7 +224,7 @@ def _finish(attempt: Attempt, result: Result) -> None:
 
 
 def _outcome(result: Result) -> str:
-    reached = {state for state, _ in result.fates.values()}
+    reached = {state for state, _ in result.new_states.values()}
     for state in (State.RETRYING, State.FAILED, State.CONFLICT):
         if state in reached:
             return str(state)
