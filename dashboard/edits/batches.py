@@ -24,7 +24,7 @@ from dashboard.policies.models import Rule
 from dashboard.web import limits
 from dashboard.web.stored_messages import Message
 
-from . import messages, plans, pulse, states
+from . import heartbeat, messages, plans, states
 from .models import BatchSkip, Edit, EditBatch, EditQueue
 from .queue import ENQUEUE_AGAIN_AFTER
 
@@ -294,7 +294,7 @@ def _file(batch: EditBatch, plan: plans.Plan, seqs: dict[int, int]) -> None:
     )
     FleetVersion.stamp(Instance.objects.filter(pk__in=made))
     # One message, however many queues: the sweeper hands them out at the cloud's pace.
-    transaction.on_commit(pulse.ask_for_sweep, robust=True)
+    transaction.on_commit(heartbeat.ask_for_sweep, robust=True)
 
 
 def _make_edits(batch: EditBatch, plan: plans.Plan, seqs: dict[int, int]) -> list[int]:

@@ -8,7 +8,7 @@ from kombu.exceptions import OperationalError
 
 from dashboard.instances import polling
 
-from . import delivery, enforcement, overdue, pulse, restores
+from . import delivery, enforcement, heartbeat, overdue, restores
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +42,7 @@ def sweep_due_edits() -> None:
     for instance_pk in delivery.due_instances():
         # Named again by then: a queue that is behind must not fill with repetitions.
         enqueue(instance_pk, expires_seconds=SWEPT_AGAIN_SECONDS)
-    pulse.note_sweep()
+    heartbeat.note_sweep()
     polling.publish()
 
 

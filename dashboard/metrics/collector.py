@@ -22,7 +22,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from dashboard.edits import pulse
+from dashboard.edits import heartbeat
 from dashboard.edits.circuit import OPENS_AT
 from dashboard.edits.models import Edit
 from dashboard.instances import run_state, traffic
@@ -189,7 +189,7 @@ def _edits() -> Iterator[Metric]:
 
 def _of_redis() -> Iterator[Metric]:
     yield from _queues()
-    age = pulse.sweep_age_seconds()
+    age = heartbeat.sweep_age_seconds()
     family = GaugeMetricFamily(
         "curfew_sweep_age_seconds", "Seconds since due edits were last looked for."
     )

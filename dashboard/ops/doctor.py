@@ -19,7 +19,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from dashboard.edits import pulse
+from dashboard.edits import heartbeat
 from dashboard.instances import upstream
 from dashboard.instances.models import Cloud
 from dashboard.metrics.readiness import Readiness, broker_answers, judge_mirror
@@ -206,7 +206,7 @@ def _worker() -> str:
 
 def _beat() -> str:
     try:
-        age = pulse.sweep_age_seconds()
+        age = heartbeat.sweep_age_seconds()
     except redis.RedisError:
         raise FaultError("Not checked: the cache is unavailable.") from None
     if age is None or age > OLDEST_SWEEP_SECONDS:

@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone, translation
 
 from dashboard.accounts.models import User
-from dashboard.edits import enforcement, pulse
+from dashboard.edits import enforcement, heartbeat
 from dashboard.edits.bulk_forms import MANY
 from dashboard.edits.messages import filter_text
 from dashboard.edits.models import Edit, EditBatch
@@ -27,7 +27,7 @@ NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pulse, "ask_for_sweep", Mock())
+    monkeypatch.setattr(heartbeat, "ask_for_sweep", Mock())
 
 
 @pytest.fixture

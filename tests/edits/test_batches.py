@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import batches, delivery, messages, pulse, queue, services
+from dashboard.edits import batches, delivery, heartbeat, messages, queue, services
 from dashboard.edits.models import Edit, EditBatch, EditQueue
 from dashboard.edits.plans import BulkChange
 from dashboard.emulator import Emulator
@@ -30,7 +30,7 @@ STOP, START = BulkChange(Edit.Kind.STOP, {}), BulkChange(Edit.Kind.START, {})
 def asked(monkeypatch: pytest.MonkeyPatch) -> Mock:
     """Stands for the broker."""
     asked = Mock()
-    monkeypatch.setattr(pulse, "ask_for_sweep", asked)
+    monkeypatch.setattr(heartbeat, "ask_for_sweep", asked)
     return asked
 
 

@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits import batches, messages, pulse
+from dashboard.edits import batches, heartbeat, messages
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.edits.plans import BulkChange
 from dashboard.instances.models import Instance
@@ -26,7 +26,7 @@ OFF = BulkChange(Edit.Kind.UPDATE, {"auto_stop_enable": False})
 
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pulse, "ask_for_sweep", Mock())
+    monkeypatch.setattr(heartbeat, "ask_for_sweep", Mock())
 
 
 def make_batch(actor: User, size: int = 3) -> EditBatch:

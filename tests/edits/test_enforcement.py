@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import enforcement, pulse, queue, tasks
+from dashboard.edits import enforcement, heartbeat, queue, tasks
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.instances.models import Instance
 from dashboard.policies import services, stops
@@ -23,7 +23,7 @@ NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pulse, "ask_for_sweep", Mock())
+    monkeypatch.setattr(heartbeat, "ask_for_sweep", Mock())
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from dashboard.accounts.models import User
-from dashboard.edits import pulse
+from dashboard.edits import heartbeat
 from dashboard.edits.models import Edit
 from dashboard.instances import traffic
 from dashboard.instances.models import Instance
@@ -121,7 +121,7 @@ def test_the_queues(client: Client) -> None:
     with redis.Redis.from_url(django_settings.BROKER_URL) as broker:
         broker.rpush("curfew:edits", "one", "two")
         broker.hset("curfew:unacked", "tag", "message")
-    pulse.note_sweep()
+    heartbeat.note_sweep()
     found = scrape(client)
     assert found['curfew_queue_messages{queue="edits"}'] == 2
     assert found['curfew_queue_messages{queue="refresh"}'] == 0

@@ -15,7 +15,7 @@ from django.db import OperationalError
 from pydantic import SecretStr
 
 from dashboard import mail
-from dashboard.edits import pulse
+from dashboard.edits import heartbeat
 from dashboard.emulator.cloud import Emulator
 from dashboard.instances import upstream
 from dashboard.ops import doctor
@@ -73,7 +73,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
 @pytest.fixture(autouse=True)
 def _swept(_empty_cache: None) -> None:
     """Beat and a worker were here just now."""
-    pulse.note_sweep()
+    heartbeat.note_sweep()
 
 
 Worker = dict[str, list[dict[str, str]]]
@@ -204,7 +204,7 @@ def test_a_beat_that_is_silent(
     cache.clear()
     if ago is not None:
         with time_machine.travel(datetime.now(UTC) - timedelta(seconds=ago)):
-            pulse.note_sweep()
+            heartbeat.note_sweep()
     with pytest.raises(SystemExit):
         call_command("doctor", "--only", "beat")
     assert told in lines(capsys)["beat"]

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits import enforcement, pulse
+from dashboard.edits import enforcement, heartbeat
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.instances.models import Instance, InstanceEvent
 from dashboard.policies import services
@@ -29,7 +29,7 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pulse, "ask_for_sweep", Mock())
+    monkeypatch.setattr(heartbeat, "ask_for_sweep", Mock())
 
 
 @pytest.fixture
