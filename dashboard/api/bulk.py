@@ -12,7 +12,7 @@ from ninja import Router
 from ninja.responses import Status
 
 from dashboard.accounts.permissions import can_bulk
-from dashboard.edits import batches, selectors, wording
+from dashboard.edits import batches, display, selectors
 from dashboard.edits.bulk_forms import BulkForm, selection
 from dashboard.edits.messages import SELECTED_BY_PROGRAM
 from dashboard.edits.models import EditBatch
@@ -230,7 +230,7 @@ def _draft(draft: EditBatch) -> dict[str, Any]:
     return {
         "id": draft.pk,
         "preview": batches.preview_of(draft),
-        "wish": wording.batch_change_text(draft),
+        "wish": display.batch_change_text(draft),
         "number": len(items),
         "items": items,
         "skipped": skipped,

@@ -9,7 +9,7 @@ from django.urls import reverse
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_edit
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import batches, outcome_text, wording
+from dashboard.edits import batches, display, outcome_text
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.edits.selectors import Progress
 from dashboard.instances import facts, offers
@@ -138,7 +138,7 @@ def batch(one: EditBatch, progress: Progress, *, user: User) -> dict[str, Any]:
         "id": one.pk,
         "actor": one.by,
         "policy": one.policy_name or None,
-        "wish": wording.batch_change_text(one),
+        "wish": display.batch_change_text(one),
         "source": str(one.source),
         "rule": one.rule.name if one.rule else None,
         "confirmed_at": one.confirmed_at,

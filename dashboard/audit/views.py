@@ -18,12 +18,12 @@ from django.views.decorators.http import require_safe
 
 from dashboard.web.downloads import limited
 
+from .display import line
 from .export import csv_lines, separator_asked
 from .filters import AuditFilter
 from .messages import AUDIT_TRAIL
 from .models import AuditEvent
 from .services import record_event
-from .wording import line
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractUser

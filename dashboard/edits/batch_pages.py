@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from dashboard.accounts.http import SignedInRequest
 from dashboard.instances.models import Cloud
 
-from . import batches, selectors, wording
+from . import batches, display, selectors
 from .models import Edit, EditBatch
 
 PER_PAGE = 50
@@ -49,7 +49,7 @@ def batch_list(request: SignedInRequest) -> HttpResponse:
         "page": page,
         "pages": page.paginator.get_elided_page_range(page.number, on_ends=1),
         "rows": [
-            (batch, wording.batch_change_text(batch), done, wording.batch_counts(done))
+            (batch, display.batch_change_text(batch), done, display.batch_counts(done))
             for batch, done in rows
         ],
     }
@@ -139,10 +139,10 @@ def _context(request: SignedInRequest, batch_id: UUID) -> dict[str, Any]:
     page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     return {
         "batch": found,
-        "wish": wording.batch_change_text(found),
+        "wish": display.batch_change_text(found),
         "progress": done,
         "eta": _eta_text(found, done),
-        "outcome": wording.batch_outcome(done),
+        "outcome": display.batch_outcome(done),
         "retries": selectors.with_progress(
             selectors.batches_visible_to(request.user).filter(
                 retry_of=found, confirmed_at__isnull=False

@@ -17,7 +17,7 @@ from dashboard.policies.models import Rule
 from dashboard.policies.remedies import breaking_by_run, breaking_by_setting
 from dashboard.web.stored_messages import Message
 
-from . import batches, enforcement, selectors, wording
+from . import batches, display, enforcement, selectors
 from .bulk_forms import MANY, BulkForm, number_fault, selection
 from .messages import VIOLATIONS
 from .models import EditBatch
@@ -132,7 +132,7 @@ def _page(
         seen = Instance.objects.select_related("cloud").filter(pk__in=batch.selection)
         chosen = list(seen.order_by("name", "pk")[:NAMED])
     items = [
-        (named[item["pk"]], wording.patch_text(item["patch"]))
+        (named[item["pk"]], display.patch_text(item["patch"]))
         for item in batch.plan[:NAMED]
         if item["pk"] in named
     ]
@@ -153,7 +153,7 @@ def _page(
     context = {
         "batch": batch,
         "form": form,
-        "wish": wording.batch_change_text(batch),
+        "wish": display.batch_change_text(batch),
         "items": items,
         "more": max(0, len(planned) - NAMED),
         "number": len(planned),

@@ -22,7 +22,7 @@ from dashboard.policies.selectors import running_for
 from dashboard.policies.views import tabs
 from dashboard.web.stored_messages import Message
 
-from . import enforcement, wording
+from . import display, enforcement
 from .bulk_forms import MANY, number_fault
 
 NAMED = 50
@@ -91,7 +91,7 @@ def _preview(request: SignedInRequest, rule: Rule, *, fault: str = "") -> HttpRe
         "number": would.number,
         "asks_number": would.number > MANY,
         "settings": [
-            (item.instance, wording.patch_text(item.patch))
+            (item.instance, display.patch_text(item.patch))
             for item in would.settings[:NAMED]
         ],
         "more_settings": max(0, len(would.settings) - NAMED),

@@ -9,8 +9,8 @@ from django.utils.translation import gettext, gettext_lazy
 from dashboard.policies.messages import POLICY
 from dashboard.web.templatetags.pages import moment_text
 
+from .display import field_label, in_order
 from .models import NEXT_START_FIELDS, Edit
-from .wording import field_label, in_order
 
 State = Edit.State
 Outcome = Edit.Outcome

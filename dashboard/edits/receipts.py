@@ -26,7 +26,7 @@ from dashboard.instances.filters import ChangesForm
 from dashboard.instances.models import FleetVersion
 from dashboard.instances.selectors import freshness
 
-from . import services, wording
+from . import display, services
 from .filters import PER_PAGE, EditFilter
 from .merge import expected_values
 from .models import Edit, EditQueue
@@ -217,7 +217,7 @@ def _context(request: SignedInRequest, edit_id: UUID) -> dict[str, Any]:
     return {
         "edit": edit,
         "holds": holds,
-        "changes": wording.changes(edit, now),
+        "changes": display.changes(edit, now),
         "status_before": status_look(before).label,
         "attempts": attempts,
         "may_edit": may_edit,

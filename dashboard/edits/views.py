@@ -18,7 +18,7 @@ from dashboard.instances import clock, offers
 from dashboard.instances.models import Instance
 from dashboard.policies.rules import Violation
 
-from . import selectors, services, wording
+from . import display, selectors, services
 from .forms import EditForm
 from .models import Edit
 from .return_path import return_path
@@ -106,7 +106,7 @@ def _save(request: SignedInRequest, instance: Instance) -> HttpResponse:
         # What was not touched follows the cloud: saving again must not turn it back.
         again = EditForm(snapshot=FormSnapshot.now(instance), changes=patch)
         conflicts = [
-            wording.conflict(
+            display.conflict(
                 difference,
                 selectors.edit_behind(instance, difference.field, difference.now),
             )
@@ -123,7 +123,7 @@ def _form_page(
     instance: Instance,
     form: EditForm,
     *,
-    conflicts: list[wording.Conflict] | None = None,
+    conflicts: list[display.Conflict] | None = None,
     is_too_old: bool = False,
     violations: Sequence[Violation] = (),
     obstacle: str = "",

@@ -17,8 +17,8 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
+from dashboard.edits.display import wish
 from dashboard.edits.models import Edit
-from dashboard.edits.wording import wish
 from dashboard.web.stored_messages import Message, verbatim
 
 FORMAT = 2

@@ -7,16 +7,16 @@ from django import template
 from django.template.context import Context
 
 from dashboard.accounts.permissions import can_edit
-from dashboard.edits import outcome_text, selectors, wording
+from dashboard.edits import display, outcome_text, selectors
 
 register = template.Library()
 
 register.filter("edit_look", outcome_text.look)
 register.filter("edit_sentence", outcome_text.sentence)
 register.filter("edit_next_step", outcome_text.next_step)
-register.filter("edit_change", wording.wish)
-register.filter("attempt_outcome", wording.outcome)
-register.filter("edit_comparison", wording.comparison)
+register.filter("edit_change", display.wish)
+register.filter("attempt_outcome", display.outcome)
+register.filter("edit_comparison", display.comparison)
 
 
 @register.inclusion_tag("edits/banner.html", takes_context=True)
