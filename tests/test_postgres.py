@@ -15,7 +15,7 @@ AGAIN = [
     "tests/cli",
     "tests/audit/test_guard.py",
     "tests/edits/test_batches.py",
-    "tests/edits/test_bulk_pages.py",
+    "tests/edits/test_batch_pages.py",
     "tests/edits/test_circuit.py",
     "tests/edits/test_delivery.py",
     "tests/edits/test_queue.py",

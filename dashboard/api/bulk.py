@@ -13,7 +13,7 @@ from ninja.responses import Status
 
 from dashboard.accounts.permissions import can_bulk
 from dashboard.edits import batches, display, selectors
-from dashboard.edits.bulk_forms import BulkForm, selection
+from dashboard.edits.batch_forms import BulkForm, selection
 from dashboard.edits.messages import SELECTED_BY_PROGRAM
 from dashboard.edits.models import EditBatch
 from dashboard.instances.filters import InstanceFilter, ListForm

@@ -7,7 +7,7 @@ from uuid import UUID
 from ninja import Schema
 from pydantic import MISSING, ConfigDict, Field
 
-from dashboard.edits.bulk_forms import BulkForm
+from dashboard.edits.batch_forms import BulkForm
 from dashboard.modelarts.schemas import DESCRIPTION_MAX_LENGTH
 
 Values = dict[str, Any]

@@ -13,6 +13,8 @@ from django.views.decorators.http import require_http_methods
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_write_rules
+from dashboard.edits import display, enforcement
+from dashboard.edits.batch_forms import MANY, number_fault
 from dashboard.instances.clock import exact_text
 from dashboard.policies import services
 from dashboard.policies.history import LOOKS_BACK, history
@@ -21,9 +23,6 @@ from dashboard.policies.rules import requirement
 from dashboard.policies.selectors import running_for
 from dashboard.policies.views import tabs
 from dashboard.web.stored_messages import Message
-
-from . import display, enforcement
-from .bulk_forms import MANY, number_fault
 
 NAMED = 50
 """Instances named in each table; the rest is counted."""

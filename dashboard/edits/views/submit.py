@@ -14,15 +14,14 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_edit
+from dashboard.edits import display, selectors, services
+from dashboard.edits.forms import EditForm
+from dashboard.edits.models import Edit
+from dashboard.edits.return_path import return_path
+from dashboard.edits.snapshot import FormSnapshot, SnapshotError
 from dashboard.instances import clock, offers
 from dashboard.instances.models import Instance
 from dashboard.policies.rules import Violation
-
-from . import display, selectors, services
-from .forms import EditForm
-from .models import Edit
-from .return_path import return_path
-from .snapshot import FormSnapshot, SnapshotError
 
 NOT_YOURS = gettext_lazy(
     "You don't have permission to change this instance. Ask its owner or an operator."

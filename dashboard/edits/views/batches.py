@@ -13,10 +13,9 @@ from django.utils.translation import gettext, gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.accounts.http import SignedInRequest
+from dashboard.edits import batches, display, selectors
+from dashboard.edits.models import Edit, EditBatch
 from dashboard.instances.models import Cloud
-
-from . import batches, display, selectors
-from .models import Edit, EditBatch
 
 PER_PAGE = 50
 ENOUGH_TO_TELL = 5

@@ -20,17 +20,16 @@ from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_edit
+from dashboard.edits import display, services
+from dashboard.edits.filters import PER_PAGE, EditFilter
+from dashboard.edits.merge import expected_values
+from dashboard.edits.models import Edit, EditQueue
+from dashboard.edits.selectors import edits_visible_to
 from dashboard.instances import polling
 from dashboard.instances.clock import status_look
 from dashboard.instances.filters import ChangesForm
 from dashboard.instances.models import FleetVersion
 from dashboard.instances.selectors import freshness
-
-from . import display, services
-from .filters import PER_PAGE, EditFilter
-from .merge import expected_values
-from .models import Edit, EditQueue
-from .selectors import edits_visible_to
 
 
 @require_safe

@@ -10,7 +10,7 @@ from django.utils import timezone, translation
 
 from dashboard.accounts.models import User
 from dashboard.edits import enforcement, heartbeat
-from dashboard.edits.bulk_forms import MANY
+from dashboard.edits.batch_forms import MANY
 from dashboard.edits.messages import filter_text
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.instances.filters import InstanceFilter

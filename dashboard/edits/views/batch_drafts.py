@@ -12,15 +12,14 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_bulk
+from dashboard.edits import batches, display, enforcement, selectors
+from dashboard.edits.batch_forms import MANY, BulkForm, number_fault, selection
+from dashboard.edits.messages import VIOLATIONS
+from dashboard.edits.models import EditBatch
 from dashboard.instances.models import Instance
 from dashboard.policies.models import Rule
 from dashboard.policies.remedies import breaking_by_run, breaking_by_setting
 from dashboard.web.stored_messages import Message
-
-from . import batches, display, enforcement, selectors
-from .bulk_forms import MANY, BulkForm, number_fault, selection
-from .messages import VIOLATIONS
-from .models import EditBatch
 
 NAMED = 100
 """Instances named in each group of a preview; the rest is counted."""
