@@ -40,7 +40,7 @@ register(
         "policy": Field(gettext_lazy("policy")),
         "result": Field(gettext_lazy("in ModelArts")),
     },
-    page=lambda event: reverse("edits:receipt", args=[event.target_id]),
+    page=lambda event: reverse("edits:detail", args=[event.target_id]),
 )
 register(
     "batch",

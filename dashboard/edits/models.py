@@ -282,7 +282,7 @@ class Edit(models.Model):
 
     def get_absolute_url(self) -> str:
         """The receipt."""
-        return reverse("edits:receipt", args=[self.pk])
+        return reverse("edits:detail", args=[self.pk])
 
     @property
     def actor_message(self) -> Message:

@@ -137,7 +137,7 @@ class Line:
     @property
     def edit_url(self) -> str:
         """The edit's receipt; empty where there is none."""
-        return reverse("edits:receipt", args=[self.edit_id]) if self.edit_id else ""
+        return reverse("edits:detail", args=[self.edit_id]) if self.edit_id else ""
 
 
 @dataclass(frozen=True)

@@ -325,7 +325,7 @@ PLACES: dict[str, Place] = {
     "start": Place("edits:start", of("stopped", "start/")),
     "stop": Place("edits:stop", of("instance", "stop/")),
     "edits": Place("edits:list", at("/edits/")),
-    "receipt": Place("edits:receipt", of("receipt")),
+    "receipt": Place("edits:detail", of("receipt")),
     "bulk-nothing": Place("edits:bulk", _bulk_nothing),
     "bulk-draft": Place("edits:bulk_draft", of("draft")),
     "bulk-draft-errors": Place("edits:bulk_draft", _draft_with_errors),

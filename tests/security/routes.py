@@ -93,7 +93,7 @@ RULES: dict[str, Rule] = {
     "edits:start": Rule(owners_and_above(409), owners_and_above(409)),
     "edits:stop": Rule(owners_and_above(200), owners_and_above(303)),
     "edits:list": READ,
-    "edits:receipt": READ,
+    "edits:detail": READ,
     "edits:progress": POLL,
     "edits:banner": POLL,
     "edits:retry": Rule(signed_in(405), owners_and_above((302, 303))),

@@ -114,7 +114,7 @@ def everywhere(
             )
         delivery.drain(instance.pk)
         instance.refresh_from_db()
-        look(admins, reverse("edits:receipt", args=[edit.pk]))
+        look(admins, reverse("edits:detail", args=[edit.pk]))
     emulator.faults.add(Fault("status", status=500))
     refresh.refresh_cloud("demo")
     with pytest.MonkeyPatch.context() as patch:

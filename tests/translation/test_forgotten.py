@@ -142,7 +142,7 @@ def pages(client: Client, person: User, instance: Instance) -> dict[str, str]:
         "form": reverse("edits:edit", args=where),
         "stop": reverse("edits:stop", args=where),
         "edits": reverse("edits:list"),
-        "receipt": reverse("edits:receipt", args=[edit.pk]),
+        "receipt": reverse("edits:detail", args=[edit.pk]),
         "batches": reverse("edits:batches"),
         "due": reverse("handover:due"),
         "rules": reverse("policies:rules"),

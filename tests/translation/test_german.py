@@ -105,7 +105,7 @@ def test_what_is_stored_is_shown_in_the_language_of_the_reader(
     edit.refresh_from_db()
     assert str(edit.message) == "Cancelled by operator."
     assert AuditEvent.objects.get(action="edit.cancelled").reason == edit.message
-    receipt = german.get(reverse("edits:receipt", args=[edit.pk])).text
+    receipt = german.get(reverse("edits:detail", args=[edit.pk])).text
     assert "Abgebrochen von operator." in receipt
 
 

@@ -112,9 +112,9 @@ def _shown(page: Page[Edit]) -> str:
 
 
 @require_safe
-def receipt(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
+def detail(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
     """One edit: what was asked, by whom, and what became of it."""
-    return render(request, "edits/receipt.html", _context(request, edit_id))
+    return render(request, "edits/detail.html", _context(request, edit_id))
 
 
 @require_safe
@@ -125,12 +125,12 @@ def progress(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
         since: The ``mark`` of what is drawn.
 
     Returns:
-        200 with ``edits/receipt.html#changes``; 204 when nothing changed.
+        200 with ``edits/detail.html#changes``; 204 when nothing changed.
     """
     context = _context(request, edit_id)
     if request.GET.get("since") == context["mark"]:
         return HttpResponse(status=204)
-    return render(request, "edits/receipt.html#changes", context)
+    return render(request, "edits/detail.html#changes", context)
 
 
 @require_safe
