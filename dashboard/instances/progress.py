@@ -80,7 +80,7 @@ class Progress:
         if self.totals[-1:] != [page.total_count]:
             self.totals.append(page.total_count)
         self.seen |= {wire.id for wire in page.instances}
-        self.seen.update(page.familiar)
+        self.seen.update(page.unchanged)
         self.seen |= {bad.instance_id for bad in page.unreadable if bad.instance_id}
         self.anonymous += sum(bad.instance_id is None for bad in page.unreadable)
         self.next_offset = page.offset + page.records

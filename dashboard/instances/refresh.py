@@ -30,9 +30,9 @@ from dashboard.web.stored_messages import Message
 
 from . import causes, messages, run_state, upstream, worker_liveness
 from .changes import Changes
-from .familiar import Acquaintance
 from .models import Cloud, FleetVersion, Instance
 from .progress import Progress
+from .unchanged import DocumentCache
 
 log = structlog.get_logger(__name__)
 
@@ -186,11 +186,11 @@ def _count_values() -> None:
 
 def _refresh(cloud: Cloud, progress: Progress, outcome: Outcome) -> None:
     ends_at = time.monotonic() + READ_SECONDS
-    known = Acquaintance(cloud)
+    known = DocumentCache(cloud)
     present = Instance.objects.filter(cloud=cloud, missing_since=None)
     pages = upstream.client_for(cloud.name).list_instances(
         page_size=PAGE_SIZE,
-        familiar=known.familiar,
+        unchanged=known.unchanged,
         offset=progress.next_offset,
         seen=progress.seen,
         expected=present.count(),
@@ -202,7 +202,9 @@ def _refresh(cloud: Cloud, progress: Progress, outcome: Outcome) -> None:
         page = next(pages)
         _follow_clock(cloud, page.instances, page)
         outcome.unreadable += len(page.unreadable)
-        known.learn(_write(cloud, page.instances, page.unreadable, asked_at, outcome))
+        known.remember(
+            _write(cloud, page.instances, page.unreadable, asked_at, outcome)
+        )
         progress.add(page)
     outcome.seen, outcome.counted = progress.listed, progress.counted
     outcome.is_partial = not progress.is_complete

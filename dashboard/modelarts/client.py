@@ -128,7 +128,7 @@ class ModelArtsClient:
         show_self: bool = False,
         status: str | None = None,
         workspace_id: str | None = None,
-        familiar: Familiar | None = None,
+        unchanged: Familiar | None = None,
         offset: int = 0,
         seen: Iterable[str] = (),
         expected: int = 0,
@@ -144,7 +144,7 @@ class ModelArtsClient:
             show_self: Only the calling user's own; False shows everybody's.
             status: One status; None for all.
             workspace_id: None leaves it to the cloud, which takes the default one.
-            familiar: Asked, with the records of each page as received, for the ids of
+            unchanged: Asked, with the records of each page as received, for the ids of
                 those that need not be read: reading is most of the work.
             offset: Where to go on with an earlier listing; 0 begins a new one.
             seen: Ids of that earlier listing.
@@ -174,7 +174,7 @@ class ModelArtsClient:
         while True:
             query = canonical_query((params | {"offset": str(offset)}).items())
             response = self._exchange("list", "GET", f"?{query}", extensions=allowed)
-            page = read_page(response, offset=offset, seen=known, familiar=familiar)
+            page = read_page(response, offset=offset, seen=known, unchanged=unchanged)
             offset += page.records
             is_short = page.records < page_size
             is_last = (

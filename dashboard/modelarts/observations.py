@@ -74,7 +74,7 @@ class InstancePage:
         offset: Index of the first record of this page.
         records: How many records the answer held, repeated ones included.
         clock: When the page was received.
-        familiar: Ids of those that the caller said need not be read.
+        unchanged: Ids of those that the caller said need not be read.
         is_last: Whether the listing ends here.
     """
 
@@ -84,14 +84,14 @@ class InstancePage:
     offset: int
     records: int
     clock: ClockReading
-    familiar: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
     is_last: bool = False
 
     @property
     def is_empty(self) -> bool:
         """Whether it held no id that earlier pages did not."""
         named = (bad.instance_id for bad in self.unreadable)
-        return not (self.instances or self.familiar or any(named))
+        return not (self.instances or self.unchanged or any(named))
 
 
 def note_arrival(response: httpx.Response) -> None:
@@ -118,7 +118,7 @@ def read_page(
     *,
     offset: int,
     seen: set[str],
-    familiar: Familiar | None = None,
+    unchanged: Familiar | None = None,
 ) -> InstancePage:
     """One page of a listing.
 
@@ -126,7 +126,7 @@ def read_page(
         response: Successful and already read.
         offset: Index of its first record.
         seen: Ids of earlier pages; those of this page are added.
-        familiar: Asked which records need not be read.
+        unchanged: Asked which records need not be read.
 
     Raises:
         AmbiguousError: It is no list, or does not say how many match in all.
@@ -139,12 +139,12 @@ def read_page(
     records = records or []
     clock = _clock_reading(response)
     page = InstancePage([], [], total, offset, len(records), clock)
-    known = familiar(records) if familiar else frozenset()
+    known = unchanged(records) if unchanged else frozenset()
     for record in records:
-        if (name := _familiar_id(record, known)) is not None:
+        if (name := _unchanged_id(record, known)) is not None:
             if name not in seen:
                 seen.add(name)
-                page.familiar.append(name)
+                page.unchanged.append(name)
             continue
         try:
             instance = schemas.Instance.model_validate(record)
@@ -217,7 +217,7 @@ def _clock_reading(response: httpx.Response) -> ClockReading:
     )
 
 
-def _familiar_id(record: wire.Json, known: AbstractSet[str]) -> str | None:
+def _unchanged_id(record: wire.Json, known: AbstractSet[str]) -> str | None:
     name = record.get("id") if isinstance(record, dict) else None
     return name if isinstance(name, str) and name in known else None
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dashboard.emulator import Emulator
-from dashboard.instances import familiar, mirror
+from dashboard.instances import mirror, unchanged
 from dashboard.instances.models import Cloud, Instance
 from dashboard.instances.refresh import refresh_cloud
 
@@ -78,7 +78,7 @@ def test_another_clock_has_everything_read(read: list[str]) -> None:
 def test_the_memory_is_no_larger_than_the_fleet(
     cloud: Emulator, quiet: Instance
 ) -> None:
-    memory = familiar._memories[Cloud.objects.get().pk]
+    memory = unchanged._memories[Cloud.objects.get().pk]
     assert quiet.instance_id in memory
     cloud.fleet.delete(quiet.instance_id)
     refresh_cloud("demo")

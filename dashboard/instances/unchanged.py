@@ -32,7 +32,7 @@ class _Memory(NamedTuple):
 _memories: dict[int, dict[str, _Memory]] = {}
 
 
-class Acquaintance:
+class DocumentCache:
     """What this process remembers of one cloud's documents."""
 
     def __init__(self, cloud: Cloud) -> None:
@@ -40,7 +40,7 @@ class Acquaintance:
         self._memories = _memories.setdefault(cloud.pk, {})
         self._fingerprints: dict[str, bytes] = {}
 
-    def familiar(self, records: Sequence[Json]) -> set[str]:
+    def unchanged(self, records: Sequence[Json]) -> set[str]:
         """Ids of the records whose rows would come out as they are; one query.
 
         Args:
@@ -64,7 +64,7 @@ class Acquaintance:
         }
         return found - _running(records) - _about_to_contradict(records)
 
-    def learn(self, hashes: Mapping[str, str]) -> None:
+    def remember(self, hashes: Mapping[str, str]) -> None:
         """Remember what came of documents of the last page.
 
         Args:
