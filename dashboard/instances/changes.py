@@ -9,7 +9,7 @@ from dashboard.modelarts import schemas
 from dashboard.modelarts.client import UnreadableInstance
 from dashboard.modelarts.schemas import InstanceStatus
 
-from . import causes, mirror
+from . import causes, mapping
 from .models import Cloud, FleetVersion, Instance, InstanceEvent
 
 log = structlog.get_logger(__name__)
@@ -31,7 +31,7 @@ class Changes:
     def add(self, wire: schemas.Instance) -> None:
         """Take up what the cloud says of one instance."""
         before = self.known.get(wire.id)
-        values = mirror.columns(
+        values = mapping.columns(
             wire, skew_ms=self.cloud.skew_ms, known=before, now=self.now
         )
         if wire.spec is not None:
@@ -40,7 +40,7 @@ class Changes:
             row = Instance(
                 cloud=self.cloud, instance_id=wire.id, first_seen_at=self.now, **values
             )
-            mirror.follow_run(row, before=None, now=self.now)
+            mapping.follow_run(row, before=None, now=self.now)
             self.new[wire.id] = row
             return
         same = before.content_hash == values["content_hash"]
@@ -58,8 +58,8 @@ class Changes:
             missing_since=None,
             **values,
         )
-        mirror.follow_run(row, before=before, now=self.now)
-        if mirror.began_anew(before, row):
+        mapping.follow_run(row, before=before, now=self.now)
+        if mapping.is_new_run(before, row):
             self._note_unseen_stop(before, row, row.run_started_at or self.now)
         elif causes.starts_again(before, row):
             self._note_unseen_stop(before, row, self.now)
@@ -124,7 +124,7 @@ class Changes:
             row = Instance(
                 cloud=self.cloud,
                 instance_id=bad.instance_id,
-                name=mirror.cut(bad.name or received, *mirror.MOST_NAME),
+                name=mapping.cut(bad.name or received, *mapping.MOST_NAME),
                 status=(bad.status or "UNKNOWN")[:64],
                 first_seen_at=self.now,
                 document={"received_id": received},

@@ -20,8 +20,8 @@ from dashboard.web.stored_messages import Message
 
 from . import messages
 from .lengths import exact_text
+from .mapping import moment
 from .messages import message_of
-from .mirror import moment
 from .models import Instance
 
 

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from dashboard.edits.models import Edit
-from dashboard.instances.mirror import SAME_RUN_MS
+from dashboard.instances.mapping import SAME_RUN_MS
 from dashboard.instances.models import Instance
 from dashboard.modelarts.statuses import FAILED, InstanceStatus
 from dashboard.policies.models import PlannedStop, RuleException

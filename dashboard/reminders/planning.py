@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from dashboard.edits.models import Edit
-from dashboard.instances.mirror import SAME_RUN_MS
+from dashboard.instances.mapping import SAME_RUN_MS
 from dashboard.instances.models import Instance
 from dashboard.instances.run_state import ends_by
 from dashboard.modelarts.statuses import FAILED

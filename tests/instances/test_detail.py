@@ -13,7 +13,7 @@ from django.utils import timezone
 from dashboard.accounts.models import User
 from dashboard.edits import tasks
 from dashboard.edits.services import submit_edit
-from dashboard.instances.mirror import columns
+from dashboard.instances.mapping import columns
 from dashboard.instances.models import FleetVersion, Instance, InstanceEvent
 from dashboard.modelarts import schemas
 from tests import factories

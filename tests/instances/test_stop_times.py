@@ -8,7 +8,7 @@ import time_machine
 from django.utils import timezone
 
 from dashboard.emulator import Emulator, Fault
-from dashboard.instances import mirror
+from dashboard.instances import mapping
 from dashboard.instances.models import Cloud, Instance
 from dashboard.instances.refresh import ensure_clouds, refresh_cloud
 from dashboard.web.templatetags.pages import moment_text
@@ -103,7 +103,7 @@ def test_one_impossible_stop_does_not_move_the_clouds_clock(
 def test_an_ordinary_stop_is_believed(cloud: Emulator) -> None:
     rows = Instance.objects.filter(status="RUNNING", auto_stop_enable=True)
     assert rows.exists()
-    assert not [row for row in rows if mirror.STOP_PATH in row.problems]
+    assert not [row for row in rows if mapping.STOP_PATH in row.problems]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dashboard.emulator import Emulator
-from dashboard.instances import mirror, unchanged
+from dashboard.instances import mapping, unchanged
 from dashboard.instances.models import Cloud, Instance
 from dashboard.instances.refresh import refresh_cloud
 
@@ -15,13 +15,13 @@ from dashboard.instances.refresh import refresh_cloud
 def read(cloud: Emulator, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Ids of the documents that are turned into rows from now on."""
     found: list[str] = []
-    original = mirror.columns
+    original = mapping.columns
 
     def columns(wire: Any, **how: Any) -> dict[str, Any]:
         found.append(wire.id)
         return original(wire, **how)
 
-    monkeypatch.setattr(mirror, "columns", columns)
+    monkeypatch.setattr(mapping, "columns", columns)
     return found
 
 

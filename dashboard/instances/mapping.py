@@ -161,7 +161,7 @@ def follow_run(row: Instance, *, before: Instance | None, now: datetime) -> None
         row.run_started_at = now if seen_starting else None
 
 
-def began_anew(before: Instance, row: Instance) -> bool:
+def is_new_run(before: Instance, row: Instance) -> bool:
     """Whether the run seen now is another than the one seen before.
 
     Both were running, so its end was missed. A stop moment that only moved, while the
