@@ -29,9 +29,9 @@ from dashboard.modelarts.schemas import TRANSITIONAL
 from dashboard.web.stored_messages import Message
 
 from . import causes, messages, run_state, upstream, worker_liveness
-from .changes import Changes
 from .models import Cloud, FleetVersion, Instance
 from .progress import Progress
+from .sync import SyncBatch
 from .unchanged import DocumentCache
 
 log = structlog.get_logger(__name__)
@@ -344,7 +344,7 @@ def _write_together(
             .fetch_mode(models.FETCH_PEERS)
         }
         now = timezone.now()
-        changes = Changes(cloud, known, now)
+        changes = SyncBatch(cloud, known, now)
         for wire in instances:
             row = known.get(wire.id)
             # Somebody looked at it by itself after this listing was asked for.

@@ -18,7 +18,7 @@ _LONGEST_SHOWN = 1_000
 """Of an id that cannot be used, so many characters are kept to be looked at."""
 
 
-class Changes:
+class SyncBatch:
     """The rows of one page that differ from what the cloud says now."""
 
     def __init__(self, cloud: Cloud, known: dict[str, Instance], now: datetime) -> None:
