@@ -17,7 +17,7 @@ from dashboard.accounts.permissions import can_edit
 from dashboard.edits import services
 from dashboard.edits.models import Edit
 from dashboard.edits.snapshot import FormSnapshot, SnapshotError
-from dashboard.instances import offers, tasks
+from dashboard.instances import availability, tasks
 from dashboard.instances.detail import HISTORY
 from dashboard.instances.filters import InstanceFilter, ListForm, ListQuery
 from dashboard.instances.models import FleetVersion, Instance
@@ -137,8 +137,8 @@ def change_instance(
     digest = _digest(instance, Edit.Kind.UPDATE, sent)
     if idempotency_key and (earlier := _earlier(request, idempotency_key)):
         return _again(request, earlier, digest)
-    if obstacle := offers.edit_obstacle(instance):
-        raise ProblemError("not-now", str(obstacle))
+    if why_not := availability.why_not_editable(instance):
+        raise ProblemError("not-now", str(why_not))
     try:
         patch, snapshot = change_input.ChangeInput(instance, sent).read()
     except SnapshotError:
@@ -215,9 +215,11 @@ def _power(
     if key and (earlier := _earlier(request, key)):
         return _again(request, earlier, digest)
     starts = kind == Edit.Kind.START
-    obstacle = (offers.start_obstacle if starts else offers.stop_obstacle)(instance)
-    if obstacle:
-        raise ProblemError("not-now", str(obstacle))
+    why_not = (
+        availability.why_not_startable if starts else availability.why_not_stoppable
+    )(instance)
+    if why_not:
+        raise ProblemError("not-now", str(why_not))
     try:
         edit = services.submit_power(
             instance=instance,

@@ -175,7 +175,7 @@ class InstanceDetail(Instance):
     first_seen_at: datetime
     looked_at: datetime | None
     as_of: datetime | None
-    obstacles: Obstacles
+    reasons: Obstacles
     failure: Failure | None
     problems: list[str] = Field(description="Members that could not be read.")
     details: Values = Field(description="What else the cloud says, by its own names.")

@@ -12,7 +12,7 @@ from dashboard.audit.models import AuditEvent
 from dashboard.edits import batches, display, outcome_text
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.edits.selectors import Progress
-from dashboard.instances import facts, offers
+from dashboard.instances import availability, facts
 from dashboard.instances.models import Cloud, Instance, InstanceEvent
 from dashboard.instances.selectors import Freshness, Row
 
@@ -77,10 +77,10 @@ def detail(
         "first_seen_at": one.first_seen_at,
         "looked_at": one.looked_at,
         "as_of": one.cloud.refreshed_at,
-        "obstacles": {
-            "edit": str(offers.edit_obstacle(one)),
-            "start": str(offers.start_obstacle(one)),
-            "stop": str(offers.stop_obstacle(one)),
+        "reasons": {
+            "edit": str(availability.why_not_editable(one)),
+            "start": str(availability.why_not_startable(one)),
+            "stop": str(availability.why_not_stoppable(one)),
         },
         "failure": failure
         and {

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_edit
-from dashboard.instances import offers
+from dashboard.instances import availability
 from dashboard.instances.models import Instance
 from dashboard.modelarts.schemas import AUTO_STOP_MAX_SECONDS, AUTO_STOP_MIN_SECONDS
 from dashboard.policies import selectors as policies
@@ -102,16 +102,16 @@ class BulkContext:
         """Its settings once its open edits are through; see ``wishes``."""
         return mirror_values(instance) | self._patches.get(instance.pk, {})
 
-    def obstacle(
+    def why_not(
         self, instance: Instance, kind: Edit.Kind, patch: Mapping[str, Any]
     ) -> Message:
         """Why it must not get this edit; empty when it may."""
         if self.actor and not can_edit(self.actor, instance.owner):
             return messages.NOT_YOURS()
         asks = {
-            Edit.Kind.UPDATE: offers.auto_stop_obstacle,
-            Edit.Kind.START: offers.start_obstacle,
-            Edit.Kind.STOP: offers.stop_obstacle,
+            Edit.Kind.UPDATE: availability.why_auto_stop_fixed,
+            Edit.Kind.START: availability.why_not_startable,
+            Edit.Kind.STOP: availability.why_not_stoppable,
         }
         if self._powers.get(instance.pk) == kind:
             return messages.ALREADY_PENDING()
@@ -140,7 +140,7 @@ def build_plan(context: BulkContext, wish: BulkChange) -> Plan:
         patch = {
             name: value for name, value in wish.patch.items() if expected[name] != value
         }
-        reason = context.obstacle(instance, wish.kind, patch)
+        reason = context.why_not(instance, wish.kind, patch)
         if not reason and wish.kind == Edit.Kind.UPDATE:
             reason = _needless_or_lacking(wish, patch, expected)
         if reason:
@@ -162,7 +162,7 @@ def revalidate(context: BulkContext, batch: EditBatch) -> Plan:
         if instance is None:
             continue
         patch, base = planned["patch"], planned["base"]
-        reason = context.obstacle(instance, wish.kind, patch)
+        reason = context.why_not(instance, wish.kind, patch)
         if not reason and differences(patch, base, context.expected(instance)):
             reason = messages.CHANGED_SINCE()
         if reason:

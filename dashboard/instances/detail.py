@@ -17,7 +17,7 @@ from dashboard.accounts.permissions import can_edit
 from dashboard.modelarts.statuses import InstanceStatus
 from dashboard.web.refusals import referring_page
 
-from . import clock, facts, offers, polling, tasks
+from . import availability, clock, facts, polling, tasks
 from .filters import ChangesForm
 from .models import FleetVersion, Instance, InstanceEvent
 from .selectors import Freshness
@@ -111,9 +111,9 @@ def _context(
         "this_run": this_run,
         "next_run": clock.next_run(instance),
         "may_edit": can_edit(request.user, instance.owner),
-        "edit_obstacle": offers.edit_obstacle(instance),
-        "start_obstacle": offers.start_obstacle(instance),
-        "stop_obstacle": offers.stop_obstacle(instance),
+        "why_not_editable": availability.why_not_editable(instance),
+        "why_not_startable": availability.why_not_startable(instance),
+        "why_not_stoppable": availability.why_not_stoppable(instance),
         "failure": facts.failure(instance),
         "sections": facts.sections(instance),
         "duration": _duration(instance),

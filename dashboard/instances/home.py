@@ -18,7 +18,7 @@ from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import has_own_page
 
-from . import offers, polling, selectors
+from . import availability, polling, selectors
 from .filters import ChangesForm, ordered
 from .models import FleetVersion, Instance
 
@@ -126,10 +126,10 @@ def _card(row: selectors.Row) -> Card:
     instance = row.instance
     return Card(
         **{name: getattr(row, name) for name in selectors.Row.__dataclass_fields__}
-        | {"may_edit": row.may_edit and not offers.edit_obstacle(instance)},
+        | {"may_edit": row.may_edit and not availability.why_not_editable(instance)},
         recent=instance.recent,  # type: ignore[attr-defined]
-        may_start=row.may_edit and not offers.start_obstacle(instance),
-        may_stop=row.may_edit and not offers.stop_obstacle(instance),
+        may_start=row.may_edit and not availability.why_not_startable(instance),
+        may_stop=row.may_edit and not availability.why_not_stoppable(instance),
     )
 
 

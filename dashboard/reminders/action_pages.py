@@ -12,7 +12,7 @@ from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_edit, can_see_fleet
 from dashboard.edits import services as edits
 from dashboard.edits.models import Edit
-from dashboard.instances import clock, offers
+from dashboard.instances import availability, clock
 from dashboard.instances.models import Instance
 
 from . import links
@@ -59,8 +59,8 @@ def act(request: SignedInRequest, token: str) -> HttpResponse:
         )
     if not can_edit(request.user, reminder.instance.owner):
         return _refusal(request, LOOK_ONLY, FORBIDDEN, reminder)
-    if obstacle := _obstacle(action.name, reminder, reminder.instance):
-        return _refusal(request, obstacle, CONFLICT, reminder)
+    if why_not := _why_not(action.name, reminder, reminder.instance):
+        return _refusal(request, why_not, CONFLICT, reminder)
     if request.method == "POST":
         return _do(request, action.name, reminder, reminder.instance)
     context = {
@@ -73,14 +73,14 @@ def act(request: SignedInRequest, token: str) -> HttpResponse:
     return render(request, "reminders/act.html", context)
 
 
-def _obstacle(action: str, reminder: Reminder, instance: Instance) -> str:
+def _why_not(action: str, reminder: Reminder, instance: Instance) -> str:
     if action == "stop":
         # One that was started again since is another run than the mail spoke of.
         if not _same_run(reminder, instance):
             return gettext("The run of this notification has ended.")
-        return str(offers.stop_obstacle(instance))
+        return str(availability.why_not_stoppable(instance))
     if action == "start":
-        return str(offers.start_obstacle(instance))
+        return str(availability.why_not_startable(instance))
     edit = reminder.edit
     if edit is None or edit.batch_id:
         return gettext("Retry a bulk change on its own page.")
@@ -99,7 +99,7 @@ def _do(
 ) -> HttpResponse:
     try:
         if action == "retry":
-            assert reminder.edit is not None  # noqa: S101 (see ``_obstacle``)
+            assert reminder.edit is not None  # noqa: S101 (see ``_why_not``)
             done = edits.retry_edit(edit=reminder.edit, actor=request.user)
         else:
             stops = action == "stop"

@@ -136,8 +136,8 @@ def _verdict(
         return State.DROPPED, messages.TOO_LATE(), None
     if not holds(reminder):
         return State.CANCELLED, messages.OUT_OF_DATE(), None
-    if obstacle := _obstacle(reminder):
-        return State.DROPPED, obstacle, None
+    if why_not := _why_not(reminder):
+        return State.DROPPED, why_not, None
     wants = reminder.channel or (reminder.person and preferences_of(reminder.person))
     ends = wants.quiet_ends(now) if wants else None
     if ends and reminder.kind != Reminder.Kind.TEST:
@@ -145,7 +145,7 @@ def _verdict(
     return None
 
 
-def _obstacle(reminder: Reminder) -> Message:
+def _why_not(reminder: Reminder) -> Message:
     """Why the recipient is told nothing any more; empty where nothing is in the way."""
     if reminder.channel is not None:
         return Message() if reminder.channel.active else messages.CHANNEL_OFF()

@@ -169,7 +169,7 @@ def test_the_detail_has_all_that_is_no_secret(
     assert told["details"]["flavor_details"]["params"] == {"CPU": 8}
     assert told["problems"] == ["spec.extend_storage"]
     assert told["failure"]["code"] == "ModelArts.6309"
-    assert told["obstacles"] == {
+    assert told["reasons"] == {
         "edit": "",
         "start": "The instance is already running.",
         "stop": "",

@@ -7,7 +7,7 @@ from django.test import Client
 from django.utils import timezone, translation
 
 from dashboard.accounts.models import User
-from dashboard.instances import offers
+from dashboard.instances import availability
 from dashboard.instances.messages import REFRESH_INTERRUPTED, message_of
 from dashboard.instances.models import Cloud, Instance
 from dashboard.modelarts.errors import NotSentError
@@ -58,12 +58,12 @@ def test_a_reader_of_german_reads_why_a_cloud_is_not_read(
 
 def test_why_an_instance_cannot_be_started_names_the_status_for_the_reader() -> None:
     instance = Instance(cloud=Cloud(name="demo"), instance_id="1", status="STOPPING")
-    obstacle = offers.start_obstacle(instance)
-    assert "“Stopping”" in str(obstacle)
+    why_not = availability.why_not_startable(instance)
+    assert "“Stopping”" in str(why_not)
     with translation.override("de"):
-        assert "„Stoppt“" in str(obstacle)
+        assert "„Stoppt“" in str(why_not)
 
 
 def test_a_status_that_is_not_known_is_named_as_it_is() -> None:
     instance = Instance(cloud=Cloud(name="demo"), instance_id="1", status="MELTING")
-    assert "“MELTING”" in str(offers.stop_obstacle(instance))
+    assert "“MELTING”" in str(availability.why_not_stoppable(instance))

@@ -19,7 +19,7 @@ from dashboard.edits.forms import EditForm
 from dashboard.edits.models import Edit
 from dashboard.edits.return_path import return_path
 from dashboard.edits.snapshot import FormSnapshot, SnapshotError
-from dashboard.instances import clock, offers
+from dashboard.instances import availability, clock
 from dashboard.instances.models import Instance
 from dashboard.policies.rules import Violation
 
@@ -45,11 +45,11 @@ def edit(request: SignedInRequest, cloud: str, instance_id: str) -> HttpResponse
     title = gettext("Edit")
     if not can_edit(request.user, instance.owner):
         return _refusal(request, instance, title, str(NOT_YOURS), status=403)
-    if obstacle := offers.edit_obstacle(instance):
+    if why_not := availability.why_not_editable(instance):
         if request.htmx and request.method == "POST":
             form = EditForm(request.POST, snapshot=FormSnapshot.now(instance))
-            return _form_page(request, instance, form, obstacle=str(obstacle))
-        return _refusal(request, instance, title, str(obstacle), status=409)
+            return _form_page(request, instance, form, why_not=str(why_not))
+        return _refusal(request, instance, title, str(why_not), status=409)
     if request.method == "POST":
         return _save(request, instance)
     return _form_page(request, instance, EditForm(snapshot=FormSnapshot.now(instance)))
@@ -125,11 +125,11 @@ def _form_page(
     conflicts: list[display.Conflict] | None = None,
     is_too_old: bool = False,
     violations: Sequence[Violation] = (),
-    obstacle: str = "",
+    why_not: str = "",
 ) -> HttpResponse:
     context = {
         "back": return_path(request, instance.get_absolute_url()),
-        "obstacle": obstacle,
+        "why_not": why_not,
         "instance": instance,
         "form": form,
         "seen": form.snapshot.token(instance),
@@ -141,7 +141,7 @@ def _form_page(
     }
     template = "edits/edit.html#form" if request.htmx else "edits/edit.html"
     refused = bool(form.errors or conflicts or is_too_old or violations)
-    status = 409 if obstacle else 422 if refused else 200
+    status = 409 if why_not else 422 if refused else 200
     return render(request, template, context, status=status)
 
 
@@ -149,11 +149,13 @@ def _power(
     request: SignedInRequest, instance: Instance, kind: Edit.Kind
 ) -> HttpResponse:
     starts = kind == Edit.Kind.START
-    obstacle = (offers.start_obstacle if starts else offers.stop_obstacle)(instance)
+    why_not = (
+        availability.why_not_startable if starts else availability.why_not_stoppable
+    )(instance)
     if not can_edit(request.user, instance.owner):
         return _refusal(request, instance, str(kind.label), str(NOT_YOURS), status=403)
-    if obstacle:
-        return _refusal(request, instance, str(kind.label), str(obstacle), status=409)
+    if why_not:
+        return _refusal(request, instance, str(kind.label), str(why_not), status=409)
     if request.method != "POST":
         context: dict[str, Any] = {
             "instance": instance,

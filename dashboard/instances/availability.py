@@ -14,28 +14,28 @@ from .clock import status_message
 from .models import Instance
 
 
-def edit_obstacle(instance: Instance) -> Message:
+def why_not_editable(instance: Instance) -> Message:
     """Why its settings cannot be changed."""
-    if obstacle := _out_of_reach(instance):
-        return obstacle
+    if why_not := _why_unreachable(instance):
+        return why_not
     if instance.status == InstanceStatus.DELETED:
         return messages.DELETED()
     return Message()
 
 
-def auto_stop_obstacle(instance: Instance) -> Message:
+def why_auto_stop_fixed(instance: Instance) -> Message:
     """Why its auto-stop cannot be changed."""
-    if obstacle := edit_obstacle(instance):
-        return obstacle
+    if why_not := why_not_editable(instance):
+        return why_not
     if instance.status in AUTO_STOP_FIXED:
         return messages.AUTO_STOP_FIXED(status=status_message(instance.status))
     return Message()
 
 
-def start_obstacle(instance: Instance) -> Message:
+def why_not_startable(instance: Instance) -> Message:
     """Why it cannot be started."""
-    if obstacle := _out_of_reach(instance):
-        return obstacle
+    if why_not := _why_unreachable(instance):
+        return why_not
     if instance.status in STARTABLE:
         return Message()
     if instance.status == InstanceStatus.RUNNING:
@@ -43,10 +43,10 @@ def start_obstacle(instance: Instance) -> Message:
     return messages.NOT_STARTABLE(status=status_message(instance.status))
 
 
-def stop_obstacle(instance: Instance) -> Message:
+def why_not_stoppable(instance: Instance) -> Message:
     """Why it cannot be stopped."""
-    if obstacle := _out_of_reach(instance):
-        return obstacle
+    if why_not := _why_unreachable(instance):
+        return why_not
     if instance.status in STOPPABLE:
         return Message()
     if instance.status == InstanceStatus.STOPPED:
@@ -54,7 +54,7 @@ def stop_obstacle(instance: Instance) -> Message:
     return messages.NOT_STOPPABLE(status=status_message(instance.status))
 
 
-def _out_of_reach(instance: Instance) -> Message:
+def _why_unreachable(instance: Instance) -> Message:
     """Why nothing at all can be asked of it."""
     if instance.cloud.unconfigured_since is not None:
         return messages.CLOUD_REMOVED(cloud=instance.cloud.name)
