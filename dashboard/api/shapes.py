@@ -12,7 +12,7 @@ from dashboard.audit.models import AuditEvent
 from dashboard.edits import batches, display, outcome_text
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.edits.selectors import Progress
-from dashboard.instances import availability, facts
+from dashboard.instances import availability, detail_sections
 from dashboard.instances.models import Cloud, Instance, InstanceEvent
 from dashboard.instances.selectors import Freshness, Row
 
@@ -68,8 +68,8 @@ def detail(
 ) -> dict[str, Any]:
     """Everything about an instance but secrets, for which the wire has no fields."""
     one = row.instance
-    failure = facts.failure(one)
-    document = facts.stored_document(one)
+    failure = detail_sections.failure(one)
+    document = detail_sections.stored_document(one)
     return instance(row) | {
         "seen": seen,
         "prompt_reminds": one.auto_stop_prompt is not False,

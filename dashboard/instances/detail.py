@@ -17,7 +17,7 @@ from dashboard.accounts.permissions import can_edit
 from dashboard.modelarts.statuses import InstanceStatus
 from dashboard.web.refusals import referring_page
 
-from . import availability, clock, facts, polling, tasks
+from . import availability, clock, detail_sections, polling, tasks
 from .filters import ChangesForm
 from .models import FleetVersion, Instance, InstanceEvent
 from .selectors import Freshness
@@ -114,8 +114,8 @@ def _context(
         "why_not_editable": availability.why_not_editable(instance),
         "why_not_startable": availability.why_not_startable(instance),
         "why_not_stoppable": availability.why_not_stoppable(instance),
-        "failure": facts.failure(instance),
-        "sections": facts.sections(instance),
+        "failure": detail_sections.failure(instance),
+        "sections": detail_sections.sections(instance),
         "duration": _duration(instance),
         "edits": edits,
         "news": _news(edits),

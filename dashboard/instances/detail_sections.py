@@ -26,7 +26,7 @@ from .models import Instance
 
 
 @dataclass(frozen=True)
-class Fact:
+class DetailItem:
     """One line: a name and either a text or a moment.
 
     Attributes:
@@ -44,7 +44,7 @@ class Section:
     """Facts that belong together."""
 
     title: str
-    facts: list[Fact]
+    items: list[DetailItem]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Failure:
     sentence: Message
     code: str
     message: str
-    details: list[Fact]
+    details: list[DetailItem]
 
 
 def sections(instance: Instance) -> list[Section]:
@@ -77,7 +77,7 @@ def sections(instance: Instance) -> list[Section]:
         Section(gettext("Times"), _times(instance, wire.spec)),
         Section(gettext("Annotations"), _annotations(wire.spec)),
     ]
-    return [group for group in groups if group.facts]
+    return [group for group in groups if group.items]
 
 
 def failure(instance: Instance) -> Failure | None:
@@ -85,7 +85,7 @@ def failure(instance: Instance) -> Failure | None:
     wire = stored_document(instance)
     reasons = (wire.spec and wire.spec.failed_reasons) or schemas.FailedReasons()
     code = reasons.code or wire.error_code or ""
-    details = _map_facts(reasons.detail)
+    details = _map_items(reasons.detail)
     if not (code or reasons.message or details):
         return None
     known = meaning_of(400, code)
@@ -99,7 +99,7 @@ def stored_document(instance: Instance) -> schemas.Instance:
     return wire.model_copy(update={"id": instance.instance_id})
 
 
-def _queue(queue: schemas.QueuingInfo | None) -> list[Fact]:
+def _queue(queue: schemas.QueuingInfo | None) -> list[DetailItem]:
     if queue is None:
         return []
     return _told(
@@ -117,7 +117,9 @@ _QUEUES = {
 }
 
 
-def _hardware(instance: Instance, flavor: schemas.FlavorDetails | None) -> list[Fact]:
+def _hardware(
+    instance: Instance, flavor: schemas.FlavorDetails | None
+) -> list[DetailItem]:
     known = flavor or schemas.FlavorDetails()
     params = known.params or {}
     return _told(
@@ -184,21 +186,21 @@ def _store_time(hours: int | None) -> str | None:
     return gettext("Indefinite") if hours == -1 else exact_text(hours * 3_600)
 
 
-def _storage(spec: schemas.NotebookSpec | None) -> list[Fact]:
+def _storage(spec: schemas.NotebookSpec | None) -> list[DetailItem]:
     if spec is None:
         return []
-    facts = []
+    items = []
     if spec.storage:
-        facts += _one_storage(spec.storage, "")
+        items += _one_storage(spec.storage, "")
     further = spec.extend_storage or []
     for number, storage in enumerate(further, start=1):
-        facts += _one_storage(
+        items += _one_storage(
             storage, gettext("Additional storage %(number)s") % {"number": number}
         )
-    return facts
+    return items
 
 
-def _one_storage(storage: schemas.Storage, prefix: str) -> list[Fact]:
+def _one_storage(storage: schemas.Storage, prefix: str) -> list[DetailItem]:
     location = storage.location or schemas.Location()
     size = location.volume_size
     size_text = None if size is None else f"{size} {location.volume_unit or 'GB'}"
@@ -210,7 +212,8 @@ def _one_storage(storage: schemas.Storage, prefix: str) -> list[Fact]:
     if not prefix:
         return lines
     return [
-        Fact(f"{prefix}: {fact.label}", fact.text, code=fact.code) for fact in lines
+        DetailItem(f"{prefix}: {fact.label}", fact.text, code=fact.code)
+        for fact in lines
     ]
 
 
@@ -222,7 +225,7 @@ _STORAGE = {
 }
 
 
-def _software(profile: schemas.Profile | None) -> list[Fact]:
+def _software(profile: schemas.Profile | None) -> list[DetailItem]:
     if profile is None:
         return []
     provision = profile.provision or schemas.Provision()
@@ -239,9 +242,9 @@ def _software(profile: schemas.Profile | None) -> list[Fact]:
             gettext("Runtime"),
             _joined(profile.de_type, provision.type, deployment.engine),
         ),
-        *_map_facts(profile.labels, gettext("Label") + " "),
-        *_map_facts(provision.annotations, gettext("Provisioning") + ": "),
-        *_map_facts(image.annotations, gettext("Image") + ": "),
+        *_map_items(profile.labels, gettext("Label") + " "),
+        *_map_items(provision.annotations, gettext("Provisioning") + ": "),
+        *_map_items(image.annotations, gettext("Image") + ": "),
     )
 
 
@@ -250,7 +253,7 @@ def _image_name(image: schemas.ProvisionParams) -> str:
     return ":".join(part for part in (path, image.image_tag) if part)
 
 
-def _place(instance: Instance, wire: schemas.Instance) -> list[Fact]:
+def _place(instance: Instance, wire: schemas.Instance) -> list[DetailItem]:
     pool = wire.pool or schemas.Pool()
     workspace = instance.workspace_id
     spec = wire.spec or schemas.NotebookSpec()
@@ -277,7 +280,7 @@ def _place(instance: Instance, wire: schemas.Instance) -> list[Fact]:
 _POOLS = {"USER_DEFINED": gettext_lazy("dedicated")}
 
 
-def _repository(wire: schemas.Instance) -> list[Fact]:
+def _repository(wire: schemas.Instance) -> list[DetailItem]:
     # Documented at the top (table 5), sampled inside spec (table 14).
     repository = wire.repository or (wire.spec and wire.spec.repository)
     if not repository:
@@ -293,7 +296,7 @@ def _repository(wire: schemas.Instance) -> list[Fact]:
     )
 
 
-def _identity(instance: Instance) -> list[Fact]:
+def _identity(instance: Instance) -> list[DetailItem]:
     received_id = instance.document.get("received_id")
     return _told(
         _text(gettext("Instance id"), instance.instance_id, code=True),
@@ -303,54 +306,56 @@ def _identity(instance: Instance) -> list[Fact]:
     )
 
 
-def _times(instance: Instance, spec: schemas.NotebookSpec | None) -> list[Fact]:
+def _times(instance: Instance, spec: schemas.NotebookSpec | None) -> list[DetailItem]:
     return _told(
-        Fact(gettext("Created"), at=instance.created_at),
-        Fact(gettext("Last updated"), at=instance.updated_at),
-        Fact(gettext("Started"), at=instance.run_started_at),
+        DetailItem(gettext("Created"), at=instance.created_at),
+        DetailItem(gettext("Last updated"), at=instance.updated_at),
+        DetailItem(gettext("Started"), at=instance.run_started_at),
         _at(
             gettext("Reserved until"),
             spec.resource_reserved_timestamp if spec else None,
         ),
-        Fact(gettext("Discovered"), at=instance.first_seen_at),
-        Fact(gettext("Missing since"), at=instance.missing_since),
+        DetailItem(gettext("Discovered"), at=instance.first_seen_at),
+        DetailItem(gettext("Missing since"), at=instance.missing_since),
     )
 
 
-def _annotations(spec: schemas.NotebookSpec | None) -> list[Fact]:
+def _annotations(spec: schemas.NotebookSpec | None) -> list[DetailItem]:
     if spec is None:
         return []
     # ``url`` cannot be opened without a token, so it is never a link (table 14).
-    return [*_map_facts(spec.annotations), *_map_facts(spec.extend_params)]
+    return [*_map_items(spec.annotations), *_map_items(spec.extend_params)]
 
 
-def _map_facts(members: dict[str, str] | None, prefix: str = "") -> list[Fact]:
+def _map_items(members: dict[str, str] | None, prefix: str = "") -> list[DetailItem]:
     lines = (members or {}).items()
     return _told(*(_text(prefix + key, value, code=True) for key, value in lines))
 
 
-def _text(label: str, value: str | int | None, *, code: bool = False) -> Fact:
-    return Fact(label, "" if value is None else str(value), code=code)
+def _text(label: str, value: str | int | None, *, code: bool = False) -> DetailItem:
+    return DetailItem(label, "" if value is None else str(value), code=code)
 
 
-def _span(label: str, seconds: int | None) -> Fact:
+def _span(label: str, seconds: int | None) -> DetailItem:
     if seconds is None:
-        return Fact(label)
-    return Fact(label, exact_text(seconds) if seconds >= 0 else f"{seconds} s")
+        return DetailItem(label)
+    return DetailItem(label, exact_text(seconds) if seconds >= 0 else f"{seconds} s")
 
 
-def _yes_no(label: str, value: bool | None) -> Fact:
-    return Fact(label, {None: "", True: gettext("Yes"), False: gettext("No")}[value])
+def _yes_no(label: str, value: bool | None) -> DetailItem:
+    return DetailItem(
+        label, {None: "", True: gettext("Yes"), False: gettext("No")}[value]
+    )
 
 
-def _at(label: str, ms: int | None) -> Fact:
-    return Fact(label, at=moment(ms))
+def _at(label: str, ms: int | None) -> DetailItem:
+    return DetailItem(label, at=moment(ms))
 
 
 def _joined(*parts: str | None) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _told(*facts: Fact) -> list[Fact]:
+def _told(*items: DetailItem) -> list[DetailItem]:
     """Those that say something."""
-    return [fact for fact in facts if fact.text or fact.at]
+    return [fact for fact in items if fact.text or fact.at]
