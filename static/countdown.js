@@ -1,6 +1,6 @@
 "use strict";
 /* Redraws remaining and past times each second, with the messages of
-   dashboard/instances/lengths.py; tests compare the two.
+   dashboard/instances/durations.py; tests compare the two.
 
    Every text is worked out anew from an absolute moment, never decremented. "Now" is the
    server's: its clock as drawn into the page, plus the time passed since by the browser's

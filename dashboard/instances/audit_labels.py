@@ -7,8 +7,8 @@ from dashboard.audit.labels import Field, choice, register
 from dashboard.audit.models import AuditEvent
 
 from .clock import status_look
+from .durations import exact_text
 from .filters import MISSING
-from .lengths import exact_text
 from .models import InstanceEvent
 
 GONE = {"missing", MISSING}

@@ -16,10 +16,10 @@ from django.utils.translation import gettext, gettext_lazy
 from dashboard.modelarts.statuses import InstanceStatus
 from dashboard.web.stored_messages import Message, MessageCode, define, verbatim
 
-from .lengths import WORDS
-from .lengths import ago_text as ago_text
-from .lengths import exact_text as exact_text
-from .lengths import remaining_text as remaining_text
+from .durations import WORDS
+from .durations import ago_text as ago_text
+from .durations import exact_text as exact_text
+from .durations import remaining_text as remaining_text
 from .run_state import is_running, overdue_after
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from dashboard.modelarts.messages import Text
 from dashboard.web.stored_messages import Message
 
 from . import messages
-from .lengths import exact_text
+from .durations import exact_text
 from .mapping import moment
 from .messages import message_of
 from .models import Instance

@@ -14,7 +14,7 @@ from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from dashboard.accounts.models import User
 from dashboard.instances import clock
-from dashboard.instances.lengths import WORDS
+from dashboard.instances.durations import WORDS
 from dashboard.instances.models import FleetVersion, Instance
 from tests.factories import make_cloud, make_instance
 
