@@ -18,6 +18,8 @@ urlpatterns = [
         name="detail_changes",
     ),
     path(
-        "<name:cloud>/<name:instance_id>/countdown/", views.countdown, name="countdown"
+        "<name:cloud>/<name:instance_id>/countdown/",
+        views.countdown_fragment,
+        name="countdown",
     ),
 ]

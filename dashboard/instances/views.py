@@ -89,7 +89,9 @@ def changes(request: SignedInRequest) -> HttpResponse:
 
 
 @require_safe
-def countdown(request: SignedInRequest, cloud: str, instance_id: str) -> HttpResponse:
+def countdown_fragment(
+    request: SignedInRequest, cloud: str, instance_id: str
+) -> HttpResponse:
     """Fragment: both clocks of one instance; 404 when it is not there to be seen."""
     instance = get_object_or_404(
         Instance.objects.visible_to(request.user).select_related("cloud"),
