@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from django.utils.translation import gettext, gettext_lazy
 
 from dashboard.accounts.models import User
-from dashboard.instances.clock import exact_text
+from dashboard.instances.countdown import exact_text
 
 from .hours import hours_text
 from .merge import Difference, mirror_values

@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 
-from dashboard.instances.clock import exact_text
+from dashboard.instances.countdown import exact_text
 from dashboard.instances.messages import message_of
 from dashboard.modelarts.schemas import (
     AUTO_STOP_MAX_SECONDS,

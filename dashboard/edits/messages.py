@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from django.utils.translation import gettext, gettext_lazy
 
-from dashboard.instances.clock import status_look
+from dashboard.instances.countdown import status_badge
 from dashboard.web.stored_messages import define
 
 # Why an edit is in its state.
@@ -147,7 +147,7 @@ def filter_text(name: str, value: str) -> str:
     """A filter of the list, in the active language."""
     if name == "autostop":
         return str(_AUTO_STOP[value])
-    shown = status_look(value).label if name == "status" else value
+    shown = status_badge(value).label if name == "status" else value
     return _FILTERS[name] % {"value": shown}
 
 

@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from dashboard.accounts.models import User
 from dashboard.edits.models import Edit
 from dashboard.edits.selectors import edits_visible_to
-from dashboard.instances.clock import status_message
+from dashboard.instances.countdown import status_message
 from dashboard.instances.filters import FAILED, UNKNOWN
 from dashboard.instances.listing import counters
 from dashboard.instances.models import Cloud, FleetVersion, Instance

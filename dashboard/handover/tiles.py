@@ -9,7 +9,7 @@ from django.db.models import Count, QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy
 
-from dashboard.instances import clock, run_state
+from dashboard.instances import countdown, run_state
 from dashboard.instances.filters import FAILED, InstanceFilter
 from dashboard.instances.models import Instance
 from dashboard.instances.selectors import Freshness, freshness
@@ -46,7 +46,7 @@ class Stop(NamedTuple):
     name: str
     owner: str
     cloud: str
-    run: clock.Clock
+    run: countdown.Countdown
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def wall(link: WallLink, now: datetime) -> Wall:
 def _stop(
     link: WallLink, instance: Instance, now: datetime, *, names_cloud: bool
 ) -> Stop:
-    run = clock.this_run(instance, now)
+    run = countdown.this_run(instance, now)
     if link.masked:
         code = alias(link, instance.pk)
         name = gettext("Instance %(code)s") % {"code": code}

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
 from dashboard.accounts.http import SignedInRequest
-from dashboard.instances import clock, polling
+from dashboard.instances import countdown, polling
 from dashboard.instances.listing import facets
 from dashboard.instances.models import FleetVersion
 from dashboard.instances.selectors import freshness
@@ -53,7 +53,7 @@ def due_changes(request: SignedInRequest) -> HttpResponse:
     asked = form.cleaned_data
     since, turn_ms = asked["since"], asked["turn"] or 0
     now = timezone.now()
-    if since == FleetVersion.current() and clock.unix_ms(now) < turn_ms:
+    if since == FleetVersion.current() and countdown.unix_ms(now) < turn_ms:
         fresh = freshness(now)
         # The next polls shall not come here for that.
         live.put(since, fresh.read_at_ms)

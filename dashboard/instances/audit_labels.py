@@ -6,7 +6,7 @@ from django.utils.translation import gettext, gettext_lazy
 from dashboard.audit.labels import Field, choice, register
 from dashboard.audit.models import AuditEvent
 
-from .clock import status_look
+from .countdown import status_badge
 from .durations import exact_text
 from .filters import MISSING
 from .models import InstanceEvent
@@ -21,7 +21,7 @@ def duration(value: str) -> str:
 
 def status(value: str) -> str:
     """Shows the status of an instance as the pages do."""
-    return gettext("Missing") if value in GONE else status_look(value).label
+    return gettext("Missing") if value in GONE else status_badge(value).label
 
 
 def _detail_page(event: AuditEvent) -> str:

@@ -10,7 +10,7 @@ from dashboard.modelarts.statuses import AUTO_STOP_FIXED
 from dashboard.web.stored_messages import Message
 
 from . import messages
-from .clock import status_message
+from .countdown import status_message
 from .models import Instance
 
 

@@ -17,7 +17,7 @@ from dashboard.accounts.permissions import can_edit
 from dashboard.modelarts.statuses import InstanceStatus
 from dashboard.web.refusals import referring_page
 
-from . import availability, clock, detail_sections, polling, tasks
+from . import availability, countdown, detail_sections, polling, tasks
 from .filters import ChangesForm
 from .models import FleetVersion, Instance, InstanceEvent
 from .selectors import Freshness
@@ -37,7 +37,7 @@ class Happening(NamedTuple):
     """
 
     at: datetime
-    look: clock.Look
+    look: countdown.StatusBadge
     before: str
     reason: str
     by: str
@@ -100,16 +100,16 @@ def _instance(request: SignedInRequest, cloud: str, instance_id: str) -> Instanc
 def _context(
     request: SignedInRequest, instance: Instance, version: int
 ) -> dict[str, Any]:
-    this_run = clock.this_run(instance, timezone.now())
+    this_run = countdown.this_run(instance, timezone.now())
     edits = list(
         instance.edits.select_related("actor").fetch_mode(models.FETCH_PEERS)[:HISTORY]
     )
     under_way = any(edit.is_open for edit in edits)
     return {
         "instance": instance,
-        "look": clock.look(instance),
+        "look": countdown.badge(instance),
         "this_run": this_run,
-        "next_run": clock.next_run(instance),
+        "next_run": countdown.next_run(instance),
         "may_edit": can_edit(request.user, instance.owner),
         "why_not_editable": availability.why_not_editable(instance),
         "why_not_startable": availability.why_not_startable(instance),
@@ -171,8 +171,10 @@ def _happenings(instance: Instance, edits: list[Any]) -> list[Happening]:
 def _happening(event: InstanceEvent, by: str) -> Happening:
     return Happening(
         at=event.at,
-        look=clock.status_look(event.to_status),
-        before=clock.status_look(event.from_status).label if event.from_status else "",
+        look=countdown.status_badge(event.to_status),
+        before=countdown.status_badge(event.from_status).label
+        if event.from_status
+        else "",
         reason=_reason(event),
         by=by,
         edit_id=event.edit_id,
@@ -190,14 +192,14 @@ def _reason(event: InstanceEvent) -> str:
 
 def _duration(instance: Instance) -> str:
     seconds = instance.auto_stop_duration
-    return gettext("not reported") if seconds is None else clock.exact_text(seconds)
+    return gettext("not reported") if seconds is None else countdown.exact_text(seconds)
 
 
 def _freshness(instance: Instance) -> Freshness:
     return Freshness([instance.cloud], instance.cloud.refreshed_at, timezone.now())
 
 
-def _interval_seconds(this_run: clock.Clock, is_edited: bool) -> int:
+def _interval_seconds(this_run: countdown.Countdown, is_edited: bool) -> int:
     if is_edited:
         return 1
-    return 2 if this_run.state in clock.MOVING else 5
+    return 2 if this_run.state in countdown.MOVING else 5

@@ -24,7 +24,7 @@ from dashboard.accounts.models import User
 from dashboard.accounts.permissions import fleet_scope
 from dashboard.web.shelf import Shelf
 
-from . import clock, run_state
+from . import countdown, run_state
 from .filters import ListQuery
 from .models import Cloud, Instance
 from .selectors import Row, rows, with_news
@@ -61,7 +61,7 @@ class Place(NamedTuple):
         """Whether the cloud is about to report something new."""
         if self.run_ends_at is not None:
             return self.run_ends_at <= now
-        return self.missing_since is None and clock.is_moving(self.status)
+        return self.missing_since is None and countdown.is_moving(self.status)
 
 
 class FleetPage(NamedTuple):
@@ -246,7 +246,7 @@ def _choices(user: User) -> Facets:
 
     return Facets(
         statuses=tuple(
-            (value, clock.status_look(value).label) for value in values("status")
+            (value, countdown.status_badge(value).label) for value in values("status")
         ),
         owners=values("owner_name"),
         clouds=tuple(

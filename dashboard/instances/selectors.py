@@ -17,7 +17,7 @@ from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_edit
 from dashboard.web.worded import all_of
 
-from . import clock
+from . import countdown
 from .models import Cloud, Instance
 
 _SETTLED_STAYS = timedelta(minutes=10)
@@ -34,8 +34,8 @@ class Row:
     """
 
     instance: Instance
-    look: clock.Look
-    this_run: clock.Clock
+    look: countdown.StatusBadge
+    this_run: countdown.Countdown
     next_run: str
     edit: Any
     may_edit: bool
@@ -43,7 +43,7 @@ class Row:
     @property
     def is_moving(self) -> bool:
         """Whether the cloud is about to report something new."""
-        return self.this_run.state in clock.MOVING
+        return self.this_run.state in countdown.MOVING
 
     @property
     def has_open_edit(self) -> bool:
@@ -86,9 +86,9 @@ def rows(instances: Iterable[Instance], *, user: User, now: datetime) -> list[Ro
     return [
         Row(
             instance=instance,
-            look=clock.look(instance),
-            this_run=clock.this_run(instance, now),
-            next_run=clock.next_run(instance),
+            look=countdown.badge(instance),
+            this_run=countdown.this_run(instance, now),
+            next_run=countdown.next_run(instance),
             edit=_news(instance, now),
             may_edit=instance.missing_since is None and may_act(instance.owner),
         )
@@ -176,12 +176,12 @@ class Freshness:
     @property
     def as_of_ms(self) -> int | None:
         """For ``data-ago``: Unix **ms**."""
-        return None if self.as_of is None else clock.unix_ms(self.as_of)
+        return None if self.as_of is None else countdown.unix_ms(self.as_of)
 
     @property
     def text(self) -> str:
         """As in ``12 s ago``."""
-        return "" if self.as_of is None else clock.ago_text(self._seconds)
+        return "" if self.as_of is None else countdown.ago_text(self._seconds)
 
     @property
     def age(self) -> Age:

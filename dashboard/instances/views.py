@@ -15,7 +15,7 @@ from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_bulk
 from dashboard.web import live
 
-from . import clock, controls, listing, polling, rendered, selectors
+from . import controls, countdown, listing, polling, rendered, selectors
 from .filters import ChangesForm, ListQuery
 from .models import FleetVersion, Instance
 
@@ -100,8 +100,8 @@ def countdown_fragment(
     )
     context = {
         "instance": instance,
-        "this_run": clock.this_run(instance, timezone.now()),
-        "next_run": clock.next_run(instance),
+        "this_run": countdown.this_run(instance, timezone.now()),
+        "next_run": countdown.next_run(instance),
     }
     return render(request, "instances/_countdown.html", context)
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
-from dashboard.instances.clock import status_look
+from dashboard.instances.countdown import status_badge
 from dashboard.web.widgets import ClockInput
 
 from .models import Rule
@@ -133,7 +133,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check t
 
 
 def _status_label(status: str) -> str:
-    return status_look(status).label
+    return status_badge(status).label
 
 
 class ExceptionForm(forms.Form):

@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy
 
-from dashboard.instances.clock import exact_text
+from dashboard.instances.countdown import exact_text
 from dashboard.web.stored_messages import define
 
 POLICY = define("policies.policy", gettext_lazy("Policy “%(policy)s”"))

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext, gettext_lazy
 
-from dashboard.instances.clock import status_look
+from dashboard.instances.countdown import status_badge
 from dashboard.instances.models import Instance
 from dashboard.web.stored_messages import MessageField
 
@@ -88,7 +88,7 @@ class Rule(models.Model):
     @property
     def scope_words(self) -> list[str]:
         """What narrows it to some instances; empty for all."""
-        status = status_look(self.status).label if self.status else ""
+        status = status_badge(self.status).label if self.status else ""
         parts = (self.cloud, self.workspace_id, self.flavor_type)
         return [part for part in (*parts, self.owner, status) if part]
 

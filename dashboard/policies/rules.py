@@ -12,7 +12,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext
 
 from dashboard.instances import run_state
-from dashboard.instances.clock import exact_text
+from dashboard.instances.countdown import exact_text
 from dashboard.instances.models import Instance
 from dashboard.modelarts.statuses import NEVER_RUN, InstanceStatus
 from dashboard.web.stored_messages import Message, sentences

@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_decide_exceptions, can_edit
-from dashboard.instances.clock import exact_text
+from dashboard.instances.countdown import exact_text
 from dashboard.instances.models import Instance
 from dashboard.instances.run_state import PRESENT
 from dashboard.modelarts.statuses import InstanceStatus

@@ -12,7 +12,7 @@ from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_edit, can_see_fleet
 from dashboard.edits import services as edits
 from dashboard.edits.models import Edit
-from dashboard.instances import availability, clock
+from dashboard.instances import availability, countdown
 from dashboard.instances.models import Instance
 
 from . import links
@@ -67,7 +67,7 @@ def act(request: SignedInRequest, token: str) -> HttpResponse:
         "reminder": reminder,
         "instance": reminder.instance,
         "action": action,
-        "this_run": clock.this_run(reminder.instance, timezone.now()),
+        "this_run": countdown.this_run(reminder.instance, timezone.now()),
         "url": subject_url(reminder),
     }
     return render(request, "reminders/act.html", context)

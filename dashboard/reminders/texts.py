@@ -12,7 +12,7 @@ from django.utils.translation import get_language, gettext, gettext_lazy
 
 from dashboard.edits.models import Edit
 from dashboard.edits.outcome_text import sentence
-from dashboard.instances.clock import remaining_text, status_look, whole_seconds
+from dashboard.instances.countdown import remaining_text, status_badge, whole_seconds
 from dashboard.instances.models import Instance, InstanceEvent
 from dashboard.web.plain_text import one_line, without_links
 from dashboard.web.templatetags.pages import zone_name
@@ -97,7 +97,9 @@ def headline(reminder: Reminder, name: str) -> str:
     if reminder.kind == Kind.STOP:
         return gettext("%(name)s stops soon") % {"name": name}
     if reminder.kind == Kind.FAILURE:
-        label = status_look(reminder.instance.status).label if reminder.instance else ""
+        label = (
+            status_badge(reminder.instance.status).label if reminder.instance else ""
+        )
         return f"{name}: {label.lower() if get_language() == 'en' else label}"
     if reminder.corrects and reminder.edit:
         return str(_CORRECTED[reminder.edit.outcome] % {"name": name})
@@ -264,7 +266,7 @@ def _more(
     if reminder.kind in policy_texts.KINDS:
         return policy_texts.facts(reminder, plain)
     if reminder.kind == Kind.FAILURE:
-        return [(gettext("Status"), plain(status_look(instance.status).label))]
+        return [(gettext("Status"), plain(status_badge(instance.status).label))]
     edit: Edit | None = reminder.edit
     why = ""
     if edit is not None:

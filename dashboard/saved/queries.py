@@ -5,7 +5,7 @@ from datetime import datetime
 from django.http import QueryDict
 from django.utils.translation import gettext, gettext_lazy
 
-from dashboard.instances.clock import status_look
+from dashboard.instances.countdown import status_badge
 from dashboard.instances.filters import MISSING, InstanceFilter, ListForm, ListQuery
 from dashboard.web.templatetags.pages import moment_text
 
@@ -77,7 +77,7 @@ def _value(name: str, value: str, parsed: object) -> str:
     if isinstance(parsed, datetime):
         return moment_text(parsed, "moment")
     if name == "status":
-        return gettext("Missing") if value == MISSING else status_look(value).label
+        return gettext("Missing") if value == MISSING else status_badge(value).label
     if name in {"autostop", "flavor_type"}:
         choices = InstanceFilter.base_filters[name].extra["choices"]
         return str(dict(choices).get(value, value))

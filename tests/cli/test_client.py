@@ -11,7 +11,7 @@ from dashboard.cli.client import Api
 from dashboard.cli.commands import FILTERS
 from dashboard.cli.errors import Code, CommandError, UnreachableError
 from dashboard.cli.watch import Watch
-from dashboard.instances import clock
+from dashboard.instances import countdown
 from dashboard.instances.filters import InstanceFilter
 from tests.test_docs import ROOT, rows
 
@@ -219,7 +219,7 @@ def test_watch_ends_where_waiting_does_not_help() -> None:
     "seconds", [1, 59, 60, 299, 300, 3_599, 3_600, 7_260, 172_800, 172_801, 400_000]
 )
 def test_time_left_in_the_words_of_the_pages(seconds: int) -> None:
-    assert show.remaining(seconds) == clock.remaining_text(seconds)
+    assert show.remaining(seconds) == countdown.remaining_text(seconds)
 
 
 def test_columns_stand_where_they_should_whatever_the_script() -> None:

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone, translation
 from playwright.sync_api import Page, Route, expect
 
-from dashboard.instances import clock
+from dashboard.instances import countdown
 from dashboard.web.release import release_mark
 from dashboard.web.templatetags import pages
 from tests.factories import make_instance
@@ -50,8 +50,8 @@ def test_browser_and_server_use_the_same_german(page: Page, db: None) -> None:
     now_ms = 1_795_000_000_000
     catalog = Client().get(reverse("javascript_catalog", args=["de", release_mark()]))
     with translation.override("de"):
-        left = [clock.remaining_text(s) for s in SECONDS]
-        past = [clock.ago_text(s) for s in SECONDS]
+        left = [countdown.remaining_text(s) for s in SECONDS]
+        past = [countdown.ago_text(s) for s in SECONDS]
     body = "".join(
         f'<p class="left" data-stops-at="{now_ms + s * 1000}">'
         '<span class="clock-text"></span></p>'

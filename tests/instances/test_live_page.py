@@ -13,7 +13,7 @@ from django.test import Client
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from dashboard.accounts.models import User
-from dashboard.instances import clock
+from dashboard.instances import countdown
 from dashboard.instances.durations import WORDS
 from dashboard.instances.models import FleetVersion, Instance
 from tests.factories import make_cloud, make_instance
@@ -114,14 +114,14 @@ def test_browser_and_server_use_the_same_words(page: Page) -> None:
     )
     expected = [
         [
-            clock.remaining_text(s) if s > 0 else str(WORDS[clock.urgency(s)]),
-            clock.urgency(s).value,
+            countdown.remaining_text(s) if s > 0 else str(WORDS[countdown.urgency(s)]),
+            countdown.urgency(s).value,
         ]
         for s in [*SECONDS, *PAST]
     ]
     assert drawn == json.loads(json.dumps(expected))
     assert page.locator(".past").all_inner_texts() == [
-        clock.ago_text(s) for s in SECONDS
+        countdown.ago_text(s) for s in SECONDS
     ]
 
 

@@ -12,7 +12,7 @@ from dashboard.audit.models import AuditEvent
 from dashboard.audit.services import record_event
 from dashboard.edits import messages as edits
 from dashboard.handover.services import draft
-from dashboard.instances import clock
+from dashboard.instances import countdown
 from dashboard.instances.messages import message_of
 from dashboard.instances.models import FleetVersion, Instance
 from dashboard.modelarts.errors import InvalidInputError
@@ -92,7 +92,7 @@ def test_numbers_for_machines_stay_as_they_are(
 )
 def test_time_left(seconds: int, text: str) -> None:
     with translation.override("de"):
-        assert clock.remaining_text(seconds) == text
+        assert countdown.remaining_text(seconds) == text
 
 
 def test_what_is_stored_is_shown_in_the_language_of_the_reader(

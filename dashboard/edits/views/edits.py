@@ -26,7 +26,7 @@ from dashboard.edits.merge import expected_values
 from dashboard.edits.models import Edit, EditQueue
 from dashboard.edits.selectors import edits_visible_to
 from dashboard.instances import polling
-from dashboard.instances.clock import status_look
+from dashboard.instances.countdown import status_badge
 from dashboard.instances.filters import ChangesForm
 from dashboard.instances.models import FleetVersion
 from dashboard.instances.selectors import freshness
@@ -217,7 +217,7 @@ def _context(request: SignedInRequest, edit_id: UUID) -> dict[str, Any]:
         "edit": edit,
         "holds": holds,
         "changes": display.changes(edit, now),
-        "status_before": status_look(before).label,
+        "status_before": status_badge(before).label,
         "attempts": attempts,
         "may_edit": may_edit,
         # Attempts end one by one while the state stays "sending".

@@ -15,7 +15,7 @@ from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_write_rules
 from dashboard.edits import display, enforcement
 from dashboard.edits.batch_forms import MANY, number_fault
-from dashboard.instances.clock import exact_text
+from dashboard.instances.countdown import exact_text
 from dashboard.policies import services
 from dashboard.policies.history import LOOKS_BACK, history
 from dashboard.policies.models import Rule

@@ -19,7 +19,7 @@ from dashboard.edits.forms import EditForm
 from dashboard.edits.models import Edit
 from dashboard.edits.return_path import return_path
 from dashboard.edits.snapshot import FormSnapshot, SnapshotError
-from dashboard.instances import availability, clock
+from dashboard.instances import availability, countdown
 from dashboard.instances.models import Instance
 from dashboard.policies.rules import Violation
 
@@ -133,7 +133,7 @@ def _form_page(
         "instance": instance,
         "form": form,
         "seen": form.snapshot.token(instance),
-        "this_run": clock.this_run(instance, timezone.now()),
+        "this_run": countdown.this_run(instance, timezone.now()),
         "conflicts": conflicts or [],
         "is_too_old": is_too_old,
         "violations": violations,
@@ -162,8 +162,8 @@ def _power(
             "back": return_path(request, instance.get_absolute_url()),
             "starts": starts,
             "key": secrets.token_urlsafe(12),
-            "this_run": clock.this_run(instance, timezone.now()),
-            "next_run": clock.next_run(instance),
+            "this_run": countdown.this_run(instance, timezone.now()),
+            "next_run": countdown.next_run(instance),
         }
         return render(request, "edits/power.html", context)
     try:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from django import template
 
-from dashboard.instances import clock, run_state
+from dashboard.instances import countdown, run_state
 from dashboard.instances.models import Instance
 
 register = template.Library()
@@ -13,7 +13,7 @@ register = template.Library()
 @register.filter
 def status_label(instance: Instance) -> str:
     """The status in a word."""
-    return clock.look(instance).label
+    return countdown.badge(instance).label
 
 
 @register.simple_tag

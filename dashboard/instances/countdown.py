@@ -63,7 +63,7 @@ class Urgency(StrEnum):
 _VERBS = {State.DUE: "scheduled_for", State.OVERDUE: "was_due"}
 
 
-class Clock(NamedTuple):
+class Countdown(NamedTuple):
     """This run of an instance, as seen at one moment.
 
     Attributes:
@@ -95,7 +95,7 @@ class Clock(NamedTuple):
         return None if self.stopped_at is None else unix_ms(self.stopped_at)
 
 
-class Look(NamedTuple):
+class StatusBadge(NamedTuple):
     """A status for the eye: a word, a shape and a colour, each enough by itself."""
 
     label: str
@@ -104,7 +104,7 @@ class Look(NamedTuple):
 
 
 _S = InstanceStatus
-_LOOKS: dict[str, tuple[MessageCode, str, str]] = {
+_BADGES: dict[str, tuple[MessageCode, str, str]] = {
     _S.CREATE_QUEUING: (
         define("instances.status_create_queuing", gettext_lazy("Queued to be created")),
         "hourglass",
@@ -214,27 +214,27 @@ _UNDER_WAY: dict[str, Promise] = {
 """What stands in place of a countdown."""
 
 
-def status_look(status: str) -> Look:
+def status_badge(status: str) -> StatusBadge:
     """How a status is shown; one we do not know stands verbatim and neutral.
 
     Source: ``docs/modelarts-api.md``, A.7.
     """
-    if known := _LOOKS.get(status):
+    if known := _BADGES.get(status):
         label, icon, tone = known
-        return Look(str(label()), icon, tone)
-    return Look(status or gettext("Unknown"), "circle-question-mark", "unknown")
+        return StatusBadge(str(label()), icon, tone)
+    return StatusBadge(status or gettext("Unknown"), "circle-question-mark", "unknown")
 
 
 def status_message(status: str) -> Message:
     """The label of a status, for messages that name it."""
-    return _LOOKS[status][0]() if status in _LOOKS else verbatim(status)
+    return _BADGES[status][0]() if status in _BADGES else verbatim(status)
 
 
-def look(instance: "Instance") -> Look:
+def badge(instance: "Instance") -> StatusBadge:
     """How an instance's status is shown; what vanished has none any more."""
     if instance.missing_since:
-        return Look(gettext("Missing"), "circle-dashed", "rest")
-    return status_look(instance.status)
+        return StatusBadge(gettext("Missing"), "circle-dashed", "rest")
+    return status_badge(instance.status)
 
 
 def is_moving(status: str) -> bool:
@@ -242,20 +242,20 @@ def is_moving(status: str) -> bool:
     return _STATES.get(status) in {State.STARTING, State.STOPPING}
 
 
-def this_run(instance: "Instance", now: datetime) -> Clock:
+def this_run(instance: "Instance", now: datetime) -> Countdown:
     """The present run, at ``now`` (aware)."""
     if instance.missing_since is not None:
-        return Clock(State.GONE, gettext("no longer in the cloud"))
+        return Countdown(State.GONE, gettext("no longer in the cloud"))
     if is_running(instance):
         return _running(instance, now)
     if instance.status == _S.STOPPED:
         return _stopped(instance, now)
     state = _STATES.get(instance.status, State.UNKNOWN)
     if state is State.QUEUED:
-        return Clock(state, _queue_text(instance, now))
+        return Countdown(state, _queue_text(instance, now))
     if state is State.UNKNOWN:
-        return Clock(state, gettext("unknown status"))
-    return Clock(state, str(_UNDER_WAY[instance.status]))
+        return Countdown(state, gettext("unknown status"))
+    return Countdown(state, str(_UNDER_WAY[instance.status]))
 
 
 def next_run(instance: "Instance") -> str:
@@ -291,7 +291,7 @@ def unix_ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1e3)
 
 
-def _running(instance: "Instance", now: datetime) -> Clock:
+def _running(instance: "Instance", now: datetime) -> Countdown:
     # Whatever the setting says now: a change counts from the next start only.
     if instance.stops_at is not None:
         left = whole_seconds(instance.stops_at - now)
@@ -301,18 +301,18 @@ def _running(instance: "Instance", now: datetime) -> Clock:
         else:
             state = State(near.value)
             text = str(WORDS[near.value])
-        return Clock(state, text, near, instance.stops_at)
+        return Countdown(state, text, near, instance.stops_at)
     if instance.auto_stop_enable is False:
-        return Clock(State.NO_AUTO_STOP, gettext("No auto-stop"))
-    return Clock(State.NO_STOP_TIME, gettext("stop time not reported"))
+        return Countdown(State.NO_AUTO_STOP, gettext("No auto-stop"))
+    return Countdown(State.NO_STOP_TIME, gettext("stop time not reported"))
 
 
-def _stopped(instance: "Instance", now: datetime) -> Clock:
+def _stopped(instance: "Instance", now: datetime) -> Countdown:
     since = instance.status_since
     if since is None:
-        return Clock(State.STOPPED, gettext("stopped"))
+        return Countdown(State.STOPPED, gettext("stopped"))
     passed = (now - since) // timedelta(seconds=1)
-    return Clock(
+    return Countdown(
         State.STOPPED,
         gettext("stopped %(ago)s") % {"ago": ago_text(passed)},
         stopped_at=since,

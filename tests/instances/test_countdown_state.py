@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from dashboard.instances import clock
-from dashboard.instances.clock import State, Urgency
+from dashboard.instances import countdown
+from dashboard.instances.countdown import State, Urgency
 from dashboard.instances.models import Cloud, Instance
 from dashboard.modelarts.statuses import InstanceStatus
 
@@ -40,7 +40,7 @@ def an_instance(status: str = "RUNNING", **fields: Any) -> Instance:
     ],
 )
 def test_remaining_time_is_no_finer_than_it_matters(seconds: int, text: str) -> None:
-    assert clock.remaining_text(seconds) == text
+    assert countdown.remaining_text(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_remaining_time_is_no_finer_than_it_matters(seconds: int, text: str) -> 
     ],
 )
 def test_past_time_is_told_in_its_largest_unit(seconds: int, text: str) -> None:
-    assert clock.ago_text(seconds) == text
+    assert countdown.ago_text(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -74,23 +74,23 @@ def test_past_time_is_told_in_its_largest_unit(seconds: int, text: str) -> None:
     ],
 )
 def test_urgency_rises_at_60_15_and_5_minutes(seconds: int, urgency: Urgency) -> None:
-    assert clock.urgency(seconds) == urgency
+    assert countdown.urgency(seconds) == urgency
 
 
 def test_a_running_instance_counts_down_to_its_moment() -> None:
     stops_at = NOW + timedelta(hours=3, minutes=12)
-    run = clock.this_run(an_instance(stops_at=stops_at), NOW)
+    run = countdown.this_run(an_instance(stops_at=stops_at), NOW)
     assert run == (State.COUNTING, "3 h 12 min", Urgency.NONE, stops_at, None)
 
 
 def test_a_part_of_a_second_left_is_not_zero() -> None:
-    run = clock.this_run(an_instance(stops_at=NOW + timedelta(milliseconds=1)), NOW)
+    run = countdown.this_run(an_instance(stops_at=NOW + timedelta(milliseconds=1)), NOW)
     assert (run.state, run.text) == (State.COUNTING, "1 s")
 
 
 @pytest.mark.parametrize("late", [timedelta(0), timedelta(minutes=4, seconds=59)])
 def test_a_stop_may_take_its_time(late: timedelta) -> None:
-    run = clock.this_run(an_instance(stops_at=NOW - late), NOW)
+    run = countdown.this_run(an_instance(stops_at=NOW - late), NOW)
     assert run.state == State.DUE
     assert run.text == "stopping…"
     assert run.urgency == Urgency.DUE
@@ -99,7 +99,7 @@ def test_a_stop_may_take_its_time(late: timedelta) -> None:
 
 @pytest.mark.parametrize("late", [timedelta(minutes=5), timedelta(hours=7)])
 def test_after_five_minutes_a_stop_is_overdue(late: timedelta) -> None:
-    run = clock.this_run(an_instance(stops_at=NOW - late), NOW)
+    run = countdown.this_run(an_instance(stops_at=NOW - late), NOW)
     assert run.state == State.OVERDUE
     assert run.text == "overdue"
     assert run.urgency == Urgency.OVERDUE
@@ -108,13 +108,13 @@ def test_after_five_minutes_a_stop_is_overdue(late: timedelta) -> None:
 
 def test_how_long_a_stop_may_take_is_a_setting(settings: Any) -> None:
     settings.CURFEW = settings.CURFEW.model_copy(update={"overdue_after_minutes": 0})
-    assert clock.this_run(an_instance(stops_at=NOW), NOW).state == State.OVERDUE
+    assert countdown.this_run(an_instance(stops_at=NOW), NOW).state == State.OVERDUE
 
 
 def test_switching_auto_stop_off_does_not_lengthen_this_run() -> None:
     instance = an_instance(auto_stop_enable=False, stops_at=NOW + timedelta(minutes=10))
-    assert clock.this_run(instance, NOW).text == "10 min"
-    assert clock.next_run(instance) == "No auto-stop"
+    assert countdown.this_run(instance, NOW).text == "10 min"
+    assert countdown.next_run(instance) == "No auto-stop"
 
 
 @pytest.mark.parametrize(
@@ -128,15 +128,15 @@ def test_switching_auto_stop_off_does_not_lengthen_this_run() -> None:
 def test_running_without_a_stop_time(
     enabled: bool | None, state: State, text: str
 ) -> None:
-    run = clock.this_run(an_instance(auto_stop_enable=enabled), NOW)
+    run = countdown.this_run(an_instance(auto_stop_enable=enabled), NOW)
     assert (run.state, run.text) == (state, text)
 
 
 def test_stopped_tells_since_when_if_that_was_seen() -> None:
     since = NOW - timedelta(minutes=3, seconds=20)
-    run = clock.this_run(an_instance("STOPPED", status_since=since), NOW)
+    run = countdown.this_run(an_instance("STOPPED", status_since=since), NOW)
     assert (run.text, run.stopped_at) == ("stopped 3 min ago", since)
-    assert clock.this_run(an_instance("STOPPED"), NOW).text == "stopped"
+    assert countdown.this_run(an_instance("STOPPED"), NOW).text == "stopped"
 
 
 def test_a_queued_instance_tells_place_and_wait_by_the_cloud_s_clock() -> None:
@@ -145,10 +145,10 @@ def test_a_queued_instance_tells_place_and_wait_by_the_cloud_s_clock() -> None:
         "START_QUEUING",
         skew_ms=30_000,
         document={
-            "queuing_info": {"rank": 3, "end_timestamp": clock.unix_ms(ends)},
+            "queuing_info": {"rank": 3, "end_timestamp": countdown.unix_ms(ends)},
         },
     )
-    assert clock.this_run(instance, NOW).text == "queued, place 3, about 21 min"
+    assert countdown.this_run(instance, NOW).text == "queued, place 3, about 21 min"
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_queued_instance_tells_place_and_wait_by_the_cloud_s_clock() -> None:
 )
 def test_a_queue_that_tells_less(info: dict[str, int], text: str) -> None:
     instance = an_instance("CREATE_QUEUING", document={"queuing_info": info})
-    assert clock.this_run(instance, NOW).text == text
+    assert countdown.this_run(instance, NOW).text == text
 
 
 @pytest.mark.parametrize(
@@ -180,25 +180,27 @@ def test_a_queue_that_tells_less(info: dict[str, int], text: str) -> None:
 )
 def test_other_statuses(status: str, state: State) -> None:
     # A stop time that was left over must not start a countdown.
-    run = clock.this_run(an_instance(status, stops_at=NOW + timedelta(hours=1)), NOW)
+    run = countdown.this_run(
+        an_instance(status, stops_at=NOW + timedelta(hours=1)), NOW
+    )
     assert (run.state, run.stops_at) == (state, None)
 
 
 def test_what_vanished_has_no_countdown() -> None:
     instance = an_instance(missing_since=NOW, stops_at=NOW + timedelta(hours=1))
-    run = clock.this_run(instance, NOW)
+    run = countdown.this_run(instance, NOW)
     assert (run.state, run.stops_at) == (State.GONE, None)
-    assert clock.look(instance).label == "Missing"
+    assert countdown.badge(instance).label == "Missing"
 
 
 @pytest.mark.parametrize("status", InstanceStatus)
 def test_every_documented_status_has_a_look_and_a_state(status: str) -> None:
-    assert clock.status_look(status).tone != "unknown"
-    assert clock.this_run(an_instance(status), NOW).state != State.UNKNOWN
+    assert countdown.status_badge(status).tone != "unknown"
+    assert countdown.this_run(an_instance(status), NOW).state != State.UNKNOWN
 
 
 def test_an_unknown_status_stands_verbatim_and_neutral() -> None:
-    look = clock.status_look("SNAPSHOTTING")
+    look = countdown.status_badge("SNAPSHOTTING")
     assert (look.label, look.tone) == ("SNAPSHOTTING", "unknown")
 
 
@@ -215,4 +217,4 @@ def test_an_unknown_status_stands_verbatim_and_neutral() -> None:
     ],
 )
 def test_the_next_run_is_told_to_the_second(fields: dict[str, Any], text: str) -> None:
-    assert clock.next_run(an_instance(**fields)) == text
+    assert countdown.next_run(an_instance(**fields)) == text
