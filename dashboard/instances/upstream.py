@@ -14,7 +14,7 @@ from dashboard.modelarts.client import ModelArtsClient
 from dashboard.modelarts.errors import ConfigurationError, ThrottledError
 from dashboard.web.shared import shared_redis
 
-from . import traffic
+from . import upstream_metrics
 
 log = structlog.get_logger(__name__)
 
@@ -100,7 +100,7 @@ def client_for(cloud: str) -> ModelArtsClient:
             _clients[cloud] = ModelArtsClient.from_config(
                 clouds.load_cloud(cloud, proxy=settings.CURFEW.cloud_proxy_url),
                 before_request=partial(_wait_for_turn, cloud),
-                after_call=partial(traffic.count, cloud),
+                after_call=partial(upstream_metrics.count, cloud),
             )
         return _clients[cloud]
 

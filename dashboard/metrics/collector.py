@@ -25,7 +25,7 @@ from prometheus_client.registry import Collector
 from dashboard.edits import heartbeat
 from dashboard.edits.circuit import OPENS_AT
 from dashboard.edits.models import Edit
-from dashboard.instances import run_state, traffic
+from dashboard.instances import run_state, upstream_metrics
 from dashboard.instances.filters import AUTO_STOP_OFF
 from dashboard.instances.models import Cloud, Instance
 
@@ -229,12 +229,12 @@ def _traffic() -> Iterator[Metric]:
         "How long calls to a cloud took.",
         labels=["cloud", "operation"],
     )
-    ends = [*map(str, traffic.BUCKETS), "+Inf"]
+    ends = [*map(str, upstream_metrics.BUCKETS), "+Inf"]
     try:
         names = list(Cloud.objects.values_list("name", flat=True))
     except DatabaseError:
         return  # said by curfew_database_up
-    for cloud, counted in traffic.read(names).items():
+    for cloud, counted in upstream_metrics.read(names).items():
         for (operation, outcome), number in sorted(counted.outcomes.items()):
             calls.add_metric([cloud, operation, outcome], number)
         for operation, buckets in sorted(counted.buckets.items()):

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from dashboard.accounts.models import User
 from dashboard.edits import heartbeat
 from dashboard.edits.models import Edit
-from dashboard.instances import traffic
+from dashboard.instances import upstream_metrics
 from dashboard.instances.models import Instance
 from dashboard.metrics import collector
 from dashboard.modelarts.calls import Call, outcome_of
@@ -132,7 +132,7 @@ def test_the_queues(client: Client) -> None:
 def test_calls_to_the_cloud(client: Client) -> None:
     factories.make_cloud("lab")
     for outcome, seconds in (("ok", 0.01), ("ok", 0.3), ("http_503", 20.0)):
-        traffic.count("lab", Call("show", outcome, seconds))
+        upstream_metrics.count("lab", Call("show", outcome, seconds))
     found = scrape(client)
     of = 'cloud="lab",operation="show"'
     assert found[f'curfew_upstream_calls_total{{{of},outcome="ok"}}'] == 2
@@ -146,7 +146,7 @@ def test_calls_to_the_cloud(client: Client) -> None:
 
 
 def test_real_calls_are_counted(client: Client, cloud: Any) -> None:
-    counted = traffic.read(["demo"])["demo"]
+    counted = upstream_metrics.read(["demo"])["demo"]
     assert counted.outcomes == {("list", "ok"): 1}
     assert sum(counted.buckets["list"]) == 1
 
@@ -240,6 +240,6 @@ def test_only_reads(client: Client) -> None:
 
 
 def test_the_counts_outlive_this_process() -> None:
-    traffic.count("lab", Call("list", "ok", 0.1))
+    upstream_metrics.count("lab", Call("list", "ok", 0.1))
     shared_redis().connection_pool.disconnect()
-    assert traffic.read(["lab"])["lab"].outcomes == {("list", "ok"): 1}
+    assert upstream_metrics.read(["lab"])["lab"].outcomes == {("list", "ok"): 1}

@@ -20,7 +20,7 @@ BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 @dataclass
-class Traffic:
+class UpstreamMetrics:
     """What is known of the calls to one cloud.
 
     Attributes:
@@ -50,7 +50,7 @@ def count(cloud: str, call: Call) -> None:
         log.warning("call not counted", cloud=cloud, reason=str(error)[:200])
 
 
-def read(clouds: Iterable[str]) -> dict[str, Traffic]:
+def read(clouds: Iterable[str]) -> dict[str, UpstreamMetrics]:
     """The counts by cloud.
 
     Raises:
@@ -59,8 +59,8 @@ def read(clouds: Iterable[str]) -> dict[str, Traffic]:
     return {cloud: _parsed(shared_redis().hgetall(_key(cloud))) for cloud in clouds}
 
 
-def _parsed(held: Mapping[bytes | str, bytes | str]) -> Traffic:
-    traffic = Traffic()
+def _parsed(held: Mapping[bytes | str, bytes | str]) -> UpstreamMetrics:
+    traffic = UpstreamMetrics()
     for name, value in held.items():
         text = name.decode() if isinstance(name, bytes) else name
         kind, operation, rest = text.split("|", 2)
