@@ -98,7 +98,7 @@ def list_instances(request: TokenRequest) -> Any:
 def get_instance(request: TokenRequest, cloud: str, instance_id: str) -> Any:
     """Everything known about one instance but its secrets."""
     instance = _instance(request, cloud, instance_id)
-    tasks.ask_for_look(instance)
+    tasks.request_refresh(instance)
     (row,) = rows([instance], user=request.user, now=timezone.now())
     edits = instance.edits.select_related("actor", "instance__cloud")
     return shapes.detail(

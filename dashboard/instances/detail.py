@@ -49,7 +49,7 @@ def detail(request: SignedInRequest, cloud: str, instance_id: str) -> HttpRespon
     """Everything known about one instance; 404 when it is not there to be seen."""
     version = FleetVersion.current()
     instance = _instance(request, cloud, instance_id)
-    tasks.ask_for_look(instance)
+    tasks.request_refresh(instance)
     context = _context(request, instance, version) | {"back": _opened_from(request)}
     return render(request, "instances/detail.html", context)
 

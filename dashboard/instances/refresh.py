@@ -50,9 +50,9 @@ SKEW_TOLERANCE_MS = 1_500
 CLOCKS_APART = timedelta(minutes=1)
 """What lies further in the future was not written by this clock as it goes now."""
 
-LOOK_AGAIN = timedelta(seconds=4)
-HOT_FOR = timedelta(minutes=5)
-MOST_LOOKS = 20
+REFRESH_AGAIN_AFTER = timedelta(seconds=4)
+EXPECTING_CHANGE_FOR = timedelta(minutes=5)
+MOST_REFRESHES = 20
 
 _INTERRUPTED = messages.REFRESH_INTERRUPTED()
 
@@ -387,24 +387,28 @@ def mark_missing(pks: Iterable[int]) -> int:
     return len(gone)
 
 
-def hot_instances(cloud: Cloud) -> list[Instance]:
+def instances_expecting_change(cloud: Cloud) -> list[Instance]:
     """Instances about which news is expected any moment, longest unseen first.
 
     Those in a transition and those past their stop, for some minutes; a long queue is
     left to the ordinary refresh.
     """
     now = timezone.now()
-    in_transition = Q(status__in=TRANSITIONAL, status_since__gte=now - HOT_FOR)
-    past_its_stop = run_state.ends_by(now) & Q(run_ends_at__gte=now - HOT_FOR)
-    unseen = Q(looked_at=None) | Q(looked_at__lte=now - LOOK_AGAIN)
+    in_transition = Q(
+        status__in=TRANSITIONAL, status_since__gte=now - EXPECTING_CHANGE_FOR
+    )
+    past_its_stop = run_state.ends_by(now) & Q(
+        run_ends_at__gte=now - EXPECTING_CHANGE_FOR
+    )
+    unseen = Q(looked_at=None) | Q(looked_at__lte=now - REFRESH_AGAIN_AFTER)
     return list(
         Instance.objects.filter(in_transition | past_its_stop, unseen)
         .filter(cloud=cloud, missing_since=None)
-        .order_by(F("looked_at").asc(nulls_first=True))[:MOST_LOOKS]
+        .order_by(F("looked_at").asc(nulls_first=True))[:MOST_REFRESHES]
     )
 
 
-def look_at(instance: Instance) -> None:
+def read_instance(instance: Instance) -> None:
     """Ask the cloud about one instance and write down the answer.
 
     Raises:

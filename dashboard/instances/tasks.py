@@ -38,8 +38,8 @@ def refresh_due_clouds() -> None:
     for cloud in configured:
         if cloud in due:
             continue
-        if refresh.hot_instances(cloud):
-            look_at_hot_instances.apply_async(args=(cloud.name,), expires=2)
+        if refresh.instances_expecting_change(cloud):
+            refresh_expected_changes.apply_async(args=(cloud.name,), expires=2)
 
 
 @shared_task(
@@ -61,34 +61,34 @@ def refresh_cloud(name: str) -> None:
         _go_on(name)
 
 
-@shared_task(name="instances.look_at_hot_instances", ignore_result=True)
-def look_at_hot_instances(name: str) -> None:
+@shared_task(name="instances.refresh_expected_changes", ignore_result=True)
+def refresh_expected_changes(name: str) -> None:
     """Ask one by one about the instances of a cloud that are about to change.
 
     Args:
         name: ``Cloud.name``.
     """
     cloud = Cloud.objects.get(name=name)
-    for instance in refresh.hot_instances(cloud):
+    for instance in refresh.instances_expecting_change(cloud):
         try:
-            _look(instance)
+            _refresh_one(instance)
         except (OperationalError, InterfaceError, SoftTimeLimitExceeded):
             raise  # no instance is at fault
         except Exception:
             log.exception("look failed", instance=instance.instance_id)
 
 
-@shared_task(name="instances.look_at_instance", ignore_result=True)
-def look_at_instance(instance_pk: int) -> None:
+@shared_task(name="instances.refresh_instance", ignore_result=True)
+def refresh_instance(instance_pk: int) -> None:
     """Ask about one instance.
 
     Args:
         instance_pk: ``Instance.pk``.
     """
-    _look(Instance.objects.select_related("cloud").get(pk=instance_pk))
+    _refresh_one(Instance.objects.select_related("cloud").get(pk=instance_pk))
 
 
-def ask_for_look(instance: Instance) -> None:
+def request_refresh(instance: Instance) -> None:
     """Have an instance refreshed soon, because somebody is looking at its page.
 
     However many ask, the cloud is asked once in ``ASK_AGAIN_SECONDS``. Never raises
@@ -96,7 +96,7 @@ def ask_for_look(instance: Instance) -> None:
     """
     try:
         if cache.add(f"look:{instance.pk}", 1, timeout=ASK_AGAIN_SECONDS):
-            look_at_instance.apply_async(args=(instance.pk,), expires=ASK_AGAIN_SECONDS)
+            refresh_instance.apply_async(args=(instance.pk,), expires=ASK_AGAIN_SECONDS)
     except (KombuError, RedisError, OSError) as error:
         log.warning("look not queued", reason=str(error)[:200])
 
@@ -109,10 +109,10 @@ def _go_on(name: str) -> None:
         log.warning("listing not continued", cloud=name, reason=str(error)[:200])
 
 
-def _look(instance: Instance) -> None:
+def _refresh_one(instance: Instance) -> None:
     if not instance.has_usable_id:
         return
     try:
-        refresh.look_at(instance)
+        refresh.read_instance(instance)
     except ModelArtsError as error:
         log.info("look failed", instance=instance.instance_id, reason=error.sentence)

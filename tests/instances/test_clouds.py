@@ -42,7 +42,7 @@ def clouds_file(
 ) -> CloudsFile:
     # What the task queues is none of its business here.
     monkeypatch.setattr(tasks.refresh_cloud, "apply_async", lambda **_: None)
-    monkeypatch.setattr(tasks.look_at_hot_instances, "apply_async", lambda **_: None)
+    monkeypatch.setattr(tasks.refresh_expected_changes, "apply_async", lambda **_: None)
     return CloudsFile(tmp_path / "clouds.yaml")
 
 

@@ -316,7 +316,7 @@ def test_an_odd_id_takes_down_no_page(
         assert "under an id that cannot be used" not in page
         assert "edit-button" not in page
         asked = len(empty_cloud.log.entries())
-        tasks.look_at_instance(row.pk)
+        tasks.refresh_instance(row.pk)
         assert len(empty_cloud.log.entries()) == asked, "it cannot be asked about"
 
 
@@ -331,7 +331,7 @@ def test_a_bad_instance_stops_no_look_at_the_others(
     for one in (bad, good):
         cloud.fleet.force(one.instance_id, status="STOPPED")
     cloud.fleet.force(bad.instance_id, name=refuses_one)
-    tasks.look_at_hot_instances("demo")
+    tasks.refresh_expected_changes("demo")
     good.refresh_from_db()
     assert good.status == "STOPPED"
 
@@ -372,6 +372,6 @@ def test_a_hostile_fleet_is_listed_whole_and_shown(
     for address in ("/instances/?per_page=100", "/due/", *addresses):
         assert client.get(address).status_code == 200, address
     for row in Instance.objects.filter(instance_id__startswith="x?y#z"):
-        tasks.look_at_instance(row.pk)
+        tasks.refresh_instance(row.pk)
         row.refresh_from_db()
         assert row.missing_since is None

@@ -278,18 +278,18 @@ def test_hot_instances_are_looked_at_by_themselves(
     Instance.objects.update(stops_at=None, status="STOPPED")
     just_due = timezone.now() - timedelta(seconds=1)
     Instance.objects.filter(pk=running.pk).update(stops_at=just_due, status="RUNNING")
-    assert refresh.hot_instances(row) == [running]
+    assert refresh.instances_expecting_change(row) == [running]
     cloud.fleet.force(running.instance_id, status="STOPPING")
-    refresh.look_at(running)
+    refresh.read_instance(running)
     running.refresh_from_db()
     assert running.status == "STOPPING"
-    assert refresh.hot_instances(row) == [], "not again within seconds"
+    assert refresh.instances_expecting_change(row) == [], "not again within seconds"
 
 
 def test_a_look_at_what_is_gone_marks_it(cloud: Emulator, running: Instance) -> None:
     cloud.fleet.force(running.instance_id, status="STOPPED")
     cloud.fleet.delete(running.instance_id)
-    refresh.look_at(running)
+    refresh.read_instance(running)
     running.refresh_from_db()
     assert running.missing_since is not None
 
@@ -301,7 +301,7 @@ def test_an_answer_without_spec_keeps_what_was_known(
     cloud: Emulator, running: Instance
 ) -> None:
     cloud.faults.add(Fault("missing_fields", route="show", fields=("spec",)))
-    refresh.look_at(running)
+    refresh.read_instance(running)
     again = Instance.objects.get(pk=running.pk)
     assert again.auto_stop_duration == running.auto_stop_duration
     assert again.stops_at == running.stops_at

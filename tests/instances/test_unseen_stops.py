@@ -11,7 +11,7 @@ from dashboard.audit.models import AuditEvent
 from dashboard.emulator import Emulator
 from dashboard.instances import causes, messages
 from dashboard.instances.models import Instance, InstanceEvent
-from dashboard.instances.refresh import look_at, refresh_cloud
+from dashboard.instances.refresh import read_instance, refresh_cloud
 
 from .pages import add_edit
 
@@ -25,7 +25,7 @@ def running(cloud: Emulator) -> Instance:
     duration = {"enable": True, "duration_seconds": 8 * 3600}
     cloud.fleet.force(row.instance_id, auto_stop=duration)
     cloud.fleet.force(row.instance_id, stops_in_seconds=7 * 3600)
-    look_at(row)
+    read_instance(row)
     InstanceEvent.objects.all().delete()
     return Instance.objects.get(pk=row.pk)
 
