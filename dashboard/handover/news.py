@@ -110,6 +110,6 @@ def _requests(user: User, then: datetime) -> Section:
 def _health(now: datetime) -> Section:
     lines = [
         facts.health_line(cloud, cloud.problem, cloud.problem_since)
-        for cloud in freshness(now).troubled
+        for cloud in freshness(now).failing
     ]
     return Section("health", lines, len(lines))

@@ -43,7 +43,7 @@ _instances: Shelf[Instance] = Shelf(most=4_096, seconds=60)
 _answers: Shelf[object] = Shelf(most=512, seconds=5)
 
 
-class Place(NamedTuple):
+class RowRef(NamedTuple):
     """Where an instance stands on a page.
 
     Attributes:
@@ -72,14 +72,14 @@ class FleetPage(NamedTuple):
         interval_seconds: How soon the page should ask again.
     """
 
-    places: Sequence[Place]
+    row_refs: Sequence[RowRef]
     page: Page[int]
     interval_seconds: int
 
     @property
     def shown(self) -> str:
         """Names which instances stand here in which order, for a poll to compare."""
-        return order_name(place.pk for place in self.places)
+        return order_name(row_ref.pk for row_ref in self.row_refs)
 
     @property
     def page_numbers(self) -> Iterable[int | str]:
@@ -103,11 +103,11 @@ def moved(drawn: Sequence[int], current: Sequence[int]) -> int:
         current: Keys of the rows as they stand now.
     """
     index = {pk: at for at, pk in enumerate(drawn)}
-    # Rows of a longest increasing run keep their place; all the others move.
+    # Rows of a longest increasing run keep their row_ref; all the others move.
     ends: list[int] = []
     for at in (index[pk] for pk in current if pk in index):
-        place = bisect_left(ends, at)
-        ends[place : place + 1] = [at]
+        row_ref = bisect_left(ends, at)
+        ends[row_ref : row_ref + 1] = [at]
     return len({*drawn, *current}) - len(ends)
 
 
@@ -125,23 +125,26 @@ def fleet_page(
     key = (version, fleet_scope(user))
     total = _recall((*key, "total", query.narrowed), lambda: _total(query, user))
     page = Paginator(range(total), query.per_page).get_page(query.page)
-    places: list[Place] = _recall(
-        (*key, "places", query.narrowed, query.sort, query.per_page, page.number),
-        lambda: _places(query, user, page),
+    row_refs: list[RowRef] = _recall(
+        (*key, "row_refs", query.narrowed, query.sort, query.per_page, page.number),
+        lambda: _row_refs(query, user, page),
     )
-    return FleetPage(places, page, _interval_seconds(places, now))
+    return FleetPage(row_refs, page, _interval_seconds(row_refs, now))
 
 
-def places_of(pks: Sequence[int], *, user: User) -> list[Place]:
-    """Read the places of these instances, in the given order, as far as visible."""
+def row_refs_of(pks: Sequence[int], *, user: User) -> list[RowRef]:
+    """Read the row_refs of these instances, in the given order, as far as visible."""
     seen = Instance.objects.visible_to(user).filter(pk__in=pks)
-    found = {place.pk: place for place in _as_places(seen)}
+    found = {row_ref.pk: row_ref for row_ref in _as_row_refs(seen)}
     return [found[pk] for pk in pks if pk in found]
 
 
-def rows_at(places: Sequence[Place], *, user: User, now: datetime) -> list[Row]:
-    """Lines for some places of a page; reads what this process has not seen yet."""
-    known = {place.pk: _instances.get((place.pk, place.version)) for place in places}
+def rows_at(row_refs: Sequence[RowRef], *, user: User, now: datetime) -> list[Row]:
+    """Lines for some row_refs of a page; reads what this process has not seen yet."""
+    known = {
+        row_ref.pk: _instances.get((row_ref.pk, row_ref.version))
+        for row_ref in row_refs
+    }
     unknown = [pk for pk, instance in known.items() if instance is None]
     if unknown:
         wanted = Instance.objects.visible_to(user).filter(pk__in=unknown)
@@ -149,7 +152,7 @@ def rows_at(places: Sequence[Place], *, user: User, now: datetime) -> list[Row]:
             known[instance.pk] = instance
             _instances.put((instance.pk, instance.version), instance)
     return rows(
-        [one for place in places if (one := known[place.pk])], user=user, now=now
+        [one for row_ref in row_refs if (one := known[row_ref.pk])], user=user, now=now
     )
 
 
@@ -201,26 +204,26 @@ def _total(query: ListQuery, user: User) -> int:
     return query.apply(Instance.objects.visible_to(user)).count()
 
 
-def _places(query: ListQuery, user: User, page: Page[int]) -> list[Place]:
+def _row_refs(query: ListQuery, user: User, page: Page[int]) -> list[RowRef]:
     found = query.apply(Instance.objects.visible_to(user))
     first = max(0, page.start_index() - 1)
-    return _as_places(found[first : page.end_index()])
+    return _as_row_refs(found[first : page.end_index()])
 
 
-def _as_places(instances: QuerySet[Instance]) -> list[Place]:
+def _as_row_refs(instances: QuerySet[Instance]) -> list[RowRef]:
     # By name: edits sit above this app and must not be imported here.
     edits = apps.get_model("edits", "Edit")._default_manager
     busy = Exists(edits.filter(instance=OuterRef("pk"), finished_at=None))
     values = instances.values_list(
         *("pk", "version", "status", "missing_since", "run_ends_at"), busy
     )
-    return [Place(*each) for each in values]
+    return [RowRef(*each) for each in values]
 
 
-def _interval_seconds(places: Sequence[Place], now: datetime) -> int:
-    if any(place.is_busy for place in places):
+def _interval_seconds(row_refs: Sequence[RowRef], now: datetime) -> int:
+    if any(row_ref.is_busy for row_ref in row_refs):
         return 1
-    return 2 if any(place.is_moving(now) for place in places) else 5
+    return 2 if any(row_ref.is_moving(now) for row_ref in row_refs) else 5
 
 
 def _count(user: User, within: ListQuery | None) -> Counters:

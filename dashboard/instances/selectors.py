@@ -132,7 +132,7 @@ class Freshness:
     """In units of ``CURFEW_REFRESH_SECONDS``."""
 
     @property
-    def troubled(self) -> list[Cloud]:
+    def failing(self) -> list[Cloud]:
         """Clouds whose last refresh failed."""
         return [cloud for cloud in self.configured if cloud.problem]
 

@@ -36,7 +36,7 @@ def fleet(request: SignedInRequest) -> HttpResponse:
     """
     query, version = ListQuery.of(request.GET), FleetVersion.current()
     context = _context(request, query, version)
-    context["rows"] = _html(context["fleet"].places, request, context)
+    context["rows"] = _html(context["fleet"].row_refs, request, context)
     facets = listing.facets(request.user, version=version)
     context["counters"] = controls.quick_filters(context["numbers"], query)
     context["columns"] = controls.columns(query)
@@ -76,10 +76,12 @@ def changes(request: SignedInRequest) -> HttpResponse:
     fleet = context["fleet"]
     context["whole"] = not held and (shown != fleet.shown or since > version)
     if context["whole"]:
-        context["rows"] = _html(fleet.places, request, context)
+        context["rows"] = _html(fleet.row_refs, request, context)
     else:
-        places = listing.places_of(held, user=request.user) if held else fleet.places
-        changed = [place for place in places if place.version > since]
+        row_refs = (
+            listing.row_refs_of(held, user=request.user) if held else fleet.row_refs
+        )
+        changed = [row_ref for row_ref in row_refs if row_ref.version > since]
         context["changed"] = _html(changed, request, context, out_of_band=True)
     context["around"] = rendered.around_html(
         context["numbers"], query, fleet, may_bulk=can_bulk(request.user)
@@ -116,7 +118,7 @@ def _context(
     freshness = selectors.freshness(now)
     within = query.without(*controls.QUICK)
     numbers = listing.counters(request.user, version=version, within=within)
-    drawn = [place.pk for place in fleet.places]
+    drawn = [row_ref.pk for row_ref in fleet.row_refs]
     shown = FIRST_RUN if freshness.never_read else listing.order_name(held or drawn)
     asks = query.kept.copy()
     asks.update({"since": str(version), "shown": shown})
@@ -145,7 +147,7 @@ def _all_rows(query: ListQuery) -> str:
 
 
 def _html(
-    places: Sequence[listing.Place],
+    row_refs: Sequence[listing.RowRef],
     request: SignedInRequest,
     context: dict[str, Any],
     *,
@@ -153,7 +155,7 @@ def _html(
 ) -> str:
     freshness = context["freshness"]
     return rendered.rows_html(
-        listing.rows_at(places, user=request.user, now=freshness.now),
+        listing.rows_at(row_refs, user=request.user, now=freshness.now),
         shows_cloud=len(freshness.clouds) > 1,
         out_of_band=out_of_band,
     )

@@ -51,12 +51,12 @@ def test_who_sees_nothing_is_told_no_number_either(
     now = timezone.now()
     query = ListQuery.of(Client().get("/").wsgi_request.GET)
     seen = listing.fleet_page(query, user=viewer, version=0, now=now)
-    assert (len(seen.places), seen.page.paginator.count) == (1, 1)
+    assert (len(seen.row_refs), seen.page.paginator.count) == (1, 1)
     assert listing.counters(viewer, version=0).total == 1
     assert listing.facets(viewer, version=0).owners == ("anna.schmidt",)
     viewer.is_active = False
     seen = listing.fleet_page(query, user=viewer, version=0, now=now)
-    assert (len(seen.places), seen.page.paginator.count) == (0, 0)
+    assert (len(seen.row_refs), seen.page.paginator.count) == (0, 0)
     assert listing.counters(viewer, version=0).total == 0
     assert listing.facets(viewer, version=0).owners == ()
 
@@ -89,7 +89,7 @@ def test_a_chip_leaves_by_time_alone(
     now = timezone.now()
     add_edit(instance, operator, state=Edit.State.APPLIED, finished_at=now)
     query = ListQuery.of(Client().get("/").wsgi_request.GET)
-    (place,) = listing.fleet_page(query, user=operator, version=0, now=now).places
+    (place,) = listing.fleet_page(query, user=operator, version=0, now=now).row_refs
     (row,) = listing.rows_at([place], user=operator, now=now)
     assert row.edit
     later = now + timedelta(minutes=11)
@@ -135,7 +135,7 @@ def test_a_poll_reads_only_what_changed(
     url = page.split('hx-get="/instances/changes')[1].split('"')[0]
     FleetVersion.stamp(Instance.objects.filter(pk__in=[one.pk for one in fleet[:5]]))
     url = "/instances/changes" + url.replace("&amp;", "&")
-    # Session, person, version, clouds; count, places, four counters; the five that
+    # Session, person, version, clouds; count, row_refs, four counters; the five that
     # changed and their edits.
     with django_assert_num_queries(12) as asked:
         found = client.get(url).text
