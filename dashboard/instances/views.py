@@ -15,7 +15,7 @@ from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_bulk
 from dashboard.web import live
 
-from . import controls, countdown, listing, polling, rendered, selectors
+from . import countdown, filter_widgets, listing, polling, row_cache, selectors
 from .filters import ChangesForm, ListQuery
 from .models import FleetVersion, Instance
 
@@ -38,9 +38,9 @@ def fleet(request: SignedInRequest) -> HttpResponse:
     context = _context(request, query, version)
     context["rows"] = _html(context["fleet"].row_refs, request, context)
     facets = listing.facets(request.user, version=version)
-    context["counters"] = controls.quick_filters(context["numbers"], query)
-    context["columns"] = controls.columns(query)
-    context["filters"] = rendered.filters_html(facets, query)
+    context["counters"] = filter_widgets.quick_filters(context["numbers"], query)
+    context["columns"] = filter_widgets.columns(query)
+    context["filters"] = row_cache.filters_html(facets, query)
     return render(request, "instances/list.html", context)
 
 
@@ -83,7 +83,7 @@ def changes(request: SignedInRequest) -> HttpResponse:
         )
         changed = [row_ref for row_ref in row_refs if row_ref.version > since]
         context["changed"] = _html(changed, request, context, out_of_band=True)
-    context["around"] = rendered.around_html(
+    context["around"] = row_cache.around_html(
         context["numbers"], query, fleet, may_bulk=can_bulk(request.user)
     )
     # Without the request: nothing of a page's frame is drawn here.
@@ -116,7 +116,7 @@ def _context(
     now = timezone.now()
     fleet = listing.fleet_page(query, user=request.user, version=version, now=now)
     freshness = selectors.freshness(now)
-    within = query.without(*controls.QUICK)
+    within = query.without(*filter_widgets.QUICK)
     numbers = listing.counters(request.user, version=version, within=within)
     drawn = [row_ref.pk for row_ref in fleet.row_refs]
     shown = FIRST_RUN if freshness.never_read else listing.order_name(held or drawn)
@@ -154,7 +154,7 @@ def _html(
     out_of_band: bool = False,
 ) -> str:
     freshness = context["freshness"]
-    return rendered.rows_html(
+    return row_cache.rows_html(
         listing.rows_at(row_refs, user=request.user, now=freshness.now),
         shows_cloud=len(freshness.clouds) > 1,
         out_of_band=out_of_band,

@@ -8,7 +8,7 @@ from django.test import RequestFactory
 from django.utils import timezone, translation
 
 from dashboard.accounts.models import User
-from dashboard.instances import listing, rendered, selectors
+from dashboard.instances import listing, row_cache, selectors
 from dashboard.instances.filters import ListQuery
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 from tests.factories import make_instance
@@ -21,23 +21,23 @@ NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Grows with each row that is drawn by its template."""
-    for kept in (rendered._parts, rendered._filters, rendered._around):
+    for kept in (row_cache._parts, row_cache._filters, row_cache._around):
         kept.cache_clear()
     found: list[str] = []
-    original = rendered.get_template
+    original = row_cache.get_template
 
     def get_template(name: str) -> Any:
         found.append(name)
         return original(name)
 
-    monkeypatch.setattr(rendered, "get_template", get_template)
+    monkeypatch.setattr(row_cache, "get_template", get_template)
     return found
 
 
 def html(user: User, now: datetime = NOW, **how: bool) -> str:
     found = selectors.with_news(Instance.objects.all(), now)
     rows = selectors.rows(found, user=user, now=now)
-    return rendered.rows_html(rows, **{"shows_cloud": False, **how})
+    return row_cache.rows_html(rows, **{"shows_cloud": False, **how})
 
 
 def test_the_time_left_is_that_of_now(
@@ -80,7 +80,7 @@ def test_whatever_is_shown_makes_another_row(
     before = html(viewer)
     Instance.objects.update(**change)
     after = html(viewer)
-    rendered._parts.cache_clear()
+    row_cache._parts.cache_clear()
     assert before != after == html(viewer)
 
 
@@ -110,7 +110,7 @@ def test_nobody_reads_the_language_of_another(
         with translation.override(language):
             html(viewer)
             facets = listing.facets(viewer, version=version)
-            rendered.filters_html(facets, query)
-            rendered.around_html(numbers, query, page, may_bulk=True)
+            row_cache.filters_html(facets, query)
+            row_cache.around_html(numbers, query, page, may_bulk=True)
     parts = ["row", "filters", "around"] * 2
     assert drawn == [f"instances/list.html#{part}" for part in parts]

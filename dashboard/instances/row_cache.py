@@ -16,7 +16,7 @@ from django.utils import timezone, translation
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
-from . import controls
+from . import filter_widgets
 from .filters import ListQuery
 from .listing import Counters, Facets, FleetPage
 from .selectors import Row
@@ -108,7 +108,7 @@ def around_html(
 @lru_cache(maxsize=128)
 def _filters(facets: Facets, kept: str, _language: str) -> SafeString:
     query = ListQuery.of(QueryDict(kept))
-    context = {"query": query, "selects": controls.selects(facets, query)}
+    context = {"query": query, "selects": filter_widgets.selects(facets, query)}
     return _draw("filters", context)
 
 
@@ -127,7 +127,7 @@ def _around(
         "around",
         {
             "query": query,
-            "counters": controls.quick_filters(numbers, query),
+            "counters": filter_widgets.quick_filters(numbers, query),
             "fleet": FleetPage([], page, 0),
             "may_bulk": may_bulk,
             "oob": True,
