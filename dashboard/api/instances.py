@@ -18,10 +18,10 @@ from dashboard.edits import services
 from dashboard.edits.models import Edit
 from dashboard.edits.snapshot import FormSnapshot, SnapshotError
 from dashboard.instances import availability, tasks
-from dashboard.instances.detail import HISTORY
 from dashboard.instances.filters import InstanceFilter, ListForm, ListQuery
 from dashboard.instances.models import FleetVersion, Instance
 from dashboard.instances.selectors import freshness, rows, with_news
+from dashboard.instances.views.detail import HISTORY
 from dashboard.web import converters as converters  # registers {name:…}
 
 from . import change_input, schemas, shapes

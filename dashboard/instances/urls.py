@@ -4,12 +4,12 @@ from django.urls import path
 
 from dashboard.web import converters as converters  # registers <name:…>
 
-from . import detail, home, views
+from .views import detail, fleet, home
 
 app_name = "instances"
 urlpatterns = [
-    path("", views.fleet, name="list"),
-    path("changes", views.changes, name="changes"),
+    path("", fleet.fleet, name="list"),
+    path("changes", fleet.changes, name="changes"),
     path("mine/changes", home.home_changes, name="home_changes"),
     path("<name:cloud>/<name:instance_id>/", detail.detail, name="detail"),
     path(
@@ -19,7 +19,7 @@ urlpatterns = [
     ),
     path(
         "<name:cloud>/<name:instance_id>/countdown/",
-        views.countdown_fragment,
+        fleet.countdown_fragment,
         name="countdown",
     ),
 ]

@@ -13,7 +13,7 @@ from django.views.decorators.http import (
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import has_own_page
-from dashboard.instances import home as usual
+from dashboard.instances.views import home as usual
 
 from . import services
 from .forms import FirstForm, NewViewForm, ViewForm

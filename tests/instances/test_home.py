@@ -8,8 +8,8 @@ from django.urls import reverse
 
 from dashboard.accounts.models import CloudUser, User
 from dashboard.edits.models import Edit
-from dashboard.instances import home
 from dashboard.instances.models import FleetVersion, Instance
+from dashboard.instances.views import home
 from tests.factories import make_instance
 
 from .pages import add_edit

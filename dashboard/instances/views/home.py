@@ -17,10 +17,9 @@ from django_htmx.http import HttpResponseClientRedirect
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import has_own_page
-
-from . import availability, polling, selectors
-from .filters import ChangesForm, ordered
-from .models import FleetVersion, Instance
+from dashboard.instances import availability, polling, selectors
+from dashboard.instances.filters import ChangesForm, ordered
+from dashboard.instances.models import FleetVersion, Instance
 
 CARDS = 100
 """On one page."""

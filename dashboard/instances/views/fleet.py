@@ -13,11 +13,17 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_bulk
+from dashboard.instances import (
+    countdown,
+    filter_widgets,
+    listing,
+    polling,
+    row_cache,
+    selectors,
+)
+from dashboard.instances.filters import ChangesForm, ListQuery
+from dashboard.instances.models import FleetVersion, Instance
 from dashboard.web import live
-
-from . import countdown, filter_widgets, listing, polling, row_cache, selectors
-from .filters import ChangesForm, ListQuery
-from .models import FleetVersion, Instance
 
 HELD_ROWS = "Curfew-Held-Rows"
 """Header of a poll whose rows must stay where they are: ``ChangesForm.held``. Not in
