@@ -6,7 +6,7 @@ from allauth.account.auth_backends import AuthenticationBackend
 from django.contrib.sessions.backends import db
 from django.utils import timezone
 
-from dashboard.web.worded import by_key
+from dashboard.web.raw_queries import get_by_pk
 
 from .models import User
 
@@ -16,7 +16,7 @@ class Backend(AuthenticationBackend):  # type: ignore[misc]  # untyped library
 
     def get_user(self, user_id: int) -> User | None:
         """The person; None for one who may not sign in any more."""
-        user = by_key(User, user_id)
+        user = get_by_pk(User, user_id)
         return user if user and self.user_can_authenticate(user) else None
 
 
@@ -24,7 +24,7 @@ class SessionStore(db.SessionStore):
     """Django's, with a shorter way to what is stored."""
 
     def _get_session_from_db(self) -> Any:
-        session = by_key(self.model, self.session_key)
+        session = get_by_pk(self.model, self.session_key)
         if session is None or session.expire_date <= timezone.now():
             self._session_key = None
             return None

@@ -15,7 +15,7 @@ from django.db.models import Prefetch, Q, QuerySet
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_edit
-from dashboard.web.worded import all_of
+from dashboard.web.raw_queries import all_rows
 
 from . import countdown
 from .models import Cloud, Instance
@@ -208,7 +208,7 @@ class Freshness:
 
 def freshness(now: datetime) -> Freshness:
     """How old the mirror is at ``now``."""
-    present = [one for one in all_of(Cloud, order_by="name") if not one.retired_at]
+    present = [one for one in all_rows(Cloud, order_by="name") if not one.retired_at]
     moments = [cloud.refreshed_at for cloud in present if not cloud.unconfigured_since]
     known = [moment for moment in moments if moment is not None]
     as_of = min(known) if known and len(known) == len(moments) else None

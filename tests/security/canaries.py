@@ -30,7 +30,7 @@ def clouds(emulator: Emulator, token: str) -> tuple[str, str, set[str]]:
     """
     user, described = emulator.service_user, emulator.clouds_yaml("demo")
     plain = yaml.safe_load(described)["clouds"]["demo"]
-    by_key = yaml.safe_load(emulator.clouds_yaml("x", signed=True))["clouds"]["x"]
+    get_by_pk = yaml.safe_load(emulator.clouds_yaml("x", signed=True))["clouds"]["x"]
     place = {
         "auth_url": plain["auth"]["auth_url"],
         "project_id": emulator.project_id,
@@ -39,7 +39,7 @@ def clouds(emulator: Emulator, token: str) -> tuple[str, str, set[str]]:
     # A key, or a token, would be used before the password, wherever it stands.
     ways: dict[str, tuple[dict[str, Any], set[str]]] = {
         "demo": (plain, {"password", "token", "ak"}),
-        "signed": (by_key, {"ak", "sk", "security_token"}),
+        "signed": (get_by_pk, {"ak", "sk", "security_token"}),
         "token": ({"auth": place | {"token": token}} | override, {"token", "ak"}),
         "refused": (
             plain | {"auth": plain["auth"] | {"password": WRONG_PASSWORD}},

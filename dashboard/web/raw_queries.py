@@ -10,14 +10,14 @@ from django.db import connection
 from django.db.models import Model
 
 
-def by_key[Row: Model](model: type[Row], key: object) -> Row | None:
+def get_by_pk[Row: Model](model: type[Row], key: object) -> Row | None:
     """What ``get(pk=…)`` returns; None when there is no such row."""
     pk = _quoted(str(model._meta.pk.column))
     statement = f"{_all_columns(model)} WHERE {pk} = %s"
     return next(iter(model._base_manager.raw(statement, [key])), None)
 
 
-def all_of[Row: Model](model: type[Row], *, order_by: str) -> list[Row]:
+def all_rows[Row: Model](model: type[Row], *, order_by: str) -> list[Row]:
     """Every row of a small table, by one of its columns."""
     statement = f"{_all_columns(model)} ORDER BY {_quoted(order_by)}"
     return list(model._base_manager.raw(statement))
