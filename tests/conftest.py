@@ -23,7 +23,8 @@ from dashboard.handover import guard as handover_guard
 from dashboard.instances import upstream
 from dashboard.instances.models import Cloud, Instance
 from dashboard.instances.refresh import ensure_clouds, refresh_cloud
-from dashboard.web import live, shelf
+from dashboard.livepoll import state
+from dashboard.web import shelf
 from dashboard.web.shared import quick_redis
 
 from . import factories
@@ -239,8 +240,8 @@ def _no_rate_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def _fresh_news(monkeypatch: pytest.MonkeyPatch) -> None:
     """No news of an earlier test; and this process believes nothing it has read."""
-    monkeypatch.setattr(live, "MEMORY_SECONDS", -1)
-    monkeypatch.setattr(live._rest, "until", float("-inf"))
+    monkeypatch.setattr(state, "MEMORY_SECONDS", -1)
+    monkeypatch.setattr(state._rest, "until", float("-inf"))
     quick_redis().flushdb()
 
 

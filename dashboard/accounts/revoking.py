@@ -1,7 +1,7 @@
 """Whoever loses a right or a session loses the grants of their polls, too.
 
 Writes past the models, such as ``QuerySet.update`` and raw SQL, send no signal: then
-the grants end by themselves within a minute. They open no data anyway (``web.grants``).
+the grants end by themselves within a minute. They open no data anyway (``livepoll.token``).
 """
 
 from functools import partial
@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
-from dashboard.web import live
+from dashboard.livepoll import state
 
 from .models import CloudUser, User
 
@@ -46,4 +46,4 @@ def _session_ended(instance: Session, **_: Any) -> None:
 
 
 def _revoke(user_pk: int) -> None:
-    transaction.on_commit(partial(live.revoke, user_pk), robust=True)
+    transaction.on_commit(partial(state.revoke, user_pk), robust=True)

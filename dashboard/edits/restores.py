@@ -14,7 +14,7 @@ from django.db import transaction
 
 from dashboard.audit.services import record_event
 from dashboard.instances.models import FleetVersion
-from dashboard.web import live
+from dashboard.livepoll import state
 
 from . import messages, states
 from .models import Edit, EditQueue
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 def heed_restore() -> None:
     """Fail what is open if the database was restored; call it before delivering."""
     # Redis first: what is committed in between only raises the database's.
-    highest = live.highest_version()
+    highest = state.highest_version()
     if highest is None:
         return
     # A new database has no version yet, and no edits.

@@ -14,7 +14,7 @@ from dashboard.instances import countdown, polling
 from dashboard.instances.listing import facets
 from dashboard.instances.models import FleetVersion
 from dashboard.instances.selectors import freshness
-from dashboard.web import live
+from dashboard.livepoll import state
 
 from . import selectors
 from .filters import DueForm, DueQuery, PollForm
@@ -56,7 +56,7 @@ def due_changes(request: SignedInRequest) -> HttpResponse:
     if since == FleetVersion.current() and countdown.unix_ms(now) < turn_ms:
         fresh = freshness(now)
         # The next polls shall not come here for that.
-        live.put(since, fresh.read_at_ms)
+        state.put(since, fresh.read_at_ms)
         return polling.unchanged(
             request, version=since, as_of_ms=fresh.as_of_ms, until_ms=turn_ms
         )

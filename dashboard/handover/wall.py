@@ -18,7 +18,8 @@ from django.views.decorators.http import require_safe
 
 from dashboard.instances.models import FleetVersion
 from dashboard.instances.selectors import freshness
-from dashboard.web import limits, live, polls
+from dashboard.livepoll import shortcut, state
+from dashboard.web import limits
 from dashboard.web.release import release_mark
 
 from . import tiles, walls
@@ -90,7 +91,7 @@ def wall_changes(request: HttpRequest, link: WallLink) -> HttpResponse:
         return HttpResponseBadRequest()
     asked = form.cleaned_data
     walls.note_seen(link)
-    news = live.board.read()
+    news = state.board.read()
     version = news.version if news else FleetVersion.current()
     now = timezone.now()
     turn = asked["turn"] or 0
@@ -106,7 +107,7 @@ def wall_changes(request: HttpRequest, link: WallLink) -> HttpResponse:
 
 
 def _nothing_new(as_of_ms: int | None, link: WallLink) -> HttpResponse:
-    told = json.loads(polls.unchanged(as_of_ms))
+    told = json.loads(shortcut.unchanged(as_of_ms))
     told["curfew:release"] = {"release": release_mark(link.name)}
     return HttpResponse(status=204, headers={"HX-Trigger": json.dumps(told)})
 

@@ -13,8 +13,8 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy
 
 from dashboard.accounts.permissions import Owner, fleet_scope
+from dashboard.livepoll import state
 from dashboard.modelarts.observations import MADE_UP_ID
-from dashboard.web import live
 from dashboard.web.stored_messages import MessageField
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class FleetVersion(models.Model):
         if changed is not None:
             changed.update(version=version)
         # For polls that ask no database; whoever dies before this is covered for there.
-        transaction.on_commit(partial(live.put_version, version), robust=True)
+        transaction.on_commit(partial(state.put_version, version), robust=True)
         return version
 
 

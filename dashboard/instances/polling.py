@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from django.utils import timezone
 
 from dashboard.accounts.http import SignedInRequest
-from dashboard.web import grants, live, polls
+from dashboard.livepoll import shortcut, state, token
 
 from .models import Cloud, FleetVersion
 from .selectors import freshness
@@ -67,7 +67,7 @@ def unchanged(
         until_ms: See ``poller``.
     """
     grant = _grant(request, request.get_full_path(), version, cloud, until_ms)
-    news = polls.unchanged(as_of_ms, grant=grant)
+    news = shortcut.unchanged(as_of_ms, grant=grant)
     return HttpResponse(status=204, headers={"HX-Trigger": news})
 
 
@@ -75,7 +75,7 @@ def publish() -> None:
     """Tell all processes what the database says, for their polls. Never raises."""
     # The version first: what changes in between is then told too late, never skipped.
     version = FleetVersion.current()
-    live.put(version, freshness(timezone.now()).read_at_ms)
+    state.put(version, freshness(timezone.now()).read_at_ms)
 
 
 def _grant(
@@ -85,7 +85,7 @@ def _grant(
     cloud: Cloud | None,
     until_ms: int | None,
 ) -> str:
-    return grants.issue(
+    return token.issue(
         version=version,
         user_pk=request.user.pk,
         session_key=request.session.session_key or "",

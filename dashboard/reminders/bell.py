@@ -4,7 +4,7 @@ import json
 
 from django.http import HttpRequest, HttpResponse
 
-from dashboard.web import grants
+from dashboard.livepoll import token
 from dashboard.web.middleware import GetResponse
 
 from . import selectors
@@ -29,7 +29,7 @@ class BellMiddleware:
         is_answer = response.status_code in {200, 204}
         if (
             is_answer
-            and grants.HEADER in request.headers
+            and token.HEADER in request.headers
             and request.user.is_authenticated
         ):
             told = json.loads(response.headers.get("HX-Trigger", "{}"))

@@ -13,7 +13,7 @@ from dashboard.edits import services, tasks
 from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import Emulator
 from dashboard.instances.models import FleetVersion, Instance
-from dashboard.web import live
+from dashboard.livepoll import state
 from dashboard.web.shared import quick_redis
 
 pytestmark = pytest.mark.usefixtures("_fresh_news")
@@ -30,7 +30,7 @@ def open_edit(cloud: Emulator, operator: Any) -> Edit:
 
 def restore() -> None:
     """As if this database were that of an hour ago, and Redis still the same."""
-    live.put_version(FleetVersion.current())
+    state.put_version(FleetVersion.current())
     FleetVersion.objects.update(version=FleetVersion.current() - 3_600_000)
 
 
@@ -75,7 +75,7 @@ def test_it_is_noticed_once(cloud: Emulator, open_edit: Edit, operator: Any) -> 
 def test_a_new_database_with_an_old_redis_is_none(
     cloud: Emulator, open_edit: Edit
 ) -> None:
-    live.put_version(2**52)
+    state.put_version(2**52)
     FleetVersion.objects.update(version=0)
     tasks.drain_instance(open_edit.instance_id)
     open_edit.refresh_from_db()

@@ -26,7 +26,7 @@ from tests.faults import evidence, held, interleavings  # noqa: E402
 from tests.faults.cast import PASSWORD, PEOPLE  # noqa: E402
 
 LIVE = (b"v", b"read", b"revoked")
-"""What polls go by, see ``dashboard.web.live``."""
+"""What polls go by, see ``dashboard.livepoll.state``."""
 
 
 def prepare() -> None:

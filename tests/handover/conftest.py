@@ -5,13 +5,13 @@ import pytest
 from dashboard.accounts.models import User
 from dashboard.handover import walls
 from dashboard.handover.models import WallLink
-from dashboard.web import live
+from dashboard.livepoll import state
 
 
 @pytest.fixture
 def _no_news(monkeypatch: pytest.MonkeyPatch) -> None:
     """The database tells the version, not what other tests left in Redis."""
-    monkeypatch.setattr(live.board, "read", lambda: None)
+    monkeypatch.setattr(state.board, "read", lambda: None)
 
 
 @pytest.fixture

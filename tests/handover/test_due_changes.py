@@ -13,8 +13,8 @@ from django.urls import reverse
 from dashboard.accounts.models import User
 from dashboard.edits.models import Edit
 from dashboard.instances.models import Cloud, FleetVersion, Instance
-from dashboard.web import live
-from dashboard.web.polls import QuickPolls
+from dashboard.livepoll import state
+from dashboard.livepoll.shortcut import QuickPolls
 from dashboard.web.stored_messages import verbatim
 from tests.factories import make_cloud, make_instance
 from tests.instances.pages import add_edit
@@ -89,7 +89,7 @@ def test_a_grant_spares_the_database_until_time_moves_a_run(
         page = client.get(PAGE).text
         url, grant = next_poll(page), re.search(r'"Curfew-Grant": "([^"]+)"', page)
         assert grant
-        live.put(FleetVersion.current(), {cloud_row.pk: cloud_row.refreshed_at_ms})
+        state.put(FleetVersion.current(), {cloud_row.pk: cloud_row.refreshed_at_ms})
         clock.shift(19)
         with django_assert_num_queries(0):
             assert quick(client, url, grant[1]) == "204 No Content"
@@ -113,7 +113,7 @@ def quick(client: Client, url: str, grant: str) -> str:
     def start_response(status: str, *_: Any) -> Any:
         told.append(status)
 
-    QuickPolls(lambda *_: (), live.Board())(environ, start_response)
+    QuickPolls(lambda *_: (), state.Board())(environ, start_response)
     return told[-1]
 
 

@@ -16,8 +16,8 @@ from dashboard.audit.models import AuditEvent
 from dashboard.handover import walls
 from dashboard.handover.models import WallLink
 from dashboard.instances.models import Cloud, FleetVersion, Instance
+from dashboard.livepoll import state
 from dashboard.saved.models import SavedView
-from dashboard.web import live
 from dashboard.web.stored_messages import verbatim
 from tests.factories import make_instance
 
@@ -197,8 +197,8 @@ def test_nothing_new_is_cheap_and_names_the_release(
 ) -> None:
     fleet()
     url = poll_of(client.get(of(link)).text)
-    news = live.News(FleetVersion.current(), {1: 1_000})
-    monkeypatch.setattr(live.board, "read", lambda: news)
+    news = state.News(FleetVersion.current(), {1: 1_000})
+    monkeypatch.setattr(state.board, "read", lambda: news)
     # The link itself, and no more: revoking it is felt at once.
     with django_assert_num_queries(1):
         response = client.get(url)

@@ -20,8 +20,8 @@ from django.urls import reverse
 from dashboard.accounts.models import User
 from dashboard.edits.tasks import sweep_due_edits
 from dashboard.instances.models import Cloud, FleetVersion, Instance
-from dashboard.web import grants, live
-from dashboard.web.polls import QuickPolls
+from dashboard.livepoll import state, token
+from dashboard.livepoll.shortcut import QuickPolls
 from dashboard.web.shared import quick_redis
 from tests.factories import make_cloud, make_instance
 
@@ -78,7 +78,7 @@ def poll() -> Poll:
             "HTTP_HX_REQUEST": "true",
             **more,
         }
-        body = QuickPolls(slow, live.Board())(environ, start_response)
+        body = QuickPolls(slow, state.Board())(environ, start_response)
         answer.body = b"".join(body)
         if hasattr(body, "close"):
             body.close()
@@ -99,7 +99,7 @@ def poller(page: str) -> tuple[str, str]:
 def draw(client: Client, **query: str) -> str:
     """The list; what its polls need is known."""
     page = client.get(LIST, query).text
-    live.put(
+    state.put(
         FleetVersion.current(),
         {cloud.pk: cloud.refreshed_at_ms for cloud in Cloud.objects.all()},
     )
@@ -142,13 +142,13 @@ def test_one_round_trip_to_redis(
 def test_what_was_read_is_believed_for_a_moment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(live, "MEMORY_SECONDS", 60)
-    board = live.Board()
-    live.put(1, {})
+    monkeypatch.setattr(state, "MEMORY_SECONDS", 60)
+    board = state.Board()
+    state.put(1, {})
     first = board.read()
-    live.put(2, {})
+    state.put(2, {})
     assert board.read() is first
-    monkeypatch.setattr(live, "MEMORY_SECONDS", -1)
+    monkeypatch.setattr(state, "MEMORY_SECONDS", -1)
     news = board.read()
     assert news
     assert news.version == 2
@@ -193,15 +193,15 @@ class TestDeathBetweenCommitAndNews:
         # No poll prolongs it.
         poll(watcher, drawn)
         held = quick_redis()
-        assert 0 < held.pttl(live._VERSION) <= live.LIFE_SECONDS * 1000
-        held.delete(live._VERSION)
+        assert 0 < held.pttl(state._VERSION) <= state.LIFE_SECONDS * 1000
+        held.delete(state._VERSION)
         assert poll(watcher, drawn).status == "200 OK"
 
     def test_a_slow_reader_puts_no_older_version_back(self) -> None:
-        live.put_version(8)
-        live.put(7, {})
-        live.put_version(6)
-        assert quick_redis().get(live._VERSION) == b"8"
+        state.put_version(8)
+        state.put(7, {})
+        state.put_version(6)
+        assert quick_redis().get(state._VERSION) == b"8"
 
 
 def test_without_news_the_database_is_asked_and_tells_the_others(
@@ -226,8 +226,8 @@ def test_without_redis_the_database_is_asked(
     answer = poll(watcher, page)
     assert (answer.status, answer.was_quick) == ("204 No Content", False)
     # And the commit of a change does not fail.
-    live.put_version(3)
-    live.revoke(3)
+    state.put_version(3)
+    state.revoke(3)
 
 
 class TestWhoMayNoMore:
@@ -294,7 +294,7 @@ class TestWhoMayNoMore:
     ) -> None:
         User.objects.update(is_active=False)
         assert poll(watcher, drawn).was_quick
-        with time_machine.travel(time.time() + grants.LIFE_SECONDS + 1, tick=False):
+        with time_machine.travel(time.time() + token.LIFE_SECONDS + 1, tick=False):
             assert "HX-Redirect" in poll(watcher, drawn).headers
 
 
@@ -308,7 +308,7 @@ def test_a_sign_in_costs_nobody_the_quick_path(
 
 def test_a_grant_that_ended_is_renewed(watcher: Client, poll: Poll) -> None:
     page = draw(watcher)
-    with time_machine.travel(time.time() + grants.LIFE_SECONDS + 1, tick=False):
+    with time_machine.travel(time.time() + token.LIFE_SECONDS + 1, tick=False):
         answer = poll(watcher, page)
         assert not answer.was_quick
         renewed = answer.news["grant"]
@@ -378,7 +378,7 @@ class TestPageOfOneInstance:
         instance, other = make_instance(), make_instance()
         draw(watcher)
         page = watcher.get(instance.get_absolute_url()).text
-        live.put_version(FleetVersion.stamp(Instance.objects.filter(pk=other.pk)))
+        state.put_version(FleetVersion.stamp(Instance.objects.filter(pk=other.pk)))
         answer = poll(watcher, page)
         assert (answer.status, answer.was_quick) == ("204 No Content", False)
         renewed = answer.news["grant"]
@@ -386,7 +386,7 @@ class TestPageOfOneInstance:
 
 
 def test_the_age_is_that_of_the_cloud_that_lags_most() -> None:
-    assert live.News(1, {1: 5, 2: 3}).as_of_ms(0) == 3
-    assert live.News(1, {1: 5, 2: None}).as_of_ms(0) is None
-    assert live.News(1, {}).as_of_ms(0) is None
-    assert live.News(1, {1: 5, 2: None}).as_of_ms(1) == 5
+    assert state.News(1, {1: 5, 2: 3}).as_of_ms(0) == 3
+    assert state.News(1, {1: 5, 2: None}).as_of_ms(0) is None
+    assert state.News(1, {}).as_of_ms(0) is None
+    assert state.News(1, {1: 5, 2: None}).as_of_ms(1) == 5

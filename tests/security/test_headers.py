@@ -10,8 +10,8 @@ from django.test import Client, override_settings
 from django.urls import include, path
 
 from dashboard.accounts.models import User
+from dashboard.livepoll.shortcut import QuickPolls
 from dashboard.urls import urlpatterns as ours
-from dashboard.web.polls import QuickPolls
 
 pytestmark = pytest.mark.usefixtures("_empty_cache")
 

@@ -2,32 +2,34 @@
 
 import pytest
 
-from dashboard.web import live
+from dashboard.livepoll import state
 from dashboard.web.shared import quick_redis
 
 pytestmark = pytest.mark.usefixtures("_fresh_news")
 
-KEYS = [live._VERSION, live._READ]
+KEYS = [state._VERSION, state._READ]
 NONSENSE = [b"\x80{no json", b"", b"[1]", b'{"one": 2}', b"3.5"]
 
 
 @pytest.fixture
-def board() -> live.Board:
-    return live.Board()
+def board() -> state.Board:
+    return state.Board()
 
 
-def test_what_is_put_is_read(board: live.Board) -> None:
-    live.put(7, {1: 60_000, 2: None})
-    assert board.read() == live.News(7, {1: 60_000, 2: None})
+def test_what_is_put_is_read(board: state.Board) -> None:
+    state.put(7, {1: 60_000, 2: None})
+    assert board.read() == state.News(7, {1: 60_000, 2: None})
 
 
-def test_before_anything_is_put_the_database_has_to_be_asked(board: live.Board) -> None:
+def test_before_anything_is_put_the_database_has_to_be_asked(
+    board: state.Board,
+) -> None:
     assert board.read() is None
 
 
-def test_a_version_does_not_go_back(board: live.Board) -> None:
-    live.put(7, {})
-    live.put_version(6)
+def test_a_version_does_not_go_back(board: state.Board) -> None:
+    state.put(7, {})
+    state.put_version(6)
     news = board.read()
     assert news is not None
     assert news.version == 7
@@ -36,29 +38,29 @@ def test_a_version_does_not_go_back(board: live.Board) -> None:
 @pytest.mark.parametrize("nonsense", NONSENSE)
 @pytest.mark.parametrize("key", KEYS)
 def test_nonsense_is_not_believed_and_soon_written_over(
-    board: live.Board, key: str, nonsense: bytes
+    board: state.Board, key: str, nonsense: bytes
 ) -> None:
-    live.put(7, {1: 60_000})
+    state.put(7, {1: 60_000})
     quick_redis().set(key, nonsense)
     assert board.read() is None
-    live.put(7, {1: 60_000})
-    assert board.read() == live.News(7, {1: 60_000})
+    state.put(7, {1: 60_000})
+    assert board.read() == state.News(7, {1: 60_000})
 
 
 @pytest.mark.parametrize("key", KEYS)
 def test_so_is_what_is_of_another_type(
-    board: live.Board, key: str, monkeypatch: pytest.MonkeyPatch
+    board: state.Board, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick_redis().rpush(key, "x")
     assert board.read() is None
-    monkeypatch.setattr(live._rest, "until", float("-inf"))
-    live.put(7, {1: 60_000})
-    assert board.read() == live.News(7, {1: 60_000})
+    monkeypatch.setattr(state._rest, "until", float("-inf"))
+    state.put(7, {1: 60_000})
+    assert board.read() == state.News(7, {1: 60_000})
 
 
-def test_a_person_whose_rights_change_is_told_of(board: live.Board) -> None:
-    live.put(7, {})
-    live.revoke(4711)
+def test_a_person_whose_rights_change_is_told_of(board: state.Board) -> None:
+    state.put(7, {})
+    state.revoke(4711)
     news = board.read()
     assert news is not None
     assert news.revoked == {4711}

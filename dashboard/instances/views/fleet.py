@@ -23,7 +23,7 @@ from dashboard.instances import (
 )
 from dashboard.instances.filters import ChangesForm, ListQuery
 from dashboard.instances.models import FleetVersion, Instance
-from dashboard.web import live
+from dashboard.livepoll import state
 
 HELD_ROWS = "Curfew-Held-Rows"
 """Header of a poll whose rows must stay where they are: ``ChangesForm.held``. Not in
@@ -170,5 +170,5 @@ def _html(
 def _nothing_new(request: SignedInRequest, version: int) -> HttpResponse:
     freshness = selectors.freshness(timezone.now())
     # The next polls shall not come here for that.
-    live.put(version, freshness.read_at_ms)
+    state.put(version, freshness.read_at_ms)
     return polling.unchanged(request, version=version, as_of_ms=freshness.as_of_ms)

@@ -7,8 +7,8 @@ from urllib.parse import unquote
 
 from django.conf import settings
 
-from . import grants, live
-from .hardening import fixed_headers
+from dashboard.livepoll import state, token
+from dashboard.web.hardening import fixed_headers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -22,7 +22,7 @@ class QuickPolls:
     """
 
     def __init__(
-        self, application: "WSGIApplication", board: live.Board = live.board
+        self, application: "WSGIApplication", board: state.Board = state.board
     ) -> None:
         self._application = application
         self._board = board
@@ -61,7 +61,7 @@ class QuickPolls:
         """What goes along with 204; empty when the full path has to answer."""
         if environ["REQUEST_METHOD"] != "GET":
             return ""
-        grant = grants.read(
+        grant = token.read(
             text,
             session_key=self._session_key(environ.get("HTTP_COOKIE", "")),
             path=environ["PATH_INFO"].encode("latin-1"),

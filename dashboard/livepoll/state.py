@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 import redis
 import structlog
 
-from . import grants
-from .shared import quick_redis
+from dashboard.livepoll import token
+from dashboard.web.shared import quick_redis
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ MEMORY_SECONDS = 0.25
 
 _TOO_OLD_SECONDS = 1.0
 _REST_SECONDS = 1.0
-_REMEMBERED_SECONDS = grants.LIFE_SECONDS + 30
+_REMEMBERED_SECONDS = token.LIFE_SECONDS + 30
 """Longer than any grant that was given before a right was lost."""
 
 _VERSION, _READ, _REVOKED, _HIGHEST = (
