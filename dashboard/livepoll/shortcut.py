@@ -22,7 +22,7 @@ class QuickPolls:
     """
 
     def __init__(
-        self, application: "WSGIApplication", board: state.Board = state.board
+        self, application: "WSGIApplication", board: state.FleetStateCache = state.board
     ) -> None:
         self._application = application
         self._board = board

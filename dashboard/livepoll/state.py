@@ -53,7 +53,7 @@ end
 
 
 @dataclass(frozen=True)
-class News:
+class FleetState:
     """What is known at one moment.
 
     Attributes:
@@ -76,7 +76,7 @@ class News:
         return min(moments) if complete else None
 
 
-class _Rest:
+class _Backoff:
     """After a failure nobody asks Redis for a moment: each try may take a while."""
 
     until = float("-inf")
@@ -94,10 +94,10 @@ class _Rest:
             log.warning(what, reason=str(error)[:200])
 
 
-_rest = _Rest()
+_rest = _Backoff()
 
 
-class Board:
+class FleetStateCache:
     """The news as this process knows them, read again when they are older than that.
 
     Thread-safe; one thread reads while the others go on with what is known.
@@ -105,7 +105,7 @@ class Board:
 
     def __init__(self) -> None:
         self._reading = threading.Lock()
-        self._news: News | None = None
+        self._news: FleetState | None = None
         self._read_at = float("-inf")
 
     @property
@@ -113,7 +113,7 @@ class Board:
         """Whether ``read`` answers from memory now."""
         return time.monotonic() - self._read_at <= MEMORY_SECONDS
 
-    def read(self) -> News | None:
+    def read(self) -> FleetState | None:
         """The news; None when the database has to be asked."""
         now = time.monotonic()
         if now - self._read_at <= MEMORY_SECONDS:
@@ -127,7 +127,7 @@ class Board:
                 self._reading.release()
         return self._news if now - self._read_at <= _TOO_OLD_SECONDS else None
 
-    def _fetch(self) -> News | None:
+    def _fetch(self) -> FleetState | None:
         version = read = None
         with (
             _rest.after_failure("polls without redis"),
@@ -140,14 +140,14 @@ class Board:
             return None
         try:
             moments = {int(pk): moment for pk, moment in json.loads(read).items()}
-            return News(int(version), moments, frozenset(map(int, revoked)))
+            return FleetState(int(version), moments, frozenset(map(int, revoked)))
         except (ValueError, TypeError, AttributeError) as error:
             # Somebody else's words, or those of another release.
             log.warning("news make no sense", reason=str(error)[:200])
             return None
 
 
-board = Board()
+board = FleetStateCache()
 """The one of this process."""
 
 
@@ -164,7 +164,7 @@ def put(version: int, read_at_ms: Mapping[int, int | None]) -> None:
 
     Args:
         version: The fleet's.
-        read_at_ms: See ``News``.
+        read_at_ms: See ``FleetState``.
     """
     if not _rest.is_over:
         return

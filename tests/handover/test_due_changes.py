@@ -113,7 +113,7 @@ def quick(client: Client, url: str, grant: str) -> str:
     def start_response(status: str, *_: Any) -> Any:
         told.append(status)
 
-    QuickPolls(lambda *_: (), state.Board())(environ, start_response)
+    QuickPolls(lambda *_: (), state.FleetStateCache())(environ, start_response)
     return told[-1]
 
 

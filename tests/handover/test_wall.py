@@ -197,7 +197,7 @@ def test_nothing_new_is_cheap_and_names_the_release(
 ) -> None:
     fleet()
     url = poll_of(client.get(of(link)).text)
-    news = state.News(FleetVersion.current(), {1: 1_000})
+    news = state.FleetState(FleetVersion.current(), {1: 1_000})
     monkeypatch.setattr(state.board, "read", lambda: news)
     # The link itself, and no more: revoking it is felt at once.
     with django_assert_num_queries(1):

@@ -78,7 +78,7 @@ def poll() -> Poll:
             "HTTP_HX_REQUEST": "true",
             **more,
         }
-        body = QuickPolls(slow, state.Board())(environ, start_response)
+        body = QuickPolls(slow, state.FleetStateCache())(environ, start_response)
         answer.body = b"".join(body)
         if hasattr(body, "close"):
             body.close()
@@ -143,7 +143,7 @@ def test_what_was_read_is_believed_for_a_moment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(state, "MEMORY_SECONDS", 60)
-    board = state.Board()
+    board = state.FleetStateCache()
     state.put(1, {})
     first = board.read()
     state.put(2, {})
@@ -386,7 +386,7 @@ class TestPageOfOneInstance:
 
 
 def test_the_age_is_that_of_the_cloud_that_lags_most() -> None:
-    assert state.News(1, {1: 5, 2: 3}).as_of_ms(0) == 3
-    assert state.News(1, {1: 5, 2: None}).as_of_ms(0) is None
-    assert state.News(1, {}).as_of_ms(0) is None
-    assert state.News(1, {1: 5, 2: None}).as_of_ms(1) == 5
+    assert state.FleetState(1, {1: 5, 2: 3}).as_of_ms(0) == 3
+    assert state.FleetState(1, {1: 5, 2: None}).as_of_ms(0) is None
+    assert state.FleetState(1, {}).as_of_ms(0) is None
+    assert state.FleetState(1, {1: 5, 2: None}).as_of_ms(1) == 5

@@ -1,4 +1,4 @@
-"""News for polls: believed when they make sense, and never standing in the way."""
+"""FleetState for polls: believed when they make sense, and never standing in the way."""
 
 import pytest
 
@@ -12,22 +12,22 @@ NONSENSE = [b"\x80{no json", b"", b"[1]", b'{"one": 2}', b"3.5"]
 
 
 @pytest.fixture
-def board() -> state.Board:
-    return state.Board()
+def board() -> state.FleetStateCache:
+    return state.FleetStateCache()
 
 
-def test_what_is_put_is_read(board: state.Board) -> None:
+def test_what_is_put_is_read(board: state.FleetStateCache) -> None:
     state.put(7, {1: 60_000, 2: None})
-    assert board.read() == state.News(7, {1: 60_000, 2: None})
+    assert board.read() == state.FleetState(7, {1: 60_000, 2: None})
 
 
 def test_before_anything_is_put_the_database_has_to_be_asked(
-    board: state.Board,
+    board: state.FleetStateCache,
 ) -> None:
     assert board.read() is None
 
 
-def test_a_version_does_not_go_back(board: state.Board) -> None:
+def test_a_version_does_not_go_back(board: state.FleetStateCache) -> None:
     state.put(7, {})
     state.put_version(6)
     news = board.read()
@@ -38,27 +38,27 @@ def test_a_version_does_not_go_back(board: state.Board) -> None:
 @pytest.mark.parametrize("nonsense", NONSENSE)
 @pytest.mark.parametrize("key", KEYS)
 def test_nonsense_is_not_believed_and_soon_written_over(
-    board: state.Board, key: str, nonsense: bytes
+    board: state.FleetStateCache, key: str, nonsense: bytes
 ) -> None:
     state.put(7, {1: 60_000})
     quick_redis().set(key, nonsense)
     assert board.read() is None
     state.put(7, {1: 60_000})
-    assert board.read() == state.News(7, {1: 60_000})
+    assert board.read() == state.FleetState(7, {1: 60_000})
 
 
 @pytest.mark.parametrize("key", KEYS)
 def test_so_is_what_is_of_another_type(
-    board: state.Board, key: str, monkeypatch: pytest.MonkeyPatch
+    board: state.FleetStateCache, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick_redis().rpush(key, "x")
     assert board.read() is None
     monkeypatch.setattr(state._rest, "until", float("-inf"))
     state.put(7, {1: 60_000})
-    assert board.read() == state.News(7, {1: 60_000})
+    assert board.read() == state.FleetState(7, {1: 60_000})
 
 
-def test_a_person_whose_rights_change_is_told_of(board: state.Board) -> None:
+def test_a_person_whose_rights_change_is_told_of(board: state.FleetStateCache) -> None:
     state.put(7, {})
     state.revoke(4711)
     news = board.read()
