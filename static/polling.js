@@ -94,10 +94,10 @@
   });
 
   /* Nothing changed: only the mirror's age goes on, the server's clock and, now and then,
-     the grant, which spares the server to look up who asks. */
+     the poll_token, which spares the server to look up who asks. */
   document.addEventListener("curfew:unchanged", (event) => {
-    const { now_ms: nowMs, as_of_ms: asOfMs, grant } = event.detail;
-    if (grant) event.target.setAttribute("hx-headers", JSON.stringify({ "Curfew-Grant": grant }));
+    const { now_ms: nowMs, as_of_ms: asOfMs, poll_token } = event.detail;
+    if (poll_token) event.target.setAttribute("hx-headers", JSON.stringify({ "Curfew-Poll-Token": poll_token }));
     const age = document.querySelector("#freshness [data-ago]");
     if (age && asOfMs) age.dataset.ago = asOfMs;
     setNow(nowMs);

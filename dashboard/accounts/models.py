@@ -79,7 +79,7 @@ class User(AbstractUser):
         return not by_sso_alone and not self.has_factor
 
     def has_perm(self, perm: str, obj: object = None) -> bool:
-        """Whether the role grants it; there are no other grants, and no queries."""
+        """Whether the role tokens it; there are no other tokens, and no queries."""
         return permissions.holds(self, perm)
 
     def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:

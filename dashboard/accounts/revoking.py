@@ -1,7 +1,7 @@
-"""Whoever loses a right or a session loses the grants of their polls, too.
+"""Whoever loses a right or a session loses the tokens of their polls, too.
 
 Writes past the models, such as ``QuerySet.update`` and raw SQL, send no signal: then
-the grants end by themselves within a minute. They open no data anyway (``livepoll.token``).
+the tokens end by themselves within a minute. They open no data anyway (``livepoll.token``).
 """
 
 from functools import partial

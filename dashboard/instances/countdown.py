@@ -259,7 +259,7 @@ def this_run(instance: "Instance", now: datetime) -> Countdown:
 
 
 def next_run(instance: "Instance") -> str:
-    """What the setting grants at the next start, to the second."""
+    """What the setting tokens at the next start, to the second."""
     if instance.auto_stop_enable is None:
         return gettext("not reported")
     if not instance.auto_stop_enable:

@@ -1,4 +1,4 @@
-"""The poller of a page: what it asks for, how soon, and by which grant."""
+"""The poller of a page: what it asks for, how soon, and by which poll_token."""
 
 from typing import NamedTuple
 
@@ -17,12 +17,12 @@ class Poller(NamedTuple):
 
     Attributes:
         url: What it asks for.
-        grant: Spares the server to look up who asks while nothing changes.
+        poll_token: Spares the server to look up who asks while nothing changes.
         interval_seconds: How soon.
     """
 
     url: str
-    grant: str
+    poll_token: str
     interval_seconds: int
 
 
@@ -45,8 +45,8 @@ def poller(
         cloud: Whose mirror's age the page tells; None for that of all.
         until_ms: When the page changes by time alone, Unix **ms**; None for never.
     """
-    grant = _grant(request, url, version, cloud, until_ms)
-    return Poller(url, grant, interval_seconds)
+    poll_token = _poll_token(request, url, version, cloud, until_ms)
+    return Poller(url, poll_token, interval_seconds)
 
 
 def unchanged(
@@ -57,7 +57,7 @@ def unchanged(
     cloud: Cloud | None = None,
     until_ms: int | None = None,
 ) -> HttpResponse:
-    """204 with the mirror's age in ``HX-Trigger``, and a new grant for the poller.
+    """204 with the mirror's age in ``HX-Trigger``, and a new poll_token for the poller.
 
     Args:
         request: The poll.
@@ -66,8 +66,8 @@ def unchanged(
         cloud: See ``poller``.
         until_ms: See ``poller``.
     """
-    grant = _grant(request, request.get_full_path(), version, cloud, until_ms)
-    news = shortcut.unchanged(as_of_ms, grant=grant)
+    poll_token = _poll_token(request, request.get_full_path(), version, cloud, until_ms)
+    news = shortcut.unchanged(as_of_ms, poll_token=poll_token)
     return HttpResponse(status=204, headers={"HX-Trigger": news})
 
 
@@ -78,7 +78,7 @@ def publish() -> None:
     state.put(version, freshness(timezone.now()).read_at_ms)
 
 
-def _grant(
+def _poll_token(
     request: SignedInRequest,
     url: str,
     version: int,

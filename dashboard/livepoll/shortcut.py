@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class QuickPolls:
-    """WSGI: a poll with a valid grant and no news is 204, all else goes through.
+    """WSGI: a poll with a valid poll_token and no news is 204, all else goes through.
 
     In front of Django and not a middleware: measured, its request and response objects
     alone cost more than all that is done here (``docs/performance.md``).
@@ -61,18 +61,18 @@ class QuickPolls:
         """What goes along with 204; empty when the full path has to answer."""
         if environ["REQUEST_METHOD"] != "GET":
             return ""
-        grant = token.read(
+        poll_token = token.read(
             text,
             session_key=self._session_key(environ.get("HTTP_COOKIE", "")),
             path=environ["PATH_INFO"].encode("latin-1"),
             query=environ["QUERY_STRING"],
         )
-        news = grant and self._board.read()
-        if not grant or not news:
+        news = poll_token and self._board.read()
+        if not poll_token or not news:
             return ""
-        if news.version != grant.version or grant.user_pk in news.revoked:
+        if news.version != poll_token.version or poll_token.user_pk in news.revoked:
             return ""
-        return unchanged(news.as_of_ms(grant.cloud_pk))
+        return unchanged(news.as_of_ms(poll_token.cloud_pk))
 
     def _session_key(self, cookies: str) -> str:
         for cookie in cookies.split(";"):
@@ -81,14 +81,14 @@ class QuickPolls:
         return ""
 
 
-def unchanged(as_of_ms: int | None, *, grant: str = "") -> str:
+def unchanged(as_of_ms: int | None, *, poll_token: str = "") -> str:
     """``HX-Trigger`` of 204: the mirror's age and the server's clock, Unix **ms**.
 
     Args:
         as_of_ms: When the mirror was last complete; None when it never was.
-        grant: A new one for the poller.
+        poll_token: A new one for the poller.
     """
     now_ms = time.time_ns() // 1_000_000
     age = "null" if as_of_ms is None else as_of_ms
-    renewed = f',"grant":"{grant}"' if grant else ""
+    renewed = f',"poll_token":"{poll_token}"' if poll_token else ""
     return f'{{"curfew:unchanged":{{"now_ms":{now_ms},"as_of_ms":{age}{renewed}}}}}'

@@ -1,6 +1,6 @@
 """What a poll has to know, kept in Redis beside the database, for seconds.
 
-Three keys: the fleet's version, when each cloud was last read, and whose grants count
+Three keys: the fleet's version, when each cloud was last read, and whose tokens count
 no more. A fourth, the highest version ever, stays: a database below it was restored
 from a backup. The database remains the truth. What stands here is put there after a
 commit, again by the sweeper each second, and again by a poll that had to ask the
@@ -31,7 +31,7 @@ MEMORY_SECONDS = 0.25
 _TOO_OLD_SECONDS = 1.0
 _REST_SECONDS = 1.0
 _REMEMBERED_SECONDS = token.LIFE_SECONDS + 30
-"""Longer than any grant that was given before a right was lost."""
+"""Longer than any poll_token that was given before a right was lost."""
 
 _VERSION, _READ, _REVOKED, _HIGHEST = (
     f"curfew:live:{name}" for name in ("v", "read", "revoked", "highest")
@@ -60,7 +60,7 @@ class FleetState:
         version: The fleet's.
         read_at_ms: When each cloud was last read completely, Unix **ms**, by its key;
             None where it never was.
-        revoked: Keys of the people whose grants count no more.
+        revoked: Keys of the people whose tokens count no more.
     """
 
     version: int
@@ -188,14 +188,14 @@ def highest_version() -> int | None:
 
 
 def revoke(user_pk: int) -> None:
-    """Have every grant of a person count no more, as of now. Never raises.
+    """Have every poll_token of a person count no more, as of now. Never raises.
 
     Those of their sessions that remain are looked up at each poll for a while. Without
-    Redis the grants end by themselves, within ``grants.LIFE_SECONDS``.
+    Redis the tokens end by themselves, within ``tokens.LIFE_SECONDS``.
     """
     now = time.time()
     with (
-        _rest.after_failure("grants not revoked"),
+        _rest.after_failure("tokens not revoked"),
         quick_redis().pipeline(transaction=False) as pipe,
     ):
         pipe.zadd(_REVOKED, {str(user_pk): now + _REMEMBERED_SECONDS})

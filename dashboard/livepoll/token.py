@@ -16,15 +16,15 @@ from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
 
-HEADER = "Curfew-Grant"
+HEADER = "Curfew-Poll-Token"
 LIFE_SECONDS = 60
 """For so long at most a session that ended goes on to be told that nothing changed."""
 
 _LONGEST = 200
 
 
-class Grant(NamedTuple):
-    """What a grant says.
+class PollToken(NamedTuple):
+    """What a poll_token says.
 
     Attributes:
         version: The fleet's, of the page as drawn.
@@ -48,7 +48,7 @@ def issue(
     cloud_pk: int = 0,
     until_ms: int | None = None,
 ) -> str:
-    """A grant for the coming minute.
+    """A poll_token for the coming minute.
 
     Call it only where session, person and all rights were just looked up.
 
@@ -57,7 +57,7 @@ def issue(
         user_pk: Who asks.
         session_key: Of the session that asks.
         url: Path and query that the poller is going to ask for.
-        cloud_pk: See ``Grant``.
+        cloud_pk: See ``PollToken``.
         until_ms: When the page changes by time alone, Unix **ms**: it ends before.
     """
     expires_at = int(time.time()) + LIFE_SECONDS
@@ -69,8 +69,8 @@ def issue(
     return f"{says}.{mac.decode()}"
 
 
-def read(text: str, *, session_key: str, path: bytes, query: str) -> Grant | None:
-    """What a grant says; None when it is none, not for this request, or too old.
+def read(text: str, *, session_key: str, path: bytes, query: str) -> PollToken | None:
+    """What a poll_token says; None when it is none, not for this request, or too old.
 
     Args:
         text: The header.
@@ -84,7 +84,7 @@ def read(text: str, *, session_key: str, path: bytes, query: str) -> Grant | Non
     version, expires_at, user_pk, cloud_pk = map(int, says.split("."))
     if expires_at <= time.time():
         return None
-    return Grant(version, expires_at, user_pk, cloud_pk)
+    return PollToken(version, expires_at, user_pk, cloud_pk)
 
 
 def _mac(says: str, session_key: str, path: bytes, query: str) -> bytes:
@@ -98,4 +98,4 @@ def _mac(says: str, session_key: str, path: bytes, query: str) -> bytes:
 @cache
 def _key() -> bytes:
     secret = settings.SECRET_KEY.encode()
-    return hashlib.sha256(b"curfew.grants\n" + secret).digest()
+    return hashlib.sha256(b"curfew.tokens\n" + secret).digest()

@@ -67,18 +67,18 @@ def get(place: Place, path: str, **headers: str) -> tuple[int, dict[str, str], b
 
 
 def poller(page: bytes) -> tuple[str, str]:
-    """What a page's poller asks for, and its grant."""
+    """What a page's poller asks for, and its poll_token."""
     text = page.decode()
     url = re.search(r'<div id="poller"[^>]* hx-get="([^"]+)"', text)
-    grant = re.search(r'"Curfew-Grant": "([^"]+)"', text)
+    poll_token = re.search(r'"Curfew-Poll-Token": "([^"]+)"', text)
     assert url
-    assert grant
-    return url[1].replace("&amp;", "&"), grant[1]
+    assert poll_token
+    return url[1].replace("&amp;", "&"), poll_token[1]
 
 
 def renewed(heads: dict[str, str]) -> str:
-    """The new grant that an answer brings; empty when there is none."""
-    found = re.search(r'"grant": ?"([^"]+)"', heads.get("hx-trigger", ""))
+    """The new poll_token that an answer brings; empty when there is none."""
+    found = re.search(r'"poll_token": ?"([^"]+)"', heads.get("hx-trigger", ""))
     return found[1] if found else ""
 
 
@@ -87,18 +87,18 @@ class QuietPoller:
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self.url, self.grant = poller(get(place, "/instances/")[2])
+        self.url, self.poll_token = poller(get(place, "/instances/")[2])
 
     def headers(self) -> Headers:
-        """With a grant that is good for a while, and news in Redis."""
-        headers = {"Curfew-Grant": self.grant, "HX-Request": "true"}
+        """With a poll_token that is good for a while, and news in Redis."""
+        headers = {"Curfew-Poll-Token": self.poll_token, "HX-Request": "true"}
         status, heads, _ = get(self._place, self.url, **headers)
         assert status == 204, status
-        self.grant = renewed(heads) or self.grant
+        self.poll_token = renewed(heads) or self.poll_token
         # The process believes what it last read, and that may be "nothing is known":
         # no worker sweeps here and keeps the news alive.
         time.sleep(0.3)
-        return self._place.headers(**headers | {"Curfew-Grant": self.grant})
+        return self._place.headers(**headers | {"Curfew-Poll-Token": self.poll_token})
 
 
 def polls(place: Place, seconds: float, rounds: int) -> dict[str, Cost]:
@@ -109,7 +109,7 @@ def polls(place: Place, seconds: float, rounds: int) -> dict[str, Cost]:
         "bare constant": ask.work("/_bare"),
         "plain view": ask.work("/_plain"),
         "quiet poll": lambda: ask.work(quiet.url, quiet.headers())(),
-        "quiet poll, no grant": ask.work(quiet.url),
+        "quiet poll, no poll_token": ask.work(quiet.url),
     }
     rows = re.findall(rb'<tr id="instance-(\d+)"', get(place, "/instances/")[2])
     found = in_turns(works, rounds)

@@ -78,18 +78,18 @@ async def _watch(place: Place, number: int, seconds: float) -> tuple[Tally, Tall
 
     async def watch(one: int) -> None:
         person, page = one % people, PAGES[one // people % len(PAGES)]
-        connection, (url, grant) = Connection(place.port), drawn[person, page]
+        connection, (url, poll_token) = Connection(place.port), drawn[person, page]
         await asyncio.sleep(random.uniform(0, 5))  # noqa: S311  (no secret)
         while time.monotonic() < ends:
-            headers = {"Curfew-Grant": grant, "HX-Request": "true"}
+            headers = {"Curfew-Poll-Token": poll_token, "HX-Request": "true"}
             headers |= {"HX-Trigger": "poller"}
             status, heads, body = await connection.get(
                 url, place.headers(person, **headers), polls
             )
             if status == 200:
-                url, grant = poller(body)
+                url, poll_token = poller(body)
             else:
-                grant = renewed(heads) or grant
+                poll_token = renewed(heads) or poll_token
             await asyncio.sleep(random.uniform(4.5, 5.5))  # noqa: S311
         connection.close()
 

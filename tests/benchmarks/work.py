@@ -41,7 +41,8 @@ def sizes(place: Place) -> dict[str, Any]:
     """Bytes of a first visit without rows, and of what a quiet watcher is told.
 
     Heads included. A watcher's minute is the first one after something changed, and any
-    of those once the page has slowed down; in each, one poll has to renew its grant.
+    of those once the page has slowed down; in each, one poll has to renew its
+    poll_token.
     """
     encodings = {"Accept-Encoding": "gzip, deflate, br"}
     text = get(place, "/instances/?q=nothing-matches-this")[2].decode()

@@ -139,12 +139,12 @@ class Person:
     def poll(self, page: str) -> httpx.Response:
         """Ask for news as an open page does."""
         found = re.search(r'<div id="poller"[^>]* hx-get="([^"]+)"', page)
-        grant = re.search(r"hx-headers='{\"Curfew-Grant\": \"([^\"]+)\"}'", page)
+        grant = re.search(r"hx-headers='{\"Curfew-Poll-Token\": \"([^\"]+)\"}'", page)
         assert found
         assert grant
         return self.browser.get(
             found[1].replace("&amp;", "&"),
-            headers={"HX-Request": "true", "Curfew-Grant": grant[1]},
+            headers={"HX-Request": "true", "Curfew-Poll-Token": grant[1]},
         )
 
 

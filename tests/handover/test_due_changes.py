@@ -87,7 +87,7 @@ def test_a_grant_spares_the_database_until_time_moves_a_run(
         client.force_login(viewer)
         make_instance(stops_at=NOON + timedelta(minutes=15, seconds=20))
         page = client.get(PAGE).text
-        url, grant = next_poll(page), re.search(r'"Curfew-Grant": "([^"]+)"', page)
+        url, grant = next_poll(page), re.search(r'"Curfew-Poll-Token": "([^"]+)"', page)
         assert grant
         state.put(FleetVersion.current(), {cloud_row.pk: cloud_row.refreshed_at_ms})
         clock.shift(19)

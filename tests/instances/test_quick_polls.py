@@ -59,7 +59,7 @@ def poll() -> Poll:
     """Ask as htmx would, through what stands in front of Django."""
 
     def ask(client: Client, page: str, **more: str) -> Answer:
-        url, grant = poller(page)
+        url, poll_token = poller(page)
         answer = Answer(was_quick=True)
         django = WSGIHandler()
 
@@ -74,7 +74,7 @@ def poll() -> Poll:
         environ = RequestFactory().get(url).environ | {
             "PATH_INFO": unquote_to_bytes(url.partition("?")[0]).decode("latin-1"),
             "HTTP_COOKIE": cookies,
-            "HTTP_CURFEW_GRANT": grant,
+            "HTTP_CURFEW_GRANT": poll_token,
             "HTTP_HX_REQUEST": "true",
             **more,
         }
@@ -88,12 +88,12 @@ def poll() -> Poll:
 
 
 def poller(page: str) -> tuple[str, str]:
-    """What the page's poller asks for, and its grant."""
+    """What the page's poller asks for, and its poll_token."""
     found = re.search(r'<div id="poller"[^>]* hx-get="([^"]+)"', page)
-    grant = re.search(r"hx-headers='{\"Curfew-Grant\": \"([^\"]+)\"}'", page)
+    poll_token = re.search(r"hx-headers='{\"Curfew-Poll-Token\": \"([^\"]+)\"}'", page)
     assert found
-    assert grant
-    return found[1].replace("&amp;", "&"), grant[1]
+    assert poll_token
+    return found[1].replace("&amp;", "&"), poll_token[1]
 
 
 def draw(client: Client, **query: str) -> str:
@@ -231,7 +231,7 @@ def test_without_redis_the_database_is_asked(
 
 
 class TestWhoMayNoMore:
-    """The grant is there still, and would be good for most of a minute."""
+    """The poll_token is there still, and would be good for most of a minute."""
 
     @pytest.fixture(autouse=True)
     def _committed_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +242,7 @@ class TestWhoMayNoMore:
 
     @pytest.fixture
     def drawn(self, watcher: Client) -> str:
-        """With a grant."""
+        """With a poll_token."""
         return draw(watcher)
 
     def test_a_sign_out_leads_away_though_the_cookie_is_kept(
@@ -311,12 +311,12 @@ def test_a_grant_that_ended_is_renewed(watcher: Client, poll: Poll) -> None:
     with time_machine.travel(time.time() + token.LIFE_SECONDS + 1, tick=False):
         answer = poll(watcher, page)
         assert not answer.was_quick
-        renewed = answer.news["grant"]
+        renewed = answer.news["poll_token"]
         assert poll(watcher, page, HTTP_CURFEW_GRANT=renewed).was_quick
 
 
 class TestForgeries:
-    """Nothing but the very poll that the grant was made for."""
+    """Nothing but the very poll that the poll_token was made for."""
 
     def test_another_session(self, watcher: Client, operator: User, poll: Poll) -> None:
         page = draw(watcher)
@@ -381,7 +381,7 @@ class TestPageOfOneInstance:
         state.put_version(FleetVersion.stamp(Instance.objects.filter(pk=other.pk)))
         answer = poll(watcher, page)
         assert (answer.status, answer.was_quick) == ("204 No Content", False)
-        renewed = answer.news["grant"]
+        renewed = answer.news["poll_token"]
         assert poll(watcher, page, HTTP_CURFEW_GRANT=renewed).was_quick
 
 

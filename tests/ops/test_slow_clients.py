@@ -88,7 +88,7 @@ def all_is_well(site: Serving, port: int) -> None:
             assert page.status_code == 200
             url, grant = poller(page.text)
             for _ in range(3):
-                headers = {"Curfew-Grant": grant, "HX-Request": "true"}
+                headers = {"Curfew-Poll-Token": grant, "HX-Request": "true"}
                 answer = browser.get(url, headers=headers)
                 assert answer.status_code == 204
                 assert not answer.content
@@ -97,7 +97,7 @@ def all_is_well(site: Serving, port: int) -> None:
 def poller(page: str) -> tuple[str, str]:
     """What a page's poller asks for, and its grant."""
     url = re.search(r'<div id="poller"[^>]* hx-get="([^"]+)"', page)
-    grant = re.search(r'"Curfew-Grant": "([^"]+)"', page)
+    grant = re.search(r'"Curfew-Poll-Token": "([^"]+)"', page)
     assert url
     assert grant
     return url[1].replace("&amp;", "&"), grant[1]

@@ -17,7 +17,7 @@ from dashboard.reminders.models import Reminder
 from dashboard.reminders.planning import plan
 
 CHANGES = reverse("instances:changes")
-POLL = {"HX-Request": "true", "Curfew-Grant": "too-old"}
+POLL = {"HX-Request": "true", "Curfew-Poll-Token": "too-old"}
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from dashboard.livepoll import state
 
 HELD_ROWS = "Curfew-Held-Rows"
 """Header of a poll whose rows must stay where they are: ``ChangesForm.held``. Not in
-the address, to which the poller's grant is bound."""
+the address, to which the poller's poll_token is bound."""
 
 FIRST_RUN = "nothing"
 """``shown`` of the page that stands in for the list until a cloud was read."""
