@@ -9,10 +9,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
 _django = get_wsgi_application()
 
 from dashboard.celery import never_wait_for_the_broker  # noqa: E402 (needs settings)
-from dashboard.livepoll.shortcut import QuickPolls  # noqa: E402
+from dashboard.livepoll.shortcut import PollShortcut  # noqa: E402
 from dashboard.web.database import share_connections  # noqa: E402
 
 never_wait_for_the_broker()
 share_connections()
 
-application = QuickPolls(_django)
+application = PollShortcut(_django)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
-class QuickPolls:
+class PollShortcut:
     """WSGI: a poll with a valid poll_token and no news is 204, all else goes through.
 
     In front of Django and not a middleware: measured, its request and response objects

@@ -14,7 +14,7 @@ from dashboard.accounts.models import User
 from dashboard.edits.models import Edit
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 from dashboard.livepoll import state
-from dashboard.livepoll.shortcut import QuickPolls
+from dashboard.livepoll.shortcut import PollShortcut
 from dashboard.web.stored_messages import verbatim
 from tests.factories import make_cloud, make_instance
 from tests.instances.pages import add_edit
@@ -113,7 +113,7 @@ def quick(client: Client, url: str, grant: str) -> str:
     def start_response(status: str, *_: Any) -> Any:
         told.append(status)
 
-    QuickPolls(lambda *_: (), state.FleetStateCache())(environ, start_response)
+    PollShortcut(lambda *_: (), state.FleetStateCache())(environ, start_response)
     return told[-1]
 
 

@@ -10,7 +10,7 @@ from django.test import Client, override_settings
 from django.urls import include, path
 
 from dashboard.accounts.models import User
-from dashboard.livepoll.shortcut import QuickPolls
+from dashboard.livepoll.shortcut import PollShortcut
 from dashboard.urls import urlpatterns as ours
 
 pytestmark = pytest.mark.usefixtures("_empty_cache")
@@ -89,14 +89,14 @@ def test_on_the_answer_to_a_wrong_host(client: Client) -> None:
 def test_on_the_answer_that_django_does_not_make(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(QuickPolls, "_nothing_new", lambda *_: "{}")
+    monkeypatch.setattr(PollShortcut, "_nothing_new", lambda *_: "{}")
     check_quick(quick_answer("http"))
 
 
 def test_a_quick_answer_insists_on_https_where_all_do(
     monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
-    monkeypatch.setattr(QuickPolls, "_nothing_new", lambda *_: "{}")
+    monkeypatch.setattr(PollShortcut, "_nothing_new", lambda *_: "{}")
     assert "Strict-Transport-Security" not in quick_answer("http").headers
     settings.SECURE_SSL_REDIRECT = True
     settings.SECURE_HSTS_SECONDS = 365 * 24 * 3600
@@ -121,7 +121,7 @@ def quick_answer(scheme: str) -> HttpResponse:
 
     environ = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": scheme}
     environ["HTTP_CURFEW_GRANT"] = "some"
-    body = QuickPolls(never)(environ, start_response)
+    body = PollShortcut(never)(environ, start_response)
     assert (answer.status_code, list(body)) == (204, [])
     assert answer.headers["Cache-Control"] == "private, no-store"
     assert "Content-Type" not in answer.headers

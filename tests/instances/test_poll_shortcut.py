@@ -21,7 +21,7 @@ from dashboard.accounts.models import User
 from dashboard.edits.tasks import sweep_due_edits
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 from dashboard.livepoll import state, token
-from dashboard.livepoll.shortcut import QuickPolls
+from dashboard.livepoll.shortcut import PollShortcut
 from dashboard.web.shared import quick_redis
 from tests.factories import make_cloud, make_instance
 
@@ -78,7 +78,7 @@ def poll() -> Poll:
             "HTTP_HX_REQUEST": "true",
             **more,
         }
-        body = QuickPolls(slow, state.FleetStateCache())(environ, start_response)
+        body = PollShortcut(slow, state.FleetStateCache())(environ, start_response)
         answer.body = b"".join(body)
         if hasattr(body, "close"):
             body.close()
