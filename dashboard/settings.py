@@ -71,7 +71,7 @@ MIDDLEWARE = [
     # Before whatever may answer with words of its own.
     "dashboard.web.languages.LanguageMiddleware",
     "dashboard.audit.middleware.RefusalsMiddleware",
-    "dashboard.web.away.AwayMiddleware",
+    "dashboard.web.unavailable.UnavailableMiddleware",
     "dashboard.web.limits.LimitsMiddleware",
     "dashboard.web.hardening.SameOriginMiddleware",
     "dashboard.web.middleware.SignInRequiredMiddleware",

@@ -8,7 +8,7 @@ from dashboard.web import javascript_catalog
 handler400 = "dashboard.web.errors.bad_request"
 handler403 = "dashboard.web.errors.permission_denied"
 handler404 = "dashboard.web.errors.page_not_found"
-handler500 = "dashboard.web.away.server_error"
+handler500 = "dashboard.web.unavailable.server_error"
 
 urlpatterns = [
     path("", home, name="home"),

@@ -6,7 +6,7 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from cryptography.fernet import Fernet, MultiFernet
 from django.utils.safestring import SafeString, mark_safe
 
-from dashboard.web import sealing
+from dashboard.web import encryption
 
 PURPOSE = "second factors"
 
@@ -16,7 +16,7 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # untyped library
 
     def encrypt(self, text: str) -> str:
         """Seal a seed with a key derived from ``SECRET_KEY``."""
-        return sealing.seal(text, PURPOSE)
+        return encryption.encrypt(text, PURPOSE)
 
     def decrypt(self, encrypted_text: str) -> str:
         """Open what ``encrypt`` sealed, now, under a former key or in its former way.
@@ -25,9 +25,9 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # untyped library
             InvalidTag: No key of ours sealed it.
             InvalidToken: The same, of a former seal.
         """
-        if not encrypted_text.startswith(sealing.MARK):
+        if not encrypted_text.startswith(encryption.MARK):
             return _former_sealer().decrypt(encrypted_text.encode()).decode()
-        return sealing.unseal(encrypted_text, PURPOSE)
+        return encryption.decrypt(encrypted_text, PURPOSE)
 
     def build_totp_svg(self, url: str) -> SafeString:
         """The QR code as an ``<svg>`` to stand in the page.
@@ -42,5 +42,5 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # untyped library
 
 def _former_sealer() -> MultiFernet:
     """Of seeds from before AES-GCM."""
-    derived = (sealing.derived(key, PURPOSE) for key in sealing.secret_keys())
+    derived = (encryption.derived(key, PURPOSE) for key in encryption.secret_keys())
     return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in derived])

@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 from django_htmx.http import HttpResponseClientRedirect
 
 from dashboard.web import javascript_catalog
-from dashboard.web.programs import is_programs
+from dashboard.web.api_requests import is_api_request
 
 from .http import SignedInRequest
 
@@ -60,7 +60,7 @@ class SessionLimitsMiddleware:
 
     def __call__(self, request: SignedInRequest) -> HttpResponse:
         """Check before the view, clear after it."""
-        if request.user.is_authenticated and not is_programs(request):
+        if request.user.is_authenticated and not is_api_request(request):
             now = int(time.time())
             if reason := _expiry(request, now):
                 logout(request)
@@ -88,7 +88,7 @@ class OneTimePasswordMiddleware:
         user = request.user
         if not user.is_authenticated or user.one_time_until is None:
             return None
-        if is_programs(request):
+        if is_api_request(request):
             return None  # its token is not taken at all, see ``dashboard.api``
         match = request.resolver_match
         if match and match.view_name in OPEN_WITH_ONE_TIME_PASSWORD:

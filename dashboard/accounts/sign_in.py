@@ -22,7 +22,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 from redis import RedisError
 
-from dashboard.web.away import not_now
+from dashboard.web.unavailable import not_now
 
 from .oidc import PROVIDER_ID, Adapter
 

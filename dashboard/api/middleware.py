@@ -7,8 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 
 from dashboard.audit.services import acting_through
+from dashboard.web.api_requests import is_api_request
 from dashboard.web.middleware import GetResponse
-from dashboard.web.programs import is_programs
 
 from . import gate, problems
 from .messages import VIA_TOKEN
@@ -25,7 +25,7 @@ class TokenMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer; whatever was meant for browsers becomes a problem in JSON."""
-        if not is_programs(request):
+        if not is_api_request(request):
             return self.get_response(request)
         request.user = AnonymousUser()
         try:

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone, translation
 
-from dashboard.web.sealing import unseal
+from dashboard.web.encryption import decrypt
 from dashboard.web.stored_messages import Message
 
 from . import mailing, messages, texts, webhooks
@@ -175,7 +175,7 @@ def _prepared(reminder: Reminder) -> Callable[[], Outcome]:
         notification = texts.notification(reminder, zone=channel.zone, now=now)
         alarm = reminder.kind in {Reminder.Kind.FAILURE, Reminder.Kind.EDIT}
         try:
-            address = unseal(channel.sealed, webhooks.PURPOSE)
+            address = decrypt(channel.sealed, webhooks.PURPOSE)
         except InvalidTag:
             return lambda: refused(messages.ADDRESS_UNREADABLE())
         return partial(

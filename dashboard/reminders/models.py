@@ -98,7 +98,7 @@ class Channel(Wants):
 
     Attributes:
         service: Who speaks there, as ``webhooks.Service`` names it.
-        sealed: The address, which holds a secret (``web.sealing``).
+        sealed: The address, which holds a secret (``web.encryption``).
         shown: As much of it as may be seen.
         active: Whether anything is sent.
     """

@@ -11,7 +11,7 @@ from django.utils import timezone
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_manage_channels
 from dashboard.audit.services import record_event
-from dashboard.web.sealing import seal
+from dashboard.web.encryption import encrypt
 
 from . import tasks, webhooks
 from .drafts import OF_USE
@@ -60,7 +60,7 @@ def save_channel(*, channel: Channel, actor: User, address: str = "") -> Channel
     former = Channel.objects.filter(pk=channel.pk).first()
     if address:
         channel.service, channel.shown = webhooks.recognise(address)
-        channel.sealed = seal(address, webhooks.PURPOSE)
+        channel.sealed = encrypt(address, webhooks.PURPOSE)
     channel.save()
     _record(
         actor,

@@ -11,7 +11,7 @@ from psycopg_pool import ConnectionPool
 
 SHARED_CONNECTIONS = 16
 PATIENCE_SECONDS = 5
-"""For a lock, or a connection; then the page says "busy" (``web.away``)."""
+"""For a lock, or a connection; then the page says "busy" (``web.unavailable``)."""
 
 STANDSTILL_SECONDS = 17
 """No statement runs so long: the server itself ends it after 15 s (``settings``)."""

@@ -10,9 +10,9 @@ from django.middleware.csp import ContentSecurityPolicyMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.urls import get_callable
 
+from .api_requests import is_api_request
 from .limits import READS
 from .middleware import GetResponse
-from .programs import is_programs
 from .release import release_mark
 
 PERMISSIONS_POLICY = ", ".join(
@@ -116,7 +116,7 @@ class SameOriginMiddleware:
         site = request.headers.get("Sec-Fetch-Site", "none")
         trusted = request.headers.get("Origin") in settings.CSRF_TRUSTED_ORIGINS
         # No browser adds a token by itself: there is nothing to ride on.
-        by_token = is_programs(request)
+        by_token = is_api_request(request)
         if by_token or request.method in READS or site in OURS or trusted:
             return self.get_response(request)
         refuse = get_callable(settings.CSRF_FAILURE_VIEW)

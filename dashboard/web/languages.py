@@ -12,8 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 
+from .api_requests import is_api_request
 from .middleware import GetResponse
-from .programs import is_programs
 
 AS_BROWSER = ""
 """Chosen by whoever leaves it to the browser."""
@@ -33,7 +33,7 @@ class LanguageMiddleware:
         request.language = language  # type: ignore[attr-defined]  # ours
         with translation.override(language):
             response = self.get_response(request)
-        if not request.user.is_authenticated and not is_programs(request):
+        if not request.user.is_authenticated and not is_api_request(request):
             patch_vary_headers(response, ["Accept-Language"])
         return response
 
@@ -66,7 +66,7 @@ def language_without_asking(request: HttpRequest) -> str:
 
 
 def _language(request: HttpRequest) -> str:
-    if is_programs(request):
+    if is_api_request(request):
         return settings.LANGUAGE_CODE
     # Nobody has the attribute before the sign-in.
     chosen: str = getattr(request.user, "language", AS_BROWSER)

@@ -15,8 +15,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from .address import client_address, network_of
+from .api_requests import is_api_request
 from .middleware import GetResponse
-from .programs import is_programs
 from .shared import quick_redis
 
 log = structlog.get_logger(__name__)
@@ -100,7 +100,7 @@ class LimitsMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer; 429 with a plain page and ``Retry-After`` beyond the limit."""
-        if is_programs(request):
+        if is_api_request(request):
             return self.get_response(request)  # counted by token, in ``dashboard.api``
         if request.method not in READS:
             what, most = "writes", settings.CURFEW.writes_per_minute

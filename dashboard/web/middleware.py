@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
 
-from .programs import is_programs
+from .api_requests import is_api_request
 from .refusals import sign_in_and_send_again
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -37,7 +37,7 @@ class SignInRequiredMiddleware(LoginRequiredMiddleware):
         view_kwargs: dict[str, Any],
     ) -> HttpResponseBase | None:
         """Let in who is signed in, and every program."""
-        if is_programs(request):
+        if is_api_request(request):
             return None
         return super().process_view(request, view_func, view_args, view_kwargs)
 
@@ -96,7 +96,7 @@ class TimeZoneMiddleware:
         prefix = "__Host-" if request.is_secure() else ""
         name = request.COOKIES.get(prefix + TIME_ZONE_COOKIE, "")
         try:
-            known = bool(name) and not is_programs(request)
+            known = bool(name) and not is_api_request(request)
             zone = zoneinfo.ZoneInfo(name) if known else None
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
             zone = None

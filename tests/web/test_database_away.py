@@ -52,7 +52,7 @@ urlpatterns = [
     path("broken", broken),
     path("accounts/login/", broken, name="account_login"),
 ]
-handler500 = "dashboard.web.away.server_error"
+handler500 = "dashboard.web.unavailable.server_error"
 
 
 @pytest.fixture

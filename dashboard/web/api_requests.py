@@ -6,6 +6,6 @@ PREFIX = "/api/"
 """Where their addresses begin. Whatever is meant for browsers leaves these alone."""
 
 
-def is_programs(request: HttpRequest) -> bool:
+def is_api_request(request: HttpRequest) -> bool:
     """Whether this is asked of the API, not of a page."""
     return request.path_info.startswith(PREFIX)

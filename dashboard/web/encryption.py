@@ -16,7 +16,7 @@ MARK = "gcm:"
 _NONCE_BYTES = 12
 
 
-def seal(text: str, purpose: str) -> str:
+def encrypt(text: str, purpose: str) -> str:
     """Seal with a key derived from ``SECRET_KEY``.
 
     Args:
@@ -29,7 +29,7 @@ def seal(text: str, purpose: str) -> str:
     return MARK + base64.urlsafe_b64encode(nonce + sealed).decode()
 
 
-def unseal(text: str, purpose: str) -> str:
+def decrypt(text: str, purpose: str) -> str:
     """Open what ``seal`` sealed, now or under a former key.
 
     Raises:

@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 RETRY_AFTER_SECONDS = 10
 
 
-class AwayMiddleware:
+class UnavailableMiddleware:
     """Say that something is not possible for a moment, and when to try again."""
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -45,8 +45,8 @@ class AwayMiddleware:
         if isinstance(exception, redis.RedisError):
             page = render(request, "503.html", status=503)
             return not_now(request, page, exception)
-        if is_database_away(exception):
-            return _database_away(request, exception)
+        if is_database_unavailable(exception):
+            return _database_unavailable(request, exception)
         return None
 
 
@@ -57,13 +57,13 @@ def server_error(request: HttpRequest) -> HttpResponse:
         503 when the database is away, else 500.
     """
     fault = sys.exc_info()[1]
-    if fault is not None and is_database_away(fault):
+    if fault is not None and is_database_unavailable(fault):
         with translation.override(language_without_asking(request)):
-            return _database_away(request, fault)
+            return _database_unavailable(request, fault)
     return error_page(request, 500)
 
 
-def is_database_away(fault: BaseException) -> bool:
+def is_database_unavailable(fault: BaseException) -> bool:
     """Whether the database cannot be asked now, and not that it was asked wrongly.
 
     It is away, too, when it waited too long for a lock or has no room left.
@@ -88,7 +88,7 @@ def not_now(
     return page
 
 
-def _database_away(request: HttpRequest, reason: BaseException) -> HttpResponse:
+def _database_unavailable(request: HttpRequest, reason: BaseException) -> HttpResponse:
     """503; a form that was sent can be sent once more as it is."""
     context = {
         "is_form": request.method not in READS,
