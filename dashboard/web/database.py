@@ -13,15 +13,15 @@ SHARED_CONNECTIONS = 16
 PATIENCE_SECONDS = 5
 """For a lock, or a connection; then the page says "busy" (``web.unavailable``)."""
 
-STANDSTILL_SECONDS = 17
+STALL_SECONDS = 17
 """No statement runs so long: the server itself ends it after 15 s (``settings``)."""
 
 
-class StandstillError(psycopg.OperationalError):
+class StallError(psycopg.OperationalError):
     """The server has not answered for so long that it never may."""
 
 
-class ImpatientConnection(psycopg.Connection[Any]):
+class ConnectionWithTimeout(psycopg.Connection[Any]):
     """Gives up a server that stands still.
 
     The driver's library has no time limit of its own, and the network's do not help
@@ -32,7 +32,7 @@ class ImpatientConnection(psycopg.Connection[Any]):
         patience_seconds: For each answer.
     """
 
-    patience_seconds: float = STANDSTILL_SECONDS
+    patience_seconds: float = STALL_SECONDS
 
     def wait(
         self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None
@@ -40,7 +40,7 @@ class ImpatientConnection(psycopg.Connection[Any]):
         """Wait for an answer.
 
         Raises:
-            StandstillError: None came in time; the connection is closed, since
+            StallError: None came in time; the connection is closed, since
                 whatever would be asked next would wait again.
         """
         if timeout is not None:
@@ -53,7 +53,7 @@ class ImpatientConnection(psycopg.Connection[Any]):
             if not is_late or self.pgconn.status != pq.ConnStatus.OK:
                 raise
             self.close()
-            raise StandstillError("the server stands still") from error
+            raise StallError("the server stands still") from error
 
 
 def share_connections() -> None:
@@ -73,7 +73,7 @@ def share_connections() -> None:
             "min_size": 1,
             "max_size": SHARED_CONNECTIONS,
             "timeout": PATIENCE_SECONDS,
-            "connection_class": ImpatientConnection,
+            "connection_class": ConnectionWithTimeout,
             "check": _check,
             # Tries to connect begin anew after this long: each waits twice as long as
             # the one before, and the database may have been back for minutes.
@@ -81,7 +81,7 @@ def share_connections() -> None:
         }
 
 
-def _check(one: ImpatientConnection) -> None:
+def _check(one: ConnectionWithTimeout) -> None:
     """Try a connection; when it is dead, replace all others that have died with it.
 
     The pool would find them one by one, with a pause that doubles after each: with four
@@ -91,7 +91,7 @@ def _check(one: ImpatientConnection) -> None:
     one.patience_seconds = PATIENCE_SECONDS
     try:
         ConnectionPool.check_connection(one)
-    except StandstillError:
+    except StallError:
         raise
     except psycopg.Error:
         pool = one._pool
@@ -99,4 +99,4 @@ def _check(one: ImpatientConnection) -> None:
             pool.check()
         raise
     finally:
-        one.patience_seconds = STANDSTILL_SECONDS
+        one.patience_seconds = STALL_SECONDS

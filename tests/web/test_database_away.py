@@ -167,7 +167,7 @@ def test_dead_connections_are_replaced_together(settings: Any) -> None:
 def test_a_server_that_stands_still_is_given_up() -> None:
     with (
         PostgresServer() as server,
-        database.ImpatientConnection.connect(server.url, autocommit=True) as one,
+        database.ConnectionWithTimeout.connect(server.url, autocommit=True) as one,
     ):
         assert one.execute("SELECT 1").fetchone() == (1,)
         with pytest.raises(psycopg.errors.QueryCanceled):
@@ -175,6 +175,6 @@ def test_a_server_that_stands_still_is_given_up() -> None:
         assert not one.closed
         one.execute("SET statement_timeout = 0")
         one.patience_seconds = 0.2
-        with pytest.raises(database.StandstillError):
+        with pytest.raises(database.StallError):
             one.execute("SELECT pg_sleep(60)")
         assert one.closed

@@ -9,7 +9,11 @@ import pytest
 from psycopg_pool import PoolTimeout
 
 from dashboard.web.postgresql import base
-from dashboard.web.postgresql.base import PAUSE_SECONDS, KnownOutageError, Outage
+from dashboard.web.postgresql.base import (
+    PAUSE_SECONDS,
+    CircuitBreaker,
+    KnownOutageError,
+)
 
 
 class Clock:
@@ -30,17 +34,17 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def outage(clock: Clock) -> Outage:
-    return Outage()
+def outage(clock: Clock) -> CircuitBreaker:
+    return CircuitBreaker()
 
 
-def fail(outage: Outage) -> None:
+def fail(outage: CircuitBreaker) -> None:
     with pytest.raises(PoolTimeout), outage.connecting():
         raise PoolTimeout("no connection")
 
 
 @contextmanager
-def somebody_waiting(outage: Outage) -> Iterator[threading.Event]:
+def somebody_waiting(outage: CircuitBreaker) -> Iterator[threading.Event]:
     """Another thread inside; it comes out well once the event is set."""
     inside, answered = threading.Event(), threading.Event()
 
@@ -59,13 +63,13 @@ def somebody_waiting(outage: Outage) -> Iterator[threading.Event]:
         thread.join()
 
 
-def test_at_first_all_wait(outage: Outage) -> None:
+def test_at_first_all_wait(outage: CircuitBreaker) -> None:
     with somebody_waiting(outage), somebody_waiting(outage), outage.connecting():
         pass
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_then_one_at_a_time(outage: Outage, clock: Clock, times: int) -> None:
+def test_then_one_at_a_time(outage: CircuitBreaker, clock: Clock, times: int) -> None:
     for _ in range(times):
         fail(outage)
         clock.now += PAUSE_SECONDS
@@ -78,7 +82,7 @@ def test_then_one_at_a_time(outage: Outage, clock: Clock, times: int) -> None:
 
 
 def test_who_has_waited_in_vain_is_told_at_once_when_asking_again(
-    outage: Outage, clock: Clock
+    outage: CircuitBreaker, clock: Clock
 ) -> None:
     fail(outage)
     clock.now += 0.9 * PAUSE_SECONDS
@@ -86,7 +90,9 @@ def test_who_has_waited_in_vain_is_told_at_once_when_asking_again(
         pass
 
 
-def test_it_ends_with_the_first_connection(outage: Outage, clock: Clock) -> None:
+def test_it_ends_with_the_first_connection(
+    outage: CircuitBreaker, clock: Clock
+) -> None:
     fail(outage)
     clock.now += PAUSE_SECONDS
     with somebody_waiting(outage) as answered:
@@ -95,7 +101,7 @@ def test_it_ends_with_the_first_connection(outage: Outage, clock: Clock) -> None
         pass
 
 
-def test_what_else_goes_wrong_says_nothing_of_it(outage: Outage) -> None:
+def test_what_else_goes_wrong_says_nothing_of_it(outage: CircuitBreaker) -> None:
     with pytest.raises(psycopg.ProgrammingError), outage.connecting():
         raise psycopg.ProgrammingError("a fault of ours")
     with somebody_waiting(outage), outage.connecting():

@@ -1,1 +1,1 @@
-"""Django's backend for PostgreSQL, with an outage in mind: see ``base``."""
+"""Django's backend for PostgreSQL, with an breaker in mind: see ``base``."""

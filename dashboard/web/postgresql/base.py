@@ -24,7 +24,7 @@ class KnownOutageError(psycopg.OperationalError):
     """The database was away a moment ago, and somebody is finding out whether it is."""
 
 
-class Outage:
+class CircuitBreaker:
     """What this process knows. Thread-safe."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Outage:
         return is_time and self._trial.acquire(blocking=False)
 
 
-outage = Outage()
+breaker = CircuitBreaker()
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -74,5 +74,5 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """
         if not self.pool:
             return super().get_new_connection(conn_params)
-        with outage.connecting():
+        with breaker.connecting():
             return super().get_new_connection(conn_params)
