@@ -82,7 +82,7 @@ MIDDLEWARE = [
     # Behind messages, since it says why it signs somebody out.
     "dashboard.accounts.sessions.SessionLimitsMiddleware",
     "dashboard.accounts.sessions.OneTimePasswordMiddleware",
-    "dashboard.accounts.factors.SecondFactorMiddleware",
+    "dashboard.accounts.two_factor.SecondFactorMiddleware",
     "dashboard.reminders.bell.BellMiddleware",
 ]
 
@@ -207,9 +207,9 @@ MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_TOTP_TOLERANCE = 1
 # Each code is good once, for all that time.
 MFA_FORMS = {
-    "authenticate": "dashboard.accounts.codes.AuthenticateForm",
-    "reauthenticate": "dashboard.accounts.codes.ReauthenticateForm",
-    "activate_totp": "dashboard.accounts.codes.ActivateForm",
+    "authenticate": "dashboard.accounts.totp_codes.AuthenticateForm",
+    "reauthenticate": "dashboard.accounts.totp_codes.ReauthenticateForm",
+    "activate_totp": "dashboard.accounts.totp_codes.ActivateForm",
 }
 MFA_TOTP_ISSUER = "Curfew"
 # Browsers allow passkeys without https on http://localhost alone.

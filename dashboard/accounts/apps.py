@@ -6,4 +6,4 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Have sessions stamped and changes of rights noticed."""
-        from . import factors, revoking, sessions  # noqa: F401
+        from . import poll_token_revocation, sessions, two_factor  # noqa: F401

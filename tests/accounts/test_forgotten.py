@@ -17,9 +17,9 @@ from dashboard.api.services import make_token
 from dashboard.mail import mailer
 from dashboard.ops.ports import free_port
 
-from .test_factors import sign_in
 from .test_second_factor import AUTHENTICATE, LOGIN, is_inside
 from .test_second_factor import secret as _set_up
+from .test_two_factor import sign_in
 
 RESET = "/accounts/password/reset/"
 OTHER = "another long one of mine"
