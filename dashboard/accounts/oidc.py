@@ -205,12 +205,12 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # untyp
         """Let somebody in whose token is good, as what their claims say."""
         config = settings.CURFEW
         try:
-            wanted = sso.standing(sociallogin.claims, config)
+            wanted = sso.profile_from_claims(sociallogin.claims, config)
             if sociallogin.is_existing:
-                sso.follow(sociallogin.user, wanted)
+                sso.sync_user(sociallogin.user, wanted)
                 sociallogin.user.refresh_from_db()
             else:
-                sociallogin.user = sso.welcome(wanted, config)
+                sociallogin.user = sso.provision_user(wanted, config)
                 sociallogin.save(request, connect=True)
         except sso.RefusedError as refusal:
             with override("en"):

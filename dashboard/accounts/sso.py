@@ -22,7 +22,7 @@ class RefusedError(Exception):
     """This person gets no session; the message says why, in their words."""
 
 
-class Standing(NamedTuple):
+class ClaimsProfile(NamedTuple):
     """What the claims say about a person.
 
     Attributes:
@@ -36,7 +36,7 @@ class Standing(NamedTuple):
     cloud_users: list[str] | None
 
 
-def standing(claims: Claims, config: Config) -> Standing:
+def profile_from_claims(claims: Claims, config: Config) -> ClaimsProfile:
     """Read the claims of a verified token.
 
     Raises:
@@ -60,7 +60,7 @@ def standing(claims: Claims, config: Config) -> Standing:
     cloud_users = None
     if config.oidc_cloud_user_claim:
         cloud_users = values(claims, config.oidc_cloud_user_claim)
-    return Standing(name, _email(claims), role, cloud_users)
+    return ClaimsProfile(name, _email(claims), role, cloud_users)
 
 
 def values(claims: Claims, path: str) -> list[str]:
@@ -83,7 +83,7 @@ def values(claims: Claims, path: str) -> list[str]:
 
 
 @transaction.atomic
-def follow(user: User, wanted: Standing) -> None:
+def sync_user(user: User, wanted: ClaimsProfile) -> None:
     """Give a known person the role and upstream users that their claims say."""
     if wanted.role is not None:
         services.set_role(user=user, role=wanted.role, actor=None, reason=BY_CLAIMS())
@@ -94,7 +94,7 @@ def follow(user: User, wanted: Standing) -> None:
 
 
 @transaction.atomic
-def welcome(wanted: Standing, config: Config) -> User:
+def provision_user(wanted: ClaimsProfile, config: Config) -> User:
     """Find or make the account of somebody who comes for the first time.
 
     An account that an admin made for single sign-on, and that has no password, is
@@ -109,7 +109,7 @@ def welcome(wanted: Standing, config: Config) -> User:
             raise RefusedError(
                 gettext_lazy("Another account has your username. Ask an administrator.")
             )
-        follow(known, wanted)
+        sync_user(known, wanted)
         return known
     role = wanted.role or config.oidc_default_role
     if not role:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dashboard.accounts.sso import RefusedError, standing, values
+from dashboard.accounts.sso import RefusedError, profile_from_claims, values
 from dashboard.config import Config
 
 
@@ -35,13 +35,13 @@ def test_a_claim_s_texts(claims: dict[str, Any], path: str, found: list[str]) ->
 def test_the_greatest_role_counts(groups: list[str]) -> None:
     roles = {"low": "viewer", "high": "operator"}
     claims = {"preferred_username": "x", "groups": groups}
-    assert standing(claims, config(oidc_roles=roles)).role == "operator"
+    assert profile_from_claims(claims, config(oidc_roles=roles)).role == "operator"
 
 
 @pytest.mark.parametrize("name", [None, "", 7, ["x"]])
 def test_no_name_no_entry(name: object) -> None:
     with pytest.raises(RefusedError):
-        standing({"preferred_username": name}, config())
+        profile_from_claims({"preferred_username": name}, config())
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,9 @@ def test_no_name_no_entry(name: object) -> None:
 )
 def test_only_verified_addresses(verified: object, address: object, taken: str) -> None:
     claims = {"preferred_username": "x", "email": address, "email_verified": verified}
-    assert standing(claims, config()).email == taken
+    assert profile_from_claims(claims, config()).email == taken
 
 
 def test_what_is_not_mapped_there_is_left_alone() -> None:
-    found = standing({"preferred_username": "x", "groups": ["a"]}, config())
+    found = profile_from_claims({"preferred_username": "x", "groups": ["a"]}, config())
     assert (found.role, found.cloud_users) == (None, None)
