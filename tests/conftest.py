@@ -16,10 +16,10 @@ from django.db.models.signals import post_init
 from pytest_django import DjangoDbBlocker
 
 from dashboard.accounts.models import CloudUser, User
-from dashboard.audit import guard, labels
+from dashboard.audit import labels, triggers
 from dashboard.audit.models import AuditEvent
 from dashboard.emulator import Emulator
-from dashboard.handover import guard as handover_guard
+from dashboard.handover import triggers as handover_guard
 from dashboard.instances import upstream
 from dashboard.instances.models import Cloud, Instance
 from dashboard.instances.refresh import ensure_clouds, refresh_cloud
@@ -192,10 +192,10 @@ def _flushable() -> Iterator[None]:
     flush = operations.execute_sql_flush
 
     def flush_unguarded(self: Any, statements: list[str]) -> None:
-        for each in (guard, handover_guard):
+        for each in (triggers, handover_guard):
             each.lift(self.connection)
         flush(self, statements)
-        for each in (guard, handover_guard):
+        for each in (triggers, handover_guard):
             each.install(self.connection)
 
     with patch.object(operations, "execute_sql_flush", flush_unguarded):

@@ -13,7 +13,7 @@ from .servers import PostgresServer
 AGAIN = [
     "tests/api",
     "tests/cli",
-    "tests/audit/test_guard.py",
+    "tests/audit/test_triggers.py",
     "tests/edits/test_batches.py",
     "tests/edits/test_batch_pages.py",
     "tests/edits/test_circuit.py",
@@ -29,7 +29,7 @@ AGAIN = [
     "tests/edits/test_retries.py",
     "tests/edits/test_services.py",
     "tests/handover/test_facts.py",
-    "tests/handover/test_guard.py",
+    "tests/handover/test_triggers.py",
     "tests/handover/test_one_number.py",
     "tests/handover/test_races.py",
     "tests/handover/test_services.py",

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.handover import guard, services, shifts
+from dashboard.handover import services, shifts, triggers
 from dashboard.handover.models import Handover, Note
 from tests.factories import make_instance
 
@@ -261,9 +261,9 @@ def test_a_broken_seal_is_told(writer: Client, note: Note, admin: User) -> None:
     row = Handover.objects.get()
     assert row.document is not None
     row.document["summary"] = "All was well."
-    guard.lift(connection)  # as somebody may who owns the tables
+    triggers.drop(connection)  # as somebody may who owns the tables
     row.save()
-    guard.install(connection)
+    triggers.install(connection)
     assert "Integrity check failed" in writer.get(url).text
 
 

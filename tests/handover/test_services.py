@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.handover import guard, services
+from dashboard.handover import services, triggers
 from dashboard.handover.document import seal, thaw
 from dashboard.handover.models import Handover, Note
 from dashboard.handover.services import Typing
@@ -100,9 +100,9 @@ def test_publishing_freezes_facts_and_words(note: Note, operator: User) -> None:
     before = thaw(row.document or {})
     running.name = "renamed"
     running.save()
-    guard.lift(connection)
+    triggers.drop(connection)
     Note.objects.update(text="changed behind its back")
-    guard.install(connection)
+    triggers.install(connection)
     row.refresh_from_db()
     after = thaw(row.document or {})
     assert after == before

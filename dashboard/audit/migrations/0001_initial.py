@@ -6,15 +6,15 @@ from django.conf import settings
 from django.db import migrations, models
 
 
-from dashboard.audit import guard
+from dashboard.audit import triggers
 
 
 def install(apps, schema_editor):
-    guard.install(schema_editor.connection)
+    triggers.install(schema_editor.connection)
 
 
-def lift(apps, schema_editor):
-    guard.lift(schema_editor.connection)
+def drop(apps, schema_editor):
+    triggers.drop(schema_editor.connection)
 
 
 class Migration(migrations.Migration):
@@ -108,5 +108,5 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        migrations.RunPython(install, lift),
+        migrations.RunPython(install, drop),
     ]

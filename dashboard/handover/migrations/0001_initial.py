@@ -5,15 +5,15 @@ from django.conf import settings
 from django.db import migrations, models
 
 
-from dashboard.handover import guard
+from dashboard.handover import triggers
 
 
 def install(apps, schema_editor):
-    guard.install(schema_editor.connection)
+    triggers.install(schema_editor.connection)
 
 
-def lift(apps, schema_editor):
-    guard.lift(schema_editor.connection)
+def drop(apps, schema_editor):
+    triggers.drop(schema_editor.connection)
 
 
 class Migration(migrations.Migration):
@@ -194,5 +194,5 @@ class Migration(migrations.Migration):
                 "ordering": ["-pk"],
             },
         ),
-        migrations.RunPython(install, lift),
+        migrations.RunPython(install, drop),
     ]

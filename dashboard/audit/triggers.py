@@ -31,7 +31,7 @@ _SQLITE = tuple(
     """
     for verb in ("UPDATE", "DELETE")
 )
-_LIFT = {
+_DROP = {
     "postgresql": (
         f"DROP TRIGGER IF EXISTS {TABLE}_rows ON {TABLE}",
         f"DROP TRIGGER IF EXISTS {TABLE}_whole ON {TABLE}",
@@ -52,9 +52,9 @@ def install(connection: BaseDatabaseWrapper) -> None:
     _run(connection, {"postgresql": _POSTGRESQL, "sqlite": _SQLITE}[connection.vendor])
 
 
-def lift(connection: BaseDatabaseWrapper) -> None:
+def drop(connection: BaseDatabaseWrapper) -> None:
     """Take the triggers away: for migrations that must, and for tests that flush."""
-    _run(connection, _LIFT[connection.vendor])
+    _run(connection, _DROP[connection.vendor])
 
 
 def _run(connection: BaseDatabaseWrapper, statements: tuple[str, ...]) -> None:

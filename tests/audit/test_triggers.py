@@ -7,7 +7,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 
 from dashboard.accounts.models import User
-from dashboard.audit import guard
+from dashboard.audit import triggers
 from dashboard.audit.models import AuditEvent
 from dashboard.audit.services import record_event
 
@@ -46,7 +46,7 @@ ATTEMPTS = {
 
 @pytest.mark.parametrize("how", ATTEMPTS)
 def test_no_event_is_changed_or_deleted(event: AuditEvent, how: str) -> None:
-    with pytest.raises(DatabaseError, match=guard.REFUSAL), transaction.atomic():
+    with pytest.raises(DatabaseError, match=triggers.REFUSAL), transaction.atomic():
         ATTEMPTS[how]()
     assert AuditEvent.objects.get(pk=event.pk).actor_label == "admin"
 
@@ -54,7 +54,7 @@ def test_no_event_is_changed_or_deleted(event: AuditEvent, how: str) -> None:
 def test_the_whole_table_is_not_emptied_either(event: AuditEvent) -> None:
     if connection.vendor != "postgresql":
         pytest.skip("Only PostgreSQL has TRUNCATE.")
-    with pytest.raises(DatabaseError, match=guard.REFUSAL), transaction.atomic():
+    with pytest.raises(DatabaseError, match=triggers.REFUSAL), transaction.atomic():
         raw("TRUNCATE audit_auditevent")()
     assert AuditEvent.objects.filter(pk=event.pk).exists()
 
@@ -75,10 +75,10 @@ def test_an_account_goes_and_its_entries_stay(event: AuditEvent, admin: User) ->
 
 def test_without_the_triggers_it_would_be_possible(event: AuditEvent) -> None:
     # What the tests above prove is the triggers' doing, not the ORM's.
-    guard.lift(connection)
+    triggers.drop(connection)
     assert AuditEvent.objects.update(actor_label="nobody") == 1
-    guard.install(connection)
-    with pytest.raises(DatabaseError, match=guard.REFUSAL), transaction.atomic():
+    triggers.install(connection)
+    with pytest.raises(DatabaseError, match=triggers.REFUSAL), transaction.atomic():
         AuditEvent.objects.update(actor_label="somebody")
 
 
@@ -92,5 +92,5 @@ def test_a_flush_between_tests_gets_through_and_leaves_the_guard() -> None:
     record_event(
         actor=None, action="t.t", target_kind="t", target_id="", target_label="t"
     )
-    with pytest.raises(DatabaseError, match=guard.REFUSAL):
+    with pytest.raises(DatabaseError, match=triggers.REFUSAL):
         AuditEvent.objects.update(actor_label="nobody")

@@ -59,7 +59,7 @@ def install(connection: BaseDatabaseWrapper) -> None:
     _run(connection, make())
 
 
-def lift(connection: BaseDatabaseWrapper) -> None:
+def drop(connection: BaseDatabaseWrapper) -> None:
     """Take the triggers away: for migrations that must, and for tests that flush."""
     on_table = " ON {}" if connection.vendor == "postgresql" else ""
     _run(

@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.handover import guard, services
+from dashboard.handover import services, triggers
 from dashboard.handover.models import Handover, Note
 
 pytestmark = pytest.mark.usefixtures("cloud_row")
@@ -54,7 +54,7 @@ ATTEMPTS = {
 
 @pytest.mark.parametrize("how", ATTEMPTS)
 def test_what_is_published_stays(published: Handover, how: str) -> None:
-    with pytest.raises(DatabaseError, match=guard.REFUSAL), transaction.atomic():
+    with pytest.raises(DatabaseError, match=triggers.REFUSAL), transaction.atomic():
         ATTEMPTS[how]()
     now = Handover.objects.get()
     assert (now.pk, now.seal, now.document, now.published_at) == (
@@ -80,7 +80,7 @@ def test_taking_over_goes_once(
         {"taken_over_by": operator},
         {"taken_over_at": None, "taken_over_by": None},
     ):
-        with pytest.raises(DatabaseError, match=guard.REFUSAL), transaction.atomic():
+        with pytest.raises(DatabaseError, match=triggers.REFUSAL), transaction.atomic():
             Handover.objects.update(**change)
     # The same again is no change.
     taken.save()
@@ -91,17 +91,17 @@ def test_the_whole_table_is_not_emptied_either(published: Handover) -> None:
         pytest.skip("Only PostgreSQL has TRUNCATE.")
     # What was just written still waits for its foreign keys to be looked at.
     raw("SET CONSTRAINTS ALL IMMEDIATE")()
-    for table in (guard.NOTES, f"{guard.TABLE}, {guard.NOTES}"):
-        with pytest.raises(DatabaseError, match=guard.REFUSAL), transaction.atomic():
+    for table in (triggers.NOTES, f"{triggers.TABLE}, {triggers.NOTES}"):
+        with pytest.raises(DatabaseError, match=triggers.REFUSAL), transaction.atomic():
             raw(f"TRUNCATE {table}")()
     assert Handover.objects.exists()
 
 
 def test_without_the_triggers_it_would_be_possible(published: Handover) -> None:
-    guard.lift(connection)
+    triggers.drop(connection)
     assert Handover.objects.update(summary="All was well.") == 1
-    guard.install(connection)
-    with pytest.raises(DatabaseError, match=guard.REFUSAL), transaction.atomic():
+    triggers.install(connection)
+    with pytest.raises(DatabaseError, match=triggers.REFUSAL), transaction.atomic():
         Handover.objects.update(summary="No, it was not.")
 
 
