@@ -3,7 +3,7 @@
 from django.utils.translation import gettext_lazy
 
 from dashboard.audit.labels import Field, moment, register
-from dashboard.saved.queries import in_words, read
+from dashboard.saved.queries import describe, read
 
 register(
     "handover",
@@ -31,7 +31,7 @@ register(
     fields={
         "name": Field(gettext_lazy("name")),
         "query": Field(
-            gettext_lazy("filter"), lambda value: ", ".join(in_words(read(value)))
+            gettext_lazy("filter"), lambda value: ", ".join(describe(read(value)))
         ),
         "masked": Field(gettext_lazy("names hidden")),
     },

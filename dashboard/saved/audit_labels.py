@@ -4,11 +4,11 @@ from django.utils.translation import gettext_lazy
 
 from dashboard.audit.labels import Field, register
 
-from .queries import in_words, read
+from .queries import describe, read
 
 
 def _query(value: str) -> str:
-    return ", ".join(in_words(read(value)))
+    return ", ".join(describe(read(value)))
 
 
 _QUERY = Field(gettext_lazy("filter"), _query)

@@ -73,7 +73,7 @@ class FirstView(models.Model):
     """The view that opens first for a person: their own, or one that is shared."""
 
     user = models.OneToOneField(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="first_view"
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="default_view"
     )
     view = models.ForeignKey(SavedView, on_delete=models.CASCADE, related_name="firsts")
 

@@ -59,7 +59,7 @@ def canonical(query: ListQuery) -> str:
     return kept.urlencode()
 
 
-def in_words(query: ListQuery) -> list[str]:
+def describe(query: ListQuery) -> list[str]:
     """What is narrowed and how it is ordered, a phrase each."""
     plain = read(canonical(query))
     kept, parsed = plain.kept, plain.linked

@@ -56,7 +56,7 @@ def named(query: str, views: list[SavedView], *, user: User) -> SavedView | None
     return min(found, key=lambda view: view.owner_id != user.pk, default=None)
 
 
-def first_view(user: User) -> SavedView | None:
+def default_view(user: User) -> SavedView | None:
     """What opens first for this person; None for the usual."""
     first = FirstView.objects.filter(
         user=user, view__in=SavedView.objects.visible_to(user)

@@ -83,7 +83,7 @@ def delete_view(*, view: SavedView, by: User) -> None:
         view.delete()
 
 
-def open_first(*, user: User, view: SavedView | None) -> None:
+def set_default_view(*, user: User, view: SavedView | None) -> None:
     """Choose the view that opens first for this person; None for none.
 
     Args:

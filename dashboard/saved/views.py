@@ -19,8 +19,8 @@ from . import services
 from .forms import FirstForm, NewViewForm, ViewForm
 from .models import SavedView
 from .permissions import can_change
-from .queries import in_words, read
-from .selectors import first_view
+from .queries import describe, read
+from .selectors import default_view
 
 UNPROCESSABLE = 422
 
@@ -28,7 +28,7 @@ UNPROCESSABLE = 422
 @require_safe
 def home(request: SignedInRequest) -> HttpResponse:
     """What opens first: the view that the person chose, else the usual home."""
-    chosen = None if usual.OWN_PAGE in request.GET else first_view(request.user)
+    chosen = None if usual.OWN_PAGE in request.GET else default_view(request.user)
     return redirect(chosen) if chosen else usual.home(request)
 
 
@@ -41,7 +41,7 @@ def saved_views(request: SignedInRequest) -> HttpResponse:
         lines.append(
             {
                 "view": view,
-                "words": in_words(query),
+                "words": describe(query),
                 "ignored": query.ignored,
                 "is_mine": view.owner_id == request.user.pk,
                 "may_change": can_change(request.user, view),
@@ -140,7 +140,7 @@ def first(request: SignedInRequest) -> HttpResponse:
         return HttpResponseBadRequest()
     key = form.cleaned_data["view"]
     visible = SavedView.objects.visible_to(request.user)
-    services.open_first(
+    services.set_default_view(
         user=request.user, view=get_object_or_404(visible, pk=key) if key else None
     )
     return redirect("saved:list")
@@ -173,7 +173,7 @@ def _form(
         "form": form,
         "view": view,
         "query": QueryDict(query),
-        "words": in_words(asked),
+        "words": describe(asked),
         "ignored": asked.ignored,
     }
     status = UNPROCESSABLE if form.is_bound else 200

@@ -4,7 +4,7 @@ import pytest
 from django.http import QueryDict
 
 from dashboard.instances.filters import ListQuery
-from dashboard.saved.queries import canonical, in_words, read
+from dashboard.saved.queries import canonical, describe, read
 
 
 @pytest.mark.parametrize(
@@ -43,4 +43,4 @@ def test_one_spelling(query: str, spelled: str) -> None:
     ],
 )
 def test_in_words(query: str, words: list[str]) -> None:
-    assert in_words(read(query)) == words
+    assert describe(read(query)) == words

@@ -9,7 +9,7 @@ from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
 from dashboard.saved import services
 from dashboard.saved.models import FirstView, SavedView
-from dashboard.saved.selectors import first_view
+from dashboard.saved.selectors import default_view
 from dashboard.saved.services import ViewError
 
 
@@ -87,14 +87,14 @@ def test_what_does_not_change_is_not_recorded(operator: User) -> None:
 
 def test_what_opens_first(operator: User, scientist: User) -> None:
     one, two = make_view(operator, "one"), make_view(operator, "two", shared=True)
-    assert first_view(operator) is None
+    assert default_view(operator) is None
     for view in (one, one, two):
-        services.open_first(user=operator, view=view)
-    services.open_first(user=scientist, view=two)
-    assert first_view(operator) == first_view(scientist) == two
-    services.open_first(user=operator, view=None)
-    services.open_first(user=operator, view=None)
-    assert first_view(operator) is None
+        services.set_default_view(user=operator, view=view)
+    services.set_default_view(user=scientist, view=two)
+    assert default_view(operator) == default_view(scientist) == two
+    services.set_default_view(user=operator, view=None)
+    services.set_default_view(user=operator, view=None)
+    assert default_view(operator) is None
     assert actions() == ["view.first"] * 3 + ["view.not_first"]
 
 
@@ -103,7 +103,7 @@ def test_a_view_no_longer_shared_opens_for_its_owner_only(
 ) -> None:
     view = make_view(operator, shared=True)
     for person in (operator, scientist):
-        services.open_first(user=person, view=view)
+        services.set_default_view(user=person, view=view)
     services.change_view(view=view, by=operator, name=view.name, shared=False)
     assert FirstView.objects.get().user == operator
 
@@ -113,11 +113,11 @@ def test_a_first_view_that_cannot_be_seen_does_not_count(
 ) -> None:
     view = make_view(operator)
     FirstView.objects.create(user=scientist, view=view)
-    assert first_view(scientist) is None
+    assert default_view(scientist) is None
 
 
 def test_deleting_leaves_the_usual_first(operator: User) -> None:
     view = make_view(operator)
-    services.open_first(user=operator, view=view)
+    services.set_default_view(user=operator, view=view)
     services.delete_view(view=view, by=operator)
-    assert first_view(operator) is None
+    assert default_view(operator) is None
