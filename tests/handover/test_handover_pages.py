@@ -11,8 +11,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.handover import services, shifts, triggers
+from dashboard.handover import services, triggers
 from dashboard.handover.models import Handover, Note
+from dashboard.handover.views import handovers
 from tests.factories import make_instance
 
 from .test_services import make_draft, publish
@@ -283,7 +284,7 @@ def test_markdown_is_a_file(writer: Client, note: Note, admin: User) -> None:
 def test_the_list_has_pages(
     writer: Client, operator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shifts, "PER_PAGE", 2)
+    monkeypatch.setattr(handovers, "PER_PAGE", 2)
     made = [publish(make_draft(operator), operator) for _ in range(3)]
     first, second = writer.get(LIST).text, writer.get(f"{LIST}?page=2").text
     assert made[2].get_absolute_url() in first
@@ -294,7 +295,7 @@ def test_the_list_has_pages(
 def test_drafts_have_pages_and_an_end(
     writer: Client, operator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shifts, "PER_PAGE", 2)
+    monkeypatch.setattr(handovers, "PER_PAGE", 2)
     monkeypatch.setattr(services, "MOST_DRAFTS", 3)
     made = [make_draft(operator) for _ in range(3)]
     first, second = writer.get(LIST).text, writer.get(f"{LIST}?drafts=2").text

@@ -17,11 +17,11 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_hand_over
+from dashboard.handover import services
+from dashboard.handover.forms import ChosenWindowForm, NoteForm, SummaryForm, TypingForm
+from dashboard.handover.models import Handover, Note
 
-from . import services
-from .forms import ChosenWindowForm, NoteForm, SummaryForm, TypingForm
-from .models import Handover, Note
-from .shifts import LAST_KEY, draft_page, see, seen_by
+from .handovers import LAST_KEY, draft_page, see, seen_by
 
 WORDS = ("summary", "text", "owner", "next_action")
 """Fields that hold what people type."""

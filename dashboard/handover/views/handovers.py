@@ -22,13 +22,12 @@ from django.views.decorators.http import (
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_hand_over
+from dashboard.handover import facts, news, services
+from dashboard.handover.document import Document, seal, thaw
+from dashboard.handover.forms import ChosenWindowForm, PublishForm, WindowForm
+from dashboard.handover.markdown import markdown, moment
+from dashboard.handover.models import Handover
 from dashboard.web.templatetags.pages import zone_name
-
-from . import facts, news, services
-from .document import Document, seal, thaw
-from .forms import ChosenWindowForm, PublishForm, WindowForm
-from .markdown import markdown, moment
-from .models import Handover
 
 PER_PAGE = 25
 MOST_NAMED = 5

@@ -12,12 +12,12 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_hand_over
+from dashboard.handover import walls
+from dashboard.handover.forms import WallForm, WallNameForm
+from dashboard.handover.models import WallLink
 from dashboard.saved.models import SavedView
 
-from . import walls
-from .forms import WallForm, WallNameForm
-from .models import WallLink
-from .shifts import LAST_KEY, tabs
+from .handovers import LAST_KEY, tabs
 
 PER_PAGE = 25
 

@@ -10,14 +10,13 @@ from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
 from dashboard.accounts.http import SignedInRequest
+from dashboard.handover import selectors
+from dashboard.handover.filters import DueForm, DueQuery, PollForm
 from dashboard.instances import countdown, polling
 from dashboard.instances.listing import facets
 from dashboard.instances.models import FleetVersion
 from dashboard.instances.selectors import freshness
 from dashboard.livepoll import state
-
-from . import selectors
-from .filters import DueForm, DueQuery, PollForm
 
 FIRST_RUN = "nothing"
 """``shown`` of the page that stands in for the board until a cloud was read."""

@@ -16,15 +16,14 @@ from django.utils.cache import add_never_cache_headers
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
+from dashboard.handover import tiles, walls
+from dashboard.handover.forms import WallPollForm
+from dashboard.handover.models import WallLink
 from dashboard.instances.models import FleetVersion
 from dashboard.instances.selectors import freshness
 from dashboard.livepoll import shortcut, state
 from dashboard.web import limits
 from dashboard.web.release import release_mark
-
-from . import tiles, walls
-from .forms import WallPollForm
-from .models import WallLink
 
 POLL_SECONDS = 5
 SECRET = {
