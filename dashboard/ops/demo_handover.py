@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.handover import services, walls
+from dashboard.handover import services, wallboard_services
 from dashboard.handover.models import Handover, WallLink
 from dashboard.saved.models import SavedView
 
@@ -54,8 +54,10 @@ def write() -> str:
         notes=DRAFTED,
     )
     view = SavedView.objects.filter(shared=True).order_by("pk").first()
-    walls.make(by=operator, name="Control room", zone=ZONE)
-    walls.make(by=operator, name="Lobby", view=view, masked=True, zone=ZONE)
+    wallboard_services.make(by=operator, name="Control room", zone=ZONE)
+    wallboard_services.make(
+        by=operator, name="Lobby", view=view, masked=True, zone=ZONE
+    )
     return "2 handovers, 2 walls"
 
 
@@ -66,7 +68,7 @@ def wall_address(site: str) -> str:
         site: The demo's address, with a slash at its end.
     """
     link = WallLink.objects.order_by("pk")[0]
-    path = reverse("handover:wall", args=[walls.token(link)])
+    path = reverse("handover:wall", args=[wallboard_services.token(link)])
     return f"{site.rstrip('/')}{path}"
 
 

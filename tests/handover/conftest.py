@@ -3,7 +3,7 @@
 import pytest
 
 from dashboard.accounts.models import User
-from dashboard.handover import walls
+from dashboard.handover import wallboard_services
 from dashboard.handover.models import WallLink
 from dashboard.livepoll import state
 
@@ -16,4 +16,6 @@ def _no_news(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def link(operator: User) -> WallLink:
-    return walls.make(by=operator, name="Control room", zone="Europe/Berlin")
+    return wallboard_services.make(
+        by=operator, name="Control room", zone="Europe/Berlin"
+    )

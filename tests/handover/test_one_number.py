@@ -22,7 +22,7 @@ from tests.factories import make_cloud, make_instance
 from tests.metrics.test_metrics import scrape
 
 from .test_due import numbers as lanes_of
-from .test_wall import numbers as tiles_of
+from .test_wallboard import numbers as tiles_of
 from .wall_pages import of
 
 __all__ = ["program"]

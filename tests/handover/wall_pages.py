@@ -5,13 +5,13 @@ import re
 from django.urls import reverse
 from django.utils import timezone
 
-from dashboard.handover import walls
+from dashboard.handover import wallboard_services
 from dashboard.handover.models import WallLink
 from tests.factories import make_instance
 
 
 def of(link: WallLink) -> str:
-    return reverse("handover:wall", args=[walls.token(link)])
+    return reverse("handover:wall", args=[wallboard_services.token(link)])
 
 
 def poll_of(text: str) -> str:

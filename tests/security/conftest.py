@@ -13,7 +13,7 @@ from dashboard import logs
 from dashboard.accounts.models import User
 from dashboard.api.services import make_token
 from dashboard.edits.models import Edit, EditBatch, EditQueue
-from dashboard.handover import walls
+from dashboard.handover import wallboard_services
 from dashboard.handover.models import Handover, Note, WallLink
 from dashboard.instances.models import Instance
 from dashboard.policies.models import RuleException
@@ -117,7 +117,7 @@ def addresses(instance: Instance, edit: Edit) -> dict[str, str]:
         "handover_id": handover.pk,
         "note_id": note.pk,
         "link_id": wall.pk,
-        "wall_token": walls.token(wall),
+        "wall_token": wallboard_services.token(wall),
         "batch_id": batch.pk,
         "rule_pk": rule.pk,
         "exception_pk": exception.pk,

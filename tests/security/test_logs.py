@@ -13,7 +13,7 @@ from django.urls import reverse
 from dashboard import logs
 from dashboard.accounts.models import User
 from dashboard.api.secret_text import new_secret
-from dashboard.handover import walls
+from dashboard.handover import wallboard_services
 
 pytestmark = pytest.mark.usefixtures("_empty_cache")
 
@@ -129,8 +129,8 @@ def test_an_api_token_is_blanked_wherever_it_turns_up(log: io.StringIO) -> None:
 def test_a_wall_s_token_is_blanked(
     client: Client, operator: User, log: io.StringIO
 ) -> None:
-    link = walls.make(by=operator, name="Wall")
-    token = walls.token(link)
+    link = wallboard_services.make(by=operator, name="Wall")
+    token = wallboard_services.token(link)
     for path in (f"/wall/{token}/", f"/wall/{token}/changes?since=0"):
         client.get(path, headers={"HX-Current-URL": f"https://c.example/wall/{token}/"})
     assert "/wall/[redacted]/" in log.getvalue()

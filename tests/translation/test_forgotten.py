@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import trans_real
 
 from dashboard.accounts.models import User
-from dashboard.handover import walls
+from dashboard.handover import wallboard_services
 from dashboard.handover.services import draft
 from dashboard.instances.models import Instance
 from dashboard.policies.models import Rule
@@ -132,7 +132,7 @@ def pages(client: Client, person: User, instance: Instance) -> dict[str, str]:
     client.force_login(person)
     instance.edits.update(message=Message())
     edit = instance.edits.get()
-    wall = walls.make(by=person, name="demo")
+    wall = wallboard_services.make(by=person, name="demo")
     draft(author=person, since=timezone.now(), ahead_hours=8)
     where = [instance.cloud.name, instance.instance_id]
     addresses = {

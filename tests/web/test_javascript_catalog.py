@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone, translation
 
 from dashboard.accounts.models import User
-from dashboard.handover import walls
+from dashboard.handover import wallboard_services
 from dashboard.instances.models import Instance
 from dashboard.web.release import release_mark
 
@@ -61,10 +61,10 @@ def test_an_english_page_loads_none(client: Client, viewer: User) -> None:
 def test_the_sign_in_page_a_wall_and_an_error_load_it(
     client: Client, operator: User
 ) -> None:
-    wall = walls.make(by=operator, name="Control room")
+    wall = wallboard_services.make(by=operator, name="Control room")
     for path in (
         reverse("account_login"),
-        reverse("handover:wall", args=[walls.token(wall)]),
+        reverse("handover:wall", args=[wallboard_services.token(wall)]),
         "/no-such-page/",
     ):
         assert catalog() in client.get(path, headers=GERMAN).text

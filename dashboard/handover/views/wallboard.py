@@ -16,7 +16,7 @@ from django.utils.cache import add_never_cache_headers
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
-from dashboard.handover import tiles, walls
+from dashboard.handover import wallboard_data, wallboard_services
 from dashboard.handover.forms import WallPollForm
 from dashboard.handover.models import WallLink
 from dashboard.instances.models import FleetVersion
@@ -51,7 +51,7 @@ def _by_link(answer: Answer) -> Callable[[HttpRequest, str], HttpResponse]:
 
 
 def _opened(answer: Answer, request: HttpRequest, token: str) -> HttpResponse:
-    link = walls.link_of(token)
+    link = wallboard_services.link_of(token)
     if link is None:
         return render(request, "handover/wall_gone.html", status=404)
     most = settings.CURFEW.wall_requests_per_minute
@@ -69,7 +69,7 @@ def _opened(answer: Answer, request: HttpRequest, token: str) -> HttpResponse:
 @_by_link
 def wall(request: HttpRequest, link: WallLink) -> HttpResponse:
     """The page; 404 without any data for a link that was revoked or never was."""
-    walls.note_seen(link)
+    wallboard_services.note_seen(link)
     return render(request, "handover/wall.html", _context(link))
 
 
@@ -89,7 +89,7 @@ def wall_changes(request: HttpRequest, link: WallLink) -> HttpResponse:
     if not form.is_valid():
         return HttpResponseBadRequest()
     asked = form.cleaned_data
-    walls.note_seen(link)
+    wallboard_services.note_seen(link)
     news = state.board.read()
     version = news.version if news else FleetVersion.current()
     now = timezone.now()
@@ -115,8 +115,8 @@ def _context(link: WallLink) -> dict[str, Any]:
     # Before the rows: what changes in between is then sent twice, but never missed.
     version = FleetVersion.current()
     now = timezone.now()
-    shown = tiles.wall(link, now)
-    changes = reverse("handover:wall_changes", args=[walls.token(link)])
+    shown = wallboard_data.wall(link, now)
+    changes = reverse("handover:wall_changes", args=[wallboard_services.token(link)])
     asks = f"since={version}&turn={shown.turn_ms}&shown={shown.shown}"
     return {
         "link": link,

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_hand_over
-from dashboard.handover import walls
+from dashboard.handover import wallboard_services
 from dashboard.handover.forms import WallForm, WallNameForm
 from dashboard.handover.models import WallLink
 from dashboard.saved.models import SavedView
@@ -36,8 +36,8 @@ def links(request: SignedInRequest) -> HttpResponse:
         form = WallForm(request.POST, views=views)
         if form.is_valid():
             try:
-                link = walls.make(by=request.user, **form.cleaned_data)
-            except walls.WallError as error:
+                link = wallboard_services.make(by=request.user, **form.cleaned_data)
+            except wallboard_services.WallError as error:
                 form.add_error(None, str(error))
             else:
                 messages.success(
@@ -79,7 +79,9 @@ def link(request: SignedInRequest, link_id: int) -> HttpResponse:
     data = request.POST if request.method == "POST" else None
     form = WallNameForm(data, initial={"name": wall.name})
     if form.is_valid():
-        wall = walls.rename(link=wall, by=request.user, **form.cleaned_data)
+        wall = wallboard_services.rename(
+            link=wall, by=request.user, **form.cleaned_data
+        )
         messages.success(request, gettext("“%(saved)s” saved.") % {"saved": wall.name})
         return _to_links()
     context = {"form": form, "link": wall, **tabs(request, "walls")}
@@ -92,7 +94,7 @@ def revoke(request: SignedInRequest, link_id: int) -> HttpResponse:
     """Revoke a link; 303 to the page of links."""
     _require_operator(request)
     link = get_object_or_404(WallLink, pk=min(link_id, LAST_KEY))
-    walls.revoke(link=link, by=request.user)
+    wallboard_services.revoke(link=link, by=request.user)
     messages.success(
         request,
         gettext("“%(link)s” revoked. Its screens stop showing data within seconds.")
@@ -109,7 +111,7 @@ def _require_operator(request: SignedInRequest) -> None:
 
 
 def _address(request: SignedInRequest, link: WallLink) -> str:
-    path = reverse("handover:wall", args=[walls.token(link)])
+    path = reverse("handover:wall", args=[wallboard_services.token(link)])
     return request.build_absolute_uri(path)
 
 

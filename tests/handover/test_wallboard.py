@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.handover import walls
+from dashboard.handover import wallboard_services
 from dashboard.handover.models import WallLink
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 from dashboard.livepoll import state
@@ -93,7 +93,7 @@ def test_it_shows_what_its_view_does(client: Client, operator: User) -> None:
     view = SavedView.objects.create(
         owner=operator, name="CPUs", query="flavor_type=CPU"
     )
-    link = walls.make(by=operator, name="CPUs", view=view)
+    link = wallboard_services.make(by=operator, name="CPUs", view=view)
     assert names(client.get(of(link)).text) == ["cpu"]
     view.delete()
     page = client.get(of(link)).text
@@ -103,8 +103,8 @@ def test_it_shows_what_its_view_does(client: Client, operator: User) -> None:
 
 def test_masked_it_shows_no_name(client: Client, operator: User) -> None:
     fleet()
-    link = walls.make(by=operator, name="Lobby", masked=True)
-    other = walls.make(by=operator, name="Lobby 2", masked=True)
+    link = wallboard_services.make(by=operator, name="Lobby", masked=True)
+    other = wallboard_services.make(by=operator, name="Lobby 2", masked=True)
     page = client.get(of(link)).text
     for instance in Instance.objects.select_related("cloud"):
         for said in (instance.name, instance.instance_id, instance.owner_name):
@@ -131,7 +131,7 @@ def test_a_revoked_link_says_so_and_shows_nothing(
     fleet()
     url = f"{of(link)}{suffix}"
     assert client.get(url).status_code in {200, 204}
-    walls.revoke(link=link, by=operator)
+    wallboard_services.revoke(link=link, by=operator)
     response = client.get(url)
     assert response.status_code == 404
     assert "It was revoked" in response.text
@@ -154,7 +154,7 @@ def test_a_made_up_link_costs_no_query(
 
 
 def test_one_letter_off_is_another_link(client: Client, link: WallLink) -> None:
-    token = walls.token(link)
+    token = wallboard_services.token(link)
     for place in (0, -1):
         letters = list(token)
         letters[place] = "x" if letters[place] != "x" else "y"
@@ -164,7 +164,7 @@ def test_one_letter_off_is_another_link(client: Client, link: WallLink) -> None:
 
 def test_the_table_does_not_hold_the_token(link: WallLink) -> None:
     held = json.dumps(list(WallLink.objects.values()), default=str)
-    assert walls.token(link) not in held
+    assert wallboard_services.token(link) not in held
     held = json.dumps(list(AuditEvent.objects.values()), default=str)
     assert link.key not in held
 
@@ -278,7 +278,7 @@ def test_each_link_has_its_limit(
     client: Client, link: WallLink, operator: User, settings: Any
 ) -> None:
     settings.CURFEW = settings.CURFEW.model_copy(update={"wall_requests_per_minute": 2})
-    other = walls.make(by=operator, name="Other")
+    other = wallboard_services.make(by=operator, name="Other")
     with time_machine.travel(NOON, tick=False):
         answers = [client.get(of(link)) for _ in range(3)]
         assert [one.status_code for one in answers] == [200, 200, 429]

@@ -16,7 +16,7 @@ from dashboard.instances.selectors import Freshness, freshness
 from dashboard.saved.queries import read
 
 from .models import WallLink
-from .walls import alias
+from .wallboard_services import alias
 
 NEXT = 10
 """Stops shown one by one."""
