@@ -33,7 +33,7 @@ DUE = Query(DueForm, ZoneForm)
 )
 @DUE
 def list_due(request: TokenRequest) -> Any:
-    """What stops soon, in the lanes of the page, the soonest twenty of each.
+    """What stops soon, in the buckets of the page, the soonest twenty of each.
 
     `time_zone`, as in `Europe/Berlin`, says whose midnight ends "today"; else UTC's.
     """
@@ -43,9 +43,9 @@ def list_due(request: TokenRequest) -> Any:
         found = board(DueQuery(request.GET), user=request.user, now=now)
     return {
         "as_of": freshness(now).as_of,
-        "lanes": [
+        "buckets": [
             {
-                "lane": str(column.lane),
+                "bucket": str(column.bucket),
                 "label": str(column.heading.label),
                 "total": column.total,
                 "items": [shapes.instance(row) for row in column.rows],

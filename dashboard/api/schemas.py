@@ -206,20 +206,20 @@ class Edits(Page):
     items: list[Edit]
 
 
-class Lane(Schema):
+class Bucket(Schema):
     """Running instances whose run ends about then."""
 
-    lane: str
+    bucket: str
     label: str
     total: int
     items: list[Instance]
 
 
 class Due(Schema):
-    """What stops soon, each lane with its soonest ones."""
+    """What stops soon, each bucket with its soonest ones."""
 
     as_of: datetime | None
-    lanes: list[Lane]
+    buckets: list[Bucket]
 
 
 class TokenInfo(Schema):

@@ -53,16 +53,16 @@ def list_(api: Api, asked: argparse.Namespace) -> Code:
 
 
 def due(api: Api, asked: argparse.Namespace) -> Code:
-    """Print what stops soon, lane by lane."""
+    """Print what stops soon, bucket by bucket."""
     query = {name: value for name in ("owner", "cloud") if (value := vars(asked)[name])}
     told = api.get("/due", query) or {}
 
     def lines() -> list[str]:
         said = []
-        for lane in told["lanes"]:
-            said.append(f"{lane['label']} ({lane['total']})")
-            if lane["items"]:
-                said += table(row(one, _now_ms()) for one in lane["items"])
+        for bucket in told["buckets"]:
+            said.append(f"{bucket['label']} ({bucket['total']})")
+            if bucket["items"]:
+                said += table(row(one, _now_ms()) for one in bucket["items"])
             said.append("")
         return said[:-1]
 

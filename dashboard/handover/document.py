@@ -53,7 +53,7 @@ TITLES: dict[str, Title] = {
         gettext_lazy("Runs that end in this period, soonest first"),
         "bell",
     ),
-    "endless": Title(
+    "no_auto_stop": Title(
         gettext_lazy("No auto-stop"),
         gettext_lazy("These run until someone stops them"),
         "infinity",

@@ -48,7 +48,7 @@ def draw(handover: Handover, *, user: User, now: datetime) -> Document:
         counts=counters(user, version=FleetVersion.current())._asdict(),
         sections=[
             _stops(user, now, until),
-            _endless(user),
+            _no_auto_stop(user),
             _troubled(user, since),
             _edits(user, since),
             _requests(user),
@@ -82,11 +82,11 @@ def _stops(user: User, now: datetime, until: datetime) -> Section:
     )
 
 
-def _endless(user: User) -> Section:
-    # The longest run first, as in the lane: it has cost most.
+def _no_auto_stop(user: User) -> Section:
+    # The longest run first, as in the bucket: it has cost most.
     found = _instances(user).filter(WITHOUT_END).order_by("run_started_at", "pk")
     return _section(
-        "endless",
+        "no_auto_stop",
         found,
         lambda one: instance_line(
             one,

@@ -30,7 +30,7 @@ class PollForm(forms.Form):
     Attributes:
         since: Fleet version of the page as drawn.
         turn: Unix **ms** from which the page looks different by itself, since a run
-            has moved on into the next lane.
+            has moved on into the next bucket.
         shown: ``Board.shown`` of the page as drawn; empty when unknown.
         drawn: ``Timeline.digest`` of it, likewise.
     """

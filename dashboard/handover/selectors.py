@@ -1,4 +1,4 @@
-"""What is coming up: the lanes, their cards, and the timeline."""
+"""What is coming up: the buckets, their cards, and the timeline."""
 
 import hashlib
 from collections import defaultdict
@@ -14,23 +14,23 @@ from dashboard.instances.models import Instance
 from dashboard.instances.run_state import RUNNING
 from dashboard.instances.selectors import Row, rows, with_news
 
+from .buckets import HEADINGS, Bucket, BucketBounds, Heading
 from .filters import DueQuery
-from .horizon import HEADINGS, Heading, Horizon, Lane
 from .timeline import STEP, Run, Timeline, timeline
 
 MOST_CARDS = 20
-"""In one lane; whatever comes after them is a number and a link."""
+"""In one bucket; whatever comes after them is a number and a link."""
 
 
 class Column(NamedTuple):
-    """One lane of the page.
+    """One bucket of the page.
 
     Attributes:
         rows: Soonest first, at most ``MOST_CARDS``.
         total: How many there are.
     """
 
-    lane: Lane
+    bucket: Bucket
     heading: Heading
     rows: list[Row]
     total: int
@@ -43,7 +43,9 @@ class Column(NamedTuple):
     @property
     def query(self) -> dict[str, str]:
         """What lists them: these alone, or all that run where no filter fits."""
-        exactly = {Lane.OVERDUE: "overdue", Lane.ENDLESS: "never"}.get(self.lane)
+        exactly = {Bucket.OVERDUE: "overdue", Bucket.NO_AUTO_STOP: "never"}.get(
+            self.bucket
+        )
         return {"autostop": exactly} if exactly else {"status": "RUNNING"}
 
 
@@ -52,21 +54,21 @@ class Board:
     """Everything on the page.
 
     Attributes:
-        turn_ms: When the page changes by itself next, Unix **ms**.
+        changes_at_ms: When the page changes by itself next, Unix **ms**.
     """
 
     columns: list[Column]
     timeline: Timeline
-    turn_ms: int
+    changes_at_ms: int
 
     @property
     def cards(self) -> list[Row]:
-        """Those of all lanes."""
+        """Those of all buckets."""
         return [row for column in self.columns for row in column.rows]
 
     @property
     def shown(self) -> str:
-        """Names which cards stand in which lane, and the lanes' numbers."""
+        """Names which cards stand in which bucket, and the buckets' numbers."""
         order = repr(
             [
                 (column.total, [row.instance.pk for row in column.rows])
@@ -86,26 +88,30 @@ class Board:
 def board(query: DueQuery, *, user: User, now: datetime) -> Board:
     """The page at ``now``, in the time zone that is active."""
     runs = _running(query, user)
-    horizon = Horizon.at(now)
-    by_lane: dict[Lane, list[Run]] = defaultdict(list)
+    bounds = BucketBounds.at(now)
+    by_bucket: dict[Bucket, list[Run]] = defaultdict(list)
     for run in runs:
-        by_lane[horizon.lane(run.stops_at)].append(run)
-    cards = _cards([by_lane[lane][:MOST_CARDS] for lane in HEADINGS], user, now)
+        by_bucket[bounds.bucket(run.stops_at)].append(run)
+    cards = _cards([by_bucket[bucket][:MOST_CARDS] for bucket in HEADINGS], user, now)
     columns = [
         Column(
-            lane,
+            bucket,
             heading,
-            [cards[run.pk] for run in by_lane[lane][:MOST_CARDS] if run.pk in cards],
-            len(by_lane[lane]),
+            [
+                cards[run.pk]
+                for run in by_bucket[bucket][:MOST_CARDS]
+                if run.pk in cards
+            ],
+            len(by_bucket[bucket]),
         )
-        for lane, heading in HEADINGS.items()
+        for bucket, heading in HEADINGS.items()
     ]
     # The line of "now" moves on, too.
-    turn = min(horizon.turn(run.stops_at for run in runs), now + STEP)
+    turn = min(bounds.changes_at(run.stops_at for run in runs), now + STEP)
     return Board(
         columns=columns,
-        timeline=timeline(runs, group_by=query.group, horizon=horizon),
-        turn_ms=_ms_after(turn),
+        timeline=timeline(runs, group_by=query.group, bounds=bounds),
+        changes_at_ms=_ms_after(turn),
     )
 
 
@@ -137,7 +143,7 @@ def _running(query: DueQuery, user: User) -> list[Run]:
     return sorted(runs, key=lambda run: run.stops_at is None)
 
 
-def _cards(lanes: Sequence[list[Run]], user: User, now: datetime) -> dict[int, Row]:
-    shown = [run.pk for runs in lanes for run in runs]
+def _cards(buckets: Sequence[list[Run]], user: User, now: datetime) -> dict[int, Row]:
+    shown = [run.pk for runs in buckets for run in runs]
     found = with_news(Instance.objects.visible_to(user).filter(pk__in=shown), now)
     return {row.instance.pk: row for row in rows(found, user=user, now=now)}

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from django.utils import dates, timezone
 
-from .horizon import Horizon, Lane
+from .buckets import Bucket, BucketBounds
 
 SLOT = timedelta(minutes=30)
 SLOTS = 49
@@ -35,7 +35,7 @@ _THINNEST = 0.5
 
 
 class Run(NamedTuple):
-    """One running instance, as far as lanes and timeline need it.
+    """One running instance, as far as buckets and timeline need it.
 
     Attributes:
         url: Its page.
@@ -74,7 +74,7 @@ class Bar(NamedTuple):
     """
 
     run: Run
-    lane: Lane
+    bucket: Bucket
     x: str
     width: str
     y: int
@@ -96,12 +96,12 @@ class Column(NamedTuple):
     """How many runs of a group end in one half hour.
 
     Attributes:
-        lane: That of the first of them.
+        bucket: That of the first of them.
         slot: From 0, for walking up and down between groups.
         y: Pixels; of the upper edge.
     """
 
-    lane: Lane
+    bucket: Bucket
     slot: int
     x: str
     middle: str
@@ -131,13 +131,13 @@ class Group:
     Attributes:
         label: Empty when the cloud does not tell.
         grouped_by: ``owner`` or ``flavor``, as in the list's address, too.
-        numbers: How many runs stand in each lane.
+        numbers: How many runs stand in each bucket.
     """
 
     label: str
     grouped_by: str = "owner"
     runs: list[Run] = field(default_factory=list)
-    numbers: dict[Lane, int] = field(default_factory=dict)
+    numbers: dict[Bucket, int] = field(default_factory=dict)
     bars: list[Bar] = field(default_factory=list)
     columns: list[Column] = field(default_factory=list)
 
@@ -166,18 +166,18 @@ class Group:
     @property
     def soon(self) -> int:
         """Runs that end within the hour or are overdue."""
-        lanes = (Lane.OVERDUE, Lane.QUARTER, Lane.HOUR)
-        return sum(self.numbers.get(lane, 0) for lane in lanes)
+        buckets = (Bucket.OVERDUE, Bucket.QUARTER, Bucket.HOUR)
+        return sum(self.numbers.get(bucket, 0) for bucket in buckets)
 
     @property
-    def endless(self) -> int:
+    def no_auto_stop(self) -> int:
         """Runs without a known end."""
-        return self.numbers.get(Lane.ENDLESS, 0)
+        return self.numbers.get(Bucket.NO_AUTO_STOP, 0)
 
     @property
     def rest(self) -> int:
         """Runs that end later than within the hour."""
-        return len(self.runs) - self.soon - self.endless
+        return len(self.runs) - self.soon - self.no_auto_stop
 
 
 @dataclass(frozen=True)
@@ -207,29 +207,29 @@ class Timeline:
         return hashlib.blake2b(looks.encode(), digest_size=6).hexdigest()
 
 
-def timeline(runs: Sequence[Run], *, group_by: str, horizon: Horizon) -> Timeline:
+def timeline(runs: Sequence[Run], *, group_by: str, bounds: BucketBounds) -> Timeline:
     """Draw the coming day.
 
     Args:
         runs: Soonest end first, those without an end last.
         group_by: An attribute of ``Run``: ``owner`` or ``flavor``.
-        horizon: Now, and the viewer's midnight.
+        bounds: Now, and the viewer's midnight.
     """
-    scale = _Scale.around(horizon.now)
+    scale = _Scale.around(bounds.now)
     groups = _grouped(runs, group_by)
     is_counted = len(runs) > MOST_BARS
     for group in groups:
         for run in group.runs:
-            lane = horizon.lane(run.stops_at)
-            group.numbers[lane] = group.numbers.get(lane, 0) + 1
+            bucket = bounds.bucket(run.stops_at)
+            group.numbers[bucket] = group.numbers.get(bucket, 0) + 1
         if not is_counted:
             group.bars = [
-                _bar(run, number, scale, horizon)
+                _bar(run, number, scale, bounds)
                 for number, run in enumerate(group.runs)
             ]
     if is_counted:
-        _count(groups, scale, horizon)
-    now_x = _percent(scale.of(_floor(horizon.now, STEP)))
+        _count(groups, scale, bounds)
+    now_x = _percent(scale.of(_floor(bounds.now, STEP)))
     return Timeline(scale.ticks(), now_x, groups, is_counted, scale.starts)
 
 
@@ -293,15 +293,15 @@ def _grouped(runs: Iterable[Run], group_by: str) -> list[Group]:
     return [*kept, others]
 
 
-def _bar(run: Run, number: int, scale: _Scale, horizon: Horizon) -> Bar:
-    begins = scale.of(_floor(horizon.now, STEP))
+def _bar(run: Run, number: int, scale: _Scale, bounds: BucketBounds) -> Bar:
+    begins = scale.of(_floor(bounds.now, STEP))
     ends = 100.0 if run.stops_at is None else scale.of(run.stops_at)
     width = max(ends - begins, _THINNEST)
     is_short = width < _NARROW
     words = begins + width if is_short else begins
     return Bar(
         run=run,
-        lane=horizon.lane(run.stops_at),
+        bucket=bounds.bucket(run.stops_at),
         x=_percent(begins),
         width=_percent(width),
         y=number * (_BAR + _BAR_GAP),
@@ -310,7 +310,7 @@ def _bar(run: Run, number: int, scale: _Scale, horizon: Horizon) -> Bar:
     )
 
 
-def _count(groups: list[Group], scale: _Scale, horizon: Horizon) -> None:
+def _count(groups: list[Group], scale: _Scale, bounds: BucketBounds) -> None:
     ends_in: list[dict[int, list[datetime]]] = []
     for group in groups:
         slots: dict[int, list[datetime]] = defaultdict(list)
@@ -323,19 +323,19 @@ def _count(groups: list[Group], scale: _Scale, horizon: Horizon) -> None:
     most = max((len(ends) for slots in ends_in for ends in slots.values()), default=1)
     for group, slots in zip(groups, ends_in, strict=True):
         group.columns = [
-            _column(slot, ends, most, scale, horizon)
+            _column(slot, ends, most, scale, bounds)
             for slot, ends in sorted(slots.items())
         ]
 
 
 def _column(
-    slot: int, ends: list[datetime], most: int, scale: _Scale, horizon: Horizon
+    slot: int, ends: list[datetime], most: int, scale: _Scale, bounds: BucketBounds
 ) -> Column:
     begins = scale.starts + slot * SLOT
     left, right = scale.of(begins), scale.of(begins + SLOT)
     height = max(3, round(_COLUMNS * len(ends) / most))
     return Column(
-        lane=horizon.lane(min(ends)),
+        bucket=bounds.bucket(min(ends)),
         slot=slot,
         x=_percent(left + 0.1),
         middle=_percent((left + right) / 2),

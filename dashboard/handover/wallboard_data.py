@@ -54,13 +54,13 @@ class Wall:
     """Everything on it.
 
     Attributes:
-        turn_ms: When it changes by itself next, Unix **ms**; 0 for never.
+        changes_at_ms: When it changes by itself next, Unix **ms**; 0 for never.
     """
 
     tiles: list[Tile]
     stops: list[Stop]
     freshness: Freshness
-    turn_ms: int
+    changes_at_ms: int
 
     @property
     def shown(self) -> str:
@@ -90,7 +90,7 @@ def wall(link: WallLink, now: datetime) -> Wall:
         soon=Count("pk", filter=run_state.soon(now)),
         overdue=Count("pk", filter=run_state.overdue(now)),
         failed=Count("pk", filter=FAILED),
-        endless=Count("pk", filter=run_state.WITHOUT_END),
+        no_auto_stop=Count("pk", filter=run_state.WITHOUT_END),
     )
     tiles = [
         Tile(
@@ -108,9 +108,9 @@ def wall(link: WallLink, now: datetime) -> Wall:
             "failed", gettext_lazy("Failed"), numbers["failed"], "triangle-alert", "bad"
         ),
         Tile(
-            "endless",
+            "no_auto_stop",
             gettext_lazy("No auto-stop"),
-            numbers["endless"],
+            numbers["no_auto_stop"],
             "infinity",
             "busy",
         ),
@@ -124,7 +124,7 @@ def wall(link: WallLink, now: datetime) -> Wall:
         tiles=tiles,
         stops=[_stop(link, one, now, names_cloud=several) for one in coming],
         freshness=fresh,
-        turn_ms=_turn_ms(found, now),
+        changes_at_ms=_changes_at_ms(found, now),
     )
 
 
@@ -141,7 +141,7 @@ def _stop(
     return Stop(name, instance.owner_name, cloud, run)
 
 
-def _turn_ms(found: "QuerySet[Instance]", now: datetime) -> int:
+def _changes_at_ms(found: "QuerySet[Instance]", now: datetime) -> int:
     """When time alone changes a number: a run becomes soon, or overdue."""
     coming = []
     for span in (run_state.SOON, -run_state.overdue_after()):

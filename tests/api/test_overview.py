@@ -41,7 +41,9 @@ def test_what_stops_soon_in_the_lanes_of_the_page(
     make_instance(name="soon", stops_in=600)
     make_instance(name="hour", stops_in=3_000)
     make_instance(name="evening", stops_in=11 * 3600 + 1800)
-    make_instance(name="endless", stops_at=None, auto_stop_enable=False, stops_in=None)
+    make_instance(
+        name="no_auto_stop", stops_at=None, auto_stop_enable=False, stops_in=None
+    )
     make_instance(name="tom's", stops_in=600, owner_name="tom.becker")
     asks = program(viewer)
     told = asks.get("/due?owner=anna.schmidt")
@@ -51,7 +53,7 @@ def test_what_stops_soon_in_the_lanes_of_the_page(
         "hour": ["hour"],
         "today": ["evening"],
         "later": [],
-        "endless": ["endless"],
+        "no_auto_stop": ["no_auto_stop"],
     }
     # In Berlin it is past midnight by then.
     told = queues(asks.get("/due?owner=anna.schmidt&time_zone=Europe/Berlin"))

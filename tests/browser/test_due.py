@@ -12,8 +12,8 @@ from .conftest import Demo, SignIn
 pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(300)]
 
 
-def card_of(page: Page, lane: str, name: str):  # type: ignore[no-untyped-def]
-    return page.locator(f"#lane-{lane} li[data-instance]").filter(
+def card_of(page: Page, bucket: str, name: str):  # type: ignore[no-untyped-def]
+    return page.locator(f"#bucket-{bucket} li[data-instance]").filter(
         has=page.get_by_role("link", name=name, exact=True)
     )
 
@@ -39,7 +39,9 @@ def test_a_run_moves_from_lane_to_lane_until_it_is_gone(
     overdue = card_of(page, "overdue", due)
     expect(overdue).to_contain_text("overdue")
     demo.force(due, stops_in_seconds=0, late_seconds=0)
-    expect(page.locator(f"#lanes li[data-instance]:has-text('{due}')")).to_have_count(0)
+    expect(page.locator(f"#buckets li[data-instance]:has-text('{due}')")).to_have_count(
+        0
+    )
     assert page.evaluate("performance.timeOrigin") == loaded
 
 
@@ -110,7 +112,7 @@ def test_everything_works_without_scripts(
     try:
         page = context.new_page()
         page.goto("/due/")
-        expect(page.locator("#lanes li[data-instance]").first).to_be_visible()
+        expect(page.locator("#buckets li[data-instance]").first).to_be_visible()
         page.get_by_role("link", name="By flavor").click()
         page.get_by_label("Owner", exact=True).select_option("anna.schmidt")
         page.get_by_role("button", name="Show").click()

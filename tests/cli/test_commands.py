@@ -102,7 +102,7 @@ def test_due_prints_lanes(shell: Run) -> None:
     assert code == Code.DONE
     assert "15 minutes (1)" in out
     assert "soon" in out
-    assert json.loads(shell("--json", "due")[1])["lanes"]
+    assert json.loads(shell("--json", "due")[1])["buckets"]
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_json_before_and_behind_the_command(shell: Run, instance: Instance) -> N
     for arguments in (("--json", "list"), ("list", "--json")):
         (one,) = json.loads(shell(*arguments)[1])
         assert one["name"] == instance.name
-    assert json.loads(shell("due", "--json")[1])["lanes"]
+    assert json.loads(shell("due", "--json")[1])["buckets"]
     told = shell("set", instance.name, "--hours", "4", "--json")[1]
     assert json.loads(told)["wish"] == {"auto_stop_seconds": 14_400}
 

@@ -19,7 +19,7 @@ from tests.instances.pages import add_edit
 URL = reverse("handover:due")
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
-LANES = ("overdue", "quarter", "hour", "today", "later", "endless")
+LANES = ("overdue", "quarter", "hour", "today", "later", "no_auto_stop")
 
 
 @pytest.fixture
@@ -30,18 +30,18 @@ def watcher(client: Client, viewer: User, cloud_row: Cloud) -> Client:
 
 
 def lane_of(page: str, instance: Instance) -> str:
-    """The lane in whose section its card stands; empty when it has none."""
-    sections = re.split(r'<section class="lane" id="lane-(\w+)"', page)[1:]
-    for lane, section in zip(sections[::2], sections[1::2], strict=True):
+    """The bucket in whose section its card stands; empty when it has none."""
+    sections = re.split(r'<section class="bucket" id="bucket-(\w+)"', page)[1:]
+    for bucket, section in zip(sections[::2], sections[1::2], strict=True):
         if f'id="instance-{instance.pk}"' in section:
-            return lane
+            return bucket
     return ""
 
 
 def numbers(page: str) -> list[int]:
     return [
         int(number)
-        for number in re.findall(r'<a href="#lane-.*?data-number="(\d+)"', page)
+        for number in re.findall(r'<a href="#bucket-.*?data-number="(\d+)"', page)
     ]
 
 
@@ -57,7 +57,7 @@ def test_other_methods_are_refused(watcher: Client, method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stops_in", "lane"),
+    ("stops_in", "bucket"),
     [
         (-600, "overdue"),
         (-300, "overdue"),
@@ -75,11 +75,11 @@ def test_other_methods_are_refused(watcher: Client, method: str) -> None:
 )
 @time_machine.travel(NOON, tick=False)
 def test_each_run_stands_in_its_lane(
-    watcher: Client, viewer: User, stops_in: int, lane: str
+    watcher: Client, viewer: User, stops_in: int, bucket: str
 ) -> None:
     watcher.force_login(viewer)
     instance = make_instance(stops_in=stops_in)
-    assert lane_of(watcher.get(URL).text, instance) == lane
+    assert lane_of(watcher.get(URL).text, instance) == bucket
 
 
 @time_machine.travel(NOON, tick=False)
@@ -93,10 +93,10 @@ def test_today_ends_at_the_viewer_s_midnight(watcher: Client, viewer: User) -> N
 
 
 @pytest.mark.parametrize(
-    ("fields", "lane"),
+    ("fields", "bucket"),
     [
-        ({"stops_in": None, "auto_stop_enable": False}, "endless"),
-        ({"stops_in": None, "auto_stop_enable": None}, "endless"),
+        ({"stops_in": None, "auto_stop_enable": False}, "no_auto_stop"),
+        ({"stops_in": None, "auto_stop_enable": None}, "no_auto_stop"),
         # Switched off, but this run still has its end.
         ({"stops_in": 600, "auto_stop_enable": False}, "quarter"),
         ({"status": "STOPPED", "auto_stop_enable": False}, ""),
@@ -105,10 +105,10 @@ def test_today_ends_at_the_viewer_s_midnight(watcher: Client, viewer: User) -> N
     ],
 )
 def test_only_what_runs_is_shown(
-    watcher: Client, fields: dict[str, Any], lane: str
+    watcher: Client, fields: dict[str, Any], bucket: str
 ) -> None:
     instance = make_instance(**fields)
-    assert lane_of(watcher.get(URL).text, instance) == lane
+    assert lane_of(watcher.get(URL).text, instance) == bucket
 
 
 def test_numbers_of_all_lanes(watcher: Client) -> None:
@@ -293,7 +293,7 @@ def test_names_are_text_and_never_markup(watcher: Client) -> None:
         assert "<script>alert" not in page
         assert "<b hx-get" not in page
         assert hostile in unescape(page)
-    for frame in ("lanes", "day-chart"):
+    for frame in ("buckets", "day-chart"):
         assert f'<div class="{frame}" hx-disable>' in page
 
 

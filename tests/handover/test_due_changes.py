@@ -93,7 +93,7 @@ def test_a_grant_spares_the_database_until_time_moves_a_run(
         clock.shift(19)
         with django_assert_num_queries(0):
             assert quick(client, url, grant[1]) == "204 No Content"
-        # Now the run has a quarter of an hour left, and stands in the next lane.
+        # Now the run has a quarter of an hour left, and stands in the next bucket.
         clock.shift(1)
         assert quick(client, url, grant[1]) == "asked in full"
 
@@ -130,7 +130,7 @@ def test_time_alone_moves_a_run_into_the_next_lane(
         clock.shift(timedelta(seconds=1.1))
         response = watcher.get(url)
         assert response.status_code == 200
-        assert swapped(response.text) >= {"lanes", "timeline"}
+        assert swapped(response.text) >= {"buckets", "timeline"}
         assert cards(response.text) == [instance.pk]
         assert watcher.get(next_poll(response.text)).status_code == 204
 
@@ -165,7 +165,7 @@ def test_a_changed_card_comes_alone(watcher: Client) -> None:
     assert cards(response.text) == [two.pk]
     assert f'id="instance-{one.pk}"' not in response.text
     assert f"instance-{two.pk}" in swapped(response.text)
-    assert not swapped(response.text) & {"lanes", "timeline"}
+    assert not swapped(response.text) & {"buckets", "timeline"}
     assert watcher.get(next_poll(response.text)).status_code == 204
 
 
@@ -185,7 +185,7 @@ def test_a_stopped_run_leaves(watcher: Client) -> None:
     change(one, status="STOPPED", stops_at=None)
     response = watcher.get(url)
     assert cards(response.text) == [two.pk]
-    assert swapped(response.text) >= {"lanes", "timeline"}
+    assert swapped(response.text) >= {"buckets", "timeline"}
 
 
 def test_the_filter_goes_along(watcher: Client) -> None:
@@ -208,13 +208,13 @@ def test_trouble_with_a_cloud_reaches_the_page(watcher: Client) -> None:
 def test_a_version_of_another_database_brings_everything(watcher: Client) -> None:
     make_instance(stops_in=600)
     url = re.sub(r"since=\d+", "since=999", draw(watcher))
-    assert "lanes" in swapped(watcher.get(url).text)
+    assert "buckets" in swapped(watcher.get(url).text)
 
 
 def test_without_the_rest_everything_comes(watcher: Client) -> None:
     make_instance(stops_in=600)
     found = swapped(watcher.get(URL, {"since": 0}).text)
-    assert found >= {"lanes", "timeline", "freshness"}
+    assert found >= {"buckets", "timeline", "freshness"}
 
 
 @pytest.mark.parametrize(

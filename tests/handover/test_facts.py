@@ -38,7 +38,7 @@ def draft(operator: User, cloud_row: Cloud) -> Handover:
 def test_nothing_to_tell(draft: Handover, operator: User) -> None:
     document = draw(draft, operator)
     assert set(told(document)) == {
-        *("stops", "endless", "troubled", "edits", "requests", "changes", "health")
+        *("stops", "no_auto_stop", "troubled", "edits", "requests", "changes", "health")
     }
     assert not any(told(document).values())
 
@@ -48,7 +48,9 @@ def test_each_fact_in_its_section(draft: Handover, operator: User) -> None:
     due = make_instance(name="overdue", stops_in=-60)
     make_instance(name="soon", stops_in=3_600)
     make_instance(name="tomorrow", stops_in=30 * 3_600)
-    make_instance(name="endless", auto_stop_enable=False, stops_at=None, stops_in=None)
+    make_instance(
+        name="no_auto_stop", auto_stop_enable=False, stops_at=None, stops_in=None
+    )
     make_instance(name="failed", status="START_FAILED")
     make_instance(name="odd", status="DREAMING")
     make_instance(name="unreadable", stops_in=40 * 3_600, problems=["spec"])
@@ -77,7 +79,7 @@ def test_each_fact_in_its_section(draft: Handover, operator: User) -> None:
     Cloud.objects.update(problem=verbatim("It does not answer."), problem_since=now)
     assert told(draw(draft, operator)) == {
         "stops": ["overdue", "soon"],
-        "endless": ["endless"],
+        "no_auto_stop": ["no_auto_stop"],
         "troubled": ["odd", "unreadable", "failed", "gone"],
         "edits": ["overdue", "overdue"],
         "requests": ["overdue"],

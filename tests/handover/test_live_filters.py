@@ -1,4 +1,4 @@
-"""Filters of the lanes and of the edits act at once, and both pages stay live."""
+"""Filters of the buckets and of the edits act at once, and both pages stay live."""
 
 import re
 from typing import Any
@@ -26,7 +26,7 @@ def test_lanes_follow_a_choice_without_a_click_and_stay_live(
     fleet_page.goto(f"{live_server.url}/due/")
     expect(fleet_page.get_by_role("button", name="Show")).to_have_count(0)
     fleet_page.get_by_label("Owner", exact=True).select_option("tom.becker")
-    cards = fleet_page.locator("#lanes li[data-instance]")
+    cards = fleet_page.locator("#buckets li[data-instance]")
     expect(cards).to_have_count(1)
     expect(cards).to_contain_text("toms")
     expect(fleet_page).to_have_url(f"{live_server.url}/due/?owner=tom.becker")
@@ -89,7 +89,7 @@ def test_server_and_browser_call_a_zone_by_the_same_name(
     # The first visit tells the server where it is.
     page.goto(f"{live_server.url}/due/")
     page.goto(f"{live_server.url}/due/")
-    moment = page.locator("#lanes .clock-when time").first
+    moment = page.locator("#buckets .clock-when time").first
     expect(moment).to_have_text(re.compile(rf" {name}$"))
     label = page.locator(".day-bar").first.get_attribute("aria-label")
     assert label is not None

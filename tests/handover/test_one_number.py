@@ -198,7 +198,7 @@ def test_the_wallboard_gives_the_same_number(client: Client, link: WallLink) -> 
         "running": EXPECTED["running"],
         "soon": EXPECTED["soon"],
         "overdue": EXPECTED["overdue"],
-        "endless": EXPECTED["without_end"],
+        "no_auto_stop": EXPECTED["without_end"],
     }
 
 
@@ -211,20 +211,20 @@ def test_a_handover_gives_the_same_number(operator: User) -> None:
         **{name: EXPECTED[name] for name in ("running", "due", "without_end")},
     }
     sections = {section.key: section.total for section in document.sections}
-    assert sections["endless"] == EXPECTED["without_end"]
+    assert sections["no_auto_stop"] == EXPECTED["without_end"]
     assert sections["stops"] == EXPECTED["due"]
 
 
 @pytest.mark.usefixtures("_fleet")
 def test_the_api_gives_the_same_number(program: Programs, viewer: User) -> None:
     asks = program(viewer)
-    lanes: dict[str, Any] = {
-        one["lane"]: one["total"] for one in asks.get("/due")["lanes"]
+    buckets: dict[str, Any] = {
+        one["bucket"]: one["total"] for one in asks.get("/due")["buckets"]
     }
-    assert sum(lanes.values()) == EXPECTED["running"]
-    assert lanes["endless"] == EXPECTED["without_end"]
-    assert lanes["overdue"] == EXPECTED["overdue"]
-    assert lanes["quarter"] == EXPECTED["soon"]
+    assert sum(buckets.values()) == EXPECTED["running"]
+    assert buckets["no_auto_stop"] == EXPECTED["without_end"]
+    assert buckets["overdue"] == EXPECTED["overdue"]
+    assert buckets["quarter"] == EXPECTED["soon"]
     for autostop, name in [
         ("never", "without_end"),
         ("overdue", "overdue"),

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.utils import timezone
 
-from dashboard.handover.horizon import Horizon, Lane
+from dashboard.handover.buckets import Bucket, BucketBounds
 from dashboard.handover.timeline import MOST_BARS, MOST_GROUPS, Run, Timeline, timeline
 
 NOW = datetime(2026, 11, 23, 12, 10, tzinfo=UTC)
@@ -29,7 +29,7 @@ def runs(*hours: float | None, owner: str = "anna") -> list[Run]:
 
 
 def drawn(found: list[Run], now: datetime = NOW, group_by: str = "owner") -> Timeline:
-    return timeline(found, group_by=group_by, horizon=Horizon.at(now))
+    return timeline(found, group_by=group_by, bounds=BucketBounds.at(now))
 
 
 def percent(text: str) -> float:
@@ -45,7 +45,7 @@ def test_a_bar_reaches_from_now_to_its_stop() -> None:
         100 * (12 + 10 / 60) / 24.5, abs=0.002
     )
     assert not bar.is_short
-    assert bar.lane is Lane.LATER
+    assert bar.bucket is Bucket.LATER
 
 
 @pytest.mark.parametrize("left", [None, 30, 24 * 400])
@@ -85,7 +85,7 @@ def test_many_runs_are_counted() -> None:
         (0, 400),
         (10, 200),
     ]
-    assert (group.soon, group.rest, group.endless) == (400, 203, 7)
+    assert (group.soon, group.rest, group.no_auto_stop) == (400, 203, 7)
     assert picture.total == 610
     tall, short = group.columns
     assert tall.height > short.height
@@ -96,7 +96,7 @@ def test_many_runs_are_counted() -> None:
 
 def test_overdue_counts_to_the_present_half_hour() -> None:
     column = drawn(runs(*[-3] * 5, *[0.1] * 70)).groups[0].columns[0]
-    assert (column.slot, column.number, column.lane) == (0, 75, Lane.OVERDUE)
+    assert (column.slot, column.number, column.bucket) == (0, 75, Bucket.OVERDUE)
 
 
 def test_as_many_as_can_be_read_are_drawn() -> None:
@@ -141,8 +141,8 @@ def test_midnight_of_a_day_that_has_none() -> None:
     """In Beirut the clocks go from 24:00 to 1:00."""
     now = datetime(2026, 3, 28, 20, 0, tzinfo=UTC)
     with timezone.override(ZoneInfo("Asia/Beirut")):
-        horizon = Horizon.at(now)
-        assert timedelta(0) < horizon.day_ends - now <= timedelta(hours=2)
+        bounds = BucketBounds.at(now)
+        assert timedelta(0) < bounds.day_ends - now <= timedelta(hours=2)
 
 
 def test_the_same_drawing_has_the_same_name() -> None:
@@ -154,8 +154,8 @@ def test_the_same_drawing_has_the_same_name() -> None:
 
 
 def test_the_next_turn() -> None:
-    horizon = Horizon.at(NOW)
+    bounds = BucketBounds.at(NOW)
     ends = [None, NOW - timedelta(hours=1), NOW + timedelta(minutes=40)]
-    assert horizon.turn(ends) == NOW + timedelta(minutes=25)
-    assert horizon.turn([]) == horizon.day_ends
-    assert horizon.turn([NOW + timedelta(days=9)]) == horizon.day_ends
+    assert bounds.changes_at(ends) == NOW + timedelta(minutes=25)
+    assert bounds.changes_at([]) == bounds.day_ends
+    assert bounds.changes_at([NOW + timedelta(days=9)]) == bounds.day_ends

@@ -58,7 +58,7 @@ def test_five_numbers_and_the_next_stops(client: Client, link: WallLink) -> None
         "soon": 1,
         "overdue": 1,
         "failed": 1,
-        "endless": 1,
+        "no_auto_stop": 1,
     }
     assert names(response.text) == ["overdue", "soon", "later"]
     assert "anna.schmidt" in response.text

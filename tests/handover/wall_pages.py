@@ -24,7 +24,7 @@ def fleet() -> None:
     make_instance(name="overdue", stops_in=-600)
     make_instance(name="soon", stops_in=300)
     make_instance(name="later", stops_in=7_200)
-    make_instance(name="endless", auto_stop_enable=False, stops_in=None)
+    make_instance(name="no_auto_stop", auto_stop_enable=False, stops_in=None)
     make_instance(name="idle", auto_stop_enable=False, status="STOPPED")
     make_instance(name="failed", status="START_FAILED")
     make_instance(name="gone", missing_since=timezone.now())

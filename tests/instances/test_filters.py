@@ -80,7 +80,7 @@ def test_by_when_this_run_stops() -> None:
     at = datetime(2026, 11, 29, 4, 30, tzinfo=UTC)
     for name, minutes in [("before", -1), ("first", 0), ("last", 29), ("after", 30)]:
         make_instance(name=name, stops_at=at + timedelta(minutes=minutes))
-    make_instance(name="endless", stops_in=None)
+    make_instance(name="no_auto_stop", stops_in=None)
     make_instance(name="idle", status="STOPPED", stops_at=at)
     begins, ends = "2026-11-29T04:30:00Z", "2026-11-29T05:00:00Z"
     assert names(f"stops_from={begins}&stops_before={ends}") == ["first", "last"]

@@ -1,4 +1,4 @@
-"""Stopping soon: what ends when, in lanes and on a timeline."""
+"""Stopping soon: what ends when, in buckets and on a timeline."""
 
 from typing import Any
 
@@ -43,21 +43,21 @@ def due_changes(request: SignedInRequest) -> HttpResponse:
 
     Returns:
         200 with ``handover/due.html#changes``; 204 when nothing changed and no run has
-        moved on into another lane, with the mirror's age in ``HX-Trigger``; 400 for a
+        moved on into another bucket, with the mirror's age in ``HX-Trigger``; 400 for a
         ``since`` or a ``turn`` that makes no sense.
     """
     form = PollForm(request.GET)
     if not form.is_valid():
         return HttpResponseBadRequest()
     asked = form.cleaned_data
-    since, turn_ms = asked["since"], asked["turn"] or 0
+    since, changes_at_ms = asked["since"], asked["turn"] or 0
     now = timezone.now()
-    if since == FleetVersion.current() and countdown.unix_ms(now) < turn_ms:
+    if since == FleetVersion.current() and countdown.unix_ms(now) < changes_at_ms:
         fresh = freshness(now)
         # The next polls shall not come here for that.
         state.put(since, fresh.read_at_ms)
         return polling.unchanged(
-            request, version=since, as_of_ms=fresh.as_of_ms, until_ms=turn_ms
+            request, version=since, as_of_ms=fresh.as_of_ms, until_ms=changes_at_ms
         )
     context = _context(request, DueQuery(request.GET))
     if asked["shown"] == FIRST_RUN and not context["freshness"].never_read:
@@ -82,7 +82,7 @@ def _context(request: SignedInRequest, query: DueQuery) -> dict[str, Any]:
     asks.update(
         {
             "since": str(version),
-            "turn": str(board.turn_ms),
+            "turn": str(board.changes_at_ms),
             "shown": shown,
             "drawn": board.timeline.digest,
         }
@@ -98,7 +98,7 @@ def _context(request: SignedInRequest, query: DueQuery) -> dict[str, Any]:
             f"{reverse('handover:due_changes')}?{asks.urlencode()}",
             version=version,
             interval_seconds=2 if fresh.never_read else board.interval_seconds,
-            until_ms=board.turn_ms,
+            until_ms=board.changes_at_ms,
         ),
         "freshness": fresh,
     }

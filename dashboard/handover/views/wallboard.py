@@ -117,7 +117,7 @@ def _context(link: WallLink) -> dict[str, Any]:
     now = timezone.now()
     shown = wallboard_data.wall(link, now)
     changes = reverse("handover:wall_changes", args=[wallboard_services.token(link)])
-    asks = f"since={version}&turn={shown.turn_ms}&shown={shown.shown}"
+    asks = f"since={version}&turn={shown.changes_at_ms}&shown={shown.shown}"
     return {
         "link": link,
         "wall": shown,

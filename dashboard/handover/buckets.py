@@ -1,4 +1,4 @@
-"""How near the end of a run is: the lanes of "stopping soon". Pure functions."""
+"""How near the end of a run is: the buckets of "stopping soon". Pure functions."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from dashboard.instances import run_state
 
 
-class Lane(StrEnum):
+class Bucket(StrEnum):
     """Where a run stands: every run in exactly one of them."""
 
     OVERDUE = "overdue"
@@ -21,15 +21,15 @@ class Lane(StrEnum):
     HOUR = "hour"
     TODAY = "today"
     LATER = "later"
-    ENDLESS = "endless"
+    NO_AUTO_STOP = "no_auto_stop"
 
 
 class Heading(NamedTuple):
-    """What stands over a lane.
+    """What stands over a bucket.
 
     Attributes:
         hint: The same in a sentence.
-        nothing: Said when the lane is empty.
+        nothing: Said when the bucket is empty.
         tone: Its colour; beside the words, never instead of them.
     """
 
@@ -40,43 +40,43 @@ class Heading(NamedTuple):
     tone: str
 
 
-HEADINGS: dict[Lane, Heading] = {
-    Lane.OVERDUE: Heading(
+HEADINGS: dict[Bucket, Heading] = {
+    Bucket.OVERDUE: Heading(
         gettext_lazy("Overdue"),
         gettext_lazy("Still running past the stop time"),
         gettext_lazy("No overdue instances."),
         "hourglass",
         "bad",
     ),
-    Lane.QUARTER: Heading(
+    Bucket.QUARTER: Heading(
         gettext_lazy("15 minutes"),
         gettext_lazy("Within 15 minutes, or stopping now"),
         gettext_lazy("Nothing in the next 15 minutes."),
         "bell",
         "warn",
     ),
-    Lane.HOUR: Heading(
+    Bucket.HOUR: Heading(
         gettext_lazy("1 hour"),
         gettext_lazy("Within the hour"),
         gettext_lazy("No stops within the hour."),
         "clock",
         "busy",
     ),
-    Lane.TODAY: Heading(
+    Bucket.TODAY: Heading(
         gettext_lazy("Today"),
         gettext_lazy("Later, before midnight"),
         gettext_lazy("Nothing else today."),
         "sunset",
         "rest",
     ),
-    Lane.LATER: Heading(
+    Bucket.LATER: Heading(
         gettext_lazy("After midnight"),
         gettext_lazy("Tomorrow or later"),
         gettext_lazy("No stops after midnight."),
         "moon",
         "rest",
     ),
-    Lane.ENDLESS: Heading(
+    Bucket.NO_AUTO_STOP: Heading(
         gettext_lazy("No auto-stop"),
         gettext_lazy("These run until someone stops them"),
         gettext_lazy("Every run has a stop time."),
@@ -84,11 +84,11 @@ HEADINGS: dict[Lane, Heading] = {
         "rest",
     ),
 }
-"""The lanes of the page, in its order."""
+"""The buckets of the page, in its order."""
 
 
 @dataclass(frozen=True)
-class Horizon:
+class BucketBounds:
     """One moment, and what is near seen from there.
 
     Attributes:
@@ -100,26 +100,26 @@ class Horizon:
     day_ends: datetime
 
     @classmethod
-    def at(cls, now: datetime) -> "Horizon":
+    def at(cls, now: datetime) -> "BucketBounds":
         """As seen in the time zone that is active."""
         local = timezone.localtime(now)
         tomorrow = local.date() + timedelta(days=1)
         return cls(now, datetime.combine(tomorrow, time.min, local.tzinfo))
 
-    def lane(self, stops_at: datetime | None) -> Lane:
+    def bucket(self, stops_at: datetime | None) -> Bucket:
         """Where a run belongs that ends then; None: that has no known end."""
         if stops_at is None:
-            return Lane.ENDLESS
+            return Bucket.NO_AUTO_STOP
         if run_state.is_overdue(stops_at, self.now):
-            return Lane.OVERDUE
+            return Bucket.OVERDUE
         if stops_at <= self.now + run_state.SOON:
-            return Lane.QUARTER
+            return Bucket.QUARTER
         if stops_at <= self.now + run_state.DUE_WITHIN:
-            return Lane.HOUR
-        return Lane.TODAY if stops_at < self.day_ends else Lane.LATER
+            return Bucket.HOUR
+        return Bucket.TODAY if stops_at < self.day_ends else Bucket.LATER
 
-    def turn(self, ends: Iterable[datetime | None]) -> datetime:
-        """The next moment at which one of these runs changes its lane.
+    def changes_at(self, ends: Iterable[datetime | None]) -> datetime:
+        """The next moment at which one of these runs changes its bucket.
 
         Never later than midnight, when what was "later" becomes "today".
         """
