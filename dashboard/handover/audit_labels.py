@@ -17,7 +17,7 @@ register(
         "since": Field(gettext_lazy("since"), moment),
         "ahead_hours": Field(gettext_lazy("hours ahead")),
         "notes": Field(gettext_lazy("notes")),
-        "seal": Field(gettext_lazy("digest"), in_row=False),
+        "digest": Field(gettext_lazy("digest"), in_row=False),
         "from": Field(gettext_lazy("from")),
     },
 )

@@ -197,7 +197,7 @@ class Document:
     notes: Sequence[Remark] = field(default_factory=list)
 
 
-def freeze(document: Document) -> dict[str, Any]:
+def to_json(document: Document) -> dict[str, Any]:
     """The document as JSON's types."""
     return {
         "format": FORMAT,
@@ -224,7 +224,7 @@ def freeze(document: Document) -> dict[str, Any]:
     }
 
 
-def thaw(frozen: dict[str, Any]) -> Document:
+def from_json(frozen: dict[str, Any]) -> Document:
     """The document that was frozen."""
     return Document(
         at=datetime.fromisoformat(frozen["at"]),
@@ -246,7 +246,7 @@ def thaw(frozen: dict[str, Any]) -> Document:
     )
 
 
-def seal(frozen: dict[str, Any]) -> str:
+def digest(frozen: dict[str, Any]) -> str:
     """SHA-256 of a snapshot, whatever order a database keeps its members in."""
     text = json.dumps(frozen, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -68,8 +68,8 @@ class Handover(Typed):
         ahead_hours: How far the look at coming stops goes.
         summary: Free words at its head.
         edition: Counts the changes of all its parts, notes too.
-        document: The snapshot (``document.freeze``); None while a draft.
-        seal: Of the snapshot, SHA-256; also in the audit trail.
+        document: The snapshot (``document.to_json``); None while a draft.
+        digest: Of the snapshot, SHA-256; also in the audit trail.
         taken_over_at: When the incoming person took over.
     """
 
@@ -90,7 +90,7 @@ class Handover(Typed):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
     )
     document = models.JSONField(null=True)
-    seal = models.CharField(max_length=64, blank=True)
+    digest = models.CharField(max_length=64, blank=True)
     taken_over_at = models.DateTimeField(null=True)
     taken_over_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"

@@ -18,7 +18,7 @@ from dashboard.accounts.permissions import can_hand_over
 from dashboard.audit.services import record_event
 
 from . import facts
-from .document import freeze, seal
+from .document import digest, to_json
 from .messages import DRAFT, HANDOVER
 from .models import Handover, Note, Typed
 
@@ -257,13 +257,13 @@ def publish(*, handover: Handover, by: User, edition: int) -> Handover:
     now = timezone.now()
     last = Handover.objects.aggregate(last=Max("number"))["last"] or 0
     row.number = last + 1
-    row.document = freeze(facts.draw(row, user=by, now=now))
-    row.seal = seal(row.document)
+    row.document = to_json(facts.draw(row, user=by, now=now))
+    row.digest = digest(row.document)
     row.published_at, row.published_by = now, by
     row.save(
-        update_fields=["number", "document", "seal", "published_at", "published_by"]
+        update_fields=["number", "document", "digest", "published_at", "published_by"]
     )
-    _record(by, "handover.published", row, after=_window(row) | {"seal": row.seal})
+    _record(by, "handover.published", row, after=_window(row) | {"digest": row.digest})
     return row
 
 

@@ -21,7 +21,7 @@ _FROZEN = (
         "edition",
         "created_at",
     ),
-    *("published_at", "published_by_id", "document", "seal"),
+    *("published_at", "published_by_id", "document", "digest"),
     *("revision", "changed_at", "changed_by_id", "page", "page_turn"),
 )
 _TAKING_OVER = ("taken_over_at", "taken_over_by_id")

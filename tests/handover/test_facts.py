@@ -8,7 +8,7 @@ from django.utils import timezone, translation
 
 from dashboard.accounts.models import User
 from dashboard.handover import facts, news, services
-from dashboard.handover.document import MOST_LINES, Document, freeze, seal, thaw
+from dashboard.handover.document import MOST_LINES, Document, digest, from_json, to_json
 from dashboard.handover.markdown import escape, markdown
 from dashboard.handover.models import Handover
 from dashboard.instances.models import Cloud, Instance
@@ -109,7 +109,7 @@ def test_frozen_and_thawed_is_the_same(draft: Handover, operator: User) -> None:
     make_instance(stops_in=600)
     draft.summary = "Quiet."
     document = draw(draft, operator)
-    assert thaw(freeze(document)) == document
+    assert from_json(to_json(document)) == document
 
 
 def test_a_published_handover_is_read_in_each_language_under_one_digest(
@@ -121,8 +121,8 @@ def test_a_published_handover_is_read_in_each_language_under_one_digest(
         handover = publish(draft, operator)
     stored = Handover.objects.get(pk=handover.pk)
     assert stored.document is not None
-    assert seal(stored.document) == stored.seal
-    document = thaw(stored.document)
+    assert digest(stored.document) == stored.digest
+    document = from_json(stored.document)
     lines = {one.key: one.lines for one in document.sections}
     [edit], [odd] = lines["edits"], lines["troubled"]
     assert edit.text == "Auto-stop off · Queued"
@@ -137,13 +137,13 @@ def test_a_handover_of_format_1_is_shown_as_it_was_published(
     draft: Handover, operator: User
 ) -> None:
     make_instance(name="odd", status="START_FAILED")
-    frozen = freeze(draw(draft, operator)) | {"format": 1}
+    frozen = to_json(draw(draft, operator)) | {"format": 1}
     [troubled] = [one for one in frozen["sections"] if one["key"] == "troubled"]
     [line] = troubled["lines"]
     for name in ("change", "status", "message", "at_label"):
         del line[name]
     line |= {"words": "Start failed", "at_words": "since"}
-    [shown] = next(one for one in thaw(frozen).sections if one.total).lines
+    [shown] = next(one for one in from_json(frozen).sections if one.total).lines
     with translation.override("de"):
         assert (shown.text, str(shown.at_label)) == ("Start failed", "since")
 

@@ -10,7 +10,7 @@ from django.db import connection
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
 from dashboard.handover import services
-from dashboard.handover.document import thaw
+from dashboard.handover.document import from_json
 from dashboard.handover.models import Handover, Note
 from dashboard.handover.services import Typing
 
@@ -96,7 +96,7 @@ def test_words_are_in_the_publication_or_refused(
     )
     if isinstance(published, Handover):
         assert isinstance(saved, services.PublishedError)
-        (kept,) = thaw(published.document or {}).notes
+        (kept,) = from_json(published.document or {}).notes
         assert kept.text == "first"
     else:
         assert isinstance(saved, Note)

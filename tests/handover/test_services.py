@@ -12,7 +12,7 @@ from django.utils import timezone
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
 from dashboard.handover import services, triggers
-from dashboard.handover.document import seal, thaw
+from dashboard.handover.document import digest, from_json
 from dashboard.handover.models import Handover, Note
 from dashboard.handover.services import Typing
 from tests.factories import make_instance
@@ -97,20 +97,20 @@ def test_others_do_not_hand_over(
 def test_publishing_freezes_facts_and_words(note: Note, operator: User) -> None:
     running = make_instance(name="trainer", stops_in=600)
     row = publish(note.handover, operator)
-    before = thaw(row.document or {})
+    before = from_json(row.document or {})
     running.name = "renamed"
     running.save()
     triggers.drop(connection)
     Note.objects.update(text="changed behind its back")
     triggers.install(connection)
     row.refresh_from_db()
-    after = thaw(row.document or {})
+    after = from_json(row.document or {})
     assert after == before
     assert [line.name for line in after.sections[0].lines] == ["trainer"]
     assert [one.text for one in after.notes] == ["Disk is full"]
-    assert seal(row.document or {}) == row.seal
+    assert digest(row.document or {}) == row.digest
     event = AuditEvent.objects.get(action="handover.published")
-    assert event.after["seal"] == row.seal
+    assert event.after["digest"] == row.digest
 
 
 def test_what_is_published_takes_no_more_words(

@@ -37,7 +37,7 @@ def raw(statement: str) -> Callable[[], None]:
 
 ATTEMPTS = {
     "another summary": lambda: Handover.objects.update(summary="All was well."),
-    "other facts": lambda: Handover.objects.update(document={}, seal=""),
+    "other facts": lambda: Handover.objects.update(document={}, digest=""),
     "a draft again": lambda: Handover.objects.update(published_at=None),
     "another author": lambda: Handover.objects.update(published_by=None),
     "deleted": lambda: Handover.objects.all().delete(),
@@ -57,8 +57,8 @@ def test_what_is_published_stays(published: Handover, how: str) -> None:
     with pytest.raises(DatabaseError, match=triggers.REFUSAL), transaction.atomic():
         ATTEMPTS[how]()
     now = Handover.objects.get()
-    assert (now.pk, now.seal, now.document, now.published_at) == (
-        *(published.pk, published.seal, published.document, published.published_at),
+    assert (now.pk, now.digest, now.document, now.published_at) == (
+        *(published.pk, published.digest, published.document, published.published_at),
     )
     assert [note.text for note in now.notes.all()] == ["Look at the queue"]
 

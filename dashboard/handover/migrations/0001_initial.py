@@ -49,7 +49,7 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("published_at", models.DateTimeField(db_index=True, null=True)),
                 ("document", models.JSONField(null=True)),
-                ("seal", models.CharField(blank=True, max_length=64)),
+                ("digest", models.CharField(blank=True, max_length=64)),
                 ("taken_over_at", models.DateTimeField(null=True)),
                 (
                     "author",

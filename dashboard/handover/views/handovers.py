@@ -23,7 +23,7 @@ from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_hand_over
 from dashboard.handover import facts, news, services
-from dashboard.handover.document import Document, seal, thaw
+from dashboard.handover.document import Document, digest, from_json
 from dashboard.handover.forms import ChosenWindowForm, PublishForm, WindowForm
 from dashboard.handover.markdown import markdown, moment
 from dashboard.handover.models import Handover
@@ -95,7 +95,7 @@ def handover(request: SignedInRequest, handover_id: int) -> HttpResponse:
     context = {
         "handover": found,
         "document": published(found),
-        "is_broken": found.document is None or seal(found.document) != found.seal,
+        "is_broken": found.document is None or digest(found.document) != found.digest,
         "news": news.since(found, user=request.user, now=now),
         "earlier": _earlier(found),
         **tabs(request, "handovers"),
@@ -258,7 +258,7 @@ def published(handover: Handover) -> Document:
     """
     if handover.document is None:
         raise Http404
-    return thaw(handover.document)
+    return from_json(handover.document)
 
 
 def _require_operator(request: SignedInRequest) -> None:
