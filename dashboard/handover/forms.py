@@ -14,14 +14,14 @@ from django.utils.translation import gettext, gettext_lazy
 from dashboard.saved.models import SavedView
 
 from .models import Handover, Note, WallLink
-from .services import Typing
+from .services import SaveToken
 
 LONGEST_SHIFT = timedelta(days=14)
 LARGEST = 2**31 - 1
 
 
-class TypingForm(forms.Form):
-    """Where typed words come from; see ``services.Typing``.
+class SaveTokenForm(forms.Form):
+    """Where typed words come from; see ``services.SaveToken``.
 
     Attributes:
         over: The revision that somebody has seen and wants theirs in place of.
@@ -33,10 +33,10 @@ class TypingForm(forms.Form):
     turn = forms.IntegerField(min_value=0, max_value=LARGEST, required=False)
 
     @property
-    def typing(self) -> Typing:
+    def save_token(self) -> SaveToken:
         """For the service; call it on a valid form."""
         data = self.cleaned_data
-        return Typing(
+        return SaveToken(
             data["revision"] if data["over"] is None else data["over"],
             data["page"],
             data["turn"] or 0,
@@ -82,7 +82,7 @@ class ChosenWindowForm(WindowForm):
     seen = forms.CharField(max_length=64, widget=forms.HiddenInput)
 
 
-class SummaryForm(TypingForm):
+class SummaryForm(SaveTokenForm):
     """The summary of a draft, as typed so far."""
 
     summary = forms.CharField(
@@ -90,7 +90,7 @@ class SummaryForm(TypingForm):
     )
 
 
-class NoteForm(TypingForm):
+class NoteForm(SaveTokenForm):
     """A note, as typed so far."""
 
     text = forms.CharField(max_length=Note.TEXT_LENGTH, required=False, strip=False)
@@ -110,7 +110,7 @@ class NoteForm(TypingForm):
 class PublishForm(forms.Form):
     """What was read before it is published."""
 
-    edition = forms.IntegerField(min_value=0, max_value=LARGEST)
+    version = forms.IntegerField(min_value=0, max_value=LARGEST)
 
 
 class WallNameForm(forms.Form):

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from dashboard.accounts.models import User
 
 
-class Typed(models.Model):
+class Autosaved(models.Model):
     """Something that people type into, saved while they do.
 
     Attributes:
         revision: Raised by each change; whoever saves says on which one they typed.
         changed_by: Who typed last.
         page: Random name of the page, once opened, that the last change came from.
-        page_turn: How far the typing on that page was.
+        client_seq: How far the save_token on that page was.
     """
 
     revision = models.PositiveIntegerField(default=1)
@@ -31,7 +31,7 @@ class Typed(models.Model):
     )
     changed_at = models.DateTimeField(auto_now_add=True)
     page = models.CharField(max_length=32, blank=True)
-    page_turn = models.PositiveIntegerField(default=0)
+    client_seq = models.PositiveIntegerField(default=0)
 
     class Meta:
         abstract = True
@@ -55,7 +55,7 @@ class HandoverQuerySet(models.QuerySet["Handover"]):
         return self.filter(published_at=None).order_by("-pk")
 
 
-class Handover(Typed):
+class Handover(Autosaved):
     """What one shift tells the next: facts about the fleet, and notes.
 
     A draft draws its facts anew whenever it is looked at. Publishing freezes facts,
@@ -67,7 +67,7 @@ class Handover(Typed):
         since: When the shift began: what was changed from then on is told.
         ahead_hours: How far the look at coming stops goes.
         summary: Free words at its head.
-        edition: Counts the changes of all its parts, notes too.
+        version: Counts the changes of all its parts, notes too.
         document: The snapshot (``document.to_json``); None while a draft.
         digest: Of the snapshot, SHA-256; also in the audit trail.
         taken_over_at: When the incoming person took over.
@@ -83,7 +83,7 @@ class Handover(Typed):
     since = models.DateTimeField()
     ahead_hours = models.PositiveSmallIntegerField(default=8)
     summary = models.TextField(blank=True)
-    edition = models.PositiveIntegerField(default=1)
+    version = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField(auto_now_add=True)
     published_at = models.DateTimeField(null=True, db_index=True)
     published_by = models.ForeignKey(
@@ -118,7 +118,7 @@ class Handover(Typed):
         return f"{self.since.astimezone(UTC).isoformat()}+{self.ahead_hours}"
 
 
-class Note(Typed):
+class Note(Autosaved):
     """One thing to know: what it is, whose it is, and what is to be done next.
 
     Attributes:

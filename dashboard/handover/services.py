@@ -1,4 +1,4 @@
-"""Writes of handovers: drafting, typing, publishing, taking over.
+"""Writes of handovers: drafting, save_token, publishing, taking over.
 
 Whatever changes a draft takes its row's lock first, so that a publication has either
 all of a change or none of it, and nothing comes after.
@@ -20,7 +20,7 @@ from dashboard.audit.services import record_event
 from . import facts
 from .document import digest, to_json
 from .messages import DRAFT, HANDOVER
-from .models import Handover, Note, Typed
+from .models import Autosaved, Handover, Note
 
 MOST_NOTES = 100
 """In one handover."""
@@ -49,13 +49,13 @@ class ChangedError(HandoverError):
         self.now = now
 
 
-class Typing(NamedTuple):
+class SaveToken(NamedTuple):
     """What a save says about where its words come from.
 
     Attributes:
         revision: Of the row that was typed on.
         page: Random name of the page.
-        turn: How far the typing on it was.
+        turn: How far the save_token on it was.
     """
 
     revision: int
@@ -109,7 +109,7 @@ def draft(*, author: User, since: datetime, ahead_hours: int) -> Handover:
 
 @transaction.atomic
 def save_summary(
-    *, handover: Handover, by: User, typing: Typing, summary: str
+    *, handover: Handover, by: User, save_token: SaveToken, summary: str
 ) -> Handover:
     """Keep the summary as typed.
 
@@ -120,7 +120,7 @@ def save_summary(
     """
     _require(by)
     row = _locked(handover)
-    if _type(row, by, typing, {"summary": summary}):
+    if _type(row, by, save_token, {"summary": summary}):
         _count(row)
     return row
 
@@ -181,7 +181,13 @@ def add_note(*, handover: Handover, by: User, **words: str) -> Note:
 
 @transaction.atomic
 def save_note(
-    *, note: Note, by: User, typing: Typing, text: str, owner: str, next_action: str
+    *,
+    note: Note,
+    by: User,
+    save_token: SaveToken,
+    text: str,
+    owner: str,
+    next_action: str,
 ) -> Note:
     """Keep a note as typed; one that was removed comes back by it.
 
@@ -199,13 +205,13 @@ def save_note(
         "next_action": next_action,
         "is_removed": False,
     }
-    if _type(row, by, typing, wished):
+    if _type(row, by, save_token, wished):
         _count(handover)
     return row
 
 
 @transaction.atomic
-def remove_note(*, note: Note, by: User, typing: Typing) -> Note:
+def remove_note(*, note: Note, by: User, save_token: SaveToken) -> Note:
     """Take a note out of the draft.
 
     Raises:
@@ -216,7 +222,7 @@ def remove_note(*, note: Note, by: User, typing: Typing) -> Note:
     _require(by)
     handover = _locked(note.handover)
     row = Note.objects.select_related("changed_by").get(pk=note.pk)
-    if _type(row, by, typing, {"is_removed": True}):
+    if _type(row, by, save_token, {"is_removed": True}):
         _count(handover)
     return row
 
@@ -236,13 +242,13 @@ def discard(*, handover: Handover, by: User) -> None:
 
 
 @transaction.atomic
-def publish(*, handover: Handover, by: User, edition: int) -> Handover:
+def publish(*, handover: Handover, by: User, version: int) -> Handover:
     """Freeze a draft: facts as of now, summary and notes.
 
     Args:
         handover: The draft.
         by: Who publishes it.
-        edition: ``Handover.edition`` of what this person has read.
+        version: ``Handover.version`` of what this person has read.
 
     Raises:
         PermissionDenied: Only operators and admins hand over.
@@ -252,7 +258,7 @@ def publish(*, handover: Handover, by: User, edition: int) -> Handover:
     _require(by)
     _lock_drafts()
     row = _locked(handover)
-    if row.edition != edition:
+    if row.version != version:
         raise ChangedError(row)
     now = timezone.now()
     last = Handover.objects.aggregate(last=Max("number"))["last"] or 0
@@ -312,7 +318,9 @@ def _lock_drafts() -> None:
     list(drafts.filter(published_at=None).values_list("pk", flat=True))
 
 
-def _type(row: Typed, by: User, typing: Typing, wished: dict[str, Any]) -> bool:
+def _type(
+    row: Autosaved, by: User, save_token: SaveToken, wished: dict[str, Any]
+) -> bool:
     """Change a row as typed; whether anything is different now.
 
     A save whose answer got lost is sent again, with the revision from before: what
@@ -320,28 +328,28 @@ def _type(row: Typed, by: User, typing: Typing, wished: dict[str, Any]) -> bool:
     """
     if all(getattr(row, name) == value for name, value in wished.items()):
         return False
-    if typing.page and row.page == typing.page:
-        if typing.turn < row.page_turn:
+    if save_token.page and row.page == save_token.page:
+        if save_token.turn < row.client_seq:
             return False  # an older save, overtaken by a newer one
-    elif typing.revision != row.revision:
+    elif save_token.revision != row.revision:
         raise ChangedError(row)
     for name, value in wished.items():
         setattr(row, name, value)
     row.revision += 1
     row.changed_by, row.changed_at = by, timezone.now()
-    row.page, row.page_turn = typing.page, typing.turn
+    row.page, row.client_seq = save_token.page, save_token.turn
     row.save(
         update_fields=[
             *wished,
-            *("revision", "changed_by", "changed_at", "page", "page_turn"),
+            *("revision", "changed_by", "changed_at", "page", "client_seq"),
         ]
     )
     return True
 
 
 def _count(handover: Handover) -> None:
-    handover.edition += 1
-    handover.save(update_fields=["edition"])
+    handover.version += 1
+    handover.save(update_fields=["version"])
 
 
 def _window(handover: Handover) -> dict[str, Any]:

@@ -18,11 +18,11 @@ _FROZEN = (
         "since",
         "ahead_hours",
         "summary",
-        "edition",
+        "version",
         "created_at",
     ),
     *("published_at", "published_by_id", "document", "digest"),
-    *("revision", "changed_at", "changed_by_id", "page", "page_turn"),
+    *("revision", "changed_at", "changed_by_id", "page", "client_seq"),
 )
 _TAKING_OVER = ("taken_over_at", "taken_over_by_id")
 

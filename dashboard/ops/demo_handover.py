@@ -45,7 +45,7 @@ def write() -> str:
         summary="A quiet shift. Two things to look after, see below.",
         notes=PUBLISHED,
     )
-    services.publish(handover=published, by=operator, edition=published.edition)
+    services.publish(handover=published, by=operator, version=published.version)
     services.take_over(handover=published, by=admin)
     _draft(
         admin,
@@ -80,8 +80,10 @@ def _draft(
     notes: tuple[tuple[str, str, str], ...],
 ) -> Handover:
     draft = services.draft(author=author, since=since, ahead_hours=8)
-    typing = services.Typing(draft.revision)
-    services.save_summary(handover=draft, by=author, typing=typing, summary=summary)
+    save_token = services.SaveToken(draft.revision)
+    services.save_summary(
+        handover=draft, by=author, save_token=save_token, summary=summary
+    )
     for text, owner, next_action in notes:
         services.add_note(
             handover=draft, by=author, text=text, owner=owner, next_action=next_action

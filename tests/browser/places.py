@@ -261,7 +261,7 @@ def _bulk_number_wrong(page: Page, traces: Traces) -> None:
 def _signed_out_of_a_form(page: Page, _: Traces) -> None:
     """Fill in a form whose session ends before it is sent."""
     page.goto("/views/new/?q=x")
-    page.get_by_label("Name").fill("Typed before the session ended")
+    page.get_by_label("Name").fill("Autosaved before the session ended")
     page.context.clear_cookies(name=re.compile("session"))
     page.locator("main").get_by_role("button", name="Save").click()
     expect(page.locator("main")).to_contain_text("401")

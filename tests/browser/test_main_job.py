@@ -217,7 +217,7 @@ def test_keyboard_only(sign_in: SignIn, demo: Demo) -> None:
         if text.evaluate("element => element === document.activeElement"):
             break
     page.keyboard.press("Control+a")
-    page.keyboard.type("Typed without a mouse")
+    page.keyboard.type("Autosaved without a mouse")
     page.keyboard.press("Tab")
     for _ in range(40):
         if page.evaluate("document.activeElement.id") == "save-button":
@@ -226,7 +226,10 @@ def test_keyboard_only(sign_in: SignIn, demo: Demo) -> None:
     page.keyboard.press("Enter")
     chip = page.locator("#outcome [data-edit]").first
     expect(chip).to_have_attribute("data-state", "applied")
-    assert demo.instance("dialect-classifier")["description"] == "Typed without a mouse"
+    assert (
+        demo.instance("dialect-classifier")["description"]
+        == "Autosaved without a mouse"
+    )
 
 
 def test_stop_asks_first_and_says_what_is_lost(sign_in: SignIn, demo: Demo) -> None:

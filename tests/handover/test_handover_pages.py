@@ -83,8 +83,8 @@ def test_from_the_form_to_the_take_over(
     preview = writer.get(of("publish", draft.pk)).text
     for said in ("Quiet night.", "Disk is full", "ada", "Call", "trainer"):
         assert said in preview
-    edition = hidden(preview, "edition")
-    assert writer.post(of("publish", draft.pk), {"edition": edition}).status_code == 303
+    version = hidden(preview, "version")
+    assert writer.post(of("publish", draft.pk), {"version": version}).status_code == 303
     page = writer.get(draft.get_absolute_url()).text
     assert "I'm staying on" in page
     writer.force_login(admin)
@@ -126,7 +126,7 @@ def test_typing_is_saved_and_answered_with_the_next_revision(
     assert hidden(answer.text, "revision") == "2"
     assert "Saved" in answer.text
     note.refresh_from_db()
-    assert (note.text, note.page, note.page_turn) == ("Disk is\nfull", "p", 3)
+    assert (note.text, note.page, note.client_seq) == ("Disk is\nfull", "p", 3)
 
 
 def test_a_clash_shows_both(
@@ -135,7 +135,7 @@ def test_a_clash_shows_both(
     services.save_note(
         note=note,
         by=admin,
-        typing=services.Typing(1),
+        save_token=services.SaveToken(1),
         text="Theirs",
         owner="",
         next_action="",
@@ -161,7 +161,7 @@ def test_a_clash_shows_both(
 def test_a_note_removed_under_one_s_hands(
     writer: Client, note: Note, admin: User
 ) -> None:
-    services.remove_note(note=note, by=admin, typing=services.Typing(1))
+    services.remove_note(note=note, by=admin, save_token=services.SaveToken(1))
     page = writer.post(note_url(note), words("Mine"))
     assert page.status_code == 409
     assert ">Mine</textarea>" in page.text
@@ -218,7 +218,7 @@ def test_what_was_changed_meanwhile_is_not_removed(
     services.save_note(
         note=note,
         by=admin,
-        typing=services.Typing(1),
+        save_token=services.SaveToken(1),
         text="Theirs",
         owner="",
         next_action="",
@@ -233,13 +233,13 @@ def test_publishing_what_was_changed_shows_it_again(
     writer: Client, note: Note, admin: User
 ) -> None:
     url = of("publish", note.handover_id)
-    edition = hidden(writer.get(url).text, "edition")
+    version = hidden(writer.get(url).text, "version")
     services.add_note(handover=note.handover, by=admin, text="One more thing")
-    page = writer.post(url, {"edition": edition})
+    page = writer.post(url, {"version": version})
     assert page.status_code == 409
     assert "One more thing" in page.text
-    edition = hidden(page.text, "edition")
-    assert writer.post(url, {"edition": edition}).status_code == 303
+    version = hidden(page.text, "version")
+    assert writer.post(url, {"version": version}).status_code == 303
 
 
 @pytest.mark.parametrize(
@@ -318,7 +318,9 @@ def test_open_notes_come_along_into_the_next_handover(
     services.add_note(handover=last, by=admin, text="Queue", next_action="Call")
     services.add_note(handover=last, by=admin, text="All was well")
     done = services.add_note(handover=last, by=admin, text="Done", owner="li")
-    services.remove_note(note=done, by=admin, typing=services.Typing(done.revision))
+    services.remove_note(
+        note=done, by=admin, save_token=services.SaveToken(done.revision)
+    )
     publish(last, admin)
     since = f"{timezone.now() - timedelta(hours=2):%Y-%m-%dT%H:%M}"
     page = writer.post(NEW, {"since": since, "ahead_hours": 8}, follow=True)

@@ -12,7 +12,7 @@ from dashboard.audit.models import AuditEvent
 from dashboard.handover import services
 from dashboard.handover.document import from_json
 from dashboard.handover.models import Handover, Note
-from dashboard.handover.services import Typing
+from dashboard.handover.services import SaveToken
 
 from .test_services import make_draft, publish, write
 
@@ -71,8 +71,8 @@ def test_of_two_at_once_one_is_told(operator: User, admin: User) -> None:
     needs_real_locks()
     note = services.add_note(handover=make_draft(operator), by=operator, text="x")
     results = at_once(
-        lambda: write(note, operator, "mine", Typing(1, "page-a", 1)),
-        lambda: write(note, admin, "mine, too", Typing(1, "page-b", 1)),
+        lambda: write(note, operator, "mine", SaveToken(1, "page-a", 1)),
+        lambda: write(note, admin, "mine, too", SaveToken(1, "page-b", 1)),
     )
     (kept,) = [one for one in results if isinstance(one, Note)]
     (told,) = [one for one in results if isinstance(one, services.ChangedError)]
@@ -91,8 +91,8 @@ def test_words_are_in_the_publication_or_refused(
     note = services.add_note(handover=draft, by=operator, text="first")
     draft.refresh_from_db()
     saved, published = at_once(
-        lambda: write(note, admin, "second", Typing(1)),
-        lambda: services.publish(handover=draft, by=operator, edition=draft.edition),
+        lambda: write(note, admin, "second", SaveToken(1)),
+        lambda: services.publish(handover=draft, by=operator, version=draft.version),
     )
     if isinstance(published, Handover):
         assert isinstance(saved, services.PublishedError)

@@ -1,4 +1,4 @@
-"""Drafting, typing, publishing, taking over: what holds whoever does what when."""
+"""Drafting, save_token, publishing, taking over: what holds whoever does what when."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,7 +14,7 @@ from dashboard.audit.models import AuditEvent
 from dashboard.handover import services, triggers
 from dashboard.handover.document import digest, from_json
 from dashboard.handover.models import Handover, Note
-from dashboard.handover.services import Typing
+from dashboard.handover.services import SaveToken
 from tests.factories import make_instance
 
 
@@ -27,14 +27,14 @@ def make_draft(author: User, **fields: Any) -> Handover:
 def publish(handover: Handover, by: User) -> Handover:
     """Publish it as it is now."""
     handover.refresh_from_db()
-    return services.publish(handover=handover, by=by, edition=handover.edition)
+    return services.publish(handover=handover, by=by, version=handover.version)
 
 
-def write(note: Note, by: User, text: str, typing: Typing | None = None) -> Note:
+def write(note: Note, by: User, text: str, save_token: SaveToken | None = None) -> Note:
     return services.save_note(
         note=note,
         by=by,
-        typing=typing or Typing(note.revision),
+        save_token=save_token or SaveToken(note.revision),
         text=text,
         owner="",
         next_action="",
@@ -72,19 +72,19 @@ def test_others_do_not_hand_over(
 ) -> None:
     who = request.getfixturevalue(person)
     draft = note.handover
-    typing = Typing(1)
+    save_token = SaveToken(1)
     attempts: list[Callable[[], object]] = [
         lambda: make_draft(who),
         lambda: services.save_summary(
-            handover=draft, by=who, typing=typing, summary="x"
+            handover=draft, by=who, save_token=save_token, summary="x"
         ),
         lambda: services.set_window(
             handover=draft, by=who, seen="", since=draft.since, ahead_hours=4
         ),
         lambda: services.add_note(handover=draft, by=who),
         lambda: write(note, who, "x"),
-        lambda: services.remove_note(note=note, by=who, typing=typing),
-        lambda: services.publish(handover=draft, by=who, edition=1),
+        lambda: services.remove_note(note=note, by=who, save_token=save_token),
+        lambda: services.publish(handover=draft, by=who, version=1),
         lambda: services.take_over(handover=draft, by=who),
         lambda: services.discard(handover=draft, by=who),
     ]
@@ -120,7 +120,10 @@ def test_what_is_published_takes_no_more_words(
     frozen = draft.document
     attempts: list[Callable[[], object]] = [
         lambda: services.save_summary(
-            handover=draft, by=admin, typing=Typing(draft.revision), summary="late"
+            handover=draft,
+            by=admin,
+            save_token=SaveToken(draft.revision),
+            summary="late",
         ),
         lambda: services.set_window(
             handover=draft,
@@ -131,7 +134,7 @@ def test_what_is_published_takes_no_more_words(
         ),
         lambda: services.add_note(handover=draft, by=admin),
         lambda: write(note, admin, "late"),
-        lambda: services.remove_note(note=note, by=admin, typing=Typing(1)),
+        lambda: services.remove_note(note=note, by=admin, save_token=SaveToken(1)),
         lambda: services.discard(handover=draft, by=admin),
         lambda: publish(draft, admin),
     ]
@@ -146,42 +149,42 @@ def test_what_is_published_takes_no_more_words(
 def test_another_s_words_are_not_overwritten(
     note: Note, operator: User, admin: User
 ) -> None:
-    write(note, admin, "Disk is full again", Typing(1, "page-a", 1))
+    write(note, admin, "Disk is full again", SaveToken(1, "page-a", 1))
     with pytest.raises(services.ChangedError) as caught:
-        write(note, operator, "Disk is empty", Typing(1, "page-b", 1))
+        write(note, operator, "Disk is empty", SaveToken(1, "page-b", 1))
     assert caught.value.now.text == "Disk is full again"
     assert caught.value.now.changed_by == admin
     note.refresh_from_db()
     assert note.text == "Disk is full again"
     # Having seen it, one may say so.
-    write(note, operator, "Disk is empty", Typing(note.revision, "page-b", 2))
+    write(note, operator, "Disk is empty", SaveToken(note.revision, "page-b", 2))
     note.refresh_from_db()
     assert (note.text, note.changed_by) == ("Disk is empty", operator)
 
 
 def test_a_save_whose_answer_got_lost_is_no_clash(note: Note, operator: User) -> None:
-    write(note, operator, "Disk", Typing(1, "page", 1))
+    write(note, operator, "Disk", SaveToken(1, "page", 1))
     # The browser never heard of revision 2: it says 1 again.
-    write(note, operator, "Disk is", Typing(1, "page", 2))
-    write(note, operator, "Disk is", Typing(1, "page", 2))
+    write(note, operator, "Disk is", SaveToken(1, "page", 2))
+    write(note, operator, "Disk is", SaveToken(1, "page", 2))
     note.refresh_from_db()
     assert (note.text, note.revision) == ("Disk is", 3)
 
 
 def test_an_overtaken_save_changes_nothing(note: Note, operator: User) -> None:
-    write(note, operator, "Disk is full.", Typing(1, "page", 7))
-    write(note, operator, "Disk is", Typing(1, "page", 5))
+    write(note, operator, "Disk is full.", SaveToken(1, "page", 7))
+    write(note, operator, "Disk is", SaveToken(1, "page", 5))
     note.refresh_from_db()
     assert note.text == "Disk is full."
 
 
 def test_a_removed_note_can_come_back(note: Note, operator: User, admin: User) -> None:
-    services.remove_note(note=note, by=admin, typing=Typing(1))
+    services.remove_note(note=note, by=admin, save_token=SaveToken(1))
     with pytest.raises(services.ChangedError):
-        write(note, operator, "Disk is full, really", Typing(1))
+        write(note, operator, "Disk is full, really", SaveToken(1))
     note.refresh_from_db()
     assert note.is_removed
-    write(note, operator, "Disk is full, really", Typing(note.revision))
+    write(note, operator, "Disk is full, really", SaveToken(note.revision))
     note.refresh_from_db()
     assert not note.is_removed
 
@@ -205,10 +208,10 @@ def test_nobody_publishes_what_they_have_not_read(
 ) -> None:
     draft = note.handover
     draft.refresh_from_db()
-    read = draft.edition
+    read = draft.version
     write(note, admin, "Disk is full and hot")
     with pytest.raises(services.ChangedError):
-        services.publish(handover=draft, by=operator, edition=read)
+        services.publish(handover=draft, by=operator, version=read)
     draft.refresh_from_db()
     assert draft.published_at is None
     assert publish(draft, operator).published_by == operator

@@ -24,7 +24,7 @@ def draft(operator: User) -> Handover:
 
 @pytest.fixture
 def published(draft: Handover, operator: User) -> Handover:
-    return services.publish(handover=draft, by=operator, edition=draft.edition)
+    return services.publish(handover=draft, by=operator, version=draft.version)
 
 
 def raw(statement: str) -> Callable[[], None]:

@@ -134,7 +134,7 @@ RULES: dict[str, Rule] = {
     "handover:add_note": Rule(signed_in(405), operators_and_above((200, 303))),
     "handover:note": Rule(signed_in(405), operators_and_above(422)),
     "handover:remove_note": Rule(signed_in(405), operators_and_above((200, 303))),
-    # Nobody has said which edition they have read.
+    # Nobody has said which version they have read.
     "handover:publish": Rule(operators_and_above(200), operators_and_above(409)),
     "handover:take_over": Rule(signed_in(405), drafts_only((200, 303))),
     # The second time it is gone.

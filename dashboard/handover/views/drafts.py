@@ -18,7 +18,12 @@ from django_htmx.http import HttpResponseClientRefresh
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_hand_over
 from dashboard.handover import services
-from dashboard.handover.forms import ChosenWindowForm, NoteForm, SummaryForm, TypingForm
+from dashboard.handover.forms import (
+    ChosenWindowForm,
+    NoteForm,
+    SaveTokenForm,
+    SummaryForm,
+)
 from dashboard.handover.models import Handover, Note
 
 from .handovers import LAST_KEY, draft_page, see, seen_by
@@ -49,7 +54,7 @@ def save(request: SignedInRequest, handover_id: int) -> HttpResponse:
         row = services.save_summary(
             handover=draft,
             by=request.user,
-            typing=form.typing,
+            save_token=form.save_token,
             summary=_lines(form.cleaned_data["summary"]),
         )
     except services.HandoverError as error:
@@ -118,7 +123,7 @@ def save_note(request: SignedInRequest, handover_id: int, note_id: int) -> HttpR
     words = {name: _lines(text) for name, text in form.words.items()}
     try:
         row = services.save_note(
-            note=note, by=request.user, typing=form.typing, **words
+            note=note, by=request.user, save_token=form.save_token, **words
         )
     except services.HandoverError as error:
         return _clash(request, draft, error, form, place)
@@ -136,10 +141,10 @@ def remove_note(
         303 to the draft with a message.
     """
     draft, note = _note(request, handover_id, note_id)
-    form = TypingForm(request.POST)
-    typing = form.typing if form.is_valid() else services.Typing(-1)
+    form = SaveTokenForm(request.POST)
+    save_token = form.save_token if form.is_valid() else services.SaveToken(-1)
     try:
-        row = services.remove_note(note=note, by=request.user, typing=typing)
+        row = services.remove_note(note=note, by=request.user, save_token=save_token)
     except services.ChangedError as error:
         who = error.now.changed_by
         messages.error(

@@ -148,9 +148,9 @@ def publish(request: SignedInRequest, handover_id: int) -> HttpResponse:
     changed = False
     if request.method == "POST" and draft.published_at is None:
         form = PublishForm(request.POST)
-        edition = form.cleaned_data["edition"] if form.is_valid() else -1
+        version = form.cleaned_data["version"] if form.is_valid() else -1
         try:
-            services.publish(handover=draft, by=request.user, edition=edition)
+            services.publish(handover=draft, by=request.user, version=version)
         except services.ChangedError as error:
             draft, changed = error.now, True
         except services.PublishedError as error:
