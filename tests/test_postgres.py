@@ -28,7 +28,7 @@ AGAIN = [
     "tests/edits/test_restores.py",
     "tests/edits/test_retries.py",
     "tests/edits/test_services.py",
-    "tests/handover/test_facts.py",
+    "tests/handover/test_report_data.py",
     "tests/handover/test_triggers.py",
     "tests/handover/test_one_number.py",
     "tests/handover/test_races.py",

@@ -91,7 +91,7 @@ TITLES: dict[str, Title] = {
 
 
 @dataclass(frozen=True)
-class Line:
+class Item:
     """One fact.
 
     Attributes:
@@ -150,7 +150,7 @@ class Section:
     """
 
     key: str
-    lines: Sequence[Line]
+    lines: Sequence[Item]
     total: int
 
     @property
@@ -165,7 +165,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Remark:
+class FrozenNote:
     """A note as it is read."""
 
     text: str
@@ -194,7 +194,7 @@ class Document:
     counts: dict[str, int]
     sections: Sequence[Section]
     summary: str = ""
-    notes: Sequence[Remark] = field(default_factory=list)
+    notes: Sequence[FrozenNote] = field(default_factory=list)
 
 
 def to_json(document: Document) -> dict[str, Any]:
@@ -233,7 +233,7 @@ def from_json(frozen: dict[str, Any]) -> Document:
         as_of=_moment(frozen["as_of"]),
         counts=frozen["counts"],
         summary=frozen["summary"],
-        notes=[Remark(**note) for note in frozen["notes"]],
+        notes=[FrozenNote(**note) for note in frozen["notes"]],
         sections=[
             Section(
                 key=section["key"],
@@ -252,12 +252,12 @@ def digest(frozen: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _line(frozen: dict[str, Any]) -> Line:
+def _line(frozen: dict[str, Any]) -> Item:
     values = frozen | {"at": _moment(frozen["at"])}
     if "words" in values:  # format 1
         message, at_label = verbatim(values.pop("words")), values.pop("at_words")
-        return Line(**values, message=message, at_label=verbatim(at_label))
-    return Line(**values | {n: Message.from_json(values[n]) for n in _MESSAGES})
+        return Item(**values, message=message, at_label=verbatim(at_label))
+    return Item(**values | {n: Message.from_json(values[n]) for n in _MESSAGES})
 
 
 def _text(moment: datetime | None) -> str | None:

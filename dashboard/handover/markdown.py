@@ -16,7 +16,7 @@ from django.utils.translation import gettext, ngettext
 from dashboard.web.plain_text import one_line, without_links
 from dashboard.web.templatetags.pages import zone_name
 
-from .document import Document, Line
+from .document import Document, Item
 
 _MARKUP = re.compile(
     r"[\\`*\[\]<#~|$]"  # anywhere
@@ -124,7 +124,7 @@ def _lines(
             yield none
 
 
-def _fact(line: Line, site: str) -> str:
+def _fact(line: Item, site: str) -> str:
     name = escape(line.name) or gettext("(no name)")
     told = f"[{name}](<{site}{line.url}>)" if line.url else f"**{name}**"
     parts = [f"{told} ({escape(line.who)})" if line.who else told]

@@ -17,7 +17,7 @@ from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_hand_over
 from dashboard.audit.services import record_event
 
-from . import facts
+from . import report_data
 from .document import digest, to_json
 from .messages import DRAFT, HANDOVER
 from .models import Autosaved, Handover, Note
@@ -263,7 +263,7 @@ def publish(*, handover: Handover, by: User, version: int) -> Handover:
     now = timezone.now()
     last = Handover.objects.aggregate(last=Max("number"))["last"] or 0
     row.number = last + 1
-    row.document = to_json(facts.draw(row, user=by, now=now))
+    row.document = to_json(report_data.draw(row, user=by, now=now))
     row.digest = digest(row.document)
     row.published_at, row.published_by = now, by
     row.save(

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.accounts.models import CloudUser, User
-from dashboard.handover import facts, services
+from dashboard.handover import report_data, services
 from dashboard.handover.models import WallLink
 from dashboard.instances import run_state
 from dashboard.instances.models import Cloud, Instance
@@ -205,7 +205,7 @@ def test_the_wallboard_gives_the_same_number(client: Client, link: WallLink) -> 
 @pytest.mark.usefixtures("_fleet")
 def test_a_handover_gives_the_same_number(operator: User) -> None:
     draft = services.draft(author=operator, ahead_hours=1, since=timezone.now())
-    document = facts.draw(draft, user=operator, now=timezone.now())
+    document = report_data.draw(draft, user=operator, now=timezone.now())
     assert document.counts == {
         "total": Instance.objects.count(),
         **{name: EXPECTED[name] for name in ("running", "due", "without_end")},

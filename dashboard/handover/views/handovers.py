@@ -22,7 +22,7 @@ from django.views.decorators.http import (
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_hand_over
-from dashboard.handover import facts, news, services
+from dashboard.handover import report_data, services, since_published
 from dashboard.handover.document import Document, digest, from_json
 from dashboard.handover.forms import ChosenWindowForm, PublishForm, WindowForm
 from dashboard.handover.markdown import markdown, moment
@@ -96,7 +96,7 @@ def handover(request: SignedInRequest, handover_id: int) -> HttpResponse:
         "handover": found,
         "document": published(found),
         "is_broken": found.document is None or digest(found.document) != found.digest,
-        "news": news.since(found, user=request.user, now=now),
+        "news": since_published.since(found, user=request.user, now=now),
         "earlier": _earlier(found),
         **tabs(request, "handovers"),
     }
@@ -127,7 +127,7 @@ def draft_page(
             for one in notes
             if one.is_removed and not one.is_empty and one.place != clashing
         ],
-        "document": facts.draw(draft, user=request.user, now=timezone.now()),
+        "document": report_data.draw(draft, user=request.user, now=timezone.now()),
         "owners": User.objects.filter(is_active=True).order_by("username"),
         "page": get_random_string(16),
         **tabs(request, "handovers"),
@@ -166,7 +166,7 @@ def publish(request: SignedInRequest, handover_id: int) -> HttpResponse:
         return see(draft)
     context = {
         "handover": draft,
-        "document": facts.draw(draft, user=request.user, now=timezone.now()),
+        "document": report_data.draw(draft, user=request.user, now=timezone.now()),
         "changed": changed,
         **tabs(request, "handovers"),
     }
@@ -210,7 +210,7 @@ def as_markdown(request: SignedInRequest, handover_id: int) -> HttpResponse:
     found = seen_by(request, handover_id)
     is_draft = found.published_at is None
     told = (
-        facts.draw(found, user=request.user, now=timezone.now())
+        report_data.draw(found, user=request.user, now=timezone.now())
         if is_draft
         else published(found)
     )

@@ -20,7 +20,7 @@ from dashboard.policies.selectors import exceptions_visible_to
 from dashboard.web.stored_messages import Message, sentences
 
 from . import messages
-from .document import MOST_LINES, Document, Line, Remark, Section
+from .document import MOST_LINES, Document, FrozenNote, Item, Section
 from .models import Handover
 
 _LONGEST_DELIVERY = timedelta(days=1)
@@ -57,7 +57,7 @@ def draw(handover: Handover, *, user: User, now: datetime) -> Document:
         ],
         summary=handover.summary,
         notes=[
-            Remark(note.text, note.owner, note.next_action, str(note.changed_by))
+            FrozenNote(note.text, note.owner, note.next_action, str(note.changed_by))
             for note in notes
             if not note.is_empty
         ],
@@ -98,7 +98,7 @@ def _no_auto_stop(user: User) -> Section:
 
 
 def _troubled(user: User, since: datetime) -> Section:
-    def line(one: Instance) -> Line:
+    def line(one: Instance) -> Item:
         is_unreadable = one.problems and not one.missing_since
         return instance_line(
             one,
@@ -150,7 +150,7 @@ def _health(fresh: Freshness) -> Section:
     return Section("health", lines, len(lines))
 
 
-def _troubles(cloud: Cloud, now: datetime) -> Iterator[Line]:
+def _troubles(cloud: Cloud, now: datetime) -> Iterator[Item]:
     if cloud.unconfigured_since:
         yield health_line(cloud, messages.NOT_CONFIGURED(), cloud.unconfigured_since)
         return
@@ -160,9 +160,9 @@ def _troubles(cloud: Cloud, now: datetime) -> Iterator[Line]:
     if cloud.problem:
         yield health_line(cloud, cloud.problem, cloud.problem_since)
     elif cloud.refreshed_at is None:
-        yield Line(cloud.name, message=messages.NEVER_SYNCED())
+        yield Item(cloud.name, message=messages.NEVER_SYNCED())
     elif Freshness([cloud], cloud.refreshed_at, now).age is not Age.FRESH:
-        yield Line(
+        yield Item(
             cloud.name,
             message=messages.SYNCED_RARELY(),
             at=cloud.refreshed_at,
@@ -173,9 +173,9 @@ def _troubles(cloud: Cloud, now: datetime) -> Iterator[Line]:
         yield health_line(cloud, paused, cloud.held_since)
 
 
-def health_line(cloud: Cloud, message: Message, since: datetime | None) -> Line:
+def health_line(cloud: Cloud, message: Message, since: datetime | None) -> Item:
     """What is wrong with a cloud, and since when."""
-    return Line(cloud.name, message=message, at=since, at_label=messages.SINCE())
+    return Item(cloud.name, message=message, at=since, at_label=messages.SINCE())
 
 
 def status(instance: Instance) -> Message:
@@ -192,7 +192,7 @@ def _section(key: str, found: QuerySet[Any], line: Any) -> Section:
     return Section(key, lines, total)
 
 
-def edit_line(edit: Edit, *, state: str | None = None) -> Line:
+def edit_line(edit: Edit, *, state: str | None = None) -> Item:
     """A change; ``state`` replaces its own, empty for none."""
     shown = edit.state if state is None else state
     return instance_line(
@@ -204,7 +204,7 @@ def edit_line(edit: Edit, *, state: str | None = None) -> Line:
     )
 
 
-def request_line(request: RuleException) -> Line:
+def request_line(request: RuleException) -> Item:
     """A request for an exception."""
     return instance_line(
         request.instance,
@@ -214,9 +214,9 @@ def request_line(request: RuleException) -> Line:
     )
 
 
-def instance_line(instance: Instance, **fields: Any) -> Line:
+def instance_line(instance: Instance, **fields: Any) -> Item:
     """A line about an instance."""
-    return Line(
+    return Item(
         instance.name or instance.instance_id,
         instance.cloud.name,
         instance.instance_id,

@@ -13,7 +13,7 @@ from dashboard.instances.selectors import freshness
 from dashboard.policies.models import RuleException
 from dashboard.policies.selectors import exceptions_visible_to
 
-from . import facts, messages
+from . import messages, report_data
 from .document import Section
 from .models import Handover
 
@@ -22,7 +22,7 @@ MOST_NEWS = 10
 
 
 @dataclass(frozen=True)
-class News:
+class SincePublished:
     """New since then.
 
     Attributes:
@@ -51,7 +51,7 @@ class News:
         return [(name, one) for name, one in named if one is not None and one.total]
 
 
-def since(handover: Handover, *, user: User, now: datetime) -> News:
+def since(handover: Handover, *, user: User, now: datetime) -> SincePublished:
     """What is new at ``now`` since a handover was published.
 
     Args:
@@ -64,8 +64,8 @@ def since(handover: Handover, *, user: User, now: datetime) -> News:
     newer = Q(published_at__gt=then) | Q(published_at=then, pk__gt=handover.pk)
     later = Handover.objects.published().filter(newer).last()
     if later:
-        return News(later=later)
-    return News(
+        return SincePublished(later=later)
+    return SincePublished(
         instances=_instances(user, then),
         edits=_edits(user, then),
         requests=_requests(user, then),
@@ -81,9 +81,9 @@ def _instances(user: User, then: datetime) -> Section:
     lines = []
     for one in found.order_by("-version", "pk")[:MOST_NEWS]:
         is_new = one.first_seen_at > then and not one.missing_since
-        line = facts.instance_line(
+        line = report_data.instance_line(
             one,
-            status=facts.status(one),
+            status=report_data.status(one),
             at=one.first_seen_at if is_new else one.missing_since or one.status_since,
             at_label=messages.DISCOVERED() if is_new else messages.SINCE(),
         )
@@ -94,7 +94,8 @@ def _instances(user: User, then: datetime) -> Section:
 def _edits(user: User, then: datetime) -> Section:
     found = edits_visible_to(user).filter(created_at__gt=then)
     lines = [
-        replace(facts.edit_line(one), at=one.created_at) for one in found[:MOST_NEWS]
+        replace(report_data.edit_line(one), at=one.created_at)
+        for one in found[:MOST_NEWS]
     ]
     return Section("edits", lines, found.count())
 
@@ -103,13 +104,13 @@ def _requests(user: User, then: datetime) -> Section:
     found = exceptions_visible_to(user).filter(
         state=RuleException.State.ASKED, asked_at__gt=then
     )
-    lines = [facts.request_line(one) for one in found[:MOST_NEWS]]
+    lines = [report_data.request_line(one) for one in found[:MOST_NEWS]]
     return Section("requests", lines, found.count())
 
 
 def _health(now: datetime) -> Section:
     lines = [
-        facts.health_line(cloud, cloud.problem, cloud.problem_since)
+        report_data.health_line(cloud, cloud.problem, cloud.problem_since)
         for cloud in freshness(now).failing
     ]
     return Section("health", lines, len(lines))

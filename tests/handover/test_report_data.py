@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone, translation
 
 from dashboard.accounts.models import User
-from dashboard.handover import facts, news, services
+from dashboard.handover import report_data, services, since_published
 from dashboard.handover.document import MOST_LINES, Document, digest, from_json, to_json
 from dashboard.handover.markdown import escape, markdown
 from dashboard.handover.models import Handover
@@ -22,7 +22,7 @@ from .test_services import make_draft, publish
 
 
 def draw(handover: Handover, user: User) -> Document:
-    return facts.draw(handover, user=user, now=timezone.now())
+    return report_data.draw(handover, user=user, now=timezone.now())
 
 
 def told(document: Document) -> dict[str, list[str]]:
@@ -151,11 +151,11 @@ def test_a_handover_of_format_1_is_shown_as_it_was_published(
 def test_new_since_then(draft: Handover, operator: User, instance: Instance) -> None:
     handover = publish(draft, operator)
     Instance.objects.update(first_seen_at=timezone.now() - timedelta(days=1))
-    told = news.since(handover, user=operator, now=timezone.now())
+    told = since_published.since(handover, user=operator, now=timezone.now())
     assert told.sections == []
     Instance.objects.update(status="STOPPED", status_since=timezone.now())
     add_edit(instance, operator, state="queued")
-    told = news.since(handover, user=operator, now=timezone.now())
+    told = since_published.since(handover, user=operator, now=timezone.now())
     assert [(name, one.total) for name, one in told.sections] == [
         ("Instances", 1),
         ("Changes", 1),
@@ -169,9 +169,9 @@ def test_a_later_handover_tells_the_news(
     second = publish(make_draft(operator), operator)
     third = publish(make_draft(operator), operator)
     now = timezone.now()
-    assert news.since(first, user=operator, now=now).later == second
-    assert news.since(second, user=operator, now=now).later == third
-    assert news.since(third, user=operator, now=now).later is None
+    assert since_published.since(first, user=operator, now=now).later == second
+    assert since_published.since(second, user=operator, now=now).later == third
+    assert since_published.since(third, user=operator, now=now).later is None
 
 
 @pytest.mark.parametrize(
