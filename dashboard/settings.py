@@ -83,7 +83,7 @@ MIDDLEWARE = [
     "dashboard.accounts.sessions.SessionLimitsMiddleware",
     "dashboard.accounts.sessions.OneTimePasswordMiddleware",
     "dashboard.accounts.two_factor.SecondFactorMiddleware",
-    "dashboard.reminders.bell.BellMiddleware",
+    "dashboard.reminders.unread_badge.UnreadBadgeMiddleware",
 ]
 
 ROOT_URLCONF = "dashboard.urls"

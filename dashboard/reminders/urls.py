@@ -2,22 +2,22 @@
 
 from django.urls import path
 
-from . import action_pages, channel_pages, views
+from .views import actions, channels, inbox
 
 app_name = "reminders"
 urlpatterns = [
-    path("", views.inbox, name="inbox"),
-    path("read/", views.read, name="read"),
-    path("settings/", views.preferences, name="settings"),
-    path("act/<str:token>/", action_pages.act, name="act"),
-    path("log/", channel_pages.sent, name="log"),
-    path("channels/", channel_pages.channels, name="channels"),
-    path("channels/new/", channel_pages.new, name="new_channel"),
-    path("channels/<int:channel_pk>/", channel_pages.channel, name="channel"),
-    path("channels/<int:channel_pk>/test/", channel_pages.test, name="test_channel"),
+    path("", inbox.inbox, name="inbox"),
+    path("read/", inbox.read, name="read"),
+    path("settings/", inbox.preferences, name="settings"),
+    path("act/<str:token>/", actions.act, name="act"),
+    path("log/", channels.sent, name="log"),
+    path("channels/", channels.channels, name="channels"),
+    path("channels/new/", channels.new, name="new_channel"),
+    path("channels/<int:channel_pk>/", channels.channel, name="channel"),
+    path("channels/<int:channel_pk>/test/", channels.test, name="test_channel"),
     path(
         "channels/<int:channel_pk>/remove/",
-        channel_pages.remove,
+        channels.remove,
         name="remove_channel",
     ),
 ]

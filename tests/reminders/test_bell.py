@@ -12,9 +12,9 @@ from django.urls import reverse
 
 from dashboard.accounts.models import User
 from dashboard.instances.models import FleetVersion, Instance
-from dashboard.reminders.bell import EVENT
 from dashboard.reminders.models import Reminder
 from dashboard.reminders.planning import plan
+from dashboard.reminders.unread_badge import EVENT
 
 CHANGES = reverse("instances:changes")
 POLL = {"HX-Request": "true", "Curfew-Poll-Token": "too-old"}

@@ -14,10 +14,9 @@ from dashboard.edits import services as edits
 from dashboard.edits.models import Edit
 from dashboard.instances import availability, countdown
 from dashboard.instances.models import Instance
-
-from . import links
-from .models import Reminder
-from .texts import ACTIONS, subject_url
+from dashboard.reminders import links
+from dashboard.reminders.models import Reminder
+from dashboard.reminders.texts import ACTIONS, subject_url
 
 GONE, FORBIDDEN, CONFLICT, NOT_FOUND = 410, 403, 409, 404
 EXPIRED = gettext_lazy("This link has expired. Links work for one day.")

@@ -16,13 +16,12 @@ from django.views.decorators.http import (
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_edit
-
-from . import policy_texts, selectors, services
-from .audience import may_mail, preferences_of
-from .forms import PreferencesForm, ReadForm
-from .links import Act, action_path
-from .models import Reminder
-from .texts import (
+from dashboard.reminders import policy_texts, selectors, services
+from dashboard.reminders.audience import may_mail, preferences_of
+from dashboard.reminders.forms import PreferencesForm, ReadForm
+from dashboard.reminders.links import Act, action_path
+from dashboard.reminders.models import Reminder
+from dashboard.reminders.texts import (
     action,
     cancelled_text,
     headline,

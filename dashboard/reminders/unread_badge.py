@@ -12,7 +12,7 @@ from . import selectors
 EVENT = "curfew:bell"
 
 
-class BellMiddleware:
+class UnreadBadgeMiddleware:
     """Say beside the answer to a poll how many reminders are new: one query.
 
     Only where a poll is looked up anyway. One with a valid grant and no news is

@@ -14,12 +14,11 @@ from django.views.decorators.http import (
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_manage_channels
-
-from . import selectors, services
-from .forms import ChannelForm
-from .models import Channel, Reminder, Wants
-from .texts import headline
-from .webhooks import LABELS
+from dashboard.reminders import selectors, services
+from dashboard.reminders.forms import ChannelForm
+from dashboard.reminders.models import Channel, Reminder, Wants
+from dashboard.reminders.texts import headline
+from dashboard.reminders.webhooks import LABELS
 
 UNPROCESSABLE = 422
 PER_PAGE = 50
