@@ -13,9 +13,9 @@ from dashboard.reminders.drafts import OF_USE
 from dashboard.reminders.models import Preferences, Reminder
 
 WANTS: dict[str, dict[str, Any]] = {
-    User.Role.OPERATOR: {"scope": "all", "leads": [60, 15]},
-    User.Role.ADMIN: {"scope": "all", "leads": [120, 15]},
-    User.Role.SCIENTIST: {"leads": [240, 60, 15]},
+    User.Role.OPERATOR: {"scope": "all", "lead_times": [60, 15]},
+    User.Role.ADMIN: {"scope": "all", "lead_times": [120, 15]},
+    User.Role.SCIENTIST: {"lead_times": [240, 60, 15]},
 }
 
 

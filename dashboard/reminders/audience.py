@@ -14,10 +14,10 @@ from dashboard.accounts.permissions import (
     can_remind_of_others,
 )
 
-from .models import Channel, Preferences, Reminder, Wants
+from .models import Channel, NotificationSettings, Preferences, Reminder
 
 Medium = Reminder.Medium
-Scope = Wants.Scope
+Scope = NotificationSettings.Scope
 
 
 class Subject(NamedTuple):
@@ -37,7 +37,7 @@ class Recipient(NamedTuple):
 
     name: str
     medium: str
-    wants: Wants
+    wants: NotificationSettings
     person: User | None = None
     channel: Channel | None = None
 
@@ -48,7 +48,9 @@ class Recipient(NamedTuple):
 
     def lead(self, left: timedelta) -> int | None:
         """The nearest of the chosen lead times that has come, in minutes."""
-        come = [lead for lead in self.wants.leads if left <= timedelta(minutes=lead)]
+        come = [
+            lead for lead in self.wants.lead_times if left <= timedelta(minutes=lead)
+        ]
         return min(come, default=None)
 
     def due_at(self, now: datetime) -> datetime:
@@ -86,8 +88,8 @@ class Audience:
     @property
     def longest_lead(self) -> timedelta:
         """How far ahead anybody looks."""
-        leads = (lead for one in self.everybody for lead in one.wants.leads)
-        return timedelta(minutes=max(leads, default=0))
+        lead_times = (lead for one in self.everybody for lead in one.wants.lead_times)
+        return timedelta(minutes=max(lead_times, default=0))
 
     def of(self, subject: Subject) -> Iterable[Recipient]:
         """Those who want to hear of such an instance, each once."""
@@ -132,7 +134,7 @@ class Audience:
                 self.by_owner[identifier].append(one)
 
 
-def allowed_scope(wants: Wants, person: User | None) -> str:
+def allowed_scope(wants: NotificationSettings, person: User | None) -> str:
     """What was chosen, as far as the person's role still allows it."""
     if person is None or can_remind_of_others(person):
         return wants.scope
@@ -165,7 +167,7 @@ def preferences_of(person: User) -> Preferences:
     except Preferences.DoesNotExist:
         wants = Preferences(user=person)
         if can_remind_of_others(person) and not person.cloud_users.all():
-            wants.scope, wants.leads = Scope.ALL, []
+            wants.scope, wants.lead_times = Scope.ALL, []
         return wants
 
 

@@ -4,13 +4,15 @@ from django.utils.translation import gettext_lazy
 
 from dashboard.audit.labels import Field, choice, register
 
-from .models import Wants
+from .models import NotificationSettings
 
 _WANTED = {
-    "leads": Field(gettext_lazy("minutes before a stop")),
+    "lead_times": Field(gettext_lazy("minutes before a stop")),
     "on_failure": Field(gettext_lazy("on failed instances")),
     "on_failed_edit": Field(gettext_lazy("on failed changes")),
-    "scope": Field(gettext_lazy("instances"), choice(Wants.Scope.choices)),
+    "scope": Field(
+        gettext_lazy("instances"), choice(NotificationSettings.Scope.choices)
+    ),
     "owner": Field(gettext_lazy("owner")),
     "cloud": Field(gettext_lazy("cloud")),
     "quiet_from": Field(gettext_lazy("quiet from")),

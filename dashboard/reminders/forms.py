@@ -15,9 +15,9 @@ from dashboard.web.widgets import ClockInput
 
 from . import webhooks
 from .audience import may_mail
-from .models import Channel, Preferences, Wants
+from .models import Channel, NotificationSettings, Preferences
 
-LEADS = (
+LEAD_TIMES = (
     (5, gettext_lazy("5 minutes")),
     (15, gettext_lazy("15 minutes")),
     (30, gettext_lazy("30 minutes")),
@@ -49,15 +49,15 @@ _WIDGETS: dict[str, forms.Widget] = {
 }
 
 
-class WantsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check time only
+class NotificationSettingsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check time only
     """Of what, how long before, and when not.
 
     Args:
         owners: Owners seen in the fleet, to choose from.
     """
 
-    leads = forms.TypedMultipleChoiceField(
-        choices=LEADS,
+    lead_times = forms.TypedMultipleChoiceField(
+        choices=LEAD_TIMES,
         coerce=int,
         required=False,
         widget=forms.CheckboxSelectMultiple,
@@ -66,7 +66,7 @@ class WantsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check 
     # Unticked, no time is kept.
     quiet = forms.BooleanField(required=False, label=gettext_lazy("Use quiet hours"))
 
-    SCOPES: ClassVar[tuple[str, ...]] = tuple(Wants.Scope.values)
+    SCOPES: ClassVar[tuple[str, ...]] = tuple(NotificationSettings.Scope.values)
 
     def __init__(self, *args: Any, owners: list[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -85,8 +85,10 @@ class WantsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check 
         )
         scope = self.fields["scope"]
         assert isinstance(scope, forms.ChoiceField)  # noqa: S101
-        scope.choices = [one for one in Wants.Scope.choices if one[0] in self.SCOPES]
-        self.initial["leads"] = self.instance.leads
+        scope.choices = [
+            one for one in NotificationSettings.Scope.choices if one[0] in self.SCOPES
+        ]
+        self.initial["lead_times"] = self.instance.lead_times
         self.initial["quiet"] = self.instance.quiet_from is not None
         if self.instance.quiet_from is None:
             self.initial["quiet_from"], self.initial["quiet_until"] = time(20), time(7)
@@ -112,13 +114,13 @@ class WantsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check 
         """What belongs together, together."""
         values = super().clean() or {}
         scope = values.get("scope")
-        if scope == Wants.Scope.OWNER and not values.get("owner"):
+        if scope == NotificationSettings.Scope.OWNER and not values.get("owner"):
             self.add_error("owner", gettext("Choose an owner."))
-        if scope == Wants.Scope.CLOUD and not values.get("cloud"):
+        if scope == NotificationSettings.Scope.CLOUD and not values.get("cloud"):
             self.add_error("cloud", gettext("Choose a cloud."))
-        if scope != Wants.Scope.OWNER:
+        if scope != NotificationSettings.Scope.OWNER:
             values["owner"] = ""
-        if scope != Wants.Scope.CLOUD:
+        if scope != NotificationSettings.Scope.CLOUD:
             values["cloud"] = None
         start, end = values.get("quiet_from"), values.get("quiet_until")
         if not values.get("quiet"):
@@ -129,10 +131,12 @@ class WantsForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check 
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]  # unknown to the stubs
-        self.instance.leads = sorted(self.cleaned_data.get("leads") or [], reverse=True)
+        self.instance.lead_times = sorted(
+            self.cleaned_data.get("lead_times") or [], reverse=True
+        )
 
 
-class PreferencesForm(WantsForm):
+class PreferencesForm(NotificationSettingsForm):
     """What one person wants."""
 
     class Meta:
@@ -153,10 +157,14 @@ class PreferencesForm(WantsForm):
             self.fields["by_mail"].disabled = True
 
 
-class ChannelForm(WantsForm):
+class ChannelForm(NotificationSettingsForm):
     """A team's webhook."""
 
-    SCOPES: ClassVar = (Wants.Scope.ALL, Wants.Scope.CLOUD, Wants.Scope.OWNER)
+    SCOPES: ClassVar = (
+        NotificationSettings.Scope.ALL,
+        NotificationSettings.Scope.CLOUD,
+        NotificationSettings.Scope.OWNER,
+    )
 
     address = forms.CharField(
         max_length=webhooks.LONGEST,
@@ -179,7 +187,7 @@ class ChannelForm(WantsForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.pk is None:
-            self.initial["scope"] = Wants.Scope.ALL
+            self.initial["scope"] = NotificationSettings.Scope.ALL
         else:
             self.fields["address"].required = False
 

@@ -17,7 +17,7 @@ from dashboard.web.stored_messages import MessageField
 from . import quiet
 
 
-def default_leads() -> list[int]:
+def default_lead_times() -> list[int]:
     """Minutes before a stop of which nobody has chosen any."""
     return [60, 15]
 
@@ -26,11 +26,11 @@ CORRECTED_KEY = ":late"
 """How the key of a reminder ends that corrects what was said of an edit."""
 
 
-class Wants(models.Model):
+class NotificationSettings(models.Model):
     """Of what somebody is told, and when not.
 
     Attributes:
-        leads: How long before a stop, in **minutes**.
+        lead_times: How long before a stop, in **minutes**.
         scope: Whose instances.
         owner: For ``OWNER``: the upstream user's name or id.
         cloud: For ``CLOUD``.
@@ -44,7 +44,7 @@ class Wants(models.Model):
         CLOUD = "cloud", gettext_lazy("One cloud's instances")
         ALL = "all", gettext_lazy("All instances")
 
-    leads = models.JSONField(default=default_leads)
+    lead_times = models.JSONField(default=default_lead_times)
     on_failure = models.BooleanField(default=True)
     on_failed_edit = models.BooleanField(default=True)
     scope = models.CharField(max_length=8, choices=Scope, default=Scope.MINE)
@@ -72,7 +72,7 @@ class Wants(models.Model):
         return quiet.ends(self.quiet_from, self.quiet_until, self.zone, now)
 
 
-class Preferences(Wants):
+class Preferences(NotificationSettings):
     """What one person wants. Without a row: the defaults, in the page only.
 
     Attributes:
@@ -93,7 +93,7 @@ class Preferences(Wants):
         return f"preferences of {self.user_id}"
 
 
-class Channel(Wants):
+class Channel(NotificationSettings):
     """A team's webhook, set up by admins.
 
     Attributes:

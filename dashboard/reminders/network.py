@@ -35,7 +35,7 @@ TRY_LATER = frozenset({429, 503})
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _IPV4_COMPATIBLE = ipaddress.ip_network("::/96")
 _AZURE_HOST = ipaddress.ip_address("168.63.129.16")
-"""A public address that leads to the host of every virtual machine on Azure."""
+"""A public address that lead_times to the host of every virtual machine on Azure."""
 
 _ISATAP = frozenset({0x00005EFE, 0x02005EFE})
 """The second half of such addresses begins so; an IPv4 address follows (RFC 5214)."""

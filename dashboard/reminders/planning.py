@@ -145,7 +145,7 @@ def _was_told(known: Known, one: Recipient, pk: int, lead: int, stop_ms: int) ->
     """Whether it was told before, of this lead time or a nearer one."""
     return any(
         abs(stop_ms - ms) <= SAME_RUN_MS
-        for chosen in {*one.wants.leads, lead}
+        for chosen in {*one.wants.lead_times, lead}
         if chosen <= lead
         for ms in known.get((one.name, pk, chosen), ())
     )

@@ -39,10 +39,10 @@ class Warnings(NamedTuple):
 
 def warnings(everybody: Audience, now: datetime) -> Warnings:
     """Warn owners of the runs that a policy is going to stop."""
-    leads = settings.CURFEW.policy_warning_minutes
+    lead_times = settings.CURFEW.policy_warning_minutes
     found = Warnings([], [])
     ahead = planned_stops().filter(
-        stops_at__lte=now + timedelta(minutes=max(leads)),
+        stops_at__lte=now + timedelta(minutes=max(lead_times)),
         instance__missing_since=None,
         instance__status=InstanceStatus.RUNNING,
     )
@@ -55,11 +55,13 @@ def warnings(everybody: Audience, now: datetime) -> Warnings:
         stops_at = planned_for
         if warned_at is None:
             # However late the first warning is, it leaves them the shortest time.
-            stops_at = max(stops_at, now + timedelta(minutes=min(leads)))
+            stops_at = max(stops_at, now + timedelta(minutes=min(lead_times)))
             found.plans.append(pk)
         if stops_at <= now:
             continue
-        lead = min(one for one in leads if stops_at - now <= timedelta(minutes=one))
+        lead = min(
+            one for one in lead_times if stops_at - now <= timedelta(minutes=one)
+        )
         for one in everybody.owners_of(Subject(*whose)):
             subject = f"policy:{pk}:{lead}"
             if key(one, subject) not in known:

@@ -15,10 +15,10 @@ from dashboard.web.encryption import encrypt
 
 from . import tasks, webhooks
 from .drafts import OF_USE
-from .models import Channel, Preferences, Reminder, Wants
+from .models import Channel, NotificationSettings, Preferences, Reminder
 
 WANTED = (
-    *("leads", "on_failure", "on_failed_edit", "scope", "owner"),
+    *("lead_times", "on_failure", "on_failed_edit", "scope", "owner"),
     *("quiet_from", "quiet_until", "time_zone"),
 )
 
@@ -110,7 +110,7 @@ def mark_read(*, user: User, keys: list[int] | None = None) -> int:
     return unread.update(read_at=timezone.now())
 
 
-def _values(wants: Wants) -> dict[str, Any]:
+def _values(wants: NotificationSettings) -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(wants, name) for name in WANTED}
     values["cloud"] = str(wants.cloud or "")
     if isinstance(wants, Preferences):

@@ -24,7 +24,7 @@ LOG = reverse("reminders:log")
 CHANNELS = reverse("reminders:channels")
 NEW = reverse("reminders:new_channel")
 WANTS = {
-    "leads": ["60", "15"],
+    "lead_times": ["60", "15"],
     "on_failure": "on",
     "quiet_from": "20:00",
     "quiet_until": "07:00",
@@ -138,7 +138,7 @@ class TestSettings:
         response = as_scientist.post(SETTINGS, form)
         assert response.status_code == 302
         kept = Preferences.objects.get()
-        assert (kept.leads, kept.by_mail, kept.on_failed_edit) == (
+        assert (kept.lead_times, kept.by_mail, kept.on_failed_edit) == (
             [60, 15],
             True,
             False,
@@ -169,7 +169,7 @@ class TestSettings:
         "wrong",
         [
             {"time_zone": "Mars/Crater"},
-            {"leads": ["7"]},
+            {"lead_times": ["7"]},
             {"quiet": "on", "quiet_from": ""},
             {"quiet": "on", "quiet_from": "07:00"},
             {"scope": "owner", "owner": ""},

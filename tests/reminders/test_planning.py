@@ -368,7 +368,7 @@ def test_queries_do_not_grow_with_the_fleet(
     number: int,
     django_assert_max_num_queries: Any,
 ) -> None:
-    prefer(operator, scope="all", leads=[1440])
+    prefer(operator, scope="all", lead_times=[1440])
     for each in range(number):
         one = stops(50)
         make_instance(status="START_FAILED", status_since=NOW)

@@ -31,8 +31,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "leads",
-                    models.JSONField(default=dashboard.reminders.models.default_leads),
+                    "lead_times",
+                    models.JSONField(
+                        default=dashboard.reminders.models.default_lead_times
+                    ),
                 ),
                 ("on_failure", models.BooleanField(default=True)),
                 ("on_failed_edit", models.BooleanField(default=True)),
@@ -86,8 +88,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "leads",
-                    models.JSONField(default=dashboard.reminders.models.default_leads),
+                    "lead_times",
+                    models.JSONField(
+                        default=dashboard.reminders.models.default_lead_times
+                    ),
                 ),
                 ("on_failure", models.BooleanField(default=True)),
                 ("on_failed_edit", models.BooleanField(default=True)),

@@ -1,4 +1,4 @@
-"""Where the link in a mail leads: a question first, and only then the deed."""
+"""Where the link in a mail lead_times: a question first, and only then the deed."""
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseRedirect

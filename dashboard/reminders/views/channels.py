@@ -16,7 +16,7 @@ from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_manage_channels
 from dashboard.reminders import selectors, services
 from dashboard.reminders.forms import ChannelForm
-from dashboard.reminders.models import Channel, Reminder, Wants
+from dashboard.reminders.models import Channel, NotificationSettings, Reminder
 from dashboard.reminders.texts import headline
 from dashboard.reminders.webhooks import LABELS
 
@@ -45,7 +45,7 @@ def new(request: SignedInRequest) -> HttpResponse:
         than admins.
     """
     _require_right(request)
-    return _form(request, Channel(scope=Wants.Scope.ALL))
+    return _form(request, Channel(scope=NotificationSettings.Scope.ALL))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
