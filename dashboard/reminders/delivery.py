@@ -19,10 +19,10 @@ from dashboard.web.encryption import decrypt
 from dashboard.web.stored_messages import Message
 
 from . import mailing, messages, texts, webhooks
-from .audience import may_mail, preferences_of
 from .ending import holds
 from .models import ABOUT, Attempt, Reminder
 from .outcome import Kind, Outcome, not_sent, refused, unknown
+from .recipients import may_mail, preferences_of
 
 log = structlog.get_logger(__name__)
 

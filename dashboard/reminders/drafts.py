@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from .audience import Recipient
 from .models import Reminder
+from .recipients import Recipient
 
 Kind, Medium, State = Reminder.Kind, Reminder.Medium, Reminder.State
 

@@ -14,8 +14,8 @@ from dashboard.instances.models import Cloud
 from dashboard.web.widgets import ClockInput
 
 from . import webhooks
-from .audience import may_mail
 from .models import Channel, NotificationSettings, Preferences
+from .recipients import may_mail
 
 LEAD_TIMES = (
     (5, gettext_lazy("5 minutes")),

@@ -23,9 +23,9 @@ from dashboard.modelarts.statuses import FAILED
 from dashboard.policies.stops import note_warned
 
 from . import ending, policy_news
-from .audience import Audience, Recipient, Subject, audience
 from .drafts import FRESH, OF_USE, draft, known_keys
 from .models import CORRECTED_KEY, Reminder
+from .recipients import Recipient, Recipients, Subject, all_recipients
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +50,7 @@ def plan(now: datetime | None = None) -> int:
     ending.give_up_the_lost(now)
     ending.forget_the_old(now)
     ending.end_what_no_longer_holds(now)
-    everybody = audience()
+    everybody = all_recipients()
     new = [*_stops(everybody, now), *_failures(everybody, now)]
     new += _edits(everybody, now)
     ahead = policy_news.warnings(everybody, now)
@@ -99,7 +99,7 @@ def due() -> list[int]:
     return list(waiting.order_by("due_at", "pk").values_list("pk", flat=True)[:50])
 
 
-def _stops(everybody: Audience, now: datetime) -> Iterator[Reminder]:
+def _stops(everybody: Recipients, now: datetime) -> Iterator[Reminder]:
     known = _known_stops(now)
     running = Instance.objects.filter(
         ends_by(now + everybody.longest_lead),
@@ -110,7 +110,7 @@ def _stops(everybody: Audience, now: datetime) -> Iterator[Reminder]:
         *("run_ends_at", "stop_timestamp_ms"),
     )
     for pk, cloud_pk, owner_id, owner_name, stops_at, stop_ms in running.order_by():
-        for one in everybody.of(Subject(cloud_pk, owner_id, owner_name)):
+        for one in everybody.for_instance(Subject(cloud_pk, owner_id, owner_name)):
             lead = one.lead(stops_at - now)
             if lead is None or _was_told(known, one, pk, lead, stop_ms):
                 continue
@@ -151,14 +151,14 @@ def _was_told(known: Known, one: Recipient, pk: int, lead: int, stop_ms: int) ->
     )
 
 
-def _failures(everybody: Audience, now: datetime) -> Iterator[Reminder]:
+def _failures(everybody: Recipients, now: datetime) -> Iterator[Reminder]:
     failed = Instance.objects.filter(
         status__in=FAILED, missing_since=None, status_since__gte=now - FRESH
     ).values_list("pk", "cloud_id", "owner_id", "owner_name", "status_since")
     known = known_keys(Kind.FAILURE, now)
     for pk, cloud_pk, owner_id, owner_name, since in failed.order_by():
         assert since is not None  # noqa: S101 (asked for above)
-        for one in everybody.of(Subject(cloud_pk, owner_id, owner_name)):
+        for one in everybody.for_instance(Subject(cloud_pk, owner_id, owner_name)):
             subject = f"failure:{pk}:{round(since.timestamp() * 1e3)}"
             if one.wants.on_failure and f"{one.name}:{subject}" not in known:
                 yield draft(
@@ -172,7 +172,7 @@ def _failures(everybody: Audience, now: datetime) -> Iterator[Reminder]:
                 )
 
 
-def _edits(everybody: Audience, now: datetime) -> Iterator[Reminder]:
+def _edits(everybody: Recipients, now: datetime) -> Iterator[Reminder]:
     """Of one's own edits to people, of all in its scope to a channel.
 
     The failures of a batch are one message to each. What is said of an edit may be
@@ -194,7 +194,7 @@ def _edits(everybody: Audience, now: datetime) -> Iterator[Reminder]:
         "finished_at"
     ):
         late = outcome in Edit.CORRECTED
-        concerned = everybody.of(Subject(*whose))
+        concerned = everybody.for_instance(Subject(*whose))
         others = [one for one in concerned if one.channel or late]
         ways = {one.name: one for one in [*everybody.ways_to(actor), *others]}
         moment = at if late else ended

@@ -15,9 +15,9 @@ from dashboard.modelarts.statuses import InstanceStatus
 from dashboard.policies.models import RuleException
 from dashboard.policies.selectors import planned_stops
 
-from .audience import Audience, Subject
 from .drafts import FRESH, OF_USE, draft, key, known_keys
 from .models import Reminder
+from .recipients import Recipients, Subject
 
 Kind = Reminder.Kind
 
@@ -37,7 +37,7 @@ class Warnings(NamedTuple):
     plans: list[int]
 
 
-def warnings(everybody: Audience, now: datetime) -> Warnings:
+def warnings(everybody: Recipients, now: datetime) -> Warnings:
     """Warn owners of the runs that a policy is going to stop."""
     lead_times = settings.CURFEW.policy_warning_minutes
     found = Warnings([], [])
@@ -81,7 +81,7 @@ def warnings(everybody: Audience, now: datetime) -> Warnings:
     return found
 
 
-def stopped(everybody: Audience, now: datetime) -> Iterator[Reminder]:
+def stopped(everybody: Recipients, now: datetime) -> Iterator[Reminder]:
     """Tell owners of runs that somebody else, or a policy, has stopped.
 
     Those of one bulk edit are one message.
@@ -121,7 +121,7 @@ def stopped(everybody: Audience, now: datetime) -> Iterator[Reminder]:
             )
 
 
-def requests(everybody: Audience, now: datetime) -> Iterator[Reminder]:
+def requests(everybody: Recipients, now: datetime) -> Iterator[Reminder]:
     """Tell those who decide that somebody asks for an exception."""
     asked = RuleException.objects.filter(
         state=RuleException.State.ASKED, asked_at__gte=now - FRESH
@@ -144,7 +144,7 @@ def requests(everybody: Audience, now: datetime) -> Iterator[Reminder]:
                 )
 
 
-def answers(everybody: Audience, now: datetime) -> Iterator[Reminder]:
+def answers(everybody: Recipients, now: datetime) -> Iterator[Reminder]:
     """Tell those who asked for an exception how it was decided."""
     decided = RuleException.objects.filter(decided_at__gte=now - FRESH)
     known = known_keys(Kind.ANSWER, now)

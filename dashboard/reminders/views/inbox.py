@@ -17,10 +17,10 @@ from django.views.decorators.http import (
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_edit
 from dashboard.reminders import policy_texts, selectors, services
-from dashboard.reminders.audience import may_mail, preferences_of
 from dashboard.reminders.forms import PreferencesForm, ReadForm
 from dashboard.reminders.links import Act, action_path
 from dashboard.reminders.models import Reminder
+from dashboard.reminders.recipients import may_mail, preferences_of
 from dashboard.reminders.texts import (
     action,
     cancelled_text,

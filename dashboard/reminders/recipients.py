@@ -61,7 +61,7 @@ class Recipient(NamedTuple):
 
 
 @dataclass
-class Audience:
+class Recipients:
     """All recipients.
 
     Attributes:
@@ -91,7 +91,7 @@ class Audience:
         lead_times = (lead for one in self.everybody for lead in one.wants.lead_times)
         return timedelta(minutes=max(lead_times, default=0))
 
-    def of(self, subject: Subject) -> Iterable[Recipient]:
+    def for_instance(self, subject: Subject) -> Iterable[Recipient]:
         """Those who want to hear of such an instance, each once."""
         found = {
             one.name: one
@@ -171,9 +171,9 @@ def preferences_of(person: User) -> Preferences:
         return wants
 
 
-def audience() -> Audience:
+def all_recipients() -> Recipients:
     """Everybody who is to be told of anything, in three queries."""
-    found = Audience()
+    found = Recipients()
     people = User.objects.filter(is_active=True).select_related("reminder_preferences")
     for person in people.prefetch_related("cloud_users"):
         wants = preferences_of(person)
