@@ -19,7 +19,7 @@ from dashboard.web.encryption import decrypt
 from dashboard.web.stored_messages import Message
 
 from . import mailing, messages, texts, webhooks
-from .ending import holds
+from .expiry import still_valid
 from .models import ABOUT, Attempt, Reminder
 from .outcome import Kind, Outcome, not_sent, refused, unknown
 from .recipients import may_mail, preferences_of
@@ -134,7 +134,7 @@ def _verdict(
     """Why nothing is sent now: state, note and when again; None to go ahead."""
     if reminder.expires_at <= now:
         return State.DROPPED, messages.TOO_LATE(), None
-    if not holds(reminder):
+    if not still_valid(reminder):
         return State.CANCELLED, messages.OUT_OF_DATE(), None
     if why_not := _why_not(reminder):
         return State.DROPPED, why_not, None

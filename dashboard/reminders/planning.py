@@ -22,7 +22,7 @@ from dashboard.instances.run_state import ends_by
 from dashboard.modelarts.statuses import FAILED
 from dashboard.policies.stops import note_warned
 
-from . import ending, policy_news
+from . import expiry, policy_news
 from .drafts import FRESH, OF_USE, draft, known_keys
 from .models import CORRECTED_KEY, Reminder
 from .recipients import Recipient, Recipients, Subject, all_recipients
@@ -47,9 +47,9 @@ def plan(now: datetime | None = None) -> int:
         How many were written.
     """
     now = now or timezone.now()
-    ending.give_up_the_lost(now)
-    ending.forget_the_old(now)
-    ending.end_what_no_longer_holds(now)
+    expiry.expire_stalled(now)
+    expiry.delete_old(now)
+    expiry.expire_invalid(now)
     everybody = all_recipients()
     new = [*_stops(everybody, now), *_failures(everybody, now)]
     new += _edits(everybody, now)
@@ -59,7 +59,7 @@ def plan(now: datetime | None = None) -> int:
     new += policy_news.answers(everybody, now)
     # What is nearest is told first, should this process die in between.
     new.sort(key=lambda one: one.moment)
-    written = sum(_write(list(some), now) for some in batched(new, ending.AT_ONCE))
+    written = sum(_write(list(some), now) for some in batched(new, expiry.AT_ONCE))
     if ahead.plans:
         # Only now: without this nothing is stopped.
         least = timedelta(minutes=min(settings.CURFEW.policy_warning_minutes))

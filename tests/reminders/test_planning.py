@@ -14,8 +14,8 @@ from django.urls import reverse
 from dashboard.accounts.models import CloudUser, User
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.instances.models import Cloud, Instance
-from dashboard.reminders import ending, planning, texts
-from dashboard.reminders.ending import KEPT
+from dashboard.reminders import expiry, planning, texts
+from dashboard.reminders.expiry import KEPT
 from dashboard.reminders.models import Channel, Preferences, Reminder
 from dashboard.reminders.planning import FRESH, plan
 from tests.factories import make_cloud, make_instance
@@ -385,7 +385,7 @@ def test_queries_do_not_grow_with_the_fleet(
 def test_no_transaction_is_long(
     by_mail: Preferences, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ending, "AT_ONCE", 4)
+    monkeypatch.setattr(expiry, "AT_ONCE", 4)
     for _ in range(10):
         stops(50)
     with CaptureQueriesContext(connection) as captured:

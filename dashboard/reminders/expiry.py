@@ -27,7 +27,7 @@ AT_ONCE = 200
 """Rows written in one transaction."""
 
 
-def _holds() -> Q:
+def _still_valid() -> Q:
     """Condition on reminders: what they say is still so."""
     runs_on = Instance.objects.filter(
         pk=OuterRef("instance_id"),
@@ -67,12 +67,12 @@ def _holds() -> Q:
     )
 
 
-def holds(reminder: Reminder) -> bool:
+def still_valid(reminder: Reminder) -> bool:
     """Whether what it says is still so; one query."""
-    return Reminder.objects.filter(_holds(), pk=reminder.pk).exists()
+    return Reminder.objects.filter(_still_valid(), pk=reminder.pk).exists()
 
 
-def end_what_no_longer_holds(now: datetime) -> None:
+def expire_invalid(now: datetime) -> None:
     """Cancel what is no longer true, drop what is of no use any more.
 
     What is true again, as after a listing that lacked an instance, is taken up again
@@ -88,14 +88,16 @@ def end_what_no_longer_holds(now: datetime) -> None:
     shown = of_use.filter(medium=Medium.PAGE, state=State.SENT)
     for which in (waiting, shown):
         _update(
-            which.exclude(_holds()), state=State.CANCELLED, note=messages.OUT_OF_DATE()
+            which.exclude(_still_valid()),
+            state=State.CANCELLED,
+            note=messages.OUT_OF_DATE(),
         )
     cancelled = of_use.filter(
         state=State.CANCELLED, note__code=messages.OUT_OF_DATE.code, tries=0
     )
     for is_page, state in ((True, State.SENT), (False, State.WAITING)):
         page = Q(medium=Medium.PAGE)
-        again = cancelled.filter(page if is_page else ~page).filter(_holds())
+        again = cancelled.filter(page if is_page else ~page).filter(_still_valid())
         _update(again, state=state, note=Message())
 
 
@@ -107,7 +109,7 @@ def _update(which: QuerySet[Reminder], **changes: Any) -> None:
 
 
 @transaction.atomic
-def give_up_the_lost(now: datetime) -> None:
+def expire_stalled(now: datetime) -> None:
     """Whoever held these is dead; whether their messages left, nobody can know."""
     lost = Reminder.objects.filter(state=State.SENDING, lease_until__lte=now)
     keys = list(lost.values_list("pk", flat=True))
@@ -129,7 +131,7 @@ def give_up_the_lost(now: datetime) -> None:
     log.warning("reminders perhaps sent", reminders=ended)
 
 
-def forget_the_old(now: datetime) -> None:
+def delete_old(now: datetime) -> None:
     """Delete what nobody looks up any more."""
     old = Reminder.objects.filter(created_at__lt=now - KEPT).order_by()
     keys = list(old.values_list("pk", flat=True)[:AT_ONCE])
