@@ -69,7 +69,7 @@ class NotificationSettings(models.Model):
 
     def quiet_ends(self, now: datetime) -> datetime | None:
         """When the quiet hours end that ``now`` lies in; None outside of them."""
-        return quiet.ends(self.quiet_from, self.quiet_until, self.zone, now)
+        return quiet.quiet_hours_end(self.quiet_from, self.quiet_until, self.zone, now)
 
 
 class Preferences(NotificationSettings):

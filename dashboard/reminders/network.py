@@ -63,12 +63,12 @@ class _Watch:
 _watch: ContextVar[_Watch | None] = ContextVar("webhook", default=None)
 
 
-def watched(speak: Callable[[], Any]) -> Outcome:
+def send_guarded(send: Callable[[], Any]) -> Outcome:
     """Let apprise send, within bounds, and say how it ended."""
     watch = _Watch()
     token = _watch.set(watch)
     try:
-        speak()
+        send()
     except Exception:
         # A fault of apprise's before or after the request; the watch knows which.
         return watch.outcome

@@ -4,7 +4,7 @@ import zoneinfo
 from datetime import UTC, datetime, time, timedelta
 
 
-def ends(
+def quiet_hours_end(
     start: time | None, end: time | None, zone: zoneinfo.ZoneInfo, now: datetime
 ) -> datetime | None:
     """When the quiet hours end that ``now`` lies in; None outside of them.

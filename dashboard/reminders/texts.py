@@ -79,7 +79,7 @@ def for_mail(text: str) -> str:
     return without_links(one_line(text))
 
 
-def tame(text: str) -> str:
+def escape_for_chat(text: str) -> str:
     """Such a line for a chat, where it neither calls people nor draws links."""
     return for_mail(text).translate(_TAMED)
 
@@ -122,7 +122,7 @@ def notification(reminder: Reminder, *, zone: ZoneInfo, now: datetime) -> Notifi
     if reminder.instance is None:
         text = gettext("Curfew sends notifications here. No action is needed.")
         return Notification(headline(reminder, ""), text)
-    plain = for_mail if reminder.medium == Medium.MAIL else tame
+    plain = for_mail if reminder.medium == Medium.MAIL else escape_for_chat
     instance = reminder.instance
     name = plain(str(instance))
     subject = headline(reminder, name)

@@ -111,7 +111,7 @@ def send(
     speak: Callable[[], Any] = lambda: plugin.notify(  # noqa: E731
         body=notification.text, title=notification.subject, notify_type=kind
     )
-    return network.watched(speak)
+    return network.send_guarded(speak)
 
 
 def speaker(service: Service, address: str) -> NotifyBase | None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.reminders.quiet import ends
+from dashboard.reminders.quiet import quiet_hours_end
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -29,13 +29,13 @@ BERLIN = ZoneInfo("Europe/Berlin")
 )
 def test_over_midnight(start: time, end: time, here: str, until: str | None) -> None:
     now = datetime.fromisoformat(here).replace(tzinfo=BERLIN)
-    found = ends(start, end, BERLIN, now)
+    found = quiet_hours_end(start, end, BERLIN, now)
     shown = found and found.astimezone(BERLIN).isoformat(timespec="minutes")[:16]
     assert shown == until
 
 
 def test_none() -> None:
-    assert ends(None, None, BERLIN, datetime.now(UTC)) is None
+    assert quiet_hours_end(None, None, BERLIN, datetime.now(UTC)) is None
 
 
 @given(st.times(), st.times(), st.datetimes(timezones=st.just(UTC)))
@@ -43,5 +43,5 @@ def test_the_end_is_never_past_nor_more_than_a_day_away(
     start: time, end: time, now: datetime
 ) -> None:
     now = now.replace(year=2026, day=min(now.day, 28))
-    found = ends(start, end, BERLIN, now)
+    found = quiet_hours_end(start, end, BERLIN, now)
     assert found is None or 0 <= (found - now).total_seconds() <= 25 * 3600
