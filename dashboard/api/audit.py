@@ -12,10 +12,10 @@ from dashboard.audit.filters import AuditFilter
 from dashboard.audit.models import AuditEvent
 from dashboard.audit.views import READ as READS_AUDIT
 
-from . import schemas, shapes
-from .gate import AUDIT
+from . import schemas, serializers
+from .auth import AUDIT
 from .http import TokenRequest
-from .queries import MomentField, PageForm, Query, Slice, ZoneForm
+from .queries import MomentField, Page, PageForm, Query, ZoneForm
 
 router = Router(tags=["audit"])
 
@@ -85,8 +85,8 @@ def list_audit_events(request: TokenRequest) -> Any:
     if not holds(request.user, READS_AUDIT):
         raise PermissionDenied("Your role does not allow reading the audit trail.")
     asked = LIST.read(request)
-    part = Slice(_found(request, asked), asked)
-    return part.head | {"items": [shapes.audit_event(one) for one in part.items]}
+    part = Page(_found(request, asked), asked)
+    return part.head | {"items": [serializers.audit_event(one) for one in part.items]}
 
 
 def _found(request: TokenRequest, asked: dict[str, Any]) -> QuerySet[AuditEvent]:

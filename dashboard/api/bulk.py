@@ -20,12 +20,12 @@ from dashboard.instances.filters import InstanceFilter, ListForm
 from dashboard.instances.models import Cloud, Instance
 from dashboard.web.stored_messages import Message
 
-from . import schemas, shapes
+from . import schemas, serializers
+from .auth import PREVIEW, READ, WRITE
 from .change_input import hours_typed
-from .gate import PREVIEW, READ, WRITE
 from .http import TokenRequest
 from .problems import invalid, of_form
-from .queries import PageForm, Query, Slice
+from .queries import Page, PageForm, Query
 
 router = Router(tags=["bulk"])
 
@@ -98,9 +98,9 @@ def list_batches(request: TokenRequest) -> Any:
     """All bulk edits, newest first."""
     asked = LIST.read(request)
     found = selectors.batches_visible_to(request.user).order_by("-confirmed_at", "pk")
-    part = Slice(found, asked)
+    part = Page(found, asked)
     rows = selectors.with_progress(part.items)
-    items = [shapes.batch(one, done, user=request.user) for one, done in rows]
+    items = [serializers.batch(one, done, user=request.user) for one, done in rows]
     return part.head | {"items": items}
 
 
@@ -115,7 +115,7 @@ def get_batch(request: TokenRequest, batch_id: UUID) -> Any:
     """How far a batch has come, and who was left out."""
     batch = _visible(request, batch_id)
     left_out = [
-        shapes.named(skip.instance) | {"reason": str(skip.reason)}
+        serializers.named(skip.instance) | {"reason": str(skip.reason)}
         for skip in selectors.batch_skips(batch)
     ]
     return _batch(request, batch) | {"left_out": left_out}
@@ -133,8 +133,8 @@ def get_batch(request: TokenRequest, batch_id: UUID) -> Any:
 def list_batch_edits(request: TokenRequest, batch_id: UUID) -> Any:
     """What became of each, by the instance's name."""
     asked = LIST.read(request)
-    part = Slice(selectors.batch_edits(_visible(request, batch_id), ()), asked)
-    items = [shapes.edit(one, user=request.user) for one in part.items]
+    part = Page(selectors.batch_edits(_visible(request, batch_id), ()), asked)
+    items = [serializers.edit(one, user=request.user) for one in part.items]
     return part.head | {"items": items}
 
 
@@ -218,13 +218,16 @@ def _draft(draft: EditBatch) -> dict[str, Any]:
     planned = {item["pk"]: item for item in draft.plan}
     named = Instance.objects.select_related("cloud").in_bulk(list(planned))
     items = [
-        shapes.named(named[pk])
-        | {"base": shapes.values(item["base"]), "wish": shapes.values(item["patch"])}
+        serializers.named(named[pk])
+        | {
+            "base": serializers.values(item["base"]),
+            "wish": serializers.values(item["patch"]),
+        }
         for pk, item in planned.items()
         if pk in named
     ]
     skipped = [
-        shapes.named(skip.instance) | {"reason": str(skip.reason)}
+        serializers.named(skip.instance) | {"reason": str(skip.reason)}
         for skip in selectors.batch_skips(draft)
     ]
     return {
@@ -239,7 +242,7 @@ def _draft(draft: EditBatch) -> dict[str, Any]:
 
 
 def _batch(request: TokenRequest, batch: EditBatch) -> dict[str, Any]:
-    return shapes.batch(batch, selectors.progress(batch), user=request.user)
+    return serializers.batch(batch, selectors.progress(batch), user=request.user)
 
 
 def _visible(request: TokenRequest, batch_id: UUID) -> EditBatch:

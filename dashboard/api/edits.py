@@ -13,11 +13,11 @@ from dashboard.edits.filters import EditFilter
 from dashboard.edits.models import Edit
 from dashboard.edits.selectors import edits_visible_to
 
-from . import schemas, shapes
-from .gate import READ, WRITE
+from . import schemas, serializers
+from .auth import READ, WRITE
 from .http import TokenRequest
 from .problems import ProblemError
-from .queries import PageForm, Query, Slice
+from .queries import Page, PageForm, Query
 
 router = Router(tags=["edits"])
 
@@ -38,8 +38,8 @@ def list_edits(request: TokenRequest) -> Any:
     asked = LIST.read(request)
     visible = edits_visible_to(request.user)
     found = EditFilter(request.GET, queryset=visible, request=request).qs
-    part = Slice(found, asked)
-    items = [shapes.edit(one, user=request.user) for one in part.items]
+    part = Page(found, asked)
+    items = [serializers.edit(one, user=request.user) for one in part.items]
     return part.head | {"items": items}
 
 
@@ -52,7 +52,7 @@ def list_edits(request: TokenRequest) -> Any:
 )
 def get_edit(request: TokenRequest, edit_id: UUID) -> Any:
     """One edit: what was asked, by whom, and what became of it."""
-    return shapes.edit(_edit(request, edit_id), user=request.user)
+    return serializers.edit(_edit(request, edit_id), user=request.user)
 
 
 @router.post(
@@ -65,7 +65,7 @@ def get_edit(request: TokenRequest, edit_id: UUID) -> Any:
 def cancel_edit(request: TokenRequest, edit_id: UUID) -> Any:
     """Take an edit back while it waits; 409 when it is too late."""
     edit = services.cancel_edit(edit=_edit(request, edit_id), actor=request.user)
-    return shapes.edit(edit, user=request.user)
+    return serializers.edit(edit, user=request.user)
 
 
 @router.post(
@@ -83,7 +83,7 @@ def retry_edit(request: TokenRequest, response: HttpResponse, edit_id: UUID) -> 
         said = "Somebody changed it just now. Compare once more."
         raise ProblemError("conflict", said) from None
     response.headers["Location"] = f"/api/v1/edits/{again.pk}"
-    return Status(202, shapes.edit(again, user=request.user))
+    return Status(202, serializers.edit(again, user=request.user))
 
 
 def _edit(request: TokenRequest, edit_id: UUID) -> Edit:

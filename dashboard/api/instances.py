@@ -24,11 +24,11 @@ from dashboard.instances.selectors import freshness, rows, with_news
 from dashboard.instances.views.detail import HISTORY
 from dashboard.web import converters as converters  # registers {name:…}
 
-from . import change_input, schemas, shapes
-from .gate import READ, WRITE
+from . import change_input, schemas, serializers
+from .auth import READ, WRITE
 from .http import TokenRequest
 from .problems import ProblemError
-from .queries import Query, Slice
+from .queries import Page, Query
 
 router = Router(tags=["instances"])
 
@@ -78,12 +78,13 @@ def list_instances(request: TokenRequest) -> Any:
     now = timezone.now()
     query = ListQuery(request.GET)
     found = query.apply(Instance.objects.visible_to(request.user))
-    part = Slice(with_news(found, now).defer("document", "search_text"), asked)
+    part = Page(with_news(found, now).defer("document", "search_text"), asked)
     return part.head | {
         "version": version,
         "as_of": freshness(now).as_of,
         "items": [
-            shapes.instance(row) for row in rows(part.items, user=request.user, now=now)
+            serializers.instance(row)
+            for row in rows(part.items, user=request.user, now=now)
         ],
     }
 
@@ -101,7 +102,7 @@ def get_instance(request: TokenRequest, cloud: str, instance_id: str) -> Any:
     tasks.request_refresh(instance)
     (row,) = rows([instance], user=request.user, now=timezone.now())
     edits = instance.edits.select_related("actor", "instance__cloud")
-    return shapes.detail(
+    return serializers.detail(
         row,
         user=request.user,
         seen=FormSnapshot.now(instance).token(instance),
@@ -264,7 +265,7 @@ def _digest(instance: Instance, kind: Edit.Kind, sent: dict[str, Any]) -> str:
 def _again(request: TokenRequest, earlier: Edit, digest: str) -> Any:
     """The first answer's edit, if it is the same request that was sent again."""
     _require_same(earlier, digest)
-    return Status(200, shapes.edit(earlier, user=request.user))
+    return Status(200, serializers.edit(earlier, user=request.user))
 
 
 def _accepted(
@@ -273,7 +274,7 @@ def _accepted(
     # Another request with this key may have come in since it was looked for.
     _require_same(edit, digest)
     response.headers["Location"] = f"/api/v1/edits/{edit.pk}"
-    return Status(202, shapes.edit(edit, user=request.user))
+    return Status(202, serializers.edit(edit, user=request.user))
 
 
 def _require_same(edit: Edit, digest: str) -> None:
@@ -295,7 +296,7 @@ def _conflict(instance: Instance, conflict: services.EditConflictError) -> Probl
         "conflict",
         differences=[
             {
-                "field": shapes.NAMES.get(one.field, one.field),
+                "field": serializers.NAMES.get(one.field, one.field),
                 "seen": one.base,
                 "now": one.now,
                 "requested": one.requested,

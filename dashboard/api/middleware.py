@@ -10,7 +10,7 @@ from dashboard.audit.services import acting_through
 from dashboard.web.api_requests import is_api_request
 from dashboard.web.middleware import GetResponse
 
-from . import gate, problems
+from . import auth, problems
 from .messages import VIA_TOKEN
 from .selectors import token_of
 
@@ -29,13 +29,13 @@ class TokenMiddleware:
             return self.get_response(request)
         request.user = AnonymousUser()
         try:
-            token = token_of(gate.bearer(request))
+            token = token_of(auth.bearer(request))
         except DatabaseError as error:
             log.error("token not looked up", reason=str(error)[:200])
             return _finished(problems.answer("busy", headers={"Retry-After": "5"}))
         request.api_token = token  # type: ignore[attr-defined]
         try:
-            gate.hold_pace(request, token)
+            auth.hold_pace(request, token)
         except problems.ProblemError as error:
             return _finished(error.answer())
         if _is_of_unknown_length(request):

@@ -11,8 +11,8 @@ from dashboard.handover.filters import DueForm, DueQuery
 from dashboard.handover.selectors import board
 from dashboard.instances.selectors import freshness
 
-from . import schemas, shapes
-from .gate import ANY, READ
+from . import schemas, serializers
+from .auth import ANY, READ
 from .http import TokenRequest
 from .queries import Query, ZoneForm
 
@@ -48,7 +48,7 @@ def list_due(request: TokenRequest) -> Any:
                 "bucket": str(column.bucket),
                 "label": str(column.heading.label),
                 "total": column.total,
-                "items": [shapes.instance(row) for row in column.rows],
+                "items": [serializers.instance(row) for row in column.rows],
             }
             for column in found.columns
         ],
@@ -66,7 +66,7 @@ def list_due(request: TokenRequest) -> Any:
 def list_clouds(request: TokenRequest) -> Any:
     """The clouds, how old our copy of each is, and what troubles them."""
     now = timezone.now()
-    return {"items": [shapes.cloud(one, now) for one in freshness(now).clouds]}
+    return {"items": [serializers.cloud(one, now) for one in freshness(now).clouds]}
 
 
 @router.get(

@@ -185,7 +185,7 @@ def _is_empty(request: HttpRequest) -> bool:
         return False
 
 
-class Slice:
+class Page:
     """One page of a list; past the end it is empty, so that loops come to an end.
 
     Args:

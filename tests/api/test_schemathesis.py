@@ -15,7 +15,7 @@ from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from dashboard.accounts.models import User
-from dashboard.api import gate
+from dashboard.api import auth
 from dashboard.api.services import make_token
 from dashboard.edits.batches import draft_batch
 from dashboard.edits.models import Edit, EditBatch, EditQueue
@@ -54,7 +54,7 @@ def described(
     _connected: None, db: None, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Any:
     """The document, and the application that it describes, at any pace."""
-    monkeypatch.setattr(gate, "BAD_TOKENS_PER_MINUTE", 0)
+    monkeypatch.setattr(auth, "BAD_TOKENS_PER_MINUTE", 0)
     unlimited = {"api_requests_per_minute": 0}
     settings.CURFEW = settings.CURFEW.model_copy(update=unlimited)
     return schemathesis.openapi.from_wsgi("/api/v1/openapi.json", WSGIHandler())

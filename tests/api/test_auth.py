@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from dashboard.accounts import services as people
 from dashboard.accounts.models import User
-from dashboard.api import gate, services
+from dashboard.api import auth, services
 from dashboard.api.models import ApiToken
 from dashboard.api.secret_text import digest_of, new_secret
 from dashboard.audit.models import AuditEvent
@@ -282,7 +282,7 @@ def test_writes_count_with_those_on_the_pages(
 
 def test_guessing_is_slowed_down(db: None, problem: Any) -> None:
     with time_machine.travel("2026-11-25T08:00:10Z", tick=False):
-        for _ in range(gate.BAD_TOKENS_PER_MINUTE):
+        for _ in range(auth.BAD_TOKENS_PER_MINUTE):
             assert Program(new_secret())("get", "/me").status_code == 401
         problem(Program(new_secret())("get", "/me"), 429, "too-many-requests")
 

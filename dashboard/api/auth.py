@@ -46,7 +46,7 @@ def hold_pace(request: HttpRequest, token: ApiToken | None) -> None:
         raise ProblemError("too-many-requests", headers={"Retry-After": seconds})
 
 
-class Scoped:
+class TokenAuth:
     """Lets tokens through that have all of some scopes; what ninja calls ``auth``.
 
     Args:
@@ -77,11 +77,11 @@ class Scoped:
         return token
 
 
-READ, WRITE = Scoped(ApiToken.Scope.READ), Scoped(ApiToken.Scope.WRITE)
-PREVIEW = Scoped(ApiToken.Scope.WRITE, ApiToken.Scope.READ)
+READ, WRITE = TokenAuth(ApiToken.Scope.READ), TokenAuth(ApiToken.Scope.WRITE)
+PREVIEW = TokenAuth(ApiToken.Scope.WRITE, ApiToken.Scope.READ)
 """A preview tells names and settings of instances that nobody has named."""
 
-AUDIT, ANY = Scoped(ApiToken.Scope.AUDIT), Scoped()
+AUDIT, ANY = TokenAuth(ApiToken.Scope.AUDIT), TokenAuth()
 
 
 def _unauthorized(request: HttpRequest) -> ProblemError:
