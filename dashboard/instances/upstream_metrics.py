@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import redis
 import structlog
 
-from dashboard.modelarts.calls import Call
+from dashboard.modelarts.call_metrics import Call
 from dashboard.web.shared import shared_redis
 
 log = structlog.get_logger(__name__)

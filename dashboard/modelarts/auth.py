@@ -15,13 +15,13 @@ from urllib.parse import parse_qsl
 import httpx
 
 from dashboard.modelarts import messages, signing
-from dashboard.modelarts.answers import error_from, is_credentials_refusal
 from dashboard.modelarts.errors import (
     AuthenticationError,
     ModelArtsError,
     NotSentError,
 )
 from dashboard.modelarts.iam import IssuedToken, PasswordCredentials, fetch_token
+from dashboard.modelarts.responses import error_from, is_credentials_refusal
 from dashboard.modelarts.transport import deadline
 
 HOLD_SECONDS = 60.0

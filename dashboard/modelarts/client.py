@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 import httpx
 
-from dashboard.modelarts import answers, messages, schemas
+from dashboard.modelarts import messages, responses, schemas
 from dashboard.modelarts.auth import IamTokenAuth
-from dashboard.modelarts.calls import Call, outcome_of
+from dashboard.modelarts.call_metrics import Call, outcome_of
 from dashboard.modelarts.cloud_config import ENDPOINT_KEY, CloudConfig
 from dashboard.modelarts.endpoints import region_endpoint, split_endpoint
 from dashboard.modelarts.errors import (
@@ -22,7 +22,6 @@ from dashboard.modelarts.errors import (
     InvalidInputError,
     ModelArtsError,
 )
-from dashboard.modelarts.failures import error_from_failure
 from dashboard.modelarts.observations import (
     ClockReading,
     Familiar,
@@ -41,6 +40,7 @@ from dashboard.modelarts.transport import (
     largest_answer,
     open_http,
 )
+from dashboard.modelarts.transport_errors import error_from_failure
 
 __all__ = [
     "ClockReading",
@@ -235,7 +235,7 @@ class ModelArtsClient:
     def _act(self, instance_id: str, action: str) -> schemas.ActionResponse:
         path = f"{_path(instance_id)}/action"
         response = self._exchange(action, "POST", path, body={"action": action})
-        return schemas.ActionResponse.model_validate(answers.read_document(response))
+        return schemas.ActionResponse.model_validate(responses.read_document(response))
 
     def _exchange(
         self,
@@ -349,4 +349,4 @@ def _completed(response: httpx.Response, *, about_instance: bool) -> httpx.Respo
         response = httpx.Response(response.status_code, headers=response.headers)
     finally:
         response.close()
-    raise answers.error_from(response, about_instance=about_instance)
+    raise responses.error_from(response, about_instance=about_instance)

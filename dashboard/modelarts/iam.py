@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from dashboard.modelarts import answers, messages, wire
+from dashboard.modelarts import messages, responses, wire
 from dashboard.modelarts.endpoints import SERVICE_TYPE
 from dashboard.modelarts.errors import (
     AuthenticationError,
@@ -22,12 +22,12 @@ from dashboard.modelarts.errors import (
     NotSentError,
     ThrottledError,
 )
-from dashboard.modelarts.failures import (
+from dashboard.modelarts.transport import open_http
+from dashboard.modelarts.transport_errors import (
     NEVER_SENT,
     ConnectMessages,
     connect_message,
 )
-from dashboard.modelarts.transport import open_http
 
 _SIGN_IN = ConnectMessages(
     messages.SIGN_IN_TOO_MANY_CALLS,
@@ -176,7 +176,7 @@ def _refusal(
     response: httpx.Response, credentials: PasswordCredentials
 ) -> ModelArtsError:
     status = response.status_code
-    said = answers.error_from(response)
+    said = responses.error_from(response)
     kind: type[ModelArtsError] = AuthenticationError
     code = messages.SIGN_IN_REFUSED
     if status == 429 or (status == 503 and said.retry_after_seconds is not None):

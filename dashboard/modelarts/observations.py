@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import httpx
 from pydantic import ValidationError
 
-from dashboard.modelarts import answers, schemas, wire
+from dashboard.modelarts import responses, schemas, wire
 
 _RECEIVED_AT_KEY = "curfew_received_at_ms"
 
@@ -105,11 +105,11 @@ def read_observation(response: httpx.Response) -> Observation:
     Raises:
         AmbiguousError: It holds no usable instance.
     """
-    document = answers.read_document(response)
+    document = responses.read_document(response)
     try:
         instance = schemas.Instance.model_validate(document)
     except ValidationError:
-        raise answers.unreadable(response) from None
+        raise responses.unreadable(response) from None
     return Observation(instance, _clock_reading(response))
 
 
@@ -131,11 +131,11 @@ def read_page(
     Raises:
         AmbiguousError: It is no list, or does not say how many match in all.
     """
-    listing = schemas.InstanceList.model_validate(answers.read_document(response))
+    listing = schemas.InstanceList.model_validate(responses.read_document(response))
     total = listing.total_count
     records = listing.instances
     if total is None or total < 0 or (records is None and total > 0):
-        raise answers.unreadable(response)
+        raise responses.unreadable(response)
     records = records or []
     clock = _clock_reading(response)
     page = InstancePage([], [], total, offset, len(records), clock)
@@ -213,7 +213,7 @@ def upstream_skew_ms(
 def _clock_reading(response: httpx.Response) -> ClockReading:
     return ClockReading(
         received_at_ms=response.extensions[_RECEIVED_AT_KEY],
-        date_ms=answers.http_date_ms(response.headers.get("Date", "")),
+        date_ms=responses.http_date_ms(response.headers.get("Date", "")),
     )
 
 

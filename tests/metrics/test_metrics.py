@@ -18,7 +18,7 @@ from dashboard.edits.models import Edit
 from dashboard.instances import upstream_metrics
 from dashboard.instances.models import Instance
 from dashboard.metrics import collector
-from dashboard.modelarts.calls import Call, outcome_of
+from dashboard.modelarts.call_metrics import Call, outcome_of
 from dashboard.modelarts.errors import NotSentError, RefusedError, ThrottledError
 from dashboard.web.shared import shared_redis
 from dashboard.web.stored_messages import verbatim

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.modelarts import answers, codes, errors
+from dashboard.modelarts import codes, errors, responses
 from dashboard.modelarts.messages import TEMPLATES
 
 DOCUMENTS = Path(__file__).parent.parent / "contract" / "documents"
@@ -68,7 +68,7 @@ def answer(status: int, code: str | None = None, **headers: str) -> httpx.Respon
 def test_status_and_code_decide(
     status: int, code: str | None, kind: type[errors.ModelArtsError]
 ) -> None:
-    error = answers.error_from(answer(status, code), about_instance=True)
+    error = responses.error_from(answer(status, code), about_instance=True)
     assert type(error) is kind
     assert error.status == status
     assert error.error_code == code
@@ -77,14 +77,14 @@ def test_status_and_code_decide(
 
 
 def test_a_bare_404_without_an_instance_is_a_wrong_address() -> None:
-    assert type(answers.error_from(answer(404))) is errors.RefusedError
+    assert type(responses.error_from(answer(404))) is errors.RefusedError
 
 
 def test_503_with_retry_after_was_not_applied() -> None:
-    error = answers.error_from(answer(503, Retry_After="7"))
+    error = responses.error_from(answer(503, Retry_After="7"))
     assert type(error) is errors.ThrottledError
     assert error.retry_after_seconds == 7
-    error = answers.error_from(answer(503, Retry_After="soon"))
+    error = responses.error_from(answer(503, Retry_After="soon"))
     assert type(error) is errors.AmbiguousError
 
 
@@ -128,12 +128,12 @@ def test_retry_after(text: str, seconds: float | None) -> None:
     headers = httpx.Headers(
         {"Retry-After": text, "Date": "Mon, 01 Jan 2035 00:00:00 GMT"}
     )
-    assert answers.retry_after_seconds(headers) == seconds
+    assert responses.retry_after_seconds(headers) == seconds
 
 
 @given(st.text(max_size=60))
 def test_no_date_crashes(text: str) -> None:
-    moment = answers.http_date_ms(text)
+    moment = responses.http_date_ms(text)
     assert moment is None or isinstance(moment, int)
 
 
@@ -150,18 +150,18 @@ def test_no_date_crashes(text: str) -> None:
 def test_every_documented_shape_is_read(
     name: str, code: str | None, message: str
 ) -> None:
-    body = answers.read_error_body((DOCUMENTS / f"{name}.json").read_bytes())
+    body = responses.read_error_body((DOCUMENTS / f"{name}.json").read_bytes())
     assert body.code == code
     assert body.message is not None
     assert message in body.message
 
 
 def test_request_id_from_body_or_header() -> None:
-    error = answers.error_from(
+    error = responses.error_from(
         httpx.Response(401, json={"request_id": "b"}, headers={"X-Request-Id": "h"})
     )
     assert error.request_id == "b"
-    assert answers.error_from(answer(500, X_Request_Id="h")).request_id == "h"
+    assert responses.error_from(answer(500, X_Request_Id="h")).request_id == "h"
 
 
 @pytest.mark.parametrize(
@@ -169,11 +169,11 @@ def test_request_id_from_body_or_header() -> None:
     [b"", b"<html>Bad gateway</html>", b"[]", b"null", b'"x"', b'{"error_code": 5}'],
 )
 def test_other_bodies_say_nothing(body: bytes) -> None:
-    assert answers.read_error_body(body) == answers.ErrorBody()
+    assert responses.read_error_body(body) == responses.ErrorBody()
 
 
 def test_messages_are_short_single_lines_without_keys() -> None:
-    message = answers.clean_message(
+    message = responses.clean_message(
         "bad\r\n\x1b[31mtoken " + "A1b2" * 40 + " at https://me:pw@h/ " + "é " * 900
     )
     assert len(message) <= 300
@@ -184,7 +184,7 @@ def test_messages_are_short_single_lines_without_keys() -> None:
 
 @given(st.binary(max_size=200), st.integers(300, 599))
 def test_any_answer_becomes_an_error(body: bytes, status: int) -> None:
-    error = answers.error_from(httpx.Response(status, content=body))
+    error = responses.error_from(httpx.Response(status, content=body))
     assert error.sentence
 
 
