@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dashboard.modelarts import schemas
-from dashboard.modelarts.observations import FURTHEST_APART_MS
+from dashboard.modelarts.results import FURTHEST_APART_MS
 from dashboard.modelarts.schemas import InstanceStatus
 
 from .models import Instance

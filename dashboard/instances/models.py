@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from dashboard.accounts.permissions import Owner, fleet_scope
 from dashboard.livepoll import state
-from dashboard.modelarts.observations import MADE_UP_ID
+from dashboard.modelarts.results import MADE_UP_ID
 from dashboard.web.stored_messages import MessageField
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ class Instance(models.Model):
 
     Attributes:
         instance_id: The cloud's id; opaque. Made up where that cannot be used
-            (``modelarts.observations.made_up_id``); ``document`` has the received one.
+            (``modelarts.results.made_up_id``); ``document`` has the received one.
         status: As the cloud spells it; may be one we do not know.
         auto_stop_duration: Run time granted at each start, **seconds**.
         stop_timestamp_ms: The end of this run by the **upstream's** clock, Unix ms.

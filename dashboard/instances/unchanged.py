@@ -15,7 +15,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from dashboard.modelarts.wire import Json
+from dashboard.modelarts.json_reader import Json
 
 from .models import Cloud, Instance
 

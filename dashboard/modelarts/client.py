@@ -22,7 +22,7 @@ from dashboard.modelarts.errors import (
     InvalidInputError,
     ModelArtsError,
 )
-from dashboard.modelarts.observations import (
+from dashboard.modelarts.results import (
     ClockReading,
     Familiar,
     InstancePage,

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from dashboard.modelarts import messages, responses, wire
+from dashboard.modelarts import json_reader, messages, responses
 from dashboard.modelarts.endpoints import SERVICE_TYPE
 from dashboard.modelarts.errors import (
     AuthenticationError,
@@ -204,7 +204,7 @@ def _issued_token(response: httpx.Response, region: str | None) -> IssuedToken:
     if not value or not value.isascii():
         raise NotSentError(messages.SIGN_IN_WITHOUT_TOKEN)
     try:
-        body = wire.read_json(response.content)
+        body = json_reader.read_json(response.content)
     except ValueError:
         body = None
     token = _member(body, "token")
@@ -217,7 +217,7 @@ def _issued_token(response: httpx.Response, region: str | None) -> IssuedToken:
     )
 
 
-def _life_seconds(token: wire.Json) -> float:
+def _life_seconds(token: json_reader.Json) -> float:
     """Expiry minus issue: both by IAM's clock, so ours need not be right."""
     expires_at = _moment(_member(token, "expires_at"))
     issued_at = _moment(_member(token, "issued_at")) or datetime.now(UTC)
@@ -226,7 +226,7 @@ def _life_seconds(token: wire.Json) -> float:
     return (expires_at - issued_at).total_seconds()
 
 
-def _moment(text: wire.Json) -> datetime | None:
+def _moment(text: json_reader.Json) -> datetime | None:
     if not isinstance(text, str):
         return None
     try:
@@ -236,7 +236,7 @@ def _moment(text: wire.Json) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _catalog_endpoint(token: wire.Json, region: str | None) -> str | None:
+def _catalog_endpoint(token: json_reader.Json, region: str | None) -> str | None:
     for endpoint in _modelarts_endpoints(_member(token, "catalog")):
         url = _member(endpoint, "url")
         if (
@@ -249,12 +249,12 @@ def _catalog_endpoint(token: wire.Json, region: str | None) -> str | None:
     return None
 
 
-def _modelarts_endpoints(catalog: wire.Json) -> Iterator[wire.Json]:
+def _modelarts_endpoints(catalog: json_reader.Json) -> Iterator[json_reader.Json]:
     for service in catalog if isinstance(catalog, list) else []:
         endpoints = _member(service, "endpoints")
         if _member(service, "type") == SERVICE_TYPE and isinstance(endpoints, list):
             yield from endpoints
 
 
-def _member(value: wire.Json, name: str) -> wire.Json:
+def _member(value: json_reader.Json, name: str) -> json_reader.Json:
     return value.get(name) if isinstance(value, dict) else None

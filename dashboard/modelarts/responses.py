@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import httpx
 
-from dashboard.modelarts import messages, wire
+from dashboard.modelarts import json_reader, messages
 from dashboard.modelarts.codes import Kind, Meaning, meaning_of
 from dashboard.modelarts.errors import (
     AmbiguousError,
@@ -69,7 +69,7 @@ class ErrorBody(NamedTuple):
     request_id: str | None = None
 
 
-def read_document(response: httpx.Response) -> dict[str, wire.Json]:
+def read_document(response: httpx.Response) -> dict[str, json_reader.Json]:
     """The JSON object of a successful answer.
 
     Args:
@@ -79,7 +79,7 @@ def read_document(response: httpx.Response) -> dict[str, wire.Json]:
         AmbiguousError: The body is no JSON object.
     """
     try:
-        document = wire.read_json(response.content)
+        document = json_reader.read_json(response.content)
     except ValueError:
         document = None
     if not isinstance(document, dict):
@@ -142,7 +142,7 @@ def read_error_body(body: bytes) -> ErrorBody:
         All None for what is no such JSON; nobody should be shown a page of HTML.
     """
     try:
-        document = wire.read_json(body)
+        document = json_reader.read_json(body)
     except ValueError:
         return ErrorBody()
     if not isinstance(document, dict):
@@ -191,7 +191,7 @@ def http_date_ms(text: str) -> int | None:
 
 def clean_message(text: str) -> str:
     """Upstream's words in one short line without control characters or long keys."""
-    line = " ".join(_UNPRINTABLE.sub(" ", wire.redact_address(text)).split())
+    line = " ".join(_UNPRINTABLE.sub(" ", json_reader.redact_address(text)).split())
     line = _LONG_RUN.sub("…", line)
     return line if len(line) <= _MESSAGE_LENGTH else line[: _MESSAGE_LENGTH - 1] + "…"
 
@@ -226,20 +226,20 @@ def _request_id(response: httpx.Response, body: ErrorBody) -> str | None:
 
 
 def _first_name(
-    levels: list[dict[str, wire.Json]], keys: tuple[str, ...]
+    levels: list[dict[str, json_reader.Json]], keys: tuple[str, ...]
 ) -> str | None:
     names = (_name(level.get(key)) for level in levels for key in keys)
     return next((name for name in names if name), None)
 
 
-def _first_message(levels: list[dict[str, wire.Json]]) -> str | None:
+def _first_message(levels: list[dict[str, json_reader.Json]]) -> str | None:
     texts = (level.get(key) for level in levels for key in _MESSAGE_KEYS)
     return next(
         (clean_message(text) for text in texts if text and isinstance(text, str)), None
     )
 
 
-def _name(value: wire.Json) -> str | None:
+def _name(value: json_reader.Json) -> str | None:
     """A code or an id: short, one printable word, or nothing."""
     if not isinstance(value, str) or not value.isprintable():
         return None

@@ -21,7 +21,14 @@ from pydantic import (
     model_validator,
 )
 
-from dashboard.modelarts import wire
+from dashboard.modelarts import json_reader
+from dashboard.modelarts.lenient import (
+    LenientModel,
+    MomentMs,
+    Reading,
+    Text,
+    Whole,
+)
 from dashboard.modelarts.limits import (
     AUTO_STOP_MAX_SECONDS,
     AUTO_STOP_MIN_SECONDS,
@@ -29,7 +36,7 @@ from dashboard.modelarts.limits import (
     DESCRIPTION_MAX_LENGTH,
     description_problems,
 )
-from dashboard.modelarts.members import (
+from dashboard.modelarts.nested import (
     AiProject,
     AutoStop,
     ConnectionInfo,
@@ -56,13 +63,6 @@ from dashboard.modelarts.statuses import (
     STOPPABLE,
     TRANSITIONAL,
     InstanceStatus,
-)
-from dashboard.modelarts.tolerant import (
-    MomentMs,
-    Reading,
-    Text,
-    Tolerant,
-    Whole,
 )
 
 __all__ = [
@@ -104,7 +104,7 @@ __all__ = [
 _LONGEST_ID = 128
 
 
-class Instance(Tolerant):
+class Instance(LenientModel):
     """One development environment instance (table 5).
 
     ``Instance.model_validate`` reads any document that has a usable id, redacts it
@@ -177,7 +177,7 @@ class Instance(Tolerant):
         cls, document: Any, read: ModelWrapValidatorHandler[Self]
     ) -> Self:
         if isinstance(document, dict):
-            document = wire.redact(document)
+            document = json_reader.redact(document)
         with Reading.begun() as reading:
             instance = read(document)
         if reading.problems:
@@ -185,7 +185,7 @@ class Instance(Tolerant):
         return instance
 
 
-class InstanceList(Tolerant):
+class InstanceList(LenientModel):
     """Answer to the list call ("Querying a List of Development Environment Instances").
 
     Attributes:
@@ -197,7 +197,7 @@ class InstanceList(Tolerant):
     instances: list[Any] | None = None
 
 
-class ActionResponse(Tolerant):
+class ActionResponse(LenientModel):
     """Answer to start and stop ("Managing a Development Environment Instance").
 
     Attributes:

@@ -17,7 +17,7 @@ from dashboard.instances import messages, refresh, tasks
 from dashboard.instances.models import Cloud, Instance, PartialListing
 from dashboard.instances.refresh import ensure_clouds, refresh_cloud
 from dashboard.modelarts.client import ModelArtsClient
-from dashboard.modelarts.observations import MADE_UP_ID
+from dashboard.modelarts.results import MADE_UP_ID
 from dashboard.web.stored_messages import Message
 from tests import factories
 

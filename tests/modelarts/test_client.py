@@ -16,7 +16,7 @@ from dashboard.modelarts.client import (
     upstream_skew_ms,
 )
 from dashboard.modelarts.iam import IssuedToken, PasswordCredentials
-from dashboard.modelarts.observations import MADE_UP_ID, made_up_id
+from dashboard.modelarts.results import MADE_UP_ID, made_up_id
 
 from .conftest import PROJECT, FakeCloud, cloud_config
 

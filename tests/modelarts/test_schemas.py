@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from dashboard.modelarts import schemas, wire
+from dashboard.modelarts import json_reader, schemas
 
 CANARY = "CANARY-SECRET"
 
@@ -159,7 +159,7 @@ ANY_JSON = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(list(schemas.Instance.model_fields)), ANY_JSON))
 def test_no_document_crashes_the_reading(members: dict[str, Any]) -> None:
-    document = wire.read_json(
+    document = json_reader.read_json(
         json.dumps({"id": "DE-1"} | members | {"id": "x"}).encode()
     )
     read = schemas.Instance.model_validate(document)

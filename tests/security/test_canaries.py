@@ -23,7 +23,7 @@ from dashboard.edits import delivery, services
 from dashboard.emulator import CANARIES, Emulator, Fault
 from dashboard.instances import refresh, tasks, upstream
 from dashboard.instances.models import Cloud, Instance
-from dashboard.modelarts import wire
+from dashboard.modelarts import json_reader
 from dashboard.web import limits
 from dashboard.web.shared import shared_redis
 from tests.conftest import PASSWORD
@@ -222,7 +222,7 @@ def test_without_a_guard_they_do(
     guard: str,
     without: Callable[[str], Any],
 ) -> None:
-    monkeypatch.setattr(wire, guard, without)
+    monkeypatch.setattr(json_reader, guard, without)
     refresh.ensure_clouds()
     refresh.refresh_cloud("demo")
     kept = serializers.serialize("json", Instance.objects.all())

@@ -19,7 +19,7 @@ from pydantic import (
     field_validator,
 )
 
-from dashboard.modelarts import wire
+from dashboard.modelarts import json_reader
 
 _INT64 = 2**63
 _FIRST_MOMENT_MS = 946_684_800_000  # 2000: what is less was told in seconds
@@ -68,7 +68,7 @@ class Reading:
             self.problems.append(path)
 
 
-class Tolerant(BaseModel):
+class LenientModel(BaseModel):
     """Base of everything that is read from an answer.
 
     Unknown members are ignored, and a member that cannot be read becomes None. So
@@ -100,7 +100,7 @@ class Tolerant(BaseModel):
 
 def _text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
-        return None if value is None else wire.clean_text(value)
+        return None if value is None else json_reader.clean_text(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     raise ValueError("not a text")
@@ -151,10 +151,10 @@ def _flag(value: Any) -> bool | None:
 
 def _address(value: Any) -> str | None:
     text = _text(value)
-    return None if text is None else wire.redact_address(text)
+    return None if text is None else json_reader.redact_address(text)
 
 
-def _free_map(value: Any) -> dict[str, wire.Json] | None:
+def _free_map(value: Any) -> dict[str, json_reader.Json] | None:
     if value is None:
         return None
     if not isinstance(value, dict):
@@ -164,9 +164,9 @@ def _free_map(value: Any) -> dict[str, wire.Json] | None:
     }
 
 
-def _freed(value: wire.Json) -> wire.Json:
+def _freed(value: json_reader.Json) -> json_reader.Json:
     if isinstance(value, str):
-        return wire.redact_address(value)
+        return json_reader.redact_address(value)
     if isinstance(value, dict):
         return {key: _freed(member) for key, member in value.items()}
     if isinstance(value, list):

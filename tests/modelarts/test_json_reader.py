@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.modelarts import wire
+from dashboard.modelarts import json_reader
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 JSON = st.recursive(
@@ -15,14 +15,14 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_reads_back_what_json_writes(value: wire.Json) -> None:
-    assert wire.read_json(json.dumps(value).encode()) == value
+def test_reads_back_what_json_writes(value: json_reader.Json) -> None:
+    assert json_reader.read_json(json.dumps(value).encode()) == value
 
 
 @given(st.binary())
 def test_any_bytes_are_json_or_a_value_error(body: bytes) -> None:
     try:
-        wire.read_json(body)
+        json_reader.read_json(body)
     except ValueError:
         return
 
@@ -41,17 +41,19 @@ def test_any_bytes_are_json_or_a_value_error(body: bytes) -> None:
         (b"1" * 5_000, None),
     ],
 )
-def test_hostile_values_are_made_storable(body: bytes, value: wire.Json) -> None:
-    assert wire.read_json(body) == value
+def test_hostile_values_are_made_storable(body: bytes, value: json_reader.Json) -> None:
+    assert json_reader.read_json(body) == value
 
 
-@pytest.mark.parametrize("depth", [wire.MAX_DEPTH + 1, 5_000, 10_000, 200_000])
+@pytest.mark.parametrize("depth", [json_reader.MAX_DEPTH + 1, 5_000, 10_000, 200_000])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"x":', "}")])
 def test_nesting_is_cut_and_the_rest_survives(
     depth: int, opening: str, closing: str
 ) -> None:
     deep = opening * depth + '"]}"' + closing * depth
-    value = wire.read_json(f'{{"before": 1, "deep": {deep}, "after": 2}}'.encode())
+    value = json_reader.read_json(
+        f'{{"before": 1, "deep": {deep}, "after": 2}}'.encode()
+    )
     assert isinstance(value, dict)
     assert (value["before"], value["after"]) == (1, 2)
     assert json.dumps(value)
@@ -59,7 +61,7 @@ def test_nesting_is_cut_and_the_rest_survives(
 
 def test_unbalanced_nesting_is_no_json() -> None:
     with pytest.raises(ValueError, match=r"."):
-        wire.read_json(b"[" * 50_000)
+        json_reader.read_json(b"[" * 50_000)
 
 
 @pytest.mark.parametrize(
@@ -83,18 +85,20 @@ def test_unbalanced_nesting_is_no_json() -> None:
     ],
 )
 def test_secret_keys_are_known(key: str) -> None:
-    assert wire.is_secret_key(key)
+    assert json_reader.is_secret_key(key)
 
 
 @pytest.mark.parametrize(
     "key", ["task", "disk", "url", "target_domain", "category", "sku", "make"]
 )
 def test_ordinary_keys_are_kept(key: str) -> None:
-    assert not wire.is_secret_key(key)
+    assert not json_reader.is_secret_key(key)
 
 
 def test_redact_reaches_every_depth() -> None:
-    kept = wire.redact({"a": [{"token": "x", "b": {"sk": "y", "c": 1}}], "ak": 2})
+    kept = json_reader.redact(
+        {"a": [{"token": "x", "b": {"sk": "y", "c": 1}}], "ak": 2}
+    )
     assert kept == {"a": [{"b": {"c": 1}}]}
 
 
@@ -109,4 +113,4 @@ def test_redact_reaches_every_depth() -> None:
 )
 def test_addresses_lose_their_secrets(address: str, redacted: str | None) -> None:
     redacted = redacted or "https://h/?token=&a=b&SK=#access_token="
-    assert wire.redact_address(address) == redacted
+    assert json_reader.redact_address(address) == redacted

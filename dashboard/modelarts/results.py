@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import httpx
 from pydantic import ValidationError
 
-from dashboard.modelarts import responses, schemas, wire
+from dashboard.modelarts import json_reader, responses, schemas
 
 _RECEIVED_AT_KEY = "curfew_received_at_ms"
 
@@ -19,7 +19,7 @@ FURTHEST_APART_MS = 3_600_000
 MADE_UP_ID = "unusable-id-"
 """Begin of the ids that stand for those which ModelArts cannot be asked by."""
 
-type Familiar = Callable[[Sequence[wire.Json]], AbstractSet[str]]
+type Familiar = Callable[[Sequence[json_reader.Json]], AbstractSet[str]]
 """Of the records of a page as received, the ids of those that need not be read."""
 
 
@@ -217,12 +217,12 @@ def _clock_reading(response: httpx.Response) -> ClockReading:
     )
 
 
-def _unchanged_id(record: wire.Json, known: AbstractSet[str]) -> str | None:
+def _unchanged_id(record: json_reader.Json, known: AbstractSet[str]) -> str | None:
     name = record.get("id") if isinstance(record, dict) else None
     return name if isinstance(name, str) and name in known else None
 
 
-def _unreadable(record: wire.Json) -> UnreadableInstance:
+def _unreadable(record: json_reader.Json) -> UnreadableInstance:
     if not isinstance(record, dict):
         return UnreadableInstance(None, None, None, None, "document")
     instance_id, name, status = (

@@ -4,21 +4,21 @@ Source: ModelArts API Reference, "Modifying the Description of a Development
 Environment Instance". Units as in ``schemas``.
 """
 
-from dashboard.modelarts.tolerant import (
+from dashboard.modelarts.lenient import (
     Address,
     Flag,
     FreeMap,
+    LenientModel,
     Message,
     MomentMs,
     Seconds,
     Text,
     TextMap,
-    Tolerant,
     Whole,
 )
 
 
-class ProvisionParams(Tolerant):
+class ProvisionParams(LenientModel):
     """Docker image of a profile (table 9)."""
 
     namespace: Text = None
@@ -27,14 +27,14 @@ class ProvisionParams(Tolerant):
     annotations: TextMap = None
 
 
-class ProvisionSpec(Tolerant):
+class ProvisionSpec(LenientModel):
     """Deployment details (table 8). ``engine`` is always ``CCE``."""
 
     engine: Text = None
     params: ProvisionParams | None = None
 
 
-class Provision(Tolerant):
+class Provision(LenientModel):
     """Deployment (table 7; ``annotations`` from the list document's table)."""
 
     type: Text = None
@@ -42,7 +42,7 @@ class Provision(Tolerant):
     annotations: TextMap = None
 
 
-class Profile(Tolerant):
+class Profile(LenientModel):
     """Work environment (table 6). ``id`` may be a name or a UUID."""
 
     id: Text = None
@@ -54,7 +54,7 @@ class Profile(Tolerant):
     flavor_type: Text = None
 
 
-class FlavorDetails(Tolerant):
+class FlavorDetails(LenientModel):
     """Hardware an instance runs on, and how it is sold (table 10).
 
     Attributes:
@@ -89,13 +89,13 @@ class FlavorDetails(Tolerant):
     billing_params: Whole = None
 
 
-class PoolOwner(Tolerant):
+class PoolOwner(LenientModel):
     """Project that owns a dedicated pool (table 13)."""
 
     project_id: Text = None
 
 
-class Pool(Tolerant):
+class Pool(LenientModel):
     """Dedicated resource pool (table 11). ``USER_DEFINED`` is a dedicated one."""
 
     id: Text = None
@@ -104,13 +104,13 @@ class Pool(Tolerant):
     owner: PoolOwner | None = None
 
 
-class AiProject(Tolerant):
+class AiProject(LenientModel):
     """AI project (table 12)."""
 
     id: Text = None
 
 
-class Location(Tolerant):
+class Location(LenientModel):
     """Place of a storage (table 16; the volume members are in samples only).
 
     Attributes:
@@ -124,21 +124,21 @@ class Location(Tolerant):
     volume_unit: Text = None
 
 
-class Storage(Tolerant):
+class Storage(LenientModel):
     """Storage of an instance (table 15). ``type`` is ``obs``, ``evs`` or ``obsfs``."""
 
     type: Text = None
     location: Location | None = None
 
 
-class ConnectionInfo(Tolerant):
+class ConnectionInfo(LenientModel):
     """Where a Git repository is (table 23, without ``credential``)."""
 
     protocol: Text = None
     url: Address = None
 
 
-class Repository(Tolerant):
+class Repository(LenientModel):
     """Git repository of an instance (table 22, without ``user_email``)."""
 
     id: Text = None
@@ -148,7 +148,7 @@ class Repository(Tolerant):
     connection_info: ConnectionInfo | None = None
 
 
-class AutoStop(Tolerant):
+class AutoStop(LenientModel):
     """When the cloud will stop an instance by itself (table 17).
 
     Attributes:
@@ -167,7 +167,7 @@ class AutoStop(Tolerant):
     remain_time: Seconds = None
 
 
-class FailedReasons(Tolerant):
+class FailedReasons(LenientModel):
     """Why a creation or a start failed (table 18)."""
 
     code: Text = None
@@ -175,7 +175,7 @@ class FailedReasons(Tolerant):
     detail: TextMap = None
 
 
-class NotebookSpec(Tolerant):
+class NotebookSpec(LenientModel):
     """Settings of an instance (table 14, without ``credential``).
 
     Attributes:
@@ -197,13 +197,13 @@ class NotebookSpec(Tolerant):
     extend_params: TextMap = None
 
 
-class Workspace(Tolerant):
+class Workspace(LenientModel):
     """Workspace (table 19). ``0`` is the default one."""
 
     id: Text = None
 
 
-class QueuingInfo(Tolerant):
+class QueuingInfo(LenientModel):
     """Place in the queue for free resources (table 20).
 
     Attributes:
@@ -226,7 +226,7 @@ class QueuingInfo(Tolerant):
     rank: Whole = None
 
 
-class User(Tolerant):
+class User(LenientModel):
     """Creator of an instance (table 21)."""
 
     id: Text = None
