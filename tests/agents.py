@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dashboard.ops.child import PROJECT
+from dashboard.ops.managed_process import PROJECT
 
 
 class Agent:

@@ -15,7 +15,7 @@ from typing import Self
 import psycopg
 import redis
 
-from dashboard.ops.child import Child
+from dashboard.ops.managed_process import ManagedProcess
 from dashboard.ops.ports import free_port
 
 from .ops.processes import wait_until
@@ -39,7 +39,7 @@ class Server(ABC):
         self.port = free_port()
         # Not pytest's, whose folders the server's own user cannot enter.
         self.folder = Path(tempfile.mkdtemp(prefix="curfew-server-"))
-        self.child = Child(
+        self.child = ManagedProcess(
             name=type(self).__name__,
             command=[],
             log_path=self.folder / "server.log",

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from dashboard.ops.child import PROJECT
+from dashboard.ops.managed_process import PROJECT
 
 from .servers import PostgresServer
 

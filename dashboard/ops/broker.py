@@ -11,7 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from .child import Child
+from .managed_process import ManagedProcess
 
 START_SECONDS = 20
 
@@ -50,7 +50,7 @@ class EmbeddedBroker:
         self.data_dir = (
             Path(self._temporary.name) if self._temporary else data_dir or Path()
         ).resolve()
-        self.child = Child(
+        self.child = ManagedProcess(
             name="broker",
             command=self._command(),
             log_path=self.data_dir / "broker.log",

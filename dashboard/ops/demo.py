@@ -19,8 +19,8 @@ import httpx
 from dashboard.config import SECRETS
 
 from .broker import EmbeddedBroker
-from .child import PROJECT, Child
 from .demo_files import DemoError, Files
+from .managed_process import PROJECT, ManagedProcess
 from .ports import LOOPBACK, free_port
 from .supervisor import Supervisor
 
@@ -237,8 +237,8 @@ class Demo:
             *("--pidfile", ""),
         )
 
-    def _child(self, name: str, *arguments: str) -> Child:
-        return Child(
+    def _child(self, name: str, *arguments: str) -> ManagedProcess:
+        return ManagedProcess(
             name=name,
             command=[sys.executable, *arguments],
             log_path=self.files.logs / f"{name}.log",

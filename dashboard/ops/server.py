@@ -24,7 +24,7 @@ from typing import Any
 
 import uvicorn
 
-from .child import tethered
+from .managed_process import dying_with_parent
 
 APPLICATION = "dashboard.asgi:make_application"
 LOGS = Path(__file__).resolve().parents[1] / "server_logs.json"
@@ -66,7 +66,7 @@ class Workers:
 
     def __init__(self, arguments: Sequence[str], options: argparse.Namespace) -> None:
         own = [sys.executable, "-m", "dashboard.ops.server", *arguments]
-        self._command = tethered([*own, "--is-worker"])
+        self._command = dying_with_parent([*own, "--is-worker"])
         self._options = options
         self._running: list[subprocess.Popen[bytes]] = []
         self._is_stopping = False

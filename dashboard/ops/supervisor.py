@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
-from .child import POLL_SECONDS, Child
+from .managed_process import POLL_SECONDS, ManagedProcess
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30
@@ -41,14 +41,14 @@ class Supervisor:
         self._echo = echo
         self._watched: list[_Watched] = []
 
-    def start(self, child: Child) -> None:
+    def start(self, child: ManagedProcess) -> None:
         """Start a child and watch it from now on."""
         watched = _Watched(child)
         self._watched.append(watched)
         watched.start()
 
     def wait_for(
-        self, child: Child, ready: Callable[[], bool], *, seconds: float
+        self, child: ManagedProcess, ready: Callable[[], bool], *, seconds: float
     ) -> None:
         """Wait until a child is ready.
 
@@ -126,7 +126,7 @@ class Supervisor:
 class _Watched:
     """A child and what is known of its past."""
 
-    def __init__(self, child: Child) -> None:
+    def __init__(self, child: ManagedProcess) -> None:
         self.child = child
         self.restart_at: float | None = None
         self._started_at = 0.0

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dashboard.ops.child import PROJECT
+from dashboard.ops.managed_process import PROJECT
 
 from . import delivery, pages, table, watch, work
 from .place import Place

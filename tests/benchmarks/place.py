@@ -10,7 +10,7 @@ from typing import Any, Self
 import httpx
 
 from dashboard.ops.broker import EmbeddedBroker
-from dashboard.ops.child import Child
+from dashboard.ops.managed_process import ManagedProcess
 from dashboard.ops.ports import free_port
 from tests.agents import Agent
 from tests.ops.processes import wait_until
@@ -90,9 +90,9 @@ class Place:
         )
         wait_until(self._answers)
 
-    def child(self, name: str, *arguments: str) -> Child:
+    def child(self, name: str, *arguments: str) -> ManagedProcess:
         """Start a process with the place's settings; stopped with the place."""
-        child = Child(
+        child = ManagedProcess(
             name=name,
             command=[sys.executable, *arguments],
             log_path=self.folder / f"{name}.log",

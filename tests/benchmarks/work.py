@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from dashboard.ops.child import PROJECT, Child
+from dashboard.ops.managed_process import PROJECT, ManagedProcess
 from dashboard.ops.ports import free_port
 from tests.ops.processes import wait_until
 
@@ -91,7 +91,7 @@ def starts() -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp(prefix="curfew-bench-"))
     port = free_port()
     began = time.perf_counter()
-    demo = Child(
+    demo = ManagedProcess(
         name="demo",
         command=[
             *(sys.executable, "manage.py", "demo", "--port", str(port)),

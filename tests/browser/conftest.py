@@ -13,9 +13,9 @@ import pytest
 import yaml
 from playwright.sync_api import BrowserContext, Page, expect
 
-from dashboard.ops.child import PROJECT
 from dashboard.ops.demo import PASSWORD
 from dashboard.ops.demo_files import Files
+from dashboard.ops.managed_process import PROJECT
 from dashboard.ops.ports import free_port
 from tests.ops.processes import wait_until
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from dashboard.ops.child import PROJECT
 from dashboard.ops.demo import PASSWORD
+from dashboard.ops.managed_process import PROJECT
 
 from .conftest import Demo
 from .places import PLACES, Traces, leave_traces, load_in

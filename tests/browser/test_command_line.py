@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.ops.child import PROJECT
+from dashboard.ops.managed_process import PROJECT
 from dashboard.ops.ports import free_port
 from tests.ops.processes import wait_until
 

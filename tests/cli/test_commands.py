@@ -20,7 +20,7 @@ from dashboard.cli import client, commands
 from dashboard.cli.errors import Code
 from dashboard.edits.models import Edit
 from dashboard.instances.models import Instance
-from dashboard.ops.child import PROJECT
+from dashboard.ops.managed_process import PROJECT
 from tests.factories import make_cloud, make_instance
 
 pytestmark = pytest.mark.usefixtures("_empty_cache")

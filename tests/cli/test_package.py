@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.ops.child import PROJECT
+from dashboard.ops.managed_process import PROJECT
 from tests.conftest import missing
 
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text())

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
-from dashboard.ops.child import Child
+from dashboard.ops.managed_process import ManagedProcess
 from tests.ops.processes import wait_until
 
 from .stack import Stack
@@ -110,5 +110,5 @@ class Nemesis:
         self.stack.postgres.crash()
         self.stack.postgres.start()
 
-    def _worker(self) -> Child:
+    def _worker(self) -> ManagedProcess:
         return self.chance.choice(self.stack.workers)

@@ -14,7 +14,7 @@ import httpx
 import redis
 
 from dashboard.ops.broker import EmbeddedBroker
-from dashboard.ops.child import Child
+from dashboard.ops.managed_process import ManagedProcess
 from dashboard.ops.ports import free_port
 from tests.ops.processes import wait_until
 from tests.servers import PostgresServer, redis_program
@@ -88,7 +88,7 @@ class Processes:
         self.beat = self.new_beat("beat")
         self.ended: list[tuple[str, int]] = []
 
-    def new_worker(self, name: str, queues: str, processes: int) -> Child:
+    def new_worker(self, name: str, queues: str, processes: int) -> ManagedProcess:
         """A worker of its own, not started."""
         return self._child(
             name,
@@ -97,7 +97,7 @@ class Processes:
             *("--without-gossip", "--without-mingle", "--hostname", name),
         )
 
-    def new_beat(self, name: str) -> Child:
+    def new_beat(self, name: str) -> ManagedProcess:
         """A beat of its own, not started."""
         return self._child(
             name,
@@ -105,8 +105,8 @@ class Processes:
             *("--pidfile", ""),
         )
 
-    def _child(self, name: str, *arguments: str) -> Child:
-        return Child(
+    def _child(self, name: str, *arguments: str) -> ManagedProcess:
+        return ManagedProcess(
             name=name,
             command=[sys.executable, *arguments],
             log_path=self.folder / f"{name}.log",
@@ -114,7 +114,7 @@ class Processes:
             env=self.environment,
         )
 
-    def children(self) -> Iterable[Child]:
+    def children(self) -> Iterable[ManagedProcess]:
         """All processes, for their logs."""
         database = [self.postgres.child] if self.postgres else []
         return [
@@ -122,7 +122,7 @@ class Processes:
             *(self.web, *self.workers, self.beat),
         ]
 
-    def kill(self, child: Child) -> None:
+    def kill(self, child: ManagedProcess) -> None:
         """``kill -9`` a process and all that it has started."""
         if child.pid:
             with suppress(ProcessLookupError):
@@ -130,17 +130,17 @@ class Processes:
             wait_until(lambda: child.exit_code is not None)
             child.stop()
 
-    def pool_children(self, worker: Child) -> list[int]:
+    def pool_children(self, worker: ManagedProcess) -> list[int]:
         """The processes that a process has started: a worker's run its tasks."""
         listed = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text()
         return [int(pid) for pid in listed.split()]
 
-    def freeze(self, child: Child) -> None:
+    def freeze(self, child: ManagedProcess) -> None:
         """Stop the clock of a process and all that it has started."""
         assert child.pid
         os.killpg(child.pid, signal.SIGSTOP)
 
-    def thaw(self, child: Child) -> None:
+    def thaw(self, child: ManagedProcess) -> None:
         """Let it go on."""
         if child.pid:
             os.killpg(child.pid, signal.SIGCONT)
@@ -197,7 +197,7 @@ class Processes:
 
         wait_until(ready)
 
-    def _starts(self, worker: Child) -> int:
+    def _starts(self, worker: ManagedProcess) -> int:
         """How often a worker has said that it is ready."""
         if not worker.log_path.exists():
             return 0

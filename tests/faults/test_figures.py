@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from dashboard.ops.child import Child
+from dashboard.ops.managed_process import ManagedProcess
 
 from .figures import figures
 from .stack import Stack
@@ -37,7 +37,7 @@ def test_recovery_while_another_worker_lives(stack: Stack) -> None:
     _show(stack, "kill -9 of one of two workers to the PUT", seconds)
 
 
-def _recoveries(stack: Stack, workers: list[Child]) -> list[float]:
+def _recoveries(stack: Stack, workers: list[ManagedProcess]) -> list[float]:
     """Kill the worker that is at work, again and again; return seconds to the PUT."""
     instance = stack.take_instance()
     seconds = []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.ops.child import Child
+from dashboard.ops.managed_process import ManagedProcess
 from tests.ops.processes import wait_until
 
 from .stack import Stack
@@ -27,7 +27,7 @@ class Clock:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.file = stack.folder / "clock"
-        self.moved: list[Child] = []
+        self.moved: list[ManagedProcess] = []
         self.set(0)
 
     def set(self, seconds: float) -> None:
@@ -36,7 +36,7 @@ class Clock:
         fresh.write_text(str(seconds))
         fresh.rename(self.file)
 
-    def rule(self, *children: Child) -> None:
+    def rule(self, *children: ManagedProcess) -> None:
         """Start these anew, with this clock."""
         for child in children:
             self.stack.kill(child)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.ops.child import PROJECT, Child
+from dashboard.ops.managed_process import PROJECT, ManagedProcess
 from tests.ops.processes import wait_until
 
 from .person import Person
@@ -114,7 +114,7 @@ def next_web(stack: Stack, next_release: Path) -> Iterator[Callable[[], None]]:
     """Puts the other release's web server in the place of this one's."""
     ours = stack.web
     port = stack.url.rpartition(":")[2]
-    theirs = Child(
+    theirs = ManagedProcess(
         name="next-web",
         command=[
             *(sys.executable, str(next_release / "manage.py"), "run", "--port", port)

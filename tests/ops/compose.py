@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from dashboard.ops.child import PROJECT, Child
+from dashboard.ops.managed_process import PROJECT, ManagedProcess
 from dashboard.ops.ports import free_port
 from dashboard.ops.supervisor import Supervisor
 from tests.servers import PASSWORD, PostgresServer, RedisServer
@@ -112,7 +112,7 @@ class ComposedStack:
             ]
             self.commands[name] = [_replaced(part, own) for part in command]
         self.children = {
-            name: Child(
+            name: ManagedProcess(
                 name=name,
                 command=[*self.inside[name], *command],
                 log_path=folder / f"{name}.log",

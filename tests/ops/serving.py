@@ -13,7 +13,7 @@ from typing import Any, Self
 import httpx
 
 from dashboard.ops.broker import EmbeddedBroker
-from dashboard.ops.child import PROJECT, Child
+from dashboard.ops.managed_process import PROJECT, ManagedProcess
 from dashboard.ops.ports import free_port
 from tests.agents import Agent
 from tests.conftest import missing
@@ -82,7 +82,7 @@ class Serving:
         agent = Agent("tests.ops.serving_agent", environment, self.folder / "agent.log")
         self._stack.callback(agent.close)
         self.ask = agent.ask
-        self.web = Child(
+        self.web = ManagedProcess(
             name="web",
             command=[
                 *(sys.executable, "-m", "dashboard.ops.server"),
@@ -121,7 +121,7 @@ def behind(proxy: str, port: int, folder: Path) -> Iterator[int]:
     lines = documented(proxy).replace("127.0.0.1:8000", f"127.0.0.1:{port}")
     config = folder / "config"
     config.write_text(_FRAMES[proxy](lines, own, folder))
-    child = Child(
+    child = ManagedProcess(
         name=proxy,
         command=[program, *_OPTIONS[proxy], str(config)],
         log_path=folder / "log",

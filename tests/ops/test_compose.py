@@ -14,7 +14,7 @@ import pytest
 from dashboard.celery import app
 from dashboard.config import PREFIX, SECRETS, Config
 from dashboard.ops.broker import EmbeddedBroker
-from dashboard.ops.child import PROJECT
+from dashboard.ops.managed_process import PROJECT
 from dashboard.ops.ports import free_port
 
 from .compose import BIN, configuration

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from dashboard.ops.child import PROJECT
+from dashboard.ops.managed_process import PROJECT
 from tests.servers import PostgresServer
 
 from .compose import init_database

@@ -15,8 +15,8 @@ import pytest
 
 from dashboard.config import Config
 from dashboard.ops import demo
-from dashboard.ops.child import PROJECT
 from dashboard.ops.demo_files import DemoError, Files
+from dashboard.ops.managed_process import PROJECT
 from dashboard.ops.ports import free_port
 
 from .processes import marked, running, wait_until

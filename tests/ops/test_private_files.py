@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dashboard.ops.child import PROJECT
+from dashboard.ops.managed_process import PROJECT
 
 
 def test_the_database_is_its_user_s_alone(tmp_path: Path) -> None:

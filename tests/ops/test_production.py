@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from dashboard.config import Config
-from dashboard.ops.child import PROJECT
+from dashboard.ops.managed_process import PROJECT
 from dashboard.ops.production import unsafe_settings
 
 HOME: dict[str, Any] = {

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from dashboard.ops.child import PROJECT
+from dashboard.ops.managed_process import PROJECT
 from dashboard.ops.ports import LOOPBACK, free_port
 
 from .processes import running, wait_until

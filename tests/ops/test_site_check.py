@@ -16,8 +16,8 @@ from django.test import Client
 
 from dashboard.metrics import seen
 from dashboard.ops import doctor, site_check
-from dashboard.ops.child import PROJECT
 from dashboard.ops.faults import FaultError
+from dashboard.ops.managed_process import PROJECT
 from dashboard.ops.ports import free_port
 
 from .serving import Serving, behind

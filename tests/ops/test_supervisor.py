@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.ops.child import Child
+from dashboard.ops.managed_process import ManagedProcess
 from dashboard.ops.supervisor import ChildEndedError, StoppedError, Supervisor
 
 from .processes import marked, running, wait_until
@@ -39,8 +39,8 @@ class Place:
             say=self.said.append, stop_asked=lambda: self.stop_when(), echo=echo
         )
 
-    def child(self, *arguments: str, name: str = "child") -> Child:
-        return Child(
+    def child(self, *arguments: str, name: str = "child") -> ManagedProcess:
+        return ManagedProcess(
             name=name,
             command=[sys.executable, "-c", *arguments],
             log_path=self.folder / f"{name}.log",
@@ -54,7 +54,7 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
-def ready(child: Child) -> bool:
+def ready(child: ManagedProcess) -> bool:
     return child.log_path.exists() and "ready" in child.log_path.read_text()
 
 
@@ -151,8 +151,8 @@ def test_children_do_not_outlive_a_killed_supervisor(place: Place) -> None:
     script = f"""
 import sys, time
 from pathlib import Path
-from dashboard.ops.child import Child
-child = Child(
+from dashboard.ops.managed_process import ManagedProcess
+child = ManagedProcess(
     name="child", command=[sys.executable, "-c", "import time; time.sleep(600)"],
     log_path=Path({str(place.folder / "log")!r}),
     pid_path=Path({str(place.folder / "pid")!r}),

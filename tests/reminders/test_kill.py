@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from dashboard.ops.broker import EmbeddedBroker
-from dashboard.ops.child import PROJECT, Child
+from dashboard.ops.managed_process import PROJECT, ManagedProcess
 from dashboard.ops.ports import free_port
 from tests.ops import processes
 
@@ -87,7 +87,7 @@ class Place:
             "REQUESTS_CA_BUNDLE": str(trusted),
             "OS_CLIENT_CONFIG_FILE": os.devnull,
         }
-        self.worker = Child(
+        self.worker = ManagedProcess(
             name="worker",
             command=[
                 *(sys.executable, "-m", "celery", "--app", "dashboard", "worker"),

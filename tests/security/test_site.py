@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dashboard.ops.child import PROJECT
+from dashboard.ops.managed_process import PROJECT
 
 ASK = """
 import json

@@ -6,8 +6,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 
-from dashboard.ops.child import PROJECT
 from dashboard.ops.doctor import pending_migrations
+from dashboard.ops.managed_process import PROJECT
 from dashboard.ops.production import unsafe_settings
 
 

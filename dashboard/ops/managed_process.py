@@ -10,11 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
-TETHER = Path(__file__).with_name("tether.py")
+DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 POLL_SECONDS = 0.05
 
 
-class Child:
+class ManagedProcess:
     """A process in a session of its own, in the project's folder, logging to a file.
 
     Its own session keeps the terminal's Ctrl-C away from it and gives everything it
@@ -63,7 +63,7 @@ class Child:
             path.parent.mkdir(parents=True, exist_ok=True)
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 (our own command)
-                tethered(self.command),
+                dying_with_parent(self.command),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -72,7 +72,7 @@ class Child:
                 start_new_session=True,
             )
         pid = self._process.pid
-        self.pid_path.write_text(f"{pid} {_born(pid)}\n")
+        self.pid_path.write_text(f"{pid} {_start_time(pid)}\n")
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM to the process itself: it stops its own children in order."""
@@ -120,17 +120,24 @@ class Child:
             pid, born = self.pid_path.read_text().strip().split(" ", 1)
         except (FileNotFoundError, ValueError):
             return None
-        return int(pid) if born and _born(int(pid)) == born else None
+        return int(pid) if born and _start_time(int(pid)) == born else None
 
 
-def tethered(command: list[str]) -> list[str]:
+def dying_with_parent(command: list[str]) -> list[str]:
     """The command, ended when this process dies (Linux)."""
     if sys.platform != "linux":
         return command
-    return [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *command]
+    return [
+        sys.executable,
+        "-I",
+        "-S",
+        str(DIE_WITH_PARENT),
+        str(os.getpid()),
+        *command,
+    ]
 
 
-def _born(pid: int) -> str:
+def _start_time(pid: int) -> str:
     """When a process began, in the system's own words; empty when it is gone."""
     if sys.platform == "linux":
         try:

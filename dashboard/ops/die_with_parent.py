@@ -1,6 +1,6 @@
 """Run a command that does not outlive the process that asked for it (Linux).
 
-    python tether.py PARENT_PID COMMAND [ARGUMENT ...]
+    python die_with_parent.py PARENT_PID COMMAND [ARGUMENT ...]
 
 The kernel sends the command SIGTERM when its parent dies, even of ``kill -9``. A script
 of its own, since Popen's ``preexec_fn`` is not safe beside threads; it is replaced by
