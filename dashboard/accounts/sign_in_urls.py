@@ -13,8 +13,8 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from dashboard.web.head import head_as_get
 
-from . import sign_in
-from .language import language
+from .views import sign_in
+from .views.language import language
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("login/", sign_in.SignInView.as_view(), name="account_login"),

@@ -21,7 +21,7 @@ from dashboard.policies.history import LOOKS_BACK, history
 from dashboard.policies.models import Rule
 from dashboard.policies.rules import requirement
 from dashboard.policies.selectors import running_for
-from dashboard.policies.views import tabs
+from dashboard.policies.views.rules import tabs
 from dashboard.web.stored_messages import Message
 
 NAMED = 50

@@ -22,9 +22,8 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 from redis import RedisError
 
+from dashboard.accounts.oidc import PROVIDER_ID, Adapter
 from dashboard.web.unavailable import not_now
-
-from .oidc import PROVIDER_ID, Adapter
 
 
 class SignInView(LoginView):  # type: ignore[misc]  # untyped library

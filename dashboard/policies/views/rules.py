@@ -21,12 +21,11 @@ from dashboard.accounts.permissions import (
     can_write_rules,
     has_own_page,
 )
-
-from . import selectors, services
-from .forms import RuleForm
-from .models import Rule
-from .remedies import breaking
-from .rules import requirement
+from dashboard.policies import selectors, services
+from dashboard.policies.forms import RuleForm
+from dashboard.policies.models import Rule
+from dashboard.policies.remedies import breaking
+from dashboard.policies.rules import requirement
 
 SHOWN = 50
 """Instances named for each rule; a bulk edit names all."""

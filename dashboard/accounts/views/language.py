@@ -7,9 +7,8 @@ from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
+from dashboard.accounts.models import User
 from dashboard.web.languages import AS_BROWSER, is_spoken, remember
-
-from .models import User
 
 
 @require_POST

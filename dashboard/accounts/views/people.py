@@ -18,14 +18,19 @@ from django.views.decorators.http import (
     require_safe,
 )
 
+from dashboard.accounts import selectors, services
+from dashboard.accounts.forms import (
+    AddForm,
+    CloudUsersForm,
+    EmailForm,
+    RoleForm,
+    SearchForm,
+)
+from dashboard.accounts.http import SignedInRequest
+from dashboard.accounts.models import User
+from dashboard.accounts.permissions import can_manage_people
 from dashboard.audit.labels import action_label
 from dashboard.audit.models import AuditEvent
-
-from . import selectors, services
-from .forms import AddForm, CloudUsersForm, EmailForm, RoleForm, SearchForm
-from .http import SignedInRequest
-from .models import User
-from .permissions import can_manage_people
 
 PER_PAGE = 50
 HISTORY = 10

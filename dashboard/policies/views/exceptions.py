@@ -17,13 +17,13 @@ from django.views.decorators.http import (
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_decide_exceptions, can_edit
 from dashboard.instances.models import Instance
+from dashboard.policies import services
+from dashboard.policies.forms import DecisionForm, ExceptionForm
+from dashboard.policies.models import Rule, RuleException
+from dashboard.policies.rules import requirement
+from dashboard.policies.selectors import exceptions_visible_to
 
-from . import services
-from .forms import DecisionForm, ExceptionForm
-from .models import Rule, RuleException
-from .rules import requirement
-from .selectors import exceptions_visible_to
-from .views import tabs
+from .rules import tabs
 
 PER_PAGE = 50
 
