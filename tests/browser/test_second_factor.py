@@ -53,7 +53,7 @@ def test_a_passkey_replaces_the_password(
     page.locator("[name=password]").fill(PASSWORD)
     page.keyboard.press("Enter")
     confirm(page)
-    page.get_by_label("Name").fill("Laptop")
+    page.get_by_role("textbox", name="Name").fill("Laptop")
     page.get_by_label("Sign in with this passkey alone").check()
     page.get_by_role("button", name="Add passkey").click()
     expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
