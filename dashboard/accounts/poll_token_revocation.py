@@ -1,7 +1,8 @@
 """Whoever loses a right or a session loses the tokens of their polls, too.
 
 Writes past the models, such as ``QuerySet.update`` and raw SQL, send no signal: then
-the tokens end by themselves within a minute. They open no data anyway (``livepoll.token``).
+the tokens end by themselves within a minute. They open no data anyway
+(``livepoll.token``).
 """
 
 from functools import partial

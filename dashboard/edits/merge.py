@@ -23,7 +23,7 @@ FIELDS = (
 AUTO_STOP_FIELDS = frozenset(FIELDS[1:])
 
 OUR_OWN_FOR = timedelta(hours=1)
-"""How long a value that we requested for may turn up late without being a stranger's."""
+"""How long a late value that we requested is still taken for ours."""
 
 
 def mirror_values(instance: Instance) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def due_instances() -> list[int]:
 
 
 def _free_queues_of_dead_workers() -> None:
-    taken = EditQueue.objects.filter(lease_until__gt=Now(), holder__isnull=False)
+    taken = EditQueue.objects.filter(lease_until__gt=Now(), lease_owner__isnull=False)
     lease_owners = set(taken.values_list("lease_owner", flat=True).distinct())
     if dead := worker_liveness.dead_workers(
         key for key in lease_owners if key is not None
@@ -278,7 +278,7 @@ def about_to_send(delivery: Delivery, body: dict[str, Any]) -> bool:
     """Write down what is about to leave, if this worker still may send it.
 
     Args:
-        delivery: The delivery, which knows what the cloud holds (``watch.before``); gets a new
+        delivery: Knows what the cloud holds (``watch.before``); gets a new
             attempt when its present one has sent already.
         body: The JSON body of the request.
 

@@ -13,7 +13,7 @@ from . import delivery, enforcement, heartbeat, overdue, restores
 log = structlog.get_logger(__name__)
 
 SWEPT_AGAIN_SECONDS = 10
-"""Longer than ``queues.ENQUEUE_AGAIN_AFTER``: a late message is still of use for a while."""
+"""Longer than ``queue.ENQUEUE_AGAIN_AFTER``: a late message is still useful."""
 
 
 @shared_task(name="edits.drain_instance", ignore_result=True)

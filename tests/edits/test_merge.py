@@ -156,7 +156,7 @@ _patches = st.fixed_dictionaries(
 def test_what_is_sent_leads_to_the_newest_wish_for_every_field(
     patches: list[dict[str, Any]],
 ) -> None:
-    """However the wishes of a edit_queue follow each other, each field's last word wins."""
+    """Whatever the order of the changes in a queue, each field's last value wins."""
     edits = []
     expected = dict(NOW)
     for patch in patches:

@@ -18,7 +18,7 @@ MOST_ATTEMPTS = 60
 """Fifteen minutes of back-off are fewer."""
 
 DEADLINE_SLACK_MS = 90_000
-"""An edit is failed when its edit_queue is next looked at: a pause and a probe later."""
+"""An edit is failed when its queue is next looked at: a pause and a probe later."""
 
 AT_SEA_MS = 6_000
 """A PUT that was permitted may wait for its turn in the rate limit, and travel."""

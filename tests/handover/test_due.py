@@ -29,7 +29,7 @@ def watcher(client: Client, viewer: User, cloud_row: Cloud) -> Client:
     return client
 
 
-def lane_of(page: str, instance: Instance) -> str:
+def bucket_of(page: str, instance: Instance) -> str:
     """The bucket in whose section its card stands; empty when it has none."""
     sections = re.split(r'<section class="bucket" id="bucket-(\w+)"', page)[1:]
     for bucket, section in zip(sections[::2], sections[1::2], strict=True):
@@ -79,17 +79,17 @@ def test_each_run_stands_in_its_lane(
 ) -> None:
     watcher.force_login(viewer)
     instance = make_instance(stops_in=stops_in)
-    assert lane_of(watcher.get(URL).text, instance) == bucket
+    assert bucket_of(watcher.get(URL).text, instance) == bucket
 
 
 @time_machine.travel(NOON, tick=False)
 def test_today_ends_at_the_viewer_s_midnight(watcher: Client, viewer: User) -> None:
     watcher.force_login(viewer)
     instance = make_instance(stops_in=5 * 3_600)
-    assert lane_of(watcher.get(URL).text, instance) == "today"
+    assert bucket_of(watcher.get(URL).text, instance) == "today"
     # There it is ten in the evening.
     watcher.cookies["curfew_tz"] = "Australia/Brisbane"
-    assert lane_of(watcher.get(URL).text, instance) == "later"
+    assert bucket_of(watcher.get(URL).text, instance) == "later"
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_only_what_runs_is_shown(
     watcher: Client, fields: dict[str, Any], bucket: str
 ) -> None:
     instance = make_instance(**fields)
-    assert lane_of(watcher.get(URL).text, instance) == bucket
+    assert bucket_of(watcher.get(URL).text, instance) == bucket
 
 
 def test_numbers_of_all_lanes(watcher: Client) -> None:
@@ -174,7 +174,7 @@ def test_queries_do_not_grow_with_the_fleet(
         client.get(URL)
 
 
-def test_a_long_lane_leads_to_the_list(watcher: Client) -> None:
+def test_a_long_bucket_leads_to_the_list(watcher: Client) -> None:
     for _ in range(25):
         make_instance(stops_in=600)
     page = watcher.get(URL, {"owner": "anna.schmidt"}).text
@@ -250,13 +250,13 @@ def test_filters_by_owner_and_cloud(watcher: Client) -> None:
     tom = make_instance(stops_in=600, owner_name="tom.becker", owner_id="t")
     lab = make_instance(stops_in=600, cloud=make_cloud("lab"))
     page = watcher.get(URL, {"owner": "tom.becker"}).text
-    assert lane_of(page, tom) == "quarter"
-    assert not lane_of(page, anna)
+    assert bucket_of(page, tom) == "quarter"
+    assert not bucket_of(page, anna)
     assert '<option value="tom.becker" selected>' in page
     assert "owner=tom.becker" in page.split('id="poller"')[1]
     page = watcher.get(URL, {"cloud": "lab"}).text
-    assert lane_of(page, lab) == "quarter"
-    assert not lane_of(page, anna)
+    assert bucket_of(page, lab) == "quarter"
+    assert not bucket_of(page, anna)
     assert '<option value="lab" selected>' in page
 
 
@@ -282,7 +282,7 @@ def test_garbage_in_the_address_is_told(
     assert response.status_code == 200
     assert "Ignored unsupported filters" in response.text
     assert told in response.text
-    assert lane_of(response.text, instance) == "quarter"
+    assert bucket_of(response.text, instance) == "quarter"
 
 
 def test_names_are_text_and_never_markup(watcher: Client) -> None:

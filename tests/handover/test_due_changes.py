@@ -19,7 +19,7 @@ from dashboard.web.stored_messages import verbatim
 from tests.factories import make_cloud, make_instance
 from tests.instances.pages import add_edit
 
-from .test_due import lane_of
+from .test_due import bucket_of
 
 PAGE = reverse("handover:due")
 URL = reverse("handover:due_changes")
@@ -140,11 +140,11 @@ def test_midnight_turns_later_into_today(watcher: Client, viewer: User) -> None:
         watcher.force_login(viewer)
         instance = make_instance(stops_in=3 * 3_600)
         page = watcher.get(PAGE).text
-        assert lane_of(page, instance) == "later"
+        assert bucket_of(page, instance) == "later"
         url = next_poll(page)
         assert watcher.get(url).status_code == 204
         clock.shift(timedelta(seconds=61))
-        assert lane_of(watcher.get(url).text, instance) == "today"
+        assert bucket_of(watcher.get(url).text, instance) == "today"
 
 
 def test_the_line_of_now_moves_on(watcher: Client, viewer: User) -> None:

@@ -1,4 +1,4 @@
-"""FleetState for polls: believed when they make sense, and never standing in the way."""
+"""FleetState for polls: believed when it makes sense, and never in the way."""
 
 import pytest
 

@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                     models.OneToOneField(
                         on_delete=django.db.models.deletion.CASCADE,
                         primary_key=True,
-                        related_name="editqueue",
+                        related_name="queue",
                         serialize=False,
                         to="instances.instance",
                     ),
