@@ -77,9 +77,9 @@ class BulkForm(forms.Form):
     """What shall be done with all of them."""
 
     ACTIONS: ClassVar = (
-        ("hours", gettext_lazy("Delivery auto-stop on, same run time for all")),
-        ("keep", gettext_lazy("Delivery auto-stop on, keep run times")),
-        ("off", gettext_lazy("Delivery auto-stop off")),
+        ("hours", gettext_lazy("Turn auto-stop on, same run time for all")),
+        ("keep", gettext_lazy("Turn auto-stop on, keep run times")),
+        ("off", gettext_lazy("Turn auto-stop off")),
         ("start", gettext_lazy("Start")),
         ("stop", gettext_lazy("Stop")),
     )

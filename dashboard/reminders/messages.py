@@ -64,7 +64,7 @@ ADDRESS_NOT_PUBLIC = define(
 )
 RESOLVES_TO_PRIVATE = define(
     "reminders.resolves_to_private",
-    gettext_lazy("The host name lead_times to an address in a private network."),
+    gettext_lazy("The host name leads to an address in a private network."),
 )
 HOST_UNKNOWN = define(
     "reminders.host_unknown", gettext_lazy("The host name cannot be looked up.")
