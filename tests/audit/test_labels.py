@@ -19,7 +19,7 @@ STATES = {"edit.<state>": Edit.State, "exception.<state>": RuleException.State}
 CHOICES = [
     ("edit.applied", "state", Edit.State),
     ("edit.corrected", "outcome", Edit.Outcome),
-    ("edit.submitted", "requested", Edit.Kind),
+    ("edit.submitted", "asked for", Edit.Kind),
     ("batch.submitted", "kind", Edit.Kind),
     ("exception.ended", "state", RuleException.State),
     ("rule.changed", "kind", Rule.Kind),

@@ -113,7 +113,7 @@ def test_the_list_says_that_edits_wait_and_why(
     client.force_login(operator)
     page = client.get("/instances/").content.decode()
     assert "Changes paused" in page
-    assert "8 of them wait" in page
+    assert "8 pending" in page
 
 
 def test_open_pages_are_told_when_it_opens_and_closes(

@@ -87,7 +87,7 @@ def test_the_description_is_counted_and_its_faults_named_as_by_the_server(
     expect(live).to_have_text(str(description_problems("R&D <3 / x")[0]))
     form.fill("#id_description", "😀" * 514)
     expect(counter).to_have_text("514 / 512")
-    expect(live).to_have_text("2 characters too many.")
+    expect(live).to_have_text("2 characters over the limit.")
 
 
 def test_slider_box_and_presets_move_together(form: Page) -> None:
@@ -145,7 +145,7 @@ def test_typed_hours_switch_auto_stop_on_and_this_is_read_out(form: Page) -> Non
     form.locator("#id_auto_stop_enable").uncheck()
     form.fill("#id_auto_stop_hours", "12")
     expect(form.locator("#id_auto_stop_enable")).to_be_checked()
-    expect(form.locator("#outlook-live")).to_contain_text("12 h, then ModelArts stops")
+    expect(form.locator("#outlook-live")).to_contain_text("it stops after 12 h")
 
 
 def test_the_first_field_has_the_focus(form: Page) -> None:

@@ -209,8 +209,8 @@ def test_markdown(draft: Handover, operator: User) -> None:
     )
     assert "\n## Stops due (1)\n" in text
     assert r"[evil\](x) \# owned](<https://c.x/instances/demo/DE-" in text
-    assert "\n## Notes\n\nnone\n" in text
-    assert "\n## Cloud health (0)\n\nnone\n" in text
+    assert "\n## Notes\n\nNone\n" in text
+    assert "\n## Cloud health (0)\n\nNone\n" in text
     assert "\n# owned" not in text
 
 
@@ -220,7 +220,7 @@ def test_markdown_in_german(draft: Handover, operator: User) -> None:
         text = markdown(
             draw(draft, operator), title="Übergabe", signed=[], site="https://c.x"
         )
-    assert "\n## Notizen\n\nkeine\n" in text
+    assert "\n## Notizen\n\nKeine\n" in text
     assert "Start fehlgeschlagen, seit " in text
 
 

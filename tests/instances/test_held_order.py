@@ -45,7 +45,7 @@ def test_a_held_table_gets_its_rows_one_by_one_and_hears_how_many_moved(
     text = watcher.get(next_poll(text)).text
     assert rows_of(text) == [str(two.pk), str(one.pk)]
     assert '<tbody id="rows"' in text
-    assert "refresh order" not in text
+    assert "Update order" not in text
 
 
 def test_a_held_row_that_left_the_page_still_gets_its_news(watcher: Client) -> None:
@@ -77,7 +77,7 @@ def test_a_held_order_that_is_still_right_is_no_news(watcher: Client) -> None:
     change(two, description="other words")
     text = poll(watcher, url, one.pk, two.pk)
     assert rows_of(text) == [str(two.pk)]
-    assert "refresh order" not in text
+    assert "Update order" not in text
 
 
 def test_held_rows_show_nothing_of_what_one_may_not_see(
