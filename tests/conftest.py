@@ -193,7 +193,7 @@ def _flushable() -> Iterator[None]:
 
     def flush_unguarded(self: Any, statements: list[str]) -> None:
         for each in (triggers, handover_guard):
-            each.lift(self.connection)
+            each.drop(self.connection)
         flush(self, statements)
         for each in (triggers, handover_guard):
             each.install(self.connection)
