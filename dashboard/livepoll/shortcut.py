@@ -33,7 +33,7 @@ class PollShortcut:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """Answer the poll, or hand the request on."""
-        text = environ.get("HTTP_CURFEW_GRANT")
+        text = environ.get(token.ENVIRON_KEY)
         news = text and self._nothing_new(text, environ)
         if not news:
             return self._application(environ, start_response)
@@ -49,7 +49,7 @@ class PollShortcut:
             Status line and headers; None when the news have to be read, or when the
             full path has to answer.
         """
-        text = environ.get("HTTP_CURFEW_GRANT")
+        text = environ.get(token.ENVIRON_KEY)
         if not text or not self._board.is_fresh:
             return None
         news = self._nothing_new(text, environ)

@@ -17,6 +17,7 @@ from urllib.parse import unquote_to_bytes
 from django.conf import settings
 
 HEADER = "Curfew-Poll-Token"
+ENVIRON_KEY = "HTTP_CURFEW_POLL_TOKEN"
 LIFE_SECONDS = 60
 """For so long at most a session that ended goes on to be told that nothing changed."""
 

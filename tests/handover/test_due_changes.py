@@ -73,7 +73,7 @@ def test_nothing_new_is_204_and_tells_the_mirror_s_age(
     news = json.loads(response.headers["HX-Trigger"])["curfew:unchanged"]
     assert cloud_row.refreshed_at is not None
     assert news["as_of_ms"] == round(cloud_row.refreshed_at.timestamp() * 1000)
-    assert news["grant"]
+    assert news["poll_token"]
 
 
 @pytest.mark.usefixtures("_fresh_news")
@@ -106,7 +106,7 @@ def quick(client: Client, url: str, grant: str) -> str:
         "REQUEST_METHOD": "GET",
         "PATH_INFO": path,
         "QUERY_STRING": query,
-        "HTTP_CURFEW_GRANT": grant,
+        "HTTP_CURFEW_POLL_TOKEN": grant,
         "HTTP_COOKIE": f"sessionid={client.cookies['sessionid'].value}",
     }
 

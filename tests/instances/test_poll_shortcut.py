@@ -74,7 +74,7 @@ def poll() -> Poll:
         environ = RequestFactory().get(url).environ | {
             "PATH_INFO": unquote_to_bytes(url.partition("?")[0]).decode("latin-1"),
             "HTTP_COOKIE": cookies,
-            "HTTP_CURFEW_GRANT": poll_token,
+            "HTTP_CURFEW_POLL_TOKEN": poll_token,
             "HTTP_HX_REQUEST": "true",
             **more,
         }
@@ -312,7 +312,7 @@ def test_a_grant_that_ended_is_renewed(watcher: Client, poll: Poll) -> None:
         answer = poll(watcher, page)
         assert not answer.was_quick
         renewed = answer.news["poll_token"]
-        assert poll(watcher, page, HTTP_CURFEW_GRANT=renewed).was_quick
+        assert poll(watcher, page, HTTP_CURFEW_POLL_TOKEN=renewed).was_quick
 
 
 class TestForgeries:
@@ -347,12 +347,12 @@ class TestForgeries:
         letters = list(poller(page)[1])
         letters[position] = "7" if letters[position] != "7" else "8"
         forged = "".join(letters)
-        assert not poll(watcher, page, HTTP_CURFEW_GRANT=forged).was_quick
+        assert not poll(watcher, page, HTTP_CURFEW_POLL_TOKEN=forged).was_quick
 
     @pytest.mark.parametrize("text", [".", "....", "1.2.3.4.", "é", "x" * 9_000])
     def test_nonsense(self, watcher: Client, poll: Poll, text: str) -> None:
         page = draw(watcher)
-        assert not poll(watcher, page, HTTP_CURFEW_GRANT=text).was_quick
+        assert not poll(watcher, page, HTTP_CURFEW_POLL_TOKEN=text).was_quick
 
 
 class TestPageOfOneInstance:
@@ -382,7 +382,7 @@ class TestPageOfOneInstance:
         answer = poll(watcher, page)
         assert (answer.status, answer.was_quick) == ("204 No Content", False)
         renewed = answer.news["poll_token"]
-        assert poll(watcher, page, HTTP_CURFEW_GRANT=renewed).was_quick
+        assert poll(watcher, page, HTTP_CURFEW_POLL_TOKEN=renewed).was_quick
 
 
 def test_the_age_is_that_of_the_cloud_that_lags_most() -> None:

@@ -120,7 +120,7 @@ def quick_answer(scheme: str) -> HttpResponse:
         raise AssertionError("Django was asked")
 
     environ = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": scheme}
-    environ["HTTP_CURFEW_GRANT"] = "some"
+    environ["HTTP_CURFEW_POLL_TOKEN"] = "some"
     body = PollShortcut(never)(environ, start_response)
     assert (answer.status_code, list(body)) == (204, [])
     assert answer.headers["Cache-Control"] == "private, no-store"
