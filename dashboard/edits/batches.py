@@ -24,9 +24,10 @@ from dashboard.policies.models import Rule
 from dashboard.web import limits
 from dashboard.web.stored_messages import Message
 
-from . import heartbeat, messages, plans, states
+from . import messages, plans, states
+from .delivery import heartbeat
+from .delivery.queue import ENQUEUE_AGAIN_AFTER
 from .models import BatchSkip, Edit, EditBatch, EditQueue
-from .queue import ENQUEUE_AGAIN_AFTER
 
 MOST = 5_000
 """Instances in one batch: more would hold the database too long in one transaction."""

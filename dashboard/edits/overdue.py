@@ -8,7 +8,8 @@ from django.db.models.functions import Now
 
 from dashboard.instances.models import FleetVersion, Instance
 
-from . import queue, states
+from . import states
+from .delivery import queue
 from .models import Edit, EditQueue
 
 QUEUES_AT_ONCE = 500

@@ -8,7 +8,8 @@ from kombu.exceptions import OperationalError
 
 from dashboard.instances import polling
 
-from . import delivery, enforcement, heartbeat, overdue, restores
+from . import delivery, enforcement, overdue, restores
+from .delivery import heartbeat
 
 log = structlog.get_logger(__name__)
 

@@ -22,8 +22,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from dashboard.edits import heartbeat
-from dashboard.edits.circuit import OPENS_AT
+from dashboard.edits.delivery import heartbeat
+from dashboard.edits.delivery.circuit_breaker import OPENS_AT
 from dashboard.edits.models import Edit
 from dashboard.instances import run_state, upstream_metrics
 from dashboard.instances.filters import AUTO_STOP_OFF

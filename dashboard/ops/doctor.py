@@ -19,7 +19,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from dashboard.edits import heartbeat
+from dashboard.edits.delivery import heartbeat
 from dashboard.instances import upstream
 from dashboard.instances.models import Cloud
 from dashboard.metrics.readiness import Readiness, broker_answers, judge_mirror

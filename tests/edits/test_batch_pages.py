@@ -10,7 +10,8 @@ from django.test import Client
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits import batches, heartbeat, messages
+from dashboard.edits import batches, messages
+from dashboard.edits.delivery import heartbeat
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.edits.plans import BulkChange
 from dashboard.instances.models import Instance

@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import batches, delivery, heartbeat, messages, queue, services
+from dashboard.edits import batches, delivery, messages, services
+from dashboard.edits.delivery import heartbeat, queue
 from dashboard.edits.models import Edit, EditBatch, EditQueue
 from dashboard.edits.plans import BulkChange
 from dashboard.emulator import Emulator

@@ -8,7 +8,8 @@ from django.test import Client
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits import circuit, delivery, queue, services
+from dashboard.edits import delivery, services
+from dashboard.edits.delivery import circuit_breaker, queue
 from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Cloud, FleetVersion, Instance
@@ -33,7 +34,7 @@ def waiting(cloud: Emulator, operator: User) -> Sequence[Edit]:
 @pytest.fixture
 def open_circuit(cloud: Emulator, waiting: Sequence[Edit]) -> Cloud:
     cloud.faults.add(Fault("drop"))
-    for edit in waiting[: circuit.OPENS_AT]:
+    for edit in waiting[: circuit_breaker.OPENS_AT]:
         delivery.drain(edit.instance_id)
     return Cloud.objects.get()
 
@@ -45,7 +46,7 @@ def let_time_pass() -> None:
 
 
 def test_it_opens_after_some_failures_and_says_why(open_circuit: Cloud) -> None:
-    assert open_circuit.failures == circuit.OPENS_AT
+    assert open_circuit.failures == circuit_breaker.OPENS_AT
     assert open_circuit.held_since is not None
     assert open_circuit.hold_reason
 
@@ -68,7 +69,7 @@ def test_one_probe_at_a_time_asks_whether_it_is_back(
     assert len(queue.due_instances()) == 1
     for edit in waiting:
         delivery.drain(edit.instance_id)
-    assert Attempt.objects.count() == circuit.OPENS_AT + 1
+    assert Attempt.objects.count() == circuit_breaker.OPENS_AT + 1
 
 
 def test_of_those_who_would_probe_at_once_one_may(

@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import delivery, outcome, services
+from dashboard.edits import delivery, services
+from dashboard.edits.delivery import outcome, send
 from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Instance
@@ -78,7 +79,7 @@ def test_a_database_that_never_takes_it_is_given_up(
 
     edit = wish(running, operator, description="New words")
     with monkeypatch.context() as patched:
-        patched.setattr(delivery, "RECORD_SECONDS", 0.5)
+        patched.setattr(send, "RECORD_SECONDS", 0.5)
         patched.setattr(outcome, "_finish", fail)
         with pytest.raises(OperationalError):
             deliver(edit)

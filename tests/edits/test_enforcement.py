@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import enforcement, heartbeat, queue, tasks
+from dashboard.edits import enforcement, tasks
+from dashboard.edits.delivery import heartbeat, queue
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.instances.models import Instance
 from dashboard.policies import services, stops

@@ -9,8 +9,9 @@ from django.test import Client
 from django.utils import timezone, translation
 
 from dashboard.accounts.models import User
-from dashboard.edits import enforcement, heartbeat
+from dashboard.edits import enforcement
 from dashboard.edits.batch_forms import MANY
+from dashboard.edits.delivery import heartbeat
 from dashboard.edits.messages import filter_text
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.instances.filters import InstanceFilter

@@ -7,7 +7,8 @@ import pytest
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import delivery, outcome_text, overdue, queue, services
+from dashboard.edits import delivery, outcome_text, overdue, services
+from dashboard.edits.delivery import queue
 from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Cloud, Instance, InstanceEvent

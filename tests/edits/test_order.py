@@ -8,7 +8,8 @@ import json
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import queue, services
+from dashboard.edits import services
+from dashboard.edits.delivery import queue
 from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances import upstream

@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import outcome_text, overdue, queue, tasks
+from dashboard.edits import outcome_text, overdue, tasks
+from dashboard.edits.delivery import queue
 from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Emulator
 from dashboard.instances.models import Cloud, FleetVersion, Instance

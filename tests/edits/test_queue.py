@@ -9,7 +9,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits import outcome, queue, services
+from dashboard.edits import services
+from dashboard.edits.delivery import outcome, queue
 from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Emulator
 from dashboard.instances.models import FleetVersion, Instance

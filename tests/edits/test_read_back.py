@@ -3,7 +3,7 @@
 import pytest
 
 from dashboard.accounts.models import User
-from dashboard.edits import delivery
+from dashboard.edits.delivery import send
 from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Behaviour, Emulator, Fault
 from dashboard.instances.models import Instance
@@ -29,7 +29,7 @@ def test_a_change_that_is_accepted_but_not_made_is_never_called_applied(
 ) -> None:
     cloud.faults.add(Fault("not_changed", method="PUT", echo=echo))
     edit = wish(running, operator, description="New words")
-    for _ in range(delivery.MOST_ACCEPTED_NOT_APPLIED):
+    for _ in range(send.MOST_ACCEPTED_NOT_APPLIED):
         assert Edit.objects.get(pk=edit.pk).is_open
         due_now(edit)
         edit = deliver(edit)

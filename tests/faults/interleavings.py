@@ -12,7 +12,8 @@ from django.db import DatabaseError, connection, connections, transaction
 from django.db.models import F
 
 from dashboard.accounts.models import User
-from dashboard.edits import outcome, queue, services
+from dashboard.edits import services
+from dashboard.edits.delivery import outcome, queue
 from dashboard.edits.models import Edit
 from dashboard.instances import upstream
 from dashboard.instances.models import Cloud, FleetVersion, Instance

@@ -10,20 +10,11 @@ from typing import Any
 import pytest
 
 from dashboard.accounts.models import User
-from dashboard.edits import (
-    authority,
-    delivery,
-    late_write_watch,
-    late_writes,
-    merge,
-    outcome,
-    outcome_text,
-    queue,
-    services,
-)
+from dashboard.edits import authority, merge, outcome_text, services
+from dashboard.edits.delivery import late_writes, outcome, queue, send
+from dashboard.edits.delivery.outcome import Result
+from dashboard.edits.delivery.queue import Delivery
 from dashboard.edits.models import Edit
-from dashboard.edits.outcome import Result
-from dashboard.edits.queue import Delivery
 from dashboard.emulator import Emulator, Fault
 from dashboard.modelarts.client import ModelArtsClient, Observation
 
@@ -182,7 +173,7 @@ def no_compare_before_sending_again(patch: Patch, world: World) -> None:
 
 
 def no_settle_recheck(patch: Patch, world: World) -> None:
-    patch.setattr(late_write_watch, "begin", lambda edit_queue: None)
+    patch.setattr(late_writes, "begin_watch", lambda edit_queue: None)
 
 
 def seq_by_id(patch: Patch, world: World) -> None:
@@ -213,9 +204,9 @@ def idempotency_key_ignored(patch: Patch, world: World) -> None:
 
 def applied_on_any_200(patch: Patch, world: World) -> None:
     def believed(turn: Delivery, result: Result, edits: list[Edit], _: Any) -> Result:
-        return delivery._all_to(turn, result, edits, Edit.State.APPLIED, {})
+        return send._all_to(turn, result, edits, Edit.State.APPLIED, {})
 
-    patch.setattr(delivery, "_accepted_not_applied", believed)
+    patch.setattr(send, "_accepted_not_applied", believed)
 
 
 def a_late_write_is_not_said(patch: Patch, world: World) -> None:

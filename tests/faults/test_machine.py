@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 )
 
 from dashboard.accounts.models import User
-from dashboard.edits import outcome, queue
+from dashboard.edits.delivery import outcome, queue
 from dashboard.edits.models import Edit
 from dashboard.edits.services import EditClosedError, EditConflictError, cancel_edit
 from dashboard.emulator import Emulator, Fault

@@ -20,12 +20,12 @@ __all__ = ["app"]
 
 @worker_init.connect
 def _settle_sooner(**_: Any) -> None:
-    from dashboard.edits import late_write_watch  # needs Django to be set up
+    from dashboard.edits.delivery import late_writes  # needs Django to be set up
 
-    late_write_watch.WATCH_FOR = timedelta(
+    late_writes.WATCH_FOR = timedelta(
         seconds=float(os.environ["CURFEW_TEST_SETTLE_SECONDS"])
     )
-    late_write_watch.RECHECK = late_write_watch.WATCH_FOR / 4
+    late_writes.RECHECK = late_writes.WATCH_FOR / 4
 
 
 @task_postrun.connect

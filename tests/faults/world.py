@@ -15,7 +15,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits import delivery, merge, overdue, queue, services
+from dashboard.edits import delivery, merge, overdue, services
+from dashboard.edits.delivery import queue
 from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import Emulator
 from dashboard.instances.models import Cloud, Instance

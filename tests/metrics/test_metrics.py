@@ -13,7 +13,7 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from dashboard.accounts.models import User
-from dashboard.edits import heartbeat
+from dashboard.edits.delivery import heartbeat
 from dashboard.edits.models import Edit
 from dashboard.instances import upstream_metrics
 from dashboard.instances.models import Instance

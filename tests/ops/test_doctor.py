@@ -15,7 +15,7 @@ from django.db import OperationalError
 from pydantic import SecretStr
 
 from dashboard import mail
-from dashboard.edits import heartbeat
+from dashboard.edits.delivery import heartbeat
 from dashboard.emulator.cloud import Emulator
 from dashboard.instances import upstream
 from dashboard.ops import doctor

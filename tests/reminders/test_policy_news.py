@@ -11,7 +11,8 @@ from django.test import Client
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits import enforcement, heartbeat
+from dashboard.edits import enforcement
+from dashboard.edits.delivery import heartbeat
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.instances.models import Instance, InstanceEvent
 from dashboard.policies import services

@@ -13,6 +13,8 @@ import structlog
 from django.db import InterfaceError, OperationalError
 from pydantic import ValidationError
 
+from dashboard.edits import authority, merge, messages
+from dashboard.edits.models import Edit
 from dashboard.instances import upstream
 from dashboard.instances.messages import message_of
 from dashboard.modelarts.client import ModelArtsClient, Observation
@@ -26,12 +28,9 @@ from dashboard.modelarts.errors import (
 from dashboard.modelarts.schemas import InstanceStatus
 from dashboard.web.stored_messages import Message
 
-from . import authority, late_writes, merge, messages, outcome, queue
-from .models import Edit
+from . import late_writes, outcome, queue
 from .outcome import Result
-from .queue import Delivery, due_instances
-
-__all__ = ["drain", "due_instances"]
+from .queue import Delivery
 
 log = structlog.get_logger(__name__)
 

@@ -9,14 +9,15 @@ import structlog
 from django.db import transaction
 from django.db.models.functions import Now
 
+from dashboard.edits import states
+from dashboard.edits.models import NEXT_START_FIELDS, Attempt, Edit, EditQueue
 from dashboard.instances.models import FleetVersion, Instance
 from dashboard.instances.refresh import apply_observation
 from dashboard.modelarts.client import Observation
 from dashboard.modelarts.errors import InstanceNotFoundError, ModelArtsError
 
-from . import circuit, late_write_watch, late_writes, states
+from . import circuit_breaker, late_writes
 from .late_writes import LateWrite
-from .models import NEXT_START_FIELDS, Attempt, Edit, EditQueue
 from .queue import DELIVERY_FIELDS, Delivery
 
 log = structlog.get_logger(__name__)
@@ -75,7 +76,7 @@ def record(delivery: Delivery, result: Result) -> bool:
         log.warning("delivery overtaken", instance=delivery.instance.instance_id)
         return False
     # Locks in one order: queue, cloud, instance, fleet.
-    health_changed = circuit.note_health(
+    health_changed = circuit_breaker.note_health(
         delivery.instance.cloud, result.error, queue.now
     )
     if result.found:
@@ -134,7 +135,7 @@ def _watch_on(queue: Any, delivery: Delivery, result: Result) -> bool:
     if is_gone:
         # Nothing is left that a write could land on.
         queue.late_write_until = None
-    late_write_watch.plan(
+    late_writes.continue_watch(
         queue,
         again=result.ambiguous or bool(result.late),
         failed=result.observation is None and not is_gone,

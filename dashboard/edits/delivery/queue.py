@@ -1,6 +1,6 @@
 """Taking an instance's queue and saying what will be sent.
 
-With ``recording`` the database's half of delivery. Every function is one transaction.
+With ``outcome`` the database's half of delivery. Every function is one transaction.
 Time is the database's, so that workers on different machines agree.
 """
 
@@ -15,13 +15,14 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from dashboard.audit.services import record_event
+from dashboard.edits import authority, merge, messages, states
+from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.instances import worker_liveness
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 from dashboard.web.stored_messages import Message, sentences
 
-from . import authority, circuit, late_write_watch, late_writes, merge, messages, states
+from . import circuit_breaker, late_writes
 from .late_writes import LateWrite, Watch
-from .models import Attempt, Edit, EditQueue
 
 log = structlog.get_logger(__name__)
 
@@ -92,13 +93,13 @@ def due_instances() -> list[int]:
         Q(instance__cloud__held_until=None) | Q(instance__cloud__held_until__lte=now),
         Exists(waiting) | Q(recheck_at__lte=now),
     )
-    sound = queues.filter(instance__cloud__failures__lt=circuit.OPENS_AT)
+    sound = queues.filter(instance__cloud__failures__lt=circuit_breaker.OPENS_AT)
     # No more than the clouds could answer until the next sweep: the rest of a large
     # batch waits here, in order, and not in the queue before everybody else's edits.
     answerable = max(LEAST_SWEEP, round(settings.CURFEW.upstream_rate))
     longest_first = sound.order_by(F("last_enqueued_at").asc(nulls_first=True))
     due = list(longest_first.values_list("pk", flat=True)[:answerable])
-    for cloud in Cloud.objects.filter(failures__gte=circuit.OPENS_AT):
+    for cloud in Cloud.objects.filter(failures__gte=circuit_breaker.OPENS_AT):
         probe = (
             queues.filter(instance__cloud=cloud).order_by("last_enqueued_at").first()
         )
@@ -188,7 +189,7 @@ def _is_free(queue: Any) -> bool:
     cloud = queue.instance.cloud
     if _later(cloud.held_until, queue.now):
         return False
-    return circuit.may_pass(cloud, queue.now)
+    return circuit_breaker.may_pass(cloud, queue.now)
 
 
 def _later(moment: datetime | None, now: datetime) -> bool:
@@ -240,7 +241,7 @@ def note_interruption(queue: Any, edits: list[Edit]) -> None:
     for attempt in sent:
         before = late_writes.initial(attempt.before, attempt.number)
         queue.desired = late_writes.to_row(before) | queue.desired
-        late_write_watch.begin(queue)
+        late_writes.begin_watch(queue)
     ended = unfinished.update(outcome="interrupted", finished_at=Now())
     if sent:
         numbers = [attempt.number for attempt in sent]

@@ -1,17 +1,24 @@
 """Which values in the cloud are late writes of ours, and what is done about each.
 
-Pure rules over rows that were read. See ``docs/decisions/0013-late-writes.md``.
+The rules work on rows that the caller reads and saves; they do no SQL. See
+``docs/decisions/0013-late-writes.md``.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
+from dashboard.edits import merge
+from dashboard.edits.models import Attempt, Edit
 from dashboard.modelarts import schemas
 from dashboard.modelarts.schemas import InstanceStatus
 
-from . import merge
-from .models import Attempt, Edit
+WATCH_FOR = timedelta(seconds=60)
+"""How long a write without a known end may still take effect. The gateway's own timeout
+is not published; this is our assumption."""
+
+RECHECK = timedelta(seconds=15)
 
 POWER = "power"
 """Name, beside the fields of ``Edit.patch``, of whether an instance is up or down."""
@@ -269,3 +276,39 @@ def _applied_late(edit: Edit, now: Mapping[str, Any]) -> dict[str, Any]:
         "result": held,
         "replaced": {**replaced, **edit.replaced},
     }
+
+
+def begin_watch(queue: Any) -> None:
+    """Start the late-write watch.
+
+    Args:
+        queue: Locked, with ``now``; the caller saves it.
+    """
+    queue.late_write_until = queue.now + WATCH_FOR
+    queue.recheck_at = queue.now + RECHECK
+
+
+def continue_watch(
+    queue: Any, *, again: bool, failed: bool, soon: bool = False
+) -> None:
+    """Plan the next recheck, or end the watch when its time is over.
+
+    Args:
+        queue: Locked, with ``now``; the caller saves it.
+        again: Whether the delivery left another unconfirmed write, or saw one take
+            effect: the watch starts again.
+        failed: Whether the delivery could not read the instance.
+        soon: Whether a late write was seen and is not dealt with yet.
+    """
+    if again:
+        begin_watch(queue)
+        if soon:
+            queue.recheck_at = queue.now
+    elif failed and queue.recheck_at:
+        # Not seen, so not over.
+        queue.recheck_at = queue.now + RECHECK
+    elif queue.late_write_until is None or queue.late_write_until <= queue.now:
+        queue.late_write_until = queue.recheck_at = None
+        queue.repairs = 0
+    else:
+        queue.recheck_at = min(queue.now + RECHECK, queue.late_write_until)
