@@ -281,7 +281,7 @@ class Edit(models.Model):
         return f"{self.kind} #{self.seq} of {self.instance_id}"
 
     def get_absolute_url(self) -> str:
-        """The receipt."""
+        """Its page."""
         return reverse("edits:detail", args=[self.pk])
 
     @property

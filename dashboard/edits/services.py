@@ -167,7 +167,7 @@ def retry_edit(*, edit: Edit, actor: User) -> Edit:
         actor=actor,
         kind=Edit.Kind(edit.kind),
         patch=edit.patch,
-        # What the receipt showed beside the button, not what was seen back then.
+        # What the page showed beside the button, not what was seen back then.
         base={
             name: value
             for name, value in merge.expected_values(edit.instance).items()

@@ -1,4 +1,4 @@
-"""Addresses of wishes and their receipts. Source: ``docs/contract.md``, "URLs"."""
+"""URLs of changes. Source: ``docs/contract.md``, "URLs"."""
 
 from django.urls import path
 

@@ -136,7 +136,7 @@ class Item:
 
     @property
     def edit_url(self) -> str:
-        """The edit's receipt; empty where there is none."""
+        """URL of the edit; empty where there is none."""
         return reverse("edits:detail", args=[self.edit_id]) if self.edit_id else ""
 
 

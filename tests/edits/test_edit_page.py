@@ -23,7 +23,7 @@ def address(name: str, edit: Edit) -> str:
 
 
 def text(as_operator: Client, edit: Edit) -> str:
-    return as_operator.get(address("receipt", edit)).content.decode()
+    return as_operator.get(address("detail", edit)).content.decode()
 
 
 def test_it_says_what_was_asked_and_by_whom(as_operator: Client, edit: Edit) -> None:
@@ -120,7 +120,7 @@ class TestProgress:
     """The live part of the receipt."""
 
     def test_nothing_new_is_no_content(self, as_operator: Client, edit: Edit) -> None:
-        mark = as_operator.get(address("receipt", edit)).context["mark"]
+        mark = as_operator.get(address("detail", edit)).context["mark"]
         url = f"{address('progress', edit)}?since={mark}"
         assert as_operator.get(url, headers=HTMX).status_code == 204
 
@@ -128,7 +128,7 @@ class TestProgress:
         self, as_operator: Client, edit: Edit
     ) -> None:
         assert 'id="poller"' in text(as_operator, edit)
-        mark = as_operator.get(address("receipt", edit)).context["mark"]
+        mark = as_operator.get(address("detail", edit)).context["mark"]
         settle(edit, State.APPLIED)
         url = f"{address('progress', edit)}?since={mark}"
         html = as_operator.get(url, headers=HTMX).content.decode()
@@ -139,7 +139,7 @@ class TestProgress:
     def test_an_attempt_that_ended_is_news(
         self, as_operator: Client, instance: Instance, edit: Edit
     ) -> None:
-        mark = as_operator.get(address("receipt", edit)).context["mark"]
+        mark = as_operator.get(address("detail", edit)).context["mark"]
         attempt = Attempt.objects.create(
             instance=instance, number=1, outcome="retrying", finished_at=timezone.now()
         )
@@ -181,11 +181,11 @@ def test_who_may_not_change_the_instance_may_only_look(
     assert Edit.objects.count() == 1
 
 
-@pytest.mark.parametrize("name", ["receipt", "progress", "retry", "cancel", "discard"])
+@pytest.mark.parametrize("name", ["detail", "progress", "retry", "cancel", "discard"])
 def test_sign_in_unknown_and_wrong_method(
     client: Client, edit: Edit, operator: User, name: str
 ) -> None:
-    looks = name in {"receipt", "progress"}
+    looks = name in {"detail", "progress"}
     right, wrong = ("get", "post") if looks else ("post", "get")
     url = address(name, edit)
     assert getattr(client, right)(url).status_code == 302
@@ -205,4 +205,4 @@ def test_the_number_of_queries_does_not_grow(
     for number in range(1, 6):
         Attempt.objects.create(instance=instance, number=number).edits.add(edit)
     with django_assert_max_num_queries(6):
-        as_operator.get(address("receipt", edit))
+        as_operator.get(address("detail", edit))

@@ -165,7 +165,7 @@ def test_the_page_of_a_rule_that_acts_outlives_its_admin(
     assert "<strong>On.</strong>" in (as_admin.get(at).content.decode())
 
 
-def test_the_receipt_and_the_lists_name_the_policy(
+def test_its_page_and_the_lists_name_the_policy(
     as_admin: Client, admin: User
 ) -> None:
     off = factories.make_instance(status="STOPPED", auto_stop_enable=False)

@@ -132,7 +132,7 @@ def test_a_start_that_waited_for_the_stop_has_its_author(
     assert seen(instance, "RUNNING").wish == start
 
 
-def test_the_page_tells_who_and_leads_to_the_receipt(
+def test_the_page_tells_who_and_leads_to_its_page(
     client: Client, viewer: User, instance: Instance, operator: User
 ) -> None:
     edit = stop(instance, operator)

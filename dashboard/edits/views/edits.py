@@ -1,4 +1,4 @@
-"""Looking back: all edits, one edit's receipt, and a second thought about it."""
+"""Looking back: all edits, one edit, and a second thought about it."""
 
 import hashlib
 from typing import Any
@@ -119,7 +119,7 @@ def detail(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
 
 @require_safe
 def progress(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
-    """Fragment: the receipt's live part.
+    """Fragment: the live part of the page.
 
     Query parameters:
         since: The ``mark`` of what is drawn.
@@ -150,7 +150,7 @@ def retry(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
     """Change for a failed edit again, as a new one.
 
     Returns:
-        303 to the new edit's receipt; to this one's, with a message, when it cannot be
+        303 to the new edit; to this one's, with a message, when it cannot be
         tried again; 403 for an instance that is not theirs.
     """
     edit = _edit(request, edit_id)
@@ -176,7 +176,7 @@ def cancel(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
     """Take an edit back while it waits.
 
     Returns:
-        303 to its receipt, which says what that means; 403 for an instance that is not
+        303 to its page, which says what that means; 403 for an instance that is not
         theirs.
     """
     edit = _edit(request, edit_id)
@@ -192,7 +192,7 @@ def discard(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
     """Leave the newer values of an edit in conflict as they are.
 
     Returns:
-        303 to its receipt, with a message; 403 for an instance that is not theirs.
+        303 to its page, with a message; 403 for an instance that is not theirs.
     """
     edit = _edit(request, edit_id)
     try:
