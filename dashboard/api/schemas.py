@@ -436,7 +436,7 @@ class Difference(Schema):
     field: str
     seen: Any
     now: Any
-    wished: Any
+    requested: Any
 
 
 class Problem(Schema):

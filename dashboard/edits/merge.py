@@ -118,8 +118,8 @@ def superseded(edits: Sequence[Edit]) -> dict[Edit, Edit]:
     for position, edit in enumerate(edits):
         later = edits[position + 1 :]
         if edit.kind == Edit.Kind.UPDATE:
-            wished_anew = {name for other in later for name in other.patch}
-            covered = bool(later) and edit.patch.keys() <= wished_anew
+            requested_later = {name for other in later for name in other.patch}
+            covered = bool(later) and edit.patch.keys() <= requested_later
         else:
             covered = bool(later)
         if covered:

@@ -199,13 +199,13 @@ def save_note(
     _require(by)
     handover = _locked(note.handover)
     row = Note.objects.select_related("changed_by").get(pk=note.pk)
-    wished = {
+    changes = {
         "text": text,
         "owner": owner,
         "next_action": next_action,
         "is_removed": False,
     }
-    if _type(row, by, save_token, wished):
+    if _type(row, by, save_token, changes):
         _count(handover)
     return row
 
@@ -319,28 +319,28 @@ def _lock_drafts() -> None:
 
 
 def _type(
-    row: Autosaved, by: User, save_token: SaveToken, wished: dict[str, Any]
+    row: Autosaved, by: User, save_token: SaveToken, changes: dict[str, Any]
 ) -> bool:
     """Change a row as typed; whether anything is different now.
 
     A save whose answer got lost is sent again, with the revision from before: what
     stands there already, or came from the very same page, is no clash.
     """
-    if all(getattr(row, name) == value for name, value in wished.items()):
+    if all(getattr(row, name) == value for name, value in changes.items()):
         return False
     if save_token.page and row.page == save_token.page:
         if save_token.turn < row.client_seq:
             return False  # an older save, overtaken by a newer one
     elif save_token.revision != row.revision:
         raise ChangedError(row)
-    for name, value in wished.items():
+    for name, value in changes.items():
         setattr(row, name, value)
     row.revision += 1
     row.changed_by, row.changed_at = by, timezone.now()
     row.page, row.client_seq = save_token.page, save_token.turn
     row.save(
         update_fields=[
-            *wished,
+            *changes,
             *("revision", "changed_by", "changed_at", "page", "client_seq"),
         ]
     )

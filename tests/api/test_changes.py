@@ -149,7 +149,12 @@ def test_changed_since_is_a_conflict_with_both_values(
     wish = {"auto_stop_hours": 4, "seen": seen}
     told = problem(asks("patch", path, wish), 409, "conflict")
     assert told["differences"] == [
-        {"field": "auto_stop_seconds", "seen": 28_800, "now": 7_200, "wished": 14_400}
+        {
+            "field": "auto_stop_seconds",
+            "seen": 28_800,
+            "now": 7_200,
+            "requested": 14_400,
+        }
     ]
     # The same again, in the knowledge of what is now.
     again = asks("patch", path, wish | {"seen": told["seen"]})

@@ -26,15 +26,15 @@ def _noon() -> Any:
         yield
 
 
-def queues(told: Any) -> dict[str, list[str]]:
+def buckets(told: Any) -> dict[str, list[str]]:
     return {
-        queue["queue"]: [one["name"] for one in queue["items"]]
-        for queue in told["queues"]
+        bucket["bucket"]: [one["name"] for one in bucket["items"]]
+        for bucket in told["buckets"]
     }
 
 
 @pytest.mark.usefixtures("_noon")
-def test_what_stops_soon_in_the_lanes_of_the_page(
+def test_what_stops_soon_in_the_buckets_of_the_page(
     program: Programs, viewer: User
 ) -> None:
     make_instance(name="late", stops_in=-600)
@@ -47,7 +47,7 @@ def test_what_stops_soon_in_the_lanes_of_the_page(
     make_instance(name="tom's", stops_in=600, owner_name="tom.becker")
     asks = program(viewer)
     told = asks.get("/due?owner=anna.schmidt")
-    assert queues(told) == {
+    assert buckets(told) == {
         "overdue": ["late"],
         "quarter": ["soon"],
         "hour": ["hour"],
@@ -56,7 +56,7 @@ def test_what_stops_soon_in_the_lanes_of_the_page(
         "no_auto_stop": ["no_auto_stop"],
     }
     # In Berlin it is past midnight by then.
-    told = queues(asks.get("/due?owner=anna.schmidt&time_zone=Europe/Berlin"))
+    told = buckets(asks.get("/due?owner=anna.schmidt&time_zone=Europe/Berlin"))
     assert (told["today"], told["later"]) == ([], ["evening"])
 
 

@@ -81,9 +81,7 @@ def test_our_words_for_nobody_are_translated_and_names_are_not(
     assert ">Applied<" in text
 
 
-def test_an_event_of_an_edit_leads_to_its_page(
-    client: Client, operator: User
-) -> None:
+def test_an_event_of_an_edit_leads_to_its_page(client: Client, operator: User) -> None:
     edit = "7f0c3c52-6a39-4d7c-9f0c-1a6d6f1f0000"
     record(target_kind="edit", target_id=edit)
     record(target_kind="edit", target_id="no uuid", target_label="odd")

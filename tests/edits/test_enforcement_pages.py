@@ -73,7 +73,7 @@ def test_the_preview_names_runs_settings_and_what_cannot_be_done(
     assert "wrong" in said
     assert "1 setting that violates it is left as it is" in said
     assert "60 and 15 minutes before" in said
-    assert "Delivery on for 2 instances" in said
+    assert "Turn on for 2 instances" in said
 
 
 @time_machine.travel(NOON, tick=False)
@@ -165,9 +165,7 @@ def test_the_page_of_a_rule_that_acts_outlives_its_admin(
     assert "<strong>On.</strong>" in (as_admin.get(at).content.decode())
 
 
-def test_its_page_and_the_lists_name_the_policy(
-    as_admin: Client, admin: User
-) -> None:
+def test_its_page_and_the_lists_name_the_policy(as_admin: Client, admin: User) -> None:
     off = factories.make_instance(status="STOPPED", auto_stop_enable=False)
     services.let_act(rule=make_rule(), actor=admin)
     enforcement.enforce_rules()

@@ -85,7 +85,7 @@ def test_a_start_without_auto_stop_warns(as_operator: Client) -> None:
     instance = factories.make_instance(status="STOPPED", auto_stop_enable=False)
     html = as_operator.get(address("start", instance)).content.decode()
     assert "until stopped manually" in html
-    assert "Delivery on auto-stop" in html
+    assert "Turn on auto-stop" in html
 
 
 def test_a_post_without_the_question_is_a_wish_too(

@@ -223,14 +223,14 @@ def what_was_sent_is_denied(patch: Patch, world: World) -> None:
 
 
 def replaced_fields_are_not_said(patch: Patch, world: World) -> None:
-    judge = merge.merge
+    real_merge = merge.merge
 
     def forgetful(*arguments: Any) -> merge.MergeResult:
-        verdict = judge(*arguments)
+        verdict = real_merge(*arguments)
         verdict.replaced.clear()
         return verdict
 
-    patch.setattr(merge, "judge", forgetful)
+    patch.setattr(merge, "merge", forgetful)
 
 
 @pytest.mark.parametrize(

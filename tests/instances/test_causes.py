@@ -139,7 +139,7 @@ def test_the_page_tells_who_and_leads_to_its_page(
     seen(instance, "STOPPED")
     client.force_login(viewer)
     page = client.get(instance.get_absolute_url()).text
-    assert "asked for by <bdi>operator</bdi>" in page
+    assert "by <bdi>operator</bdi>" in page
     assert f"/edits/{edit.pk}/" in page.partition('id="events"')[2]
 
 
