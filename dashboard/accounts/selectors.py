@@ -1,14 +1,19 @@
 """Reads of accounts for the pages about people."""
 
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from allauth.mfa.models import Authenticator
-from django.apps import apps
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from dashboard.web.provided import Provided
 
 from .models import CloudUser, User
 
 SUGGESTIONS = 500
+
+owner_counts: Provided[Callable[[int], Iterable[tuple[str, str, int]]]] = Provided()
+"""``instances.selectors.count_by_owner``, which ``dashboard.instances`` provides."""
 
 
 def people(q: str = "") -> QuerySet[User]:
@@ -56,14 +61,6 @@ class SeenOwner(NamedTuple):
 
 def owners_seen() -> list[SeenOwner]:
     """Upstream users seen in the mirror, unmapped ones first, most instances first."""
-    # By name: instances sit above this app and must not be imported here.
-    mirror = apps.get_model("instances", "Instance")._default_manager
-    rows = (
-        mirror.values_list("owner_name", "owner_id")
-        .annotate(number=Count("pk"))
-        .order_by("-number", "owner_name")
-        .exclude(owner_name="", owner_id="")[:SUGGESTIONS]
-    )
     accounts: dict[str, list[str]] = {}
     mapped = CloudUser.objects.values_list("identifier", "account__username")
     for identifier, username in mapped.order_by("account__username"):
@@ -75,6 +72,6 @@ def owners_seen() -> list[SeenOwner]:
             instances=number,
             accounts=[*accounts.get(name, []), *accounts.get(id_, [])],
         )
-        for name, id_, number in rows
+        for name, id_, number in owner_counts.get()(SUGGESTIONS)
     ]
     return sorted(seen, key=lambda owner: bool(owner.accounts))

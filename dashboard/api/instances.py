@@ -18,6 +18,7 @@ from dashboard.edits import services
 from dashboard.edits.models import Edit
 from dashboard.edits.snapshot import FormSnapshot, SnapshotError
 from dashboard.instances import availability, tasks
+from dashboard.instances.edit_states import EditKind
 from dashboard.instances.filters import InstanceFilter, ListForm, ListQuery
 from dashboard.instances.models import FleetVersion, Instance
 from dashboard.instances.selectors import freshness, rows, with_news
@@ -208,7 +209,7 @@ def _power(
     request: TokenRequest,
     response: HttpResponse,
     instance: Instance,
-    kind: Edit.Kind,
+    kind: EditKind,
     key: str,
 ) -> Any:
     _require_right(request, instance)
@@ -256,7 +257,7 @@ def _earlier(request: TokenRequest, key: str) -> Edit | None:
     return services.earlier_edit(actor=request.user, key=key)
 
 
-def _digest(instance: Instance, kind: Edit.Kind, sent: dict[str, Any]) -> str:
+def _digest(instance: Instance, kind: EditKind, sent: dict[str, Any]) -> str:
     """Names a request: what is asked for, of which instance."""
     content = json.dumps([instance.pk, kind, sent], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()

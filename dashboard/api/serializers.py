@@ -13,6 +13,7 @@ from dashboard.edits import batches, display, outcome_text
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.edits.selectors import Progress
 from dashboard.instances import availability, detail_sections
+from dashboard.instances.edit_states import InstanceEdit
 from dashboard.instances.models import Cloud, Instance, InstanceEvent
 from dashboard.instances.selectors import Freshness, Row
 
@@ -209,7 +210,7 @@ def audit_event(one: AuditEvent) -> dict[str, Any]:
     }
 
 
-def _summary(one: Edit) -> dict[str, Any]:
+def _summary(one: InstanceEdit) -> dict[str, Any]:
     return {
         "id": one.pk,
         "kind": one.kind,

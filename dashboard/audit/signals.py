@@ -39,7 +39,7 @@ def note_failure(sender: object, credentials: dict[str, Any], **_: Any) -> None:
     """
     typed = str(credentials.get("username") or credentials.get("email") or "")
     field = "username" if credentials.get("username") else "email"
-    user = get_user_model()._default_manager.filter(**{field: typed}).first()
+    user = get_user_model().objects.filter(**{field: typed}).first()
     _record(user, "user.sign_in_failed", outcome=Outcome.REFUSED)
 
 

@@ -5,5 +5,10 @@ class EditsConfig(AppConfig):
     name = "dashboard.edits"
 
     def ready(self) -> None:
-        """Have rules that act no more noticed."""
+        """Register the receivers, and provide the edits to the app below."""
+        from dashboard.instances.selectors import edits
+
         from . import receivers  # noqa: F401
+        from .models import Edit
+
+        edits.provide(Edit.objects.all)

@@ -8,6 +8,12 @@ from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy
 
+from dashboard.instances.edit_states import (
+    OPEN_STATES,
+    RETRYABLE_STATES,
+    EditKind,
+    EditState,
+)
 from dashboard.instances.models import Instance
 from dashboard.policies.messages import POLICY
 from dashboard.policies.models import Rule
@@ -180,20 +186,8 @@ class Edit(models.Model):
         error_message: The upstream's own words.
     """
 
-    class Kind(models.TextChoices):
-        UPDATE = "update", gettext_lazy("Change")
-        START = "start", gettext_lazy("Start")
-        STOP = "stop", gettext_lazy("Stop")
-
-    class State(models.TextChoices):
-        QUEUED = "queued", gettext_lazy("Queued")
-        SENDING = "sending", gettext_lazy("Sending")
-        RETRYING = "retrying", gettext_lazy("Retrying")
-        APPLIED = "applied", gettext_lazy("Applied")
-        FAILED = "failed", gettext_lazy("Failed")
-        CONFLICT = "conflict", gettext_lazy("Conflict")
-        SUPERSEDED = "superseded", gettext_lazy("Superseded")
-        CANCELLED = "cancelled", gettext_lazy("Cancelled")
+    Kind = EditKind
+    State = EditState
 
     class Outcome(models.TextChoices):
         """What became of attempts whose end was not known, and of applied fields.
@@ -208,7 +202,7 @@ class Edit(models.Model):
         REPLACED = "replaced", gettext_lazy("replaced")
         OVERWRITTEN = "overwritten", gettext_lazy("overwritten by an older change")
 
-    OPEN: ClassVar = frozenset({State.QUEUED, State.SENDING, State.RETRYING})
+    OPEN = OPEN_STATES
     CORRECTED: ClassVar = frozenset(
         {Outcome.APPLIED_LATE, Outcome.RESTORED, Outcome.OVERWRITTEN}
     )
@@ -307,7 +301,7 @@ class Edit(models.Model):
     @property
     def may_be_retried(self) -> bool:
         """Whether it can be wished for again as it is."""
-        return self.state in {self.State.FAILED, self.State.CONFLICT}
+        return self.state in RETRYABLE_STATES
 
     @property
     def may_be_discarded(self) -> bool:

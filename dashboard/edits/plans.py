@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_edit
 from dashboard.instances import availability
+from dashboard.instances.edit_states import EditKind
 from dashboard.instances.models import Instance
 from dashboard.modelarts.schemas import AUTO_STOP_MAX_SECONDS, AUTO_STOP_MIN_SECONDS
 from dashboard.policies import selectors as policies
@@ -31,7 +32,7 @@ class BulkChange(NamedTuple):
         keeps_hours: Auto-stop is switched on with the run time that each one has.
     """
 
-    kind: Edit.Kind
+    kind: EditKind
     patch: Mapping[str, Any]
     keeps_hours: bool = False
 
@@ -103,7 +104,7 @@ class BulkContext:
         return mirror_values(instance) | self._patches.get(instance.pk, {})
 
     def why_not(
-        self, instance: Instance, kind: Edit.Kind, patch: Mapping[str, Any]
+        self, instance: Instance, kind: EditKind, patch: Mapping[str, Any]
     ) -> Message:
         """Why it must not get this edit; empty when it may."""
         if self.actor and not can_edit(self.actor, instance.owner):
@@ -118,7 +119,7 @@ class BulkContext:
         return asks[kind](instance) or self._refusal(instance, kind, patch)
 
     def _refusal(
-        self, instance: Instance, kind: Edit.Kind, patch: Mapping[str, Any]
+        self, instance: Instance, kind: EditKind, patch: Mapping[str, Any]
     ) -> Message:
         wish = Change(patch, starts=kind == Edit.Kind.START)
         expected = self.expected(instance)

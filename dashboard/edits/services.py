@@ -17,6 +17,7 @@ from django.utils.translation import gettext
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_edit
 from dashboard.audit.services import record_event
+from dashboard.instances.edit_states import EditKind
 from dashboard.instances.models import FleetVersion, Instance
 from dashboard.policies.rules import Change, Violation
 from dashboard.policies.selectors import refused
@@ -110,7 +111,7 @@ def submit_power(
     *,
     instance: Instance,
     actor: User,
-    kind: Edit.Kind,
+    kind: EditKind,
     key: str = "",
     once: bool = False,
     request_digest: str = "",
@@ -233,7 +234,7 @@ def _accept(
     *,
     instance: Instance,
     actor: User,
-    kind: Edit.Kind,
+    kind: EditKind,
     patch: dict[str, Any],
     base: dict[str, Any],
     key: str,

@@ -15,6 +15,7 @@ from dashboard.modelarts.schemas import InstanceStatus
 from dashboard.web.stored_messages import Message, MessageCode
 
 from . import messages
+from .edit_states import OPEN_STATES, EditKind, EditState
 from .models import Instance, InstanceEvent
 
 AUTO_STOP_MARGIN = timedelta(seconds=90)
@@ -84,7 +85,7 @@ def cause_of(before: Instance, after: Instance, now: datetime) -> Cause:
         return Cause(last.reason, wish)
     if wish := _wish(before, after.status, now):
         waits = before.edits.filter(
-            kind="start", state__in=["queued", "sending", "retrying"], seq__gt=wish.seq
+            kind=EditKind.START, state__in=OPEN_STATES, seq__gt=wish.seq
         )
         restarts = after.status in _STOPS and _setting_waits(before) and waits.exists()
         return Cause(Reason.NEW_SETTING if restarts else Reason.REQUESTED, wish)
@@ -177,7 +178,8 @@ def _wish(before: Instance, status: str, now: datetime) -> Any:
     if kind is None:
         return None
     since = max(now - WISH_COUNTS, before.status_since or now - WISH_COUNTS)
-    sent = Q(state="sending") | Q(state="applied", finished_at__gte=since)
+    applied = Q(state=EditState.APPLIED, finished_at__gte=since)
+    sent = Q(state=EditState.SENDING) | applied
     wishes = before.edits.filter(sent, kind=kind).select_related("actor")
     return wishes.order_by("-seq").first()
 
@@ -198,14 +200,16 @@ def _late_wish(before: Instance, status: str, now: datetime) -> Any:
 def _undone(before: Instance, status: str, now: datetime) -> bool:
     """Whether Curfew has just stopped the instance for the sake of no new wish."""
     stops = before.attempts.filter(
-        edits=None, body__action="stop", sent_at__gte=now - REPAIR_COUNTS
+        edits=None, body__action=EditKind.STOP, sent_at__gte=now - REPAIR_COUNTS
     )
-    return _kind(status) == "stop" and stops.exists()
+    return _kind(status) == EditKind.STOP and stops.exists()
 
 
-def _kind(status: str) -> str | None:
+def _kind(status: str) -> EditKind | None:
     """The kind of wish that leads to a status."""
-    return "stop" if status in _STOPS else "start" if status in _STARTS else None
+    if status in _STOPS:
+        return EditKind.STOP
+    return EditKind.START if status in _STARTS else None
 
 
 def _reason_of_others(before: Instance, after: Instance, now: datetime) -> str:
@@ -222,5 +226,6 @@ def _reason_of_others(before: Instance, after: Instance, now: datetime) -> str:
 
 def _setting_waits(before: Instance) -> bool:
     """Whether the cloud holds an auto stop of ours that this run does not use."""
-    latest = before.edits.filter(state="applied", kind="update").order_by("-seq")
+    updates = before.edits.filter(state=EditState.APPLIED, kind=EditKind.UPDATE)
+    latest = updates.order_by("-seq")
     return any(edit.waits_for_next_start for edit in latest[:5])

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple, cast
 
-from django.apps import apps
 from django.core.paginator import Page, Paginator
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
@@ -27,7 +26,7 @@ from dashboard.web.shelf import Shelf
 from . import countdown, run_state
 from .filters import ListQuery
 from .models import Cloud, Instance
-from .selectors import Row, rows, with_news
+from .selectors import Row, edits, rows, with_news
 
 _SHOWN = (
     *("cloud__name", "cloud__skew_ms", "instance_id", "name", "description", "status"),
@@ -211,9 +210,7 @@ def _row_refs(query: ListQuery, user: User, page: Page[int]) -> list[RowRef]:
 
 
 def _as_row_refs(instances: QuerySet[Instance]) -> list[RowRef]:
-    # By name: edits sit above this app and must not be imported here.
-    edits = apps.get_model("edits", "Edit")._default_manager
-    busy = Exists(edits.filter(instance=OuterRef("pk"), finished_at=None))
+    busy = Exists(edits.get()().filter(instance=OuterRef("pk"), finished_at=None))
     values = instances.values_list(
         *("pk", "version", "status", "missing_since", "run_ends_at"), busy
     )

@@ -17,6 +17,8 @@ from dashboard.livepoll import state
 from dashboard.modelarts.results import MADE_UP_ID
 from dashboard.web.stored_messages import MessageField
 
+from .edit_states import OPEN_STATES
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -154,8 +156,7 @@ class Cloud(models.Model):
     @property
     def waiting_edits(self) -> int:
         """Edits of its instances whose fate is open."""
-        waiting = ["queued", "sending", "retrying"]
-        return self.instances.filter(edits__state__in=waiting).count()
+        return self.instances.filter(edits__state__in=OPEN_STATES).count()
 
 
 class PartialListing(models.Model):

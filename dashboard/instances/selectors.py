@@ -1,28 +1,31 @@
 """Reads of the mirror for its pages."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache, partial
 from typing import Any
 
-from django.apps import apps
 from django.conf import settings
 from django.db import models
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Count, Prefetch, Q, QuerySet
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_edit
+from dashboard.web.provided import Provided
 from dashboard.web.raw_queries import all_rows
 
 from . import countdown
+from .edit_states import RETRYABLE_STATES, InstanceEdit
 from .models import Cloud, Instance
 
 _SETTLED_STAYS = timedelta(minutes=10)
 _FAILED_STAYS = timedelta(days=1)
-_TROUBLED = ("failed", "conflict")
+
+edits: Provided[Callable[[], QuerySet[Any]]] = Provided()
+"""All edits; ``dashboard.edits`` provides them."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Row:
     look: countdown.StatusBadge
     this_run: countdown.Countdown
     next_run: str
-    edit: Any
+    edit: InstanceEdit | None
     may_edit: bool
 
     @property
@@ -66,13 +69,15 @@ def interval_seconds(rows: Sequence[Row]) -> int:
 
 def with_news(instances: QuerySet[Instance], now: datetime) -> QuerySet[Instance]:
     """Fetch along what a row shows beside the instance itself."""
-    # By name: edits sit above this app and must not be imported here.
-    edit = apps.get_model("edits", "Edit")
-    news = edit._default_manager.filter(
-        Q(finished_at=None)
-        | Q(finished_at__gte=now - _SETTLED_STAYS)
-        | Q(state__in=_TROUBLED, finished_at__gte=now - _FAILED_STAYS)
-    ).order_by("-seq")
+    news = (
+        edits.get()()
+        .filter(
+            Q(finished_at=None)
+            | Q(finished_at__gte=now - _SETTLED_STAYS)
+            | Q(state__in=RETRYABLE_STATES, finished_at__gte=now - _FAILED_STAYS)
+        )
+        .order_by("-seq")
+    )
     return (
         instances.select_related("cloud")
         .prefetch_related(Prefetch("edits", news, to_attr="news"))
@@ -96,10 +101,11 @@ def rows(instances: Iterable[Instance], *, user: User, now: datetime) -> list[Ro
     ]
 
 
-def _news(instance: Instance, now: datetime) -> Any:
+def _news(instance: Instance, now: datetime) -> InstanceEdit | None:
     """The latest edit that is news: the instance may have been read a while ago."""
-    for edit in instance.news:  # type: ignore[attr-defined]  # by ``with_news``
-        stays = _FAILED_STAYS if edit.state in _TROUBLED else _SETTLED_STAYS
+    news: list[InstanceEdit] = instance.news  # type: ignore[attr-defined]  # by ``with_news``
+    for edit in news:
+        stays = _FAILED_STAYS if edit.state in RETRYABLE_STATES else _SETTLED_STAYS
         if edit.finished_at is None or edit.finished_at >= now - stays:
             return edit
     return None
@@ -213,3 +219,13 @@ def freshness(now: datetime) -> Freshness:
     known = [moment for moment in moments if moment is not None]
     as_of = min(known) if known and len(known) == len(moments) else None
     return Freshness(clouds=present, as_of=as_of, now=now)
+
+
+def count_by_owner(limit: int) -> QuerySet[Instance, tuple[str, str, int]]:
+    """Name, ID and number of instances of the owners who have most of them."""
+    return (
+        Instance.objects.exclude(owner_name="", owner_id="")
+        .values_list("owner_name", "owner_id")
+        .annotate(number=Count("pk"))
+        .order_by("-number", "owner_name")[:limit]
+    )

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from dashboard.edits import authority, merge, messages
 from dashboard.edits.models import Edit
 from dashboard.instances import upstream
+from dashboard.instances.edit_states import EditKind
 from dashboard.instances.messages import message_of
 from dashboard.modelarts.client import ModelArtsClient, Observation
 from dashboard.modelarts.errors import (
@@ -247,7 +248,7 @@ def _switch(
 
 
 def _act(
-    delivery: Delivery, client: ModelArtsClient, kind: Edit.Kind, before: dict[str, Any]
+    delivery: Delivery, client: ModelArtsClient, kind: EditKind, before: dict[str, Any]
 ) -> Observation:
     """Start or stop the instance and return what the cloud shows then."""
     delivery.watch.before = before

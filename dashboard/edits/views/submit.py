@@ -20,6 +20,7 @@ from dashboard.edits.models import Edit
 from dashboard.edits.return_path import return_path
 from dashboard.edits.snapshot import FormSnapshot, SnapshotError
 from dashboard.instances import availability, countdown
+from dashboard.instances.edit_states import EditKind
 from dashboard.instances.models import Instance
 from dashboard.policies.rules import Violation
 
@@ -146,7 +147,7 @@ def _form_page(
 
 
 def _power(
-    request: SignedInRequest, instance: Instance, kind: Edit.Kind
+    request: SignedInRequest, instance: Instance, kind: EditKind
 ) -> HttpResponse:
     starts = kind == Edit.Kind.START
     why_not = (

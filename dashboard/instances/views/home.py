@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.apps import apps
 from django.core.paginator import Page, Paginator
 from django.db.models import Prefetch
 from django.http import HttpResponse, HttpResponseBadRequest, QueryDict
@@ -18,6 +17,7 @@ from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import has_own_page
 from dashboard.instances import availability, polling, selectors
+from dashboard.instances.edit_states import InstanceEdit
 from dashboard.instances.filters import ChangesForm, ordered
 from dashboard.instances.models import FleetVersion, Instance
 
@@ -40,7 +40,7 @@ class Card(selectors.Row):
         may_start, may_stop, may_edit: What its state and the person's rights allow.
     """
 
-    recent: list[Any]
+    recent: list[InstanceEdit]
     may_start: bool
     may_stop: bool
 
@@ -109,8 +109,7 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
 
 
 def _page(user: User, now: datetime, number: str | None) -> Page[Instance]:
-    edits = apps.get_model("edits", "Edit")._default_manager
-    latest = edits.select_related("actor").order_by("-seq")[:RECENT]
+    latest = selectors.edits.get()().select_related("actor").order_by("-seq")[:RECENT]
     mine = ordered(
         Instance.objects.visible_to(user).owned_by(user), "stops_in"
     ).prefetch_related(Prefetch("edits", latest, to_attr="recent"))
