@@ -24,7 +24,7 @@ from dashboard.instances import upstream
 from dashboard.instances.models import Cloud, Instance
 from dashboard.instances.refresh import ensure_clouds, refresh_cloud
 from dashboard.livepoll import state
-from dashboard.web import shelf
+from dashboard.web import process_cache
 from dashboard.web.shared import quick_redis
 
 from . import factories
@@ -83,7 +83,7 @@ def _person(role: str, **fields: Any) -> User:
 @pytest.fixture(autouse=True)
 def _another_database() -> None:
     """Each test has its own: keys and versions begin anew and mean something else."""
-    shelf.forget_all()
+    process_cache.clear_all()
     # Or an earlier test's database, with its clock set ahead, would seem the newer one.
     with suppress(redis.RedisError):
         quick_redis().delete("curfew:live:highest")

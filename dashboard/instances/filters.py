@@ -1,7 +1,7 @@
 """The parameters of the list's URL. Source: ``docs/contract.md``, "URLs"."""
 
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, ClassVar
 
 import django_filters
@@ -16,6 +16,7 @@ from django_filters.fields import IsoDateTimeField
 
 from dashboard.modelarts.statuses import FAILED as FAILED_STATUSES
 from dashboard.modelarts.statuses import InstanceStatus
+from dashboard.web.process_cache import ProcessCache
 
 from . import run_state
 from .models import Instance
@@ -201,13 +202,15 @@ class ListQuery:
 
     @classmethod
     def of(cls, data: QueryDict) -> "ListQuery":
-        """The query of an address; shared by all who ask for the same. Never change it.
+        """Return the query of an address, shared by all requests: never change it.
 
-        Reading one takes longer than what a poll has to say.
+        Parsing one takes longer than the rest of a poll without news.
         """
-        asked = tuple((name, data[name]) for name in _NAMES if name in data)
-        # Whether another status occurs changes with the fleet.
-        return _read(asked) if _is_documented(data) else ListQuery(data)
+        if not _is_documented(data):
+            # Whether another status occurs changes with the fleet.
+            return cls(data)
+        key = tuple((name, data[name]) for name in _NAMES if name in data)
+        return _queries.get_or_compute(key, lambda: cls(data))
 
     def __init__(self, data: QueryDict) -> None:
         self.ignored: list[str] = []
@@ -268,6 +271,7 @@ class ListQuery:
         return ordered(self.filters.filter_queryset(instances), self.sort)
 
 
+_queries = ProcessCache(max_size=512, seconds=600)
 _LINKED = ("flavor", "stops_from", "stops_before")
 _NAMES = (*InstanceFilter.base_filters, *ListForm.base_fields)
 
@@ -285,14 +289,6 @@ def _occurs(status: str) -> bool:
     return "\0" not in status and (
         Instance.objects.filter(Exact(Upper("status"), status)).exists()
     )
-
-
-@lru_cache(maxsize=512)
-def _read(asked: tuple[tuple[str, str], ...]) -> ListQuery:
-    data = QueryDict(mutable=True)
-    for name, value in asked:
-        data[name] = value
-    return ListQuery(data)
 
 
 def _spelled(name: str, value: str) -> str:

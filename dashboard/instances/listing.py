@@ -10,9 +10,9 @@ A version is read before what is kept under its name, so that is never older tha
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from django.core.paginator import Page, Paginator
 from django.db.models import Exists, OuterRef, QuerySet
@@ -21,7 +21,7 @@ from django.utils.translation import get_language
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import fleet_scope
-from dashboard.web.shelf import Shelf
+from dashboard.web.process_cache import ProcessCache
 
 from . import countdown, run_state
 from .filters import ListQuery
@@ -37,9 +37,9 @@ _SHOWN = (
 
 # By (pk, version). The age bounds what an edit's chip may lag, should a change of its
 # state ever not count as one of its instance.
-_instances: Shelf[Instance] = Shelf(most=4_096, seconds=60)
+_instances = ProcessCache(max_size=4_096, seconds=60)
 # By (fleet version, scope, …). Some of it depends on the time, too: runs come due.
-_answers: Shelf[object] = Shelf(most=512, seconds=5)
+_answers = ProcessCache(max_size=512, seconds=5)
 
 
 class RowRef(NamedTuple):
@@ -122,9 +122,11 @@ def fleet_page(
         now: Aware.
     """
     key = (version, fleet_scope(user))
-    total = _recall((*key, "total", query.narrowed), lambda: _total(query, user))
+    total = _answers.get_or_compute(
+        (*key, "total", query.narrowed), lambda: _total(query, user)
+    )
     page = Paginator(range(total), query.per_page).get_page(query.page)
-    row_refs: list[RowRef] = _recall(
+    row_refs: list[RowRef] = _answers.get_or_compute(
         (*key, "row_refs", query.narrowed, query.sort, query.per_page, page.number),
         lambda: _row_refs(query, user, page),
     )
@@ -173,7 +175,7 @@ def counters(user: User, *, version: int, within: ListQuery | None = None) -> Co
         within: Count only what this query lists; None for everything.
     """
     narrowed = within.narrowed if within else ()
-    return _recall(
+    return _answers.get_or_compute(
         (version, fleet_scope(user), "counters", narrowed),
         lambda: _count(user, within if narrowed else None),
     )
@@ -190,13 +192,9 @@ class Facets(NamedTuple):
 
 def facets(user: User, *, version: int) -> Facets:
     """What occurs in the fleet; statuses as (value, label)."""
-    return _recall(
+    return _answers.get_or_compute(
         (version, fleet_scope(user), "facets", get_language()), lambda: _choices(user)
     )
-
-
-def _recall[Thing](key: tuple[object, ...], work_out: Callable[[], Thing]) -> Thing:
-    return cast(Thing, _answers.recall(key, work_out))
 
 
 def _total(query: ListQuery, user: User) -> int:

@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from dashboard.instances.models import Cloud
-from dashboard.web.shelf import Shelf
+from dashboard.web.process_cache import ProcessCache
 
 BROKER_SECONDS = 0.5
 MISSED_REFRESHES = 5
@@ -38,7 +38,7 @@ class Readiness:
     mirror_age_seconds: dict[str, float | None] = field(default_factory=dict)
 
 
-_shelf: Shelf[Readiness] = Shelf(most=1, seconds=RECENT_SECONDS)
+_cache = ProcessCache(max_size=1, seconds=RECENT_SECONDS)
 
 
 def measure() -> Readiness:
@@ -57,7 +57,7 @@ def measure() -> Readiness:
 
 def recent() -> Readiness:
     """The same, at most a second old."""
-    return _shelf.recall("readiness", measure)
+    return _cache.get_or_compute("readiness", measure)
 
 
 def broker_answers() -> bool:

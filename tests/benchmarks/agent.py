@@ -22,7 +22,7 @@ from dashboard.edits.models import Attempt, Edit  # noqa: E402
 from dashboard.instances import refresh, upstream  # noqa: E402
 from dashboard.instances.models import Cloud, FleetVersion, Instance  # noqa: E402
 from dashboard.modelarts import schemas  # noqa: E402
-from dashboard.web import shelf  # noqa: E402
+from dashboard.web import process_cache  # noqa: E402
 from tests.agents import obey  # noqa: E402
 
 PEOPLE = 4
@@ -67,7 +67,7 @@ def look(path: str, session: str) -> dict[str, Any]:
     client = Client(HTTP_HOST="localhost")
     client.cookies["sessionid"] = session
     client.get(path)
-    shelf.forget_all()
+    process_cache.clear_all()
     with CaptureQueriesContext(connection) as queries:
         client.get(path)
     with CaptureQueriesContext(connection) as again:

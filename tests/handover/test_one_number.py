@@ -16,7 +16,7 @@ from dashboard.handover import report_data, services
 from dashboard.handover.models import WallLink
 from dashboard.instances import run_state
 from dashboard.instances.models import Cloud, Instance
-from dashboard.web import shelf
+from dashboard.web import process_cache
 from tests.api.conftest import Programs, program
 from tests.factories import make_cloud, make_instance
 from tests.metrics.test_metrics import scrape
@@ -254,6 +254,6 @@ def test_a_run_that_is_overdue_is_so_by_time_alone(
         make_instance(stops_in=60)
         for minutes, overdue in [(1, 0), (4, 0), (1, 1)]:
             clock.shift(timedelta(minutes=minutes))
-            shelf.forget_all()  # goes by a clock that does not travel
+            process_cache.clear_all()  # goes by a clock that does not travel
             told = [place(client).get("overdue", overdue) for place in PLACES]
             assert set(told) == {overdue}
