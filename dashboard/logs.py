@@ -31,8 +31,6 @@ QUIET = {
     "openstack": logging.WARNING,
     "keystoneauth": logging.WARNING,
     "urllib3": logging.WARNING,
-    # Its addresses are secrets, and how it ended is a line of our own.
-    "apprise": logging.CRITICAL,
     "kombu": logging.WARNING,
     # Each task sent, received and done: several lines a second where all is well.
     "celery.beat": logging.WARNING,

@@ -22,7 +22,7 @@ from dashboard.modelarts.errors import (
 )
 from dashboard.modelarts.iam import IssuedToken, PasswordCredentials, fetch_token
 from dashboard.modelarts.responses import error_from, is_credentials_refusal
-from dashboard.modelarts.transport import deadline
+from dashboard.outbound.transport import deadline
 
 HOLD_SECONDS = 60.0
 """How long nobody signs in again after our credentials were refused."""

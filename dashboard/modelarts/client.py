@@ -34,13 +34,13 @@ from dashboard.modelarts.results import (
     upstream_skew_ms,
 )
 from dashboard.modelarts.signing import canonical_query
-from dashboard.modelarts.transport import (
+from dashboard.modelarts.transport_errors import error_from_failure
+from dashboard.outbound.transport import (
     MAX_BYTES,
     deadline,
     largest_answer,
     open_http,
 )
-from dashboard.modelarts.transport_errors import error_from_failure
 
 __all__ = [
     "ClockReading",

@@ -18,7 +18,7 @@ from dashboard.modelarts.cloud_files import (
     open_files,
 )
 from dashboard.modelarts.errors import ConfigurationError
-from dashboard.modelarts.transport import ssl_context
+from dashboard.outbound.transport import ssl_context
 
 __all__ = [
     "CloudConfig",

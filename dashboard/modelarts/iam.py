@@ -22,12 +22,11 @@ from dashboard.modelarts.errors import (
     NotSentError,
     ThrottledError,
 )
-from dashboard.modelarts.transport import open_http
 from dashboard.modelarts.transport_errors import (
-    NEVER_SENT,
     ConnectMessages,
     connect_message,
 )
+from dashboard.outbound.transport import NEVER_SENT, open_http
 
 _SIGN_IN = ConnectMessages(
     messages.SIGN_IN_TOO_MANY_CALLS,

@@ -2,7 +2,6 @@
 
 import socket
 import ssl
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import httpx
@@ -15,13 +14,12 @@ from dashboard.modelarts.errors import (
     NotSentError,
 )
 from dashboard.modelarts.messages import Text
-from dashboard.modelarts.transport import EncodedAnswerError, OversizedAnswerError
-
-NEVER_SENT = (
-    *(httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout),
-    httpx.ProxyError,
+from dashboard.outbound.transport import (
+    NEVER_SENT,
+    EncodedAnswerError,
+    OversizedAnswerError,
+    causes,
 )
-"""What fails before a request is on its way."""
 
 _UNUSABLE = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 
@@ -81,7 +79,7 @@ def connect_message(failure: httpx.RequestError, of: ConnectMessages) -> Text:
         return Text(of.too_many_calls)
     if isinstance(failure, httpx.ProxyError):
         return Text(of.proxy_failed)
-    for cause in _causes(failure):
+    for cause in causes(failure):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return Text(of.untrusted, {"verify_message": cause.verify_message})
         if isinstance(cause, ssl.SSLError):
@@ -92,10 +90,3 @@ def connect_message(failure: httpx.RequestError, of: ConnectMessages) -> Text:
             return Text(of.refused)
     timed_out = isinstance(failure, httpx.ConnectTimeout)
     return Text(of.timed_out if timed_out else of.unreachable)
-
-
-def _causes(failure: BaseException) -> Iterator[BaseException]:
-    cause: BaseException | None = failure
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__

@@ -1,17 +1,11 @@
-"""Reminders by webhook: apprise speaks, our adapter watches where it goes."""
+"""Notifications by webhook, in the format of the service that an address belongs to."""
 
 import re
 from collections.abc import Callable
+from html import escape
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlsplit
 
-from apprise import AppriseAsset, NotifyType
-from apprise.plugins.base import NotifyBase
-from apprise.plugins.custom_json import NotifyJSON
-from apprise.plugins.discord import NotifyDiscord
-from apprise.plugins.mattermost import NotifyMattermost
-from apprise.plugins.slack import NotifySlack
-from apprise.plugins.workflows import NotifyWorkflows
 from django.utils.translation import gettext
 
 from . import messages, network
@@ -19,40 +13,131 @@ from .outcome import Outcome, refused
 from .texts import Notification
 
 LONGEST = 2_000
-TEAMS_QUERY = frozenset({"api-version", "sp", "sv", "sig"})
-"""What the address of a workflow holds; anything else is not passed on."""
-
 PURPOSE = "webhooks"
+
+_DISCORD_LONGEST = 2_000
+_COLORS = {True: "#a32037", False: "#3aa3e3"}
+
+Payload = dict[str, Any]
 
 
 class WebhookError(Exception):
     """An address that nothing is sent to; the text says why, for people."""
 
 
+def _slack(notification: Notification, alarm: bool) -> Payload:
+    # https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+    # Slack's own rule for text: these three characters and no others.
+    text = escape(notification.text, quote=False)
+    return {
+        "text": escape(notification.subject, quote=False),
+        "attachments": [{"text": text, "fallback": text, "color": _COLORS[alarm]}],
+    }
+
+
+def _slack_workflow(notification: Notification, alarm: bool) -> Payload:
+    # https://slack.com/help/articles/360041352714: one variable named ``text``.
+    return {"text": f"{notification.subject}: {notification.text}"}
+
+
+def _teams(notification: Notification, alarm: bool) -> Payload:
+    # https://learn.microsoft.com/connectors/teams/#microsoft-teams-webhook
+    title = {
+        "type": "TextBlock",
+        "text": notification.subject,
+        "wrap": True,
+        "size": "Large",
+        "weight": "Bolder",
+        "color": "Attention" if alarm else "Default",
+    }
+    card = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "body": [title, {"type": "TextBlock", "text": notification.text, "wrap": True}],
+        "msteams": {"width": "full"},
+    }
+    content_type = "application/vnd.microsoft.card.adaptive"
+    attachment = {"contentType": content_type, "contentUrl": None, "content": card}
+    return {"type": "message", "attachments": [attachment]}
+
+
+def _discord(notification: Notification, alarm: bool) -> Payload:
+    # https://docs.discord.com/developers/resources/webhook#execute-webhook
+    content = f"{notification.subject}\n{notification.text}"
+    # A name such as @everyone must not call everyone.
+    return {"content": content[:_DISCORD_LONGEST], "allowed_mentions": {"parse": []}}
+
+
+def _mattermost(notification: Notification, alarm: bool) -> Payload:
+    # https://developers.mattermost.com/integrate/webhooks/incoming/
+    text = f"{notification.subject}\n{notification.text}"
+    return {"text": text, "username": "Curfew"}
+
+
+def _json(notification: Notification, alarm: bool) -> Payload:
+    return {
+        "version": "1.0",
+        "title": notification.subject,
+        "message": notification.text,
+        "attachments": [],
+        "type": "failure" if alarm else "info",
+    }
+
+
 class Service(NamedTuple):
     """A kind of webhook.
 
     Attributes:
-        plugin: What recognises and speaks to it; None for plain JSON.
+        address: A pattern of what stands between ``https://`` and the query.
     """
 
     name: str
     label: str
-    plugin: type[NotifyBase] | None
+    address: str
+    payload: Callable[[Notification, bool], Payload]
+
+    def has(self, address: str) -> bool:
+        pattern = rf"https://{self.address}/?(\?.*)?"
+        return re.fullmatch(pattern, address, re.IGNORECASE) is not None
 
 
+_HOST = r"[a-z0-9_.-]+(:\d+)?"
+_WORKFLOW = r"/workflows/[a-z0-9_-]+/triggers/manual/paths/invoke"
+_AUTOMATE = r"(/powerautomate/automations/direct(/cu/\d+)?)?"
 SERVICES = (
-    Service("slack", "Slack", NotifySlack),
-    Service("teams", "Microsoft Teams", NotifyWorkflows),
-    Service("discord", "Discord", NotifyDiscord),
-    Service("mattermost", "Mattermost", NotifyMattermost),
-    Service("json", "JSON", None),
+    Service(
+        "slack",
+        "Slack",
+        r"hooks\.slack(-gov)?\.com/services(/[a-z0-9]+){3}",
+        _slack,
+    ),
+    Service(
+        "slack",
+        "Slack",
+        r"hooks\.slack\.com/(workflows|triggers)/[a-z0-9/_-]+",
+        _slack_workflow,
+    ),
+    Service("teams", "Microsoft Teams", _HOST + _AUTOMATE + _WORKFLOW, _teams),
+    Service(
+        "discord",
+        "Discord",
+        r"discord(app)?\.com/api/webhooks/\d+/[a-z0-9_-]+",
+        _discord,
+    ),
+    Service(
+        "mattermost",
+        "Mattermost",
+        rf"mattermost\.{_HOST}/hooks/[a-z0-9_-]+",
+        _mattermost,
+    ),
+    Service("json", "JSON", r".+", _json),
 )
 LABELS = {service.name: service.label for service in SERVICES}
 
 
 class Address(NamedTuple):
-    """An address that was looked at.
+    """An address that may be sent to.
 
     Attributes:
         service: A name of ``SERVICES``.
@@ -64,7 +149,7 @@ class Address(NamedTuple):
 
 
 def recognise(address: str) -> Address:
-    """Which service an address belongs to; asks nobody on the network.
+    """Return the service of an address; sends and looks up nothing.
 
     Raises:
         WebhookError: Nothing may be sent there.
@@ -73,7 +158,7 @@ def recognise(address: str) -> Address:
         raise WebhookError(gettext("Enter a valid address."))
     try:
         parts = urlsplit(address)
-        host, port = parts.hostname or "", parts.port or 443
+        host, port = parts.hostname or "", parts.port or network.HTTPS
     except ValueError:
         raise WebhookError(gettext("Enter a valid address.")) from None
     if parts.scheme != "https" or not host:
@@ -86,10 +171,8 @@ def recognise(address: str) -> Address:
         network.check(host, port)
     except network.ForbiddenError as error:
         raise WebhookError(str(error.message)) from None
-    for service in SERVICES:
-        if service.plugin is None or speaker(service, address) is not None:
-            return Address(service.name, _shown(address))
-    raise AssertionError("the last one takes anything")
+    service = next(service for service in SERVICES if service.has(address))
+    return Address(service.name, _shown(address))
 
 
 def send(
@@ -101,57 +184,12 @@ def send(
         address: As it was recognised.
         service: A name of ``SERVICES``.
         notification: Its subject and text.
-        alarm: Whether it is bad news, which some services colour.
+        alarm: Whether it is bad news, which some services color.
     """
-    found = next((one for one in SERVICES if one.name == service), None)
-    plugin = speaker(found, address) if found else None
-    if plugin is None:
-        return refused(messages.ADDRESS_UNSUPPORTED())
-    kind = NotifyType.FAILURE if alarm else NotifyType.INFO
-    speak: Callable[[], Any] = lambda: plugin.notify(  # noqa: E731
-        body=notification.text, title=notification.subject, notify_type=kind
-    )
-    return network.send_guarded(speak)
-
-
-def speaker(service: Service, address: str) -> NotifyBase | None:
-    """Return what speaks to ``address``; ``None`` if the service does not know it."""
-    asset = AppriseAsset(
-        app_id="Curfew",
-        app_desc="Curfew",
-        app_url="",
-        http_redirects=False,
-        plugin_paths=[],
-        async_mode=False,
-    )
-    # Nothing is loaded from elsewhere into messages.
-    asset.image_url_mask = asset.image_url_logo = ""
-    if service.plugin is None:
-        parts = urlsplit(address)
-        # Not by apprise's own reading of addresses, in which a query gives orders.
-        return NotifyJSON(  # type: ignore[no-untyped-call]  # untyped library
-            asset=asset,
-            host=f"[{parts.hostname}]"
-            if ":" in (parts.hostname or "")
-            else parts.hostname,
-            port=parts.port,
-            fullpath=parts.path or "/",
-            secure=True,
-            params=dict(parse_qsl(parts.query, keep_blank_values=True)),
-        )
-    # A query gives apprise orders, such as to read a file: only what signs it is kept.
-    base, _, query = address.partition("?")
-    signed = TEAMS_QUERY if service.name == "teams" else frozenset()
-    kept = urlencode([pair for pair in parse_qsl(query) if pair[0] in signed])
-    results = service.plugin.parse_native_url(f"{base}?{kept}" if kept else base)
-    if not results:
-        return None
-    results |= {"asset": asset, "verify": True, "redirect": False, "retry": 0}
-    try:
-        found: NotifyBase = service.plugin(**results)
-    except (TypeError, ValueError):
-        return None
-    return found
+    for candidate in SERVICES:
+        if candidate.name == service and candidate.has(address):
+            return network.post(address, candidate.payload(notification, alarm))
+    return refused(messages.ADDRESS_UNSUPPORTED())
 
 
 def _shown(address: str) -> str:

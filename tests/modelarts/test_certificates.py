@@ -13,8 +13,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from dashboard.modelarts import errors, schemas, transport
+from dashboard.modelarts import errors, schemas
 from dashboard.modelarts.client import ModelArtsClient
+from dashboard.outbound import transport
 
 from .conftest import Serve, cloud_config, read_request
 

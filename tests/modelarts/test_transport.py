@@ -11,8 +11,9 @@ from unittest.mock import patch
 
 import pytest
 
-from dashboard.modelarts import errors, schemas, transport
+from dashboard.modelarts import errors, schemas
 from dashboard.modelarts.client import ModelArtsClient
+from dashboard.outbound import transport
 
 from .conftest import Serve, cloud_config, read_request
 

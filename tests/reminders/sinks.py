@@ -81,7 +81,6 @@ class WebhookSink:
     def __init__(self, folder: Path) -> None:
         context, self.trusted = tls(folder)
         self.arrived: list[tuple[str, str]] = []
-        self.hosts: list[str] = []
         self.status = 200
         self.headers: dict[str, str] = {}
         self.body = b"ok"
@@ -92,7 +91,6 @@ class WebhookSink:
             def do_POST(self) -> None:
                 length = int(self.headers["Content-Length"])
                 sink.arrived.append((self.path, self.rfile.read(length).decode()))
-                sink.hosts.append(self.headers["Host"])
                 sink.before_answer()
                 self.send_response(sink.status)
                 for name, value in sink.headers.items():

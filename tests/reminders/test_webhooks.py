@@ -2,24 +2,27 @@
 
 import json
 import socket
+import ssl
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import httpcore
 import pytest
-import requests
-import time_machine
 from django.conf import settings as django_settings
 
+from dashboard.outbound import transport
 from dashboard.reminders import network, webhooks
+from dashboard.reminders.outcome import SENT
 from dashboard.reminders.texts import Notification
 from dashboard.reminders.webhooks import WebhookError, recognise, send
 
 from .conftest import SLACK
 from .sinks import WebhookSink
 
-MESSAGE = Notification("notebook-1 stops at 14:05 (15 min)", "Instance: notebook-1")
+MESSAGE = Notification("notebook <1> stops", "Owner: <!channel> & @everyone")
 TEAMS = (
     "https://prod-1.westeurope.logic.azure.com:443/workflows/0123456789abcdef/"
     "triggers/manual/paths/invoke?api-version=2016-06-01&sp=%2Ftriggers&sig=abcdefghij"
@@ -49,8 +52,16 @@ def sink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebhookSin
     ("address", "service"),
     [
         (SLACK, "slack"),
+        ("https://hooks.slack.com/triggers/T1/2/abcdefgh", "slack"),
         (TEAMS, "teams"),
+        (
+            "https://default1.2.environment.api.powerplatform.com/powerautomate/"
+            "automations/direct/workflows/0123456789/triggers/manual/paths/invoke?sig=1",
+            "teams",
+        ),
         (DISCORD, "discord"),
+        (f"{DISCORD}?thread_id=12", "discord"),
+        ("https://discord.com.example.org/api/webhooks/1/a", "json"),
         (MATTERMOST, "mattermost"),
         ("https://example.org/incoming?key=secret", "json"),
         ("https://8.8.8.8/hook", "json"),
@@ -112,17 +123,6 @@ def test_where_nothing_is_sent(address: str) -> None:
         recognise(address)
 
 
-def test_an_address_of_teams_gives_no_orders() -> None:
-    ordered = f"{TEAMS}&template=/etc/passwd&image=https://evil.example/x"
-    assert recognise(ordered).service == "teams"
-    [teams] = [one for one in webhooks.SERVICES if one.name == "teams"]
-    plugin = webhooks.speaker(teams, ordered)
-    assert plugin is not None
-    assert not plugin.template
-    assert "evil" not in plugin.url()
-    assert plugin.signature == "abcdefghij"
-
-
 @pytest.mark.parametrize(
     "resolved", ["127.0.0.1", "10.1.2.3", "169.254.169.254", "::1", "fd12::1"]
 )
@@ -143,35 +143,51 @@ def test_what_json_says(sink: WebhookSink) -> None:
     outcome = send(f"{sink.url}?key=a%20b", "json", MESSAGE, alarm=True)
     assert outcome.kind == "sent"
     [(path, body)] = sink.arrived
-    assert path == "/hook/secret-token-0123456789?key=a+b"
+    assert path == "/hook/secret-token-0123456789?key=a%20b"
     said = json.loads(body)
     assert said["title"] == MESSAGE.subject
     assert said["message"] == MESSAGE.text
     assert said["type"] == "failure"
 
 
+def test_the_name_is_looked_up_once_and_kept() -> None:
+    """A name server that changes its answer changes nothing."""
+    public = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", 443))
+    connected: list[str] = []
+
+    def connect(self: Any, host: str, *_: Any) -> Any:
+        connected.append(host)
+        raise httpcore.ConnectError
+
+    with (
+        patch.object(socket, "getaddrinfo", return_value=[public]) as lookup,
+        patch.object(httpcore.SyncBackend, "connect_tcp", connect),
+    ):
+        outcome = send("https://example.org/hook", "json", MESSAGE, alarm=False)
+    assert outcome.kind == "not_sent"
+    assert (connected, lookup.call_count) == (["93.184.216.34"], 1)
+
+
 @pytest.mark.usefixtures("allowed")
-def test_the_name_is_looked_up_once_and_kept(sink: WebhookSink) -> None:
-    """A second answer of the name server finds nobody who asks."""
-    answers = [
-        [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", sink.port))],
-        [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", sink.port))],
-    ]
-    genuine, asked = socket.getaddrinfo, []
-
-    def lookup(host: str, *rest: Any, **options: Any) -> Any:
-        if host != "localhost":
-            return genuine(host, *rest, **options)
-        asked.append(host)
-        return answers[len(asked) - 1]
-
+def test_tls_names_the_host_not_its_address(sink: WebhookSink) -> None:
     url = sink.url.replace("127.0.0.1", "localhost")
-    with patch.object(socket, "getaddrinfo", side_effect=lookup):
+    names: list[str] = []
+    genuine = ssl.SSLContext.wrap_socket
+
+    def wrap(self: ssl.SSLContext, *given: Any, **options: Any) -> ssl.SSLSocket:
+        names.append(options.get("server_hostname", ""))
+        return genuine(self, *given, **options)
+
+    with (
+        patch.object(network, "is_allowed", side_effect=[True, False]),
+        patch.object(transport, "public_addresses", return_value=["127.0.0.1"]),
+        patch.object(ssl.SSLContext, "wrap_socket", wrap),
+    ):
         outcome = send(url, "json", MESSAGE, alarm=False)
-    # The certificate is that of the address: the name is what was asked for in TLS.
+    # The certificate is that of the address.
     assert outcome.kind == "not_sent"
     assert "not valid" in str(outcome.detail)
-    assert asked == ["localhost"]
+    assert "localhost" in names
 
 
 @pytest.mark.usefixtures("allowed")
@@ -218,36 +234,12 @@ def test_a_query_gives_no_orders(sink: WebhookSink) -> None:
     assert json.loads(body)["message"] == MESSAGE.text
 
 
-@pytest.mark.parametrize(
-    ("address", "service", "orders"),
-    [
-        (SLACK, "slack", "footer=no&blocks=yes"),
-        (DISCORD, "discord", "tts=yes&thread=1"),
-        (MATTERMOST, "mattermost", "channels=other&icon_url=https://evil.example/x"),
-    ],
-)
-def test_nor_does_one_that_apprise_would_take_them_from(
-    address: str, service: str, orders: str
-) -> None:
-    with time_machine.travel(0, tick=False):
-        said = heard(address, service)
-        assert heard(f"{address}?{orders}", service) == said
-
-
-def heard(address: str, service: str) -> list[tuple[str, Any]]:
-    """Where a message would be sent, and what would be."""
-    said: list[tuple[str, Any]] = []
-
-    def listen(watch: Any, request: requests.PreparedRequest, options: Any) -> Any:
-        said.append((str(request.url), json.loads(request.body or "{}")))
-        answer = requests.Response()
-        answer.status_code, answer._content = 200, b"ok"
-        return answer
-
-    with patch.object(network, "_send_watched", side_effect=listen):
-        send(address, service, MESSAGE, alarm=False)
-    assert said
-    return said
+def posted(address: str, service: str, *, alarm: bool = False) -> Any:
+    """The payload for an address."""
+    with patch.object(network, "post", return_value=SENT) as post:
+        assert send(address, service, MESSAGE, alarm=alarm) == SENT
+    assert post.call_args.args[0] == address
+    return post.call_args.args[1]
 
 
 @pytest.mark.usefixtures("allowed")
@@ -263,40 +255,62 @@ def test_no_proxy_is_asked(sink: WebhookSink, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.usefixtures("allowed")
-def test_an_endless_answer_is_cut(sink: WebhookSink) -> None:
-    sink.body = b"x" * (4 * network.MAX_BYTES)
-    read: list[int] = []
-
-    def kept(*given: Any) -> requests.Response:
-        answer = genuine(*given)
-        read.append(len(answer.content))
-        return answer
-
-    genuine = network._read
-    with patch.object(network, "_read", side_effect=kept):
-        assert send(sink.url, "json", MESSAGE, alarm=False).kind == "sent"
-    assert read == [network.MAX_BYTES]
+def test_the_body_of_an_answer_is_not_read(sink: WebhookSink) -> None:
+    sink.body = b"x" * (2 * transport.MAX_BYTES)
+    sink.headers["Content-Encoding"] = "gzip"
+    assert send(sink.url, "json", MESSAGE, alarm=False).kind == "sent"
 
 
-def test_slack_and_teams_are_spoken_to_in_their_words() -> None:
-    [(slack, one)] = heard(SLACK, "slack")
-    [(teams, other)] = heard(TEAMS, "teams")
-    assert slack == SLACK
-    assert MESSAGE.text in json.dumps(one)
-    assert teams.startswith("https://prod-1.westeurope.logic.azure.com")
-    assert "sig=abcdefghij" in teams
-    assert "AdaptiveCard" in json.dumps(other)
-    assert all("apprise" not in json.dumps(body).lower() for body in (one, other))
+@pytest.mark.usefixtures("allowed")
+def test_a_host_that_never_answers(
+    sink: WebhookSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up = threading.Event()
+    sink.before_answer = lambda: given_up.wait(10) and None
+    monkeypatch.setattr(network, "TOTAL_SECONDS", 0.5)
+    outcome = send(sink.url, "json", MESSAGE, alarm=False)
+    given_up.set()
+    assert (outcome.kind, len(sink.arrived)) == ("unknown", 1)
 
 
-def test_others_who_use_requests_are_let_be() -> None:
-    assert network._watch.get() is None
-    session = requests.Session()
-    adapter = session.get_adapter("https://example.org")
-    assert isinstance(adapter, network.WatchedAdapter)
-    with patch.object(requests.adapters.HTTPAdapter, "send", return_value="x") as sent:
-        adapter.send(requests.Request("GET", "http://10.0.0.1/").prepare())
-    sent.assert_called_once()
+def test_slack_gets_an_attachment_with_a_color() -> None:
+    payload = posted(SLACK, "slack", alarm=True)
+    assert payload["text"] == "notebook &lt;1&gt; stops"
+    [attachment] = payload["attachments"]
+    assert attachment["text"] == "Owner: &lt;!channel&gt; &amp; @everyone"
+    assert attachment["color"] != posted(SLACK, "slack")["attachments"][0]["color"]
+
+
+def test_a_workflow_of_slack_gets_one_variable() -> None:
+    payload = posted("https://hooks.slack.com/triggers/T1/2/ab", "slack")
+    assert payload == {"text": f"{MESSAGE.subject}: {MESSAGE.text}"}
+
+
+def test_teams_gets_an_adaptive_card() -> None:
+    payload = posted(TEAMS, "teams")
+    assert payload["type"] == "message"
+    [attachment] = payload["attachments"]
+    assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+    card = attachment["content"]
+    assert card["type"] == "AdaptiveCard"
+    assert [block["text"] for block in card["body"]] == list(MESSAGE)
+
+
+def test_discord_calls_no_one() -> None:
+    assert posted(DISCORD, "discord") == {
+        "content": f"{MESSAGE.subject}\n{MESSAGE.text}",
+        "allowed_mentions": {"parse": []},
+    }
+
+
+def test_mattermost_gets_text() -> None:
+    payload = posted(MATTERMOST, "mattermost")
+    assert payload["text"] == f"{MESSAGE.subject}\n{MESSAGE.text}"
+
+
+def test_an_address_of_another_service_is_refused() -> None:
+    assert send(DISCORD, "slack", MESSAGE, alarm=False).kind == "refused"
+    assert send("https://[::1/", "json", MESSAGE, alarm=False).kind == "refused"
 
 
 def test_services_are_labelled() -> None:

@@ -1,10 +1,10 @@
-"""HTTP within limits: a total deadline, a largest answer, nothing unasked for.
+"""HTTP with a deadline, a largest answer and, for webhooks, public addresses only.
 
-httpx bounds each read, not a call: a server that sends one byte a second would hold a
-caller for ever. So the deadline is enforced beneath HTTP, on the socket itself, where
-it covers connecting, TLS, headers and body alike, and where the calls to the identity
-service made on the way count in. Only the name lookup is beyond its reach: the C
-library gives no handle on it.
+httpx bounds each read, not a call: a server that sends one byte a second would occupy a
+caller for ever. So the deadline is enforced beneath HTTP, on the socket itself. It
+covers the connection, TLS, headers and body, and the calls to the identity service that
+a call needs first. It does not cover the name lookup: the C library offers no way to
+end one.
 """
 
 import ssl
@@ -18,6 +18,8 @@ from typing import Any, cast
 import httpcore
 import httpx
 
+from dashboard.outbound.public import public_addresses
+
 TOTAL_SECONDS = 6.0
 """Longest that one call may take, from its first to its last byte."""
 
@@ -28,6 +30,12 @@ POOL_SECONDS = 2.0
 
 MAX_BYTES = 1_000_000
 """Largest answer to a call that did not ask for more."""
+
+NEVER_SENT = (
+    *(httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout),
+    httpx.ProxyError,
+)
+"""Failures before a request is on its way."""
 
 _MAX_BYTES_KEY = "curfew_max_bytes"
 _MAX_CONNECTIONS = 4
@@ -102,6 +110,7 @@ def open_http(
     *,
     verify: bool | str = True,
     proxy: str | None = None,
+    public_only: bool = False,
     transport: httpx.BaseTransport | None = None,
     **options: Any,
 ) -> httpx.Client:
@@ -112,6 +121,8 @@ def open_http(
             directory. TLS 1.2 or newer either way.
         proxy: Address of an HTTP proxy, ``http://user:password@host:3128``. Through it
             https is a tunnel, so that it sees the names of hosts and nothing else.
+        public_only: Whether to refuse a host that has an address in a private network.
+            The host is looked up once, and the connection made to a checked address.
         transport: Instead of the network, for tests.
         options: For ``httpx.Client``.
 
@@ -119,7 +130,7 @@ def open_http(
         The client; whoever opens it closes it.
     """
     return httpx.Client(
-        transport=transport or BoundedTransport(verify, proxy),
+        transport=transport or BoundedTransport(verify, proxy, public_only=public_only),
         timeout=httpx.Timeout(
             connect=CONNECT_SECONDS,
             read=READ_SECONDS,
@@ -155,23 +166,27 @@ def ssl_context(verify: bool | str) -> ssl.SSLContext:
 class BoundedTransport(httpx.BaseTransport):
     """HTTP/1.1 over a small pool, under the deadline and the size limit."""
 
-    def __init__(self, verify: bool | str, proxy: str | None = None) -> None:
-        """Open an empty pool. See ``open_http`` for ``verify`` and ``proxy``."""
+    def __init__(
+        self, verify: bool | str, proxy: str | None = None, *, public_only: bool = False
+    ) -> None:
         self._pool = httpcore.ConnectionPool(
             ssl_context=ssl_context(verify),
             proxy=_proxy(proxy) if proxy else None,
             max_connections=_MAX_CONNECTIONS,
             max_keepalive_connections=_MAX_CONNECTIONS,
             keepalive_expiry=_KEEPALIVE_SECONDS,
-            network_backend=_DeadlineBackend(to_proxy=proxy is not None),
+            network_backend=_DeadlineBackend(
+                to_proxy=proxy is not None, public_only=public_only
+            ),
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request and return when the head of its answer is here.
 
+        Reading the body may raise ``OversizedAnswerError`` or ``EncodedAnswerError``.
+
         Raises:
-            httpx.TransportError: As httpx's own transport does; also
-                ``OversizedAnswerError`` and ``EncodedAnswerError``.
+            httpx.TransportError: As httpx's own transport does.
         """
         with _httpx_errors():
             answer = self._pool.handle_request(
@@ -188,30 +203,23 @@ class BoundedTransport(httpx.BaseTransport):
                     extensions=request.extensions,
                 )
             )
-        body = _BoundedStream(
-            cast(Iterable[bytes], answer.stream),
-            request.extensions.get(_MAX_BYTES_KEY, MAX_BYTES),
-        )
-        response = httpx.Response(
+        return httpx.Response(
             status_code=answer.status,
             headers=answer.headers,
-            stream=body,
+            stream=_BoundedStream(
+                answer,
+                request.extensions.get(_MAX_BYTES_KEY, MAX_BYTES),
+            ),
             extensions=answer.extensions,
         )
-        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-            response.close()
-            raise EncodedAnswerError("compressed answer", request=request)
-        return response
 
     def close(self) -> None:
-        """Close every connection."""
         self._pool.close()
 
 
 def _proxy(address: str) -> httpcore.Proxy:
     """The proxy at an address; user and password are percent-encoded in it."""
     parts = httpx.Proxy(address)
-    auth = parts.raw_auth
     return httpcore.Proxy(
         httpcore.URL(
             scheme=parts.url.raw_scheme,
@@ -219,34 +227,36 @@ def _proxy(address: str) -> httpcore.Proxy:
             port=parts.url.port,
             target=b"/",
         ),
-        auth=auth,
+        auth=parts.raw_auth,
         ssl_context=ssl_context(verify=True) if parts.url.scheme == "https" else None,
     )
 
 
 class _BoundedStream(httpx.SyncByteStream):
-    def __init__(self, stream: Iterable[bytes], max_bytes: int) -> None:
-        self._stream = stream
+    def __init__(self, answer: httpcore.Response, max_bytes: int) -> None:
+        self._answer = answer
         self._max_bytes = max_bytes
 
     def __iter__(self) -> Iterator[bytes]:
+        encoding = httpx.Headers(self._answer.headers).get("Content-Encoding")
+        if encoding and encoding.lower() != "identity":
+            raise EncodedAnswerError("compressed answer")
         received = 0
         with _httpx_errors():
-            for chunk in self._stream:
+            for chunk in self._answer.iter_stream():
                 received += len(chunk)
                 if received > self._max_bytes:
                     raise OversizedAnswerError(f"over {self._max_bytes} bytes")
                 yield chunk
 
     def close(self) -> None:
-        close = getattr(self._stream, "close", None)
-        if close is not None:
-            close()
+        self._answer.close()
 
 
 class _DeadlineBackend(httpcore.SyncBackend):
-    def __init__(self, *, to_proxy: bool) -> None:
+    def __init__(self, *, to_proxy: bool, public_only: bool) -> None:
         self._to_proxy = to_proxy
+        self._public_only = public_only
 
     def connect_tcp(
         self,
@@ -256,16 +266,21 @@ class _DeadlineBackend(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        timeout = _shortened(timeout, httpcore.ConnectTimeout)
-        try:
-            stream = super().connect_tcp(
-                host, port, timeout, local_address, socket_options
-            )
-        except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-            if self._to_proxy:
-                raise httpcore.ProxyError(str(error)) from error
-            raise
-        return _DeadlineStream(stream)
+        failure: Exception
+        # TLS names the host of the URL either way, never an address from here.
+        for address in public_addresses(host, port) if self._public_only else [host]:
+            limit = _shortened(timeout, httpcore.ConnectTimeout)
+            try:
+                return _DeadlineStream(
+                    super().connect_tcp(
+                        address, port, limit, local_address, socket_options
+                    )
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        if self._to_proxy:
+            raise httpcore.ProxyError(str(failure)) from failure
+        raise failure
 
 
 class _DeadlineStream(httpcore.NetworkStream):
@@ -322,3 +337,11 @@ def _httpx_errors() -> Iterator[None]:
     ) as error:
         named: type[httpx.TransportError] = getattr(httpx, type(error).__name__)
         raise named(str(error)) from error
+
+
+def causes(failure: BaseException) -> Iterator[BaseException]:
+    """Yield the failure and, one after the other, what it was raised from."""
+    cause: BaseException | None = failure
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__

@@ -1,0 +1,1 @@
+"""HTTP to other services: one transport for the clouds and for webhooks."""
