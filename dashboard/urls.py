@@ -2,7 +2,8 @@
 
 from django.urls import include, path
 
-from dashboard.saved.views import home
+from dashboard.instances.views.home import home
+from dashboard.saved.views.saved_views import default_view_or
 from dashboard.web import javascript_catalog
 
 handler400 = "dashboard.web.errors.bad_request"
@@ -11,7 +12,7 @@ handler404 = "dashboard.web.errors.page_not_found"
 handler500 = "dashboard.web.unavailable.server_error"
 
 urlpatterns = [
-    path("", home, name="home"),
+    path("", default_view_or(home), name="home"),
     path("", include("dashboard.api.token_urls")),
     path("accounts/", include("dashboard.accounts.sign_in_urls")),
     path("people/", include("dashboard.accounts.urls")),

@@ -2,11 +2,11 @@
 
 from django.urls import path
 
-from . import views
+from .views import tokens
 
 app_name = "tokens"
 urlpatterns = [
-    path("accounts/tokens/", views.mine, name="mine"),
-    path("accounts/tokens/<int:token_id>/revoke/", views.revoke, name="revoke"),
-    path("people/tokens/", views.everybodys, name="everybodys"),
+    path("accounts/tokens/", tokens.mine, name="mine"),
+    path("accounts/tokens/<int:token_id>/revoke/", tokens.revoke, name="revoke"),
+    path("people/tokens/", tokens.everybodys, name="everybodys"),
 ]

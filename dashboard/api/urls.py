@@ -19,17 +19,8 @@ from ninja.errors import HttpError, ValidationError
 from dashboard.edits import batches, services
 from dashboard.web.head import head_as_get
 
-from . import (
-    audit,
-    bulk,
-    edits,
-    instances,
-    overview,
-    parser,
-    problems,
-    queries,
-    schemas,
-)
+from . import parser, problems, queries, schemas
+from .views import audit, bulk, edits, instances, overview
 
 DESCRIPTION = """\
 The reads and writes of Curfew's pages for programs, by the same rules. Every request

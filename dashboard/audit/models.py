@@ -8,6 +8,8 @@ from django.utils.translation import gettext_lazy
 
 from dashboard.web.stored_messages import MessageField
 
+READ_PERMISSION = "audit.view_auditevent"
+
 
 class AuditEvent(models.Model):
     """One thing that a person, the cloud or Curfew did, or was refused.

@@ -22,13 +22,12 @@ from .display import line
 from .export import csv_lines, separator_asked
 from .filters import AuditFilter
 from .messages import AUDIT_TRAIL
-from .models import AuditEvent
+from .models import READ_PERMISSION, AuditEvent
 from .services import record_event
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractUser
 
-READ = "audit.view_auditevent"
 EXPORT = "audit.export_auditevent"
 
 NARROWING = (*AuditFilter.base_filters, "separator")
@@ -57,7 +56,9 @@ def _requires(permission: str, refusal: Promise) -> Callable[[View], View]:
 
 
 @require_safe
-@_requires(READ, gettext_lazy("Only operators and admins can read the audit trail."))
+@_requires(
+    READ_PERMISSION, gettext_lazy("Only operators and admins can read the audit trail.")
+)
 def event_list(request: HttpRequest) -> HttpResponse:
     """What was done, newest first.
 

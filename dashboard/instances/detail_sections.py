@@ -24,6 +24,9 @@ from .mapping import moment
 from .messages import message_of
 from .models import Instance
 
+HISTORY = 20
+"""Edits and events shown on the page."""
+
 
 @dataclass(frozen=True)
 class DetailItem:

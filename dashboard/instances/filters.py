@@ -25,6 +25,9 @@ from .run_state import PRESENT
 MISSING = "MISSING"
 """The one value of ``status`` that is ours: no longer in the cloud's listing."""
 
+OWN_PAGE = "mine"
+"""In the query of ``/``: show one's own page, whatever opens first."""
+
 _SEARCH_WORDS = 8
 
 AUTO_STOP_OFF = PRESENT & Q(auto_stop_enable=False)

@@ -10,7 +10,11 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext
 
 from dashboard.accounts.models import User
-from dashboard.accounts.permissions import can_decide_exceptions, can_edit
+from dashboard.accounts.permissions import (
+    can_decide_exceptions,
+    can_edit,
+    can_write_rules,
+)
 from dashboard.instances.countdown import exact_text
 from dashboard.instances.models import Instance
 from dashboard.instances.run_state import PRESENT
@@ -264,3 +268,12 @@ def _longest_first(instance: Instance) -> tuple[bool, float, str]:
     moment = started.timestamp() if started else 0.0
     runs = instance.status == InstanceStatus.RUNNING
     return (not runs, moment, instance.name.casefold())
+
+
+def tabs(user: User, current: str) -> dict[str, Any]:
+    """Context of the tabs above the pages of policies."""
+    return {
+        "current": current,
+        "may_write": can_write_rules(user),
+        "may_decide": can_decide_exceptions(user),
+    }

@@ -2,15 +2,15 @@
 
 from django.urls import path
 
-from . import export, views
+from .views import export, saved_views
 
 app_name = "saved"
 urlpatterns = [
-    path("views/", views.saved_views, name="list"),
-    path("views/new/", views.new_view, name="new"),
-    path("views/first/", views.first, name="first"),
-    path("views/<int:view_id>/", views.view, name="view"),
-    path("views/<int:view_id>/delete/", views.delete, name="delete"),
+    path("views/", saved_views.saved_views, name="list"),
+    path("views/new/", saved_views.new_view, name="new"),
+    path("views/first/", saved_views.first, name="first"),
+    path("views/<int:view_id>/", saved_views.view, name="view"),
+    path("views/<int:view_id>/delete/", saved_views.delete, name="delete"),
     path("instances/export.csv", export.as_csv, name="csv"),
     path("instances/export.json", export.as_json, name="json"),
 ]

@@ -376,14 +376,15 @@ def test_a_fault_of_ours_tells_no_details(
     def broken(*_: Any) -> None:
         raise RuntimeError("secret-canary")
 
-    monkeypatch.setattr("dashboard.api.overview.freshness", broken)
+    monkeypatch.setattr("dashboard.api.views.overview.freshness", broken)
     response = program(viewer)("get", "/clouds")
     assert "secret-canary" not in response.text
     problem(response, 500, "fault")
 
 
 @pytest.mark.parametrize(
-    "gone", ["dashboard.api.middleware.token_of", "dashboard.api.overview.freshness"]
+    "gone",
+    ["dashboard.api.middleware.token_of", "dashboard.api.views.overview.freshness"],
 )
 def test_it_is_told_when_the_database_is_away(
     program: Programs,

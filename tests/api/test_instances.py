@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from dashboard.accounts.models import User
-from dashboard.api.instances import LIST
+from dashboard.api.views.instances import LIST
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 from tests.factories import make_cloud, make_instance
 from tests.instances.pages import add_edit

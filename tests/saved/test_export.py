@@ -18,8 +18,8 @@ from django.urls import reverse
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
 from dashboard.instances.models import Cloud, Instance
-from dashboard.saved import export
 from dashboard.saved.columns import COLUMNS
+from dashboard.saved.views import export
 from tests.factories import make_cloud, make_instance
 
 from .test_services import make_view

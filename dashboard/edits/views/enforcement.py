@@ -20,8 +20,7 @@ from dashboard.policies import services
 from dashboard.policies.history import LOOKS_BACK, history
 from dashboard.policies.models import Rule
 from dashboard.policies.rules import requirement
-from dashboard.policies.selectors import running_for
-from dashboard.policies.views.rules import tabs
+from dashboard.policies.selectors import running_for, tabs
 from dashboard.web.stored_messages import Message
 
 NAMED = 50
@@ -113,7 +112,7 @@ def _preview(request: SignedInRequest, rule: Rule, *, fault: str = "") -> HttpRe
         "days": LOOKS_BACK.days,
         "warnings": _warnings(),
         "fault": fault,
-        **tabs(request, "rules"),
+        **tabs(request.user, "rules"),
     }
     status = 422 if fault else 200
     return render(request, "edits/acting.html", context, status=status)

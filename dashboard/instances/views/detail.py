@@ -15,14 +15,12 @@ from django.views.decorators.http import require_safe
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_edit
 from dashboard.instances import availability, countdown, detail_sections, polling, tasks
+from dashboard.instances.detail_sections import HISTORY
 from dashboard.instances.filters import ChangesForm
 from dashboard.instances.models import FleetVersion, Instance, InstanceEvent
 from dashboard.instances.selectors import Freshness
 from dashboard.modelarts.statuses import InstanceStatus
 from dashboard.web.refusals import referring_page
-
-HISTORY = 20
-"""Edits and events shown on the page."""
 
 NEWS_STAYS = timedelta(minutes=10)
 """How long the outcome of an edit stands at the top of the page."""

@@ -18,14 +18,11 @@ from dashboard.accounts.models import User
 from dashboard.accounts.permissions import has_own_page
 from dashboard.instances import availability, polling, selectors
 from dashboard.instances.edit_states import InstanceEdit
-from dashboard.instances.filters import ChangesForm, ordered
+from dashboard.instances.filters import OWN_PAGE, ChangesForm, ordered
 from dashboard.instances.models import FleetVersion, Instance
 
 CARDS = 100
 """On one page."""
-
-OWN_PAGE = "mine"
-"""In the query of ``/``: show one's own page, whatever opens first."""
 
 RECENT = 3
 """Edits shown on a card."""

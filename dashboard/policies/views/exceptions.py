@@ -21,9 +21,7 @@ from dashboard.policies import services
 from dashboard.policies.forms import DecisionForm, ExceptionForm
 from dashboard.policies.models import Rule, RuleException
 from dashboard.policies.rules import requirement
-from dashboard.policies.selectors import exceptions_visible_to
-
-from .rules import tabs
+from dashboard.policies.selectors import exceptions_visible_to, tabs
 
 PER_PAGE = 50
 
@@ -41,7 +39,7 @@ def exception_list(request: SignedInRequest) -> HttpResponse:
         "page": page,
         "rows": [(one, one.holds(now)) for one in page],
         "pages": page.paginator.get_elided_page_range(page.number, on_ends=1),
-        **tabs(request, "exceptions"),
+        **tabs(request.user, "exceptions"),
     }
     return render(request, "policies/exceptions.html", context)
 
@@ -89,7 +87,7 @@ def ask(request: SignedInRequest, rule_pk: int, instance_pk: int) -> HttpRespons
         "rule": rule,
         "requirement": requirement(rule),
         "instance": instance,
-        **tabs(request, "exceptions"),
+        **tabs(request.user, "exceptions"),
     }
     status = 422 if form.is_bound else 200
     return render(request, "policies/ask.html", context, status=status)

@@ -1,7 +1,5 @@
 """Pages of the rules: writing them, and what breaks them."""
 
-from typing import Any
-
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseRedirect
@@ -17,7 +15,6 @@ from django.views.decorators.http import (
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import (
     can_bulk,
-    can_decide_exceptions,
     can_write_rules,
     has_own_page,
 )
@@ -68,7 +65,7 @@ def compliance(request: SignedInRequest) -> HttpResponse:
         "whose": "mine" if own else "all",
         "has_own": bool(request.user.cloud_identifiers),
         "may_put_right": can_bulk(request.user),
-        **tabs(request, "compliance"),
+        **selectors.tabs(request.user, "compliance"),
     }
     return render(request, "policies/compliance.html", context)
 
@@ -78,7 +75,7 @@ def rule_list(request: SignedInRequest) -> HttpResponse:
     """The rules, for admins; 403 for others."""
     _require_right(request)
     rules = [(rule, requirement(rule)) for rule in Rule.objects.all()]
-    context = {"rules": rules, **tabs(request, "rules")}
+    context = {"rules": rules, **selectors.tabs(request.user, "rules")}
     return render(request, "policies/rules.html", context)
 
 
@@ -119,15 +116,6 @@ def delete(request: SignedInRequest, rule_pk: int) -> HttpResponse:
     return answer
 
 
-def tabs(request: SignedInRequest, current: str) -> dict[str, Any]:
-    """What the pages of this app share: where one may go from here."""
-    return {
-        "current": current,
-        "may_write": can_write_rules(request.user),
-        "may_decide": can_decide_exceptions(request.user),
-    }
-
-
 def _form_page(request: SignedInRequest, found: Rule) -> HttpResponse:
     scopes = selectors.scope_choices(request.user)
     bound = request.POST if request.method == "POST" else None
@@ -145,7 +133,7 @@ def _form_page(request: SignedInRequest, found: Rule) -> HttpResponse:
         "rule": stored,
         "breaking": len(breaking(stored, timezone.now())) if stored else 0,
         "planned": stored.planned_stops.filter(ended_at=None).count() if stored else 0,
-        **tabs(request, "rules"),
+        **selectors.tabs(request.user, "rules"),
     }
     status = 422 if form.is_bound else 200
     return render(request, "policies/rule.html", context, status=status)

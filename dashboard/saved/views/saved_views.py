@@ -1,5 +1,8 @@
 """Saved views: the page of all, saving, changing, deleting, and which opens first."""
 
+from collections.abc import Callable
+from functools import wraps
+
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseBadRequest, QueryDict
@@ -13,23 +16,26 @@ from django.views.decorators.http import (
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import has_own_page
-from dashboard.instances.views import home as usual
-
-from . import services
-from .forms import FirstForm, NewViewForm, ViewForm
-from .models import SavedView
-from .permissions import can_change
-from .queries import describe, read
-from .selectors import default_view
+from dashboard.instances.filters import OWN_PAGE
+from dashboard.saved import services
+from dashboard.saved.forms import FirstForm, NewViewForm, ViewForm
+from dashboard.saved.models import SavedView
+from dashboard.saved.permissions import can_change
+from dashboard.saved.queries import describe, read
+from dashboard.saved.selectors import default_view
 
 UNPROCESSABLE = 422
 
 
-@require_safe
-def home(request: SignedInRequest) -> HttpResponse:
-    """What opens first: the view that the person chose, else the usual home."""
-    chosen = None if usual.OWN_PAGE in request.GET else default_view(request.user)
-    return redirect(chosen) if chosen else usual.home(request)
+def default_view_or(home: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Redirect to the view that the person chose to open first, if any."""
+
+    @wraps(home)
+    def view(request: SignedInRequest) -> HttpResponse:
+        chosen = None if OWN_PAGE in request.GET else default_view(request.user)
+        return redirect(chosen) if chosen else home(request)
+
+    return require_safe(view)
 
 
 @require_safe

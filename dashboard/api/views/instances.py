@@ -14,22 +14,21 @@ from ninja.params import HeaderEx
 from ninja.responses import Status
 
 from dashboard.accounts.permissions import can_edit
+from dashboard.api import change_input, schemas, serializers
+from dashboard.api.auth import READ, WRITE
+from dashboard.api.http import TokenRequest
+from dashboard.api.problems import ProblemError
+from dashboard.api.queries import Page, Query
 from dashboard.edits import services
 from dashboard.edits.models import Edit
 from dashboard.edits.snapshot import FormSnapshot, SnapshotError
 from dashboard.instances import availability, tasks
+from dashboard.instances.detail_sections import HISTORY
 from dashboard.instances.edit_states import EditKind
 from dashboard.instances.filters import InstanceFilter, ListForm, ListQuery
 from dashboard.instances.models import FleetVersion, Instance
 from dashboard.instances.selectors import freshness, rows, with_news
-from dashboard.instances.views.detail import HISTORY
 from dashboard.web import converters as converters  # registers {name:…}
-
-from . import change_input, schemas, serializers
-from .auth import READ, WRITE
-from .http import TokenRequest
-from .problems import ProblemError
-from .queries import Page, Query
 
 router = Router(tags=["instances"])
 

@@ -17,10 +17,9 @@ from django.views.decorators.http import (
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_manage_people
+from dashboard.api import selectors, services
+from dashboard.api.forms import TokenForm
 from dashboard.web.head import head_as_get
-
-from . import selectors, services
-from .forms import TokenForm
 
 PER_PAGE = 50
 MOST_LISTED = 100

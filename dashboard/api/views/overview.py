@@ -6,15 +6,14 @@ from django.utils import timezone
 from ninja import Router
 
 from dashboard.accounts.permissions import can_bulk, holds
-from dashboard.audit.views import READ as READS_AUDIT
+from dashboard.api import schemas, serializers
+from dashboard.api.auth import ANY, READ
+from dashboard.api.http import TokenRequest
+from dashboard.api.queries import Query, ZoneForm
+from dashboard.audit.models import READ_PERMISSION
 from dashboard.handover.filters import DueForm, DueQuery
 from dashboard.handover.selectors import board
 from dashboard.instances.selectors import freshness
-
-from . import schemas, serializers
-from .auth import ANY, READ
-from .http import TokenRequest
-from .queries import Query, ZoneForm
 
 router = Router()
 
@@ -85,7 +84,7 @@ def get_me(request: TokenRequest) -> Any:
         "role": user.role,
         "cloud_users": sorted(user.cloud_identifiers),
         "may_bulk": can_bulk(user),
-        "may_read_audit": holds(user, READS_AUDIT),
+        "may_read_audit": holds(user, READ_PERMISSION),
         "token": {
             "name": token.name,
             "scopes": token.scopes,

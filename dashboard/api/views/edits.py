@@ -8,16 +8,15 @@ from django.shortcuts import get_object_or_404
 from ninja import Router
 from ninja.responses import Status
 
+from dashboard.api import schemas, serializers
+from dashboard.api.auth import READ, WRITE
+from dashboard.api.http import TokenRequest
+from dashboard.api.problems import ProblemError
+from dashboard.api.queries import Page, PageForm, Query
 from dashboard.edits import services
 from dashboard.edits.filters import EditFilter
 from dashboard.edits.models import Edit
 from dashboard.edits.selectors import edits_visible_to
-
-from . import schemas, serializers
-from .auth import READ, WRITE
-from .http import TokenRequest
-from .problems import ProblemError
-from .queries import Page, PageForm, Query
 
 router = Router(tags=["edits"])
 

@@ -19,13 +19,12 @@ from dashboard.audit.export import BYTE_ORDER_MARK, harmless, separator_asked
 from dashboard.audit.services import record_event
 from dashboard.instances.filters import ListQuery
 from dashboard.instances.models import Instance
+from dashboard.saved.columns import COLUMNS, NEEDLESS, Value, values
+from dashboard.saved.messages import INSTANCE_LIST
+from dashboard.saved.models import SavedView
+from dashboard.saved.queries import canonical
+from dashboard.saved.selectors import named
 from dashboard.web.downloads import limited
-
-from .columns import COLUMNS, NEEDLESS, Value, values
-from .messages import INSTANCE_LIST
-from .models import SavedView
-from .queries import canonical
-from .selectors import named
 
 CHUNK = 500
 """Rows in memory at a time."""

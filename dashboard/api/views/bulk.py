@@ -12,6 +12,12 @@ from ninja import Router
 from ninja.responses import Status
 
 from dashboard.accounts.permissions import can_bulk
+from dashboard.api import schemas, serializers
+from dashboard.api.auth import PREVIEW, READ, WRITE
+from dashboard.api.change_input import hours_typed
+from dashboard.api.http import TokenRequest
+from dashboard.api.problems import invalid, of_form
+from dashboard.api.queries import Page, PageForm, Query
 from dashboard.edits import batches, display, selectors
 from dashboard.edits.batch_forms import BulkForm, selection
 from dashboard.edits.messages import SELECTED_BY_PROGRAM
@@ -19,13 +25,6 @@ from dashboard.edits.models import EditBatch
 from dashboard.instances.filters import InstanceFilter, ListForm
 from dashboard.instances.models import Cloud, Instance
 from dashboard.web.stored_messages import Message
-
-from . import schemas, serializers
-from .auth import PREVIEW, READ, WRITE
-from .change_input import hours_typed
-from .http import TokenRequest
-from .problems import invalid, of_form
-from .queries import Page, PageForm, Query
 
 router = Router(tags=["bulk"])
 

@@ -8,14 +8,12 @@ from django.db.models import QuerySet
 from ninja import Router
 
 from dashboard.accounts.permissions import holds
+from dashboard.api import schemas, serializers
+from dashboard.api.auth import AUDIT
+from dashboard.api.http import TokenRequest
+from dashboard.api.queries import MomentField, Page, PageForm, Query, ZoneForm
 from dashboard.audit.filters import AuditFilter
-from dashboard.audit.models import AuditEvent
-from dashboard.audit.views import READ as READS_AUDIT
-
-from . import schemas, serializers
-from .auth import AUDIT
-from .http import TokenRequest
-from .queries import MomentField, Page, PageForm, Query, ZoneForm
+from dashboard.audit.models import READ_PERMISSION, AuditEvent
 
 router = Router(tags=["audit"])
 
@@ -82,7 +80,7 @@ def list_audit_events(request: TokenRequest) -> Any:
     included. `time_zone`, as in `Europe/Berlin`, says whose midnight begins and ends a
     day; else UTC's.
     """
-    if not holds(request.user, READS_AUDIT):
+    if not holds(request.user, READ_PERMISSION):
         raise PermissionDenied("Your role does not allow reading the audit trail.")
     asked = LIST.read(request)
     part = Page(_found(request, asked), asked)
