@@ -18,8 +18,8 @@ QUEUES_AT_ONCE = 500
 def expire() -> int:
     """End every edit that is past its deadline and that no worker is sending.
 
-    A cloud whose sign-in hangs is asked by one queue at a time; its edits must not wait
-    for their turn to be told that it is over.
+    A cloud whose sign-in hangs gets one queue at a time; its edits must not wait for a
+    claim to end.
 
     Returns:
         How many were ended.
@@ -38,23 +38,23 @@ def _expire_some() -> int:
     pks = list(waiting.values_list("pk", flat=True)[:QUEUES_AT_ONCE])
     if not pks:
         return 0
-    # A queue that is locked is being written by somebody else: the next sweep sees it.
+    # Another transaction is writing a locked queue: the next sweep sees it.
     skips = connection.features.has_select_for_update_skip_locked
     locked = EditQueue.objects.select_for_update(of=("self",), skip_locked=skips)
-    held = locked.annotate(now=Now()).filter(free, pk__in=pks).order_by("pk")
-    by_pk = {queue.pk: queue for queue in held}
+    free_queues = locked.annotate(now=Now()).filter(free, pk__in=pks).order_by("pk")
+    by_pk = {queue.pk: queue for queue in free_queues}
     edits = overdue.filter(instance__in=by_pk).select_related("instance__cloud")
-    by_lane: dict[int, list[Edit]] = defaultdict(list)
+    by_queue: dict[int, list[Edit]] = defaultdict(list)
     for edit in edits.order_by("instance_id", "seq"):
-        by_lane[edit.instance_id].append(edit)
-    for pk, ending in by_lane.items():
+        by_queue[edit.instance_id].append(edit)
+    for pk, ending in by_queue.items():
         if any(edit.state == Edit.State.SENDING for edit in ending):
-            # Whoever was sending has died.
-            queue.note_interruption(by_pk[pk], ending)
+            # The worker that was sending has died.
+            queue.note_interruption(by_pk[pk], by_pk[pk].now, ending)
             by_pk[pk].save(update_fields=queue.DELIVERY_FIELDS)
-    ended = [edit for ending in by_lane.values() for edit in ending]
+    ended = [edit for ending in by_queue.values() for edit in ending]
     for edit in ended:
         edit.message = queue.too_late(edit)
     states.end_all(ended, Edit.State.FAILED)
-    FleetVersion.stamp(Instance.objects.filter(pk__in=by_lane))
+    FleetVersion.stamp(Instance.objects.filter(pk__in=by_queue))
     return len(ended)

@@ -173,7 +173,7 @@ def no_compare_before_sending_again(patch: Patch, world: World) -> None:
 
 
 def no_settle_recheck(patch: Patch, world: World) -> None:
-    patch.setattr(late_writes, "begin_watch", lambda edit_queue: None)
+    patch.setattr(late_writes, "begin_watch", lambda *_: None)
 
 
 def seq_by_id(patch: Patch, world: World) -> None:
@@ -203,8 +203,9 @@ def idempotency_key_ignored(patch: Patch, world: World) -> None:
 
 
 def applied_on_any_200(patch: Patch, world: World) -> None:
-    def believed(turn: Delivery, result: Result, edits: list[Edit], _: Any) -> Result:
-        return send._all_to(turn, result, edits, Edit.State.APPLIED, {})
+    def believed(result: Result, edits: list[Edit], _: Any) -> Result:
+        result.set_state(edits, Edit.State.APPLIED)
+        return result
 
     patch.setattr(send, "_accepted_not_applied", believed)
 

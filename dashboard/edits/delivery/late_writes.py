@@ -6,11 +6,11 @@ The rules work on rows that the caller reads and saves; they do no SQL. See
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from dashboard.edits import merge
-from dashboard.edits.models import Attempt, Edit
+from dashboard.edits import authority, merge
+from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.modelarts import schemas
 from dashboard.modelarts.schemas import InstanceStatus
 
@@ -85,14 +85,12 @@ class Watch:
     Attributes:
         desired: As the queue holds it.
         unconfirmed: Attempts that may still be applied, oldest first.
-        before: What the cloud held when a request of this delivery was announced.
-        decided: Fields whose value was decided in this delivery.
+        before: What the cloud showed before the last request of this delivery.
     """
 
     desired: Desired = field(default_factory=dict)
     unconfirmed: list[Attempt] = field(default_factory=list)
     before: dict[str, Any] = field(default_factory=dict)
-    decided: set[str] = field(default_factory=set)
 
     def find(
         self, now: Mapping[str, Any], recent: Callable[[], Sequence[Edit]]
@@ -125,25 +123,28 @@ class Watch:
             )
         return found
 
-    def desired_after(self, number: int, now: Mapping[str, Any] | None) -> Desired:
-        """The desired values once a delivery has ended.
+    def desired_after(
+        self, number: int, now: Mapping[str, Any], decided: Collection[str]
+    ) -> Desired:
+        """Return the desired values once a delivery has ended.
 
         A value that was neither desired nor sent by us was set by somebody else: it is
         the new desired one.
 
         Args:
-            number: The turn's attempt.
-            now: The cloud's last word in this turn; None if there was none.
+            number: The delivery's attempt.
+            now: What the cloud showed last; empty if it could not be read.
+            decided: Fields whose value this delivery has decided.
         """
         desired = initial(self.before, number) | self.desired
-        for name, value in (now or {}).items():
+        for name, value in now.items():
             if value is None:
                 continue
             before = desired.get(name)
             if before is not None and same(before[0], value):
                 continue
             late = before is not None and self._sender(name, value) is not None
-            if not late or name in self.decided:
+            if not late or name in decided:
                 desired[name] = (value, number)
         return desired
 
@@ -221,27 +222,40 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def decide(late: LateWrite, *, may_restore: bool) -> None:
-    """Say whether a late write stays.
+def decide(writes: Sequence[LateWrite], *, may_repair: bool) -> list[LateWrite]:
+    """Decide which late writes stay, and return those that the next request undoes.
+
+    A value that was never ours is somebody else's: it is not fought. Settings come
+    before a start: one request carries only one of the two.
 
     Args:
-        late: Gets ``accepted`` and ``given_up``.
-        may_restore: Whether anybody is permitted to put the desired value back, and it
-            has not been tried too often.
+        writes: Each gets ``accepted`` and ``given_up``; ``supporting_edits`` keeps
+            the edits that are still permitted.
+        may_repair: Whether repairs have not been tried too often.
     """
+    for write in writes:
+        write.supporting_edits = [
+            edit for edit in write.supporting_edits if not authority.why_withdrawn(edit)
+        ]
+        _decide(write, may_restore=may_repair and bool(write.supporting_edits))
+    restoring = [write for write in writes if not write.accepted]
+    return [write for write in restoring if write.field != POWER] or restoring
+
+
+def _decide(late: LateWrite, *, may_restore: bool) -> None:
     edit = late.edit
     undecided = late.desired_since <= late.attempt.number
     if edit is not None and edit.state == State.FAILED and undecided:
         late.accepted = True
     elif (late.field, late.value) == (POWER, Edit.Kind.STOP) or not may_restore:
-        # A run is not begun by Curfew alone: it costs, and rules may forbid it by now.
+        # Curfew alone begins no run: it costs, and policies may forbid it by now.
         late.accepted = late.given_up = True
 
 
 def corrections(
     found: Collection[LateWrite], now: Mapping[str, Any]
 ) -> dict[Edit, dict[str, Any]]:
-    """What has to be said from now on of the changes that late writes concern.
+    """Return the new outcomes of the edits that late writes concern.
 
     Args:
         found: Late writes, decided.
@@ -278,37 +292,34 @@ def _applied_late(edit: Edit, now: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def begin_watch(queue: Any) -> None:
-    """Start the late-write watch.
-
-    Args:
-        queue: Locked, with ``now``; the caller saves it.
-    """
-    queue.late_write_until = queue.now + WATCH_FOR
-    queue.recheck_at = queue.now + RECHECK
+def begin_watch(queue: EditQueue, now: datetime) -> None:
+    """Start the late-write watch of a locked queue; the caller saves it."""
+    queue.late_write_until = now + WATCH_FOR
+    queue.recheck_at = now + RECHECK
 
 
 def continue_watch(
-    queue: Any, *, again: bool, failed: bool, soon: bool = False
+    queue: EditQueue, now: datetime, *, again: bool, failed: bool, soon: bool
 ) -> None:
     """Plan the next recheck, or end the watch when its time is over.
 
     Args:
-        queue: Locked, with ``now``; the caller saves it.
+        queue: Locked; the caller saves it.
+        now: The database's time.
         again: Whether the delivery left another unconfirmed write, or saw one take
             effect: the watch starts again.
         failed: Whether the delivery could not read the instance.
         soon: Whether a late write was seen and is not dealt with yet.
     """
     if again:
-        begin_watch(queue)
+        begin_watch(queue, now)
         if soon:
-            queue.recheck_at = queue.now
+            queue.recheck_at = now
     elif failed and queue.recheck_at:
         # Not seen, so not over.
-        queue.recheck_at = queue.now + RECHECK
-    elif queue.late_write_until is None or queue.late_write_until <= queue.now:
+        queue.recheck_at = now + RECHECK
+    elif queue.late_write_until is None or queue.late_write_until <= now:
         queue.late_write_until = queue.recheck_at = None
         queue.repairs = 0
     else:
-        queue.recheck_at = min(queue.now + RECHECK, queue.late_write_until)
+        queue.recheck_at = min(now + RECHECK, queue.late_write_until)

@@ -1,8 +1,9 @@
-"""Writing down what a delivery led to, and giving the queue back; one transaction."""
+"""Record the result of a delivery and return the lease, in one transaction."""
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -18,7 +19,7 @@ from dashboard.modelarts.errors import InstanceNotFoundError, ModelArtsError
 
 from . import circuit_breaker, late_writes
 from .late_writes import LateWrite
-from .queue import DELIVERY_FIELDS, Delivery
+from .queue import DELIVERY_FIELDS, Delivery, lock_if_ours
 
 log = structlog.get_logger(__name__)
 
@@ -32,17 +33,16 @@ State = Edit.State
 
 @dataclass
 class Result:
-    """What a delivery led to.
+    """The result of a delivery.
 
     Attributes:
-        new_states: The new state of each edit, with the fields to write beside it.
-        found: What was seen before a late start or stop was undone, if it was.
-        observation: The cloud's last word on the instance, if there was one.
-        error: Why it did not succeed.
-        ambiguous: Whether the cloud may have done it without our knowing.
+        new_states: The new state of each edit, with the other fields to write.
+        found: What the cloud showed before a late start or stop was undone, if it was.
+        observation: What the cloud showed last, if it could be read.
+        ambiguous: Whether the cloud may have applied a write without our knowing.
         accepted_not_applied: Whether the cloud accepted a change and shows the old
             value.
-        late: Late writes that were seen in this delivery.
+        late: Late writes that this delivery has found.
     """
 
     new_states: dict[Edit, tuple[str, dict[str, Any]]] = field(default_factory=dict)
@@ -54,35 +54,40 @@ class Result:
     late: list[LateWrite] = field(default_factory=list)
 
     @property
-    def now(self) -> dict[str, Any] | None:
-        """The cloud's last word on what a write of ours may change."""
+    def current(self) -> dict[str, Any]:
+        """What the cloud showed last of all that a write may change."""
         seen = self.observation
-        return late_writes.cloud_values(seen.instance) if seen else None
+        return late_writes.cloud_values(seen.instance) if seen else {}
+
+    @property
+    def status(self) -> str | None:
+        """The status that the cloud showed last."""
+        return self.observation.instance.status if self.observation else None
+
+    def set_state(self, edits: Iterable[Edit], state: str, **changes: Any) -> None:
+        """Give edits a new state, and other fields with it."""
+        self.new_states |= {edit: (state, dict(changes)) for edit in edits}
 
 
 @transaction.atomic
 def record(delivery: Delivery, result: Result) -> bool:
-    """Write the outcome and give the queue back.
+    """Write the new states and return the lease.
 
     Returns:
-        False when the queue was taken over meanwhile: this result counts for nothing.
+        False when another worker has taken the queue over: nothing is written.
     """
-    queue = (
-        EditQueue.objects.select_for_update()
-        .annotate(now=Now())
-        .get(pk=delivery.instance.pk)
-    )
-    if queue.fencing_token != delivery.attempt.number:
+    locked = lock_if_ours(delivery)
+    if locked is None:
         log.warning("delivery overtaken", instance=delivery.instance.instance_id)
         return False
+    queue, now = locked
     # Locks in one order: queue, cloud, instance, fleet.
-    health_changed = circuit_breaker.note_health(
-        delivery.instance.cloud, result.error, queue.now
-    )
+    cloud = delivery.instance.cloud
+    health_changed = circuit_breaker.note_health(cloud, result.error, now)
     if result.found:
-        apply_observation(delivery.instance.cloud, result.found)
+        apply_observation(cloud, result.found)
     if result.observation:
-        seen = apply_observation(delivery.instance.cloud, result.observation)
+        seen = apply_observation(cloud, result.observation)
         _mark_replaced(seen, result)
     queue.lease_until = queue.lease_owner = queue.next_at = None
     for edit, (state, changes) in result.new_states.items():
@@ -90,8 +95,8 @@ def record(delivery: Delivery, result: Result) -> bool:
             edit, state, **_with_outcome(delivery, edit, state, changes, result)
         )
         if state == State.RETRYING:
-            queue.next_at = queue.now + _pause(edit, result.error)
-    corrected = _watch_on(queue, delivery, result)
+            queue.next_at = now + _pause(edit, result.error)
+    corrected = _update_watch(queue, now, delivery, result)
     queue.save(update_fields=[*DELIVERY_FIELDS, "next_at", "repairs"])
     _finish(delivery.attempt, result)
     if result.new_states or corrected:
@@ -112,22 +117,30 @@ def _with_outcome(
     return changes
 
 
-def _watch_on(queue: Any, delivery: Delivery, result: Result) -> bool:
-    """Say what late writes have made true; go on watching, or end it.
+def _update_watch(
+    queue: EditQueue, now: datetime, delivery: Delivery, result: Result
+) -> bool:
+    """Correct the edits of late writes; continue the late-write watch, or end it.
 
     Returns:
         Whether pages show an edit differently now.
     """
-    now, watch = result.now or {}, delivery.watch
+    current, watch = result.current, delivery.watch
+    decided = {
+        name
+        for edit, (state, _) in result.new_states.items()
+        if state == State.APPLIED
+        for name in (edit.patch or {late_writes.POWER})
+    }
     resolved = [
         late
         for late in result.late
         if late.accepted
-        or late.field in watch.decided
-        or late_writes.same(now.get(late.field), late.desired)
+        or late.field in decided
+        or late_writes.same(current.get(late.field), late.desired)
     ]
-    watch.decided |= {late.field for late in resolved}
-    corrections = late_writes.corrections(resolved, now)
+    decided |= {late.field for late in resolved}
+    corrections = late_writes.corrections(resolved, current)
     for edit, changes in corrections.items():
         states.correct(edit, changes)
     was_watched = queue.late_write_until is not None
@@ -137,32 +150,37 @@ def _watch_on(queue: Any, delivery: Delivery, result: Result) -> bool:
         queue.late_write_until = None
     late_writes.continue_watch(
         queue,
+        now,
         again=result.ambiguous or bool(result.late),
         failed=result.observation is None and not is_gone,
         # Of fields that the edits of this delivery do not change.
         soon=bool(delivery.edits) and len(resolved) < len(result.late),
     )
     if queue.late_write_until is not None:
-        desired = watch.desired_after(delivery.attempt.number, result.now)
+        desired = watch.desired_after(delivery.attempt.number, current, decided)
         queue.desired = late_writes.to_row(desired)
         return bool(corrections)
     queue.desired = {}
     return bool(corrections) | (was_watched and _end_watch(queue))
 
 
-def _end_watch(queue: Any) -> bool:
-    """No write of unknown end can land any more; whether that has to be told."""
+def _end_watch(queue: EditQueue) -> bool:
+    """End the watch: no late write is possible any more.
+
+    Returns:
+        Whether pages show an edit differently now.
+    """
     checked = Edit.objects.filter(
         instance_id=queue.pk, outcome=Edit.Outcome.UNCONFIRMED
     )
-    # FormSnapshot, and put right by a request whose answer was lost.
-    landed = checked.filter(corrected_at__isnull=False)
-    told = landed.update(outcome=Edit.Outcome.RESTORED, corrected_at=Now())
-    return bool(told + checked.update(outcome=Edit.Outcome.NOT_SEEN))
+    # Found, and repaired by a request whose answer was lost.
+    repaired = checked.filter(corrected_at__isnull=False)
+    count = repaired.update(outcome=Edit.Outcome.RESTORED, corrected_at=Now())
+    return bool(count + checked.update(outcome=Edit.Outcome.NOT_SEEN))
 
 
 def _mark_replaced(seen: Instance, result: Result) -> None:
-    """Earlier edits that wait for the next start will not count when it comes."""
+    """Mark earlier edits for the next start whose values these edits replace."""
     applied = [
         edit for edit, (state, _) in result.new_states.items() if state == State.APPLIED
     ]
@@ -200,7 +218,7 @@ def replaced_by(edit: Edit) -> dict[str, str]:
 
 
 def forget(result: Result) -> None:
-    """Go back to the states that are stored, after a record that came to nothing."""
+    """Read the stored states again, after a record that failed."""
     for edit in result.new_states:
         edit.refresh_from_db(fields=["state"])
 

@@ -1,7 +1,8 @@
-"""Taking an instance's queue and saying what will be sent.
+"""The queue of each instance: who may deliver, and what is sent next.
 
-With ``outcome`` the database's half of delivery. Every function is one transaction.
-Time is the database's, so that workers on different machines agree.
+``claim`` gives a worker the lease and raises the fencing token. The worker may send and
+record only while the token is its own. Time is the database's, so that workers on
+different machines agree.
 """
 
 from dataclasses import dataclass, field
@@ -54,34 +55,35 @@ class Delivery:
     """A worker's right to deliver for one instance, until the lease ends.
 
     Attributes:
-        edits: What is to be delivered, of one kind, oldest first; all ``sending``.
-            None of them: look whether a late write has to be put right.
-        edits_to_authorize: The edits for whose sake something is sent, whose authors
-            must be
-            permitted at that moment.
-        may_repair: Whether a late write may still be put right.
-        watch: What is known of late writes; empty while none is looked for.
-        restoring: Late writes that the next request puts right.
-        awaiting_read_back: Whether the cloud has answered a write, but not yet said
-            what it holds.
+        edits: What to deliver, of one kind, oldest first; all ``sending``. Empty when
+            the instance is only read again for a late write.
+        may_repair: Whether a late write may still be repaired.
+        watch: What is known of late writes; empty outside a late-write watch.
+        restoring: Late writes that the next request undoes.
+        awaiting_read_back: Whether a write was answered and not read back yet.
     """
 
     instance: Instance
     edits: list[Edit]
     attempt: Attempt
-    edits_to_authorize: list[Edit]
     may_repair: bool = False
     watch: Watch = field(default_factory=Watch)
     restoring: list[LateWrite] = field(default_factory=list)
     awaiting_read_back: bool = False
 
+    @property
+    def edits_to_authorize(self) -> list[Edit]:
+        """The edits for which the next request is sent; they must be permitted then."""
+        supporting = (late.supporting_edits[0] for late in self.restoring)
+        return list(dict.fromkeys(supporting)) or self.edits
+
 
 @transaction.atomic
 def due_instances() -> list[int]:
-    """Instances with open edits that nobody delivers and nobody was told of lately.
+    """Return instances with open edits that are neither leased nor just enqueued.
 
-    Queues of processes that have died are freed first. Of a cloud whose circuit is open
-    one queue is named, as the probe.
+    Queues of dead workers are freed first. A cloud whose circuit is open gets one
+    queue, as the probe.
     """
     _free_queues_of_dead_workers()
     now = Now()
@@ -93,11 +95,11 @@ def due_instances() -> list[int]:
         Q(instance__cloud__held_until=None) | Q(instance__cloud__held_until__lte=now),
         Exists(waiting) | Q(recheck_at__lte=now),
     )
-    sound = queues.filter(instance__cloud__failures__lt=circuit_breaker.OPENS_AT)
-    # No more than the clouds could answer until the next sweep: the rest of a large
-    # batch waits here, in order, and not in the queue before everybody else's edits.
+    healthy = queues.filter(instance__cloud__failures__lt=circuit_breaker.OPENS_AT)
+    # No more than the clouds can answer until the next sweep: the rest of a large batch
+    # waits here, in order, and not in the broker's queue before everybody else's edits.
     answerable = max(LEAST_SWEEP, round(settings.CURFEW.upstream_rate))
-    longest_first = sound.order_by(F("last_enqueued_at").asc(nulls_first=True))
+    longest_first = healthy.order_by(F("last_enqueued_at").asc(nulls_first=True))
     due = list(longest_first.values_list("pk", flat=True)[:answerable])
     for cloud in Cloud.objects.filter(failures__gte=circuit_breaker.OPENS_AT):
         probe = (
@@ -122,12 +124,12 @@ def _free_queues_of_dead_workers() -> None:
 
 
 def claim(instance_pk: int) -> Delivery | None:
-    """Take the queue and decide what goes out; committed before anything is sent.
+    """Take the lease of a queue and decide what to send.
 
     Returns:
-        The turn; None when somebody else has it, nothing is waiting or it is not time.
+        The delivery; None when the queue is leased, empty or not due.
     """
-    # Before the queue is taken, so that nobody ever sees a queue without its sign.
+    # The liveness lock comes first: a leased queue always has a live owner.
     lease_owner = worker_liveness.current_worker()
     with transaction.atomic():
         return _claim(instance_pk, lease_owner)
@@ -141,41 +143,39 @@ def _claim(instance_pk: int, lease_owner: int) -> Delivery | None:
         .filter(pk=instance_pk)
         .first()
     )
-    if queue is None or not _is_free(queue):
+    if queue is None or not _is_free(queue, queue.now):
         return None
     queue.lease_owner = lease_owner
-    edits, ended = _deliverable(queue)
-    recheck = queue.recheck_at is not None and queue.recheck_at <= queue.now
+    edits, ended = _deliverable(queue, queue.now)
     delivery = None
-    if edits or recheck:
-        delivery = _delivery(queue, edits)
+    if edits or (queue.recheck_at is not None and queue.recheck_at <= queue.now):
+        delivery = _delivery(queue, queue.now, edits)
     else:
         queue.save(update_fields=["late_write_until", "recheck_at", "desired"])
-    # Only what moved: every page that stands open asks for what a version changed.
+    # Stamp only real changes: every open page asks for what a version has changed.
     if edits or ended:
         FleetVersion.stamp(Instance.objects.filter(pk=instance_pk))
     return delivery
 
 
-def _delivery(queue: Any, edits: list[Edit]) -> Delivery:
-    attempt = _begin(queue, edits, queue.now)
+def _delivery(queue: EditQueue, now: datetime, edits: list[Edit]) -> Delivery:
+    attempt = _begin(queue, edits, now)
     for edit in edits:
         states.move(edit, State.SENDING, attempts=edit.attempts + 1)
     return Delivery(
         queue.instance,
         edits,
         attempt,
-        edits_to_authorize=edits,
         may_repair=queue.repairs < MOST_REPAIRS,
-        watch=_watch(queue),
+        watch=_watch(queue, now),
     )
 
 
-def _watch(queue: Any) -> Watch:
+def _watch(queue: EditQueue, now: datetime) -> Watch:
     if queue.late_write_until is None:
         return Watch()
     unconfirmed = Attempt.objects.filter(
-        instance_id=queue.pk, ambiguous=True, sent_at__gte=queue.now - merge.OUR_OWN_FOR
+        instance_id=queue.pk, ambiguous=True, sent_at__gte=now - merge.OUR_OWN_FOR
     )
     return Watch(
         late_writes.from_row(queue.desired),
@@ -183,17 +183,12 @@ def _watch(queue: Any) -> Watch:
     )
 
 
-def _is_free(queue: Any) -> bool:
-    if _later(queue.lease_until, queue.now) or _later(queue.next_at, queue.now):
-        return False
+def _is_free(queue: EditQueue, now: datetime) -> bool:
     cloud = queue.instance.cloud
-    if _later(cloud.held_until, queue.now):
+    blocked_until = (queue.lease_until, queue.next_at, cloud.held_until)
+    if any(moment is not None and moment > now for moment in blocked_until):
         return False
-    return circuit_breaker.may_pass(cloud, queue.now)
-
-
-def _later(moment: datetime | None, now: datetime) -> bool:
-    return moment is not None and moment > now
+    return circuit_breaker.may_pass(cloud, now)
 
 
 def _begin(queue: EditQueue, edits: list[Edit], now: datetime) -> Attempt:
@@ -208,19 +203,19 @@ def _begin(queue: EditQueue, edits: list[Edit], now: datetime) -> Attempt:
     return attempt
 
 
-def _deliverable(queue: "EditQueue") -> tuple[list[Edit], bool]:
-    """The next edits to go out, after those are ended that never will.
+def _deliverable(queue: EditQueue, now: datetime) -> tuple[list[Edit], bool]:
+    """End the edits that will never be sent, and return the next ones to send.
 
     Returns:
         The edits, and whether any was ended.
     """
-    found = list(
+    open_edits = list(
         Edit.objects.filter(instance_id=queue.pk, state__in=Edit.OPEN)
         .select_related("actor", "rule", "instance__cloud")
         .order_by("seq")
     )
-    note_interruption(queue, found)
-    waiting = [edit for edit in found if _still_wanted(edit, queue)]
+    note_interruption(queue, now, open_edits)
+    waiting = [edit for edit in open_edits if _may_go_out(edit, now)]
     edits = merge.of_one_kind(waiting)
     gone = merge.superseded(edits)
     for edit, by in gone.items():
@@ -230,18 +225,24 @@ def _deliverable(queue: "EditQueue") -> tuple[list[Edit], bool]:
             superseded_by=by,
             message=messages.REPLACED_BY(username=by.actor_message),
         )
-    ended = len(waiting) < len(found) or bool(gone)
+    ended = len(waiting) < len(open_edits) or bool(gone)
     return [edit for edit in edits if edit not in gone], ended
 
 
-def note_interruption(queue: Any, edits: list[Edit]) -> None:
-    """Whoever was sending has died: the lease is over and no result is written."""
+def note_interruption(queue: EditQueue, now: datetime, edits: list[Edit]) -> None:
+    """End the attempts of a worker that died: its lease is over, without a result.
+
+    Args:
+        queue: Locked; the caller saves it.
+        now: The database's time.
+        edits: The open edits of the queue.
+    """
     unfinished = Attempt.objects.filter(instance_id=queue.pk, outcome="")
     sent = list(unfinished.filter(sent_at__isnull=False).order_by("number"))
     for attempt in sent:
         before = late_writes.initial(attempt.before, attempt.number)
         queue.desired = late_writes.to_row(before) | queue.desired
-        late_writes.begin_watch(queue)
+        late_writes.begin_watch(queue, now)
     ended = unfinished.update(outcome="interrupted", finished_at=Now())
     if sent:
         numbers = [attempt.number for attempt in sent]
@@ -255,14 +256,14 @@ def note_interruption(queue: Any, edits: list[Edit]) -> None:
             edit.save(update_fields=["interrupted", "outcome"])
 
 
-def _still_wanted(edit: Edit, queue: Any) -> bool:
-    """Whether an edit may go out; the ones that may not are ended here."""
+def _may_go_out(edit: Edit, now: datetime) -> bool:
+    """Return whether an edit may be sent; end it if not."""
     if withdrawn := authority.why_withdrawn(edit):
         states.move(edit, State.CANCELLED, message=withdrawn)
     elif edit.interrupted >= MOST_INTERRUPTED:
         states.move(edit, State.FAILED, message=messages.DELIVERY_FAULT())
         log.error("poisonous edit", edit=str(edit.pk), interrupted=edit.interrupted)
-    elif edit.deadline_at <= queue.now:
+    elif edit.deadline_at <= now:
         states.move(edit, State.FAILED, message=too_late(edit))
     else:
         return True
@@ -270,22 +271,15 @@ def _still_wanted(edit: Edit, queue: Any) -> bool:
 
 
 def too_late(edit: Edit) -> Message:
-    """What is said of an edit whose deadline has passed."""
+    """The message of an edit whose deadline has passed."""
     return sentences(messages.NOT_IN_TIME(), edit.message)
 
 
-@transaction.atomic
-def about_to_send(delivery: Delivery, body: dict[str, Any]) -> bool:
-    """Write down what is about to leave, if this worker still may send it.
-
-    Args:
-        delivery: Knows what the cloud holds (``watch.before``); gets a new
-            attempt when its present one has sent already.
-        body: The JSON body of the request.
+def lock_if_ours(delivery: Delivery) -> tuple[EditQueue, datetime] | None:
+    """Lock the queue of a delivery.
 
     Returns:
-        False when the queue was taken over, or an actor lost the right to edit or the
-        deadline passed meanwhile: then nothing may be sent.
+        The queue and the database's time; None when another worker has taken it over.
     """
     queue = (
         EditQueue.objects.select_for_update()
@@ -293,23 +287,43 @@ def about_to_send(delivery: Delivery, body: dict[str, Any]) -> bool:
         .get(pk=delivery.instance.pk)
     )
     if queue.fencing_token != delivery.attempt.number:
+        return None
+    return queue, queue.now
+
+
+@transaction.atomic
+def about_to_send(delivery: Delivery, body: dict[str, Any]) -> bool:
+    """Store a request before it leaves, if this worker may still send it.
+
+    Args:
+        delivery: Its ``watch.before`` is stored, too. It gets a new attempt when the
+            present one has been sent.
+        body: The JSON body of the request.
+
+    Returns:
+        False when nothing may be sent: the queue was taken over, an actor lost the
+        permission, or the deadline has passed.
+    """
+    locked = lock_if_ours(delivery)
+    if locked is None:
         return False
+    queue, now = locked
     fresh = Edit.objects.filter(
         pk__in=[edit.pk for edit in delivery.edits_to_authorize]
     )
     for edit in fresh.select_related("actor", "rule", "instance__cloud"):
         allowed = not authority.why_withdrawn(edit)
-        if not allowed or (edit.is_open and edit.deadline_at <= queue.now):
+        if not allowed or (edit.is_open and edit.deadline_at <= now):
             return False
     if delivery.attempt.sent_at is not None:
         Attempt.objects.filter(pk=delivery.attempt.pk).update(
             outcome="applied", finished_at=Now()
         )
-        delivery.attempt = _begin(queue, delivery.edits, queue.now)
+        delivery.attempt = _begin(queue, delivery.edits, now)
     Attempt.objects.filter(pk=delivery.attempt.pk).update(
         body=body, before=delivery.watch.before, sent_at=Now()
     )
-    delivery.attempt.sent_at, delivery.attempt.body = queue.now, body
+    delivery.attempt.sent_at, delivery.attempt.body = now, body
     if delivery.restoring:
         _note_repair(queue, delivery)
     return True

@@ -1,10 +1,11 @@
-"""Worker side of an edit: read, compare, send, read back.
+"""Send what waits for one instance: claim, read, merge, write, read back, record.
 
-The flow and its reasons are drawn in ``docs/architecture.md``. Nothing here holds a
-transaction while it talks to the cloud.
+``docs/architecture.md`` draws the flow and gives its reasons. No transaction is open
+while a call to the cloud is under way.
 """
 
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ import structlog
 from django.db import InterfaceError, OperationalError
 from pydantic import ValidationError
 
-from dashboard.edits import authority, merge, messages
+from dashboard.edits import merge, messages
 from dashboard.edits.models import Edit
 from dashboard.instances import upstream
 from dashboard.instances.edit_states import EditKind
@@ -30,19 +31,20 @@ from dashboard.modelarts.schemas import InstanceStatus
 from dashboard.web.stored_messages import Message
 
 from . import late_writes, outcome, queue
+from .late_writes import LateWrite, cloud_values
 from .outcome import Result
 from .queue import Delivery
 
 log = structlog.get_logger(__name__)
 
 ENOUGH_SECONDS = 5.0
-"""After this long a drain stops taking deliveries; the sweeper asks again."""
+"""After this long a drain claims no more; the sweep enqueues the rest."""
 
 RECORD_SECONDS = 10.0
-"""So long a worker holds on to what it knows; a task's time limit is 25."""
+"""How long a worker tries to record a result; a task's time limit is 25."""
 
 MOST_ACCEPTED_NOT_APPLIED = 4
-"""Turns after which a change that the cloud accepts but does not make has failed."""
+"""Deliveries after which a change that the cloud accepts but does not make fails."""
 
 State = Edit.State
 
@@ -53,15 +55,11 @@ SAYS_ALREADY_THERE = {
 
 
 class _OvertakenError(Exception):
-    """Somebody else has the queue, or the right to send is gone: send nothing."""
+    """Another worker has the queue, or the permission to send is gone."""
 
 
 def drain(instance_pk: int) -> None:
-    """Deliver what is waiting for one instance, in deliveries.
-
-    Args:
-        instance_pk: ``Instance.pk``.
-    """
+    """Deliver what is waiting for one instance (``Instance.pk``), oldest first."""
     begun = time.monotonic()
     while time.monotonic() - begun < ENOUGH_SECONDS:
         delivery = queue.claim(instance_pk)
@@ -71,16 +69,135 @@ def drain(instance_pk: int) -> None:
             result = _deliver(delivery)
         except _OvertakenError:
             # The next claim finds out why: a demoted actor, a passed deadline.
-            result = _retry_all(delivery, messages.CHECKED_AGAIN())
+            result = Result()
+            message = messages.CHECKED_AGAIN()
+            result.set_state(delivery.edits, State.RETRYING, message=message)
         if not _record(delivery, result):
             return
 
 
-def _record(delivery: Delivery, result: Result) -> bool:
-    """Write it down, again and again while the database does not take it.
+def _deliver(delivery: Delivery) -> Result:
+    """Read the instance and send what its edits still need."""
+    try:
+        client = upstream.client_for(delivery.instance.cloud.name)
+        observation = client.show_instance(delivery.instance.instance_id)
+        late = delivery.watch.find(
+            cloud_values(observation.instance),
+            partial(merge.recent_edits, delivery.instance),
+        )
+        if not delivery.edits:
+            result = _repair(delivery, client, observation, late)
+        elif delivery.edits[0].kind == Edit.Kind.UPDATE:
+            result = _update(delivery, client, observation, late)
+        else:
+            result = _start_or_stop(delivery, client, observation)
+    except ModelArtsError as error:
+        return _from_error(delivery, error)
+    result.late = late
+    return result
+
+
+def _update(
+    delivery: Delivery,
+    client: ModelArtsClient,
+    observation: Observation,
+    late: list[LateWrite],
+) -> Result:
+    result = Result(observation=observation)
+    merged = merge.merge(
+        delivery.edits,
+        result.current,
+        merge.earlier_edits(delivery.edits),
+        {write.field: write.value for write in late},
+    )
+    for edit in merged.conflicts:
+        values = {name: result.current[name] for name in edit.patch}
+        result.set_state([edit], State.CONFLICT, result=values, message=Message())
+    edits = [edit for edit in delivery.edits if edit not in merged.conflicts]
+    if merged.send:
+        try:
+            result.observation = _put_and_keep_prompt(
+                delivery, client, merged.send, result.current
+            )
+        except ValidationError:
+            message = messages.NO_VALID_LENGTH()
+            result.set_state(edits, State.FAILED, message=message)
+            return result
+        if not merge.is_applied(merged.send, result.current):
+            return _accepted_not_applied(result, edits, result.current)
+    for edit in edits:
+        replaced = merged.replaced.get(edit, {})
+        result.set_state(
+            [edit],
+            State.APPLIED,
+            result={name: result.current[name] for name in edit.patch},
+            replaced={name: outcome.replaced_by(by) for name, by in replaced.items()},
+            applied_while_running=result.status == InstanceStatus.RUNNING,
+            message=Message(),
+        )
+    return result
+
+
+def _put_and_keep_prompt(
+    delivery: Delivery,
+    client: ModelArtsClient,
+    send: dict[str, Any],
+    current: dict[str, Any],
+) -> Observation:
+    observation = _put(delivery, client, send, current)
+    after = cloud_values(observation.instance)
+    prompt = current["auto_stop_prompt"]
+    reset = "auto_stop_prompt" not in send and prompt is not None
+    if reset and after["auto_stop_prompt"] not in {prompt, None}:
+        # The documents leave open whether an absent prompt falls back to its default.
+        # It is the person's own console preference: restore it.
+        log.info("prompt was reset", instance=delivery.instance.instance_id)
+        return _put(delivery, client, {"auto_stop_prompt": prompt}, after)
+    return observation
+
+
+def _put(
+    delivery: Delivery,
+    client: ModelArtsClient,
+    send: dict[str, Any],
+    current: dict[str, Any],
+) -> Observation:
+    """Change some settings and return what the cloud shows then.
 
     Raises:
-        OperationalError: It never did. The queue is free when its lease ends.
+        ValidationError: The cloud would refuse the values.
+    """
+    request = merge.request_for(send, current)
+    call = partial(client.update_instance, delivery.instance.instance_id, request)
+    return _write(delivery, client, request.body(), call, current)
+
+
+def _write(
+    delivery: Delivery,
+    client: ModelArtsClient,
+    body: dict[str, Any],
+    call: Callable[[], object],
+    current: dict[str, Any],
+) -> Observation:
+    """Store a request, send it, and read the instance again.
+
+    The response is not used: it may show what was requested and not what is stored.
+    """
+    delivery.watch.before = current
+    if not queue.about_to_send(delivery, body):
+        raise _OvertakenError
+    call()
+    delivery.awaiting_read_back = True
+    observation = client.show_instance(delivery.instance.instance_id)
+    delivery.awaiting_read_back = False
+    return observation
+
+
+def _record(delivery: Delivery, result: Result) -> bool:
+    """Record the result, and retry while the database refuses.
+
+    Raises:
+        OperationalError: It never accepted. The queue is free when its lease ends.
     """
     recorded = False
     for attempt in stamina.retry_context(
@@ -97,230 +214,101 @@ def _record(delivery: Delivery, result: Result) -> bool:
     return recorded
 
 
-def _deliver(delivery: Delivery) -> Result:
-    try:
-        client = upstream.client_for(delivery.instance.cloud.name)
-        seen = client.show_instance(delivery.instance.instance_id)
-        now = late_writes.cloud_values(seen.instance)
-        result = Result(observation=seen)
-        result.late = delivery.watch.find(
-            now, partial(merge.recent_edits, delivery.instance)
-        )
-        if not delivery.edits:
-            return _recheck(delivery, client, result, now)
-        if delivery.edits[0].kind == Edit.Kind.UPDATE:
-            return _update(delivery, client, result, now)
-        return _switch(delivery, client, result, now)
-    except ModelArtsError as error:
-        return _from_error(delivery, error)
-
-
-def _update(
-    delivery: Delivery, client: ModelArtsClient, result: Result, now: dict[str, Any]
+def _start_or_stop(
+    delivery: Delivery, client: ModelArtsClient, observation: Observation
 ) -> Result:
-    late = {one.field: one.value for one in result.late}
-    merged = merge.merge(delivery.edits, now, merge.earlier_edits(delivery.edits), late)
-    for edit in merged.conflicts:
-        result.new_states[edit] = (
-            State.CONFLICT,
-            {"result": {name: now[name] for name in edit.patch}, "message": Message()},
-        )
-    carried = [edit for edit in delivery.edits if edit not in merged.conflicts]
-    if merged.send:
-        try:
-            result.observation = _put(delivery, client, merged.send, now)
-        except ValidationError:
-            why = {"message": messages.NO_VALID_LENGTH()}
-            return _all_to(delivery, result, carried, State.FAILED, why)
-        now = late_writes.cloud_values(result.observation.instance)
-        if not merge.is_applied(merged.send, now):
-            return _accepted_not_applied(delivery, result, carried, now)
-    assert result.observation is not None  # noqa: S101 (seen before anything else)
-    running = result.observation.instance.status == InstanceStatus.RUNNING
-    for edit in carried:
-        replaced = merged.replaced.get(edit, {})
-        changes = {
-            "result": {name: now[name] for name in edit.patch},
-            "replaced": {
-                name: outcome.replaced_by(by) for name, by in replaced.items()
-            },
-            "applied_while_running": running,
-            "message": Message(),
-        }
-        result.new_states[edit] = (State.APPLIED, changes)
-        delivery.watch.decided |= edit.patch.keys()
-    return result
-
-
-def _put(
-    delivery: Delivery,
-    client: ModelArtsClient,
-    send: dict[str, Any],
-    before: dict[str, Any],
-) -> Observation:
-    """Send the changes and return what the cloud holds then."""
-    answer = _send(delivery, client, send, before)
-    after = merge.cloud_values(answer.instance)
-    prompt = before["auto_stop_prompt"]
-    reset = "auto_stop_prompt" not in send and prompt is not None
-    if reset and after["auto_stop_prompt"] not in {prompt, None}:
-        # The documents leave open whether an absent prompt falls back to its default.
-        # It is the person's own console preference: put it back.
-        log.info("prompt was reset", instance=delivery.instance.instance_id)
-        answer = _send(delivery, client, {"auto_stop_prompt": prompt}, after)
-    return answer
-
-
-def _send(
-    delivery: Delivery,
-    client: ModelArtsClient,
-    send: dict[str, Any],
-    before: dict[str, Any],
-) -> Observation:
-    request = merge.request_for(send, before)
-    delivery.watch.before = before
-    if not queue.about_to_send(delivery, request.body()):
-        raise _OvertakenError
-    instance_id = delivery.instance.instance_id
-    client.update_instance(instance_id, request)
-    return _read_back(delivery, client)
-
-
-def _read_back(delivery: Delivery, client: ModelArtsClient) -> Observation:
-    """What the cloud holds after a write that it has answered.
-
-    The answer itself is not believed: it may show the wish and not what is stored.
-    """
-    delivery.awaiting_read_back = True
-    seen = client.show_instance(delivery.instance.instance_id)
-    delivery.awaiting_read_back = False
-    return seen
-
-
-def _recheck(
-    delivery: Delivery, client: ModelArtsClient, result: Result, now: dict[str, Any]
-) -> Result:
-    """See whether a write of unknown end has landed; put right what it has replaced.
-
-    A value that was never ours is somebody else's: it is shown, not fought.
-    """
-    for late in result.late:
-        may = [one for one in late.supporting_edits if not authority.why_withdrawn(one)]
-        late.supporting_edits = may
-        late_writes.decide(late, may_restore=delivery.may_repair and bool(may))
-    restoring = [late for late in result.late if not late.accepted]
-    settings = [late for late in restoring if late.field != late_writes.POWER]
-    if not restoring:
-        return result
-    delivery.restoring = settings or restoring
-    delivery.edits_to_authorize = list(
-        {late.supporting_edits[0] for late in delivery.restoring}
-    )
-    log.warning("late write put right", instance=delivery.instance.instance_id)
-    if not settings:
-        result.found = result.observation
-        result.observation = _act(delivery, client, Edit.Kind.STOP, now)
-        return result
-    try:
-        wanted = {late.field: late.desired for late in settings}
-        result.observation = _send(delivery, client, wanted, now)
-    except ValidationError:
-        # The cloud would refuse what it held before.
-        for late in settings:
-            late.accepted = late.given_up = True
+    result = Result(observation=observation)
+    kind = Edit.Kind(delivery.edits[-1].kind)
+    if result.current[late_writes.POWER] != kind:
+        result.observation = _switch(delivery, client, kind, result.current)
+    status = {"status": result.status}
+    if result.current[late_writes.POWER] != kind:
+        return _accepted_not_applied(result, delivery.edits, status)
+    result.set_state(delivery.edits, State.APPLIED, result=status, message=Message())
     return result
 
 
 def _switch(
-    delivery: Delivery, client: ModelArtsClient, result: Result, now: dict[str, Any]
-) -> Result:
-    kind = Edit.Kind(delivery.edits[-1].kind)
-    assert result.observation is not None  # noqa: S101 (seen before anything else)
-    if now[late_writes.POWER] != kind:
-        result.observation = _act(delivery, client, kind, now)
-    status = result.observation.instance.status
-    held = {"status": status}
-    if late_writes.power_of(status) != kind:
-        return _accepted_not_applied(delivery, result, delivery.edits, held)
-    delivery.watch.decided.add(late_writes.POWER)
-    changes = {"result": held, "message": Message()}
-    return _all_to(delivery, result, delivery.edits, State.APPLIED, changes)
-
-
-def _act(
-    delivery: Delivery, client: ModelArtsClient, kind: EditKind, before: dict[str, Any]
+    delivery: Delivery,
+    client: ModelArtsClient,
+    kind: EditKind,
+    current: dict[str, Any],
 ) -> Observation:
     """Start or stop the instance and return what the cloud shows then."""
-    delivery.watch.before = before
-    if not queue.about_to_send(delivery, {"action": str(kind)}):
-        raise _OvertakenError
     act = client.start_instance if kind == Edit.Kind.START else client.stop_instance
-    try:
-        act(delivery.instance.instance_id)
-    except StateRefusedError as error:
-        if error.error_code not in SAYS_ALREADY_THERE[kind]:
-            raise
-    return _read_back(delivery, client)
+
+    def call() -> None:
+        try:
+            act(delivery.instance.instance_id)
+        except StateRefusedError as error:
+            if error.error_code not in SAYS_ALREADY_THERE[kind]:
+                raise
+
+    return _write(delivery, client, {"action": str(kind)}, call, current)
 
 
 def _accepted_not_applied(
-    delivery: Delivery, result: Result, edits: list[Edit], held: dict[str, Any]
+    result: Result, edits: list[Edit], current: dict[str, Any]
 ) -> Result:
-    """The cloud said yes but shows the old value: look again, then give up.
+    """Retry, or fail, after the cloud accepted a change but shows the old value.
 
-    What it has accepted may still land, so it is looked for like any other late write.
+    It may still take effect, so it is watched like any other late write.
     """
     result.accepted_not_applied = result.ambiguous = True
     for edit in edits:
         given_up = outcome.times_not_applied(edit) + 1 >= MOST_ACCEPTED_NOT_APPLIED
-        message = (
-            messages.OLD_VALUE_AGAIN(number=MOST_ACCEPTED_NOT_APPLIED)
-            if given_up
-            else messages.OLD_VALUE()
-        )
-        held_now = {name: held.get(name) for name in (edit.patch or held)}
-        result.new_states[edit] = (
+        result.set_state(
+            [edit],
             State.FAILED if given_up else State.RETRYING,
-            {"result": held_now, "message": message},
+            result={name: current.get(name) for name in (edit.patch or current)},
+            message=messages.OLD_VALUE_AGAIN(number=MOST_ACCEPTED_NOT_APPLIED)
+            if given_up
+            else messages.OLD_VALUE(),
         )
     return result
-
-
-def _all_to(
-    delivery: Delivery,
-    result: Result,
-    edits: list[Edit],
-    state: str,
-    changes: dict[str, Any],
-) -> Result:
-    result.new_states |= {edit: (state, dict(changes)) for edit in edits}
-    return result
-
-
-def _retry_all(delivery: Delivery, message: Message) -> Result:
-    return _all_to(
-        delivery, Result(), delivery.edits, State.RETRYING, {"message": message}
-    )
 
 
 def _from_error(delivery: Delivery, error: ModelArtsError) -> Result:
-    """Refused for good, or to be tried again."""
-    result = Result(error=error)
-    changes: dict[str, Any] = {
-        "message": message_of(error),
-        "error_code": (error.error_code or "")[:64],
-        "error_message": error.upstream_message or "",
-    }
+    """Fail the edits, or retry them when another try can succeed."""
     gone = isinstance(error, InstanceNotFoundError)
-    if gone:
-        changes["message"] = messages.INSTANCE_GONE()
     # A refused reading says nothing about the write before it.
     unread = delivery.awaiting_read_back and not gone
-    # Bad credentials hold the whole cloud; they are no fault of this edit.
+    # Bad credentials put the whole cloud on hold; they are no fault of this edit.
     is_ours = isinstance(error, AuthenticationError | ConfigurationError)
-    again = error.retryable or unread or is_ours
-    result.ambiguous = unread or (
-        error.ambiguous and delivery.attempt.sent_at is not None
+    sent = delivery.attempt.sent_at is not None
+    result = Result(error=error, ambiguous=unread or (error.ambiguous and sent))
+    result.set_state(
+        delivery.edits,
+        State.RETRYING if error.retryable or unread or is_ours else State.FAILED,
+        message=messages.INSTANCE_GONE() if gone else message_of(error),
+        error_code=(error.error_code or "")[:64],
+        error_message=error.upstream_message or "",
     )
-    state = State.RETRYING if again else State.FAILED
-    return _all_to(delivery, result, delivery.edits, state, changes)
+    return result
+
+
+def _repair(
+    delivery: Delivery,
+    client: ModelArtsClient,
+    observation: Observation,
+    late: list[LateWrite],
+) -> Result:
+    """Undo the late writes that must not stay; see ``late_writes``."""
+    result = Result(observation=observation)
+    delivery.restoring = late_writes.decide(late, may_repair=delivery.may_repair)
+    if not delivery.restoring:
+        return result
+    log.warning("late write put right", instance=delivery.instance.instance_id)
+    values = {write.field: write.desired for write in delivery.restoring}
+    if late_writes.POWER in values:
+        result.found = observation
+        stop = Edit.Kind.STOP
+        result.observation = _switch(delivery, client, stop, result.current)
+        return result
+    try:
+        result.observation = _put(delivery, client, values, result.current)
+    except ValidationError:
+        # The cloud would refuse the values that it had before.
+        for write in delivery.restoring:
+            write.accepted = write.given_up = True
+    return result
