@@ -1,4 +1,4 @@
-"""What stands around the table: quick filters, selects and column heads."""
+"""Quick filters, selects and column heads of the list."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -31,13 +31,12 @@ _COLUMNS = (
     (gettext_lazy("Auto-stop after"), ""),
 )
 
-
 QUICK = ("status", "autostop")
-"""The filters that the quick filters set; each of them replaces both."""
+"""Parameters that a quick filter sets; each quick filter replaces both."""
 
 
 class Counter(NamedTuple):
-    """A number that is also a link to what it counts."""
+    """A number that links to what it counts."""
 
     label: str
     number: int
@@ -47,14 +46,14 @@ class Counter(NamedTuple):
 
 
 def quick_filters(numbers: Counters, query: ListQuery) -> list[Counter]:
-    """The fleet's numbers, each with the filter that lists what it counted.
+    """Return the fleet's numbers, each with the query that lists what it counts.
 
-    The other filters stay: a search is counted and listed within.
+    All other filters stay, such as a search.
     """
-    now = {name: query.kept[name] for name in QUICK if name in query.kept}
+    current = {name: query.kept[name] for name in QUICK if name in query.kept}
     kept = query.without(*QUICK, "page").kept
     others = {name: str(value) for name, value in kept.items()}
-    kinds: list[tuple[str, int, dict[str, str], str]] = [
+    counts: list[tuple[str, int, dict[str, str], str]] = [
         (gettext("instances"), numbers.total, {}, "rest"),
         (
             gettext("running"),
@@ -66,16 +65,16 @@ def quick_filters(numbers: Counters, query: ListQuery) -> list[Counter]:
         (gettext("no auto-stop"), numbers.without_end, {"autostop": "never"}, "rest"),
     ]
     return [
-        Counter(label, count, others | wanted, tone, is_current=wanted == now)
-        for label, count, wanted, tone in kinds
+        Counter(label, number, others | params, tone, is_current=params == current)
+        for label, number, params, tone in counts
     ]
 
 
 class Column(NamedTuple):
-    """A column's head.
+    """The head of a column.
 
     Attributes:
-        sort: What its link sorts by; empty when the column cannot be sorted by.
+        sort: The sort key of its link; empty when the list cannot be sorted by it.
         order: ``ascending``, ``descending`` or empty, for ``aria-sort``.
     """
 
@@ -85,7 +84,7 @@ class Column(NamedTuple):
 
 
 def columns(query: ListQuery) -> list[Column]:
-    """The heads; the one the list is sorted by links to its reverse."""
+    """Return the heads; the one that the list is sorted by links to the reverse."""
     heads = []
     for name, key in _COLUMNS:
         label = str(name)
@@ -99,8 +98,6 @@ def columns(query: ListQuery) -> list[Column]:
 
 
 class Select(NamedTuple):
-    """A filter to choose from."""
-
     name: str
     label: str
     choices: list[tuple[str, str]]
@@ -108,7 +105,7 @@ class Select(NamedTuple):
 
 
 def selects(facets: Facets, query: ListQuery) -> list[Select]:
-    """The form's selects; those with nothing to choose from are left out."""
+    """Return the selects of the form, without those that have nothing to choose."""
 
     def plain(values: Iterable[str]) -> list[tuple[str, str]]:
         return [(value, value) for value in values]
@@ -116,7 +113,7 @@ def selects(facets: Facets, query: ListQuery) -> list[Select]:
     def declared(name: str) -> list[tuple[str, str]]:
         return list(InstanceFilter.base_filters[name].extra["choices"])
 
-    anything = {
+    options = {
         "status": (
             gettext("Status"),
             [*facets.statuses, (MISSING, gettext("Missing"))],
@@ -127,24 +124,18 @@ def selects(facets: Facets, query: ListQuery) -> list[Select]:
         "cloud": (gettext("Cloud"), plain(facets.clouds)),
         "workspace": (gettext("Workspace"), plain(facets.workspaces)),
     }
-    found = []
-    for name, (label, choices) in anything.items():
+    filters = []
+    for name, (label, choices) in options.items():
         value = query.kept.get(name, "")
         if value and value not in dict(choices):
             # As in a bookmark: chosen, though nothing in the fleet has it any more.
             choices = [*choices, (value, value)]
         if len(choices) > 1 or value:
-            found.append(Select(name, label, [("", gettext("All")), *choices], value))
-    found.append(
-        Select(
-            "sort",
-            gettext("Sort"),
-            [(key, str(label)) for key, label in SORT_LABELS.items()],
-            query.sort,
-        )
-    )
-    sizes = [(str(size), str(size)) for size in ListForm.PER_PAGE]
-    found.append(
-        Select("per_page", gettext("Rows per page"), sizes, str(query.per_page))
-    )
-    return found
+            filters.append(Select(name, label, [("", gettext("All")), *choices], value))
+    sorts = [(key, str(label)) for key, label in SORT_LABELS.items()]
+    sizes = plain(map(str, ListForm.PER_PAGE))
+    return [
+        *filters,
+        Select("sort", gettext("Sort"), sorts, query.sort),
+        Select("per_page", gettext("Rows per page"), sizes, str(query.per_page)),
+    ]

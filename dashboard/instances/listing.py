@@ -1,11 +1,11 @@
 """The list's pages and numbers, read once for each version of the fleet.
 
-A page is read in two steps: which instances stand on it, in their order; and those of
-them that changed since this process last saw them. Everybody who watches the same list
-shares both, and the numbers around it. Rights are no part of what is kept: who may see
-what is in the key (``permissions.fleet_scope``), and who may edit is asked each time.
+A page is read in two steps: first which instances are on it, in their order, then
+those that changed since this process last read them. Everyone who watches the same list
+shares both, and the numbers around it. The key contains what a person may see
+(``permissions.fleet_scope``); what a person may edit is checked each time.
 
-A version is read before what is kept under its name, so that is never older than it.
+The version is read before what is cached under it, so nothing cached is older.
 """
 
 import hashlib
@@ -113,12 +113,12 @@ def moved(drawn: Sequence[int], current: Sequence[int]) -> int:
 def fleet_page(
     query: ListQuery, *, user: User, version: int, now: datetime
 ) -> FleetPage:
-    """The page of the list that an address asks for; the last one when past the end.
+    """Return the page of the list that a URL names; the last one when past the end.
 
     Args:
         query: See ``filters``.
-        user: Who looks.
-        version: The fleet's, read before.
+        user: The person, who sees a part of the fleet.
+        version: The fleet version, read before.
         now: Aware.
     """
     key = (version, fleet_scope(user))
@@ -134,31 +134,29 @@ def fleet_page(
 
 
 def row_refs_of(pks: Sequence[int], *, user: User) -> list[RowRef]:
-    """Read the row_refs of these instances, in the given order, as far as visible."""
-    seen = Instance.objects.visible_to(user).filter(pk__in=pks)
-    found = {row_ref.pk: row_ref for row_ref in _as_row_refs(seen)}
-    return [found[pk] for pk in pks if pk in found]
+    """Return the visible ones of these instances, in the given order."""
+    visible = Instance.objects.visible_to(user).filter(pk__in=pks)
+    by_pk = {row_ref.pk: row_ref for row_ref in _as_row_refs(visible)}
+    return [by_pk[pk] for pk in pks if pk in by_pk]
 
 
 def rows_at(row_refs: Sequence[RowRef], *, user: User, now: datetime) -> list[Row]:
-    """Lines for some row_refs of a page; reads what this process has not seen yet."""
-    known = {
+    """Return rows of a page; read only what this process has not cached."""
+    instances = {
         row_ref.pk: _instances.get((row_ref.pk, row_ref.version))
         for row_ref in row_refs
     }
-    unknown = [pk for pk, instance in known.items() if instance is None]
-    if unknown:
-        wanted = Instance.objects.visible_to(user).filter(pk__in=unknown)
-        for instance in with_news(wanted, now).only(*_SHOWN):
-            known[instance.pk] = instance
+    missing = [pk for pk, instance in instances.items() if instance is None]
+    if missing:
+        queryset = Instance.objects.visible_to(user).filter(pk__in=missing)
+        for instance in with_news(queryset, now).only(*_SHOWN):
+            instances[instance.pk] = instance
             _instances.put((instance.pk, instance.version), instance)
-    return rows(
-        [one for row_ref in row_refs if (one := known[row_ref.pk])], user=user, now=now
-    )
+    return rows(filter(None, instances.values()), user=user, now=now)
 
 
 class Counters(NamedTuple):
-    """The fleet in four numbers; what they count: ``run_state``."""
+    """The fleet in four numbers, defined in ``run_state``."""
 
     total: int
     running: int
@@ -170,8 +168,8 @@ def counters(user: User, *, version: int, within: ListQuery | None = None) -> Co
     """Count what the person may see.
 
     Args:
-        user: Who looks.
-        version: The fleet's, read before.
+        user: The person.
+        version: The fleet version, read before.
         within: Count only what this query lists; None for everything.
     """
     narrowed = within.narrowed if within else ()
@@ -191,7 +189,7 @@ class Facets(NamedTuple):
 
 
 def facets(user: User, *, version: int) -> Facets:
-    """What occurs in the fleet; statuses as (value, label)."""
+    """Return what occurs in the fleet; statuses as (value, label)."""
     return _answers.get_or_compute(
         (version, fleet_scope(user), "facets", get_language()), lambda: _choices(user)
     )
@@ -202,9 +200,9 @@ def _total(query: ListQuery, user: User) -> int:
 
 
 def _row_refs(query: ListQuery, user: User, page: Page[int]) -> list[RowRef]:
-    found = query.apply(Instance.objects.visible_to(user))
+    instances = query.apply(Instance.objects.visible_to(user))
     first = max(0, page.start_index() - 1)
-    return _as_row_refs(found[first : page.end_index()])
+    return _as_row_refs(instances[first : page.end_index()])
 
 
 def _as_row_refs(instances: QuerySet[Instance]) -> list[RowRef]:
@@ -222,25 +220,25 @@ def _interval_seconds(row_refs: Sequence[RowRef], now: datetime) -> int:
 
 
 def _count(user: User, within: ListQuery | None) -> Counters:
-    seen = Instance.objects.visible_to(user)
+    instances = Instance.objects.visible_to(user)
     if within:
-        seen = within.filters.filter_queryset(seen)
-    # Four counts of an index each are a tenth of one pass over all rows.
+        instances = within.filters.filter_queryset(instances)
+    # Four counts of an index each take a tenth of one pass over all rows.
     return Counters(
-        total=seen.count(),
-        running=seen.filter(run_state.RUNNING).count(),
-        due=seen.filter(run_state.due(timezone.now())).count(),
-        without_end=seen.filter(run_state.WITHOUT_END).count(),
+        total=instances.count(),
+        running=instances.filter(run_state.RUNNING).count(),
+        due=instances.filter(run_state.due(timezone.now())).count(),
+        without_end=instances.filter(run_state.WITHOUT_END).count(),
     )
 
 
 def _choices(user: User) -> Facets:
-    seen = Instance.objects.visible_to(user)
+    instances = Instance.objects.visible_to(user).order_by()
 
     def values(field: str) -> tuple[str, ...]:
-        # One column each: read off its index, unlike their combinations.
-        found = set(seen.order_by().values_list(field, flat=True).distinct())
-        return tuple(sorted(found - {""}, key=str.casefold))
+        # One column at a time comes from its index, unlike their combinations.
+        distinct = set(instances.values_list(field, flat=True).distinct())
+        return tuple(sorted(distinct - {""}, key=str.casefold))
 
     return Facets(
         statuses=tuple(

@@ -68,7 +68,7 @@ def interval_seconds(rows: Sequence[Row]) -> int:
 
 
 def with_news(instances: QuerySet[Instance], now: datetime) -> QuerySet[Instance]:
-    """Fetch along what a row shows beside the instance itself."""
+    """Fetch what a row shows in addition to the instance."""
     news = (
         edits.get()()
         .filter(
@@ -86,7 +86,7 @@ def with_news(instances: QuerySet[Instance], now: datetime) -> QuerySet[Instance
 
 
 def rows(instances: Iterable[Instance], *, user: User, now: datetime) -> list[Row]:
-    """Lines for instances that were read ``with_news``."""
+    """Return rows for instances that were read ``with_news``."""
     may_act = cache(partial(can_edit, user))
     return [
         Row(
@@ -102,7 +102,7 @@ def rows(instances: Iterable[Instance], *, user: User, now: datetime) -> list[Ro
 
 
 def _news(instance: Instance, now: datetime) -> InstanceEdit | None:
-    """The latest edit that is news: the instance may have been read a while ago."""
+    """Return the latest edit that is news, as the instance may be from a cache."""
     news: list[InstanceEdit] = instance.news  # type: ignore[attr-defined]  # by ``with_news``
     for edit in news:
         stays = _FAILED_STAYS if edit.state in RETRYABLE_STATES else _SETTLED_STAYS
@@ -112,8 +112,6 @@ def _news(instance: Instance, now: datetime) -> InstanceEdit | None:
 
 
 class Age(StrEnum):
-    """How far the mirror may be trusted."""
-
     FRESH = "fresh"
     OLD = "old"
     STALE = "stale"
@@ -121,12 +119,12 @@ class Age(StrEnum):
 
 @dataclass(frozen=True)
 class Freshness:
-    """How old the mirror is, and where that is somebody's fault.
+    """How old the mirror is, and which clouds have trouble.
 
     Attributes:
         clouds: All but the retired ones.
         as_of: When the cloud that lags most was last read completely; None when one
-            never was. Removed clouds, which are not read any more, do not count.
+            never was. Removed clouds do not count: they are not read any more.
     """
 
     clouds: list[Cloud]
@@ -139,17 +137,17 @@ class Freshness:
 
     @property
     def failing(self) -> list[Cloud]:
-        """Clouds whose last refresh failed."""
+        """Clouds whose latest refresh failed."""
         return [cloud for cloud in self.configured if cloud.problem]
 
     @property
     def configured(self) -> list[Cloud]:
-        """Clouds that are read."""
+        """Clouds of the configuration: those that are read."""
         return [cloud for cloud in self.clouds if cloud.unconfigured_since is None]
 
     @property
     def removed(self) -> list[Cloud]:
-        """Clouds that the configuration lacks, until they are retired."""
+        """Clouds that left the configuration and are not retired yet."""
         return [cloud for cloud in self.clouds if cloud.unconfigured_since is not None]
 
     @property
@@ -160,7 +158,7 @@ class Freshness:
 
     @property
     def miscounted(self) -> list[Cloud]:
-        """Clouds whose listing held another number than they count."""
+        """Clouds that list another number of instances than they count."""
         state = Cloud.Incomplete.WRONG_COUNT
         return [cloud for cloud in self.configured if cloud.incomplete == state]
 
@@ -176,7 +174,7 @@ class Freshness:
 
     @property
     def never_read(self) -> bool:
-        """Whether no cloud was ever read: the first run."""
+        """Whether no cloud was ever read completely."""
         return not any(cloud.refreshed_at for cloud in self.clouds)
 
     @property
@@ -191,19 +189,19 @@ class Freshness:
 
     @property
     def age(self) -> Age:
-        """How far it may be trusted."""
+        """How far the mirror can be trusted."""
         if self.as_of is None or self._seconds * 1000 >= self.stale_ms:
             return Age.STALE
         return Age.OLD if self._seconds * 1000 >= self.old_ms else Age.FRESH
 
     @property
     def old_ms(self) -> int:
-        """Age in ms from which it is amber."""
+        """Age in ms from which the page shows it in amber."""
         return round(settings.CURFEW.refresh_seconds * 1000 * self.OLD_AFTER)
 
     @property
     def stale_ms(self) -> int:
-        """Age in ms from which it is red."""
+        """Age in ms from which the page shows it in red."""
         return round(settings.CURFEW.refresh_seconds * 1000 * self.STALE_AFTER)
 
     @property
@@ -213,12 +211,14 @@ class Freshness:
 
 
 def freshness(now: datetime) -> Freshness:
-    """How old the mirror is at ``now``."""
-    present = [one for one in all_rows(Cloud, order_by="name") if not one.retired_at]
-    moments = [cloud.refreshed_at for cloud in present if not cloud.unconfigured_since]
+    """Return how old the mirror is at ``now``."""
+    clouds = [
+        cloud for cloud in all_rows(Cloud, order_by="name") if not cloud.retired_at
+    ]
+    moments = [cloud.refreshed_at for cloud in clouds if not cloud.unconfigured_since]
     known = [moment for moment in moments if moment is not None]
     as_of = min(known) if known and len(known) == len(moments) else None
-    return Freshness(clouds=present, as_of=as_of, now=now)
+    return Freshness(clouds=clouds, as_of=as_of, now=now)
 
 
 def count_by_owner(limit: int) -> QuerySet[Instance, tuple[str, str, int]]:

@@ -1,7 +1,7 @@
-"""Statements that are worded once: for what every request asks first.
+"""Reads that nearly every request does, by statements that are compiled once.
 
-Measured, Django takes three times as long to word such a statement as the database to
-answer it.
+Session, person and clouds take 0.35 ms of CPU together; by the ORM they take 0.9 ms,
+which makes a poll with news 8 % slower.
 """
 
 from functools import cache
@@ -10,21 +10,21 @@ from django.db import connection
 from django.db.models import Model
 
 
-def get_by_pk[Row: Model](model: type[Row], key: object) -> Row | None:
-    """What ``get(pk=…)`` returns; None when there is no such row."""
+def get_by_pk[M: Model](model: type[M], key: object) -> M | None:
+    """Return what ``get(pk=key)`` returns; None when there is no such row."""
     pk = _quoted(str(model._meta.pk.column))
-    statement = f"{_all_columns(model)} WHERE {pk} = %s"
+    statement = f"{_select_all(model)} WHERE {pk} = %s"
     return next(iter(model._base_manager.raw(statement, [key])), None)
 
 
-def all_rows[Row: Model](model: type[Row], *, order_by: str) -> list[Row]:
-    """Every row of a small table, by one of its columns."""
-    statement = f"{_all_columns(model)} ORDER BY {_quoted(order_by)}"
+def all_rows[M: Model](model: type[M], *, order_by: str) -> list[M]:
+    """Return every row of a small table, ordered by one column."""
+    statement = f"{_select_all(model)} ORDER BY {_quoted(order_by)}"
     return list(model._base_manager.raw(statement))
 
 
 @cache
-def _all_columns(model: type[Model]) -> str:
+def _select_all(model: type[Model]) -> str:
     columns = ", ".join(
         _quoted(str(field.column)) for field in model._meta.concrete_fields
     )
