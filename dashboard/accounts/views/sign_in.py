@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import requests
-from allauth.account.internal.decorators import login_not_required
 from allauth.account.views import LoginView
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.decorators import rate_limit
@@ -15,6 +14,7 @@ from allauth.socialaccount.providers.oauth2.views import (
     OAuth2CallbackView,
     OAuth2LoginView,
 )
+from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -58,7 +58,7 @@ def no_password(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@login_not_required  # type: ignore[untyped-decorator]
+@login_not_required
 @rate_limit(action="login")  # type: ignore[untyped-decorator]
 def sso_begin(request: HttpRequest, provider_id: str) -> HttpResponse:
     """Send the browser to the identity provider, with PKCE, state and nonce.
@@ -75,7 +75,7 @@ def sso_begin(request: HttpRequest, provider_id: str) -> HttpResponse:
 
 
 @require_safe
-@login_not_required  # type: ignore[untyped-decorator]
+@login_not_required
 @rate_limit(action="login")  # type: ignore[untyped-decorator]
 def sso_callback(request: HttpRequest, provider_id: str) -> HttpResponse:
     """Take the code that the identity provider sent along, and sign the person in.
