@@ -1,5 +1,3 @@
-"""Labels of what the audit trail records of API tokens."""
-
 from django.utils.translation import gettext_lazy
 
 from dashboard.audit.labels import Field, choice, moment, register

@@ -1,4 +1,4 @@
-"""Whether a request may come in at all: token, pace and scope."""
+"""Authentication, rate limits and scopes of API requests."""
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -12,55 +12,51 @@ from .problems import ProblemError
 from .selectors import lacks_only_a_second_factor
 
 BAD_TOKENS_PER_MINUTE = 60
-"""From one address. Nobody guesses 256 bits, but each try costs a query."""
+"""Per address. No one guesses 256 bits, but each attempt costs a query."""
 
 TOKENS_AT_FULL_PACE = 4
-"""So many times what one token may, all tokens of one person may together."""
+"""All tokens of one person together get this many times the limit of one token."""
 
 
 def hold_pace(request: HttpRequest, token: ApiToken | None) -> None:
-    """Count a request of a program, whatever address it is for.
+    """Count an API request against the limits of the token and of its owner.
 
-    By the token and by its person; a write also with that person's forms.
+    A write also counts against the limit that the owner's forms share.
 
     Raises:
         ProblemError: 429 beyond a limit.
     """
     if token is not None:
-        most = settings.CURFEW.api_requests_per_minute
-        counted = [
-            (limits.key("api", f"token:{token.pk}"), most),
-            (limits.key("api", f"by:{token.owner_id}"), TOKENS_AT_FULL_PACE * most),
+        limit = settings.CURFEW.api_requests_per_minute
+        limited = [
+            (limits.key("api", f"token:{token.pk}"), limit),
+            (limits.key("api", f"by:{token.owner_id}"), TOKENS_AT_FULL_PACE * limit),
         ]
         if request.method not in limits.READS:
             writes = settings.CURFEW.writes_per_minute
-            counted.append((limits.key("writes", f"by:{token.owner_id}"), writes))
+            limited.append((limits.key("writes", f"by:{token.owner_id}"), writes))
     elif "Authorization" in request.headers:
         address = client_address(request) or "unknown"
         key = limits.key("bad-tokens", f"at:{address}")
-        counted = [(key, BAD_TOKENS_PER_MINUTE)]
+        limited = [(key, BAD_TOKENS_PER_MINUTE)]
     else:
         return
-    if not limits.within(counted):
+    if not limits.within(limited):
         seconds = str(limits.seconds_left())
         raise ProblemError("too-many-requests", headers={"Retry-After": seconds})
 
 
 class TokenAuth:
-    """Lets tokens through that have all of some scopes; what ninja calls ``auth``.
-
-    Args:
-        scopes: Of ``ApiToken.Scope``; none for any token.
-    """
+    """Accept tokens that have all of ``scopes``; for ninja's ``auth``."""
 
     def __init__(self, *scopes: str) -> None:
         self.scopes = scopes
 
     def __call__(self, request: HttpRequest) -> ApiToken:
-        """The token.
+        """Return the token of the request.
 
         Raises:
-            ProblemError: 401 without a token that opens something, 403 without a scope.
+            ProblemError: 401 without a valid token, 403 without a required scope.
         """
         token: ApiToken | None = request.api_token  # type: ignore[attr-defined]
         if token is None:
@@ -79,15 +75,15 @@ class TokenAuth:
 
 READ, WRITE = TokenAuth(ApiToken.Scope.READ), TokenAuth(ApiToken.Scope.WRITE)
 PREVIEW = TokenAuth(ApiToken.Scope.WRITE, ApiToken.Scope.READ)
-"""A preview tells names and settings of instances that nobody has named."""
+"""A preview reveals instances that the request does not name, so it needs READ."""
 
 AUDIT, ANY = TokenAuth(ApiToken.Scope.AUDIT), TokenAuth()
 
 
 def _unauthorized(request: HttpRequest) -> ProblemError:
-    sent = "Authorization" in request.headers
+    has_header = "Authorization" in request.headers
     headers = {
-        "WWW-Authenticate": _challenge(', error="invalid_token"' if sent else "")
+        "WWW-Authenticate": _challenge(', error="invalid_token"' if has_header else "")
     }
     if lacks_only_a_second_factor(bearer(request)):
         return ProblemError(
@@ -100,7 +96,7 @@ def _unauthorized(request: HttpRequest) -> ProblemError:
 
 
 def bearer(request: HttpRequest) -> str:
-    """The text of the token that the request carries; empty without one."""
+    """Return the bearer token of the request; empty without one."""
     scheme, _, text = request.headers.get("Authorization", "").partition(" ")
     return text.strip() if scheme.lower() == "bearer" else ""
 

@@ -1,7 +1,7 @@
-"""A change as a program sends it, put before the form that people use.
+"""Validate a change sent as JSON with the form of the page.
 
 The form has all the rules: limits, steps, forbidden characters, and which fields count
-as changed. Here only what JSON and an HTML form say differently is translated.
+as changed. This module only translates what JSON and an HTML form spell differently.
 """
 
 from decimal import Decimal
@@ -19,7 +19,6 @@ class ChangeInput:
     """New settings for an instance.
 
     Args:
-        instance: Whose.
         sent: Only the fields that were sent, by the names of ``schemas.Change``.
     """
 
@@ -28,10 +27,10 @@ class ChangeInput:
         self._sent = sent
 
     def read(self) -> tuple[dict[str, Any], FormSnapshot]:
-        """What changes, as ``services.submit_edit`` wants it, and what was seen.
+        """Return the patch for ``services.submit_edit``, and the form snapshot.
 
         Raises:
-            ProblemError: 422 with what is wrong about each field.
+            ProblemError: 422 with the errors of each field.
             SnapshotError: As of ``FormSnapshot.read``.
         """
         token = self._sent.get("seen")
@@ -43,11 +42,13 @@ class ChangeInput:
         form = EditForm(self._typed(snapshot.settings), snapshot=snapshot)
         if not form.is_valid():
             errors = of_form(form)
-            raise invalid({self._name(name): said for name, said in errors.items()})
+            raise invalid(
+                {self._name(name): messages for name, messages in errors.items()}
+            )
         return form.patch(), snapshot
 
     def _typed(self, stored: Settings) -> dict[str, Any]:
-        """The fields as the page would post them."""
+        """Return the fields as the page would post them."""
         sent = self._sent
         both = {"auto_stop_hours", "auto_stop_seconds"} <= sent.keys()
         if both:
@@ -87,5 +88,5 @@ class ChangeInput:
 
 
 def hours_typed(hours: float) -> str:
-    """A number of hours as a person would type it: all its digits, no exponent."""
+    """Format a number of hours with all its digits and no exponent."""
     return f"{Decimal(str(hours)):f}".removesuffix(".0")

@@ -1,5 +1,3 @@
-"""What a person may type about a token."""
-
 from typing import Any
 
 from django import forms
@@ -12,8 +10,6 @@ USUAL_DAYS = 30
 
 
 class TokenForm(forms.Form):
-    """A new token."""
-
     name = forms.CharField(
         max_length=60, error_messages={"required": gettext_lazy("Enter a name.")}
     )
@@ -33,14 +29,12 @@ class TokenForm(forms.Form):
         super().__init__(data, initial=initial)
 
     def clean_name(self) -> str:
-        """One line of visible characters."""
         name: str = self.cleaned_data["name"]
         if not name.isprintable():
             raise forms.ValidationError(gettext("Use visible characters only."))
         return name
 
     def clean_days(self) -> int:
-        """Within what this site allows."""
         days: int = self.cleaned_data["days"]
         if days > self.most_days:
             raise forms.ValidationError(

@@ -1,5 +1,3 @@
-"""Types of requests, for annotations."""
-
 from django.http import HttpRequest
 
 from dashboard.accounts.models import User
@@ -8,7 +6,7 @@ from .models import ApiToken
 
 
 class TokenRequest(HttpRequest):
-    """What an endpoint gets: the token was looked up before."""
+    """A request whose token has been checked."""
 
     user: User
     api_token: ApiToken

@@ -1,8 +1,8 @@
-"""Whether there is what a parameter names: a status, an owner, a cloud and so on.
+"""Reject parameters that name something unknown: a status, an owner, a cloud.
 
-On a page such a filter may match nothing, and the page shows that it does. A program
-would take the empty list for an answer. One that asks for a person with an account, or
-for a documented status, is never refused because nothing matches at the moment.
+A page with such a filter shows that nothing matches. A program would take the empty
+list for an answer. People with an account and documented statuses are always known,
+even if nothing matches at the moment.
 """
 
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ from dashboard.modelarts.statuses import InstanceStatus
 
 
 def unknown(values: Mapping[str, Any], user: User) -> dict[str, list[str]]:
-    """What is not there, for ``problems.invalid``.
+    """Return the unknown values, for ``problems.invalid``.
 
     Args:
-        values: Of a query, cleaned, by the names of its parameters.
-        user: Who asks; what they may not see is not there.
+        values: Cleaned query parameters by name.
+        user: What they may not see counts as unknown.
     """
     checks = {
         "status": _is_status,

@@ -1,5 +1,3 @@
-"""What the audit trail says of API tokens."""
-
 from django.utils.translation import gettext_lazy
 
 from dashboard.web.stored_messages import define

@@ -1,5 +1,3 @@
-"""Makes a request with a token one of that token's person, and nobody else's."""
-
 import structlog
 from django.contrib.auth.models import AnonymousUser
 from django.db import DatabaseError
@@ -18,13 +16,17 @@ log = structlog.get_logger(__name__)
 
 
 class TokenMiddleware:
-    """Behind the session's, whose person it replaces: a cookie opens nothing here."""
+    """Set ``request.user`` to the owner of the token.
+
+    It runs after the session middleware and replaces its user: a cookie opens nothing
+    in the API.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer; whatever was meant for browsers becomes a problem in JSON."""
+        """Answer; error pages meant for browsers become problems in JSON."""
         if not is_api_request(request):
             return self.get_response(request)
         request.user = AnonymousUser()
@@ -48,15 +50,17 @@ class TokenMiddleware:
 
 
 def _is_of_unknown_length(request: HttpRequest) -> bool:
-    # Django reads as much of a body as its length says: of a chunked one, nothing.
+    # Django reads as much of a body as Content-Length says: of a chunked one, nothing.
     return "Transfer-Encoding" in request.headers and not request.headers.get(
         "Content-Length"
     )
 
 
 def _finished(response: HttpResponse) -> HttpResponse:
-    told = response.headers.get("Content-Type", "")
-    if response.status_code >= 400 and not told.startswith(problems.CONTENT_TYPE):
+    content_type = response.headers.get("Content-Type", "")
+    if response.status_code >= 400 and not content_type.startswith(
+        problems.CONTENT_TYPE
+    ):
         told_anew = problems.plain(response.status_code)
         for name in ("Allow", "Retry-After"):
             if name in response.headers:

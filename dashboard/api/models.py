@@ -1,5 +1,3 @@
-"""Tokens by which programs act for people."""
-
 from datetime import datetime
 from typing import ClassVar
 
@@ -9,18 +7,15 @@ from django.utils.translation import gettext_lazy
 
 
 class ApiToken(models.Model):
-    """Leave for a program to act for a person, never to do more than that person may.
+    """A token with which a program acts for its owner, with at most their rights.
 
-    The text itself is shown once and not kept. What is kept is its SHA-256: of 256
-    random bits nobody can guess anything, so a slow hash would add nothing.
+    The text itself is shown once and not stored. Only its SHA-256 is: 256 random bits
+    cannot be guessed, so a slow hash would add nothing.
 
     Attributes:
         digest: SHA-256 of the text, in hexadecimal.
-        ending: The last characters of the text, to tell one from another.
-        scopes: What it is good for, of ``Scope``.
+        ending: The last characters of the text, to tell tokens apart.
         last_used_at: To the minute.
-        last_used_from: The address of that request.
-        revoked_at: When somebody ended it before its time.
     """
 
     class Scope(models.TextChoices):
@@ -48,15 +43,15 @@ class ApiToken(models.Model):
         return self.name
 
     def is_live(self, now: datetime) -> bool:
-        """Whether it opens anything at this moment.
+        """Return whether the token is accepted at this moment.
 
-        It does not while its person may not come in, or first has to choose a
-        password or set up a second factor: what they cannot open then, no token opens.
+        It is not while its owner is inactive, or first has to choose a password or set
+        up a second factor.
         """
         return self.is_valid(now) and not self.owner.lacks_second_factor
 
     def is_valid(self, now: datetime) -> bool:
-        """The same without the question for a second factor."""
+        """Return the same, ignoring the second factor."""
         return (
             self.revoked_at is None
             and self.expires_at > now

@@ -1,5 +1,3 @@
-"""How the body of a request is read."""
-
 import json
 from typing import Any
 
@@ -8,18 +6,18 @@ from ninja.parser import Parser
 
 
 class StrictParser(Parser):
-    """Takes JSON whose names come once, and whose texts can be stored."""
+    """Parse JSON; reject duplicate keys and text that no database can store."""
 
     def parse_body(self, request: HttpRequest) -> Any:
-        """Read it; ninja answers 400 to whatever is raised."""
+        """Parse the body; ninja answers 400 to any exception."""
         body = json.loads(request.body, object_pairs_hook=_once)
-        # Half of a character, such as "\ud800", is no text to any database.
+        # Half of a surrogate pair, such as "\ud800", cannot be stored.
         json.dumps(body, ensure_ascii=False).encode()
         return body
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    body = dict(pairs)
+    if len(body) < len(pairs):
         raise ValueError("a name comes twice")
-    return found
+    return body

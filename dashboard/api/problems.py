@@ -1,4 +1,4 @@
-"""Errors of the API, all in one shape: RFC 9457, ``application/problem+json``."""
+"""Errors of the API in one format: RFC 9457, ``application/problem+json``."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -11,12 +11,7 @@ CONTENT_TYPE = "application/problem+json"
 
 
 class Kind(NamedTuple):
-    """A kind of problem.
-
-    Attributes:
-        title: The same for all of its kind.
-        detail: Said where nothing better is known.
-    """
+    """A kind of problem; ``detail`` is the default."""
 
     status: int
     title: str
@@ -89,12 +84,11 @@ _PLAIN = {
 
 
 class ProblemError(Exception):
-    """Ends a request with a problem.
+    """An exception that ends a request with a problem.
 
     Args:
-        kind: Of ``KINDS``.
-        detail: What is wrong this time, in a plain sentence or two.
-        headers: To go along.
+        kind: A key of ``KINDS``.
+        detail: A plain sentence or two about this case.
         members: Further members, such as ``errors``.
     """
 
@@ -113,29 +107,30 @@ class ProblemError(Exception):
         self.members = members
 
     def answer(self) -> JsonResponse:
-        """The response."""
         return answer(self.kind, self.detail, headers=self.headers, **self.members)
 
 
 def invalid(errors: Mapping[str, list[str]]) -> ProblemError:
-    """422 with what is wrong about each field.
+    """Return a 422 problem with the errors of each field.
 
     Args:
-        errors: Sentences by the field's name; empty for the request as a whole.
+        errors: Sentences by field name; an empty name means the whole request.
     """
-    told = [
+    field_errors = [
         {"field": name, "message": sentence}
         for name, sentences in errors.items()
         for sentence in sentences
     ]
-    said = " ".join(one["message"] for one in told)
-    return ProblemError("invalid", said, errors=told)
+    detail = " ".join(error["message"] for error in field_errors)
+    return ProblemError("invalid", detail, errors=field_errors)
 
 
 def of_form(form: forms.Form) -> dict[str, list[str]]:
-    """What a form has to say, by field, for ``invalid``."""
+    """Return the errors of a form by field, for ``invalid``."""
     return {
-        ("" if name == NON_FIELD_ERRORS else name): [one["message"] for one in faults]
+        ("" if name == NON_FIELD_ERRORS else name): [
+            fault["message"] for fault in faults
+        ]
         for name, faults in form.errors.get_json_data().items()
     }
 
@@ -147,7 +142,6 @@ def answer(
     headers: Mapping[str, str] | None = None,
     **members: Any,
 ) -> JsonResponse:
-    """A response of this kind."""
     known = KINDS[kind]
     body = {
         "type": f"urn:curfew:problem:{kind}",
@@ -163,6 +157,6 @@ def answer(
 
 
 def plain(status: int) -> JsonResponse:
-    """A response in place of one that Django made for browsers."""
+    """Return the problem that replaces an error page meant for browsers."""
     fallback = "fault" if status >= 500 else "bad-request"
     return answer(_PLAIN.get(status, fallback))

@@ -1,7 +1,7 @@
-"""The query of an endpoint: the very forms of the pages, read strictly.
+"""Query parameters, validated strictly by the forms of the pages.
 
-On a page what makes no sense is left out, and the page says so. A program would take
-the longer list for what it asked for: here it is 422.
+A page ignores what makes no sense and says so. A program would take the longer list for
+what it asked for, so here it is 422.
 """
 
 import inspect
@@ -29,25 +29,20 @@ from .known import unknown
 from .problems import invalid, of_form
 
 type Source = Any
-"""A form, or a filter set, whose library publishes no types."""
+"""A form or filter set; django-filter publishes no types."""
 
 type Operation = Callable[..., Any]
 
 
 class PageForm(forms.Form):
-    """Where in a long list."""
-
     page = deepcopy(ListForm.base_fields["page"])
     per_page = deepcopy(ListForm.base_fields["per_page"])
 
 
 class ZoneForm(forms.Form):
-    """Whose midnight ends today."""
-
     time_zone = forms.CharField(max_length=64, required=False)
 
     def clean_time_zone(self) -> zoneinfo.ZoneInfo | None:
-        """The zone; None where none is named."""
         name = self.cleaned_data["time_zone"]
         try:
             return zoneinfo.ZoneInfo(name) if name else None
@@ -56,10 +51,10 @@ class ZoneForm(forms.Form):
 
 
 class MomentField(forms.CharField):
-    """A day, or a moment as the API tells it: ``2026-11-25T12:00:00.123Z``."""
+    """A day, or a timestamp as the API gives it: ``2026-11-25T12:00:00.123Z``."""
 
     def clean(self, value: Any) -> date | datetime | None:
-        """Read it.
+        """Parse the value.
 
         Raises:
             ValidationError: It is neither.
@@ -68,22 +63,22 @@ class MomentField(forms.CharField):
         if not text:
             return None
         try:
-            found = parse_date(text) or parse_datetime(text)
+            moment = parse_date(text) or parse_datetime(text)
         except ValueError:
-            found = None
-        if found is None or (isinstance(found, datetime) and found.tzinfo is None):
+            moment = None
+        if moment is None or (isinstance(moment, datetime) and moment.tzinfo is None):
             raise forms.ValidationError(
                 "Send a day, such as 2026-11-25, or a moment with its offset, such as "
                 "2026-11-25T12:00:00Z; a plus sign in an address is written %2B."
             )
-        return found
+        return moment
 
 
 class Query:
-    """What may stand behind the question mark.
+    """The query parameters that an endpoint accepts.
 
     Args:
-        sources: Forms and filter sets, whose fields together are all there may be.
+        sources: Forms and filter sets; their fields are the parameters.
     """
 
     def __init__(self, *sources: Source) -> None:
@@ -96,7 +91,7 @@ class Query:
 
     @property
     def openapi(self) -> dict[str, Any]:
-        """For ninja's ``openapi_extra``."""
+        """Return the parameters for ninja's ``openapi_extra``."""
         return {
             "parameters": [
                 {"in": "query", "name": name, "required": False, "schema": schema}
@@ -105,27 +100,26 @@ class Query:
         }
 
     def __call__[O: Operation](self, operation: O) -> O:
-        """Mark an operation that reads this query; others take none."""
+        """Mark an operation that reads this query; others accept no parameters."""
         operation.query = self  # type: ignore[attr-defined]
         return operation
 
     def read(
         self, request: TokenRequest, data: QueryDict | None = None
     ) -> dict[str, Any]:
-        """The cleaned values by name.
+        """Return the cleaned values by name.
 
         Args:
-            request: Who asks.
-            data: Another query than the request's own.
+            data: Used instead of the query of the request.
 
         Raises:
-            ProblemError: 422; something makes no sense, or nobody knows it.
+            ProblemError: 422 for an invalid value or an unknown parameter.
         """
         data = request.GET if data is None else data
         errors = {
-            name: [said]
+            name: [objection]
             for name, values in data.lists()
-            if (said := self._objection(name, values))
+            if (objection := self._objection(name, values))
         }
         values: dict[str, Any] = {}
         for source in self._sources:
@@ -139,7 +133,10 @@ class Query:
         return values
 
     def _objection(self, name: str, values: list[str]) -> str:
-        """What forms would let pass: they take the last, and any text for a tick."""
+        """Return what is wrong with values that forms would accept.
+
+        Forms take the last of several values, and any text for a checkbox.
+        """
         if name not in self._known:
             return "There is no such parameter."
         if len(values) > 1:
@@ -154,15 +151,16 @@ NOTHING = Query()
 
 
 def refuse_unread(operation: Operation) -> Operation:
-    """Let an operation answer only if nothing was sent that it does not read.
+    """Reject requests that send something the operation does not read.
 
-    A ``POST …/start`` with a run time in it would else start the instance, and say
-    nothing of the run time.
+    Otherwise ``POST …/start`` with a run time would start the instance and silently
+    ignore the run time.
     """
     reads_query = hasattr(operation, "query")
     reads_body = any(
-        isinstance(one.annotation, type) and issubclass(one.annotation, Schema)
-        for one in inspect.signature(operation).parameters.values()
+        isinstance(parameter.annotation, type)
+        and issubclass(parameter.annotation, Schema)
+        for parameter in inspect.signature(operation).parameters.values()
     )
 
     @wraps(operation)
@@ -186,24 +184,22 @@ def _is_empty(request: HttpRequest) -> bool:
 
 
 class Page:
-    """One page of a list; past the end it is empty, so that loops come to an end.
+    """One page of a list; past the end it is empty, so that loops end.
 
     Args:
-        found: All of it, in an order.
         values: What ``Query.read`` returned.
     """
 
-    def __init__(self, found: QuerySet[Any], values: dict[str, Any]) -> None:
+    def __init__(self, queryset: QuerySet[Any], values: dict[str, Any]) -> None:
         self.per_page: int = values.get("per_page") or ListForm.PER_PAGE[0]
         self.number: int = values.get("page") or 1
-        paginator = Paginator(found, self.per_page)
+        paginator = Paginator(queryset, self.per_page)
         self.count, self.pages = paginator.count, paginator.num_pages
         past_end = self.number > self.pages
         self.items: list[Any] = [] if past_end else list(paginator.page(self.number))
 
     @property
     def head(self) -> dict[str, int]:
-        """For the answer."""
         return {
             "count": self.count,
             "page": self.number,
@@ -222,19 +218,19 @@ def _bound(source: Source, data: QueryDict, request: HttpRequest) -> forms.Form:
 
 
 def _fields(source: Source) -> dict[str, dict[str, Any]]:
-    """Each parameter's JSON schema, as far as the form knows without a request."""
+    """Return the JSON schema of each parameter, as far as known without a request."""
     if issubclass(source, forms.Form):
         return {name: _schema(field) for name, field in source.base_fields.items()}
     return {
-        name: {"type": "string"} if _depends(one) else _schema(one.field)
-        for name, one in source.base_filters.items()
+        name: {"type": "string"} if _depends(filter_) else _schema(filter_.field)
+        for name, filter_ in source.base_filters.items()
     }
 
 
-def _depends(one: django_filters.Filter) -> bool:
-    """Whether its choices are looked up in the database."""
-    looked_up = isinstance(one, django_filters.ModelChoiceFilter)
-    return looked_up or callable(one.extra.get("choices"))
+def _depends(filter_: django_filters.Filter) -> bool:
+    """Return whether its choices come from the database."""
+    from_database = isinstance(filter_, django_filters.ModelChoiceFilter)
+    return from_database or callable(filter_.extra.get("choices"))
 
 
 def _schema(field: forms.Field) -> dict[str, Any]:
@@ -253,7 +249,7 @@ def _schema(field: forms.Field) -> dict[str, Any]:
     elif isinstance(field, forms.NullBooleanField | forms.BooleanField):
         described = {"type": "boolean"}
     elif isinstance(field, MomentField):
-        # Empty, it counts as not sent, as all parameters do.
+        # An empty value counts as not sent, for all parameters.
         formats = [{"format": "date"}, {"format": "date-time"}, {"maxLength": 0}]
         described = {"type": "string", "anyOf": formats}
     else:

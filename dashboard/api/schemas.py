@@ -1,5 +1,3 @@
-"""Shapes of answers and requests. Moments are UTC; times are **seconds** or hours."""
-
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -14,17 +12,17 @@ Values = dict[str, Any]
 
 
 class RequestBody(Schema):
-    """A request: no field that nobody knows, no text where a number is meant.
+    """Base of request bodies; unknown fields and wrong types are rejected.
 
-    A field that may be left out is ``MISSING``, not a value: a client made from the
-    OpenAPI document sends a default as if its user had asked for it.
+    An optional field defaults to ``MISSING``: a client generated from the OpenAPI
+    document would send any other default as if its user had asked for it.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 def _absent() -> Any:
-    # Not as a plain default: ninja writes those into the document, and fails at this.
+    # As a plain default, ninja would try to write MISSING into the document and fail.
     return MISSING
 
 
@@ -32,31 +30,31 @@ Hours = Annotated[
     float,
     Field(
         allow_inf_nan=False,
-        # Checked by the form of the page, whose sentences say more.
+        # The page's form checks the range; its messages are better.
         json_schema_extra={"minimum": 1, "maximum": 24, "multipleOf": 0.5},
     ),
 ]
 
 
 class Owner(Schema):
-    """The upstream user who created an instance."""
+    """The ModelArts user who created an instance."""
 
     id: str
     name: str
 
 
 class Run(Schema):
-    """The present run."""
+    """The run that is under way."""
 
     state: str
     text: str
     stops_at: datetime | None
-    stops_at_ms: int | None = Field(description="The same, Unix time in ms.")
+    stops_at_ms: int | None = Field(description="`stops_at` as Unix time in ms.")
     urgency: str
 
 
 class EditSummary(Schema):
-    """The latest edit of an instance, while it is open or news."""
+    """The latest edit of an instance while it is open or recent."""
 
     id: UUID
     kind: str
@@ -65,13 +63,13 @@ class EditSummary(Schema):
 
 
 class Instance(Schema):
-    """A notebook as the list shows it; the settings count from its next start."""
+    """An instance as in the list. Its settings take effect at the next start."""
 
     cloud: str
     instance_id: str
     name: str
     description: str
-    status: str = Field(description="As the cloud spells it; there may be new ones.")
+    status: str = Field(description="As the cloud spells it; new values may appear.")
     status_text: str
     status_since: datetime | None
     missing_since: datetime | None
@@ -91,11 +89,11 @@ class Instance(Schema):
     version: int
     may_edit: bool
     edit: EditSummary | None
-    url: str = Field(description="Path of its page.")
+    url: str = Field(description="Path of the page.")
 
 
 class Event(Schema):
-    """A change of status that was observed."""
+    """An observed change of status."""
 
     at: datetime
     from_status: str
@@ -106,7 +104,7 @@ class Event(Schema):
 
 
 class Failure(Schema):
-    """Why the cloud could not do it."""
+    """Why the cloud failed."""
 
     sentence: str
     code: str
@@ -114,7 +112,7 @@ class Failure(Schema):
 
 
 class Obstacles(Schema):
-    """Why something cannot be asked now, a sentence each; empty where it can."""
+    """Why each action is not possible now, in a sentence; empty if it is."""
 
     edit: str
     start: str
@@ -122,7 +120,7 @@ class Obstacles(Schema):
 
 
 class Edit(Schema):
-    """A wish, and what became of it. Values are named as in the request."""
+    """A change and its outcome. Values are named as in the request."""
 
     id: UUID
     cloud: str
@@ -140,14 +138,14 @@ class Edit(Schema):
     base: Values
     result: Values
     outcome: str = Field(
-        description="What the state does not say: unconfirmed, not_seen, applied_late, "
-        "restored, replaced, overwritten, or nothing."
+        description="Details of the state: unconfirmed, not_seen, applied_late, "
+        "restored, replaced, overwritten, or empty."
     )
     replaced: dict[str, str | None] = Field(
-        description="The edit that replaced a value, by field; null: not by Curfew."
+        description="The edit that replaced a value, by field; null if Curfew did not."
     )
     corrected_at: datetime | None = Field(
-        description="When a write that landed late changed what is said of it."
+        description="When a late write changed the outcome."
     )
     message: str
     error_code: str
@@ -165,26 +163,26 @@ class Edit(Schema):
 
 
 class InstanceDetail(Instance):
-    """Everything known about a notebook but its secrets."""
+    """Everything known about an instance except its secrets."""
 
-    seen: str = Field(
-        description="What the settings are now; send it along with PATCH."
+    seen: str = Field(description="Token of the current settings; send it with PATCH.")
+    prompt_reminds: bool = Field(
+        description="Whether the cloud's console shows a prompt before the stop."
     )
-    prompt_reminds: bool = Field(description="Whether the cloud's console reminds.")
-    stop_timestamp_ms: int | None = Field(description="By the cloud's own clock.")
+    stop_timestamp_ms: int | None = Field(description="By the clock of the cloud.")
     first_seen_at: datetime
     looked_at: datetime | None
     as_of: datetime | None
     reasons: Obstacles
     failure: Failure | None
-    problems: list[str] = Field(description="Members that could not be read.")
-    details: Values = Field(description="What else the cloud says, by its own names.")
+    problems: list[str] = Field(description="Fields that could not be read.")
+    details: Values = Field(description="Further fields of the cloud, by its names.")
     events: list[Event]
     edits: list[Edit]
 
 
 class Page(Schema):
-    """Where in a long list."""
+    """Position in a list."""
 
     count: int
     page: int
@@ -193,9 +191,9 @@ class Page(Schema):
 
 
 class Instances(Page):
-    """A page of the list."""
+    """A page of the list of instances."""
 
-    version: int = Field(description="Of the fleet; for “since”.")
+    version: int = Field(description="Fleet version; for `since`.")
     as_of: datetime | None
     items: list[Instance]
 
@@ -207,7 +205,7 @@ class Edits(Page):
 
 
 class Bucket(Schema):
-    """Running instances whose run ends about then."""
+    """Running instances by the time their run ends."""
 
     bucket: str
     label: str
@@ -216,14 +214,14 @@ class Bucket(Schema):
 
 
 class Due(Schema):
-    """What stops soon, each bucket with its soonest ones."""
+    """What stops soon; each bucket lists the first of its instances."""
 
     as_of: datetime | None
     buckets: list[Bucket]
 
 
 class TokenInfo(Schema):
-    """The token that asks."""
+    """The token of the request."""
 
     name: str
     scopes: list[str]
@@ -231,7 +229,7 @@ class TokenInfo(Schema):
 
 
 class Me(Schema):
-    """Whose token this is, and what they may do."""
+    """The owner of the token and their rights."""
 
     username: str
     role: str
@@ -242,7 +240,7 @@ class Me(Schema):
 
 
 class Cloud(Schema):
-    """A cloud, and how old our copy of it is."""
+    """A cloud and the age of our copy of it."""
 
     name: str
     refreshed_at: datetime | None
@@ -251,16 +249,18 @@ class Cloud(Schema):
     problem: str
     problem_since: datetime | None
     incomplete: str = Field(
-        description="partly_read or wrong_count; empty when the last listing held all"
+        description="partly_read or wrong_count; empty when the listing was complete"
     )
     incomplete_since: datetime | None
-    listed: int | None = Field(description="Instances that an incomplete listing held")
-    counted: int | None = Field(description="Instances that the cloud counts then")
+    listed: int | None = Field(description="Instances in an incomplete listing")
+    counted: int | None = Field(
+        description="Number of instances that the cloud reports for it"
+    )
     unconfigured_since: datetime | None = Field(
-        description="Since when the configuration lacks it; it is not read any more"
+        description="When it disappeared from the configuration; it is no longer read"
     )
     retires_at: datetime | None = Field(
-        description="When the instances of an unconfigured cloud are given up"
+        description="When Curfew drops the instances of an unconfigured cloud"
     )
     held_since: datetime | None
     hold_reason: str
@@ -268,13 +268,11 @@ class Cloud(Schema):
 
 
 class Clouds(Schema):
-    """All of them."""
-
     items: list[Cloud]
 
 
 class AuditEvent(Schema):
-    """A line of the audit trail."""
+    """An entry of the audit trail."""
 
     id: int
     at: datetime
@@ -300,7 +298,7 @@ class AuditEvents(Page):
 
 
 class Change(RequestBody):
-    """New settings. Only what is sent is changed."""
+    """New settings. Only the fields sent are changed."""
 
     description: str | MISSING = Field(
         default_factory=_absent, json_schema_extra={"maxLength": DESCRIPTION_MAX_LENGTH}
@@ -310,46 +308,47 @@ class Change(RequestBody):
         default_factory=_absent, description="1 to 24, in steps of half an hour."
     )
     auto_stop_seconds: int | MISSING = Field(
-        default_factory=_absent, description="The same in seconds."
+        default_factory=_absent, description="`auto_stop_hours` in seconds."
     )
     prompt: bool | MISSING = Field(
-        default_factory=_absent, description="Whether the cloud's console reminds."
+        default_factory=_absent,
+        description="Whether the cloud's console shows a prompt before the stop.",
     )
     seen: str | MISSING = Field(
         default_factory=_absent,
-        description="From the instance as you saw it: then a change since is 409.",
+        description="From the instance as you read it; 409 if it changed since.",
     )
 
 
 class Selection(RequestBody):
-    """Which instances: either named, or all that a query of the list finds."""
+    """Instances: either by name, or all that match a query of the list."""
 
     instances: list[str] | MISSING = Field(
-        default_factory=_absent, description="As “cloud/instance_id”."
+        default_factory=_absent, description="Each as `cloud/instance_id`."
     )
     query: str | MISSING = Field(
-        default_factory=_absent, description="As in “status=RUNNING&owner=…”."
+        default_factory=_absent, description="Such as `status=RUNNING&owner=…`."
     )
 
 
 class BulkRequest(RequestBody):
-    """One wish for many instances."""
+    """One change for many instances."""
 
     selection: Selection
     action: str = Field(json_schema_extra={"enum": [*dict(BulkForm.ACTIONS)]})
     auto_stop_hours: Hours | MISSING = Field(
-        default_factory=_absent, description="For “hours”."
+        default_factory=_absent, description="For the action `hours`."
     )
 
 
 class Confirmation(RequestBody):
-    """Yes to a preview."""
+    """The confirmation of a preview."""
 
-    preview: str = Field(description="As the preview says it.")
+    preview: str = Field(description="`preview` of the draft.")
 
 
 class PlannedItem(Schema):
-    """An instance of a preview that will get an edit."""
+    """An instance that would get an edit."""
 
     cloud: str
     instance_id: str
@@ -359,7 +358,7 @@ class PlannedItem(Schema):
 
 
 class SkippedItem(Schema):
-    """An instance that is left out."""
+    """A skipped instance."""
 
     cloud: str
     instance_id: str
@@ -368,7 +367,7 @@ class SkippedItem(Schema):
 
 
 class Draft(Schema):
-    """A bulk edit before it is one: what confirming it would do."""
+    """The preview of a bulk change: what confirming it would do."""
 
     id: UUID
     preview: str
@@ -380,7 +379,7 @@ class Draft(Schema):
 
 
 class Progress(Schema):
-    """How far a batch has come."""
+    """The progress of a batch."""
 
     total: int
     open: int
@@ -390,7 +389,7 @@ class Progress(Schema):
 
 
 class Batch(Schema):
-    """A confirmed bulk edit."""
+    """A confirmed bulk change."""
 
     id: UUID
     actor: str
@@ -406,7 +405,7 @@ class Batch(Schema):
 
 
 class BatchDetail(Batch):
-    """One of them, with who was left out; its edits are ``/batches/{id}/edits``."""
+    """A batch with its skipped instances; edits: `/batches/{id}/edits`."""
 
     left_out: list[SkippedItem]
 
@@ -418,20 +417,20 @@ class Batches(Page):
 
 
 class Cancelled(Schema):
-    """How many waiting edits were taken back."""
+    """The number of cancelled edits."""
 
     cancelled: int
 
 
 class FieldError(Schema):
-    """What is wrong about a field; an empty name means the whole request."""
+    """An error of a field; an empty name means the whole request."""
 
     field: str
     message: str
 
 
 class Difference(Schema):
-    """A field that somebody else changed: three values to choose from."""
+    """A conflicting field with its three values."""
 
     field: str
     seen: Any
@@ -448,4 +447,4 @@ class Problem(Schema):
     detail: str
     errors: list[FieldError] = []
     differences: list[Difference] = []
-    seen: str = Field("", description="Of a conflict: what the settings are now.")
+    seen: str = Field("", description="In a conflict: token of the current settings.")

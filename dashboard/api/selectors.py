@@ -1,5 +1,3 @@
-"""Reads of tokens."""
-
 from datetime import datetime
 from typing import NamedTuple
 
@@ -16,19 +14,19 @@ from .secret_text import digest_of, is_secret
 
 
 def token_of(secret: str) -> ApiToken | None:
-    """The token with this text, and its person; None where it opens nothing now."""
+    """Return the token with this text and its owner; None unless it is live."""
     token = _stored(secret)
     return token if token and token.is_live(timezone.now()) else None
 
 
 def lacks_only_a_second_factor(secret: str) -> bool:
-    """Whether the token would be good if its person had set up a second factor."""
+    """Return whether only the owner's second factor is missing."""
     token = _stored(secret)
     return token is not None and token.is_valid(timezone.now())
 
 
 def _stored(secret: str) -> ApiToken | None:
-    """Looked up by its digest: how long that takes tells nothing about the text."""
+    """Look up by digest: the timing then reveals nothing about the text."""
     if not is_secret(secret):
         return None
     tokens = ApiToken.objects.select_related("owner")
@@ -36,18 +34,16 @@ def _stored(secret: str) -> ApiToken | None:
 
 
 def tokens_of(owner: User) -> QuerySet[ApiToken]:
-    """One person's, newest first."""
     return _with_owners().filter(owner=owner)
 
 
 def tokens_by_person(username: str = "") -> QuerySet[ApiToken]:
-    """Everybody's, newest first; of one person where a name is given."""
     found = _with_owners()
     return found.filter(owner__username=username) if username else found
 
 
 def _with_owners() -> QuerySet[ApiToken]:
-    """With all that ``is_live`` asks about them."""
+    """Join everything that ``is_live`` reads."""
     found = ApiToken.objects.select_related("owner")
     if settings.CURFEW.second_factor_roles:
         found = found.prefetch_related(
@@ -57,12 +53,10 @@ def _with_owners() -> QuerySet[ApiToken]:
 
 
 class Line(NamedTuple):
-    """A token as one line of a page.
+    """A token as a row of a page.
 
     Attributes:
-        state: In a word, with its ``tone``.
-        scopes: In words.
-        may_revoke: Whether there is still something to end.
+        tone: Color of ``state``.
     """
 
     token: ApiToken
@@ -80,7 +74,6 @@ SCOPES: dict[str, Promise] = {
 
 
 def line(token: ApiToken, now: datetime) -> Line:
-    """How a token is shown."""
     live = token.is_live(now)
     if token.revoked_at is not None:
         state, tone = gettext("Revoked"), "rest"

@@ -19,42 +19,40 @@ from .models import ApiToken
 from .secret_text import digest_of, new_secret
 
 MOST = 20
-"""Tokens of one person that have not ended."""
+"""Live tokens per person."""
 
 USE_NOTED_EVERY = timedelta(minutes=1)
 
 
 class TokenError(Exception):
-    """It cannot be made; the message says why, in one plain sentence."""
+    """The token cannot be created; the message says why in one sentence."""
 
 
 @transaction.atomic
 def make_token(
     *, owner: User, name: str, scopes: Iterable[str], days: int
 ) -> tuple[ApiToken, str]:
-    """Make a token.
+    """Create a token.
 
     Args:
-        owner: For whom it acts; who also makes it.
-        name: Tells its person which it is.
-        scopes: Of ``ApiToken.Scope``, at least one.
-        days: How long it lives, 1 to ``CURFEW_TOKEN_DAYS``.
+        name: Lets its owner recognize it.
+        days: Lifetime, 1 to ``CURFEW_TOKEN_DAYS``.
 
     Returns:
-        The token, and its text, which nobody can look up again.
+        The token and its text, which is not stored.
 
     Raises:
-        TokenError: No scope, too long a life, or too many tokens.
+        TokenError: No scope, too long a lifetime, or too many tokens.
     """
-    chosen = [scope for scope in ApiToken.Scope.values if scope in set(scopes)]
-    if not chosen:
+    known_scopes = [scope for scope in ApiToken.Scope.values if scope in set(scopes)]
+    if not known_scopes:
         raise TokenError(gettext("Choose at least one scope."))
     if not 1 <= days <= settings.CURFEW.token_days:
         raise TokenError(
             gettext("The maximum lifetime is %(days)s days.")
             % {"days": settings.CURFEW.token_days}
         )
-    # The person's row serialises their own forms: two at once do not pass the limit.
+    # Lock the owner: two forms sent at once cannot both pass the limit.
     User.objects.select_for_update().get(pk=owner.pk)
     now = timezone.now()
     if owner.api_tokens.filter(revoked_at=None, expires_at__gt=now).count() >= MOST:
@@ -70,11 +68,11 @@ def make_token(
         name=name,
         digest=digest_of(secret),
         ending=secret[-4:],
-        scopes=chosen,
+        scopes=known_scopes,
         expires_at=now + timedelta(days=days),
     )
     after: dict[str, Any] = {
-        "scopes": chosen,
+        "scopes": known_scopes,
         "expires_at": token.expires_at.isoformat(),
     }
     _record(token, "token.made", owner, after=after)
@@ -85,12 +83,11 @@ def make_token(
 def revoke_token(
     *, token: ApiToken, actor: User | None, reason: Message | str = ""
 ) -> None:
-    """End a token now; one that has ended stays as it is.
+    """Revoke a token; one that has ended stays as it is.
 
     Args:
-        token: Whichever.
-        actor: Its person or an admin; None where Curfew does it by itself.
-        reason: Why, for the audit trail.
+        actor: The owner or an admin; None when Curfew itself revokes it.
+        reason: For the audit trail.
     """
     now = timezone.now()
     live = ApiToken.objects.filter(pk=token.pk, revoked_at=None)
@@ -101,24 +98,24 @@ def revoke_token(
 
 @transaction.atomic
 def revoke_all(*, owner: User, actor: User | None = None, reason: Message) -> int:
-    """End all tokens of a person; returns how many there were to end."""
+    """Revoke all live tokens of a person and return their number."""
     live = owner.api_tokens.filter(revoked_at=None, expires_at__gt=timezone.now())
-    ended = list(live.select_related("owner"))
-    for token in ended:
+    tokens = list(live.select_related("owner"))
+    for token in tokens:
         revoke_token(token=token, actor=actor, reason=reason)
-    return len(ended)
+    return len(tokens)
 
 
 @transaction.atomic
 def note_use(*, token: ApiToken, address: str | None) -> None:
-    """Keep when and from where it was used, to the minute; record the first time."""
+    """Record when and from where a token was used, to the minute."""
     now = timezone.now()
     if token.last_used_at and now - token.last_used_at < USE_NOTED_EVERY:
         return
     stale = Q(last_used_at=None) | Q(last_used_at__lte=now - USE_NOTED_EVERY)
-    noted = {"last_used_at": now, "last_used_from": address}
-    mine = ApiToken.objects.filter(stale, pk=token.pk).update(**noted)
-    if mine and token.last_used_at is None:
+    usage = {"last_used_at": now, "last_used_from": address}
+    updated = ApiToken.objects.filter(stale, pk=token.pk).update(**usage)
+    if updated and token.last_used_at is None:
         _record(token, "token.first_used", token.owner)
     token.last_used_at = now
 

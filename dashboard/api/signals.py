@@ -1,9 +1,7 @@
-"""What ends tokens from below: an account that is shut out, an order to end them all.
+"""Revoke the tokens of deactivated accounts.
 
-Coming back does not bring them back.
-
-A write past the models sends no signal. Then the account's state, asked at each
-request, is what keeps them closed.
+Reactivating an account does not bring them back. Writes that bypass the models send no
+signal; then the check of the account at each request rejects the tokens.
 """
 
 from typing import Any

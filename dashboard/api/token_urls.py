@@ -1,5 +1,3 @@
-"""Addresses of the pages about tokens."""
-
 from django.urls import path
 
 from .views import tokens

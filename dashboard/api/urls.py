@@ -1,4 +1,4 @@
-"""The API: its URLs, its errors and its document.
+"""The API: its URLs, its errors and its OpenAPI document.
 
 Source: ``docs/contract.md``, "URLs".
 """
@@ -53,7 +53,7 @@ def _problem(request: HttpRequest, error: problems.ProblemError) -> HttpResponse
 def _not_valid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     told: dict[str, list[str]] = {}
     for fault in error.errors:
-        # The first is where it stood, then come names of ours for the whole body.
+        # The first part is the location; for a body, names of ours follow.
         place = [str(part) for part in fault["loc"][1:]]
         name = ".".join(place[1:] if fault["loc"][0] == "body" else place)
         told.setdefault(name, []).append(f"{fault['msg']}.")
@@ -96,13 +96,13 @@ for _error, _handler in (
 @login_not_required
 @require_safe
 def openapi(request: HttpRequest) -> HttpResponse:
-    """The OpenAPI document; it says nothing about this site, so anybody may have it."""
+    """Return the OpenAPI document; public, since it says nothing about this site."""
     return HttpResponse(document(), content_type="application/json")
 
 
 @cache
 def document() -> bytes:
-    """OpenAPI 3.1, in JSON."""
+    """Return OpenAPI 3.1 in JSON."""
     described = dict(api.get_openapi_schema(path_prefix="/api/v1/"))
     parts = described["components"]
     problem = schemas.Problem.model_json_schema(
@@ -114,14 +114,13 @@ def document() -> bytes:
         for operation in methods.values():
             operation["security"] = [{TOKEN: []}]
             for parameter in operation["parameters"]:
-                # A client would send it, as if its user had asked for it.
+                # A client would send a default as if its user had asked for it.
                 parameter["schema"].pop("default", None)
             operation["responses"] |= _problems_of(operation)
     return json.dumps(described, default=str).encode()
 
 
 def _problems_of(operation: dict[str, Any]) -> dict[str, Any]:
-    """Which errors an operation may answer, all in the one shape."""
     shape = {"schema": {"$ref": "#/components/schemas/Problem"}}
     statuses = sorted({kind.status for kind in problems.KINDS.values()} - {405, 500})
     return {
@@ -138,7 +137,7 @@ def _problems_of(operation: dict[str, Any]) -> dict[str, Any]:
 
 
 def _naming_head(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Have the answer to other methods say that HEAD is answered, too."""
+    """Add HEAD to the ``Allow`` header of 405 responses."""
 
     @wraps(view)
     def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -152,7 +151,7 @@ def _naming_head(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespons
 
 
 _patterns, _app_name, _namespace = api.urls
-# There is nothing at the top, for which ninja has an address all the same.
+# ninja adds a URL for the root, which serves nothing here.
 _endpoints = [one for one in _patterns if getattr(one, "name", "") != "api-root"]
 for _endpoint in _endpoints:
     _view: Any = _endpoint.callback

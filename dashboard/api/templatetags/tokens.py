@@ -1,5 +1,3 @@
-"""Tokens on pages about people."""
-
 from django import template
 from django.utils import timezone
 
@@ -11,7 +9,7 @@ register = template.Library()
 
 @register.simple_tag
 def tokens_that_last(person: User) -> list[selectors.Line]:
-    """Tokens of somebody that have not ended, newest first."""
+    """Return the live tokens of a person, newest first."""
     now = timezone.now()
     lasting = selectors.tokens_of(person).filter(revoked_at=None, expires_at__gt=now)
     return [selectors.line(token, now) for token in lasting]

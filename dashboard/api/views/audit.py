@@ -1,5 +1,3 @@
-"""Endpoint: the audit trail."""
-
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 
@@ -18,25 +16,23 @@ from dashboard.audit.models import READ_PERMISSION, AuditEvent
 router = Router(tags=["audit"])
 
 LEAST = timedelta(milliseconds=1)
-"""The API tells moments to the millisecond, and the database holds them finer."""
+"""The API gives times to the millisecond; the database is more precise."""
 
 
 class EventFilter(AuditFilter):
-    """The page's filters, but for its days."""
-
     since = until = None
 
 
 class PeriodForm(ZoneForm):
-    """From when until when, both included."""
+    """Validate ``since`` and ``until``, both inclusive."""
 
     since = MomentField(max_length=40, required=False)
     until = MomentField(max_length=40, required=False)
 
     def clean(self) -> dict[str, Any]:
-        """Turn both into moments: the first that counts, and the first that does not.
+        """Convert both to datetimes: an inclusive start and an exclusive end.
 
-        A day begins and ends by the midnights of the zone.
+        Days begin and end at midnight in ``time_zone``.
         """
         values = super().clean() or {}
         zone = values.get("time_zone") or UTC
@@ -74,25 +70,27 @@ LIST = Query(EventFilter, PeriodForm, PageForm)
 )
 @LIST
 def list_audit_events(request: TokenRequest) -> Any:
-    """Who did what, newest first; for operators and admins.
+    """List who did what, newest first; for operators and admins.
 
-    `since` and `until` are days, or moments as the answers tell them; both are
-    included. `time_zone`, as in `Europe/Berlin`, says whose midnight begins and ends a
-    day; else UTC's.
+    `since` and `until` are days, or timestamps as the responses give them. Both are
+    inclusive. `time_zone`, as in `Europe/Berlin`, sets the midnight that begins and
+    ends a day; the default is UTC.
     """
     if not holds(request.user, READ_PERMISSION):
         raise PermissionDenied("Your role does not allow reading the audit trail.")
-    asked = LIST.read(request)
-    part = Page(_found(request, asked), asked)
-    return part.head | {"items": [serializers.audit_event(one) for one in part.items]}
+    params = LIST.read(request)
+    page = Page(_events(request, params), params)
+    return page.head | {
+        "items": [serializers.audit_event(event) for event in page.items]
+    }
 
 
-def _found(request: TokenRequest, asked: dict[str, Any]) -> QuerySet[AuditEvent]:
-    found: QuerySet[AuditEvent] = EventFilter(
+def _events(request: TokenRequest, params: dict[str, Any]) -> QuerySet[AuditEvent]:
+    events: QuerySet[AuditEvent] = EventFilter(
         request.GET, queryset=AuditEvent.objects.all()
     ).qs
-    if asked["since"]:
-        found = found.filter(at__gte=asked["since"])
-    if asked["until"]:
-        found = found.filter(at__lt=asked["until"])
-    return found
+    if params["since"]:
+        events = events.filter(at__gte=params["since"])
+    if params["until"]:
+        events = events.filter(at__lt=params["until"])
+    return events

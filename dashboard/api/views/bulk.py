@@ -1,5 +1,3 @@
-"""Endpoints: one wish for many instances, previewed, confirmed and followed."""
-
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -31,7 +29,7 @@ router = Router(tags=["bulk"])
 INSTANCES = Query(InstanceFilter, ListForm)
 LIST = Query(PageForm)
 NAMED = 10
-"""Unknown instances named in an error; the rest is counted."""
+"""An error names this many unknown instances and counts the rest."""
 
 
 @router.post(
@@ -41,23 +39,26 @@ NAMED = 10
     url_name="bulk",
     operation_id="preview_bulk",
 )
-def preview_bulk(request: TokenRequest, wish: schemas.BulkRequest) -> Any:
-    """Say what shall be done with many; nothing is done yet.
+def preview_bulk(request: TokenRequest, body: schemas.BulkRequest) -> Any:
+    """Preview a change of many instances; nothing changes yet.
 
-    The answer tells who will get an edit, from what to what, and who will not, and why.
-    Its `preview` confirms just that.
+    The response lists the instances that would get an edit, with the old and new
+    values, and the skipped ones with the reason. Its `preview` value confirms exactly
+    that.
     """
     _require_right(request)
-    sent = wish.model_dump()
-    if "auto_stop_hours" in sent:
-        sent["auto_stop_hours"] = hours_typed(sent["auto_stop_hours"])
-    form = BulkForm(sent)
+    values = body.model_dump()
+    if "auto_stop_hours" in values:
+        values["auto_stop_hours"] = hours_typed(values["auto_stop_hours"])
+    form = BulkForm(values)
     if not form.is_valid():
         raise invalid(of_form(form))
-    if "auto_stop_hours" in sent and wish.action != "hours":
-        raise invalid({"auto_stop_hours": [f"“{wish.action}” takes no run time."]})
-    chosen, source = _chosen(request, **sent["selection"])
-    draft = batches.draft_batch(actor=request.user, selection=chosen, source=source)
+    if "auto_stop_hours" in values and body.action != "hours":
+        raise invalid({"auto_stop_hours": [f"“{body.action}” takes no run time."]})
+    instance_keys, source = _chosen(request, **values["selection"])
+    draft = batches.draft_batch(
+        actor=request.user, selection=instance_keys, source=source
+    )
     draft = batches.preview_batch(batch=draft, wish=form.wish())
     return Status(201, _draft(draft))
 
@@ -73,13 +74,16 @@ def confirm_bulk(
     request: TokenRequest,
     response: HttpResponse,
     batch_id: UUID,
-    yes: schemas.Confirmation,
+    confirmation: schemas.Confirmation,
 ) -> Any:
-    """Make the edits that the preview showed; sent twice, it is done once."""
+    """Create the edits that the preview listed.
+
+    Sending it twice has no further effect.
+    """
     _require_right(request)
     drafts = EditBatch.objects.select_related("actor", "rule")
     batch = get_object_or_404(drafts, pk=batch_id, actor=request.user)
-    batch = batches.confirm_batch(batch=batch, preview=yes.preview)
+    batch = batches.confirm_batch(batch=batch, preview=confirmation.preview)
     response.headers["Location"] = f"/api/v1/batches/{batch.pk}"
     return Status(202, _batch(request, batch))
 
@@ -94,13 +98,18 @@ def confirm_bulk(
 )
 @LIST
 def list_batches(request: TokenRequest) -> Any:
-    """All bulk edits, newest first."""
-    asked = LIST.read(request)
-    found = selectors.batches_visible_to(request.user).order_by("-confirmed_at", "pk")
-    part = Page(found, asked)
-    rows = selectors.with_progress(part.items)
-    items = [serializers.batch(one, done, user=request.user) for one, done in rows]
-    return part.head | {"items": items}
+    """List all bulk changes, newest first."""
+    params = LIST.read(request)
+    queryset = selectors.batches_visible_to(request.user).order_by(
+        "-confirmed_at", "pk"
+    )
+    page = Page(queryset, params)
+    rows = selectors.with_progress(page.items)
+    items = [
+        serializers.batch(batch, progress, user=request.user)
+        for batch, progress in rows
+    ]
+    return page.head | {"items": items}
 
 
 @router.get(
@@ -111,7 +120,7 @@ def list_batches(request: TokenRequest) -> Any:
     operation_id="get_batch",
 )
 def get_batch(request: TokenRequest, batch_id: UUID) -> Any:
-    """How far a batch has come, and who was left out."""
+    """Return the progress of a batch and the instances it skipped."""
     batch = _visible(request, batch_id)
     left_out = [
         serializers.named(skip.instance) | {"reason": str(skip.reason)}
@@ -130,11 +139,11 @@ def get_batch(request: TokenRequest, batch_id: UUID) -> Any:
 )
 @LIST
 def list_batch_edits(request: TokenRequest, batch_id: UUID) -> Any:
-    """What became of each, by the instance's name."""
-    asked = LIST.read(request)
-    part = Page(selectors.batch_edits(_visible(request, batch_id), ()), asked)
-    items = [serializers.edit(one, user=request.user) for one in part.items]
-    return part.head | {"items": items}
+    """List the edits of a batch by instance name."""
+    params = LIST.read(request)
+    page = Page(selectors.batch_edits(_visible(request, batch_id), ()), params)
+    items = [serializers.edit(edit, user=request.user) for edit in page.items]
+    return page.head | {"items": items}
 
 
 @router.post(
@@ -145,7 +154,7 @@ def list_batch_edits(request: TokenRequest, batch_id: UUID) -> Any:
     operation_id="cancel_batch",
 )
 def cancel_batch(request: TokenRequest, batch_id: UUID) -> Any:
-    """Take back what still waits."""
+    """Cancel the edits of a batch that are still waiting."""
     batch = _visible(request, batch_id)
     _require_hand(request, batch)
     number = batches.cancel_waiting(batch=batch, actor=request.user)
@@ -160,7 +169,7 @@ def cancel_batch(request: TokenRequest, batch_id: UUID) -> Any:
     operation_id="retry_batch",
 )
 def retry_batch(request: TokenRequest, batch_id: UUID) -> Any:
-    """Preview once more what failed; 409 when nothing did."""
+    """Preview the failed edits of a batch again; 409 when none failed."""
     batch = _visible(request, batch_id)
     _require_hand(request, batch)
     return Status(201, _draft(batches.retry_failed(batch=batch, actor=request.user)))
@@ -175,7 +184,7 @@ def _chosen(
         raise invalid({"selection": ["Send either “instances” or “query”."]})
     posted = QueryDict(mutable=True)
     if query is not None:
-        # A word that the list does not know would mean more instances than meant.
+        # An unknown parameter would select more instances than intended.
         INSTANCES.read(request, QueryDict(query))
         posted.update({"scope": "matching", "query": query})
         return selection(posted, request.user)
@@ -185,32 +194,36 @@ def _chosen(
 
 
 def _keys(request: TokenRequest, references: Sequence[str]) -> list[int]:
-    """``Instance.pk`` of each; 422 where one cannot be found."""
+    """Return ``Instance.pk`` of each reference.
+
+    Raises:
+        ProblemError: 422 when one does not exist.
+    """
     if len(references) > batches.MOST:
-        most = f"{len(references)} instances are named; {batches.MOST} is most."
-        raise invalid({"selection": [most]})
-    # Clouds are few, whatever is sent: what names another one is not looked for.
+        error = f"{len(references)} instances are named; {batches.MOST} is most."
+        raise invalid({"selection": [error]})
+    # Few clouds exist, however many references are sent: unknown ones cost no query.
     clouds = dict(Cloud.objects.values_list("name", "pk"))
     ids: dict[int, list[str]] = {}
     for reference in references:
         cloud, _, instance_id = reference.replace("\0", "").rpartition("/")
         if cloud in clouds:
             ids.setdefault(clouds[cloud], []).append(instance_id)
-    wanted = Q(pk__in=[])
+    condition = Q(pk__in=[])
     for pk, some in ids.items():
-        wanted |= Q(cloud=pk, instance_id__in=some)
-    seen = Instance.objects.visible_to(request.user).filter(wanted)
-    found = {
+        condition |= Q(cloud=pk, instance_id__in=some)
+    visible = Instance.objects.visible_to(request.user).filter(condition)
+    keys = {
         f"{cloud}/{instance_id}": pk
-        for pk, cloud, instance_id in seen.values_list(
+        for pk, cloud, instance_id in visible.values_list(
             "pk", "cloud__name", "instance_id"
         )
     }
-    if unknown := [one for one in references if one not in found]:
+    if unknown := [reference for reference in references if reference not in keys]:
         more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
-        told = f"Not found: {', '.join(unknown[:NAMED])}{more}."
-        raise invalid({"selection": [told]})
-    return list(found.values())
+        error = f"Not found: {', '.join(unknown[:NAMED])}{more}."
+        raise invalid({"selection": [error]})
+    return list(keys.values())
 
 
 def _draft(draft: EditBatch) -> dict[str, Any]:

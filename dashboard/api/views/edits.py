@@ -1,5 +1,3 @@
-"""Endpoints: edits, and second thoughts about them."""
-
 from typing import Any
 from uuid import UUID
 
@@ -33,13 +31,13 @@ LIST = Query(EditFilter, PageForm)
 )
 @LIST
 def list_edits(request: TokenRequest) -> Any:
-    """All edits, newest first, with the filters of their page."""
-    asked = LIST.read(request)
+    """List all edits, newest first, with the filters of the page."""
+    params = LIST.read(request)
     visible = edits_visible_to(request.user)
-    found = EditFilter(request.GET, queryset=visible, request=request).qs
-    part = Page(found, asked)
-    items = [serializers.edit(one, user=request.user) for one in part.items]
-    return part.head | {"items": items}
+    queryset = EditFilter(request.GET, queryset=visible, request=request).qs
+    page = Page(queryset, params)
+    items = [serializers.edit(edit, user=request.user) for edit in page.items]
+    return page.head | {"items": items}
 
 
 @router.get(
@@ -50,7 +48,7 @@ def list_edits(request: TokenRequest) -> Any:
     operation_id="get_edit",
 )
 def get_edit(request: TokenRequest, edit_id: UUID) -> Any:
-    """One edit: what was asked, by whom, and what became of it."""
+    """Return one edit: who asked for what, and the result."""
     return serializers.edit(_edit(request, edit_id), user=request.user)
 
 
@@ -62,7 +60,7 @@ def get_edit(request: TokenRequest, edit_id: UUID) -> Any:
     operation_id="cancel_edit",
 )
 def cancel_edit(request: TokenRequest, edit_id: UUID) -> Any:
-    """Take an edit back while it waits; 409 when it is too late."""
+    """Cancel an edit that is still waiting; 409 when it is too late."""
     edit = services.cancel_edit(edit=_edit(request, edit_id), actor=request.user)
     return serializers.edit(edit, user=request.user)
 
@@ -75,12 +73,12 @@ def cancel_edit(request: TokenRequest, edit_id: UUID) -> Any:
     operation_id="retry_edit",
 )
 def retry_edit(request: TokenRequest, response: HttpResponse, edit_id: UUID) -> Any:
-    """Wish for a failed edit again, as a new one; 409 for one that did not fail."""
+    """Create a failed edit again, as a new one; 409 when the edit did not fail."""
     try:
         again = services.retry_edit(edit=_edit(request, edit_id), actor=request.user)
     except services.EditConflictError:
-        said = "Somebody changed it just now. Compare once more."
-        raise ProblemError("conflict", said) from None
+        detail = "Someone changed it just now. Compare once more."
+        raise ProblemError("conflict", detail) from None
     response.headers["Location"] = f"/api/v1/edits/{again.pk}"
     return Status(202, serializers.edit(again, user=request.user))
 

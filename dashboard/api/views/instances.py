@@ -1,5 +1,3 @@
-"""Endpoints: instances, read and changed by the rules of their pages."""
-
 import hashlib
 import json
 from typing import Annotated, Any
@@ -36,8 +34,6 @@ NOT_YOURS = "You may look at this instance but not change it."
 
 
 class SinceForm(forms.Form):
-    """Fleet version of an answer before."""
-
     since = forms.IntegerField(min_value=0, max_value=2**63 - 1, required=False)
 
 
@@ -65,26 +61,26 @@ ACCEPTED: dict[int, Any] = {202: schemas.Edit, 200: schemas.Edit}
 )
 @LIST
 def list_instances(request: TokenRequest) -> Any:
-    """The list, with the filters, orders and page lengths of its page.
+    """List instances, with the filters, sort orders and page lengths of the page.
 
-    With `since`, the `version` of an earlier answer: 204 when nothing in the fleet
-    changed since. A page past the end is empty.
+    With `since`, the `version` of an earlier response: 204 when nothing in the fleet
+    changed after it. A page past the end is empty.
     """
-    asked = LIST.read(request)
-    # Before the rows: what changes in between is then told twice, but never missed.
+    params = LIST.read(request)
+    # Read before the rows: a change in between is then reported twice, never missed.
     version = FleetVersion.current()
-    if asked["since"] == version:
+    if params["since"] == version:
         return Status(204, None)
     now = timezone.now()
     query = ListQuery(request.GET)
-    found = query.apply(Instance.objects.visible_to(request.user))
-    part = Page(with_news(found, now).defer("document", "search_text"), asked)
-    return part.head | {
+    queryset = query.apply(Instance.objects.visible_to(request.user))
+    page = Page(with_news(queryset, now).defer("document", "search_text"), params)
+    return page.head | {
         "version": version,
         "as_of": freshness(now).as_of,
         "items": [
             serializers.instance(row)
-            for row in rows(part.items, user=request.user, now=now)
+            for row in rows(page.items, user=request.user, now=now)
         ],
     }
 
@@ -97,7 +93,7 @@ def list_instances(request: TokenRequest) -> Any:
     operation_id="get_instance",
 )
 def get_instance(request: TokenRequest, cloud: str, instance_id: str) -> Any:
-    """Everything known about one instance but its secrets."""
+    """Return everything known about one instance except its secrets."""
     instance = _instance(request, cloud, instance_id)
     tasks.request_refresh(instance)
     (row,) = rows([instance], user=request.user, now=timezone.now())
@@ -126,11 +122,11 @@ def change_instance(
     change: schemas.Change,
     idempotency_key: Key = "",
 ) -> Any:
-    """Change settings; what is not sent stays.
+    """Change settings; fields that are not sent stay as they are.
 
-    202 with the edit, which a worker delivers; 204 when all of it is so already. With
-    `seen`, 409 when somebody changed the same fields since, with both values. With an
-    `Idempotency-Key`, 200 with the first edit however often it is sent.
+    202 with the edit, which a worker delivers; 204 when the instance has all the values
+    already. With `seen`: 409 with both values when someone changed the same fields
+    since. With an `Idempotency-Key`: 200 with the first edit, however often it is sent.
     """
     instance = _instance(request, cloud, instance_id)
     _require_right(request, instance)
@@ -177,7 +173,7 @@ def start_instance(
     instance_id: str,
     idempotency_key: Key = "",
 ) -> Any:
-    """Have an instance started. 202 with the edit; see `change_instance`."""
+    """Start an instance. 202 with the edit; see `change_instance`."""
     instance = _instance(request, cloud, instance_id)
     return _power(request, response, instance, Edit.Kind.START, idempotency_key)
 
@@ -196,7 +192,7 @@ def stop_instance(
     instance_id: str,
     idempotency_key: Key = "",
 ) -> Any:
-    """Have an instance stopped: all outside its work directory is lost.
+    """Stop an instance. Everything outside its work directory is lost.
 
     202 with the edit; see `change_instance`.
     """
@@ -238,10 +234,10 @@ def _power(
 
 
 def _instance(request: TokenRequest, cloud: str, instance_id: str) -> Instance:
-    # PostgreSQL cannot be asked for a NUL.
-    found = Instance.objects.visible_to(request.user)
+    # PostgreSQL rejects NUL in a parameter.
+    queryset = Instance.objects.visible_to(request.user)
     return get_object_or_404(
-        with_news(found, timezone.now()),
+        with_news(queryset, timezone.now()),
         cloud__name=cloud.replace("\0", ""),
         instance_id=instance_id.replace("\0", ""),
     )
@@ -257,13 +253,13 @@ def _earlier(request: TokenRequest, key: str) -> Edit | None:
 
 
 def _digest(instance: Instance, kind: EditKind, sent: dict[str, Any]) -> str:
-    """Names a request: what is asked for, of which instance."""
+    """Return a hash of what the request asks for, and of which instance."""
     content = json.dumps([instance.pk, kind, sent], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _again(request: TokenRequest, earlier: Edit, digest: str) -> Any:
-    """The first answer's edit, if it is the same request that was sent again."""
+    """Return the edit of the first response if this is the same request again."""
     _require_same(earlier, digest)
     return Status(200, serializers.edit(earlier, user=request.user))
 
@@ -271,7 +267,7 @@ def _again(request: TokenRequest, earlier: Edit, digest: str) -> Any:
 def _accepted(
     request: TokenRequest, response: HttpResponse, edit: Edit, digest: str
 ) -> Any:
-    # Another request with this key may have come in since it was looked for.
+    # Another request with this key may have arrived after the lookup.
     _require_same(edit, digest)
     response.headers["Location"] = f"/api/v1/edits/{edit.pk}"
     return Status(202, serializers.edit(edit, user=request.user))
@@ -296,12 +292,12 @@ def _conflict(instance: Instance, conflict: services.EditConflictError) -> Probl
         "conflict",
         differences=[
             {
-                "field": serializers.NAMES.get(one.field, one.field),
-                "seen": one.base,
-                "now": one.now,
-                "requested": one.requested,
+                "field": serializers.NAMES.get(difference.field, difference.field),
+                "seen": difference.base,
+                "now": difference.now,
+                "requested": difference.requested,
             }
-            for one in conflict.differences
+            for difference in conflict.differences
         ],
         seen=FormSnapshot.now(instance).token(instance),
     )

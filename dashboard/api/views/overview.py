@@ -1,5 +1,3 @@
-"""Endpoints: what stops soon, the clouds, and oneself."""
-
 from typing import Any
 
 from django.utils import timezone
@@ -32,14 +30,15 @@ DUE = Query(DueForm, ZoneForm)
 )
 @DUE
 def list_due(request: TokenRequest) -> Any:
-    """What stops soon, in the buckets of the page, the soonest twenty of each.
+    """List what stops soon, in the buckets of the page, the first twenty of each.
 
-    `time_zone`, as in `Europe/Berlin`, says whose midnight ends "today"; else UTC's.
+    `time_zone`, as in `Europe/Berlin`, sets the midnight that ends "today"; the default
+    is UTC.
     """
-    asked = DUE.read(request)
+    params = DUE.read(request)
     now = timezone.now()
-    with timezone.override(asked["time_zone"]):
-        found = board(DueQuery(request.GET), user=request.user, now=now)
+    with timezone.override(params["time_zone"]):
+        due_board = board(DueQuery(request.GET), user=request.user, now=now)
     return {
         "as_of": freshness(now).as_of,
         "buckets": [
@@ -49,7 +48,7 @@ def list_due(request: TokenRequest) -> Any:
                 "total": column.total,
                 "items": [serializers.instance(row) for row in column.rows],
             }
-            for column in found.columns
+            for column in due_board.columns
         ],
     }
 
@@ -63,9 +62,9 @@ def list_due(request: TokenRequest) -> Any:
     tags=["clouds"],
 )
 def list_clouds(request: TokenRequest) -> Any:
-    """The clouds, how old our copy of each is, and what troubles them."""
+    """List the clouds, the age of our copy of each, and their problems."""
     now = timezone.now()
-    return {"items": [serializers.cloud(one, now) for one in freshness(now).clouds]}
+    return {"items": [serializers.cloud(cloud, now) for cloud in freshness(now).clouds]}
 
 
 @router.get(
@@ -77,7 +76,7 @@ def list_clouds(request: TokenRequest) -> Any:
     tags=["me"],
 )
 def get_me(request: TokenRequest) -> Any:
-    """Whose token this is, and what they may do."""
+    """Return the owner of this token and their rights."""
     user, token = request.user, request.api_token
     return {
         "username": user.username,

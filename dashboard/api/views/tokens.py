@@ -1,5 +1,3 @@
-"""Pages about tokens: one's own, and for admins everybody's."""
-
 from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -23,19 +21,19 @@ from dashboard.web.head import head_as_get
 
 PER_PAGE = 50
 MOST_LISTED = 100
-"""On one's own page, with those that have ended."""
+"""Live and ended tokens on a person's own page."""
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @head_as_get
 @reauthentication_required(allow_get=True)  # type: ignore[untyped-decorator]
 def mine(request: SignedInRequest) -> HttpResponse:
-    """One's own tokens, and the form for a new one.
+    """Show a person's own tokens and the form for a new one.
 
     Returns:
-        200 with the page; after a POST 200 with the new token, which is shown this
-        once; 302 to where the password is asked for before one is made; 422 with the
-        form when a value is wrong.
+        200 with the page; after a POST 200 with the new token, which is shown only now;
+        302 when the password has to be confirmed first; 422 with the form when a value
+        is invalid.
     """
     form = TokenForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
@@ -49,7 +47,7 @@ def mine(request: SignedInRequest) -> HttpResponse:
         except services.TokenError as error:
             form.add_error(None, str(error))
         else:
-            # No redirect: it would have to keep the text somewhere on the way.
+            # No redirect: it would have to store the token on the way.
             context = {"token": token, "secret": secret}
             return render(request, "tokens/made.html", context)
     context = {
@@ -65,15 +63,11 @@ def mine(request: SignedInRequest) -> HttpResponse:
 
 @require_safe
 def everybodys(request: SignedInRequest) -> HttpResponse:
-    """All tokens, newest first; 403 for everybody who may not manage people.
-
-    Query parameters:
-        person: A user name; ``page``.
-    """
+    """List all tokens, newest first; 403 without the right to manage people."""
     if not can_manage_people(request.user):
         raise PermissionDenied
     person = request.GET.get("person", "")
-    # Stored names hold no NUL, and PostgreSQL cannot be asked for one.
+    # PostgreSQL rejects NUL in a parameter.
     found = selectors.tokens_by_person(person.replace("\0", ""))
     page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
     context = {
@@ -88,10 +82,10 @@ def everybodys(request: SignedInRequest) -> HttpResponse:
 
 @require_POST
 def revoke(request: SignedInRequest, token_id: int) -> HttpResponse:
-    """End a token: one's own, or as an admin anybody's.
+    """Revoke a token: one's own, or as an admin anybody's.
 
     Returns:
-        303 to the page it was listed on, with a message; 404 for another's.
+        303 to the page that listed it; 404 for a token of another person.
     """
     theirs = (
         selectors.tokens_by_person()
