@@ -1,5 +1,3 @@
-"""Who may read the metrics: a machine next door, or whoever knows the token."""
-
 import ipaddress
 
 from django.conf import settings
@@ -7,14 +5,14 @@ from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
-"""A proxy's own address is private, too; what it hands on comes from anywhere."""
+"""A proxy's own address is private too, but what it forwards comes from anywhere."""
 
 
 def may_read(request: HttpRequest) -> bool:
-    """Whether this request may see the numbers.
+    """Return whether this request may read the metrics.
 
-    With ``CURFEW_METRICS_TOKEN`` set, who brings it; without, a peer that connects
-    directly from a private address.
+    With ``CURFEW_METRICS_TOKEN``, it has to carry that token; without, the peer has to
+    connect directly from a private address.
     """
     token = settings.CURFEW.metrics_token.get_secret_value()
     if token:

@@ -1,7 +1,7 @@
-"""What ``/metrics`` tells, read from the database and Redis at the moment it is asked.
+"""Values of ``/metrics``, read from the database and Redis on request.
 
-Nothing is counted in the web server's own memory: there are several of them, they come
-and go, and the work is done by others.
+The web server keeps no counters in memory: its processes come and go, and others do the
+work.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -36,23 +36,23 @@ Metrics = Iterable[Metric]
 
 
 class CurfewCollector(Collector):
-    """Asks database and broker; the one that is away leaves only its ``_up`` 0."""
+    """Read database and broker; one that fails only sets its ``_up`` metric to 0."""
 
     def collect(self) -> Iterator[Metric]:
-        """Every metric, described in ``docs/operations.md``."""
+        """Yield every metric of ``docs/operations.md``."""
         yield from _part("curfew_database_up", "The database answers.", _of_database)
         yield from _part("curfew_broker_up", "The broker answers.", _of_redis)
 
 
 def _part(name: str, text: str, read: Callable[[], Metrics]) -> Iterator[Metric]:
-    found: list[Metric] = []
+    metrics: list[Metric] = []
     try:
-        found = list(read())
+        metrics = list(read())
     except (DatabaseError, redis.RedisError):
         yield GaugeMetricFamily(name, text, value=0)
     else:
         yield GaugeMetricFamily(name, text, value=1)
-    yield from found
+    yield from metrics
 
 
 def _of_database() -> Iterator[Metric]:
@@ -211,10 +211,10 @@ def _queues() -> Iterator[Metric]:
     ) as client:
         for queue in sorted(current_app.conf.task_queues):
             family.add_metric([queue], client.llen(f"{prefix}{queue}"))
-        held = client.hlen(f"{prefix}unacked")
+        unacked = client.hlen(f"{prefix}unacked")
     yield family
     yield GaugeMetricFamily(
-        "curfew_queue_unacknowledged", "Messages that workers hold.", value=held
+        "curfew_queue_unacknowledged", "Messages that workers hold.", value=unacked
     )
 
 
@@ -233,7 +233,7 @@ def _traffic() -> Iterator[Metric]:
     try:
         names = list(Cloud.objects.values_list("name", flat=True))
     except DatabaseError:
-        return  # said by curfew_database_up
+        return  # curfew_database_up reports it
     for cloud, counted in upstream_metrics.read(names).items():
         for (operation, outcome), number in sorted(counted.outcomes.items()):
             calls.add_metric([cloud, operation, outcome], number)

@@ -1,5 +1,3 @@
-"""Whether database, broker and mirror are in working order."""
-
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -15,21 +13,21 @@ from dashboard.web.process_cache import ProcessCache
 
 BROKER_SECONDS = 0.5
 MISSED_REFRESHES = 5
-"""So many in a row make a mirror too old, but never less than a minute."""
+"""A mirror is too old after this many missed refreshes, at least a minute."""
 
 RECENT_SECONDS = 1
 
 
 @dataclass
 class Readiness:
-    """What was found.
+    """The result of a readiness check.
 
     Attributes:
-        reasons: Why the site is not ready, a sentence each. Anybody may read them, so
-            they name no address and quote no error.
-        notices: What an operator should know although the site works, likewise.
-        under_way: What takes its time and is no fault, likewise.
-        mirror_age_seconds: By cloud; None where no refresh was ever complete.
+        reasons: Why the site is not ready, a sentence each. Anyone may read them, so
+            they contain no address and no error text.
+        notices: What an operator should know although the site works; as public.
+        under_way: What takes time and is no fault; as public.
+        mirror_age_seconds: By cloud; None before the first complete refresh.
     """
 
     reasons: list[str] = field(default_factory=list)
@@ -42,7 +40,6 @@ _cache = ProcessCache(max_size=1, seconds=RECENT_SECONDS)
 
 
 def measure() -> Readiness:
-    """Look at database, broker and mirror."""
     state = Readiness()
     try:
         clouds = list(Cloud.objects.all())
@@ -56,12 +53,12 @@ def measure() -> Readiness:
 
 
 def recent() -> Readiness:
-    """The same, at most a second old."""
+    """Return ``measure()``, at most a second old."""
     return _cache.get_or_compute("readiness", measure)
 
 
 def broker_answers() -> bool:
-    """Whether the broker answers a PING in time."""
+    """Return whether the broker answers a PING in time."""
     try:
         with redis.Redis.from_url(
             settings.BROKER_URL,
@@ -75,13 +72,13 @@ def broker_answers() -> bool:
 
 
 def oldest_mirror() -> timedelta:
-    """The age up to which a mirror still counts as fresh."""
+    """Return the age up to which a mirror counts as fresh."""
     seconds = MISSED_REFRESHES * settings.CURFEW.refresh_seconds
     return timedelta(seconds=max(60, seconds))
 
 
 def judge_mirror(state: Readiness, clouds: list[Cloud], now: datetime) -> None:
-    """Add what is wrong with the copies of these clouds to the state."""
+    """Add the problems of these clouds' mirrors to the state."""
     allowed = oldest_mirror()
     for cloud in clouds:
         if cloud.unconfigured_since:

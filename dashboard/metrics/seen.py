@@ -1,6 +1,6 @@
-"""How a request of ``manage.py doctor`` arrived: what the proxies made of it.
+"""How a request of ``manage.py doctor`` arrived through the proxies.
 
-Only who has the secret key can ask.
+Only someone with the secret key can ask.
 """
 
 from typing import Any
@@ -18,12 +18,11 @@ _signer = TimestampSigner(salt="curfew.doctor")
 
 
 def sign() -> str:
-    """A value for ``HEADER``, good for a minute."""
+    """Return a value for ``HEADER``, valid for a minute."""
     return _signer.sign("doctor")
 
 
 def is_signed(request: HttpRequest) -> bool:
-    """Whether ``doctor`` asks."""
     try:
         _signer.unsign(request.headers.get(HEADER, ""), max_age=LIFE_SECONDS)
     except BadSignature:
@@ -32,7 +31,7 @@ def is_signed(request: HttpRequest) -> bool:
 
 
 def describe(request: HttpRequest) -> dict[str, Any]:
-    """Where a request came from, as far as we believe it, and what was said of it."""
+    """Return where a request seems to come from, and what the proxies added."""
     forwarded = request.headers.get("X-Forwarded-For", "")
     return {
         "address": client_address(request),

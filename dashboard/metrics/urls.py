@@ -1,5 +1,3 @@
-"""Addresses for machines that watch over us."""
-
 from django.urls import path
 
 from . import views

@@ -19,7 +19,7 @@ _REGISTRY.register(CurfewCollector())
 @require_safe
 @never_cache
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Liveness: this process answers. Touches neither database nor broker."""
+    """Answer as long as this process works; needs neither database nor broker."""
     return HttpResponse("ok", content_type="text/plain; charset=utf-8")
 
 
@@ -27,7 +27,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def how_seen(request: HttpRequest) -> JsonResponse:
-    """How this request arrived; for ``manage.py doctor`` alone, else 404."""
+    """Return how this request arrived; 404 except for ``manage.py doctor``."""
     if not seen.is_signed(request):
         raise Http404
     return JsonResponse(seen.describe(request))
@@ -37,33 +37,33 @@ def how_seen(request: HttpRequest) -> JsonResponse:
 @require_safe
 @never_cache
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Readiness: can this site do its work now?
+    """Return whether the site can do its work now.
 
     Returns:
         JSON: ``ready``, and for those who may read the metrics ``reasons`` (sentences;
-        empty when ready), ``notices`` (what an operator should know all the same) and,
-        for each cloud that is configured, ``mirror_age_seconds`` (null before its first
-        refresh). 503 when not ready.
+            empty when ready), ``notices`` (sentences for operators) and for each
+            configured cloud ``mirror_age_seconds`` (null before its first refresh). 503
+            when not ready.
     """
-    told_all = access.may_read(request)
-    # Strangers make no more than one look in a second.
-    state = readiness.measure() if told_all else readiness.recent()
-    told: dict[str, object] = {"ready": not state.reasons}
-    if told_all:
-        told["reasons"] = state.reasons
-        told["notices"] = [*state.notices, *state.under_way]
-        told["mirror_age_seconds"] = state.mirror_age_seconds
-    return JsonResponse(told, status=503 if state.reasons else 200)
+    is_trusted = access.may_read(request)
+    # Strangers cause at most one check a second.
+    state = readiness.measure() if is_trusted else readiness.recent()
+    report: dict[str, object] = {"ready": not state.reasons}
+    if is_trusted:
+        report["reasons"] = state.reasons
+        report["notices"] = [*state.notices, *state.under_way]
+        report["mirror_age_seconds"] = state.mirror_age_seconds
+    return JsonResponse(report, status=503 if state.reasons else 200)
 
 
 @login_not_required
 @require_safe
 @never_cache
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Numbers for Prometheus, in the format it asks for.
+    """Return the metrics in Prometheus' text format.
 
     Returns:
-        200; 401 where a token is set and not given; 403 for a stranger without one.
+        200; 401 without the token that is set; 403 for a stranger if none is.
     """
     if not access.may_read(request):
         asks = settings.CURFEW.metrics_token.get_secret_value()

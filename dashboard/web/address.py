@@ -1,5 +1,3 @@
-"""Where a request comes from."""
-
 import ipaddress
 import re
 from typing import Any
@@ -9,42 +7,42 @@ from django.conf import settings
 from django.http import HttpRequest
 
 _WITH_PORT = re.compile(r"\[(?P<v6>[^\]]*)\](:\d*)?|(?P<v4>[^:]*):\d*")
-"""An address as some gateways write it: ``192.0.2.1:443``, ``[2001:db8::1]:443``."""
+"""Some gateways add a port: ``192.0.2.1:443``, ``[2001:db8::1]:443``."""
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """The client's address, as far as those can be believed who tell it.
+    """Return the client's address, as far as its sources can be trusted.
 
-    Without trusted proxies that is the other end of the connection, and
-    ``X-Forwarded-For`` is anybody's text. Each trusted proxy adds the address it was
-    called from at the end, so with n of them the n-th from the end is true.
+    Without trusted proxies that is the peer of the connection; anyone can write
+    ``X-Forwarded-For``. Each trusted proxy appends the address that called it, so with
+    n proxies the n-th from the end is right.
 
     Returns:
-        The address in its one canonical spelling; None when there is none.
+        The address in canonical spelling, or None.
     """
     proxies: int = settings.CURFEW.trusted_proxies
-    told = request.META.get("REMOTE_ADDR", "")
+    candidate = request.META.get("REMOTE_ADDR", "")
     if proxies:
         hops = request.headers.get("X-Forwarded-For", "").split(",")
-        told = hops[-proxies] if len(hops) >= proxies else hops[0]
-    told = told.strip().strip('"')
-    if match := _WITH_PORT.fullmatch(told):
-        told = match["v6"] or match["v4"] or ""
+        candidate = hops[-proxies] if len(hops) >= proxies else hops[0]
+    candidate = candidate.strip().strip('"')
+    if match := _WITH_PORT.fullmatch(candidate):
+        candidate = match["v6"] or match["v4"] or ""
     try:
-        address = ipaddress.ip_address(told)
+        address = ipaddress.ip_address(candidate)
     except ValueError:
         return None
-    # A gateway that listens on both writes an IPv4 address inside an IPv6 one.
+    # A dual-stack gateway writes an IPv4 address as an IPv4-mapped IPv6 one.
     return (getattr(address, "ipv4_mapped", None) or address).compressed
 
 
 def network_of(address: str) -> str:
-    """Return the network that one party holds: an IPv4 address, an IPv6 /64.
+    """Return the network of one party: an IPv4 address or an IPv6 /64.
 
-    A line at home has a whole /64, so counting its addresses one by one counts nothing.
+    A home has a whole /64, so counting single addresses would limit nothing.
 
     Args:
-        address: A canonical address.
+        address: In canonical spelling.
     """
     parsed = ipaddress.ip_address(address)
     if parsed.version == 4:
@@ -53,8 +51,9 @@ def network_of(address: str) -> str:
 
 
 def bind_address(sender: object, request: HttpRequest, **_: Any) -> None:
-    """Put the address beside the request's id: for logs, audit and the tasks it queues.
+    """Bind the address to the log context, next to the request id.
 
-    A receiver of django-structlog's ``bind_extra_request_metadata``.
+    A receiver of django-structlog's ``bind_extra_request_metadata``. Audit and tasks
+    read it there, too.
     """
     structlog.contextvars.bind_contextvars(address=client_address(request))

@@ -9,13 +9,13 @@ class WebConfig(AppConfig):
     def ready(self) -> None:
         """Make the Celery app current, so that shared tasks know their broker.
 
-        Here and not in ``dashboard/__init__.py``: the cloud client and the emulator
-        live in the same package and must import neither Django nor Celery.
+        ``dashboard/__init__.py`` is not the place: the cloud client and the emulator
+        must import neither Django nor Celery.
         """
         import dashboard.celery  # noqa: F401
 
         from .address import bind_address
 
-        # A stored message is shown by processes that never write it.
+        # Processes that never write a stored message have to render it.
         autodiscover_modules("messages")
         bind_extra_request_metadata.connect(bind_address)

@@ -1,18 +1,15 @@
-"""What may be written to the cache: JSON, never pickles."""
-
 import json
 from typing import Any
 
 
 class JSONSerializer:
-    """Serializer for Django's Redis cache.
+    """Serializer for Django's Redis cache: JSON, never pickles.
 
-    Django's default unpickles what it finds: whoever can write to Redis could run code
-    here. Integers stay bare so that Redis can increment them.
+    Django's default unpickles what it reads, so anyone who can write to Redis could run
+    code here. Integers stay bare so that Redis can increment them.
     """
 
     def dumps(self, obj: Any) -> bytes | int:
-        """Encode a value made of JSON's types."""
         if type(obj) is int:
             return obj
         return json.dumps(obj).encode()

@@ -1,9 +1,9 @@
-"""Names from outside as parts of an address.
+"""Names from outside as parts of a URL.
 
-A cloud is called what ``clouds.yaml`` calls it, and an instance may have any id. What a
-path cannot hold is written as ``~`` and two hexadecimal digits for each byte of UTF-8:
-``otc/prod`` is ``otc~2Fprod``. Percent signs would not do, since servers undo them
-before the address is taken apart.
+Cloud names and instance ids may have any characters. Those that a path cannot contain
+become ``~`` and two hexadecimal digits for each byte of UTF-8: ``otc/prod`` is
+``otc~2Fprod``. Percent signs would not work, since servers decode them before the path
+is split.
 """
 
 import re
@@ -16,15 +16,15 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class NameConverter:
-    """Any text that a database can hold; ``to_python(to_url(name))`` is ``name``."""
+    """Any text that a database can store; ``to_python(to_url(name))`` is ``name``."""
 
     regex = "[^/]+"
 
     def to_python(self, value: str) -> str:
-        """The name that an address means.
+        """Return the name.
 
         Raises:
-            ValueError: None that a database could hold: the address is unknown.
+            ValueError: No database could store it; the URL is unknown.
         """
         name = "" if value == _EMPTY else _ESCAPED.sub(_unescaped, value)
         if _UNSTORABLE.search(name):
@@ -32,9 +32,8 @@ class NameConverter:
         return name
 
     def to_url(self, value: object) -> str:
-        """The part of the path."""
         name = str(value)
-        # Browsers leave out what consists of dots alone.
+        # Browsers drop path segments that consist of dots alone.
         only_dots = not name.strip(".")
         part = "".join(
             _escaped(sign) if only_dots or _is_unsafe(sign) else sign for sign in name

@@ -1,5 +1,3 @@
-"""How a process of the web server uses its database."""
-
 import time
 from typing import Any
 
@@ -11,22 +9,21 @@ from psycopg_pool import ConnectionPool
 
 SHARED_CONNECTIONS = 16
 PATIENCE_SECONDS = 5
-"""For a lock, or a connection; then the page says "busy" (``web.unavailable``)."""
+"""Wait for a lock or a connection; after it, ``web.unavailable`` shows "busy"."""
 
 STALL_SECONDS = 17
-"""No statement runs so long: the server itself ends it after 15 s (``settings``)."""
+"""No statement runs this long: the server ends it after 15 s (``settings``)."""
 
 
 class StallError(psycopg.OperationalError):
-    """The server has not answered for so long that it never may."""
+    """The database server stopped answering."""
 
 
 class ConnectionWithTimeout(psycopg.Connection[Any]):
-    """Gives up a server that stands still.
+    """A connection that gives up on a server that stopped answering.
 
-    The driver's library has no time limit of its own, and the network's do not help
-    while the other machine still acknowledges. Without one the threads of the web
-    server would be used up, one by one.
+    libpq has no read timeout, and TCP's do not help while the other machine still
+    acknowledges. Without one the threads of the web server would be used up one by one.
 
     Attributes:
         patience_seconds: For each answer.
@@ -40,8 +37,8 @@ class ConnectionWithTimeout(psycopg.Connection[Any]):
         """Wait for an answer.
 
         Raises:
-            StallError: None came in time; the connection is closed, since
-                whatever would be asked next would wait again.
+            StallError: None came in time. The connection is closed, since its next
+                query would wait again.
         """
         if timeout is not None:
             return super().wait(gen, interval, timeout)
@@ -57,16 +54,16 @@ class ConnectionWithTimeout(psycopg.Connection[Any]):
 
 
 def share_connections() -> None:
-    """Keep the connections of this process; call it before the first query.
+    """Pool the connections of this process; call it before the first query.
 
-    Only the web server does: a worker's processes serve one task at a time, and Celery
-    closes what a task has used, a pool included. Each connection is tried before it is
-    handed out, so that a restart of the database costs no request an error.
+    Only the web server does: a worker process serves one task at a time, and Celery
+    closes connections after each, a pool included. Each connection is checked before
+    use, so a restart of the database costs no request an error.
     """
     if connection.vendor == "sqlite":
-        # Opening the file and setting it up costs as much as a small page.
+        # Opening and configuring the file takes as long as a small page.
         connection.settings_dict["CONN_MAX_AGE"] = None
-        # A page rather says "busy"; a worker has the time to wait.
+        # A page says "busy" instead; a worker can wait.
         connection.settings_dict["OPTIONS"]["timeout"] = PATIENCE_SECONDS
     if connection.vendor == "postgresql":
         connection.settings_dict["OPTIONS"]["pool"] = {
@@ -75,28 +72,27 @@ def share_connections() -> None:
             "timeout": PATIENCE_SECONDS,
             "connection_class": ConnectionWithTimeout,
             "check": _check,
-            # Tries to connect begin anew after this long: each waits twice as long as
-            # the one before, and the database may have been back for minutes.
+            # The pool doubles its pause after each failed attempt, so the database
+            # could be back for minutes. After this time it starts over.
             "reconnect_timeout": PATIENCE_SECONDS,
         }
 
 
-def _check(one: ConnectionWithTimeout) -> None:
-    """Try a connection; when it is dead, replace all others that have died with it.
+def _check(connection: ConnectionWithTimeout) -> None:
+    """Check a connection; when it is dead, replace all others that died with it.
 
-    The pool would find them one by one, with a pause that doubles after each: with four
-    of them a request has waited in vain. Where the server stands still it is the trying
-    that takes long, and once is enough.
+    The pool would find them one by one, with doubling pauses: with four of them a
+    request times out. If the server does not respond, one check takes long enough.
     """
-    one.patience_seconds = PATIENCE_SECONDS
+    connection.patience_seconds = PATIENCE_SECONDS
     try:
-        ConnectionPool.check_connection(one)
+        ConnectionPool.check_connection(connection)
     except StallError:
         raise
     except psycopg.Error:
-        pool = one._pool
+        pool = connection._pool
         if isinstance(pool, ConnectionPool):
             pool.check()
         raise
     finally:
-        one.patience_seconds = STALL_SECONDS
+        connection.patience_seconds = STALL_SECONDS

@@ -1,6 +1,6 @@
-"""How many files one person may take: each is made of all instances, or all entries.
+"""Limits for downloads: each file covers all instances or all audit entries.
 
-Counted in Redis, as ``limits`` counts; without Redis nothing is limited.
+Counts are in Redis, as those of ``limits``; without Redis nothing is limited.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,18 +18,18 @@ from .shared import quick_redis
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 2
-"""Files that are being made for one person."""
+"""Concurrent downloads per person."""
 
 SLOT_SECONDS = 60
-"""A process that dies while it makes one keeps the place for so long."""
+"""The slot of a process that dies stays taken this long."""
 
 View = Callable[..., HttpResponseBase]
 
 
 def limited(view: View) -> View:
-    """A view that makes a file, held to a number in a minute and at once.
+    """Limit a view that creates a file, per minute and concurrently.
 
-    Beyond either: 429 with ``Retry-After``, and the view is not called.
+    Beyond a limit: 429 with ``Retry-After``; the view is not called.
     """
 
     @wraps(view)
@@ -58,7 +58,7 @@ def limited(view: View) -> View:
 
 
 def _take_slot(user_pk: int | None) -> str | None:
-    """The key of a free place; None when all are taken."""
+    """Return the key of a free slot; None when all are taken."""
     key = ""
     try:
         for number in range(AT_ONCE):
@@ -79,9 +79,9 @@ def _release(slot: str) -> None:
 
 
 class _Download:
-    """The chunks of a file; gives its place back when read or closed, even unread.
+    """The chunks of a file; releases its slot when read or closed, even unread.
 
-    A generator that nobody has begun would run nothing when it is closed.
+    Closing a generator that was never started runs none of its code.
     """
 
     def __init__(self, chunks: Iterable[bytes], slot: str) -> None:
@@ -94,5 +94,4 @@ class _Download:
             self.close()
 
     def close(self) -> None:
-        """Give the place back."""
         _release(self._slot)

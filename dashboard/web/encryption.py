@@ -1,4 +1,4 @@
-"""Sealing what must be read again, but not by whoever reads the database alone."""
+"""Encryption of what has to be read again, but not with the database alone."""
 
 import base64
 import secrets
@@ -11,17 +11,16 @@ from django.conf import settings
 from django.utils.encoding import force_bytes
 
 MARK = "gcm:"
-"""How every seal begins."""
+"""Prefix of every encrypted value."""
 
 _NONCE_BYTES = 12
 
 
 def encrypt(text: str, purpose: str) -> str:
-    """Seal with a key derived from ``SECRET_KEY``.
+    """Encrypt with a key derived from ``SECRET_KEY``.
 
     Args:
-        text: What to seal.
-        purpose: What it is, such as ``second factors``: each has keys of its own.
+        purpose: Such as ``second factors``; each has keys of its own.
     """
     nonce = secrets.token_bytes(_NONCE_BYTES)
     key = derived(settings.SECRET_KEY, purpose)
@@ -30,10 +29,10 @@ def encrypt(text: str, purpose: str) -> str:
 
 
 def decrypt(text: str, purpose: str) -> str:
-    """Open what ``seal`` sealed, now or under a former key.
+    """Decrypt with the present key or a former one.
 
     Raises:
-        InvalidTag: No key of ours sealed it for this purpose.
+        InvalidTag: No key of ours encrypted it for this purpose.
     """
     sealed = base64.urlsafe_b64decode(text.removeprefix(MARK))
     nonce, sealed = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
@@ -46,12 +45,12 @@ def decrypt(text: str, purpose: str) -> str:
 
 
 def secret_keys() -> list[str | bytes]:
-    """The present secret key and the former ones."""
+    """Return the present secret key and the former ones."""
     return [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
 
 
 def derived(secret: str | bytes, purpose: str) -> bytes:
-    """The key for one purpose, 32 bytes."""
+    """Return the key for one purpose, 32 bytes."""
     info = f"curfew {purpose}".encode()
     kdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=info)
     return kdf.derive(force_bytes(secret))

@@ -1,7 +1,7 @@
 """Error pages: Django's handlers for 400, 403, 404 and 500.
 
-Django's own views for them check the form's token, and so read a body that may be the
-very reason of the error; ours never read the body.
+Django's own views check the CSRF token and so read the body, which may be the very
+cause of the error; these never read it.
 """
 
 from django.http import HttpRequest, HttpResponse
@@ -13,27 +13,24 @@ from .languages import language_without_asking
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer 400."""
     return error_page(request, 400)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer 403."""
     return _page_in_site(request, 403, reason=str(exception))
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer 404."""
     return _page_in_site(request, 404)
 
 
 def error_page(request: HttpRequest, status: int) -> HttpResponse:
-    """The page of a status, as for nobody: it needs no database, session or body."""
+    """Return the page for an anonymous reader; needs no database, session or body."""
     with translation.override(language_without_asking(request)):
         return HttpResponse(render_to_string(f"{status}.html"), status=status)
 
 
 def _page_in_site(request: HttpRequest, status: int, reason: str = "") -> HttpResponse:
-    """The page of a status; who is signed in keeps the navigation."""
+    """Return the page, with navigation for a signed-in person."""
     with translation.override(language_without_asking(request)):
         return render(request, f"{status}.html", {"reason": reason}, status=status)

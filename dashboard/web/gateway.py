@@ -1,9 +1,9 @@
-"""Lets threads run Django only: the network's pace is the event loop's matter.
+"""Runs Django in threads while the event loop handles the network.
 
 An ASGI application in front of a WSGI one. A request goes to a thread once it has
-arrived whole, and the thread is free again as soon as the answer is made; who sends or
-reads slowly holds up nobody. What is known without asking anybody is answered on the
-loop itself, without a thread.
+arrived whole, and the thread is free as soon as the response is ready; slow clients
+block no one. Responses that need no lookup are sent from the loop itself, without a
+thread.
 """
 
 import asyncio
@@ -28,30 +28,30 @@ Headers = list[tuple[str, str]]
 Shortcut = Callable[["WSGIEnvironment"], tuple[str, Headers] | None]
 
 MEMORY_BYTES = 1024 * 1024
-"""A longer answer waits for its reader in a temporary file."""
+"""Longer responses wait for their reader in a temporary file."""
 
 CHUNK_BYTES = 64 * 1024
-"""The loop hands on so much at a time, and goes on once the client has taken it."""
+"""The loop sends this much at a time, and continues when the client has taken it."""
 
 READER_GRACE_SECONDS = 30
 READER_BYTES_PER_SECOND = 16 * 1024
-"""Who reads more slowly than this, after the grace, is cut off."""
+"""After the grace period, slower readers are disconnected."""
 
 MOST_FILES = 16
-"""Long answers on their way from one process; the oldest is cut off for another one."""
+"""Long responses in progress per process; another one cuts off the oldest."""
 
 MOST_QUEUED = 1_024
-"""Requests that wait for a thread of one process; more are told to come back."""
+"""Requests that wait for a thread per process; more get 503."""
 
 RETRY_AFTER_SECONDS = 5
 
 
 class ClientGoneError(Exception):
-    """The client hung up, or was hung up on, before its request had arrived."""
+    """The client disconnected, or was disconnected, before its request had arrived."""
 
 
 class Answer(NamedTuple):
-    """What the application said, whole."""
+    """A complete response of the application."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -62,13 +62,12 @@ class Gateway:
     """ASGI outside, WSGI inside.
 
     Args:
-        application: The WSGI application.
-        shortcut: Answers without a body that need no thread: status line and headers,
-            or None when the application has to answer. Must not wait for anything.
-        threads: Requests that the application serves at once.
-        longest_body: Bytes. Of a longer body the application gets the length alone, by
-            which it refuses it.
-        plain_headers: Of answers that the application does not make.
+        shortcut: Returns the status line and headers of a response without a body, or
+            None when the application has to answer. Must not block.
+        threads: Number of concurrent requests to the application.
+        longest_body: Bytes. Of a longer body the application gets only the length, by
+            which it rejects it.
+        plain_headers: For responses that the application does not make.
     """
 
     def __init__(
@@ -91,7 +90,6 @@ class Gateway:
     async def __call__(
         self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
-        """Answer one request."""
         environ = environ_of(scope)
         if short := self._shortcut(environ):
             status, headers = short
@@ -112,7 +110,7 @@ class Gateway:
     async def _read_body(
         self, environ: "WSGIEnvironment", receive: ASGIReceiveCallable
     ) -> bool:
-        """Put the body into the environ; False when it is longer than allowed."""
+        """Put the body into the environ; return False when it is too long."""
         declared = environ.get("CONTENT_LENGTH", "0")
         body = b""
         if declared == "0" and "HTTP_TRANSFER_ENCODING" not in environ:
@@ -142,11 +140,12 @@ class Gateway:
             self._queued -= 1
 
     def _run(self, environ: "WSGIEnvironment") -> Answer:
-        """Run the application in a thread, to the last byte of its answer."""
+        """Run the application in a thread, to the last byte of its response."""
         try:
             return _answer_of(self._application, environ)
         except Exception:
-            # Django makes a page of every fault; this is a fault in making that page.
+            # Django turns every exception into a page; this one comes from making that
+            # page.
             log.exception("no answer", path=environ["PATH_INFO"])
             return self._plain(500, "A fault in Curfew; its log says more.", [])
 
@@ -173,9 +172,9 @@ class Gateway:
 
 
 def environ_of(scope: HTTPScope) -> "WSGIEnvironment":
-    """The request as WSGI wants it, without a body (PEP 3333).
+    """Convert the request to a WSGI environ without a body (PEP 3333).
 
-    A header whose name has an underscore is left out: to WSGI ``X_Forwarded_For`` is
+    Headers with an underscore are dropped: to WSGI ``X_Forwarded_For`` is
     ``X-Forwarded-For``, and no proxy has vouched for it (CVE-2015-0219).
     """
     host, port = scope["server"] or ("", None)
@@ -210,7 +209,7 @@ def environ_of(scope: HTTPScope) -> "WSGIEnvironment":
 
 @lru_cache(maxsize=256)
 def _variable(header: bytes) -> str:
-    """Its name in the environ; empty when it is left out."""
+    """Return the environ key of a header; empty when it is dropped."""
     if b"_" in header:
         return ""
     name = header.decode("latin-1").upper().replace("-", "_")
@@ -218,10 +217,10 @@ def _variable(header: bytes) -> str:
 
 
 def _answer_of(application: "WSGIApplication", environ: "WSGIEnvironment") -> Answer:
-    said: list[tuple[str, Headers]] = []
+    started: list[tuple[str, Headers]] = []
 
     def start_response(status: str, headers: Headers, *_: Any) -> Any:
-        said[:] = [(status, headers)]
+        started[:] = [(status, headers)]
         return None
 
     chunks = application(environ, start_response)
@@ -230,7 +229,7 @@ def _answer_of(application: "WSGIApplication", environ: "WSGIEnvironment") -> An
     finally:
         if hasattr(chunks, "close"):
             chunks.close()
-    status, headers = int(said[0][0][:3]), _encoded(said[0][1])
+    status, headers = int(started[0][0][:3]), _encoded(started[0][1])
     has_length = any(name == b"content-length" for name, _ in headers)
     if (
         not has_length
@@ -264,7 +263,7 @@ def _collected(chunks: Iterable[bytes]) -> bytes | IO[bytes]:
 async def _send(
     send: ASGISendCallable, answer: Answer, timeout: asyncio.Timeout | None = None
 ) -> None:
-    """Send an answer at the client's pace; nothing more once its patience is over."""
+    """Send a response at the client's pace, within its time limit."""
     await send(
         {
             "type": "http.response.start",

@@ -1,4 +1,4 @@
-"""What browsers are told and asked beyond what Django does by itself."""
+"""Security headers and checks beyond Django's own."""
 
 from io import BytesIO
 
@@ -30,28 +30,27 @@ PERMISSIONS_POLICY = ", ".join(
         "usb",
     )
 )
-"""Nothing here needs any of these; passkeys and full screen are left alone."""
+"""Pages need none of these features; passkeys and full screen stay allowed."""
 
 OURS = frozenset({"same-origin", "none"})
-"""Values of ``Sec-Fetch-Site`` of what our own pages send, or the person itself."""
+"""``Sec-Fetch-Site`` of requests from our own pages or typed by the person."""
 
 
 _POLICY = "Content-Security-Policy"
 
 RELEASE_HEADER = "Curfew-Release"
-"""On answers to htmx: a page that another release has drawn asks to be reloaded."""
+"""On responses to htmx: a page drawn by another release asks to be reloaded."""
 
 
 class HeadersMiddleware:
-    """Headers on every answer, static files and errors included."""
+    """Set headers on every response, static files and errors included."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
-        # Now: an update may replace the files of a server that still runs.
+        # Read at startup: an update may replace the files while the server still runs.
         self._release = release_mark()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer, with the headers."""
         response = self.get_response(request)
         response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
@@ -61,11 +60,11 @@ class HeadersMiddleware:
 
 
 def fixed_headers() -> list[tuple[str, str]]:
-    """What the middlewares put on every answer, for one that Django does not make.
+    """Return the headers for a response that Django does not make.
 
-    But for the policies of documents: that answer has no body, and only a script of
-    ours gets it, by a header that no other page can send. They are two thirds of its
-    bytes, and a page that stands open gets hundreds of them in an hour.
+    The policies for documents are missing: that response has no body, and only our
+    script gets it, by a header that no other page can send. They would be two thirds of
+    its bytes, and an open page gets hundreds of them in an hour.
     """
     answer = _bare_answer(htmx=True)
     for name in ("Permissions-Policy", _POLICY):
@@ -74,12 +73,12 @@ def fixed_headers() -> list[tuple[str, str]]:
 
 
 def plain_headers() -> list[tuple[str, str]]:
-    """The same for a plain text: what went wrong where Django cannot say it."""
+    """Return the same for a plain-text error that Django cannot send."""
     return list(_bare_answer(htmx=False).headers.items())
 
 
 def _bare_answer(*, htmx: bool) -> HttpResponse:
-    # HSTS is part of answers to https alone; behind the proxy all are.
+    # HSTS is only sent over https; behind the proxy everything is.
     scheme = "https" if settings.SECURE_SSL_REDIRECT else "http"
     environ = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": scheme}
     if htmx:
@@ -102,20 +101,20 @@ def _never(request: HttpRequest) -> HttpResponse:
 
 
 class SameOriginMiddleware:
-    """A second lock beside the CSRF token: no write that another site has sent.
+    """Reject writes sent by another site, in addition to the CSRF token.
 
-    Browsers set ``Sec-Fetch-Site`` themselves and no page can forge it. One that does
-    not send it has the token to pass all the same.
+    Browsers set ``Sec-Fetch-Site`` themselves, and no page can forge it. Clients
+    without it still need the token.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer; refuse a write from elsewhere as if its token were wrong."""
+        """Answer; a write from elsewhere is rejected like one with a wrong token."""
         site = request.headers.get("Sec-Fetch-Site", "none")
         trusted = request.headers.get("Origin") in settings.CSRF_TRUSTED_ORIGINS
-        # No browser adds a token by itself: there is nothing to ride on.
+        # No browser adds a bearer token on its own, so CSRF does not apply.
         by_token = is_api_request(request)
         if by_token or request.method in READS or site in OURS or trusted:
             return self.get_response(request)

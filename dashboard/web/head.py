@@ -1,5 +1,3 @@
-"""HEAD, for views of libraries that know GET only."""
-
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -11,7 +9,7 @@ from django.http.response import HttpResponseBase
 def head_as_get[Response: HttpResponseBase](
     view: Callable[..., Response],
 ) -> Callable[..., Response]:
-    """Answer HEAD as GET; the web server leaves the body out."""
+    """Answer HEAD as GET, for views that only know GET; the server drops the body."""
 
     @wraps(view)
     def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> Response:

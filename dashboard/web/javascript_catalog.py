@@ -1,7 +1,7 @@
 """Messages for the scripts in ``static``, as Django's JavaScript catalog.
 
-A page loads the catalog of its language before its scripts. In English there is none:
-the scripts hold the English messages and use them wherever ``gettext`` is missing.
+A page loads the catalog of its language before its scripts. English has none: the
+scripts contain the English messages and use them where ``gettext`` is missing.
 """
 
 from functools import cache
@@ -24,7 +24,7 @@ URL_NAME = "javascript_catalog"
 
 
 def catalog_url() -> str:
-    """Address of the catalog in the active language; empty in English."""
+    """Return the URL of the catalog in the active language; empty in English."""
     language = translation.get_language() or settings.LANGUAGE_CODE
     return "" if language == settings.LANGUAGE_CODE else _url(language)
 
@@ -36,16 +36,15 @@ def _url(language: str) -> str:
 
 @method_decorator(login_not_required, name="dispatch")
 class CatalogView(JavaScriptCatalog):
-    """The catalog of one language, for everyone."""
+    """The catalog of one language, public."""
 
     def get(self, request: HttpRequest, language: str, release: str) -> HttpResponse:
         """Return the catalog.
 
         Args:
-            request: Anybody's.
-            language: A language of the site, whatever the reader's own is.
+            language: May differ from the reader's own.
             release: The release that drew the page, so that browsers may keep the
-                catalog for a year. That of another release is not kept.
+                catalog for a year. That of another release is not cached.
 
         Raises:
             Http404: The site does not have this language.

@@ -1,10 +1,9 @@
-"""Which language an answer speaks.
+"""The language of a response.
 
-A page: the person's own choice, else what this browser was given on the sign-in page (a
-cookie), else what the browser asks for. The API: English always, so that a program does
-not fail when its person chooses another language. Workers and commands speak
-``LANGUAGE_CODE``: what they store or log is English, and put into a reader's language
-when it is shown.
+A page uses the person's choice, else the one this browser chose on the sign-in page (a
+cookie), else the browser's preference. The API always answers in English, so that a
+program does not fail when its owner chooses another language. Workers and commands use
+``LANGUAGE_CODE``: they store and log English, which is translated when it is shown.
 """
 
 from django.conf import settings
@@ -16,19 +15,16 @@ from .api_requests import is_api_request
 from .middleware import GetResponse
 
 AS_BROWSER = ""
-"""Chosen by whoever leaves it to the browser."""
+"""The choice to follow the browser."""
 
 COOKIE_SECONDS = 365 * 24 * 3600
 
 
 class LanguageMiddleware:
-    """Draw each answer in its reader's language."""
-
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Activate the language for this request."""
         language = _language(request)
         request.language = language  # type: ignore[attr-defined]  # ours
         with translation.override(language):
@@ -39,12 +35,12 @@ class LanguageMiddleware:
 
 
 def is_spoken(language: str) -> bool:
-    """Whether pages can be had in this language (its code, such as ``de``)."""
+    """Return whether the site has this language (a code such as ``de``)."""
     return language in dict(settings.LANGUAGES)
 
 
 def remember(response: HttpResponse, language: str) -> None:
-    """Have this browser keep a language for pages before the sign-in."""
+    """Store the language in a cookie, for pages before the sign-in."""
     name = settings.LANGUAGE_COOKIE_NAME
     if language == AS_BROWSER:
         response.delete_cookie(name, samesite="Lax")
@@ -60,7 +56,7 @@ def remember(response: HttpResponse, language: str) -> None:
 
 
 def language_without_asking(request: HttpRequest) -> str:
-    """The language of a request whose person may not be known, as when that failed."""
+    """Return the language without a database lookup, as for an error page."""
     known: str = getattr(request, "language", AS_BROWSER)
     return known or translation.get_language_from_request(request)
 
@@ -68,7 +64,7 @@ def language_without_asking(request: HttpRequest) -> str:
 def _language(request: HttpRequest) -> str:
     if is_api_request(request):
         return settings.LANGUAGE_CODE
-    # Nobody has the attribute before the sign-in.
+    # Anonymous users do not have the attribute.
     chosen: str = getattr(request.user, "language", AS_BROWSER)
     if is_spoken(chosen):
         return chosen

@@ -1,8 +1,7 @@
-"""How much one person and one address may ask in a minute.
+"""Limits on the requests of one person and one address per minute.
 
-Counted in Redis, so that all processes count together: one round trip for both counts.
-Without Redis everything is allowed. Then the work behind it is slow, but a counter that
-is away must not close the house.
+Redis counts for all processes, with one round trip for both counts. Without Redis
+everything is allowed: slow work behind a page is better than no page.
 """
 
 import time
@@ -23,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 WINDOW_SECONDS = 60
 HOUSEHOLD = 5
-"""So many times what one person may is for all behind one address: an office."""
+"""An address, such as an office, gets this many times the limit of one person."""
 
 READS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _PATIENCE_SECONDS = 5.0
@@ -38,21 +37,19 @@ class Limit(NamedTuple):
 
 
 def allows(what: str, request: HttpRequest, limit: Limit) -> bool:
-    """Count one request, and say whether it is within the limit.
+    """Count a request and return whether it is within the limit.
 
     Args:
-        what: Each kind is counted by itself.
-        request: Whose it is.
-        limit: How many may be.
+        what: Each kind is counted separately.
     """
     return within(_counters(what, request, limit))
 
 
 def within(counted: list[tuple[str, int]]) -> bool:
-    """Count one more for each key, and say whether none is beyond its limit.
+    """Increment each key and return whether none exceeds its limit.
 
     Args:
-        counted: Keys as ``key`` makes them, each with its most; 0 means no limit.
+        counted: Pairs of a key, from ``key``, and its limit; 0 means none.
     """
     global _away_until
     counters = [(key, most) for key, most in counted if most > 0]
@@ -74,26 +71,26 @@ def within(counted: list[tuple[str, int]]) -> bool:
 
 
 def key(what: str, whose: str) -> str:
-    """Names the count of one thing by one party in the present minute."""
+    """Return the key that counts one thing of one party in the present minute."""
     return f"curfew:limit:{what}:{int(time.time() // WINDOW_SECONDS)}:{whose}"
 
 
 def seconds_left() -> int:
-    """Until the next minute begins, for ``Retry-After``."""
+    """Return the seconds until the next minute, for ``Retry-After``."""
     return WINDOW_SECONDS - int(time.time() % WINDOW_SECONDS)
 
 
 def _counters(what: str, request: HttpRequest, limit: Limit) -> list[tuple[str, int]]:
     address = client_address(request)
     place = network_of(address) if address else "unknown"
-    found = [(key(what, f"at:{place}"), limit.address)]
+    counters = [(key(what, f"at:{place}"), limit.address)]
     if request.user.is_authenticated:
-        found.append((key(what, f"by:{request.user.pk}"), limit.person))
-    return found
+        counters.append((key(what, f"by:{request.user.pk}"), limit.person))
+    return counters
 
 
 class LimitsMiddleware:
-    """Hold off who writes or polls far faster than any person with many tabs."""
+    """Reject writes and polls that come faster than from any person with many tabs."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -101,7 +98,7 @@ class LimitsMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer; 429 with a plain page and ``Retry-After`` beyond the limit."""
         if is_api_request(request):
-            return self.get_response(request)  # counted by token, in ``dashboard.api``
+            return self.get_response(request)  # dashboard.api counts by token
         if request.method not in READS:
             what, most = "writes", settings.CURFEW.writes_per_minute
         elif request.htmx:  # type: ignore[attr-defined]  # set by HtmxMiddleware
@@ -114,7 +111,7 @@ class LimitsMiddleware:
 
 
 def refusal(request: HttpRequest, what: str) -> HttpResponse:
-    """429: a page that says when to go on."""
+    """Return 429 with a page that says when to continue."""
     log.warning("too many requests", what=what, path=request.path)
     seconds = seconds_left()
     response = render(request, "429.html", {"seconds": seconds}, status=429)

@@ -1,5 +1,3 @@
-"""What every request passes."""
-
 import zoneinfo
 from collections.abc import Callable
 from typing import Any
@@ -18,15 +16,16 @@ from .refusals import sign_in_and_send_again
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 TIME_ZONE_COOKIE = "curfew_tz"
-"""Written by ``static/time.js``: the browser's zone, such as ``Europe/Berlin``. Over
-https with the prefix ``__Host-``."""
+"""``static/time.js`` writes it: the browser's zone, such as ``Europe/Berlin``.
+
+Over https with the prefix ``__Host-``.
+"""
 
 
 class SignInRequiredMiddleware(LoginRequiredMiddleware):
-    """Ask for a sign-in; an htmx request is told to leave the page for it.
+    """Ask for a sign-in; an htmx request has to leave the page for it.
 
-    A sign-in form swapped into a table row would help nobody. A program is told 401 by
-    the API itself.
+    A sign-in form inside a table row would help no one. The API answers 401 itself.
     """
 
     def process_view(
@@ -36,7 +35,7 @@ class SignInRequiredMiddleware(LoginRequiredMiddleware):
         view_args: tuple[Any, ...],
         view_kwargs: dict[str, Any],
     ) -> HttpResponseBase | None:
-        """Let in who is signed in, and every program."""
+        """Let in signed-in people, and every API request."""
         if is_api_request(request):
             return None
         return super().process_view(request, view_func, view_args, view_kwargs)
@@ -44,7 +43,7 @@ class SignInRequiredMiddleware(LoginRequiredMiddleware):
     def handle_no_permission(  # type: ignore[override]  # htmx: a header redirects
         self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
     ) -> HttpResponseBase:
-        """Lead to the sign-in page, which leads back to where the person was.
+        """Redirect to the sign-in page, which leads back to where the person was.
 
         Returns:
             302; for htmx 401 with ``HX-Redirect``; for a form 401 with a page that can
@@ -55,26 +54,25 @@ class SignInRequiredMiddleware(LoginRequiredMiddleware):
                 login_url = str(self.get_login_url(view_func))
                 return sign_in_and_send_again(request, login_url)
             return super().handle_no_permission(request, view_func)
-        # The fragment's own address is no page to come back to.
+        # A fragment's own URL is no page to return to.
         try:
-            shown = request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]
-        except ValueError:  # no address at all, such as "//[x"
-            shown = "/"
-        login = redirect_to_login(shown, self.get_login_url(view_func))
+            return_to = request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]
+        except ValueError:  # not a URL, such as "//[x"
+            return_to = "/"
+        login = redirect_to_login(return_to, self.get_login_url(view_func))
         response = HttpResponseClientRedirect(login.url)
-        # Not 200, which scripts would take for "saved".
+        # Scripts would take 200 for "saved".
         response.status_code = 401
         return response
 
 
 class PersonalPagesMiddleware:
-    """Keep what a signed-in person sees out of every cache."""
+    """Forbid caches to store pages of signed-in people."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Add ``Cache-Control`` and ``Vary`` to the answer."""
         response = self.get_response(request)
         if not response.has_header("Cache-Control"):
             add_never_cache_headers(response)
@@ -83,16 +81,12 @@ class PersonalPagesMiddleware:
 
 
 class TimeZoneMiddleware:
-    """Show times in the viewer's zone, as far as the browser has told it.
-
-    To programs they are told in UTC.
-    """
+    """Show times in the viewer's zone, which the browser sets; in UTC to programs."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Activate the zone named by the cookie for this request."""
         prefix = "__Host-" if request.is_secure() else ""
         name = request.COOKIES.get(prefix + TIME_ZONE_COOKIE, "")
         try:

@@ -1,21 +1,21 @@
-"""Text that others wrote, made safe for mail, chats and Markdown files."""
+"""Makes foreign text safe for mail, chats and Markdown files."""
 
 import re
 import unicodedata
 
 _JOINER = "\N{WORD JOINER}"
 _JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
-"""Part of the spelling of emoji and of Persian or Hindi words."""
+"""Emoji and words in Persian or Hindi need these."""
 
 _LINKS = re.compile(r"//|@|(?<![^\W_])(?:www\.|(?:mailto|xmpp):)", re.IGNORECASE)
-"""What makes programs see a link in plain text: a host, an address, a scheme."""
+"""Programs see a link in plain text by these: a host, an address, a scheme."""
 
 
 def one_line(text: str, longest: int = 120) -> str:
     """Return ``text`` as one line without invisible characters, cut at ``longest``.
 
-    Controls, line breaks and marks that reverse the direction of text become spaces.
-    Joiners stay where they join two visible characters.
+    Controls, line breaks and bidirectional marks become spaces. Joiners stay where they
+    join two visible characters.
     """
     kept = "".join(
         letter if _is_shown(text, place) else " " for place, letter in enumerate(text)
@@ -27,7 +27,7 @@ def one_line(text: str, longest: int = 120) -> str:
 def without_links(text: str) -> str:
     """Return ``text`` with word joiners where programs would find a link.
 
-    Looks the same to people; mail programs, chats and Markdown make no link of it.
+    It looks the same to people.
     """
     return _LINKS.sub(lambda found: f"{found[0]}{_JOINER}", text)
 

@@ -1,9 +1,9 @@
-"""HTTP/1.1 as uvicorn speaks it, with a bound on all that a client can hold back.
+"""HTTP/1.1 of uvicorn, with limits on everything a client can delay.
 
-Uvicorn closes a connection that is idle between two requests, and nothing else: one may
-open a connection and say nothing, send a head or a body byte by byte for ever, send a
-head without end, or never read the answer. Each such connection costs memory and a file
-descriptor of the process, but no thread.
+Uvicorn only closes connections that are idle between two requests. A client could open
+a connection and send nothing, send a head or a body byte by byte or without end, or
+never read the response. Each such connection costs memory and a file descriptor, but no
+thread.
 """
 
 import asyncio
@@ -13,17 +13,20 @@ from typing import Any, ClassVar
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 REQUEST_SECONDS = 10
-"""From the first byte of a request, or the connection, to the last one of its body."""
+"""From the first byte of a request, or the connection, to the end of its body."""
 
 READER_SECONDS = 30
-"""So long a client may take for what the process holds ready for it (64 KiB)."""
+"""For a client to take what the process has buffered for it (64 KiB)."""
 
 HEAD_BYTES = 64 * 1024
 """Of the request line and the headers together."""
 
 MOST_CONNECTIONS = 4_096
-"""Of one process. With more, the one that has waited longest for its request is closed,
-so that new ones are always served."""
+"""Per process.
+
+Beyond it, the connection that has waited longest for its request is closed, so that new
+ones are always served.
+"""
 
 _SPARE_FILES = 256
 """Descriptors that connections leave to files, database and Redis."""
@@ -39,7 +42,7 @@ _waiting: dict["BoundedProtocol", None] = {}
 
 
 def most_connections() -> int:
-    """How many connections this process holds at once."""
+    """Return the maximum number of connections of this process."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return MOST_CONNECTIONS
@@ -50,8 +53,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """One connection.
 
     Attributes:
-        plain_headers: Of the answers that no application makes; the entry point fills
-            them in.
+        plain_headers: For responses that no application makes; set by the entry point.
     """
 
     plain_headers: ClassVar[list[tuple[bytes, bytes]]] = []
@@ -67,7 +69,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refused_with = 400
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        """Wait for the first request."""
         super().connection_made(transport)
         _waiting[self] = None
         self._expect_request()
@@ -77,7 +78,6 @@ class BoundedProtocol(HttpToolsProtocol):
             oldest.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Take a part of a request."""
         if self._request_timer is None and self._arrived <= self._answered:
             self._expect_request()
         super().data_received(data)
@@ -87,13 +87,12 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse(431)
 
     def on_message_begin(self) -> None:
-        """Begin to read a head."""
         self._in_head = True
         self._head_bytes = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Have the request answered, unless its head is too large."""
+        """Pass the request on, unless its head is too large."""
         self._in_head = False
         size = len(self.url) + sum(
             len(name) + len(value) for name, value in self.headers
@@ -104,14 +103,13 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Let the clock stand: what follows is our own time."""
+        """Stop the timer: from here on the time is ours."""
         self._arrived += 1
         _waiting.pop(self, None)
         self._forget_request()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request."""
         self._answered += 1
         has_begun = bool(self.pipeline) or self._in_head
         super().on_response_complete()
@@ -121,24 +119,22 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._expect_request()
 
     def pause_writing(self) -> None:
-        """Have the client take what is ready for it within a time."""
+        """Start the timer for reading what is buffered."""
         super().pause_writing()
         self._reader_timer = self.loop.call_later(READER_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Go on: it was taken."""
         self._forget_reader()
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Leave nothing behind."""
         _waiting.pop(self, None)
         self._forget_request()
         self._forget_reader()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what the parser does not understand, or what we refused."""
+        """Answer what the parser rejects, or what we refused."""
         self._refuse(self._refused_with)
 
     def _expect_request(self) -> None:
@@ -149,7 +145,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._in_head or (self.cycle and not self.cycle.response_started):
             self._refuse(408)
         else:
-            self.transport.close()  # nothing was ever asked
+            self.transport.close()  # no request was ever started
 
     def _forget_request(self) -> None:
         if self._request_timer is not None:
@@ -162,7 +158,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._reader_timer = None
 
     def _refuse(self, status: int) -> None:
-        """Answer in place of the application and hang up."""
+        """Answer instead of the application and disconnect."""
         body = f"{_SENTENCES[status]}\n".encode()
         headers = [
             *self.plain_headers,

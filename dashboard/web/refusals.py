@@ -1,7 +1,7 @@
-"""Forms refused because the sign-in behind them has ended, or was another one.
+"""Responses to forms whose session has ended or changed.
 
-What was typed is handed back, so that it can be sent again after signing in.
-``static/forms.js`` does so for forms sent by htmx, by two headers of the answer.
+The typed values are handed back, to be sent again after the sign-in. For forms sent by
+htmx ``static/forms.js`` does that, with two headers of the response.
 """
 
 from django.contrib.auth.views import redirect_to_login
@@ -12,19 +12,21 @@ from django.shortcuts import render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 
 TOKEN_HEADER = "Curfew-CSRF-Token"  # noqa: S105 (the name of a header)
-"""On a refusal of a token: the one that the browser's cookie goes with now."""
+"""On a rejected token: the one that fits the browser's present cookie."""
 
 USER_HEADER = "Curfew-User"
-"""Beside it: primary key of the person signed in, empty for nobody. A page that was
-drawn for another person must not be sent in this one's name."""
+"""Next to it: primary key of the signed-in person, empty for none.
+
+A page drawn for another person must not be sent in this person's name.
+"""
 
 _FORM_TOKEN = "csrfmiddlewaretoken"  # noqa: S105 (the name of a field)
 _SECRET = ("password", "code", "credential", "secret", "token")
-"""Parts of names of fields that are never handed back."""
+"""Fields whose name contains one of these are never handed back."""
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Django's ``CSRF_FAILURE_VIEW``: 403 with a page.
+    """Answer 403 with a page; Django's ``CSRF_FAILURE_VIEW``.
 
     A form of another site gets nothing back: the button would make it ours.
     """
@@ -55,9 +57,9 @@ def sign_in_and_send_again(request: HttpRequest, login_url: str) -> HttpResponse
 
 
 def referring_page(request: HttpRequest) -> str:
-    """Path of the page that led here; the address itself when that is not known.
+    """Return the path of the page that led here, or this path if it is unknown.
 
-    Many forms are sent to an address that takes no GET, so it is no place to return to.
+    Many forms are sent to a URL that takes no GET, so it is no place to return to.
     """
     referer = request.headers.get("Referer", "")
     hosts = {request.get_host()}
@@ -71,11 +73,11 @@ def referring_page(request: HttpRequest) -> str:
 
 
 def fields_to_send_again(request: HttpRequest) -> list[tuple[str, str]]:
-    """Names and values of the form; none of one that holds a secret."""
+    """Return names and values of the form; nothing if any value is secret."""
     try:
         form = request.POST
     except (BadRequest, SuspiciousOperation):
-        return []  # it was never a form of ours
+        return []  # not a form of ours
     fields = [
         (name, value)
         for name, values in form.lists()

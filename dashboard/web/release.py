@@ -1,5 +1,3 @@
-"""Which release this process runs, for pages that stay open for weeks."""
-
 import hashlib
 from functools import cache, lru_cache
 from pathlib import Path
@@ -17,10 +15,9 @@ _PARTS = (
 
 @cache
 def release() -> str:
-    """Names the program: the same on every machine that runs the same files.
+    """Return the name of the release: equal on all machines with the same files.
 
-    By their content and not their age, so that two servers of one release agree. Read
-    once in a process's life.
+    It is a hash of their content, read once per process.
     """
     digest = hashlib.blake2b(digest_size=6)
     for folder, pattern in _PARTS:
@@ -33,11 +30,11 @@ def release() -> str:
 
 @lru_cache
 def release_mark(*more: str) -> str:
-    """Names the release to browsers, in a word that tells nobody else which it is.
+    """Return a hash of the release that reveals nothing to browsers.
 
     Args:
-        more: What else a page must be loaded anew for.
+        more: Whatever else requires a page to reload.
     """
-    said = "\n".join((release(), *more))
-    mark = salted_hmac("dashboard.web.release", said, algorithm="sha256")
+    content = "\n".join((release(), *more))
+    mark = salted_hmac("dashboard.web.release", content, algorithm="sha256")
     return mark.hexdigest()[:12]

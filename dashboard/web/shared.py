@@ -1,5 +1,3 @@
-"""Redis itself, for what all processes share and Django's cache has no words for."""
-
 from functools import cache
 
 import redis
@@ -10,7 +8,7 @@ from redis.retry import Retry
 
 @cache
 def shared_redis() -> redis.Redis:
-    """The cache's database. Whoever uses it does without it when it is away."""
+    """Return a client of the cache's database; callers must cope without it."""
     return redis.Redis.from_url(
         str(settings.CACHES["default"]["LOCATION"]),
         socket_timeout=1,
@@ -21,7 +19,7 @@ def shared_redis() -> redis.Redis:
 
 @cache
 def quick_redis() -> redis.Redis:
-    """The same database, for what a person waits for: at most 0.3 s."""
+    """Return one for what a person waits for: at most 0.3 s."""
     return redis.Redis.from_url(
         str(settings.CACHES["default"]["LOCATION"]),
         socket_timeout=0.15,
@@ -31,6 +29,6 @@ def quick_redis() -> redis.Redis:
 
 
 def _once_more() -> Retry:
-    # A restarted server has closed the pooled connections, so once more is needed. The
-    # library's own ten times, with pauses, would hold up whoever can do without.
+    # A restarted server has closed the pooled connections, so one retry is needed. The
+    # library's default of ten, with pauses, would take too long.
     return Retry(NoBackoff(), 1)

@@ -1,5 +1,3 @@
-"""Why a mail server cannot be used."""
-
 import smtplib
 import socket
 import ssl
@@ -58,7 +56,7 @@ UNREACHABLE = define(
 
 
 def smtp_problem(error: Exception) -> Message:
-    """Why no mail could be handed over, from what the attempt raised."""
+    """Return why a mail could not be sent, from the exception."""
     match error:
         case smtplib.SMTPAuthenticationError():
             return WRONG_PASSWORD()

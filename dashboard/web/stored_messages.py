@@ -1,16 +1,12 @@
-"""Messages that are stored as a code with parameters and put into words when shown.
+"""Messages that are stored as a code with parameters and translated when shown.
 
-Workers and forms do not know who will read what they write. So they store which message
-it is and its values; the reader's request makes the sentence, in the reader's language.
+Workers and forms do not know who will read what they write. So they store the code of a
+message and its values; the reader's request makes the sentence, in the reader's
+language. Each app defines its messages in a module ``messages``, such as ``TOO_LATE =
+define("edits.too_late", gettext_lazy("Not sent. %(reason)s"))``.
+``TOO_LATE(reason=edit.message)`` is then a ``Message`` for a ``MessageField``.
 
-Each app defines its messages in a module ``messages``::
-
-    TOO_LATE = define("edits.too_late", gettext_lazy("Not sent in time. %(reason)s"))
-
-    edit.message = TOO_LATE(reason=edit.message)  # a Message, for a MessageField
-    str(edit.message)  # in the active language
-
-Messages that do not outlive their request need none of this: they use ``gettext``.
+Messages that do not outlive their request use ``gettext``.
 """
 
 import json
@@ -24,17 +20,17 @@ from django.utils.translation import override
 type Template = str | Promise | Callable[..., str]
 """The English text, or a lazy translation of it (``ngettext_lazy`` for a plural).
 
-A function makes the text of the values as they are stored: a length of time, a status.
+A function makes the text from the stored values: a duration, a status.
 """
 
 _templates: dict[str, Template] = {}
 
 
 class Message:
-    """A message as it is stored.
+    """A stored message.
 
     Args:
-        code: Which one, such as ``edits.too_late``; empty for no message.
+        code: Such as ``edits.too_late``; empty for no message.
         params: Values for its template: text, numbers, other messages, or lists of
             these. Text is shown as it is, whatever the language.
     """
@@ -46,13 +42,13 @@ class Message:
         self.params = dict(params or {})
 
     def __str__(self) -> str:
-        """In the active language; the code itself where no app defines it."""
+        """Return the translation; the code itself if no app defines the message."""
         template = _templates.get(self.code)
         if template is None:
             return self.code
         if callable(template):
             return template(**self.params)
-        values = {name: self._shown(value) for name, value in self.params.items()}
+        values = {name: self._render(value) for name, value in self.params.items()}
         return str(template % values)
 
     def __repr__(self) -> str:
@@ -69,12 +65,12 @@ class Message:
 
     @property
     def in_english(self) -> str:
-        """For files and records that are the same for everybody."""
+        """Return the English text, for files and records."""
         with override("en"):
             return str(self)
 
     def to_json(self) -> dict[str, Any]:
-        """As it is stored; empty for no message."""
+        """Return the stored form; empty for no message."""
         if not self.code:
             return {}
         values = {name: _to_json(value) for name, value in self.params.items()}
@@ -82,15 +78,14 @@ class Message:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Message":
-        """Read what ``to_json`` has made."""
         params = stored.get("params", {})
         values = {name: _from_json(value) for name, value in params.items()}
         return cls(stored.get("code", ""), values)
 
-    def _shown(self, value: Any) -> Any:
+    def _render(self, value: Any) -> Any:
         if isinstance(value, list):
             separator = " " if self.code == _SENTENCES else ", "
-            return separator.join(str(one) for one in value)
+            return separator.join(str(item) for item in value)
         return str(value) if isinstance(value, Message) else value
 
 
@@ -100,7 +95,6 @@ class MessageCode(NamedTuple):
     code: str
 
     def __call__(self, **params: Any) -> Message:
-        """The message with these values."""
         return Message(self.code, params)
 
 
@@ -110,7 +104,8 @@ def define(code: str, template: Template) -> MessageCode:
     Args:
         code: Name of the app, a dot, and a name within it. It is stored: changing it
             takes a migration.
-        template: With ``%(name)s`` for each value; of a function, a parameter for each.
+        template: Has ``%(name)s`` for each value, or is a function with a parameter for
+            each.
 
     Raises:
         ValueError: The code is taken.
@@ -122,7 +117,7 @@ def define(code: str, template: Template) -> MessageCode:
 
 
 def defined() -> dict[str, Template]:
-    """All messages of the apps that have been imported, by their codes."""
+    """Return all messages of the imported apps by their codes."""
     return dict(_templates)
 
 
@@ -131,12 +126,12 @@ _SENTENCES = define("sentences", "%(parts)s").code
 
 
 def verbatim(text: str) -> Message:
-    """Text that is no message of ours, such as a person's or the cloud's own words."""
+    """Wrap text that is no message of ours, such as a person's or the cloud's words."""
     return _VERBATIM(text=text) if text else Message()
 
 
 def sentences(*messages: Message) -> Message:
-    """Several messages as one, each a sentence; those that are empty are left out."""
+    """Join the messages that are not empty; each is a sentence."""
     parts = [message for message in messages if message]
     if len(parts) > 1:
         return Message(_SENTENCES, {"parts": parts})
@@ -144,7 +139,7 @@ def sentences(*messages: Message) -> Message:
 
 
 class MessageField(models.JSONField):
-    """Stores a ``Message``; never NULL, without a message it is empty."""
+    """A field for a ``Message``; never NULL, empty without a message."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("default", Message)
@@ -152,13 +147,11 @@ class MessageField(models.JSONField):
         super().__init__(*args, **kwargs)
 
     def get_prep_value(self, value: Any) -> Any:
-        """What JSON holds."""
         return super().get_prep_value(
             value.to_json() if isinstance(value, Message) else value
         )
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Message:
-        """The message of a row."""
         stored = super().from_db_value(value, expression, connection)
         return Message.from_json(stored or {})
 
@@ -167,7 +160,7 @@ def _to_json(value: Any) -> Any:
     if isinstance(value, Message):
         return value.to_json()
     if isinstance(value, list):
-        return [_to_json(one) for one in value]
+        return [_to_json(item) for item in value]
     return value
 
 
@@ -175,5 +168,5 @@ def _from_json(value: Any) -> Any:
     if isinstance(value, dict):
         return Message.from_json(value)
     if isinstance(value, list):
-        return [_from_json(one) for one in value]
+        return [_from_json(item) for item in value]
     return value

@@ -1,10 +1,10 @@
-"""An answer in place of a fault while Redis or the database is away.
+"""Responses while Redis or the database is unavailable.
 
-Pages do without Redis. What counts attempts against guessing cannot: signing in, codes,
-showing once more who one is. Those fail closed, for the few seconds that it takes.
+Pages work without Redis. Rate limits against guessing do not: signing in, codes and
+confirming a password fail closed for the few seconds that it takes.
 
-Nothing goes without the database. Where it is down, starting up, full or locked for too
-long, every page says so and when to come back; what was typed can be sent again.
+Nothing works without the database. While it is down, starting, full or locked for too
+long, every page says so and when to retry; a form can be sent again.
 """
 
 import sqlite3
@@ -29,19 +29,16 @@ RETRY_AFTER_SECONDS = 10
 
 
 class UnavailableMiddleware:
-    """Say that something is not possible for a moment, and when to try again."""
-
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer as ever."""
         return self.get_response(request)
 
     def process_exception(
         self, request: HttpRequest, exception: Exception
     ) -> HttpResponse | None:
-        """503 with a page and ``Retry-After`` when the reason is a store."""
+        """Answer 503 with ``Retry-After`` when the reason is a store."""
         if isinstance(exception, redis.RedisError):
             page = render(request, "503.html", status=503)
             return not_now(request, page, exception)
@@ -51,10 +48,10 @@ class UnavailableMiddleware:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's ``handler500``: what other middlewares ran into, such as the session's.
+    """Answer errors of other middlewares; Django's ``handler500``.
 
     Returns:
-        503 when the database is away, else 500.
+        503 when the database is unavailable, else 500.
     """
     fault = sys.exc_info()[1]
     if fault is not None and is_database_unavailable(fault):
@@ -64,13 +61,13 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def is_database_unavailable(fault: BaseException) -> bool:
-    """Whether the database cannot be asked now, and not that it was asked wrongly.
+    """Return whether the database is unavailable, as opposed to a wrong query.
 
-    It is away, too, when it waited too long for a lock or has no room left.
+    A long wait for a lock and a full disk count as unavailable.
     """
     if not isinstance(fault, OperationalError | InterfaceError):
         return False
-    # SQLite has no kind of its own for statements that it does not understand.
+    # SQLite uses OperationalError for syntax errors, too.
     code: int = getattr(fault.__cause__, "sqlite_errorcode", sqlite3.SQLITE_BUSY)
     return code != sqlite3.SQLITE_ERROR
 
@@ -82,14 +79,14 @@ def not_now(
     *,
     store: str = "redis",
 ) -> HttpResponse:
-    """Finish an answer that tells to come back, and write down why."""
+    """Add ``Retry-After`` to the response and log the reason."""
     log.error(f"{store} is away", path=request.path, reason=str(reason)[:200])
     page.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return page
 
 
 def _database_unavailable(request: HttpRequest, reason: BaseException) -> HttpResponse:
-    """503; a form that was sent can be sent once more as it is."""
+    """Return 503; a form that was sent can be sent again."""
     context = {
         "is_form": request.method not in READS,
         "fields": fields_to_send_again(request),

@@ -1,12 +1,10 @@
-"""Form widgets that every app may use."""
-
 from django import forms
 
 
 class ClockInput(forms.TimeInput):
-    """A time of day on the 24 h clock, as all times on our pages are written.
+    """A time of day in 24-hour format, as all times on our pages.
 
-    Browsers draw ``type="time"`` in their own language, so that 10:00 PM may stand on a
+    Browsers draw ``type="time"`` in their own language, so 10:00 PM could appear on a
     page that says 22:00 elsewhere.
     """
 

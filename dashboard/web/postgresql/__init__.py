@@ -1,1 +1,1 @@
-"""Django's backend for PostgreSQL, with an breaker in mind: see ``base``."""
+"""Django's PostgreSQL backend with a circuit breaker; see ``base``."""

@@ -1,10 +1,9 @@
-"""What is done while the database is known to be away.
+"""A circuit breaker for connections to the database.
 
-A request of the web server waits some seconds for a connection (``web.database``). With
-each of hundreds doing so all threads would wait, and whoever needs no database with
-them. So once one has waited in vain, one at a time goes on trying, and everybody else
-is told at once. So is whoever has just waited and asks again, as a request does that
-wonders for whom to draw the page that says so.
+A request waits some seconds for a connection (``web.database``). If hundreds did so at
+once, no thread would be left, not even for requests without a query. So once one has
+waited in vain, one at a time keeps trying and all others fail at once. The request that
+has just waited fails at once, too, when its error page wants a query.
 """
 
 import threading
@@ -17,15 +16,15 @@ import psycopg
 from django.db.backends.postgresql import base
 
 PAUSE_SECONDS = 1.0
-"""Until the next tries after one that waited in vain."""
+"""After a failed attempt, the next one waits this long."""
 
 
 class KnownOutageError(psycopg.OperationalError):
-    """The database was away a moment ago, and somebody is finding out whether it is."""
+    """The database was unavailable a moment ago, and another thread is trying it."""
 
 
 class CircuitBreaker:
-    """What this process knows. Thread-safe."""
+    """The state of this process. Thread-safe."""
 
     def __init__(self) -> None:
         self._is_on = False
@@ -34,10 +33,10 @@ class CircuitBreaker:
 
     @contextmanager
     def connecting(self) -> Iterator[None]:
-        """Around the wait for a connection.
+        """Wrap the wait for a connection.
 
         Raises:
-            KnownOutageError: There is none, and no use in waiting for one.
+            KnownOutageError: Waiting would be in vain.
         """
         is_trial = self._is_on
         if is_trial and not self._may_try():
@@ -55,7 +54,7 @@ class CircuitBreaker:
                 self._trial.release()
 
     def _may_try(self) -> bool:
-        """Whether nobody else does; whoever may has the lock."""
+        """Return whether this thread may try; it then has the lock."""
         is_time = time.monotonic() >= self._next_trial_at
         return is_time and self._trial.acquire(blocking=False)
 
@@ -64,10 +63,10 @@ breaker = CircuitBreaker()
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Django's, which does not wait where that is known to be in vain."""
+    """Django's wrapper, failing fast while the circuit is open."""
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """A connection; from the pool where there is one.
+        """Return a connection, from the pool if there is one.
 
         Raises:
             psycopg.OperationalError: There is none.

@@ -1,5 +1,3 @@
-"""Template tags of all pages: icons and moments."""
-
 import functools
 import json
 import time
@@ -25,28 +23,26 @@ FORMATS = {
     "second": gettext_noop("j M Y, H:i:s"),
     "time": "H:i",
 }
-"""Names of ``data-format``, which ``static/time.js`` knows too; the zone comes "
-"after."""
 
 ZONES = {"CET": gettext_noop("CET"), "CEST": gettext_noop("CEST")}
-"""Zones whose short name is another in another language, for browsers as for us."""
+"""Browsers get these names, too, since their own differ between languages."""
 
 
 @register.simple_tag
 @functools.cache
 def icon(name: str, size: int = 16) -> str:
-    """A lucide icon beside a word: inline SVG, silent for screen readers."""
+    """Render a lucide icon beside a word: inline SVG, hidden from screen readers."""
     svg: str = lucide(name, size=size, aria_hidden="true", **{"class": "icon"})
     return svg
 
 
 @register.simple_tag
 def moment(value: datetime | None, form: str = "moment") -> str:
-    """A ``<time>`` in the viewer's zone; a dash for None.
+    """Render a ``<time>`` in the viewer's zone; a dash for None.
 
     Args:
         value: Aware.
-        form: ``stop`` (Mon 14:05 CET; with the date where it is not today), ``moment``
+        form: ``stop`` (Mon 14:05 CET; with the date unless it is today), ``moment``
             (with the date) or ``second``.
     """
     if value is None:
@@ -61,13 +57,13 @@ def moment(value: datetime | None, form: str = "moment") -> str:
 
 @register.filter
 def grouped(number: int) -> str:
-    """A number as the reader's language writes it: 5,000 or 5.000."""
+    """Format a number in the reader's language: 5,000 or 5.000."""
     return number_format(number, force_grouping=True)
 
 
 @register.filter
 def moment_text(value: datetime, form: str) -> str:
-    """The words of ``moment`` alone, for attributes; ``time`` leaves out the day."""
+    """Return the text of ``moment`` for attributes; ``time`` omits the day."""
     local = timezone.localtime(value)
     if form == "stop":
         return f"{stop_text(value)} {zone_name(local)}"
@@ -77,7 +73,7 @@ def moment_text(value: datetime, form: str) -> str:
 
 @register.filter
 def stop_text(value: datetime) -> str:
-    """The same of a stop, without the zone; with its date where it is not today."""
+    """Return the time of a stop without the zone; with the date unless it is today."""
     local = timezone.localtime(value)
     form_here = gettext(FORMATS[_stop_form(local)])
     return str(template.defaultfilters.date(local, form_here))
@@ -85,9 +81,9 @@ def stop_text(value: datetime) -> str:
 
 @register.filter
 def zone_name(local: datetime) -> str:
-    """The short name of a moment's zone, as in the reader's language.
+    """Return the short name of a moment's zone in the reader's language.
 
-    A zone that has only a number in the tz database is told as ``UTC+5:45``.
+    A zone with only a number in the tz database becomes ``UTC+5:45``.
     """
     name = local.tzname() or ""
     if name[:1] in {"+", "-"}:
@@ -98,13 +94,13 @@ def zone_name(local: datetime) -> str:
 
 @register.simple_tag
 def zone_names(zone: str = "") -> str:
-    """What ``zone_name`` says of a zone within a year, by offset, as JSON.
+    """Return the names of a zone within a year, by offset, as JSON.
 
     Browsers have other names for most zones, and no way to ask for these. The keys are
     as ``Intl.DateTimeFormat`` writes a ``longOffset``.
 
     Args:
-        zone: Its name in the tz database; empty for the one that is active.
+        zone: Its name in the tz database; empty for the active one.
     """
     tz = zoneinfo.ZoneInfo(zone) if zone else timezone.get_current_timezone()
     now = timezone.now()
@@ -120,7 +116,7 @@ def _long_offset(local: datetime) -> str:
 
 @register.simple_tag
 def current_zone() -> str:
-    """The zone in which the page tells moments, by its name in the tz database."""
+    """Return the active zone by its name in the tz database."""
     return timezone.get_current_timezone_name()
 
 
@@ -133,18 +129,18 @@ def _stop_form(local: datetime) -> str:
 
 @register.simple_tag
 def javascript_catalog() -> str:
-    """The script with messages in the page's language; nothing in English."""
+    """Return the URL of the message catalog; empty in English."""
     url = catalog_url()
     return format_html('<script src="{}" defer></script>', url) if url else ""
 
 
 @register.simple_tag
 def release_name() -> str:
-    """Which release has drawn the page; ``static/release.js`` compares."""
+    """Return the release that drew the page; ``static/release.js`` compares it."""
     return release_mark()
 
 
 @register.simple_tag
 def now_ms() -> int:
-    """The server's clock, Unix **ms**: what the countdowns of the page go by."""
+    """Return the server's clock in Unix **ms**; the countdowns use it."""
     return time.time_ns() // 1_000_000
