@@ -1,5 +1,3 @@
-"""Labels of what the audit trail records of handovers and wallboards."""
-
 from django.utils.translation import gettext_lazy
 
 from dashboard.audit.labels import Field, moment, register

@@ -1,4 +1,4 @@
-"""How near the end of a run is: the buckets of "stopping soon". Pure functions."""
+"""The buckets of "stopping soon", by the time to the end of a run. Pure functions."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from dashboard.instances import run_state
 
 
 class Bucket(StrEnum):
-    """Where a run stands: every run in exactly one of them."""
+    """Every run is in exactly one bucket."""
 
     OVERDUE = "overdue"
     QUARTER = "quarter"
@@ -25,12 +25,11 @@ class Bucket(StrEnum):
 
 
 class Heading(NamedTuple):
-    """What stands over a bucket.
+    """The heading of a bucket.
 
     Attributes:
         hint: The same in a sentence.
-        nothing: Said when the bucket is empty.
-        tone: Its colour; beside the words, never instead of them.
+        nothing: Shown when the bucket is empty.
     """
 
     label: Promise
@@ -89,11 +88,10 @@ HEADINGS: dict[Bucket, Heading] = {
 
 @dataclass(frozen=True)
 class BucketBounds:
-    """One moment, and what is near seen from there.
+    """The bounds of the buckets at one moment.
 
     Attributes:
-        now: Aware.
-        day_ends: The coming midnight of the viewer.
+        day_ends: The viewer's next midnight.
     """
 
     now: datetime
@@ -101,13 +99,12 @@ class BucketBounds:
 
     @classmethod
     def at(cls, now: datetime) -> "BucketBounds":
-        """As seen in the time zone that is active."""
         local = timezone.localtime(now)
         tomorrow = local.date() + timedelta(days=1)
         return cls(now, datetime.combine(tomorrow, time.min, local.tzinfo))
 
     def bucket(self, stops_at: datetime | None) -> Bucket:
-        """Where a run belongs that ends then; None: that has no known end."""
+        """Return the bucket of a run with this end; None: the end is unknown."""
         if stops_at is None:
             return Bucket.NO_AUTO_STOP
         if run_state.is_overdue(stops_at, self.now):
@@ -119,9 +116,9 @@ class BucketBounds:
         return Bucket.TODAY if stops_at < self.day_ends else Bucket.LATER
 
     def changes_at(self, ends: Iterable[datetime | None]) -> datetime:
-        """The next moment at which one of these runs changes its bucket.
+        """Return the next moment at which one of these runs changes its bucket.
 
-        Never later than midnight, when what was "later" becomes "today".
+        Midnight at the latest, when "later" becomes "today".
         """
         spans = (run_state.DUE_WITHIN, run_state.SOON, -run_state.overdue_after())
         crossings = (stops_at - span for stops_at in ends if stops_at for span in spans)

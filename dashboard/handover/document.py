@@ -1,9 +1,9 @@
-"""What a handover says, as one value: drawn from the fleet, frozen, or thawed.
+"""The content of a handover as one value: built from the fleet, frozen, or restored.
 
 A published handover freezes values: numbers, moments, names, what people typed, and
-messages as codes with parameters. The digest is of these values. They are put into
-words when they are shown, in the reader's language and in today's words, so that one
-document has one digest for everyone. Nothing in here asks the database.
+messages as codes with parameters. The digest covers these values. Sentences are made
+when they are shown, in the reader's language, so one document has one digest for
+everyone. Nothing in here queries the database.
 """
 
 import hashlib
@@ -22,23 +22,17 @@ from dashboard.edits.models import Edit
 from dashboard.web.stored_messages import Message, verbatim
 
 FORMAT = 2
-"""Of the snapshot; raise it when its members change their meaning.
+"""Version of the snapshot; raise it when members change their meaning.
 
-The lines of format 1 have English sentences. They stay as they were published, since
-another text would have another digest, and are shown as they are.
+Format 1 has English sentences. They are shown as they were published, since another
+text would have another digest.
 """
 
 MOST_LINES = 50
-"""In one section; whatever comes after them is a number."""
+"""Per section; the rest is a number."""
 
 
 class Title(NamedTuple):
-    """What stands over a section.
-
-    Attributes:
-        hint: What is in it, in a sentence.
-    """
-
     text: Promise
     hint: Promise
     icon: str
@@ -92,17 +86,15 @@ TITLES: dict[str, Title] = {
 
 @dataclass(frozen=True)
 class Item:
-    """One fact.
+    """One line of a section.
 
     Attributes:
-        name: What it is about.
         cloud: With ``instance_id`` the instance's address; both may be empty.
-        edit_id: The edit it is about, if it is about one.
-        change: Kind, patch and state of that edit.
-        who: Whose it is, or who did it.
+        change: Kind, patch and state of the edit.
+        who: The owner, or the person who acted.
         status: Of the instance; empty where it does not matter.
-        message: What else there is to say.
-        at_label: Before the moment.
+        message: Anything else.
+        at_label: Text before the time.
     """
 
     name: str
@@ -118,7 +110,7 @@ class Item:
 
     @property
     def text(self) -> str:
-        """Status, change and message, in the active language."""
+        """Return status, change and message in the active language."""
         parts = [str(self.status)]
         if self.change:
             edit = Edit(kind=self.change["kind"], patch=self.change["patch"])
@@ -129,24 +121,22 @@ class Item:
 
     @property
     def url(self) -> str:
-        """Page of what it is about; empty when it has none."""
         if self.instance_id:
             return reverse("instances:detail", args=[self.cloud, self.instance_id])
         return ""
 
     @property
     def edit_url(self) -> str:
-        """URL of the edit; empty where there is none."""
         return reverse("edits:detail", args=[self.edit_id]) if self.edit_id else ""
 
 
 @dataclass(frozen=True)
 class Section:
-    """Facts of one kind.
+    """Lines of one kind.
 
     Attributes:
         lines: At most ``MOST_LINES``.
-        total: How many there are.
+        total: Number of all of them.
     """
 
     key: str
@@ -155,19 +145,15 @@ class Section:
 
     @property
     def title(self) -> Title:
-        """What stands over it."""
         return TITLES[self.key]
 
     @property
     def hidden(self) -> int:
-        """How many are left out of ``lines``."""
         return self.total - len(self.lines)
 
 
 @dataclass(frozen=True)
 class FrozenNote:
-    """A note as it is read."""
-
     text: str
     owner: str
     next_action: str
@@ -176,15 +162,15 @@ class FrozenNote:
 
 @dataclass(frozen=True)
 class Document:
-    """The whole of it.
+    """The content of a handover.
 
     Attributes:
-        at: The moment that the facts are of.
-        since: When the shift began.
-        until: How far the look at coming stops goes.
-        as_of: When the fleet was last read completely; None: it never was.
+        at: The moment of the facts.
+        since: Start of the shift.
+        until: End of the period for coming stops.
+        as_of: Last complete refresh of the fleet; None: there was none.
         counts: Of the fleet: ``total``, ``running``, ``due`` and ``without_end``;
-            handovers published earlier have ``auto_stop_off`` in its place.
+            handovers published earlier have ``auto_stop_off`` instead.
     """
 
     at: datetime
@@ -198,7 +184,6 @@ class Document:
 
 
 def to_json(document: Document) -> dict[str, Any]:
-    """The document as JSON's types."""
     return {
         "format": FORMAT,
         "at": document.at.isoformat(),
@@ -225,7 +210,6 @@ def to_json(document: Document) -> dict[str, Any]:
 
 
 def from_json(frozen: dict[str, Any]) -> Document:
-    """The document that was frozen."""
     return Document(
         at=datetime.fromisoformat(frozen["at"]),
         since=datetime.fromisoformat(frozen["since"]),
@@ -247,7 +231,7 @@ def from_json(frozen: dict[str, Any]) -> Document:
 
 
 def digest(frozen: dict[str, Any]) -> str:
-    """SHA-256 of a snapshot, whatever order a database keeps its members in."""
+    """Return the SHA-256 of a snapshot, whatever the order of its members."""
     text = json.dumps(frozen, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,5 +1,3 @@
-"""The query of "stopping soon": what may stand in its address."""
-
 from typing import ClassVar
 
 from django import forms
@@ -12,8 +10,6 @@ from dashboard.instances.models import Instance
 
 
 class DueForm(forms.Form):
-    """Whose instances, and how the timeline is grouped."""
-
     GROUPS: ClassVar = (
         ("owner", gettext_lazy("By owner")),
         ("flavor", gettext_lazy("By flavor")),
@@ -29,8 +25,7 @@ class PollForm(forms.Form):
 
     Attributes:
         since: Fleet version of the page as drawn.
-        turn: Unix **ms** from which the page looks different by itself, since a run
-            has moved on into the next bucket.
+        turn: Unix **ms** at which a run moves to the next bucket.
         shown: ``Board.shown`` of the page as drawn; empty when unknown.
         drawn: ``Timeline.digest`` of it, likewise.
     """
@@ -42,14 +37,13 @@ class PollForm(forms.Form):
 
 
 class DueQuery:
-    """The page's part of an address, read with good will.
+    """The query of the page; invalid parameters are ignored.
 
     Attributes:
-        owner: Upstream user's name or id; empty for everybody.
-        cloud: Name of a cloud; empty for all.
+        owner: ModelArts user's name or id; empty for everyone.
         group: A key of ``DueForm.GROUPS``.
-        ignored: What stood in the address and makes no sense, as ``group=colour``.
-        kept: The rest, for links from the page.
+        ignored: Invalid parameters, such as ``group=colour``.
+        kept: The others, for links from the page.
     """
 
     def __init__(self, data: QueryDict) -> None:
@@ -66,11 +60,12 @@ class DueQuery:
 
     @property
     def filters(self) -> dict[str, str]:
-        """What narrows the page, by its name in this query and in the list's."""
-        wanted = {"owner": self.owner, "cloud": self.cloud}
-        return {name: value for name, value in wanted.items() if value}
+        """Return the filters of the page, named as in its query and the list's."""
+        filters = {"owner": self.owner, "cloud": self.cloud}
+        return {name: value for name, value in filters.items() if value}
 
     def apply(self, instances: QuerySet[Instance]) -> QuerySet[Instance]:
-        """Filter, by the rules of the list."""
-        found: QuerySet[Instance] = InstanceFilter(self.filters, queryset=instances).qs
-        return found
+        queryset: QuerySet[Instance] = InstanceFilter(
+            self.filters, queryset=instances
+        ).qs
+        return queryset

@@ -1,5 +1,3 @@
-"""What a person may type about a handover or a wall, and what a wall asks."""
-
 import unicodedata
 import zoneinfo
 from datetime import datetime, timedelta
@@ -21,10 +19,10 @@ LARGEST = 2**31 - 1
 
 
 class SaveTokenForm(forms.Form):
-    """Where typed words come from; see ``services.SaveToken``.
+    """The source of typed text; see ``services.SaveToken``.
 
     Attributes:
-        over: The revision that somebody has seen and wants theirs in place of.
+        over: The revision that someone has seen and wants to replace.
     """
 
     revision = forms.IntegerField(min_value=0, max_value=LARGEST)
@@ -34,7 +32,6 @@ class SaveTokenForm(forms.Form):
 
     @property
     def save_token(self) -> SaveToken:
-        """For the service; call it on a valid form."""
         data = self.cleaned_data
         return SaveToken(
             data["revision"] if data["over"] is None else data["over"],
@@ -44,8 +41,6 @@ class SaveTokenForm(forms.Form):
 
 
 class WindowForm(forms.Form):
-    """What the facts are of."""
-
     since = forms.DateTimeField(
         label=gettext_lazy("Shift started"),
         widget=forms.DateTimeInput(
@@ -62,10 +57,10 @@ class WindowForm(forms.Form):
     )
 
     def clean_since(self) -> datetime:
-        """A moment in the person's time zone.
+        """Return the moment in the person's time zone.
 
         Raises:
-            ValidationError: It is to come, or too long ago.
+            ValidationError: It is in the future, or too long ago.
         """
         since: datetime = self.cleaned_data["since"]
         now = timezone.now()
@@ -83,16 +78,12 @@ class ChosenWindowForm(WindowForm):
 
 
 class SummaryForm(SaveTokenForm):
-    """The summary of a draft, as typed so far."""
-
     summary = forms.CharField(
         max_length=Handover.SUMMARY_LENGTH, required=False, strip=False
     )
 
 
 class NoteForm(SaveTokenForm):
-    """A note, as typed so far."""
-
     text = forms.CharField(max_length=Note.TEXT_LENGTH, required=False, strip=False)
     owner = forms.CharField(max_length=Note.LINE_LENGTH, required=False, strip=False)
     next_action = forms.CharField(
@@ -101,29 +92,20 @@ class NoteForm(SaveTokenForm):
 
     @property
     def words(self) -> dict[str, Any]:
-        """For the service; call it on a valid form."""
         return {
             name: self.cleaned_data[name] for name in ("text", "owner", "next_action")
         }
 
 
 class PublishForm(forms.Form):
-    """What was read before it is published."""
-
     version = forms.IntegerField(min_value=0, max_value=LARGEST)
 
 
 class WallNameForm(forms.Form):
-    """What a wall is called."""
-
     name = forms.CharField(label=gettext_lazy("Name"), max_length=WallLink.NAME_LENGTH)
 
     def clean_name(self) -> str:
-        """One line of words.
-
-        Raises:
-            ValidationError: It holds what nobody can see.
-        """
+        """Reject invisible characters."""
         name = " ".join(str(self.cleaned_data["name"]).split())
         if any(unicodedata.category(letter) in {"Cc", "Cf"} for letter in name):
             raise forms.ValidationError(
@@ -133,12 +115,6 @@ class WallNameForm(forms.Form):
 
 
 class WallForm(WallNameForm):
-    """A new link to a wallboard.
-
-    Args:
-        views: The saved views to choose from.
-    """
-
     view = forms.ModelChoiceField(
         queryset=SavedView.objects.none(),
         required=False,
@@ -154,11 +130,7 @@ class WallForm(WallNameForm):
         self.fields["view"].queryset = views  # type: ignore[attr-defined]
 
     def clean_zone(self) -> str:
-        """A zone of the tz database.
-
-        Raises:
-            ValidationError: There is none of this name.
-        """
+        """Require a zone of the tz database."""
         name: str = self.cleaned_data["zone"]
         if name not in zoneinfo.available_timezones():
             raise forms.ValidationError(
@@ -168,12 +140,12 @@ class WallForm(WallNameForm):
 
 
 class WallPollForm(forms.Form):
-    """What a wall's poll says about what is on the screen.
+    """What a poll says about the wall on the screen.
 
     Attributes:
         since: Fleet version of the wall as drawn.
-        turn: Unix **ms** from which it looks different by itself; 0 for never.
-        shown: ``tiles.Wall.shown`` of it.
+        turn: Unix **ms** at which its numbers change; 0 for never.
+        shown: ``wallboard_data.Wall.shown`` of it.
     """
 
     since = forms.IntegerField(min_value=0, max_value=2**63 - 1)

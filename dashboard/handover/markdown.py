@@ -1,8 +1,8 @@
 """A handover as Markdown. Pure functions.
 
-Names come from the cloud and may hold anything. They and what people type become no
-markup, no link and no mention. Signs that mean nothing where they stand are not
-escaped: chats show the file as it is.
+Names from the cloud may contain anything. Neither they nor typed text become markup, a
+link or a mention. Signs without a meaning in their place are not escaped, since chats
+show the file as it is.
 """
 
 import re
@@ -24,31 +24,29 @@ _MARKUP = re.compile(
     r"|&(?=#?\w+;)"
 )
 _BLOCK = re.compile(r"^(?:([>+=:-])|(\d+)([.)]))")
-"""What begins a list, a quotation, a heading or a table at the beginning of a line."""
+"""At the start of a line these begin a list, a quotation, a heading or a table."""
 
 _LONGEST = 4_000
 
 
 def markdown(document: Document, *, title: str, signed: list[str], site: str) -> str:
-    """The whole document.
+    """Return the whole document.
 
     Args:
-        document: What to write.
-        title: Its head line.
-        signed: Who published it and who took over, a line each.
-        site: Where this site is, as in ``https://curfew.example``, for the links.
+        signed: Lines that say who published it and who took over.
+        site: Base URL for links, such as ``https://curfew.example``.
     """
     return "\n".join(_lines(document, title, signed, site)).rstrip() + "\n"
 
 
 def escape(text: str) -> str:
-    """Text that Markdown shows as it is, on one line."""
+    """Escape text for one line of Markdown."""
     line = _MARKUP.sub(r"\\\g<0>", without_links(one_line(text, _LONGEST)))
     return _BLOCK.sub(_escaped_block, line)
 
 
 def escape_lines(text: str, indent: str = "") -> str:
-    """The same with its line breaks, each further line behind ``indent``."""
+    """Escape text, keep its line breaks and indent the further lines."""
     written = ""
     for line in map(escape, text.strip().splitlines()):
         if not line:
@@ -66,7 +64,6 @@ def _escaped_block(found: re.Match[str]) -> str:
 
 
 def moment(value: datetime | None) -> str:
-    """In the zone that is active."""
     if value is None:
         return gettext("never")
     local = timezone.localtime(value)
@@ -90,7 +87,7 @@ def _lines(
         ngettext("%(total)s instance", "%(total)s instances", counts["total"]),
         gettext("%(running)s running"),
         gettext("%(due)s stopping within 1 hour"),
-        # What was published before the number was of runs counts a setting.
+        # Handovers published before the number counted runs count a setting.
         gettext("%(without_end)s with no auto-stop")
         if "without_end" in counts
         else gettext("%(auto_stop_off)s with auto-stop off"),
@@ -116,8 +113,8 @@ def _lines(
         yield ""
         yield f"## {section.title.text} ({section.total})"
         yield ""
-        for one in section.lines:
-            yield f"- {_fact(one, site)}"
+        for item in section.lines:
+            yield f"- {_fact(item, site)}"
         if section.hidden:
             yield f"- {gettext('and %(hidden)s more') % {'hidden': section.hidden}}"
         if not section.total:
@@ -126,8 +123,8 @@ def _lines(
 
 def _fact(line: Item, site: str) -> str:
     name = escape(line.name) or gettext("(no name)")
-    told = f"[{name}](<{site}{line.url}>)" if line.url else f"**{name}**"
-    parts = [f"{told} ({escape(line.who)})" if line.who else told]
+    link = f"[{name}](<{site}{line.url}>)" if line.url else f"**{name}**"
+    parts = [f"{link} ({escape(line.who)})" if line.who else link]
     if text := line.text:
         parts.append(escape(text))
     if line.at:

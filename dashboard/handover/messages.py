@@ -1,5 +1,3 @@
-"""Messages that handovers and the audit trail store."""
-
 from django.utils.translation import gettext_lazy
 
 from dashboard.web.stored_messages import define
@@ -8,7 +6,7 @@ from dashboard.web.stored_messages import define
 HANDOVER = define("handover.handover", gettext_lazy("Handover %(number)s"))
 DRAFT = define("handover.draft", gettext_lazy("Draft %(number)s"))
 
-# Before the moment of a line.
+# Before the time of a line.
 STOPS = define("handover.stops", gettext_lazy("stops"))
 WAS_DUE = define("handover.was_due", gettext_lazy("was due"))
 SINCE = define("handover.since", gettext_lazy("since"))

@@ -1,5 +1,3 @@
-"""Handovers from shift to shift, their notes, and links to wallboards."""
-
 from datetime import UTC
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -16,13 +14,12 @@ if TYPE_CHECKING:
 
 
 class Autosaved(models.Model):
-    """Something that people type into, saved while they do.
+    """A row that is saved while someone types into it.
 
     Attributes:
-        revision: Raised by each change; whoever saves says on which one they typed.
-        changed_by: Who typed last.
-        page: Random name of the page, once opened, that the last change came from.
-        client_seq: How far the save_token on that page was.
+        revision: Raised by each change; a save names the one it was typed on.
+        page: Random name of the opened page that the last change came from.
+        client_seq: Number of that save on that page.
     """
 
     revision = models.PositiveIntegerField(default=1)
@@ -38,39 +35,33 @@ class Autosaved(models.Model):
 
 
 class HandoverQuerySet(models.QuerySet["Handover"]):
-    """Reads of handovers."""
-
     def visible_to(self, user: "User") -> Self:
-        """What is published is everybody's; drafts are theirs who hand over."""
+        """Return all published handovers, and drafts for those who hand over."""
         if can_hand_over(user):
             return self
         return self.published() if can_see_fleet(user) else self.none()
 
     def published(self) -> Self:
-        """Those that are frozen, newest first."""
         return self.exclude(published_at=None).order_by("-published_at", "-pk")
 
     def drafts(self) -> Self:
-        """Those that are still written on, newest first."""
         return self.filter(published_at=None).order_by("-pk")
 
 
 class Handover(Autosaved):
-    """What one shift tells the next: facts about the fleet, and notes.
+    """What one shift leaves for the next: facts about the fleet, and notes.
 
-    A draft draws its facts anew whenever it is looked at. Publishing freezes facts,
-    summary and notes into ``document``; from then on nothing else is shown.
+    A draft reads its facts whenever it is shown. Publishing freezes facts, summary and
+    notes into ``document``; from then on only that is shown.
 
     Attributes:
-        number: What it is called by, given when it is published, so that a later one
-            has a higher number; None while a draft.
-        since: When the shift began: what was changed from then on is told.
-        ahead_hours: How far the look at coming stops goes.
-        summary: Free words at its head.
+        number: Set when it is published, so that a later one has a higher number; None
+            while a draft.
+        since: Start of the shift; changes after it are listed.
+        ahead_hours: Length of the period for coming stops.
         version: Counts the changes of all its parts, notes too.
         document: The snapshot (``document.to_json``); None while a draft.
-        digest: Of the snapshot, SHA-256; also in the audit trail.
-        taken_over_at: When the incoming person took over.
+        digest: SHA-256 of the snapshot; also in the audit trail.
     """
 
     SUMMARY_LENGTH: ClassVar = 4_000
@@ -102,28 +93,27 @@ class Handover(Autosaved):
         return f"Handover {self.number}" if self.number else f"Draft {self.pk}"
 
     def get_absolute_url(self) -> str:
-        """Its page: the draft, or what was published."""
         return reverse("handover:handover", args=[self.pk])
 
     @property
     def title(self) -> str:
-        """What it is called, in the reader's language."""
+        """Return the name in the reader's language."""
         if self.number:
             return gettext("Handover %(number)s") % {"number": self.number}
         return gettext("Draft %(draft)s") % {"draft": self.pk}
 
     @property
     def window(self) -> str:
-        """What its facts are of, for comparing."""
+        """Return the period of the facts, for comparison."""
         return f"{self.since.astimezone(UTC).isoformat()}+{self.ahead_hours}"
 
 
 class Note(Autosaved):
-    """One thing to know: what it is, whose it is, and what is to be done next.
+    """A note with an owner and a next action.
 
     Attributes:
-        owner: Who looks after it; free text, since that may be nobody with an account.
-        is_removed: Kept, so that nobody's words vanish under their hands.
+        owner: Free text, since the owner may have no account.
+        is_removed: The row stays, so that text typed meanwhile is not lost.
     """
 
     TEXT_LENGTH: ClassVar = 2_000
@@ -145,30 +135,27 @@ class Note(Autosaved):
 
     @property
     def place(self) -> str:
-        """Where on the draft's page it is: the id of its form."""
+        """Return the id of its form on the draft's page."""
         return f"note-{self.pk}"
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing stands in it."""
         return not (self.text or self.owner or self.next_action)
 
 
 class WallLink(models.Model):
-    """Leave to read one wallboard without an account, until it is revoked.
+    """Permission to read one wallboard without an account, until it is revoked.
 
-    The address holds ``key`` and a signature over it (``walls.token``); the table alone
-    opens nothing.
+    The URL contains ``key`` and a signature over it (``wallboard_services.token``); the
+    table alone opens nothing.
 
     Attributes:
-        name: What the wall is called, on it and in the list of links.
-        key: Random; never used twice, so that a revoked address stays dead.
-        view: The saved view it was made for, as long as that exists.
-        query: What that view shows, as it was then; empty for the whole fleet.
+        key: Random and never reused, so that a revoked URL stays invalid.
+        view: The saved view it was made for, while that exists.
+        query: The filter of that view at the time; empty for the whole fleet.
         masked: Whether names of instances and owners are hidden.
-        zone: Time zone of its clock and moments.
-        scheme: Its colours.
-        seen_at: When a screen last asked for it, to a few minutes.
+        zone: Time zone of its clock and times.
+        seen_at: When a screen last polled, to a few minutes.
     """
 
     class Scheme(models.TextChoices):

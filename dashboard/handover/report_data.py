@@ -1,4 +1,4 @@
-"""The facts of a handover, read from the mirror, the edits and the rules."""
+"""The facts of a handover, read from the mirror, the edits and the policies."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -24,19 +24,13 @@ from .document import MOST_LINES, Document, FrozenNote, Item, Section
 from .models import Handover
 
 _LONGEST_DELIVERY = timedelta(days=1)
-"""The longest deadline that an edit can have."""
+"""The longest deadline of an edit."""
 
 _TROUBLED = (Edit.State.FAILED, Edit.State.CONFLICT)
 
 
 def draw(handover: Handover, *, user: User, now: datetime) -> Document:
-    """The document of a draft, as things stand at ``now``.
-
-    Args:
-        handover: The draft.
-        user: Who looks: the facts are of what this person may see.
-        now: Aware.
-    """
+    """Return the document of a draft as of ``now``, with what ``user`` may see."""
     since, until = handover.since, now + timedelta(hours=handover.ahead_hours)
     fresh = freshness(now)
     notes = handover.notes.filter(is_removed=False).select_related("changed_by")
@@ -74,50 +68,50 @@ def _stops(user: User, now: datetime, until: datetime) -> Section:
     return _section(
         "stops",
         due.order_by("run_ends_at", "pk"),
-        lambda one: instance_line(
-            one,
-            at=one.stops_at,
-            at_label=messages.WAS_DUE() if one.stops_at <= now else messages.STOPS(),
+        lambda item: instance_line(
+            item,
+            at=item.stops_at,
+            at_label=messages.WAS_DUE() if item.stops_at <= now else messages.STOPS(),
         ),
     )
 
 
 def _no_auto_stop(user: User) -> Section:
     # The longest run first, as in the bucket: it has cost most.
-    found = _instances(user).filter(WITHOUT_END).order_by("run_started_at", "pk")
+    queryset = _instances(user).filter(WITHOUT_END).order_by("run_started_at", "pk")
     return _section(
         "no_auto_stop",
-        found,
-        lambda one: instance_line(
-            one,
-            status=status(one),
-            at=one.run_started_at,
+        queryset,
+        lambda item: instance_line(
+            item,
+            status=status(item),
+            at=item.run_started_at,
             at_label=messages.SINCE(),
         ),
     )
 
 
 def _troubled(user: User, since: datetime) -> Section:
-    def line(one: Instance) -> Item:
-        is_unreadable = one.problems and not one.missing_since
+    def line(item: Instance) -> Item:
+        is_unreadable = item.problems and not item.missing_since
         return instance_line(
-            one,
-            status=status(one),
+            item,
+            status=status(item),
             message=messages.UNREADABLE() if is_unreadable else Message(),
-            at=one.missing_since or one.status_since,
+            at=item.missing_since or item.status_since,
             at_label=messages.SINCE(),
         )
 
     unreadable = PRESENT & ~Q(problems=[])
     gone = Q(missing_since__gte=since)
-    found = _instances(user).filter(FAILED | UNKNOWN | unreadable | gone)
-    return _section("troubled", found.order_by("status", "name", "pk"), line)
+    queryset = _instances(user).filter(FAILED | UNKNOWN | unreadable | gone)
+    return _section("troubled", queryset.order_by("status", "name", "pk"), line)
 
 
 def _edits(user: User, since: datetime) -> Section:
-    # All that is open, however old; of what failed, this shift's, unless a retry of it
-    # was applied.
-    found = edits_visible_to(user).filter(
+    # All open edits, however old; failed ones of this shift, unless a retry was
+    # applied.
+    queryset = edits_visible_to(user).filter(
         Q(state__in=Edit.OPEN)
         | Q(
             state__in=_TROUBLED,
@@ -128,7 +122,7 @@ def _edits(user: User, since: datetime) -> Section:
     applied_again = Edit.objects.filter(
         retry_of=OuterRef("pk"), state=Edit.State.APPLIED
     )
-    return _section("edits", found.exclude(Exists(applied_again)), edit_line)
+    return _section("edits", queryset.exclude(Exists(applied_again)), edit_line)
 
 
 def _requests(user: User) -> Section:
@@ -142,7 +136,7 @@ def _changes(user: User, since: datetime) -> Section:
         created_at__gte=since - _LONGEST_DELIVERY,
         finished_at__gte=since,
     )
-    return _section("changes", applied, lambda one: edit_line(one, state=""))
+    return _section("changes", applied, lambda item: edit_line(item, state=""))
 
 
 def _health(fresh: Freshness) -> Section:
@@ -174,38 +168,36 @@ def _troubles(cloud: Cloud, now: datetime) -> Iterator[Item]:
 
 
 def health_line(cloud: Cloud, message: Message, since: datetime | None) -> Item:
-    """What is wrong with a cloud, and since when."""
     return Item(cloud.name, message=message, at=since, at_label=messages.SINCE())
 
 
 def status(instance: Instance) -> Message:
-    """The status of an instance, or that the cloud no longer lists it."""
+    """Return the status of an instance, or that the cloud no longer lists it."""
     if instance.missing_since:
         return messages.MISSING()
     return status_message(instance.status)
 
 
-def _section(key: str, found: QuerySet[Any], line: Any) -> Section:
-    lines = [line(one) for one in found[:MOST_LINES]]
-    # Counted only where the lines do not tell already.
-    total = len(lines) if len(lines) < MOST_LINES else found.count()
+def _section(key: str, queryset: QuerySet[Any], line: Any) -> Section:
+    lines = [line(item) for item in queryset[:MOST_LINES]]
+    # Count only if the lines are not all.
+    total = len(lines) if len(lines) < MOST_LINES else queryset.count()
     return Section(key, lines, total)
 
 
 def edit_line(edit: Edit, *, state: str | None = None) -> Item:
-    """A change; ``state`` replaces its own, empty for none."""
-    shown = edit.state if state is None else state
+    """Return a line about a change; ``state`` replaces its own, empty for none."""
+    state_label = edit.state if state is None else state
     return instance_line(
         edit.instance,
         edit_id=str(edit.pk),
-        change={"kind": edit.kind, "patch": edit.patch, "state": shown},
+        change={"kind": edit.kind, "patch": edit.patch, "state": state_label},
         who=edit.by,
         at=edit.finished_at or edit.created_at,
     )
 
 
 def request_line(request: RuleException) -> Item:
-    """A request for an exception."""
     return instance_line(
         request.instance,
         who=str(request.asked_by),
@@ -215,7 +207,6 @@ def request_line(request: RuleException) -> Item:
 
 
 def instance_line(instance: Instance, **fields: Any) -> Item:
-    """A line about an instance."""
     return Item(
         instance.name or instance.instance_id,
         instance.cloud.name,

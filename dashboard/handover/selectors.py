@@ -1,4 +1,4 @@
-"""What is coming up: the buckets, their cards, and the timeline."""
+"""Coming stops: the buckets, their cards, and the timeline."""
 
 import hashlib
 from collections import defaultdict
@@ -19,7 +19,7 @@ from .filters import DueQuery
 from .timeline import STEP, Run, Timeline, timeline
 
 MOST_CARDS = 20
-"""In one bucket; whatever comes after them is a number and a link."""
+"""Per bucket; the rest is a number and a link."""
 
 
 class Column(NamedTuple):
@@ -27,7 +27,7 @@ class Column(NamedTuple):
 
     Attributes:
         rows: Soonest first, at most ``MOST_CARDS``.
-        total: How many there are.
+        total: Number of all of them.
     """
 
     bucket: Bucket
@@ -37,12 +37,11 @@ class Column(NamedTuple):
 
     @property
     def hidden(self) -> int:
-        """How many are not shown."""
         return self.total - len(self.rows)
 
     @property
     def query(self) -> dict[str, str]:
-        """What lists them: these alone, or all that run where no filter fits."""
+        """Return the query that lists these, or all running ones if no filter fits."""
         exactly = {Bucket.OVERDUE: "overdue", Bucket.NO_AUTO_STOP: "never"}.get(
             self.bucket
         )
@@ -51,10 +50,10 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class Board:
-    """Everything on the page.
+    """The whole page.
 
     Attributes:
-        changes_at_ms: When the page changes by itself next, Unix **ms**.
+        changes_at_ms: When time alone changes the page next, Unix **ms**.
     """
 
     columns: list[Column]
@@ -63,12 +62,11 @@ class Board:
 
     @property
     def cards(self) -> list[Row]:
-        """Those of all buckets."""
         return [row for column in self.columns for row in column.rows]
 
     @property
     def shown(self) -> str:
-        """Names which cards stand in which bucket, and the buckets' numbers."""
+        """Return a hash of which cards are in which bucket, and of the totals."""
         order = repr(
             [
                 (column.total, [row.instance.pk for row in column.rows])
@@ -79,14 +77,14 @@ class Board:
 
     @property
     def interval_seconds(self) -> int:
-        """How soon the page should ask again."""
+        """Return how soon the page should poll again."""
         if any(row.has_open_edit for row in self.cards):
             return 1
         return 2 if any(row.is_moving for row in self.cards) else 5
 
 
 def board(query: DueQuery, *, user: User, now: datetime) -> Board:
-    """The page at ``now``, in the time zone that is active."""
+    """Return the page at ``now``, in the active time zone."""
     runs = _running(query, user)
     bounds = BucketBounds.at(now)
     by_bucket: dict[Bucket, list[Run]] = defaultdict(list)
@@ -106,25 +104,28 @@ def board(query: DueQuery, *, user: User, now: datetime) -> Board:
         )
         for bucket, heading in HEADINGS.items()
     ]
-    # The line of "now" moves on, too.
-    turn = min(bounds.changes_at(run.stops_at for run in runs), now + STEP)
+    # The line of "now" moves, too.
+    changes_at = min(bounds.changes_at(run.stops_at for run in runs), now + STEP)
     return Board(
         columns=columns,
         timeline=timeline(runs, group_by=query.group, bounds=bounds),
-        changes_at_ms=_ms_after(turn),
+        changes_at_ms=_ms_after(changes_at),
     )
 
 
 def _ms_after(moment: datetime) -> int:
-    """Unix **ms**, rounded up: asked then, the moment has come."""
+    """Return Unix **ms**, rounded up: a poll at that time sees the change."""
     return int(moment.timestamp() * 1000) + 1
 
 
 def _running(query: DueQuery, user: User) -> list[Run]:
-    """All of them, soonest end first; of those without one, the oldest run first."""
-    found = query.apply(Instance.objects.visible_to(user).filter(RUNNING))
+    """Return running instances by their end.
+
+    Those without one come last, longest first.
+    """
+    queryset = query.apply(Instance.objects.visible_to(user).filter(RUNNING))
     # Values and no models: this reads the whole fleet.
-    values = found.order_by("run_ends_at", "run_started_at", "pk").values_list(
+    values = queryset.order_by("run_ends_at", "run_started_at", "pk").values_list(
         *("pk", "name", "instance_id", "cloud__name", "owner_name", "flavor"),
         "run_ends_at",
     )
@@ -139,11 +140,11 @@ def _running(query: DueQuery, user: User) -> list[Run]:
         )
         for pk, name, instance_id, cloud, owner, flavor, stops_at in values
     ]
-    # Databases do not agree where a missing moment is sorted.
+    # Databases sort NULL differently.
     return sorted(runs, key=lambda run: run.stops_at is None)
 
 
 def _cards(buckets: Sequence[list[Run]], user: User, now: datetime) -> dict[int, Row]:
-    shown = [run.pk for runs in buckets for run in runs]
-    found = with_news(Instance.objects.visible_to(user).filter(pk__in=shown), now)
-    return {row.instance.pk: row for row in rows(found, user=user, now=now)}
+    keys = [run.pk for runs in buckets for run in runs]
+    queryset = with_news(Instance.objects.visible_to(user).filter(pk__in=keys), now)
+    return {row.instance.pk: row for row in rows(queryset, user=user, now=now)}

@@ -1,7 +1,11 @@
-"""Writes of handovers: drafting, save_token, publishing, taking over.
+"""Writes of handovers.
 
-Whatever changes a draft takes its row's lock first, so that a publication has either
-all of a change or none of it, and nothing comes after.
+Everything that changes a draft locks its row first, so that a publication has all of a
+change or none of it.
+
+Functions that write to a draft raise ``PermissionDenied`` for people who are neither
+operator nor admin, ``PublishedError`` for a published handover, and ``ChangedError`` if
+someone else has changed the same part meanwhile.
 """
 
 from datetime import datetime
@@ -26,23 +30,19 @@ MOST_NOTES = 100
 """In one handover."""
 
 MOST_DRAFTS = 20
-"""Of one person at a time."""
+"""Per person at a time."""
 
 
 class HandoverError(Exception):
-    """It cannot be done now; the message says why."""
+    """The message says why it is not possible now."""
 
 
 class PublishedError(HandoverError):
-    """The draft was published meanwhile; says by whom."""
+    """The draft has been published meanwhile; the message says by whom."""
 
 
 class ChangedError(HandoverError):
-    """Somebody else has changed it meanwhile.
-
-    Attributes:
-        now: The row as it is.
-    """
+    """Someone else has changed it meanwhile; ``now`` is the present row."""
 
     def __init__(self, now: Any) -> None:
         super().__init__(gettext("Someone else has changed this."))
@@ -50,12 +50,12 @@ class ChangedError(HandoverError):
 
 
 class SaveToken(NamedTuple):
-    """What a save says about where its words come from.
+    """The source of a save.
 
     Attributes:
         revision: Of the row that was typed on.
         page: Random name of the page.
-        turn: How far the save_token on it was.
+        turn: Number of the save on that page.
     """
 
     revision: int
@@ -65,14 +65,9 @@ class SaveToken(NamedTuple):
 
 @transaction.atomic
 def draft(*, author: User, since: datetime, ahead_hours: int) -> Handover:
-    """Begin a handover, with the open notes of the last one.
+    """Create a draft with the open notes of the last handover.
 
-    A note is open that names an owner or a next action.
-
-    Args:
-        author: Who begins it.
-        since: When the shift began.
-        ahead_hours: How far the look at coming stops goes.
+    A note is open if it names an owner or a next action.
 
     Raises:
         PermissionDenied: Only operators and admins hand over.
@@ -109,41 +104,21 @@ def draft(*, author: User, since: datetime, ahead_hours: int) -> Handover:
 
 @transaction.atomic
 def save_summary(
-    *, handover: Handover, by: User, save_token: SaveToken, summary: str
+    *, handover: Handover, actor: User, save_token: SaveToken, summary: str
 ) -> Handover:
-    """Keep the summary as typed.
-
-    Raises:
-        PermissionDenied: Only operators and admins hand over.
-        PublishedError: It is frozen.
-        ChangedError: Somebody else has changed it.
-    """
-    _require(by)
+    _require(actor)
     row = _locked(handover)
-    if _type(row, by, save_token, {"summary": summary}):
+    if _save_typed(row, actor, save_token, {"summary": summary}):
         _count(row)
     return row
 
 
 @transaction.atomic
 def set_window(
-    *, handover: Handover, by: User, seen: str, since: datetime, ahead_hours: int
+    *, handover: Handover, actor: User, seen: str, since: datetime, ahead_hours: int
 ) -> Handover:
-    """Choose what the facts are of.
-
-    Args:
-        handover: A draft.
-        by: Who chooses.
-        seen: ``Handover.window`` as this person saw it.
-        since: When the shift began.
-        ahead_hours: How far the look at coming stops goes.
-
-    Raises:
-        PermissionDenied: Only operators and admins hand over.
-        PublishedError: It is frozen.
-        ChangedError: Somebody else has chosen another one.
-    """
-    _require(by)
+    """Choose the period of the facts; ``seen`` is ``Handover.window`` as shown."""
+    _require(actor)
     row = _locked(handover)
     if seen != row.window:
         raise ChangedError(row)
@@ -154,27 +129,20 @@ def set_window(
 
 
 @transaction.atomic
-def add_note(*, handover: Handover, by: User, **words: str) -> Note:
-    """Add a note, which may be empty at first.
-
-    Args:
-        handover: A draft.
-        by: Who adds it.
-        words: ``text``, ``owner`` and ``next_action``.
+def add_note(*, handover: Handover, actor: User, **words: str) -> Note:
+    """Add a note, which may be empty.
 
     Raises:
-        PermissionDenied: Only operators and admins hand over.
-        PublishedError: It is frozen.
         HandoverError: There are too many.
     """
-    _require(by)
+    _require(actor)
     row = _locked(handover)
     if row.notes.count() >= MOST_NOTES:
         raise HandoverError(
             gettext("A handover can have at most %(most_notes)s notes.")
             % {"most_notes": MOST_NOTES}
         )
-    note = Note.objects.create(handover=row, changed_by=by, **words)
+    note = Note.objects.create(handover=row, changed_by=actor, **words)
     _count(row)
     return note
 
@@ -183,20 +151,14 @@ def add_note(*, handover: Handover, by: User, **words: str) -> Note:
 def save_note(
     *,
     note: Note,
-    by: User,
+    actor: User,
     save_token: SaveToken,
     text: str,
     owner: str,
     next_action: str,
 ) -> Note:
-    """Keep a note as typed; one that was removed comes back by it.
-
-    Raises:
-        PermissionDenied: Only operators and admins hand over.
-        PublishedError: It is frozen.
-        ChangedError: Somebody else has changed or removed it.
-    """
-    _require(by)
+    """Save a note; a removed one comes back."""
+    _require(actor)
     handover = _locked(note.handover)
     row = Note.objects.select_related("changed_by").get(pk=note.pk)
     changes = {
@@ -205,57 +167,37 @@ def save_note(
         "next_action": next_action,
         "is_removed": False,
     }
-    if _type(row, by, save_token, changes):
+    if _save_typed(row, actor, save_token, changes):
         _count(handover)
     return row
 
 
 @transaction.atomic
-def remove_note(*, note: Note, by: User, save_token: SaveToken) -> Note:
-    """Take a note out of the draft.
-
-    Raises:
-        PermissionDenied: Only operators and admins hand over.
-        PublishedError: It is frozen.
-        ChangedError: Somebody else has changed it.
-    """
-    _require(by)
+def remove_note(*, note: Note, actor: User, save_token: SaveToken) -> Note:
+    _require(actor)
     handover = _locked(note.handover)
     row = Note.objects.select_related("changed_by").get(pk=note.pk)
-    if _type(row, by, save_token, {"is_removed": True}):
+    if _save_typed(row, actor, save_token, {"is_removed": True}):
         _count(handover)
     return row
 
 
 @transaction.atomic
-def discard(*, handover: Handover, by: User) -> None:
-    """Throw a draft away.
-
-    Raises:
-        PermissionDenied: Only operators and admins hand over.
-        PublishedError: It is frozen, and stays.
-    """
-    _require(by)
+def discard(*, handover: Handover, actor: User) -> None:
+    _require(actor)
     row = _locked(handover)
-    _record(by, "handover.discarded", row, before=_window(row))
+    _record(actor, "handover.discarded", row, before=_window(row))
     row.delete()
 
 
 @transaction.atomic
-def publish(*, handover: Handover, by: User, version: int) -> Handover:
+def publish(*, handover: Handover, actor: User, version: int) -> Handover:
     """Freeze a draft: facts as of now, summary and notes.
 
     Args:
-        handover: The draft.
-        by: Who publishes it.
-        version: ``Handover.version`` of what this person has read.
-
-    Raises:
-        PermissionDenied: Only operators and admins hand over.
-        PublishedError: It is published already.
-        ChangedError: Somebody has changed it since it was read.
+        version: ``Handover.version`` as this person has read it.
     """
-    _require(by)
+    _require(actor)
     _lock_drafts()
     row = _locked(handover)
     if row.version != version:
@@ -263,25 +205,26 @@ def publish(*, handover: Handover, by: User, version: int) -> Handover:
     now = timezone.now()
     last = Handover.objects.aggregate(last=Max("number"))["last"] or 0
     row.number = last + 1
-    row.document = to_json(report_data.draw(row, user=by, now=now))
+    row.document = to_json(report_data.draw(row, user=actor, now=now))
     row.digest = digest(row.document)
-    row.published_at, row.published_by = now, by
+    row.published_at, row.published_by = now, actor
     row.save(
         update_fields=["number", "document", "digest", "published_at", "published_by"]
     )
-    _record(by, "handover.published", row, after=_window(row) | {"digest": row.digest})
+    _record(
+        actor, "handover.published", row, after=_window(row) | {"digest": row.digest}
+    )
     return row
 
 
 @transaction.atomic
-def take_over(*, handover: Handover, by: User) -> Handover:
-    """Note that the incoming person has read it and is in charge now.
+def take_over(*, handover: Handover, actor: User) -> Handover:
+    """Record that the incoming person has read it and is in charge now.
 
     Raises:
-        PermissionDenied: Only operators and admins take over.
-        HandoverError: It is a draft, or somebody has taken over already.
+        HandoverError: It is a draft, or someone has taken over already.
     """
-    _require(by)
+    _require(actor)
     row = Handover.objects.select_for_update(of=("self",)).get(pk=handover.pk)
     if row.published_at is None:
         raise HandoverError(gettext("Publish this draft before someone takes it over."))
@@ -290,9 +233,9 @@ def take_over(*, handover: Handover, by: User) -> Handover:
             gettext("%(taken_over_by)s has already taken over.")
             % {"taken_over_by": row.taken_over_by}
         )
-    row.taken_over_at, row.taken_over_by = timezone.now(), by
+    row.taken_over_at, row.taken_over_by = timezone.now(), actor
     row.save(update_fields=["taken_over_at", "taken_over_by"])
-    _record(by, "handover.taken_over", row, after={"from": str(row.published_by)})
+    _record(actor, "handover.taken_over", row, after={"from": str(row.published_by)})
     return row
 
 
@@ -312,19 +255,19 @@ def _locked(handover: Handover) -> Handover:
 
 
 def _lock_drafts() -> None:
-    # One publication at a time: each takes the lock on all drafts, its own among them,
-    # and in one order, so that no two give the same number.
+    # Locking all drafts in one order serializes publications: no two get the same
+    # number.
     drafts = Handover.objects.select_for_update(of=("self",)).order_by("pk")
     list(drafts.filter(published_at=None).values_list("pk", flat=True))
 
 
-def _type(
-    row: Autosaved, by: User, save_token: SaveToken, changes: dict[str, Any]
+def _save_typed(
+    row: Autosaved, actor: User, save_token: SaveToken, changes: dict[str, Any]
 ) -> bool:
-    """Change a row as typed; whether anything is different now.
+    """Save what was typed; return whether that changed the row.
 
-    A save whose answer got lost is sent again, with the revision from before: what
-    stands there already, or came from the very same page, is no clash.
+    A save whose response was lost is sent again with the old revision: the same values,
+    or a save from the same page, are no conflict.
     """
     if all(getattr(row, name) == value for name, value in changes.items()):
         return False
@@ -336,7 +279,7 @@ def _type(
     for name, value in changes.items():
         setattr(row, name, value)
     row.revision += 1
-    row.changed_by, row.changed_at = by, timezone.now()
+    row.changed_by, row.changed_at = actor, timezone.now()
     row.page, row.client_seq = save_token.page, save_token.turn
     row.save(
         update_fields=[

@@ -1,4 +1,4 @@
-"""What has happened since a handover was published."""
+"""Changes since a handover was published."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,19 +18,18 @@ from .document import Section
 from .models import Handover
 
 MOST_NEWS = 10
-"""Lines of each kind; a handover that is read late leads to the pages themselves."""
+"""Lines of each kind; the pages themselves have the rest."""
 
 
 @dataclass(frozen=True)
 class SincePublished:
-    """New since then.
+    """Changes since then.
 
     Attributes:
-        later: The handover published after it, which tells the news instead.
-        instances: That are in another state, are new, or are gone.
-        edits: Wished for since then.
-        requests: Exceptions asked for since then that still wait.
-        health: Clouds in trouble now.
+        later: The next handover, which has the changes instead.
+        instances: In another state, new, or gone.
+        requests: Requests for exceptions that are still open.
+        health: Clouds with problems now.
     """
 
     later: Handover | None = None
@@ -41,24 +40,17 @@ class SincePublished:
 
     @property
     def sections(self) -> list[tuple[str, Section]]:
-        """What there is to tell, with its name."""
+        """Return the sections that are not empty, with their names."""
         named = (
             (gettext("Instances"), self.instances),
             (gettext("Changes"), self.edits),
             (gettext("Requests"), self.requests),
             (gettext("Clouds"), self.health),
         )
-        return [(name, one) for name, one in named if one is not None and one.total]
+        return [(name, item) for name, item in named if item is not None and item.total]
 
 
 def since(handover: Handover, *, user: User, now: datetime) -> SincePublished:
-    """What is new at ``now`` since a handover was published.
-
-    Args:
-        handover: A published one.
-        user: Who reads.
-        now: Aware.
-    """
     then = handover.published_at
     assert then is not None  # noqa: S101  (asked by the caller)
     newer = Q(published_at__gt=then) | Q(published_at=then, pk__gt=handover.pk)
@@ -75,37 +67,39 @@ def since(handover: Handover, *, user: User, now: datetime) -> SincePublished:
 
 def _instances(user: User, then: datetime) -> Section:
     seen = Instance.objects.visible_to(user).select_related("cloud")
-    found = seen.defer("document", "search_text").filter(
+    queryset = seen.defer("document", "search_text").filter(
         Q(status_since__gt=then) | Q(first_seen_at__gt=then) | Q(missing_since__gt=then)
     )
     lines = []
-    for one in found.order_by("-version", "pk")[:MOST_NEWS]:
-        is_new = one.first_seen_at > then and not one.missing_since
+    for item in queryset.order_by("-version", "pk")[:MOST_NEWS]:
+        is_new = item.first_seen_at > then and not item.missing_since
         line = report_data.instance_line(
-            one,
-            status=report_data.status(one),
-            at=one.first_seen_at if is_new else one.missing_since or one.status_since,
+            item,
+            status=report_data.status(item),
+            at=item.first_seen_at
+            if is_new
+            else item.missing_since or item.status_since,
             at_label=messages.DISCOVERED() if is_new else messages.SINCE(),
         )
         lines.append(line)
-    return Section("troubled", lines, found.count())
+    return Section("troubled", lines, queryset.count())
 
 
 def _edits(user: User, then: datetime) -> Section:
-    found = edits_visible_to(user).filter(created_at__gt=then)
+    queryset = edits_visible_to(user).filter(created_at__gt=then)
     lines = [
-        replace(report_data.edit_line(one), at=one.created_at)
-        for one in found[:MOST_NEWS]
+        replace(report_data.edit_line(item), at=item.created_at)
+        for item in queryset[:MOST_NEWS]
     ]
-    return Section("edits", lines, found.count())
+    return Section("edits", lines, queryset.count())
 
 
 def _requests(user: User, then: datetime) -> Section:
-    found = exceptions_visible_to(user).filter(
+    queryset = exceptions_visible_to(user).filter(
         state=RuleException.State.ASKED, asked_at__gt=then
     )
-    lines = [report_data.request_line(one) for one in found[:MOST_NEWS]]
-    return Section("requests", lines, found.count())
+    lines = [report_data.request_line(item) for item in queryset[:MOST_NEWS]]
+    return Section("requests", lines, queryset.count())
 
 
 def _health(now: datetime) -> Section:

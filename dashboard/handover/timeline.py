@@ -1,7 +1,7 @@
-"""The coming day of the fleet as a drawing: where each bar stands. Pure functions.
+"""The next 24 hours of the fleet as a drawing. Pure functions.
 
-Across, everything is in percent of the drawing's width, so that it fits any screen
-without its words being scaled; down, in pixels. Few runs are drawn one by one; of many,
+Horizontal positions are in percent of the width, so that the drawing fits any screen
+without scaling its text; vertical ones are in pixels. Few runs get a bar each; of many,
 each group gets columns that count the ends in each half hour.
 """
 
@@ -18,13 +18,13 @@ from .buckets import Bucket, BucketBounds
 
 SLOT = timedelta(minutes=30)
 SLOTS = 49
-"""So that 24 hours from now always fit, wherever in its half hour now stands."""
+"""Fits 24 hours from now, wherever now is in its half hour."""
 
 STEP = timedelta(minutes=5)
-"""How often the line of "now" moves on."""
+"""Interval at which the line of "now" moves."""
 
 MOST_BARS = 60
-"""Beyond so many runs they are counted instead of drawn."""
+"""More runs are counted instead of drawn."""
 
 MOST_GROUPS = 30
 OTHERS = "others"
@@ -35,10 +35,9 @@ _THINNEST = 0.5
 
 
 class Run(NamedTuple):
-    """One running instance, as far as buckets and timeline need it.
+    """One running instance.
 
     Attributes:
-        url: Its page.
         stops_at: None when the run has no known end.
     """
 
@@ -51,11 +50,11 @@ class Run(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """A full hour of the viewer's.
+    """A full hour in the viewer's zone.
 
     Attributes:
-        every: 6, 3 or 1: the most hours between words of which this is one.
-        begins_day: Whether it is midnight; then the label is a weekday.
+        every: 6, 3 or 1: the largest step between labels that includes this one.
+        begins_day: Whether it is midnight, with a weekday as label.
     """
 
     x: str
@@ -68,9 +67,8 @@ class Bar(NamedTuple):
     """One run.
 
     Attributes:
-        y: Pixels; of the bar's upper edge.
-        words_x: Where its name begins: beside the bar when that is too short for it.
-        stops_at: None when it has no known end.
+        y: Pixels; the upper edge.
+        words_x: Start of the name: beside the bar if the bar is too short.
     """
 
     run: Run
@@ -83,22 +81,21 @@ class Bar(NamedTuple):
 
     @property
     def stops_at(self) -> datetime | None:
-        """When it ends."""
         return self.run.stops_at
 
     @property
     def words_y(self) -> int:
-        """Pixels; of the base line of its name."""
+        """Return the base line of its name in pixels."""
         return self.y + 15
 
 
 class Column(NamedTuple):
-    """How many runs of a group end in one half hour.
+    """The runs of a group that end in one half hour.
 
     Attributes:
-        bucket: That of the first of them.
-        slot: From 0, for walking up and down between groups.
-        y: Pixels; of the upper edge.
+        bucket: Of the first of them.
+        slot: From 0, for moving up and down between groups.
+        y: Pixels; the upper edge.
     """
 
     bucket: Bucket
@@ -114,10 +111,10 @@ class Column(NamedTuple):
 
     @property
     def query(self) -> dict[str, str]:
-        """What lists these runs, beside their group."""
+        """Return the query that lists these runs, in addition to the group's."""
         window = {"stops_from": self.begins, "stops_before": self.ends}
         if self.slot == 0:
-            del window["stops_from"]  # the overdue ones are counted here, too
+            del window["stops_from"]  # overdue runs count here, too
         return {
             name: f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
             for name, moment in window.items()
@@ -126,12 +123,12 @@ class Column(NamedTuple):
 
 @dataclass
 class Group:
-    """What one owner or one flavour has running.
+    """The runs of one owner or one flavor.
 
     Attributes:
-        label: Empty when the cloud does not tell.
-        grouped_by: ``owner`` or ``flavor``, as in the list's address, too.
-        numbers: How many runs stand in each bucket.
+        label: Empty when the cloud does not say.
+        grouped_by: ``owner`` or ``flavor``, also the parameter of the list.
+        numbers: Runs by bucket.
     """
 
     label: str
@@ -143,40 +140,36 @@ class Group:
 
     @property
     def is_listable(self) -> bool:
-        """Whether the list can be narrowed to it."""
         return self.label not in {"", OTHERS}
 
     @property
     def query(self) -> dict[str, str]:
-        """What narrows the list to it."""
         return {self.grouped_by: self.label}
 
     @property
     def height(self) -> int:
-        """Pixels."""
+        """Return pixels."""
         if self.bars:
             return len(self.bars) * (_BAR + _BAR_GAP) - _BAR_GAP
         return _COLUMNS + 16
 
     @property
     def first_stop(self) -> datetime | None:
-        """When the next of its runs ends."""
         return min((run.stops_at for run in self.runs if run.stops_at), default=None)
 
     @property
     def soon(self) -> int:
-        """Runs that end within the hour or are overdue."""
+        """Return the number of runs that end within the hour or are overdue."""
         buckets = (Bucket.OVERDUE, Bucket.QUARTER, Bucket.HOUR)
         return sum(self.numbers.get(bucket, 0) for bucket in buckets)
 
     @property
     def no_auto_stop(self) -> int:
-        """Runs without a known end."""
         return self.numbers.get(Bucket.NO_AUTO_STOP, 0)
 
     @property
     def rest(self) -> int:
-        """Runs that end later than within the hour."""
+        """Return the number of runs that end after the next hour."""
         return len(self.runs) - self.soon - self.no_auto_stop
 
 
@@ -185,7 +178,7 @@ class Timeline:
     """The drawing.
 
     Attributes:
-        now_x: Where the line of "now" stands.
+        now_x: Position of the line of "now".
         is_counted: Whether the groups have columns instead of bars.
     """
 
@@ -197,23 +190,21 @@ class Timeline:
 
     @property
     def total(self) -> int:
-        """Runs in all groups."""
         return sum(len(group.runs) for group in self.groups)
 
     @property
     def digest(self) -> str:
-        """Names the drawing: two with the same digest look the same."""
+        """Return a hash of everything drawn."""
         looks = repr((self.starts, self.now_x, self.ticks, self.groups))
         return hashlib.blake2b(looks.encode(), digest_size=6).hexdigest()
 
 
 def timeline(runs: Sequence[Run], *, group_by: str, bounds: BucketBounds) -> Timeline:
-    """Draw the coming day.
+    """Draw the next 24 hours.
 
     Args:
         runs: Soonest end first, those without an end last.
         group_by: An attribute of ``Run``: ``owner`` or ``flavor``.
-        bounds: Now, and the viewer's midnight.
     """
     scale = _Scale.around(bounds.now)
     groups = _grouped(runs, group_by)
@@ -234,7 +225,7 @@ def timeline(runs: Sequence[Run], *, group_by: str, bounds: BucketBounds) -> Tim
 
 
 class _Scale(NamedTuple):
-    """From moments to percent."""
+    """Converts moments to percent."""
 
     starts: datetime
 
@@ -247,12 +238,12 @@ class _Scale(NamedTuple):
         return min(max(share, 0.0), 1.0) * 100
 
     def slot(self, moment: datetime) -> int | None:
-        """Which half hour; what is overdue counts to the present one."""
+        """Return the half hour; overdue runs count to the present one."""
         number = max(0, (moment - self.starts) // SLOT)
         return number if number < SLOTS else None
 
     def ticks(self) -> list[Tick]:
-        # By quarters of an hour: not every zone is whole hours away from UTC.
+        # By quarters of an hour: some zones are not whole hours from UTC.
         quarters = (
             self.starts + timedelta(minutes=15 * number) for number in range(SLOTS * 2)
         )
@@ -278,13 +269,13 @@ def _percent(share: float) -> str:
 
 
 def _grouped(runs: Iterable[Run], group_by: str) -> list[Group]:
-    """Largest first; what does not fit in goes into one last group."""
-    found: dict[str, Group] = {}
+    """Return the largest groups first, and one for all that do not fit."""
+    by_label: dict[str, Group] = {}
     for run in runs:
         label: str = getattr(run, group_by)
-        found.setdefault(label, Group(label, group_by)).runs.append(run)
+        by_label.setdefault(label, Group(label, group_by)).runs.append(run)
     groups = sorted(
-        found.values(), key=lambda one: (-len(one.runs), one.label.casefold())
+        by_label.values(), key=lambda group: (-len(group.runs), group.label.casefold())
     )
     if len(groups) <= MOST_GROUPS:
         return groups
@@ -319,7 +310,7 @@ def _count(groups: list[Group], scale: _Scale, bounds: BucketBounds) -> None:
             if run.stops_at is not None and slot is not None:
                 slots[slot].append(run.stops_at)
         ends_in.append(slots)
-    # One scale for all groups: they are there to be compared.
+    # One scale for all groups, so that they can be compared.
     most = max((len(ends) for slots in ends_in for ends in slots.values()), default=1)
     for group, slots in zip(groups, ends_in, strict=True):
         group.columns = [

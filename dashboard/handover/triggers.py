@@ -1,8 +1,8 @@
-"""Triggers by which the database itself keeps published handovers as they are.
+"""Database triggers that protect published handovers.
 
-What was published may be taken over, once, and nothing else: facts, words and people
-stay, and so do the notes behind them. As those of the audit trail, they hold for every
-statement of whoever uses the application's connection.
+A published handover may be taken over once; nothing else about it or its notes may
+change. As the triggers of the audit trail, these apply to every statement of the
+application's connection.
 """
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -33,7 +33,7 @@ _CHANGED = {
 
 
 def _conditions(vendor: str) -> tuple[str, str, str]:
-    """When an update and a deletion of the handover, and any of a note, are refused."""
+    """Return the conditions: update and deletion of a handover, change of a note."""
     changed = _CHANGED[vendor]
     frozen = " OR ".join(changed.format(name) for name in _FROZEN)
     again = " OR ".join(changed.format(name) for name in _TAKING_OVER)
@@ -50,17 +50,17 @@ def _conditions(vendor: str) -> tuple[str, str, str]:
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
-    """Refuse changes from now on; harmless where that holds already.
+    """Create the triggers; calling it twice does no harm.
 
-    SQLite forgets triggers when a migration rebuilds their table: such a migration must
-    call this again. A test looks for that.
+    SQLite drops triggers when a migration rebuilds their table: such a migration must
+    call this again. A test checks that.
     """
     make = _postgresql if connection.vendor == "postgresql" else _sqlite
     _run(connection, make())
 
 
 def drop(connection: BaseDatabaseWrapper) -> None:
-    """Take the triggers away: for migrations that must, and for tests that flush."""
+    """Drop the triggers, for migrations that must and for tests that flush."""
     on_table = " ON {}" if connection.vendor == "postgresql" else ""
     _run(
         connection,
@@ -82,7 +82,6 @@ def _names(vendor: str) -> list[tuple[str, str]]:
 
 
 def _rules(vendor: str) -> list[tuple[str, str, str]]:
-    """Table, verb and when it is refused."""
     update, deletion, note = _conditions(vendor)
     either = f"{note.format(row='OLD')} OR {note.format(row='NEW')}"
     return [
@@ -95,7 +94,7 @@ def _rules(vendor: str) -> list[tuple[str, str, str]]:
 
 
 def _postgresql() -> list[str]:
-    said = [
+    statements = [
         f"""
         CREATE OR REPLACE FUNCTION {TABLE}_refuse() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN
@@ -105,7 +104,7 @@ def _postgresql() -> list[str]:
     ]
     for table, verb, refused in _rules("postgresql"):
         result = "OLD" if verb == "delete" else "NEW"
-        said += [
+        statements += [
             f"""
             CREATE OR REPLACE FUNCTION {table}_{verb}_frozen() RETURNS trigger
             LANGUAGE plpgsql AS
@@ -121,14 +120,14 @@ def _postgresql() -> list[str]:
             ON {table} FOR EACH ROW EXECUTE FUNCTION {table}_{verb}_frozen()
             """,
         ]
-    said += [
+    statements += [
         f"""
         CREATE OR REPLACE TRIGGER {table}_whole_frozen BEFORE TRUNCATE ON {table}
         FOR EACH STATEMENT EXECUTE FUNCTION {TABLE}_refuse()
         """
         for table in (TABLE, NOTES)
     ]
-    return said
+    return statements
 
 
 def _sqlite() -> list[str]:

@@ -1,5 +1,3 @@
-"""Addresses of what is coming up. Source: ``docs/contract.md``, "URLs"."""
-
 from django.urls import path
 
 from .views import drafts, due, handovers, wallboard, wallboard_links

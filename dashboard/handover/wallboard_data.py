@@ -1,5 +1,3 @@
-"""What a wallboard shows: five numbers and the next ten stops."""
-
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,15 +17,11 @@ from .models import WallLink
 from .wallboard_services import alias
 
 NEXT = 10
-"""Stops shown one by one."""
+"""Stops that are listed."""
 
 
 class Tile(NamedTuple):
-    """One number.
-
-    Attributes:
-        tone: Its colour, unless it is 0.
-    """
+    """A number; ``tone`` is its color unless it is 0."""
 
     key: str
     label: Promise
@@ -37,7 +31,7 @@ class Tile(NamedTuple):
 
 
 class Stop(NamedTuple):
-    """One of the next ends of a run; its names are masked where they must be.
+    """One of the next stops; names may be masked.
 
     Attributes:
         cloud: Empty while there is only one: names repeat between clouds.
@@ -51,10 +45,10 @@ class Stop(NamedTuple):
 
 @dataclass(frozen=True)
 class Wall:
-    """Everything on it.
+    """The content of a wallboard.
 
     Attributes:
-        changes_at_ms: When it changes by itself next, Unix **ms**; 0 for never.
+        changes_at_ms: When time alone changes it next, Unix **ms**; 0 for never.
     """
 
     tiles: list[Tile]
@@ -64,28 +58,28 @@ class Wall:
 
     @property
     def shown(self) -> str:
-        """Names what is shown, ages and remaining times aside."""
-        said = repr(
+        """Return a hash of the content, without ages and remaining times."""
+        content = repr(
             (
                 [(tile.key, tile.number) for tile in self.tiles],
                 [
-                    (one.name, one.owner, one.cloud, one.run.stops_at)
-                    for one in self.stops
+                    (item.name, item.owner, item.cloud, item.run.stops_at)
+                    for item in self.stops
                 ],
             )
         )
-        health = [(one.name, bool(one.problem)) for one in self.freshness.clouds]
-        return hashlib.blake2b(f"{said}{health}".encode(), digest_size=6).hexdigest()
+        health = [(item.name, bool(item.problem)) for item in self.freshness.clouds]
+        return hashlib.blake2b(f"{content}{health}".encode(), digest_size=6).hexdigest()
 
 
 def wall(link: WallLink, now: datetime) -> Wall:
-    """The wall at ``now``.
+    """Return the wall at ``now``.
 
-    It shows what any account may see: the whole mirror, as far as its view goes.
+    It shows what any account may see: the whole mirror, within its view.
     """
-    wanted = read(link.query).kept
-    found = InstanceFilter(wanted, queryset=Instance.objects.all()).qs.order_by()
-    numbers = found.aggregate(
+    filters = read(link.query).kept
+    queryset = InstanceFilter(filters, queryset=Instance.objects.all()).qs.order_by()
+    numbers = queryset.aggregate(
         running=Count("pk", filter=run_state.RUNNING),
         soon=Count("pk", filter=run_state.soon(now)),
         overdue=Count("pk", filter=run_state.overdue(now)),
@@ -115,16 +109,16 @@ def wall(link: WallLink, now: datetime) -> Wall:
             "busy",
         ),
     ]
-    ending = found.filter(run_state.WITH_END)
+    ending = queryset.filter(run_state.WITH_END)
     light = ending.select_related("cloud").defer("document", "search_text")
     coming = list(light.order_by("run_ends_at", "pk")[:NEXT])
     fresh = freshness(now)
     several = len(fresh.clouds) > 1
     return Wall(
         tiles=tiles,
-        stops=[_stop(link, one, now, names_cloud=several) for one in coming],
+        stops=[_stop(link, instance, now, names_cloud=several) for instance in coming],
         freshness=fresh,
-        changes_at_ms=_changes_at_ms(found, now),
+        changes_at_ms=_changes_at_ms(queryset, now),
     )
 
 
@@ -141,13 +135,13 @@ def _stop(
     return Stop(name, instance.owner_name, cloud, run)
 
 
-def _changes_at_ms(found: "QuerySet[Instance]", now: datetime) -> int:
-    """When time alone changes a number: a run becomes soon, or overdue."""
+def _changes_at_ms(queryset: "QuerySet[Instance]", now: datetime) -> int:
+    """Return when time alone changes a number: a run becomes soon, or overdue."""
     coming = []
     for span in (run_state.SOON, -run_state.overdue_after()):
-        later = found.filter(run_state.WITH_END, run_ends_at__gt=now + span)
+        later = queryset.filter(run_state.WITH_END, run_ends_at__gt=now + span)
         ends = later.order_by("run_ends_at").values_list("run_ends_at", flat=True)
         if first := ends.first():
             coming.append(first - span)
-    # Rounded up: asked then, the moment has come.
+    # Rounded up: a poll at that time sees the change.
     return int(min(coming).timestamp() * 1000) + 1 if coming else 0

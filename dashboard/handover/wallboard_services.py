@@ -1,4 +1,4 @@
-"""Links to wallboards: making and revoking them, and the token in their address."""
+"""Creating and revoking links to wallboards, and the token in their URL."""
 
 import hashlib
 import hmac
@@ -22,7 +22,7 @@ from dashboard.saved.models import SavedView
 from .models import WallLink
 
 MOST_LINKS = 100
-"""That are in use at a time."""
+"""In use at a time."""
 
 _SIGNATURE = 32
 _LONGEST = 100
@@ -30,18 +30,18 @@ _SEEN_EVERY = timedelta(minutes=5)
 
 
 class WallError(Exception):
-    """It cannot be done; says why, for people."""
+    """The message says why it is not possible."""
 
 
 def token(link: WallLink) -> str:
-    """What stands in its address. Whoever has it sees the wall."""
+    """Return the token of the URL. Anyone who has it sees the wall."""
     return f"{link.key}{_signature(link.key)}"
 
 
 def link_of(text: str) -> WallLink | None:
-    """The link that a token opens; None for one that is made up, or revoked.
+    """Return the link of a token; None for a forged or revoked one.
 
-    What is made up is told by its signature, without the database.
+    The signature shows a forged one without the database.
     """
     key, signature = text[:-_SIGNATURE], text[-_SIGNATURE:]
     if len(text) > _LONGEST or not key or not text.isascii():
@@ -54,28 +54,25 @@ def link_of(text: str) -> WallLink | None:
 @transaction.atomic
 def make(
     *,
-    by: User,
+    actor: User,
     name: str,
     view: SavedView | None = None,
     masked: bool = False,
     zone: str = "UTC",
     scheme: str = WallLink.Scheme.DARK,
 ) -> WallLink:
-    """Make a link.
+    """Create a link.
 
     Args:
-        by: Who makes it.
-        name: What the wall is called.
-        view: What it shows; None for the whole fleet.
+        view: None for the whole fleet.
         masked: Whether names are hidden.
         zone: A zone of the tz database.
-        scheme: One of ``WallLink.Scheme``.
 
     Raises:
-        PermissionDenied: Only operators and admins make links.
+        PermissionDenied: Only operators and admins create links.
         WallError: There are too many.
     """
-    _require(by)
+    _require(actor)
     if WallLink.objects.filter(revoked_at=None).count() >= MOST_LINKS:
         raise WallError(
             gettext("There are already %(most_links)s links. Revoke one first.")
@@ -89,47 +86,49 @@ def make(
         masked=masked,
         zone=zone,
         scheme=scheme,
-        made_by=by,
+        made_by=actor,
     )
-    # Its address stands nowhere but on the page for those who may make one.
-    _record(by, "wall.made", link)
+    # Only the page for those who may create links shows its URL.
+    _record(actor, "wall.made", link)
     return link
 
 
 @transaction.atomic
-def rename(*, link: WallLink, by: User, name: str) -> WallLink:
-    """Call a wall otherwise; its address and what it shows stay.
+def rename(*, link: WallLink, actor: User, name: str) -> WallLink:
+    """Rename a wall; its URL and content stay.
 
     Raises:
         PermissionDenied: Only operators and admins change links.
     """
-    _require(by)
+    _require(actor)
     row = WallLink.objects.select_for_update(of=("self",)).get(pk=link.pk)
     if row.name != name:
         before, row.name = row.name, name
         row.save(update_fields=["name"])
-        _record(by, "wall.renamed", row, before={"name": before}, after={"name": name})
+        _record(
+            actor, "wall.renamed", row, before={"name": before}, after={"name": name}
+        )
     return row
 
 
 @transaction.atomic
-def revoke(*, link: WallLink, by: User) -> WallLink:
-    """Have a link show nothing from now on; once is enough.
+def revoke(*, link: WallLink, actor: User) -> WallLink:
+    """Revoke a link; a second time has no effect.
 
     Raises:
         PermissionDenied: Only operators and admins revoke links.
     """
-    _require(by)
+    _require(actor)
     row = WallLink.objects.select_for_update(of=("self",)).get(pk=link.pk)
     if row.revoked_at is None:
-        row.revoked_at, row.revoked_by = timezone.now(), by
+        row.revoked_at, row.revoked_by = timezone.now(), actor
         row.save(update_fields=["revoked_at", "revoked_by"])
-        _record(by, "wall.revoked", row)
+        _record(actor, "wall.revoked", row)
     return row
 
 
 def note_seen(link: WallLink) -> None:
-    """Write down, now and then, that a screen has asked for it."""
+    """Record, at intervals of some minutes, that a screen has polled."""
     now = timezone.now()
     lately = now - _SEEN_EVERY
     if link.seen_at is None or link.seen_at < lately:
@@ -139,9 +138,9 @@ def note_seen(link: WallLink) -> None:
 
 
 def alias(link: WallLink, pk: int) -> str:
-    """What an instance is called on a masked wall: always the same, and nothing more.
+    """Return the name of an instance on a masked wall, always the same.
 
-    Other on each wall, so that what is known of one tells nothing of another.
+    It differs on each wall, so that one reveals nothing about another.
     """
     says = f"{link.key}\n{pk}".encode()
     return hmac.digest(_key(), says, "sha256").hex()[:4].upper()

@@ -45,8 +45,8 @@ def write() -> str:
         summary="A quiet shift. Two things to look after, see below.",
         notes=PUBLISHED,
     )
-    services.publish(handover=published, by=operator, version=published.version)
-    services.take_over(handover=published, by=admin)
+    services.publish(handover=published, actor=operator, version=published.version)
+    services.take_over(handover=published, actor=admin)
     _draft(
         admin,
         since=now - timedelta(minutes=30),
@@ -54,9 +54,9 @@ def write() -> str:
         notes=DRAFTED,
     )
     view = SavedView.objects.filter(shared=True).order_by("pk").first()
-    wallboard_services.make(by=operator, name="Control room", zone=ZONE)
+    wallboard_services.make(actor=operator, name="Control room", zone=ZONE)
     wallboard_services.make(
-        by=operator, name="Lobby", view=view, masked=True, zone=ZONE
+        actor=operator, name="Lobby", view=view, masked=True, zone=ZONE
     )
     return "2 handovers, 2 walls"
 
@@ -82,11 +82,15 @@ def _draft(
     draft = services.draft(author=author, since=since, ahead_hours=8)
     save_token = services.SaveToken(draft.revision)
     services.save_summary(
-        handover=draft, by=author, save_token=save_token, summary=summary
+        handover=draft, actor=author, save_token=save_token, summary=summary
     )
     for text, owner, next_action in notes:
         services.add_note(
-            handover=draft, by=author, text=text, owner=owner, next_action=next_action
+            handover=draft,
+            actor=author,
+            text=text,
+            owner=owner,
+            next_action=next_action,
         )
     draft.refresh_from_db()
     return draft

@@ -17,5 +17,5 @@ def _no_news(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def link(operator: User) -> WallLink:
     return wallboard_services.make(
-        by=operator, name="Control room", zone="Europe/Berlin"
+        actor=operator, name="Control room", zone="Europe/Berlin"
     )

@@ -32,7 +32,7 @@ def draft(operator: User) -> Handover:
 
 @pytest.fixture
 def note(draft: Handover, operator: User) -> Note:
-    return services.add_note(handover=draft, by=operator, text="Disk is full")
+    return services.add_note(handover=draft, actor=operator, text="Disk is full")
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_a_clash_shows_both(
 ) -> None:
     services.save_note(
         note=note,
-        by=admin,
+        actor=admin,
         save_token=services.SaveToken(1),
         text="Theirs",
         owner="",
@@ -161,7 +161,7 @@ def test_a_clash_shows_both(
 def test_a_note_removed_under_one_s_hands(
     writer: Client, note: Note, admin: User
 ) -> None:
-    services.remove_note(note=note, by=admin, save_token=services.SaveToken(1))
+    services.remove_note(note=note, actor=admin, save_token=services.SaveToken(1))
     page = writer.post(note_url(note), words("Mine"))
     assert page.status_code == 409
     assert ">Mine</textarea>" in page.text
@@ -217,7 +217,7 @@ def test_what_was_changed_meanwhile_is_not_removed(
 ) -> None:
     services.save_note(
         note=note,
-        by=admin,
+        actor=admin,
         save_token=services.SaveToken(1),
         text="Theirs",
         owner="",
@@ -234,7 +234,7 @@ def test_publishing_what_was_changed_shows_it_again(
 ) -> None:
     url = of("publish", note.handover_id)
     version = hidden(writer.get(url).text, "version")
-    services.add_note(handover=note.handover, by=admin, text="One more thing")
+    services.add_note(handover=note.handover, actor=admin, text="One more thing")
     page = writer.post(url, {"version": version})
     assert page.status_code == 409
     assert "One more thing" in page.text
@@ -314,12 +314,12 @@ def test_open_notes_come_along_into_the_next_handover(
     writer: Client, operator: User, admin: User
 ) -> None:
     last = make_draft(admin)
-    services.add_note(handover=last, by=admin, text="Disk", owner="ada")
-    services.add_note(handover=last, by=admin, text="Queue", next_action="Call")
-    services.add_note(handover=last, by=admin, text="All was well")
-    done = services.add_note(handover=last, by=admin, text="Done", owner="li")
+    services.add_note(handover=last, actor=admin, text="Disk", owner="ada")
+    services.add_note(handover=last, actor=admin, text="Queue", next_action="Call")
+    services.add_note(handover=last, actor=admin, text="All was well")
+    done = services.add_note(handover=last, actor=admin, text="Done", owner="li")
     services.remove_note(
-        note=done, by=admin, save_token=services.SaveToken(done.revision)
+        note=done, actor=admin, save_token=services.SaveToken(done.revision)
     )
     publish(last, admin)
     since = f"{timezone.now() - timedelta(hours=2):%Y-%m-%dT%H:%M}"
@@ -334,7 +334,7 @@ def test_what_was_left_empty_is_not_shown_and_addresses_are_links(
 ) -> None:
     draft = make_draft(operator)
     text = "See https://status.example.org/x <b>"
-    services.add_note(handover=draft, by=operator, text=text, owner="ada")
+    services.add_note(handover=draft, actor=operator, text=text, owner="ada")
     publish(draft, operator)
     page = writer.get(draft.get_absolute_url()).text
     assert 'href="https://status.example.org/x"' in page
@@ -350,7 +350,7 @@ def test_queries_do_not_grow(
         publish(make_draft(operator), operator)
     draft = make_draft(operator)
     for number in range(4):
-        services.add_note(handover=draft, by=operator, text=f"{number}")
+        services.add_note(handover=draft, actor=operator, text=f"{number}")
         make_instance(stops_in=600)
     # Session, person, two badges; drafts and published ones, each counted and read.
     with django_assert_max_num_queries(8):

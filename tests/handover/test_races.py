@@ -49,8 +49,8 @@ def test_of_two_at_once_one_takes_over(operator: User, admin: User) -> None:
     needs_real_locks()
     handover = publish(make_draft(operator), operator)
     results = at_once(
-        lambda: services.take_over(handover=handover, by=operator),
-        lambda: services.take_over(handover=handover, by=admin),
+        lambda: services.take_over(handover=handover, actor=operator),
+        lambda: services.take_over(handover=handover, actor=admin),
     )
     assert sum(isinstance(one, Handover) for one in results) == 1
     assert sum(isinstance(one, services.HandoverError) for one in results) == 1
@@ -69,7 +69,7 @@ def test_two_published_at_once_have_two_numbers(operator: User) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_of_two_at_once_one_is_told(operator: User, admin: User) -> None:
     needs_real_locks()
-    note = services.add_note(handover=make_draft(operator), by=operator, text="x")
+    note = services.add_note(handover=make_draft(operator), actor=operator, text="x")
     results = at_once(
         lambda: write(note, operator, "mine", SaveToken(1, "page-a", 1)),
         lambda: write(note, admin, "mine, too", SaveToken(1, "page-b", 1)),
@@ -88,11 +88,11 @@ def test_words_are_in_the_publication_or_refused(
 ) -> None:
     needs_real_locks()
     draft = make_draft(operator)
-    note = services.add_note(handover=draft, by=operator, text="first")
+    note = services.add_note(handover=draft, actor=operator, text="first")
     draft.refresh_from_db()
     saved, published = at_once(
         lambda: write(note, admin, "second", SaveToken(1)),
-        lambda: services.publish(handover=draft, by=operator, version=draft.version),
+        lambda: services.publish(handover=draft, actor=operator, version=draft.version),
     )
     if isinstance(published, Handover):
         assert isinstance(saved, services.PublishedError)

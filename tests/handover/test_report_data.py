@@ -228,8 +228,10 @@ def test_markdown_keeps_the_line_breaks_of_notes_and_leaves_out_empty_fields(
     draft: Handover, operator: User
 ) -> None:
     text = "Disk is full:\n- move a-b\n\nThen look again"
-    services.add_note(handover=draft, by=operator, text=text, owner="ada")
-    services.add_note(handover=draft, by=operator, text="x", next_action="Call eu-de")
+    services.add_note(handover=draft, actor=operator, text=text, owner="ada")
+    services.add_note(
+        handover=draft, actor=operator, text="x", next_action="Call eu-de"
+    )
     draft.summary = "Quiet.\nTwo things."
     said = markdown(
         draw(draft, operator), title="Handover", signed=["Draft"], site="https://c.x"

@@ -27,13 +27,13 @@ def make_draft(author: User, **fields: Any) -> Handover:
 def publish(handover: Handover, by: User) -> Handover:
     """Publish it as it is now."""
     handover.refresh_from_db()
-    return services.publish(handover=handover, by=by, version=handover.version)
+    return services.publish(handover=handover, actor=by, version=handover.version)
 
 
 def write(note: Note, by: User, text: str, save_token: SaveToken | None = None) -> Note:
     return services.save_note(
         note=note,
-        by=by,
+        actor=by,
         save_token=save_token or SaveToken(note.revision),
         text=text,
         owner="",
@@ -50,7 +50,7 @@ def draft(operator: User) -> Handover:
 @pytest.fixture
 def note(draft: Handover, operator: User) -> Note:
     """Of that draft, with some words."""
-    return services.add_note(handover=draft, by=operator, text="Disk is full")
+    return services.add_note(handover=draft, actor=operator, text="Disk is full")
 
 
 def actions() -> list[str]:
@@ -60,7 +60,7 @@ def actions() -> list[str]:
 def test_numbers_are_given_when_handovers_are_published(operator: User) -> None:
     begun_first, begun_later = make_draft(operator), make_draft(operator)
     discarded = make_draft(operator)
-    services.discard(handover=discarded, by=operator)
+    services.discard(handover=discarded, actor=operator)
     assert str(begun_first) == f"Draft {begun_first.pk}"
     assert str(publish(begun_later, operator)) == "Handover 1"
     assert str(publish(begun_first, operator)) == "Handover 2"
@@ -76,17 +76,17 @@ def test_others_do_not_hand_over(
     attempts: list[Callable[[], object]] = [
         lambda: make_draft(who),
         lambda: services.save_summary(
-            handover=draft, by=who, save_token=save_token, summary="x"
+            handover=draft, actor=who, save_token=save_token, summary="x"
         ),
         lambda: services.set_window(
-            handover=draft, by=who, seen="", since=draft.since, ahead_hours=4
+            handover=draft, actor=who, seen="", since=draft.since, ahead_hours=4
         ),
-        lambda: services.add_note(handover=draft, by=who),
+        lambda: services.add_note(handover=draft, actor=who),
         lambda: write(note, who, "x"),
-        lambda: services.remove_note(note=note, by=who, save_token=save_token),
-        lambda: services.publish(handover=draft, by=who, version=1),
-        lambda: services.take_over(handover=draft, by=who),
-        lambda: services.discard(handover=draft, by=who),
+        lambda: services.remove_note(note=note, actor=who, save_token=save_token),
+        lambda: services.publish(handover=draft, actor=who, version=1),
+        lambda: services.take_over(handover=draft, actor=who),
+        lambda: services.discard(handover=draft, actor=who),
     ]
     for attempt in attempts:
         with pytest.raises(PermissionDenied):
@@ -121,21 +121,21 @@ def test_what_is_published_takes_no_more_words(
     attempts: list[Callable[[], object]] = [
         lambda: services.save_summary(
             handover=draft,
-            by=admin,
+            actor=admin,
             save_token=SaveToken(draft.revision),
             summary="late",
         ),
         lambda: services.set_window(
             handover=draft,
-            by=admin,
+            actor=admin,
             seen=draft.window,
             since=draft.since,
             ahead_hours=4,
         ),
-        lambda: services.add_note(handover=draft, by=admin),
+        lambda: services.add_note(handover=draft, actor=admin),
         lambda: write(note, admin, "late"),
-        lambda: services.remove_note(note=note, by=admin, save_token=SaveToken(1)),
-        lambda: services.discard(handover=draft, by=admin),
+        lambda: services.remove_note(note=note, actor=admin, save_token=SaveToken(1)),
+        lambda: services.discard(handover=draft, actor=admin),
         lambda: publish(draft, admin),
     ]
     for attempt in attempts:
@@ -179,7 +179,7 @@ def test_an_overtaken_save_changes_nothing(note: Note, operator: User) -> None:
 
 
 def test_a_removed_note_can_come_back(note: Note, operator: User, admin: User) -> None:
-    services.remove_note(note=note, by=admin, save_token=SaveToken(1))
+    services.remove_note(note=note, actor=admin, save_token=SaveToken(1))
     with pytest.raises(services.ChangedError):
         write(note, operator, "Disk is full, really", SaveToken(1))
     note.refresh_from_db()
@@ -194,10 +194,10 @@ def test_the_window_is_not_overwritten(
 ) -> None:
     seen = draft.window
     wished = {"since": draft.since, "ahead_hours": 24}
-    services.set_window(handover=draft, by=admin, seen=seen, **wished)
+    services.set_window(handover=draft, actor=admin, seen=seen, **wished)
     with pytest.raises(services.ChangedError):
         services.set_window(
-            handover=draft, by=operator, seen=seen, since=draft.since, ahead_hours=4
+            handover=draft, actor=operator, seen=seen, since=draft.since, ahead_hours=4
         )
     draft.refresh_from_db()
     assert draft.ahead_hours == 24
@@ -211,7 +211,7 @@ def test_nobody_publishes_what_they_have_not_read(
     read = draft.version
     write(note, admin, "Disk is full and hot")
     with pytest.raises(services.ChangedError):
-        services.publish(handover=draft, by=operator, version=read)
+        services.publish(handover=draft, actor=operator, version=read)
     draft.refresh_from_db()
     assert draft.published_at is None
     assert publish(draft, operator).published_by == operator
@@ -219,11 +219,11 @@ def test_nobody_publishes_what_they_have_not_read(
 
 def test_one_takes_over(draft: Handover, operator: User, admin: User) -> None:
     with pytest.raises(services.HandoverError, match="draft"):
-        services.take_over(handover=draft, by=admin)
+        services.take_over(handover=draft, actor=admin)
     publish(draft, operator)
-    services.take_over(handover=draft, by=admin)
+    services.take_over(handover=draft, actor=admin)
     with pytest.raises(services.HandoverError, match="admin has already taken over"):
-        services.take_over(handover=draft, by=operator)
+        services.take_over(handover=draft, actor=operator)
     draft.refresh_from_db()
     assert draft.taken_over_by == admin
     assert draft.taken_over_at is not None
@@ -233,7 +233,7 @@ def test_one_takes_over(draft: Handover, operator: User, admin: User) -> None:
 
 
 def test_a_discarded_draft_leaves_its_line(note: Note, operator: User) -> None:
-    services.discard(handover=note.handover, by=operator)
+    services.discard(handover=note.handover, actor=operator)
     assert not Handover.objects.exists()
     assert actions() == ["handover.drafted", "handover.discarded"]
 
@@ -242,6 +242,6 @@ def test_there_is_an_end_to_notes(
     draft: Handover, operator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(services, "MOST_NOTES", 1)
-    services.add_note(handover=draft, by=operator)
+    services.add_note(handover=draft, actor=operator)
     with pytest.raises(services.HandoverError, match="at most"):
-        services.add_note(handover=draft, by=operator)
+        services.add_note(handover=draft, actor=operator)

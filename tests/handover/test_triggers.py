@@ -17,14 +17,14 @@ pytestmark = pytest.mark.usefixtures("cloud_row")
 @pytest.fixture
 def draft(operator: User) -> Handover:
     drafted = services.draft(author=operator, since=timezone.now(), ahead_hours=8)
-    services.add_note(handover=drafted, by=operator, text="Look at the queue")
+    services.add_note(handover=drafted, actor=operator, text="Look at the queue")
     drafted.refresh_from_db()
     return drafted
 
 
 @pytest.fixture
 def published(draft: Handover, operator: User) -> Handover:
-    return services.publish(handover=draft, by=operator, version=draft.version)
+    return services.publish(handover=draft, actor=operator, version=draft.version)
 
 
 def raw(statement: str) -> Callable[[], None]:
@@ -66,14 +66,14 @@ def test_what_is_published_stays(published: Handover, how: str) -> None:
 def test_a_draft_is_free(draft: Handover, operator: User) -> None:
     Handover.objects.update(summary="Still being written")
     Note.objects.update(text="Another")
-    services.discard(handover=draft, by=operator)
+    services.discard(handover=draft, actor=operator)
     assert not Note.objects.exists()
 
 
 def test_taking_over_goes_once(
     published: Handover, operator: User, admin: User
 ) -> None:
-    services.take_over(handover=published, by=admin)
+    services.take_over(handover=published, actor=admin)
     taken = Handover.objects.get()
     assert taken.taken_over_by == admin
     for change in (

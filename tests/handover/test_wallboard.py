@@ -93,7 +93,7 @@ def test_it_shows_what_its_view_does(client: Client, operator: User) -> None:
     view = SavedView.objects.create(
         owner=operator, name="CPUs", query="flavor_type=CPU"
     )
-    link = wallboard_services.make(by=operator, name="CPUs", view=view)
+    link = wallboard_services.make(actor=operator, name="CPUs", view=view)
     assert names(client.get(of(link)).text) == ["cpu"]
     view.delete()
     page = client.get(of(link)).text
@@ -103,8 +103,8 @@ def test_it_shows_what_its_view_does(client: Client, operator: User) -> None:
 
 def test_masked_it_shows_no_name(client: Client, operator: User) -> None:
     fleet()
-    link = wallboard_services.make(by=operator, name="Lobby", masked=True)
-    other = wallboard_services.make(by=operator, name="Lobby 2", masked=True)
+    link = wallboard_services.make(actor=operator, name="Lobby", masked=True)
+    other = wallboard_services.make(actor=operator, name="Lobby 2", masked=True)
     page = client.get(of(link)).text
     for instance in Instance.objects.select_related("cloud"):
         for said in (instance.name, instance.instance_id, instance.owner_name):
@@ -131,7 +131,7 @@ def test_a_revoked_link_says_so_and_shows_nothing(
     fleet()
     url = f"{of(link)}{suffix}"
     assert client.get(url).status_code in {200, 204}
-    wallboard_services.revoke(link=link, by=operator)
+    wallboard_services.revoke(link=link, actor=operator)
     response = client.get(url)
     assert response.status_code == 404
     assert "It was revoked" in response.text
@@ -278,7 +278,7 @@ def test_each_link_has_its_limit(
     client: Client, link: WallLink, operator: User, settings: Any
 ) -> None:
     settings.CURFEW = settings.CURFEW.model_copy(update={"wall_requests_per_minute": 2})
-    other = wallboard_services.make(by=operator, name="Other")
+    other = wallboard_services.make(actor=operator, name="Other")
     with time_machine.travel(NOON, tick=False):
         answers = [client.get(of(link)) for _ in range(3)]
         assert [one.status_code for one in answers] == [200, 200, 429]

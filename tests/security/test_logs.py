@@ -129,7 +129,7 @@ def test_an_api_token_is_blanked_wherever_it_turns_up(log: io.StringIO) -> None:
 def test_a_wall_s_token_is_blanked(
     client: Client, operator: User, log: io.StringIO
 ) -> None:
-    link = wallboard_services.make(by=operator, name="Wall")
+    link = wallboard_services.make(actor=operator, name="Wall")
     token = wallboard_services.token(link)
     for path in (f"/wall/{token}/", f"/wall/{token}/changes?since=0"):
         client.get(path, headers={"HX-Current-URL": f"https://c.example/wall/{token}/"})

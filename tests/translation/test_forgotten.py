@@ -132,7 +132,7 @@ def pages(client: Client, person: User, instance: Instance) -> dict[str, str]:
     client.force_login(person)
     instance.edits.update(message=Message())
     edit = instance.edits.get()
-    wall = wallboard_services.make(by=person, name="demo")
+    wall = wallboard_services.make(actor=person, name="demo")
     draft(author=person, since=timezone.now(), ahead_hours=8)
     where = [instance.cloud.name, instance.instance_id]
     addresses = {

@@ -61,7 +61,7 @@ def test_an_english_page_loads_none(client: Client, viewer: User) -> None:
 def test_the_sign_in_page_a_wall_and_an_error_load_it(
     client: Client, operator: User
 ) -> None:
-    wall = wallboard_services.make(by=operator, name="Control room")
+    wall = wallboard_services.make(actor=operator, name="Control room")
     for path in (
         reverse("account_login"),
         reverse("handover:wall", args=[wallboard_services.token(wall)]),

@@ -1,8 +1,8 @@
-"""A draft while it is written: every few words are saved, and nobody's are lost.
+"""Editing a draft, with autosave.
 
-For htmx each answer is the line below what was typed: saved, or that somebody else has
-changed it, with both to choose from. Without JavaScript a button saves, and a clash is
-shown on the draft's page, with what was typed still in its fields.
+For htmx each response is the line below the field: saved, or that someone else has
+changed it, with both texts to choose from. Without JavaScript a button saves, and the
+draft's page shows a conflict with the typed text still in its fields.
 """
 
 from typing import Any
@@ -29,10 +29,10 @@ from dashboard.handover.models import Handover, Note
 from .handovers import LAST_KEY, draft_page, see, seen_by
 
 WORDS = ("summary", "text", "owner", "next_action")
-"""Fields that hold what people type."""
+"""Fields for text."""
 
 SUMMARY = "summary"
-"""Where on the page the summary is; a note is at ``note-`` and its key."""
+"""The form of the summary; that of a note is ``note-`` and its key."""
 
 UNPROCESSABLE = 422
 CONFLICT = 409
@@ -40,11 +40,11 @@ CONFLICT = 409
 
 @require_POST
 def save(request: SignedInRequest, handover_id: int) -> HttpResponse:
-    """Save the summary as typed.
+    """Save the summary.
 
     Returns:
-        For htmx 200 with ``handover/draft.html#state``, 422 with the same when it was
-        not saved; else 303 to the draft, or the draft with 409 or 422.
+        For htmx 200 or 422 with ``handover/draft.html#state``; else 303 to the draft,
+        or the draft with 409 or 422.
     """
     draft = _writable(request, handover_id)
     form = SummaryForm(request.POST)
@@ -53,7 +53,7 @@ def save(request: SignedInRequest, handover_id: int) -> HttpResponse:
     try:
         row = services.save_summary(
             handover=draft,
-            by=request.user,
+            actor=request.user,
             save_token=form.save_token,
             summary=_lines(form.cleaned_data["summary"]),
         )
@@ -67,8 +67,8 @@ def window(request: SignedInRequest, handover_id: int) -> HttpResponse:
     """Choose another window.
 
     Returns:
-        303 to the draft, with a message when somebody else was faster; 422 with the
-        draft when the form is wrong.
+        303 to the draft, with a message when someone else was faster; 422 with the
+        draft for an invalid form.
     """
     draft = _writable(request, handover_id)
     form = ChosenWindowForm(request.POST)
@@ -77,7 +77,7 @@ def window(request: SignedInRequest, handover_id: int) -> HttpResponse:
             return see(draft)
         return draft_page(request, draft, status=UNPROCESSABLE, window=form)
     try:
-        services.set_window(handover=draft, by=request.user, **form.cleaned_data)
+        services.set_window(handover=draft, actor=request.user, **form.cleaned_data)
     except services.ChangedError:
         messages.error(
             request,
@@ -97,7 +97,7 @@ def add_note(request: SignedInRequest, handover_id: int) -> HttpResponse:
     """
     draft = _writable(request, handover_id)
     try:
-        note = services.add_note(handover=draft, by=request.user)
+        note = services.add_note(handover=draft, actor=request.user)
     except services.HandoverError as error:
         messages.error(request, str(error))
         return HttpResponseClientRefresh() if request.htmx else see(draft)
@@ -115,7 +115,7 @@ def add_note(request: SignedInRequest, handover_id: int) -> HttpResponse:
 
 @require_POST
 def save_note(request: SignedInRequest, handover_id: int, note_id: int) -> HttpResponse:
-    """Save a note as typed; answers as ``save``."""
+    """Save a note; responds like ``save``."""
     draft, note = _note(request, handover_id, note_id)
     form, place = NoteForm(request.POST), note.place
     if not form.is_valid():
@@ -123,7 +123,7 @@ def save_note(request: SignedInRequest, handover_id: int, note_id: int) -> HttpR
     words = {name: _lines(text) for name, text in form.words.items()}
     try:
         row = services.save_note(
-            note=note, by=request.user, save_token=form.save_token, **words
+            note=note, actor=request.user, save_token=form.save_token, **words
         )
     except services.HandoverError as error:
         return _clash(request, draft, error, form, place)
@@ -134,17 +134,17 @@ def save_note(request: SignedInRequest, handover_id: int, note_id: int) -> HttpR
 def remove_note(
     request: SignedInRequest, handover_id: int, note_id: int
 ) -> HttpResponse:
-    """Take a note out; what somebody else has changed meanwhile stays, to be read.
+    """Remove a note, unless someone else has changed it meanwhile.
 
     Returns:
-        For htmx 200 with ``handover/draft.html#removed_note``; else, and when it stays,
-        303 to the draft with a message.
+        For htmx 200 with ``handover/draft.html#removed_note``; else, and when the note
+        stays, 303 to the draft with a message.
     """
     draft, note = _note(request, handover_id, note_id)
     form = SaveTokenForm(request.POST)
     save_token = form.save_token if form.is_valid() else services.SaveToken(-1)
     try:
-        row = services.remove_note(note=note, by=request.user, save_token=save_token)
+        row = services.remove_note(note=note, actor=request.user, save_token=save_token)
     except services.ChangedError as error:
         who = error.now.changed_by
         messages.error(
@@ -182,7 +182,7 @@ def _typed(form: Any) -> dict[str, str]:
 
 
 def _lines(text: str) -> str:
-    # As a browser sends them, a line ends in two characters.
+    # Browsers send CRLF.
     return text.replace("\r\n", "\n")
 
 
@@ -203,7 +203,7 @@ def _clash(
     place: str,
 ) -> HttpResponse:
     if isinstance(error, services.PublishedError) and not request.htmx:
-        # What was typed must not vanish with the form it was typed into.
+        # The typed text must survive the response.
         typed = [form.cleaned_data.get(name) for name in WORDS]
         context = {"handover": draft, "typed": filter(None, typed), "error": error}
         return render(request, "handover/late.html", context, status=CONFLICT)
@@ -233,9 +233,9 @@ def _not_saved(
     context = {
         "handover": draft,
         "place": clash["place"],
-        # The old one: whatever is typed on is no nearer to what stands there now.
+        # Stays the old one: the typed text is still based on it.
         "revision": clash["typed"]["revision"],
         "clash": clash,
     }
-    # 422, since that is what htmx swaps.
+    # htmx swaps 422
     return render(request, "handover/draft.html#state", context, status=UNPROCESSABLE)

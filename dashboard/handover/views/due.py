@@ -1,5 +1,3 @@
-"""Stopping soon: what ends when, in buckets and on a timeline."""
-
 from typing import Any
 
 from django.http import HttpResponse, HttpResponseBadRequest
@@ -19,16 +17,12 @@ from dashboard.instances.selectors import freshness
 from dashboard.livepoll import state
 
 FIRST_RUN = "nothing"
-"""``shown`` of the page that stands in for the board until a cloud was read."""
+"""``shown`` of the page that replaces the board until a cloud was read."""
 
 
 @require_safe
 def due(request: SignedInRequest) -> HttpResponse:
-    """The page.
-
-    Query parameters:
-        See ``filters.DueForm``; what makes no sense is ignored, and the page says so.
-    """
+    """Show the page; it reports invalid parameters and ignores them."""
     context = _context(request, DueQuery(request.GET))
     context["facets"] = facets(request.user, version=context["version"])
     return render(request, "handover/due.html", context)
@@ -36,54 +30,51 @@ def due(request: SignedInRequest) -> HttpResponse:
 
 @require_safe
 def due_changes(request: SignedInRequest) -> HttpResponse:
-    """Fragment: what changed since the caller's last poll.
-
-    Query parameters:
-        The page's own, and those of ``filters.PollForm``.
+    """Return what changed since the caller's last poll.
 
     Returns:
-        200 with ``handover/due.html#changes``; 204 when nothing changed and no run has
-        moved on into another bucket, with the mirror's age in ``HX-Trigger``; 400 for a
-        ``since`` or a ``turn`` that makes no sense.
+        200 with ``handover/due.html#changes``; 204 when nothing changed and no run
+        moved to another bucket, with the mirror's age in ``HX-Trigger``; 400 for an
+        invalid ``since`` or ``turn``.
     """
     form = PollForm(request.GET)
     if not form.is_valid():
         return HttpResponseBadRequest()
-    asked = form.cleaned_data
-    since, changes_at_ms = asked["since"], asked["turn"] or 0
+    params = form.cleaned_data
+    since, changes_at_ms = params["since"], params["turn"] or 0
     now = timezone.now()
     if since == FleetVersion.current() and countdown.unix_ms(now) < changes_at_ms:
         fresh = freshness(now)
-        # The next polls shall not come here for that.
+        # The next polls are answered without this view.
         state.put(since, fresh.read_at_ms)
         return polling.unchanged(
             request, version=since, as_of_ms=fresh.as_of_ms, until_ms=changes_at_ms
         )
     context = _context(request, DueQuery(request.GET))
-    if asked["shown"] == FIRST_RUN and not context["freshness"].never_read:
+    if params["shown"] == FIRST_RUN and not context["freshness"].never_read:
         return HttpResponseClientRefresh()
-    # A version from the future is of another database: nothing of it can be trusted.
-    context["whole"] = asked["shown"] != context["shown"] or since > context["version"]
+    # A version from the future is of another database: redraw everything.
+    context["whole"] = params["shown"] != context["shown"] or since > context["version"]
     context["changed"] = [
         row for row in context["board"].cards if row.instance.version > since
     ]
-    context["redrawn"] = asked["drawn"] != context["board"].timeline.digest
+    context["redrawn"] = params["drawn"] != context["board"].timeline.digest
     return render(request, "handover/due.html#changes", context)
 
 
 def _context(request: SignedInRequest, query: DueQuery) -> dict[str, Any]:
     now = timezone.now()
-    # Before the rows: what changes in between is then sent twice, but never missed.
+    # Read before the rows: a change in between is then sent twice, never missed.
     version = FleetVersion.current()
     board = selectors.board(query, user=request.user, now=now)
     fresh = freshness(now)
-    shown = FIRST_RUN if fresh.never_read else board.shown
+    shown_hash = FIRST_RUN if fresh.never_read else board.shown
     asks = query.kept.copy()
     asks.update(
         {
             "since": str(version),
             "turn": str(board.changes_at_ms),
-            "shown": shown,
+            "shown": shown_hash,
             "drawn": board.timeline.digest,
         }
     )
@@ -92,7 +83,7 @@ def _context(request: SignedInRequest, query: DueQuery) -> dict[str, Any]:
         "groups": DueForm.GROUPS,
         "board": board,
         "version": version,
-        "shown": shown,
+        "shown": shown_hash,
         "poller": polling.poller(
             request,
             f"{reverse('handover:due_changes')}?{asks.urlencode()}",

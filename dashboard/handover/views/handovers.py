@@ -1,5 +1,3 @@
-"""Pages of handovers: all of them, one, and what becomes of it."""
-
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -31,15 +29,15 @@ from dashboard.web.templatetags.pages import zone_name
 
 PER_PAGE = 25
 MOST_NAMED = 5
-"""Drafts that the page for a new one names; the list has all."""
+"""Drafts named on the page for a new one; the list has all."""
 USUAL_SHIFT = timedelta(hours=8)
 LAST_KEY = 2**63 - 1
-"""A number beyond what the database holds is the number of no row."""
+"""The largest key that the database can store."""
 
 
 @require_safe
 def handovers(request: SignedInRequest) -> HttpResponse:
-    """Drafts first for those who write them, then what is published, newest first."""
+    """List drafts, for those who write them, then published ones, newest first."""
     people = ("author", "published_by", "taken_over_by", "changed_by")
     seen = Handover.objects.visible_to(request.user).select_related(*people)
     light = seen.defer("document", "summary")
@@ -56,11 +54,11 @@ def handovers(request: SignedInRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: SignedInRequest) -> HttpResponse:
-    """Choose the window of a new draft; a POST begins it.
+    """Choose the window of a new draft; a POST creates it.
 
     Returns:
-        303 to the draft; 422 with the form when something is wrong with it; 403 for
-        those who do not hand over.
+        303 to the draft; 422 with the form when it is invalid; 403 for those who do not
+        hand over.
     """
     _require_operator(request)
     if request.method == "POST":
@@ -87,17 +85,18 @@ def new(request: SignedInRequest) -> HttpResponse:
 
 @require_safe
 def handover(request: SignedInRequest, handover_id: int) -> HttpResponse:
-    """A published handover, with what is new on top; of a draft, the form."""
-    found = seen_by(request, handover_id)
-    if found.published_at is None:
-        return draft_page(request, found)
+    """Show a published handover with later changes on top, or the form of a draft."""
+    handover = seen_by(request, handover_id)
+    if handover.published_at is None:
+        return draft_page(request, handover)
     now = timezone.now()
     context = {
-        "handover": found,
-        "document": published(found),
-        "is_broken": found.document is None or digest(found.document) != found.digest,
-        "news": since_published.since(found, user=request.user, now=now),
-        "earlier": _earlier(found),
+        "handover": handover,
+        "document": published(handover),
+        "is_broken": handover.document is None
+        or digest(handover.document) != handover.digest,
+        "news": since_published.since(handover, user=request.user, now=now),
+        "earlier": _earlier(handover),
         **tabs(request, "handovers"),
     }
     return render(request, "handover/published.html", context)
@@ -106,26 +105,21 @@ def handover(request: SignedInRequest, handover_id: int) -> HttpResponse:
 def draft_page(
     request: SignedInRequest, draft: Handover, *, status: int = 200, **more: Any
 ) -> HttpResponse:
-    """The page that a draft is written on.
-
-    Args:
-        request: Whose it is.
-        draft: What is written.
-        status: Of the answer.
-        more: For the template, over the usual.
-    """
+    """Return the page of a draft; ``more`` extends its template context."""
     window = {name: getattr(draft, name) for name in ("since", "ahead_hours")}
     notes = list(draft.notes.select_related("changed_by"))
     clashing = more.get("clash", {}).get("place")
     context = {
         "handover": draft,
         "window": ChosenWindowForm(initial=window | {"seen": draft.window}),
-        # One that somebody typed on while it was removed, too.
-        "notes": [one for one in notes if not one.is_removed or one.place == clashing],
+        # Include a removed note that someone was typing into.
+        "notes": [
+            note for note in notes if not note.is_removed or note.place == clashing
+        ],
         "removed": [
-            one
-            for one in notes
-            if one.is_removed and not one.is_empty and one.place != clashing
+            note
+            for note in notes
+            if note.is_removed and not note.is_empty and note.place != clashing
         ],
         "document": report_data.draw(draft, user=request.user, now=timezone.now()),
         "owners": User.objects.filter(is_active=True).order_by("username"),
@@ -137,11 +131,11 @@ def draft_page(
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def publish(request: SignedInRequest, handover_id: int) -> HttpResponse:
-    """Show a draft as it will be frozen; a POST freezes it.
+    """Preview a draft; a POST publishes it.
 
     Returns:
-        303 to the handover; 409 with the page when somebody has changed the draft
-        since this person read it, or published it; 403 and 404 as ever.
+        303 to the handover; 409 with the page when someone has changed or published the
+        draft since this person read it.
     """
     _require_operator(request)
     draft = seen_by(request, handover_id)
@@ -150,7 +144,7 @@ def publish(request: SignedInRequest, handover_id: int) -> HttpResponse:
         form = PublishForm(request.POST)
         version = form.cleaned_data["version"] if form.is_valid() else -1
         try:
-            services.publish(handover=draft, by=request.user, version=version)
+            services.publish(handover=draft, actor=request.user, version=version)
         except services.ChangedError as error:
             draft, changed = error.now, True
         except services.PublishedError as error:
@@ -177,7 +171,6 @@ def publish(request: SignedInRequest, handover_id: int) -> HttpResponse:
 
 @require_POST
 def take_over(request: SignedInRequest, handover_id: int) -> HttpResponse:
-    """Take over from whoever published it; 303 to the handover, with a message."""
     return _act(
         request,
         handover_id,
@@ -188,7 +181,7 @@ def take_over(request: SignedInRequest, handover_id: int) -> HttpResponse:
 
 @require_POST
 def discard(request: SignedInRequest, handover_id: int) -> HttpResponse:
-    """Throw a draft away; 303 to the list, or to the handover once it is published."""
+    """Discard a draft; 303 to the list, or to the handover if it is published."""
     return _act(
         request,
         handover_id,
@@ -203,25 +196,22 @@ LIST = "handover:list"
 
 @require_safe
 def as_markdown(request: SignedInRequest, handover_id: int) -> HttpResponse:
-    """The handover as a Markdown file in the reader's language.
-
-    A draft is written as it stands now.
-    """
-    found = seen_by(request, handover_id)
-    is_draft = found.published_at is None
-    told = (
-        report_data.draw(found, user=request.user, now=timezone.now())
+    """Return the handover as a Markdown file in the reader's language."""
+    handover = seen_by(request, handover_id)
+    is_draft = handover.published_at is None
+    document = (
+        report_data.draw(handover, user=request.user, now=timezone.now())
         if is_draft
-        else published(found)
+        else published(handover)
     )
-    signed = [gettext("Draft, not published")] if is_draft else _signatures(found)
+    signed = [gettext("Draft, not published")] if is_draft else _signatures(handover)
     text = markdown(
-        told,
-        title=f"{found.title}, {moment(told.at)}",
+        document,
+        title=f"{handover.title}, {moment(document.at)}",
         signed=signed,
         site=request.build_absolute_uri("/").rstrip("/"),
     )
-    name = f"curfew-{str(found).lower().replace(' ', '-')}.md"
+    name = f"curfew-{str(handover).lower().replace(' ', '-')}.md"
     return HttpResponse(
         text,
         content_type="text/markdown; charset=utf-8",
@@ -230,12 +220,12 @@ def as_markdown(request: SignedInRequest, handover_id: int) -> HttpResponse:
 
 
 def tabs(request: SignedInRequest, current: str) -> dict[str, Any]:
-    """What ``handover/_tabs.html`` wants."""
+    """Return the context of ``handover/_tabs.html``."""
     return {"current": current, "may_hand_over": can_hand_over(request.user)}
 
 
 def seen_by(request: SignedInRequest, handover_id: int) -> Handover:
-    """A handover that this person may see, with its people.
+    """Return a handover that this person may see.
 
     Raises:
         Http404: There is none.
@@ -246,15 +236,14 @@ def seen_by(request: SignedInRequest, handover_id: int) -> Handover:
 
 
 def see(handover: Handover) -> HttpResponse:
-    """303 to its page."""
     return HttpResponseRedirect(handover.get_absolute_url(), status=303)
 
 
 def published(handover: Handover) -> Document:
-    """What was frozen.
+    """Return the frozen document.
 
     Raises:
-        Http404: Nothing was.
+        Http404: It is a draft.
     """
     if handover.document is None:
         raise Http404
@@ -273,16 +262,16 @@ def _act(
     done: str,
     leads_to: str = "",
 ) -> HttpResponse:
-    # Published ones are everybody's to see, so who may not act is told that.
-    found = seen_by(request, handover_id)
+    # Everyone may see published ones, so 403 gives a reason.
+    handover = seen_by(request, handover_id)
     _require_operator(request)
     try:
-        service(handover=found, by=request.user)
+        service(handover=handover, actor=request.user)
     except services.HandoverError as error:
         messages.error(request, str(error))
-        return see(found)
+        return see(handover)
     messages.success(request, done)
-    return HttpResponseRedirect(leads_to or found.get_absolute_url(), status=303)
+    return HttpResponseRedirect(leads_to or handover.get_absolute_url(), status=303)
 
 
 def _tell_open_notes(request: SignedInRequest, draft: Handover) -> None:
@@ -299,7 +288,7 @@ def _tell_open_notes(request: SignedInRequest, draft: Handover) -> None:
 
 
 def _usual_window() -> dict[str, Any]:
-    """Since the last handover, if that was lately; else an ordinary shift."""
+    """Return the time since the last handover if that is recent, else a usual shift."""
     now = timezone.now()
     usual = now.replace(second=0, microsecond=0) - USUAL_SHIFT
     last = Handover.objects.published().values_list("published_at", flat=True).first()

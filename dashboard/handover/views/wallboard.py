@@ -1,4 +1,4 @@
-"""The wallboard: read-only, by a signed link, for a screen that nobody signs in at."""
+"""The wallboard: read-only, by a signed link, for a screen without sign-in."""
 
 import json
 import zoneinfo
@@ -27,7 +27,7 @@ from dashboard.web.release import release_mark
 
 POLL_SECONDS = 5
 SECRET = {
-    # The address is the key: it goes to no other site, no index and no cache.
+    # The URL is the key: it goes to no other site, no index and no cache.
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex, nofollow, noarchive",
 }
@@ -36,7 +36,7 @@ Answer = Callable[[HttpRequest, WallLink], HttpResponse]
 
 
 def _by_link(answer: Answer) -> Callable[[HttpRequest, str], HttpResponse]:
-    """Open the link, or say that it opens nothing; within its limit."""
+    """Open the link within its rate limit, or show that it is invalid."""
 
     @wraps(answer)
     def view(request: HttpRequest, wall_token: str) -> HttpResponse:
@@ -46,7 +46,7 @@ def _by_link(answer: Answer) -> Callable[[HttpRequest, str], HttpResponse]:
             response.headers[name] = value
         return response
 
-    # Nothing is written here, so a token of a form would protect nothing.
+    # Nothing is written here, so a CSRF token would protect nothing.
     return login_not_required(csrf_exempt(require_safe(view)))
 
 
@@ -68,63 +68,60 @@ def _opened(answer: Answer, request: HttpRequest, token: str) -> HttpResponse:
 
 @_by_link
 def wall(request: HttpRequest, link: WallLink) -> HttpResponse:
-    """The page; 404 without any data for a link that was revoked or never was."""
+    """Show the page; 404 without any data for an unknown or revoked link."""
     wallboard_services.note_seen(link)
     return render(request, "handover/wall.html", _context(link))
 
 
 @_by_link
 def wall_changes(request: HttpRequest, link: WallLink) -> HttpResponse:
-    """Fragment: what changed since the wall's last poll.
-
-    Query parameters:
-        See ``forms.WallPollForm``.
+    """Return what changed since the wall's last poll.
 
     Returns:
         200 with ``handover/wall.html#changes``; 204 when nothing changed, with the
-        mirror's age and the release in ``HX-Trigger``; 400 for nonsense; 404 when the
-        link was revoked.
+        mirror's age and the release in ``HX-Trigger``; 400 for invalid parameters; 404
+        for a revoked link.
     """
     form = WallPollForm(request.GET)
     if not form.is_valid():
         return HttpResponseBadRequest()
-    asked = form.cleaned_data
+    params = form.cleaned_data
     wallboard_services.note_seen(link)
-    news = state.board.read()
-    version = news.version if news else FleetVersion.current()
+    fleet = state.board.read()
+    version = fleet.version if fleet else FleetVersion.current()
     now = timezone.now()
-    turn = asked["turn"] or 0
-    is_now = not turn or now.timestamp() * 1000 < turn
-    if version == asked["since"] and is_now:
-        as_of = news.as_of_ms(0) if news else freshness(now).as_of_ms
+    changes_at_ms = params["turn"] or 0
+    is_now = not changes_at_ms or now.timestamp() * 1000 < changes_at_ms
+    if version == params["since"] and is_now:
+        as_of = fleet.as_of_ms(0) if fleet else freshness(now).as_of_ms
         return _nothing_new(as_of, link)
     context = _context(link)
-    if context["wall"].shown == asked["shown"] and is_now:
-        # Something changed that is not on this wall. The next poll asks from here on.
+    if context["wall"].shown == params["shown"] and is_now:
+        # The change is not on this wall. The next poll starts from here.
         context["same"] = True
     return render(request, "handover/wall.html#changes", context)
 
 
 def _nothing_new(as_of_ms: int | None, link: WallLink) -> HttpResponse:
-    told = json.loads(shortcut.unchanged(as_of_ms))
-    told["curfew:release"] = {"release": release_mark(link.name)}
-    return HttpResponse(status=204, headers={"HX-Trigger": json.dumps(told)})
+    events = json.loads(shortcut.unchanged(as_of_ms))
+    events["curfew:release"] = {"release": release_mark(link.name)}
+    return HttpResponse(status=204, headers={"HX-Trigger": json.dumps(events)})
 
 
 def _context(link: WallLink) -> dict[str, Any]:
-    # Before the rows: what changes in between is then sent twice, but never missed.
+    # Read before the rows: a change in between is then sent twice, never missed.
     version = FleetVersion.current()
     now = timezone.now()
-    shown = wallboard_data.wall(link, now)
+    wall = wallboard_data.wall(link, now)
     changes = reverse("handover:wall_changes", args=[wallboard_services.token(link)])
-    asks = f"since={version}&turn={shown.changes_at_ms}&shown={shown.shown}"
+    query = f"since={version}&turn={wall.changes_at_ms}&shown={wall.shown}"
     return {
         "link": link,
-        "wall": shown,
-        "freshness": shown.freshness,
+        "wall": wall,
+        "freshness": wall.freshness,
         "now": now,
         "release": release_mark(link.name),
-        "poll_url": f"{changes}?{asks}",
+        "poll_url": f"{changes}?{query}",
         "interval_seconds": POLL_SECONDS,
         "same": False,
     }

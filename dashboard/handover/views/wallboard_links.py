@@ -1,5 +1,3 @@
-"""Pages of links to wallboards: all of them and a new one; renaming and revoking."""
-
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
@@ -24,11 +22,11 @@ PER_PAGE = 25
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def links(request: SignedInRequest) -> HttpResponse:
-    """Links in use with their addresses, those revoked, and a form for a new one.
+    """List the links, and create one from a POST.
 
     Returns:
-        For a POST 303 to the same page; 422 with the form when something is wrong with
-        it; 403 for those who do not make links.
+        For a POST 303 to the same page; 422 with an invalid form; 403 for those who may
+        not create links.
     """
     _require_operator(request)
     views = SavedView.objects.visible_to(request.user).order_by("name", "pk")
@@ -36,7 +34,7 @@ def links(request: SignedInRequest) -> HttpResponse:
         form = WallForm(request.POST, views=views)
         if form.is_valid():
             try:
-                link = wallboard_services.make(by=request.user, **form.cleaned_data)
+                link = wallboard_services.make(actor=request.user, **form.cleaned_data)
             except wallboard_services.WallError as error:
                 form.add_error(None, str(error))
             else:
@@ -66,12 +64,11 @@ def links(request: SignedInRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def link(request: SignedInRequest, link_id: int) -> HttpResponse:
-    """One link in use: its name, and the question whether to revoke it.
+    """Show a link; a POST renames it.
 
     Returns:
-        For a POST, which renames it, 303 to the page of links; 422 with the form when
-        the name will not do; 404 when there is none, or it was revoked; 403 for those
-        who do not make links.
+        For a POST 303 to the list; 422 with an invalid form; 404 for an unknown or
+        revoked link; 403 for those who may not create links.
     """
     _require_operator(request)
     used = WallLink.objects.select_related("view", "made_by").filter(revoked_at=None)
@@ -80,7 +77,7 @@ def link(request: SignedInRequest, link_id: int) -> HttpResponse:
     form = WallNameForm(data, initial={"name": wall.name})
     if form.is_valid():
         wall = wallboard_services.rename(
-            link=wall, by=request.user, **form.cleaned_data
+            link=wall, actor=request.user, **form.cleaned_data
         )
         messages.success(request, gettext("“%(saved)s” saved.") % {"saved": wall.name})
         return _to_links()
@@ -91,10 +88,9 @@ def link(request: SignedInRequest, link_id: int) -> HttpResponse:
 
 @require_POST
 def revoke(request: SignedInRequest, link_id: int) -> HttpResponse:
-    """Revoke a link; 303 to the page of links."""
     _require_operator(request)
     link = get_object_or_404(WallLink, pk=min(link_id, LAST_KEY))
-    wallboard_services.revoke(link=link, by=request.user)
+    wallboard_services.revoke(link=link, actor=request.user)
     messages.success(
         request,
         gettext("“%(link)s” revoked. Its screens stop showing data within seconds.")
