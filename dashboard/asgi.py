@@ -1,5 +1,3 @@
-"""Entry point of the web server: how it serves what ``wsgi`` answers."""
-
 from django.conf import settings
 
 from dashboard.wsgi import application as wsgi  # sets Django up, so it comes first
@@ -10,11 +8,6 @@ from dashboard.web.protocol import BoundedProtocol  # isort: skip
 
 
 def make_application(*, threads: int) -> Gateway:
-    """The application of one process.
-
-    Args:
-        threads: Requests that it serves at once.
-    """
     headers = plain_headers()
     BoundedProtocol.plain_headers = [
         (name.lower().encode(), value.encode()) for name, value in headers

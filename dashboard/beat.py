@@ -1,5 +1,3 @@
-"""The scheduler of beat."""
-
 import time
 from typing import Any
 
@@ -9,20 +7,19 @@ from celery import beat
 class Scheduler(beat.Scheduler):
     """Keeps its pace when the machine's clock is set back.
 
-    Celery's goes by the wall clock and would send nothing until it is again where it
-    was. Nothing is kept in a file: no task of ours is rarer than once a minute.
+    Celery's uses the wall clock and would send nothing until the old time is reached.
+    There is no schedule file: every task of ours runs at least once a minute.
     """
 
     max_interval = 5
-    """Seconds that it sleeps at most: a step back amid a tick is not slept out."""
+    """Maximum sleep in seconds, so that a clock change during a tick delays little."""
 
     def setup_schedule(self) -> None:
-        """Begin to count."""
         self._latest = time.time()
         super().setup_schedule()
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
-        """Send one task that is due; return seconds until the next, at most."""
+        """Send one due task; return the maximum seconds until the next."""
         now = time.time()
         if now < self._latest:
             for entry in self.schedule.values():

@@ -1,4 +1,4 @@
-"""The Celery app and the whole beat schedule.
+"""The Celery app and the beat schedule.
 
 The options are the measured ones of ``docs/decisions/0003-delivery.md``: at least once
 from the broker, exactly one effect from the rows.
@@ -14,34 +14,31 @@ from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu.transport.redis import Channel, QoS
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
-# A worker would run Django's checks at each start, a fifth of the work of starting, and
-# throw away what they find. Tests, ``manage.py`` and ``doctor`` heed it.
+# Django's checks take a fifth of a worker's start, and it ignores their result. Tests,
+# ``manage.py`` and ``doctor`` run them.
 os.environ.setdefault("CELERY_SKIP_CHECKS", "true")
 
 VISIBILITY_TIMEOUT_SECONDS = 120
-"""Longer than the hard time limit; among all apps on one broker the shortest wins."""
+"""Longer than the hard time limit; the shortest of all apps on one broker wins."""
 
 SWEEP_EXPIRES_SECONDS = 5
-"""A worker that starts finds one to do at once; of a few, all but one do next to
-nothing. More would pile up before a queue that is behind."""
+"""A starting worker finds one sweep to do; more would pile up behind a slow queue."""
 
 
 class _ForgetfulQoS(QoS):
-    """Lets go of messages whose connection is lost; the rows remember what they said.
+    """Drops messages whose connection is lost; the database rows have their content.
 
-    kombu 5.7 puts them back, or acknowledges them, through a pool that is gone by then,
-    and dies of it in a way that leaves a worker which neither works nor ends.
+    kombu 5.7 returns or acknowledges them through a pool that is gone by then. The
+    exception leaves a worker that neither works nor ends.
     """
 
     restore_at_shutdown = False
 
     def ack(self, delivery_tag: str) -> None:
-        """Acknowledge, unless there is nobody left to tell."""
         if self.channel.connection is not None:
             super().ack(delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Reject, unless there is nobody left to tell."""
         if self.channel.connection is not None:
             super().reject(delivery_tag, requeue=requeue)
 
@@ -54,7 +51,7 @@ app.conf.update(
     broker_connection_max_retries=None,
     broker_transport_options={
         "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
-        # The search for messages of dead workers: every 5 s, not every 100.
+        # Look for messages of dead workers every 5 s instead of 100.
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,
         "unacked_mutex_expire": 30,
@@ -120,10 +117,10 @@ def _keep_our_logging(**_: Any) -> None:
 
 @worker_init.connect
 def _end_soon(**_: Any) -> None:
-    """Let the processes of a worker that stops wait 5 s instead of 30 to be heard.
+    """Wait 5 s instead of 30 for the processes of a worker that stops.
 
-    Celery 5.7 forgets a task that it handed out just before and that has not yet said
-    it began, and then nobody listens for its end.
+    Celery 5.7 loses a task that was handed out just before and has not reported its
+    start; nothing waits for its end then.
     """
     from billiard import pool  # only workers need it
 
@@ -131,9 +128,9 @@ def _end_soon(**_: Any) -> None:
 
 
 def never_wait_for_the_broker() -> None:
-    """Make publishing give up within about 0.3 s: for the web process.
+    """Limit publishing to about 0.3 s, for the web process.
 
-    The message is only a message; what it does not reach, the sweeper does.
+    The sweeper does whatever a lost message would have started.
     """
     app.conf.task_publish_retry = False
     app.conf.broker_connection_timeout = 0.3

@@ -1,8 +1,7 @@
-"""Every setting that comes from the environment: its type, unit and default.
+"""Every setting from the environment: its type, unit and default.
 
-Where the clouds are and how to sign in to them is not here: that is read from
-``clouds.yaml``, ``secure.yaml`` and ``OS_*`` by ``modelarts.clouds``, with the rules of
-the ``openstack`` client.
+``modelarts.clouds`` reads the clouds and their credentials from ``clouds.yaml``,
+``secure.yaml`` and ``OS_*``, by the rules of the ``openstack`` client.
 """
 
 import os
@@ -26,7 +25,7 @@ SECRETS = (
     *("secret_key", "database_url", "redis_url", "metrics_token"),
     *("oidc_client_secret", "mail_url", "cloud_proxy"),
 )
-"""Settings that may be given by a file, whose path is in ``CURFEW_<NAME>_FILE``."""
+"""A file can contain these settings; its path is in ``CURFEW_<NAME>_FILE``."""
 
 
 CommaList = Annotated[list[str], NoDecode, BeforeValidator(config_checks.split)]
@@ -36,62 +35,6 @@ class Config(BaseSettings):
     """The environment, read once at the start of a process.
 
     ``docs/settings.md`` describes each variable.
-
-    Attributes:
-        secret_key: Django's secret key, at least 50 characters, as its own check wants.
-        debug: Whether error pages show internals. Never in production.
-        allowed_hosts: Host names this site answers to.
-        csrf_trusted_origins: Origins (``https://…``) allowed to post forms.
-        https: Whether people reach this site by https only; see ``uses_https``.
-        url: Where people reach this site, for links in messages; see ``site_url``.
-        hsts_subdomains: Whether browsers shall insist on https for names below ours.
-        hsts_preload: Whether the name may be put into the browsers' own list.
-        trusted_proxies: How many proxies stand between them and us, whose word on
-            scheme and address is taken.
-        database_url: ``sqlite:///path`` (relative to the project) or ``postgres://…``.
-        redis_url: Broker and locks; the cache uses the next database number.
-        clouds: Names of the clouds that form the fleet; empty means ``OS_CLOUD``, else
-            every cloud in the file.
-        cloud_proxy: The HTTP proxy on the way to the clouds; empty: a direct way.
-        cloud_grace_hours: How long the instances of a cloud that is no longer
-            configured are kept as they were.
-        refresh_seconds: Age in seconds after which the mirror of a cloud is refreshed.
-        upstream_rate: Requests per second to one cloud, all processes together.
-        edit_deadline_seconds: How long an edit is retried before it is failed.
-        overdue_after_minutes: How long after its stop time a run is overdue.
-        policy_warning_minutes: How long before a policy stops a run its owner is
-            warned, each time.
-        metrics_token: What ``/metrics`` asks for as a bearer token; empty: it answers
-            direct requests from private addresses only.
-        previews_per_minute: How many bulk previews one person may ask for; 0 for any
-            number.
-        writes_per_minute: How many forms one person may send; 0 for any number.
-        polls_per_minute: The same for what open pages ask by themselves.
-        downloads_per_minute: How many files one person may take; 0 for any number.
-        token_days: How long an API token lives at most.
-        api_requests_per_minute: How many requests one API token may send; 0 for any
-            number.
-        wall_requests_per_minute: How often the screens of one wallboard may ask, all
-            together; 0 for any number.
-        session_idle_minutes: After so long without a click a session ends.
-        session_hours: After so long it ends in any case.
-        second_factor_roles: Who comes in by password and has one of these roles must
-            set up a second factor before anything else.
-        mail_url: The mail server; empty: no mail is ever sent.
-        mail_from: Sender of that mail.
-        mail_starttls: Whether the way to an ``smtp://`` server must be encrypted.
-        webhook_hosts: Hosts that webhooks may go to whatever their address and port.
-        oidc_issuer: The OpenID provider; empty: people sign in here only.
-        oidc_client_id: Our name there.
-        oidc_client_secret: Our password there.
-        oidc_name: What the button on the sign-in page calls it.
-        oidc_scopes: What we ask it to tell.
-        oidc_username_claim: Claim that holds the user name.
-        oidc_role_claim: Claim that holds groups or roles; dots lead into objects.
-        oidc_roles: Role for each such group; empty: roles are given on ``/people/``.
-        oidc_default_role: Role of those in no such group; empty: they are refused.
-        oidc_cloud_user_claim: Claim with a person's upstream users; empty: they are
-            mapped on ``/people/``.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
@@ -178,17 +121,17 @@ class Config(BaseSettings):
 
     @property
     def is_local(self) -> bool:
-        """Whether this site answers to names of this machine only."""
+        """Return whether this site only answers to names of this machine."""
         return all(is_loopback(host) for host in self.allowed_hosts)
 
     @property
     def uses_https(self) -> bool:
-        """Whether pages and cookies go over https only: everywhere but at home."""
+        """Return whether pages and cookies require https: everywhere but locally."""
         return not self.is_local if self.https is None else self.https
 
     @property
     def site_url(self) -> str:
-        """Where people reach this site, without a slash at the end."""
+        """Return the public URL without a slash at the end."""
         if self.url:
             return self.url
         named = [host for host in self.allowed_hosts if not host.startswith(("*", "."))]
@@ -198,7 +141,6 @@ class Config(BaseSettings):
 
     @property
     def cloud_proxy_url(self) -> str | None:
-        """Address of the proxy on the way to the clouds, if there is one."""
         return self.cloud_proxy.get_secret_value() or None
 
     @classmethod
@@ -206,21 +148,21 @@ class Config(BaseSettings):
         """Read and check the environment.
 
         Raises:
-            SystemExit: A value is missing or wrong. The message has one sentence per
-                fault, each naming its variable and never a secret's value.
+            SystemExit: A value is missing or wrong. The message has a sentence per
+                error, each naming its variable and never the value of a secret.
         """
-        held = _read_secret_files()
+        secrets = _read_secret_files()
         try:
-            return cls(**held)
+            return cls(**secrets)
         except ValidationError as error:
             raise SystemExit("\n".join(_sentences(error))) from None
 
 
 def _read_secret_files() -> dict[str, Any]:
-    """The secrets that files hold, by field.
+    """Return the secrets from files by field.
 
     Raises:
-        SystemExit: One cannot be had, or is given in both ways.
+        SystemExit: A file cannot be read, or the variable is set, too.
     """
     held: dict[str, Any] = {}
     faults = []

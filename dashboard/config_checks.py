@@ -1,7 +1,7 @@
-"""Checks of single settings: what each refuses, and in which words.
+"""Validators of single settings.
 
-No sentence quotes a value that may hold a secret; the errors of the standard library's
-parser do, so they are never passed on.
+No message quotes a value that may contain a secret. The errors of the standard
+library's parser do, so they are never passed on.
 """
 
 import re
@@ -14,7 +14,7 @@ from pydantic import SecretStr, ValidationInfo
 from dashboard.modelarts.endpoints import is_loopback
 
 ROLES = ("viewer", "scientist", "operator", "admin")
-"""From the least to the most: who is in several groups gets the greatest."""
+"""From the lowest to the highest: a person in several groups gets the highest."""
 
 _ENCODE = (
     "is no address. In user and password write # as %23, / as %2F, ? as %3F, @ as %40 "
@@ -24,14 +24,14 @@ _HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]")
 
 
 def split(value: Any) -> Any:
-    """The parts of a text that is separated by commas."""
+    """Split a comma-separated text."""
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
 
 
 def pairs(value: Any) -> Any:
-    """The mapping that ``a=b,c=d`` stands for."""
+    """Parse ``a=b,c=d``."""
     if not isinstance(value, str):
         return value
     parts = [part.rpartition("=") for part in split(value)]
@@ -39,10 +39,10 @@ def pairs(value: Any) -> Any:
 
 
 def _address(value: str) -> SplitResult:
-    """An address taken apart.
+    """Parse a URL.
 
-    A special character that is not encoded ends the host early. What follows then
-    holds the ``@``, or is a fragment, which no address here has.
+    A special character that is not encoded ends the host early. The rest then contains
+    the ``@``, or is a fragment, which no URL here has.
     """
     try:
         parts = urlsplit(value)
@@ -56,7 +56,6 @@ def _address(value: str) -> SplitResult:
 
 
 def database_url(value: str) -> str:
-    """Refuse what is no address of a database."""
     if value.startswith("sqlite:"):
         return value
     if _address(value).scheme not in {"postgres", "postgresql"}:
@@ -68,7 +67,6 @@ def database_url(value: str) -> str:
 
 
 def redis_url(value: str) -> str:
-    """Refuse what is no address of a Redis server."""
     parts = _address(value)
     if parts.scheme not in {"redis", "rediss"} or not parts.hostname:
         raise ValueError("must look like redis://localhost:6379/0")
@@ -78,7 +76,6 @@ def redis_url(value: str) -> str:
 
 
 def mail_url(value: SecretStr) -> SecretStr:
-    """Refuse what is no address of a mail server."""
     if not value:
         return value
     parts = _address(value.get_secret_value())
@@ -89,7 +86,7 @@ def mail_url(value: SecretStr) -> SecretStr:
 
 
 def mail_starttls(value: bool, info: ValidationInfo) -> bool:
-    """Refuse to send a password in clear."""
+    """Reject sending a password in clear."""
     server = info.data.get("mail_url")
     parts = urlsplit(server.get_secret_value() if server else "")
     if not value and parts.scheme == "smtps":
@@ -103,7 +100,7 @@ def mail_starttls(value: bool, info: ValidationInfo) -> bool:
 
 
 def mail_from(value: str, info: ValidationInfo) -> str:
-    """Refuse what is no sender, where there is a mail server."""
+    """Require a sender if there is a mail server."""
     _, address = parseaddr(value)
     local, _, domain = address.rpartition("@")
     if info.data.get("mail_url") and not (local and domain and value.isprintable()):
@@ -112,7 +109,6 @@ def mail_from(value: str, info: ValidationInfo) -> str:
 
 
 def proxy_url(value: SecretStr) -> SecretStr:
-    """Refuse what is no address of an HTTP proxy."""
     if not value:
         return value
     parts = _address(value.get_secret_value())
@@ -123,7 +119,6 @@ def proxy_url(value: SecretStr) -> SecretStr:
 
 
 def hosts(value: list[str]) -> list[str]:
-    """Refuse names that no request can be for."""
     for host in value:
         if host == "*" or _HOST.fullmatch(host.removeprefix(".")):
             continue
@@ -135,14 +130,12 @@ def hosts(value: list[str]) -> list[str]:
 
 
 def allowed_hosts(value: list[str]) -> list[str]:
-    """Refuse names that no request can be for, and none at all."""
     if not value:
         raise ValueError("must name a host, as in curfew.example.org")
     return hosts(value)
 
 
 def webhook_hosts(value: list[str]) -> list[str]:
-    """Refuse names that no address can hold."""
     for host in value:
         if host.startswith((".", "*")):
             raise ValueError(f"holds {host!r}; each host must be named in full")
@@ -150,7 +143,6 @@ def webhook_hosts(value: list[str]) -> list[str]:
 
 
 def origins(value: list[str]) -> list[str]:
-    """Refuse what no browser sends as an origin."""
     for origin in value:
         scheme, _, host = origin.partition("://")
         name, colon, port = host.removeprefix("*").partition(":")
@@ -167,7 +159,7 @@ def origins(value: list[str]) -> list[str]:
 
 
 def secret_key(value: SecretStr) -> SecretStr:
-    """Refuse what Django's check ``security.W009`` would complain about later."""
+    """Reject what Django's check ``security.W009`` would complain about later."""
     text = value.get_secret_value()
     if len(text) < 50 or len(set(text)) < 5:
         raise ValueError("too short or too regular")
@@ -175,7 +167,6 @@ def secret_key(value: SecretStr) -> SecretStr:
 
 
 def site_url(value: str) -> str:
-    """Refuse what is no address of a whole site."""
     if not value:
         return value
     parts = _address(value)
@@ -186,7 +177,6 @@ def site_url(value: str) -> str:
 
 
 def issuer(value: str) -> str:
-    """Refuse what is no address of an OpenID provider."""
     if not value:
         return value
     parts = _address(value)
@@ -202,15 +192,14 @@ def issuer(value: str) -> str:
 
 
 def with_issuer(value: Any, info: ValidationInfo) -> Any:
-    """Refuse an empty value where there is an issuer."""
-    given = value.get_secret_value() if isinstance(value, SecretStr) else value
-    if info.data.get("oidc_issuer") and not given:
+    """Require a value if there is an issuer."""
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if info.data.get("oidc_issuer") and not text:
         raise ValueError("is needed, since CURFEW_OIDC_ISSUER is set")
     return value
 
 
 def roles(value: dict[str, str]) -> dict[str, str]:
-    """Refuse groups without a role that exists."""
     for group, role in value.items():
         if not group or role not in ROLES:
             raise ValueError(
@@ -221,7 +210,6 @@ def roles(value: dict[str, str]) -> dict[str, str]:
 
 
 def role_names(value: list[str]) -> list[str]:
-    """Refuse names of no role."""
     if unknown := [name for name in value if name not in ROLES]:
         raise ValueError(
             f"holds {unknown[0]!r}, which is no role; roles are {', '.join(ROLES)}"
@@ -230,7 +218,7 @@ def role_names(value: list[str]) -> list[str]:
 
 
 def lead_times(value: list[int]) -> list[int]:
-    """Minutes before something happens, the longest first; 1 to 1440 each."""
+    """Sort lead times in minutes, the longest first; 1 to 1440 each."""
     if not value or not all(1 <= minutes <= 1_440 for minutes in value):
         raise ValueError("must be minutes from 1 to 1440, for example 60,15")
     return sorted(set(value), reverse=True)

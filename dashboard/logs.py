@@ -14,12 +14,12 @@ SECRET_KEYS = re.compile(
 PASSWORD_IN_ADDRESS = re.compile(r"(\w://[^\s:/@]*:)[^\s/@]+@")
 ANSWER_OF_PROVIDER = re.compile(r"(?<=/login/callback/\?)\S+")
 VALUE = re.compile(r"(?<![^&])(?!error)([^&=]*=)[^&]+")
-"""In the query of that answer; what went wrong stays readable."""
+"""Values in the query of that response; the error stays readable."""
 LONGEST = 2_000
 """Characters of one text in the log."""
 
 TRACEBACK = 20_000
-"""The same of a traceback, whose both ends say most."""
+"""The same for a traceback."""
 
 API_TOKEN = re.compile(r"\bcurfew_[0-9a-f]{64}\b")
 RESET_KEY = re.compile(r"(/password/reset/key/)\S+")
@@ -32,10 +32,10 @@ QUIET = {
     "keystoneauth": logging.WARNING,
     "urllib3": logging.WARNING,
     "kombu": logging.WARNING,
-    # Each task sent, received and done: several lines a second where all is well.
+    # Each task sent, received and done: several lines a second in normal operation.
     "celery.beat": logging.WARNING,
     "celery.worker.strategy": logging.WARNING,
-    # A message that came too late: the sweeper has asked again.
+    # A message that came too late: the sweeper has sent another.
     "celery.worker.request": logging.WARNING,
     "celery.app.trace": logging.WARNING,
 }
@@ -50,15 +50,15 @@ def _redacted(key: str, value: Any) -> Any:
     if SECRET_KEYS.search(key):
         return "[redacted]"
     if isinstance(value, dict):
-        return {inner: _redacted(str(inner), held) for inner, held in value.items()}
+        return {inner: _redacted(str(inner), item) for inner, item in value.items()}
     return value
 
 
 def scrub(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Blank secrets in addresses, wherever a text or traceback quotes one.
+    """Blank secrets in URLs inside texts and tracebacks.
 
-    Passwords, the code and the state of a single sign-on, keys for a new password, and
-    tokens of wallboards.
+    These are passwords, the code and state of a single sign-on, keys for a new
+    password, and tokens of wallboards.
     """
     return {
         key: _cut(scrubbed(value), TRACEBACK if key == "exception" else LONGEST)
@@ -69,7 +69,7 @@ def scrub(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 def _cut(text: str, longest: int) -> str:
-    """Both ends of a text that is too long: strangers choose some of what is logged."""
+    """Keep both ends of a text that is too long; strangers can write to the log."""
     if len(text) <= longest:
         return text
     half = longest // 2
@@ -77,7 +77,7 @@ def _cut(text: str, longest: int) -> str:
 
 
 def scrubbed(text: str) -> str:
-    """A text without the secrets of the addresses in it."""
+    """Return the text without the secrets in its URLs."""
     text = PASSWORD_IN_ADDRESS.sub(r"\1[redacted]@", text)
     text = API_TOKEN.sub("[redacted]", text)
     text = RESET_KEY.sub(r"\1[redacted]", text)
@@ -88,7 +88,7 @@ def scrubbed(text: str) -> str:
 
 
 def processors() -> list[Processor]:
-    """The steps every event passes, ours and the libraries' alike."""
+    """Return the processors of every event, ours and the libraries'."""
     return [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -102,13 +102,13 @@ def processors() -> list[Processor]:
 
 
 def formatter() -> logging.Formatter:
-    """Renders any event as one line; ``server_logs.json`` names it, too."""
+    """Return the formatter for events; ``server_logs.json`` names it, too."""
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=processors(),
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             scrub,
-            # Escapes control characters, so that one event stays one line.
+            # JSON escapes control characters, so one event stays one line.
             structlog.processors.JSONRenderer(),
         ],
     )

@@ -1,5 +1,3 @@
-"""Where mail goes: a mail server, or nowhere."""
-
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -13,23 +11,21 @@ log = structlog.get_logger(__name__)
 
 
 class Unsent(BaseEmailBackend):
-    """Where no mail server is named: nothing is sent, and the log says so."""
+    """Sends nothing and logs that; used without a mail server."""
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
-        """Drop them."""
         log.warning("no mail server: mail not sent", mails=len(email_messages))
         return 0
 
 
 class Smtp(EmailBackend):
-    """A mail server. Each mail says that a program wrote it.
+    """A mail server. Headers mark each mail as automatic.
 
-    Source: RFC 3834 (``Auto-Submitted``); Exchange looks for its own header. Without
-    them each absence note would come back.
+    Source: RFC 3834 (``Auto-Submitted``); Exchange has its own header. Without them
+    every absence note would come back.
     """
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
-        """Send them with these headers."""
         for message in email_messages:
             message.extra_headers.setdefault("Auto-Submitted", "auto-generated")
             message.extra_headers.setdefault("X-Auto-Response-Suppress", "All")
@@ -37,7 +33,7 @@ class Smtp(EmailBackend):
 
 
 def mailer(url: str, *, starttls: bool = True) -> dict[str, Any]:
-    """An entry of Django's ``MAILERS``.
+    """Return an entry of Django's ``MAILERS``.
 
     Args:
         url: ``smtp://user:password@host:587`` (STARTTLS), ``smtps://…:465`` (TLS from

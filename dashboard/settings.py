@@ -1,4 +1,4 @@
-"""Django's settings. Places differ only through ``config.Config``."""
+"""Django's settings. Sites differ only through ``config.Config``."""
 
 import logging
 from pathlib import Path
@@ -52,14 +52,14 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    # First of all, since static files and errors need their headers, too.
+    # First, since static files and errors need their headers, too.
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "dashboard.web.hardening.HeadersMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    # A list of 25 rows is 67 KB, 7 KB of them on the wire. Django pads the answer at
-    # random and masks the CSRF token, so that its length tells nobody anything.
+    # A list of 25 rows is 67 KB, 7 KB compressed. Django pads the response at random
+    # and masks the CSRF token, so that its length reveals nothing.
     "django.middleware.gzip.GZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -68,7 +68,7 @@ MIDDLEWARE = [
     "dashboard.api.middleware.TokenMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    # Before whatever may answer with words of its own.
+    # Before everything that may answer with text of its own.
     "dashboard.web.languages.LanguageMiddleware",
     "dashboard.audit.middleware.RefusalsMiddleware",
     "dashboard.web.unavailable.UnavailableMiddleware",
@@ -79,7 +79,7 @@ MIDDLEWARE = [
     "dashboard.web.middleware.TimeZoneMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    # Behind messages, since it says why it signs somebody out.
+    # After messages, since it says why it signs someone out.
     "dashboard.accounts.sessions.SessionLimitsMiddleware",
     "dashboard.accounts.sessions.OneTimePasswordMiddleware",
     "dashboard.accounts.two_factor.SecondFactorMiddleware",
@@ -123,14 +123,14 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
 else:
-    # Django's own, but for an outage.
+    # Django's own with a circuit breaker.
     _database["ENGINE"] = "dashboard.web.postgresql"
     _database["CONN_HEALTH_CHECKS"] = True
-    # What the address says, such as sslmode, wins.
+    # Parameters of the URL, such as sslmode, win.
     _database["OPTIONS"] = {
         "connect_timeout": 3,
-        # A page says "busy" within seconds; nothing of ours is idle in a transaction,
-        # since the cloud is never asked inside one.
+        # A page says "busy" within seconds. No transaction of ours waits for the cloud,
+        # so none is idle.
         "options": "-c lock_timeout=5s -c statement_timeout=15s "
         "-c idle_in_transaction_session_timeout=15s",
     } | _database.get("OPTIONS", {})
@@ -150,11 +150,11 @@ CACHES = {
         # Not the broker's database: clearing the cache must not drop the queue.
         "LOCATION": _redis_database(CURFEW.redis_url, 1),
         "OPTIONS": {
-            # Django's default serializer unpickles what it finds.
+            # Django's default serializer unpickles what it reads.
             "serializer": "dashboard.web.cache.JSONSerializer",
             "socket_timeout": 1,
             "socket_connect_timeout": 0.3,
-            # The library's own retries, with pauses, hold up a sign-in for seconds.
+            # The library's own retries, with pauses, would delay a sign-in for seconds.
             "retry": Retry(NoBackoff(), 1),
         },
         "KEY_PREFIX": "curfew",
@@ -182,7 +182,7 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_EMAIL_NOTIFICATIONS = False
-# Nobody has us write to an address that no account has.
+# Never send mail to an address that no account has.
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if CURFEW.uses_https else "http"
@@ -192,7 +192,7 @@ ACCOUNT_FORMS = {
 }
 ACCOUNT_RATE_LIMITS = {
     "login": "60/m/ip",
-    # The key is one name from one address: nobody can lock out somebody else.
+    # The key is one name from one address: no one can lock out another person.
     "login_failed": "30/15m/ip,5/15m/key",
 }
 SESSION_ENGINE = "dashboard.accounts.backend"
@@ -201,11 +201,11 @@ SESSION_COOKIE_AGE = CURFEW.session_hours * 3600
 MFA_ADAPTER = "dashboard.accounts.mfa.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
-# Addresses are entered by admins or come from the identity provider.
+# Addresses come from admins or the identity provider.
 MFA_ALLOW_UNVERIFIED_EMAIL = True
-# One step of 30 s either way: phones' clocks are not ours.
+# One step of 30 s either way, for the clocks of phones.
 MFA_TOTP_TOLERANCE = 1
-# Each code is good once, for all that time.
+# Each code is valid once in all that time.
 MFA_FORMS = {
     "authenticate": "dashboard.accounts.totp_codes.AuthenticateForm",
     "reauthenticate": "dashboard.accounts.totp_codes.ReauthenticateForm",
@@ -219,14 +219,14 @@ SOCIALACCOUNT_ADAPTER = "dashboard.accounts.oidc.SocialAdapter"
 SOCIALACCOUNT_PROVIDERS = {
     "openid_connect": {"provider_class": "dashboard.accounts.oidc.Provider"}
 }
-# The sign-in button is a link: a form that leads to another site would need that
-# site in the form-action of our content policy, and all sites it leads on to.
+# The sign-in button is a link: a form that leads to another site would need that site
+# in the form-action of our content policy, and all sites it leads on to.
 SOCIALACCOUNT_LOGIN_ON_GET = True
 SOCIALACCOUNT_REQUESTS_TIMEOUT = 5
 
 # -- language, time, static files ------------------------------------------------------
 
-# Logs, commands and workers speak the first; pages what ``web.languages`` says.
+# Logs, commands and workers use it; for pages see ``web.languages``.
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 LANGUAGE_COOKIE_NAME = "curfew_language"
@@ -265,7 +265,7 @@ SECURE_CSP = {
     "object-src": [CSP.NONE],
 }
 SECURE_SSL_REDIRECT = CURFEW.uses_https
-# Asked by machines next door, who do not come through the proxy.
+# Machines in the same network read these without the proxy.
 SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]
 SESSION_COOKIE_HTTPONLY = True
 CSRF_COOKIE_HTTPONLY = True
@@ -273,7 +273,7 @@ CSRF_FAILURE_VIEW = "dashboard.web.refusals.csrf_failure"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = CURFEW.uses_https
 if CURFEW.uses_https:
     SECURE_HSTS_SECONDS = 365 * 24 * 3600
-    # Decisions about other hosts of the domain: they are not ours to make.
+    # Decisions about other hosts of the domain are the operator's.
     SECURE_HSTS_INCLUDE_SUBDOMAINS = CURFEW.hsts_subdomains
     SECURE_HSTS_PRELOAD = CURFEW.hsts_preload
     SILENCED_SYSTEM_CHECKS = [
@@ -284,12 +284,12 @@ if CURFEW.uses_https:
         )
         if not wanted  # decided, not forgotten
     ]
-    # Browsers take cookies of such names only over https and for this host alone. The
+    # Browsers accept such cookies only over https and for this host alone. The
     # language, and messages between two pages, are no secrets and go without.
     SESSION_COOKIE_NAME = "__Host-sessionid"
     CSRF_COOKIE_NAME = "__Host-csrftoken"
 if CURFEW.trusted_proxies:
-    # Anybody could send this header, if no proxy replaced it.
+    # Anyone could send this header if no proxy replaced it.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 ALLAUTH_TRUSTED_PROXY_COUNT = CURFEW.trusted_proxies
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
@@ -300,10 +300,10 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False
 # -- logs ---------------------------------------------------------------------------
 
 LOGGING_CONFIG = None
-# The request id goes along with what a request puts into the queue. Of tasks that went
-# well, or came too late, nothing is said: the sweep alone would fill the log.
+# The request id goes along with what a request queues. Tasks that succeed or come too
+# late are not logged: the sweep alone would fill the log.
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
-# Our own knows how many proxies to believe (``web.address``).
+# Ours knows how many proxies to trust (``web.address``).
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
 DJANGO_STRUCTLOG_CELERY_TASK_START_LOG_LEVEL = logging.DEBUG
 DJANGO_STRUCTLOG_CELERY_TASK_SUCCESS_LOG_LEVEL = logging.DEBUG

@@ -1,4 +1,4 @@
-"""Composition of the apps' addresses. Source: ``docs/contract.md``, "URLs"."""
+"""Composition of the apps' URLs. Source: ``docs/contract.md``, "URLs"."""
 
 from django.urls import include, path
 

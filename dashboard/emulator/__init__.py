@@ -1,7 +1,7 @@
 """An emulator of the cloud: IAM and ModelArts over real HTTP, on one port.
 
 Written from the API documents, never from Curfew's own client, with which it shares no
-code. In process::
+code. In a test::
 
     with Emulator(fleet=60, seed=1, speed=1.0) as cloud:
         ...  # cloud.url, cloud.clouds_yaml(), cloud.fleet, cloud.faults, cloud.log
@@ -10,7 +10,7 @@ or as a program: ``python -m dashboard.emulator --port 8900 --fleet 60``.
 
 Under ``/_emulator/`` it has a control plane without any sign-in (see the module
 ``control``), for tests and scripts on the same machine: do not expose the port.
-``docs/emulator.md`` tells what is imitated and what was chosen where the documents are
+``docs/emulator.md`` says what it emulates and what was chosen where the documents are
 silent.
 """
 

@@ -1,6 +1,6 @@
-"""``python -m dashboard.emulator``: serve an emulated cloud until told to stop.
+"""Serve an emulated cloud: ``python -m dashboard.emulator``.
 
-Prints a ready clouds.yaml on stdout once it listens. SIGTERM and SIGINT end it at once.
+Prints a clouds.yaml on stdout once it listens; ends on SIGTERM and SIGINT.
 """
 
 import argparse
@@ -13,7 +13,6 @@ from .cloud import Emulator
 
 
 def main() -> int:
-    """Run the command line; return the exit status."""
     options = _parser().parse_args()
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

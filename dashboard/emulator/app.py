@@ -1,7 +1,7 @@
-"""Routes of the emulated cloud: which call does what, and with which status.
+"""Routes of the emulated cloud.
 
-Source: ``docs/modelarts-api.md``, A.1 (calls), C.1 (tokens), D.1 (errors). A ModelArts
-call that succeeds answers 200; the manual names no status (A.1).
+Source: ``docs/modelarts-api.md``, A.1 (calls), C.1 (tokens), D.1 (errors). A successful
+ModelArts call answers 200; the manual names no status (A.1).
 """
 
 import hashlib
@@ -21,12 +21,10 @@ BODY_LIMIT_BYTES = 12 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Route:
-    """What a request asks for.
+    """The target of a request.
 
     Attributes:
         name: One of ROUTES' names; ``unknown`` for anything else.
-        instance_id: The instance in the path, else None.
-        project_id: The project in the path, else None.
     """
 
     name: str
@@ -37,7 +35,7 @@ class Route:
 _INSTANCES = r"/v1/(?P<project>[^/]+)/demanager/instances"
 _INSTANCE = rf"{_INSTANCES}/(?P<instance>[^/]+)"
 
-#: (method, path, name); the names are what faults and the log call a route.
+#: (method, path, name); faults and the log use the names.
 ROUTES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
     (method, re.compile(pattern), name)
     for method, pattern, name in (
@@ -60,11 +58,10 @@ ROUTES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
 
 
 def find_route(method: str, path: str) -> Route:
-    """Return the route of a request."""
     for route_method, pattern, name in ROUTES:
         if route_method == method and (match := pattern.fullmatch(path)):
-            found = match.groupdict()
-            return Route(name, found.get("instance"), found.get("project"))
+            groups = match.groupdict()
+            return Route(name, groups.get("instance"), groups.get("project"))
     return Route("unknown")
 
 
@@ -72,7 +69,6 @@ class App:
     """Answers requests; knows nothing of sockets and faults.
 
     Args:
-        iam: The identity service.
         fleets: By project id.
     """
 
@@ -92,8 +88,6 @@ class App:
         """Answer a request; refusals are answers, too.
 
         Args:
-            request: The request.
-            route: As find_route returned it.
             dry: Answer a write as usual, but change nothing.
         """
         try:
@@ -125,8 +119,8 @@ class App:
                 document, applied = fleet.create(creation, caller, dry=dry)
             case "update":
                 fleet.get(instance_id)
-                wish = validation.parse_update(request.body)
-                document, applied = fleet.update(instance_id, wish, dry=dry)
+                requested = validation.parse_update(request.body)
+                document, applied = fleet.update(instance_id, requested, dry=dry)
             case "action":
                 fleet.get(instance_id)
                 action = validation.parse_action(request.body)

@@ -1,6 +1,5 @@
-"""What can be rented: flavours and work environments.
+"""Flavors and work environments, with names from the documents or similar ones.
 
-Names as the documents print them, completed by believable ones.
 Source: ``docs/modelarts-api.md``, A.3 (names) and A.6 (tables 6 to 10).
 """
 
@@ -10,16 +9,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Flavor:
-    """A flavour (table 10).
+    """A flavor (table 10).
 
     Attributes:
-        name: Name, as in ``Instance.flavor``.
+        name: As in ``Instance.flavor``.
         kind: Hardware: ``CPU``, ``GPU`` or ``Ascend``.
-        params: Free-form hardware facts.
         storage: Storage types it can mount.
-        sold_out: Nothing left; a free flavour then queues, any other is refused (6329).
+        sold_out: A free flavor then queues, any other is refused (6329).
         free: ``promo_type`` is ``Free``.
-        extra: Further members of flavor_details, as they come.
+        extra: Further members of flavor_details.
     """
 
     name: str
@@ -31,13 +29,13 @@ class Flavor:
     extra: tuple[tuple[str, Any], ...] = ()
 
     def details(self) -> dict[str, Any]:
-        """Return ``flavor_details``. Queue figures are there when sold out and free."""
+        """Return ``flavor_details``, with queue figures if sold out and free."""
         details: dict[str, Any] = {
             "name": self.name,
             "params": self.params,
             "status": "soldOut" if self.sold_out else "onSale",
             "storage_list": list(self.storage),
-            # Tables say ASCEND, samples Ascend (A.10); both are met here.
+            # Tables say ASCEND, samples Ascend (A.10); the catalog has both.
             "type": self.kind,
             "is_permitted": True,
             "promo_type": "Free" if self.free else "NoDiscount",
@@ -54,8 +52,8 @@ class Profile:
     """A work environment (tables 6 to 9).
 
     Attributes:
-        create_id: What a create request calls it.
-        id: What answers call it; a UUID for some.
+        create_id: Name in a create request.
+        id: Name in answers; a UUID for some.
         kinds: Hardware it runs on.
     """
 
@@ -212,10 +210,9 @@ PROFILES = (
 
 
 def hardware(flavor: Flavor) -> str:
-    """Return the flavour's hardware as profiles spell it: CPU, GPU or Ascend."""
+    """Return the flavor's hardware as profiles spell it: CPU, GPU or Ascend."""
     return "Ascend" if flavor.kind.upper() == "ASCEND" else flavor.kind
 
 
 def profiles_for(flavor: Flavor) -> list[Profile]:
-    """Return the work environments that run on this flavour's hardware."""
     return [profile for profile in PROFILES if hardware(flavor) in profile.kinds]

@@ -1,26 +1,19 @@
-"""The emulated cloud's sense of time: faster, movable and possibly wrong."""
-
 import threading
 import time
 
 
 class Clock:
-    """Time as the emulated cloud sees it.
+    """The emulated cloud's clocks: faster, movable and possibly wrong.
 
-    Two readings, because they must differ when time is sped up:
-
-    * ``now_ms`` drives the notebooks, the life of tokens and the ``Date`` header. It
-      runs ``speed`` times as fast as the wall clock and can be moved.
-    * ``gateway_seconds`` is what the gateway compares signatures with: the wall clock,
-      off by the skew. Were it sped up too, no client could sign a request any more
-      once fifteen emulated minutes had passed.
+    ``now_ms`` drives the notebooks, token lifetimes and the ``Date`` header. It runs
+    ``speed`` times as fast as the wall clock and can be moved. ``gateway_seconds`` is
+    compared with signatures: the wall clock plus the skew. If it were sped up too, no
+    client could sign a request after fifteen emulated minutes.
 
     Args:
         speed: Emulated seconds per real second, greater than 0.
-        skew_seconds: How far the cloud's clock is ahead of the real one; may be
-            negative.
-        start_ms: Reading at the start, Unix **milliseconds**; None takes the wall
-            clock.
+        skew_seconds: How far the cloud's clock is ahead; may be negative.
+        start_ms: Initial time, Unix **milliseconds**; None takes the wall clock.
     """
 
     def __init__(
@@ -40,28 +33,23 @@ class Clock:
 
     @property
     def speed(self) -> float:
-        """Emulated seconds per real second."""
         return self._speed
 
     @property
     def skew_seconds(self) -> float:
-        """How far the cloud's clock is ahead of the real one, seconds."""
         return self._skew_seconds
 
     def now_ms(self) -> int:
-        """Return the cloud's present, Unix milliseconds."""
+        """Return the cloud's time, Unix milliseconds."""
         with self._lock:
             return int(self._running_ms() + self._skew_seconds * 1000)
 
     def gateway_seconds(self) -> float:
-        """Return the gateway's present, Unix seconds: neither sped up nor moved."""
+        """Return the gateway's time, Unix seconds: neither sped up nor moved."""
         return time.time() + self._skew_seconds
 
     def advance(self, seconds: float) -> None:
-        """Move the cloud's clock forward by emulated seconds, at once.
-
-        Args:
-            seconds: At least 0; a cloud does not travel back.
+        """Move the cloud's clock forward by emulated seconds.
 
         Raises:
             ValueError: For a negative number.
@@ -72,7 +60,7 @@ class Clock:
             self._origin_ms += seconds * 1000
 
     def set_speed(self, speed: float) -> None:
-        """Run at another speed from now on, without a jump.
+        """Change the speed, without a jump of the clock.
 
         Raises:
             ValueError: Unless the speed is greater than 0.
@@ -85,7 +73,6 @@ class Clock:
             self._speed = speed
 
     def set_skew(self, seconds: float) -> None:
-        """Make the cloud's clock wrong by this much, either way."""
         with self._lock:
             self._skew_seconds = seconds
 

@@ -1,4 +1,4 @@
-"""The emulated cloud as one object: for tests, for the demo, for the command line."""
+"""The emulated cloud as one object, for tests, the demo and the command line."""
 
 import threading
 from types import TracebackType
@@ -27,22 +27,21 @@ from .server import CloudServer
 
 
 class Emulator:
-    """A cloud on a port, its parts open to the hand.
+    """A cloud on a port, with access to its parts.
 
     Use it as a context manager, or call start and stop. After stop the port refuses
     connections and all state is kept; start listens on the same port again.
 
     Args:
-        fleet: Number of instances at the start.
-        seed: Which ones; also seeds the probabilities of faults.
+        fleet: Initial number of instances.
+        seed: Selects the instances; also seeds the probabilities of faults.
         speed: Emulated seconds per real second.
-        host: Address to listen on. The control plane needs no sign-in: keep to
-            loopback.
-        port: Port; 0 takes a free one.
-        skew_seconds: How far the cloud's clock is ahead of the real one.
-        token_seconds: Life of a token, emulated seconds.
-        start_ms: Reading of the cloud's clock at the start, Unix milliseconds; None
-            takes the wall clock.
+        host: The control plane needs no sign-in: keep to loopback.
+        port: 0 takes a free one.
+        skew_seconds: How far the cloud's clock is ahead.
+        token_seconds: Lifetime of a token, emulated seconds.
+        start_ms: Initial time of the cloud's clock, Unix milliseconds; None takes the
+            wall clock.
         behaviour: Choices the documents leave open.
         verbose: Write a line per request to stderr.
         hostile: Make every text of the fleet an attack (``hostile``).
@@ -51,8 +50,6 @@ class Emulator:
         clock: Move it with ``clock.advance(seconds)``.
         fleet: The notebooks of the main project.
         faults: Script them with ``faults.add(Fault(...))``.
-        log: What was asked and done.
-        iam: Tokens and signatures.
     """
 
     def __init__(
@@ -99,30 +96,30 @@ class Emulator:
 
     @property
     def url(self) -> str:
-        """``http://host:port``, without a slash at the end."""
+        """Return ``http://host:port``."""
         return f"http://{self._host}:{self._port}"
 
     @property
     def project_id(self) -> str:
-        """Id of the project the fleet lives in."""
+        """Return the id of the fleet's project."""
         return MAIN_PROJECT.id
 
     @property
     def modelarts_url(self) -> str:
-        """Endpoint of ModelArts, ending in ``/v1/{project_id}``."""
+        """Return the endpoint of ModelArts, ending in ``/v1/{project_id}``."""
         return f"{self.url}/v1/{self.project_id}"
 
     @property
     def service_user(self) -> User:
-        """The account clouds_yaml signs in with."""
+        """Return the account that clouds_yaml signs in with."""
         return SERVICE_USER
 
     def land_late_writes(self) -> None:
-        """Let what ``late`` faults hold back take effect now, not in its own time."""
+        """Apply all writes that ``late`` faults hold back."""
         self._exchange.land_late_writes()
 
     def start(self) -> None:
-        """Listen, in a thread of its own; returns once connections are accepted.
+        """Listen in a thread; return once connections are accepted.
 
         Raises:
             OSError: The port is taken.
@@ -141,7 +138,7 @@ class Emulator:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop listening and break every connection; harmless when stopped."""
+        """Stop listening and break every connection."""
         server, thread = self._server, self._thread
         self._server = self._thread = None
         if server is not None and thread is not None:
@@ -149,7 +146,6 @@ class Emulator:
             thread.join()
 
     def __enter__(self) -> Self:
-        """Start."""
         self.start()
         return self
 
@@ -159,18 +155,16 @@ class Emulator:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop."""
         self.stop()
 
     def revoke_tokens(self) -> int:
-        """Make every token issued so far invalid; return how many there were."""
+        """Invalidate all tokens and return their number."""
         return self.iam.revoke_all()
 
     def clouds_yaml(self, name: str = "demo", *, signed: bool = False) -> str:
-        """Return a clouds.yaml that points here.
+        """Return a clouds.yaml for this cloud.
 
         Args:
-            name: What it calls the cloud.
             signed: Authenticate by AK/SK instead of name and password.
         """
         user = self.service_user

@@ -1,6 +1,6 @@
 """The control plane under ``/_emulator/``: for tests and scripts, without sign-in.
 
-It is meant for loopback: whoever reaches the port commands the cloud.
+It is meant for loopback: anyone who reaches the port commands the cloud.
 
 =======  =============================  ================================================
 GET      /_emulator/faults              the script, with counts
@@ -33,7 +33,7 @@ from .log import RequestLog
 from .members import parse_object
 from .message import Answer, Request
 
-#: What may be set over HTTP; the rest of Instance is not JSON.
+#: Fields that can be set over HTTP; the rest of Instance is not JSON.
 SETTABLE = frozenset(
     {
         "name",
@@ -52,8 +52,6 @@ SETTABLE = frozenset(
 
 
 class Control:
-    """Answers requests to the control plane."""
-
     def __init__(
         self, clock: Clock, fleet: Fleet, iam: Iam, faults: FaultScript, log: RequestLog
     ) -> None:
@@ -64,7 +62,7 @@ class Control:
         self._log = log
 
     def answer(self, request: Request) -> Answer:
-        """Answer a request: 200, 404 for no such thing, 400 for nonsense."""
+        """Answer 200, 404 for an unknown path, or 400 for an invalid request."""
         name, _, rest = request.path.removeprefix("/_emulator/").partition("/")
         actions: dict[tuple[str, str], Callable[[Request, str], Any]] = {
             ("GET", "faults"): lambda *_: self._faults.document(),

@@ -1,4 +1,4 @@
-"""Creating an instance: what the body must hold.
+"""The body of a create request.
 
 Source: ``docs/modelarts-api.md``, A.3, D.3.
 """
@@ -22,7 +22,7 @@ from .members import (
 from .people import POOLS, WORKSPACES, Pool, Workspace
 from .validation import (
     DURATION_SECONDS,
-    AutoStopWish,
+    AutoStopChange,
     check_description,
     parse_auto_stop,
 )
@@ -31,9 +31,7 @@ EVS_GB = (5, 4_096)
 
 
 @dataclass(frozen=True)
-class CreateWish:
-    """The body of a create request."""
-
+class CreateRequest:
     name: str
     description: str
     flavor: Flavor
@@ -44,12 +42,12 @@ class CreateWish:
     pool: Pool | None
 
 
-def parse_create(body: bytes) -> CreateWish:
-    """Read the body of a create request.
+def parse_create(body: bytes) -> CreateRequest:
+    """Parse the body of a create request.
 
     Raises:
-        RefusalError: As an update, and 6316, 6317, 6318, 6323, 6324, 6330, 6331, 6358,
-            0102 (unknown workspace).
+        RefusalError: As for an update, and 6316, 6317, 6318, 6323, 6324, 6330, 6331,
+            6358, 0102 (unknown workspace).
     """
     document = parse_object(body)
     name = string_member(document, "name")
@@ -69,21 +67,21 @@ def parse_create(body: bytes) -> CreateWish:
     spec = object_member(document, "spec")
     if spec is None:
         raise missing("spec")
-    wish = parse_auto_stop(spec) or AutoStopWish(None, None, None)
+    requested = parse_auto_stop(spec) or AutoStopChange(None, None, None)
     workspace_id = (object_member(document, "workspace") or {}).get("id", "0")
     workspace = next((w for w in WORKSPACES if w.id == workspace_id), None)
     if workspace is None:
         raise service_refusal("0102", "The workspace does not exist.")
-    return CreateWish(
+    return CreateRequest(
         name=name,
         description=check_description(document.get("description", "")),
         flavor=flavor,
         profile=profile,
         storage=_storage(spec, flavor),
         auto_stop=AutoStop(
-            enable=bool(wish.enable),
-            duration_seconds=wish.duration_seconds or DURATION_SECONDS[0],
-            prompt=wish.prompt is not False,
+            enable=bool(requested.enable),
+            duration_seconds=requested.duration_seconds or DURATION_SECONDS[0],
+            prompt=requested.prompt is not False,
         ),
         workspace=workspace,
         pool=_pool(document),

@@ -1,4 +1,4 @@
-"""Refusals, in the three shapes the documents print.
+"""Errors, in the three shapes of the documents.
 
 Source: ``docs/modelarts-api.md``, D.1 (shapes) and D.3 (codes).
 """
@@ -8,12 +8,7 @@ from typing import Any
 
 
 class RefusalError(Exception):
-    """A request the cloud turns down.
-
-    Attributes:
-        status: HTTP status.
-        body: JSON body of the answer.
-    """
+    """A request that the cloud refuses; ``body`` is JSON."""
 
     def __init__(self, status: int, body: dict[str, Any]) -> None:
         super().__init__(f"{status} {body}")
@@ -22,15 +17,14 @@ class RefusalError(Exception):
 
 
 def service_refusal(code: str, message: str, status: int = 400) -> RefusalError:
-    """Build ModelArts' own refusal.
+    """Build an error of ModelArts itself.
 
-    The text stands under ``error_message``, as the demanager documents print it; the
-    live service's clients decode ``error_msg`` (A.10).
+    The text is in ``error_message``, as in the demanager documents; the live service's
+    clients decode ``error_msg`` (A.10).
 
     Args:
         code: Four digits after ``ModelArts.``.
-        message: English text for the caller.
-        status: HTTP status; nearly everything is 400, unknown instances included.
+        status: Nearly everything is 400, unknown instances included.
     """
     return RefusalError(
         status, {"error_code": f"ModelArts.{code}", "error_message": message}
@@ -40,12 +34,10 @@ def service_refusal(code: str, message: str, status: int = 400) -> RefusalError:
 def gateway_refusal(
     code: str, message: str, status: int, request_id: str
 ) -> RefusalError:
-    """Build a refusal by the gateway in front of the service.
+    """Build an error of the gateway in front of the service.
 
     Args:
         code: Four digits after ``APIG.``.
-        message: English text for the caller.
-        status: HTTP status.
         request_id: The id that is also in the answer's ``X-Request-Id`` header.
     """
     body = {"error_msg": message, "error_code": f"APIG.{code}"}
@@ -53,7 +45,7 @@ def gateway_refusal(
 
 
 def iam_refusal(status: int, message: str) -> RefusalError:
-    """Build a refusal by the identity service, in Keystone's shape."""
+    """Build an error of the identity service, in Keystone's shape."""
     title = HTTPStatus(status).phrase
     return RefusalError(
         status, {"error": {"message": message, "code": status, "title": title}}

@@ -1,7 +1,7 @@
-"""From a request to what happens on the wire, faults included.
+"""From a request to bytes on the connection, faults included.
 
-Each request ends as a Delivery: bytes to send and a way to end. It is in the log before
-its first byte leaves, so whoever has the answer finds the entry.
+Each request ends as a Delivery. It is logged before its first byte is sent, so that a
+client with the answer finds the entry.
 """
 
 import threading
@@ -25,12 +25,11 @@ WRITES = frozenset({"create", "update", "action", "delete"})
 
 @dataclass(frozen=True)
 class Delivery:
-    """What the connection has to do.
+    """The answer as the connection sends it.
 
     Attributes:
-        data: Bytes to send.
-        ending: Keep the connection, close it, close it by RST, or leave it open
-            without a further word.
+        ending: Keep the connection, close it, close it by RST, or leave it open without
+            sending more.
         drip_seconds: Wait between two bytes; 0 sends all at once.
     """
 
@@ -40,14 +39,10 @@ class Delivery:
 
 
 class Exchange:
-    """Answers requests, letting scripted faults interfere.
+    """Answers requests, with scripted faults.
 
     Args:
-        app: The routes.
-        control: The control plane under ``/_emulator``; no fault touches it.
-        clock: The cloud's clock, for the ``Date`` header.
-        faults: The script.
-        log: Gets an entry per request, the control plane's excepted.
+        control: The control plane under ``/_emulator``, without faults and log.
     """
 
     def __init__(
@@ -67,19 +62,14 @@ class Exchange:
         self._late_writes: list[threading.Timer] = []
 
     def land_late_writes(self) -> None:
-        """Let every write that a fault holds back take effect now, in their order."""
+        """Apply all writes that a fault holds back, in their order."""
         timers, self._late_writes = self._late_writes, []
         for timer in timers:
             timer.cancel()
             timer.function()
 
     def perform(self, request: Request, stopping: threading.Event) -> Delivery:
-        """Carry out a request.
-
-        Args:
-            request: The request.
-            stopping: Set when the server stops: waits end at once.
-        """
+        """Answer a request; ``stopping`` ends all waits when the server stops."""
         if request.path.startswith("/_emulator/"):
             return self._delivery(request, self._control.answer(request))
         route = find_route(request.method, request.path)
@@ -118,7 +108,7 @@ class Exchange:
         return self._spoiled_delivery(request, answer, fault)
 
     def _unchanged(self, request: Request, route: Route, answer: Answer) -> Answer:
-        """Answer an update, accepted in form only, with what is still stored."""
+        """Answer an update that was not carried out with what is stored."""
         if answer.status != HTTPStatus.OK or route.project_id is None:
             return answer
         show = Route("show", route.instance_id, route.project_id)

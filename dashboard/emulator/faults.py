@@ -18,7 +18,7 @@ gzip_bomb          compressed; ``size`` bytes (200 MB) when decoded
 deep_nesting       an extra member nested ``size`` (10,000) deep
 wrong_types        instances with numbers for strings and so on
 missing_fields     instances without ``fields``
-unknown_enum       instances with a status, flavour type ... nobody has heard of
+unknown_enum       instances with unknown status, flavor type ...
 nan                instances whose numbers are NaN
 patch              instances with ``patch`` laid over
 total_wrong        a list whose total_count is off by ``size`` (7)
@@ -26,11 +26,11 @@ duplicates         a page that begins with the last record of the page before
 late               answers ``status`` (504), or nothing with ``hang``; takes effect
                    ``seconds`` later
 not_changed        a write answered well but not carried out; with ``echo`` the answer
-                   even shows the wish
+                   even shows the requested values
 =================  =================================================================
 
 ``drop``, ``reset``, ``hang``, ``status``, ``redirect``, ``raw``, ``empty`` and ``html``
-leave the request undone, unless ``applied`` is set. The others spoil the genuine answer
+do not carry out the request, unless ``applied`` is set. The others spoil the answer
 of a request that was carried out. Times of faults are real seconds, not emulated ones.
 """
 
@@ -41,7 +41,7 @@ from typing import Any
 
 UNANSWERED = frozenset({"drop", "reset", "hang"})
 REPLACED = frozenset({"status", "redirect", "raw", "empty", "html"})
-#: Spoil instance documents; on a list, ``instance_id`` picks the element to spoil.
+#: Spoil instance documents; on a list, ``instance_id`` selects the element.
 DOCUMENT = frozenset({"wrong_types", "missing_fields", "unknown_enum", "nan", "patch"})
 LISTED = frozenset({"total_wrong", "duplicates"})
 SPOILED = frozenset(
@@ -61,29 +61,28 @@ KINDS |= {"delay", "late", "not_changed"}
 
 @dataclass(frozen=True)
 class Fault:
-    """One line of the script.
+    """One entry of the script.
 
     Attributes:
-        kind: What happens, see the module.
+        kind: See the module.
         method: Only this HTTP method.
         route: Only this route, a name of app.ROUTES.
         instance_id: Only requests for this instance.
-        nth: Only the n-th request that matches, from 1.
-        times: Strike so many times at most; None for ever.
-        probability: Chance to strike, 0 to 1.
-        latency_seconds: Wait before anything is done.
-        applied: Carry the request out all the same.
-        status: HTTP status of status, redirect, raw and late; 0 takes the usual one.
+        nth: Only the n-th matching request, from 1.
+        times: At most so many times; None for no limit.
+        probability: 0 to 1.
+        latency_seconds: Wait before anything else.
+        applied: Carry the request out nevertheless.
+        status: Of status, redirect, raw and late; 0 takes the usual one.
         code: Full error code, such as ``ModelArts.6357``; empty takes a usual one.
-        message: Error text.
         retry_after: ``Retry-After``, as it is sent.
-        location: Where to redirect to.
+        location: Target of redirect.
         body: Text of raw.
         content_type: Of raw.
         seconds: Between two bytes of drip; until a late effect.
         size: See the module; 0 takes the usual size.
-        patch: Members to lay over documents.
-        fields: Members to leave out.
+        patch: Members to set in documents.
+        fields: Members to omit.
         echo: See not_changed.
         hang: See late.
     """
@@ -133,7 +132,6 @@ class Fault:
         return cls(**document)
 
     def matches(self, method: str, route: str, instance_id: str | None) -> bool:
-        """Tell whether the fault is meant for such a request."""
         element_of_list = self.kind in DOCUMENT and route == "list"
         return (
             self.method in {None, method}
@@ -162,12 +160,9 @@ class _Line:
 
 
 class FaultScript:
-    """The faults in force, oldest first; the first that strikes wins.
+    """The active faults, oldest first; the first that applies wins.
 
-    A request that an earlier fault took is not counted by the later ones.
-
-    Args:
-        seed: Makes probabilities repeatable.
+    Later faults do not count a request that an earlier one took.
     """
 
     def __init__(self, seed: int = 1) -> None:
@@ -176,17 +171,15 @@ class FaultScript:
         self._lines: list[_Line] = []
 
     def add(self, fault: Fault) -> None:
-        """Put a fault at the end of the script."""
         with self._lock:
             self._lines.append(_Line(fault))
 
     def clear(self) -> None:
-        """Forget all faults."""
         with self._lock:
             self._lines.clear()
 
     def pick(self, method: str, route: str, instance_id: str | None) -> Fault | None:
-        """Return the fault that strikes this request, if any."""
+        """Return the fault that applies to this request, if any."""
         with self._lock:
             for line in self._lines:
                 if line.fault.matches(method, route, instance_id) and line.strikes(

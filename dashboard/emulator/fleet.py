@@ -1,7 +1,7 @@
-"""The notebooks of one project, and what can be done to them.
+"""The notebooks of one project.
 
-Every method is one consistent step: it takes the lock, catches up with the clock,
-acts, and hands out a snapshot.
+Every method is one consistent step: it takes the lock, catches up with the clock, acts,
+and returns a snapshot.
 """
 
 import copy
@@ -13,23 +13,23 @@ from typing import Any
 
 from . import lifecycle
 from .clock import Clock
-from .creation import CreateWish
+from .creation import CreateRequest
 from .errors import RefusalError, service_refusal
 from .instance import AutoStop, Instance
 from .lifecycle import Behaviour
 from .people import User
 from .selection import select
-from .validation import AutoStopWish, ListQuery, UpdateWish
+from .validation import AutoStopChange, ListQuery, UpdateRequest
 
 
 @dataclass(frozen=True)
 class Applied:
-    """What a write did: the second witness of a checker.
+    """The effect of a write, for the checks of tests.
 
     Attributes:
-        order: Position among all writes of this fleet, from 1: the order in which they
-            took effect, which the order of the answers need not be.
-        at_ms: When, by the cloud's clock, Unix milliseconds.
+        order: Position among all writes of this fleet, from 1, in which they took
+            effect; answers may come in another order.
+        at_ms: By the cloud's clock, Unix milliseconds.
         values: What is now stored.
     """
 
@@ -38,8 +38,8 @@ class Applied:
     values: dict[str, Any]
 
 
-#: Statuses in which auto stop cannot be changed (6347). Which, no document lists: here
-#: those in which no run can follow or the resources are being rebuilt.
+#: Statuses in which auto-stop cannot be changed (6347). No document lists them: these
+#: are those in which no run can follow or the resources are being rebuilt.
 FIXED_STATUSES = frozenset({"CREATE_FAILED", "DELETED", "RESIZING"})
 #: Statuses in which an instance may be deleted (6304 otherwise).
 DELETABLE_STATUSES = frozenset(
@@ -48,15 +48,6 @@ DELETABLE_STATUSES = frozenset(
 
 
 class Fleet:
-    """The instances of one project.
-
-    Args:
-        clock: The cloud's clock.
-        behaviour: Choices and durations.
-        project_id: The project they belong to.
-        instances: What there is at the start.
-    """
-
     def __init__(
         self,
         clock: Clock,
@@ -72,17 +63,16 @@ class Fleet:
         self._writes = 0
 
     def __len__(self) -> int:
-        """Return the number of instances."""
         return len(self._instances)
 
     def instances(self) -> list[Instance]:
-        """Return copies of all instances, caught up with the clock, in no order."""
+        """Return copies of all instances, in no order."""
         with self._lock:
             self._settle_all()
             return [copy.copy(instance) for instance in self._instances.values()]
 
     def get(self, instance_id: str) -> Instance:
-        """Return a copy of one instance, caught up with the clock.
+        """Return a copy of one instance.
 
         Raises:
             RefusalError: 6309, there is none.
@@ -100,7 +90,6 @@ class Fleet:
             return self._document(self._find(instance_id))
 
     def listing(self, query: ListQuery, caller: User) -> dict[str, Any]:
-        """Return the answer of the list call for this caller."""
         with self._lock:
             self._settle_all()
             page, total = select(self._instances.values(), query, caller)
@@ -110,13 +99,11 @@ class Fleet:
             }
 
     def update(
-        self, instance_id: str, wish: UpdateWish, *, dry: bool = False
+        self, instance_id: str, requested: UpdateRequest, *, dry: bool = False
     ) -> tuple[dict[str, Any], Applied]:
-        """Change description and auto stop; absent members stay.
+        """Change description and auto-stop; absent members stay.
 
         Args:
-            instance_id: Which one.
-            wish: A validated request.
             dry: Answer as if, but store nothing.
 
         Raises:
@@ -125,15 +112,15 @@ class Fleet:
         with self._lock:
             instance = self._changing(instance_id, dry)
             now_ms = self._clock.now_ms()
-            if wish.auto_stop is not None:
+            if requested.auto_stop is not None:
                 if instance.status in FIXED_STATUSES:
                     raise service_refusal(
                         "6347", "The param cannot be modified in the current status."
                     )
-                setting = self._merged(instance.auto_stop, wish.auto_stop)
+                setting = self._merged(instance.auto_stop, requested.auto_stop)
                 lifecycle.set_auto_stop(instance, setting, now_ms, self._behaviour)
-            if wish.description is not None:
-                instance.description = wish.description
+            if requested.description is not None:
+                instance.description = requested.description
             instance.updated_ms = now_ms
             document = self._document(instance)
             if self._behaviour.update_answer == "no_spec":
@@ -152,7 +139,7 @@ class Fleet:
     def act(
         self, instance_id: str, action: str, *, dry: bool = False
     ) -> tuple[dict[str, Any], Applied]:
-        """Start, stop or restart; the answer names the status before and after.
+        """Start, stop or restart; the answer has the status before and after.
 
         Raises:
             RefusalError: 6309, 6305 to 6308, 6326, 6327, 6329, 6357.
@@ -170,30 +157,30 @@ class Fleet:
             return answer, self._applied({"status": instance.status}, dry)
 
     def create(
-        self, wish: CreateWish, owner: User, *, dry: bool = False
+        self, requested: CreateRequest, owner: User, *, dry: bool = False
     ) -> tuple[dict[str, Any], Applied]:
-        """Create an instance; it will be running some seconds later.
+        """Create an instance, which runs some seconds later.
 
         Raises:
             RefusalError: 6301 the name is taken, 6329 sold out.
         """
         with self._lock:
-            if any(other.name == wish.name for other in self._instances.values()):
+            if any(other.name == requested.name for other in self._instances.values()):
                 raise service_refusal("6301", "The instance name already exists.")
             now_ms = self._clock.now_ms()
             instance = Instance(
                 id=f"DE-{uuid.uuid4()}",
-                name=wish.name,
+                name=requested.name,
                 owner=owner,
-                flavor=wish.flavor,
-                profile=wish.profile,
+                flavor=requested.flavor,
+                profile=requested.profile,
                 created_ms=now_ms,
                 updated_ms=now_ms,
-                description=wish.description,
-                workspace=wish.workspace,
-                pool=wish.pool,
-                storage=wish.storage,
-                auto_stop=wish.auto_stop,
+                description=requested.description,
+                workspace=requested.workspace,
+                pool=requested.pool,
+                storage=requested.storage,
+                auto_stop=requested.auto_stop,
             )
             lifecycle.begin_creation(instance, now_ms, self._behaviour)
             if not dry:
@@ -204,7 +191,7 @@ class Fleet:
     def delete(
         self, instance_id: str, *, dry: bool = False
     ) -> tuple[dict[str, Any], Applied]:
-        """Delete a stopped instance; it is gone at once.
+        """Delete a stopped instance at once.
 
         Raises:
             RefusalError: 6309; 6304, not stopped.
@@ -232,12 +219,10 @@ class Fleet:
         """Put an instance into any state, past all rules: for tests and scripts.
 
         Args:
-            instance_id: Which one.
             status: Entered now, with its timers; it need not be a documented one.
             stops_in_seconds: End of the present run, emulated seconds from now.
-            late_seconds: How long after that end the cloud stops it: a run that is
-                overdue for as long as a test wants it to be.
-            auto_stop: Fields of AutoStop to set; the present run is not touched.
+            late_seconds: How long after that end the cloud stops it.
+            auto_stop: Fields of AutoStop to set; the present run is not affected.
             changes: Other fields of Instance to set.
 
         Raises:
@@ -265,7 +250,6 @@ class Fleet:
             return copy.copy(instance)
 
     def add(self, instance: Instance) -> None:
-        """Put an instance of one's own making into the fleet."""
         with self._lock:
             self._instances[instance.id] = instance
 
@@ -294,14 +278,14 @@ class Fleet:
             self._writes += 1
         return Applied(self._writes, self._clock.now_ms(), values)
 
-    def _merged(self, old: AutoStop, wish: AutoStopWish) -> AutoStop:
+    def _merged(self, old: AutoStop, requested: AutoStopChange) -> AutoStop:
         behaviour = self._behaviour
-        enable, prompt = wish.enable, wish.prompt
+        enable, prompt = requested.enable, requested.prompt
         if enable is None:
             enable = old.enable if behaviour.enable_absent == "keep" else False
         if prompt is None:
             prompt = old.prompt if behaviour.prompt_absent == "keep" else True
-        duration = wish.duration_seconds
+        duration = requested.duration_seconds
         return AutoStop(enable, duration or old.duration_seconds, prompt)
 
 

@@ -1,9 +1,8 @@
-"""A fleet whose texts are attacks: what a colleague who may name a notebook could do.
+"""A fleet whose texts are attacks by someone who may name a notebook.
 
-Every text a person can set, and every one the cloud passes on, carries a payload. A
-page that shows them as text shows them all. One that does not runs a script, sends a
-request or breaks, and each payload leaves a mark: it calls ``pwned()``, asks for
-``/pwned`` or makes an element of class ``pwned``.
+Every text that a person can set or the cloud passes on contains a payload. Where a page
+does not escape one, it runs a script, sends a request or breaks, and leaves a mark: it
+calls ``pwned()``, requests ``/pwned`` or creates an element of class ``pwned``.
 """
 
 from collections.abc import Iterable
@@ -48,7 +47,7 @@ PAYLOADS = (
     "../../../../etc/passwd",
     "long-" * 20_000,
 )
-"""The first is that of instance 0, and so on, round and round; the last has 100 kB."""
+"""Instance n gets payload n, modulo their number; the last one has 100 kB."""
 
 _URLS = (
     "javascript:pwned()",
@@ -71,13 +70,13 @@ _ODD_IDS = (
     "%d-" + "9" * 5_000,
     "<script>%d</script>",
 )
-"""Ids that fit no path, no column or no log. Those of every seventh instance."""
+"""Ids that fit no path, column or log; every seventh instance gets one."""
 
 
 def spoil(instances: Iterable[Instance]) -> None:
     """Put payloads into all texts of the instances, and odd ids into some; once.
 
-    An odd id stands in documents only, so that nothing can be asked by it.
+    An odd id is only in documents; no request can use it.
     """
     for number, instance in enumerate(instances):
         payload = PAYLOADS[number % len(PAYLOADS)]

@@ -1,4 +1,4 @@
-"""The identity service: tokens, projects, and who sent a request.
+"""The identity service: tokens, projects and authentication.
 
 Source: ``docs/modelarts-api.md``, C.1 (tokens), D.3 (codes).
 """
@@ -22,7 +22,7 @@ class Iam:
 
     Args:
         clock: The cloud's clock: tokens expire by it.
-        token_seconds: Life of a token, emulated seconds; 24 hours in the documents.
+        token_seconds: Emulated seconds; 24 hours in the documents.
     """
 
     def __init__(self, clock: Clock, token_seconds: float = 86_400) -> None:
@@ -50,7 +50,7 @@ class Iam:
         now_ms = self._clock.now_ms()
         expires_ms = now_ms + int(self.token_seconds * 1000)
         token = Token(user, project, methods, now_ms, expires_ms)
-        # Real ones are several kilobytes of CMS, so this one is long, too.
+        # Real tokens are several kilobytes of CMS, so this one is long, too.
         text = "MIIF" + secrets.token_urlsafe(1_500)
         with self._lock:
             self._tokens[text] = token
@@ -94,7 +94,7 @@ class Iam:
         self.authenticate(request)
         name = request.query.get("name")
         base = f"{request.base_url}/v3/projects"
-        found = [
+        projects = [
             {
                 "is_domain": False,
                 "description": "",
@@ -109,7 +109,7 @@ class Iam:
             if name in {None, project.name}
         ]
         links = {"self": base, "previous": None, "next": None}
-        return Answer(200, {"links": links, "projects": found})
+        return Answer(200, {"links": links, "projects": projects})
 
     def authenticate(self, request: Request) -> Token:
         """Check the caller's own token at IAM.
@@ -124,10 +124,6 @@ class Iam:
 
     def authorize(self, request: Request, project_id: str) -> User:
         """Check a request to ModelArts, by token or by signature.
-
-        Args:
-            request: The request.
-            project_id: The project in its URL.
 
         Raises:
             RefusalError: 401 APIG.0301, .0303 and .0307; 400 ModelArts.0204 for a token
@@ -157,7 +153,7 @@ class Iam:
         return token.user
 
     def revoke_all(self) -> int:
-        """Make every token issued so far invalid; return how many there were."""
+        """Invalidate all tokens and return their number."""
         with self._lock:
             count = len(self._tokens)
             self._tokens.clear()

@@ -1,4 +1,4 @@
-"""One imitated notebook instance, and the document that shows it.
+"""An emulated notebook instance and its document.
 
 Source: ``docs/modelarts-api.md``, A.6, tables 5 to 24.
 """
@@ -37,7 +37,6 @@ class AutoStop:
     """The auto-stop setting (table 17 without what belongs to a run).
 
     Attributes:
-        enable: Whether a run ends by itself.
         duration_seconds: Length of a run, granted at each start.
         prompt: Whether the console reminds the user.
     """
@@ -49,12 +48,10 @@ class AutoStop:
 
 @dataclass(frozen=True)
 class Queue:
-    """A wait for free resources (table 20).
+    """A wait for free resources (table 20); times are Unix milliseconds.
 
     Attributes:
-        begin_ms: When the wait began, Unix milliseconds.
-        end_ms: When it will be over, Unix milliseconds.
-        rank: Place in the queue at the beginning, from 1.
+        rank: Initial place in the queue, from 1.
     """
 
     begin_ms: int
@@ -62,7 +59,7 @@ class Queue:
     rank: int
 
     def rank_at(self, now_ms: int) -> int:
-        """Return the place in the queue now; it falls evenly to 1."""
+        """Return the present place in the queue; it falls evenly to 1."""
         left = max(self.end_ms - now_ms, 0) / max(self.end_ms - self.begin_ms, 1)
         return max(1, min(self.rank, round(self.rank * left + 0.5)))
 
@@ -90,14 +87,14 @@ class Instance:
 
     Attributes:
         updated_ms: Moved by updates, not by changes of status.
-        plan: What will happen by itself: (moment, status entered), in order.
+        plan: Future changes of status: (moment, status), in order.
         run_started_ms: When the present run became RUNNING.
-        stops_at_ms: When the present run will end; fixed at its start.
+        stops_at_ms: End of the present run, fixed at its start.
         doomed: The next start ends in START_FAILED, for this reason.
         frozen: The account is in arrears: a start is refused with 6326.
         has_credential: ``spec.credential`` is there, a canary inside.
-        overrides: Laid over the document as it leaves, member by member: the way to
-            any answer no healthy cloud would give.
+        overrides: Members set in the document before it is sent, to produce answers
+            that no healthy cloud would give.
     """
 
     id: str
@@ -131,7 +128,6 @@ class Instance:
         Parts may be shared with other documents: copy before changing.
 
         Args:
-            now_ms: The cloud's present, Unix milliseconds.
             project_id: Owner of dedicated pools.
         """
         flavor_details = self.flavor.details()

@@ -1,4 +1,4 @@
-"""Access keys: whose signature is it, and is it good?
+"""Access keys and their signatures.
 
 Source: ``docs/modelarts-api.md``, C.3 (signatures), D.3 (codes).
 """
@@ -24,11 +24,7 @@ KEY_FAILURES, KEY_LOCK_SECONDS = 5, 5 * 60
 
 
 class KeyRing:
-    """The access keys of all users; counts failures and locks keys.
-
-    Args:
-        clock: The cloud's clock; signatures are compared with the gateway's reading.
-    """
+    """The access keys of all users; counts failures and locks keys."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -37,11 +33,10 @@ class KeyRing:
         self._locked_until: dict[str, float] = {}
 
     def verify(self, request: Request, header: str) -> User:
-        """Return who signed the request.
+        """Return the user who signed the request.
 
         Args:
-            request: The request.
-            header: Its ``Authorization``.
+            header: The ``Authorization`` header.
 
         Raises:
             RefusalError: 401 APIG.0301 and, for the clock, APIG.0303.
@@ -93,6 +88,6 @@ class KeyRing:
 
 
 def incorrect(reason: str, request: Request) -> RefusalError:
-    """Build APIG.0301: the authentication is no good, for this reason."""
+    """Build APIG.0301, failed authentication."""
     message = f"Incorrect IAM authentication information: {reason}"
     return gateway_refusal("0301", message, 401, request.id)

@@ -1,4 +1,4 @@
-"""What tokens are and how they are written down.
+"""Tokens and their documents.
 
 Source: ``docs/modelarts-api.md``, C.1.
 """
@@ -27,7 +27,7 @@ class Token:
 
 
 def find_project(scope: Any) -> Project | None:
-    """Return the project a token shall be scoped to; None for no project.
+    """Return the project of a requested scope; None for no project.
 
     With both scopes, the project wins (C.1).
 
@@ -48,7 +48,7 @@ def find_project(scope: Any) -> Project | None:
 
 
 def is_ours(domain: dict[str, Any]) -> bool:
-    """Tell whether a request names the account there is, by id or by name."""
+    """Return whether a request names our account, by id or by name."""
     return domain.get("id") == DOMAIN_ID or domain.get("name") == DOMAIN_NAME
 
 
@@ -56,9 +56,7 @@ def token_document(token: Token, base_url: str, with_catalog: bool) -> dict[str,
     """Return the body that describes a token.
 
     Args:
-        token: The token.
-        base_url: How the client reached us; endpoints of the catalog begin with it.
-        with_catalog: Whether to list the services.
+        base_url: As the client reached us; endpoints of the catalog begin with it.
     """
     domain = {"id": DOMAIN_ID, "name": DOMAIN_NAME}
     document: dict[str, Any] = {

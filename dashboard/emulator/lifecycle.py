@@ -8,7 +8,7 @@
     restart: RUNNING -> RESTARTING -> RUNNING
 
 Nothing ticks: what will happen stands in ``Instance.plan`` and is caught up with when
-somebody looks. So an idle fleet of any size costs nothing.
+it is read. So an idle fleet of any size costs nothing.
 Source: ``docs/modelarts-api.md``, A.5, A.7, A.8.
 """
 
@@ -21,16 +21,16 @@ from .instance import AutoStop, Instance, Queue
 
 @dataclass(frozen=True)
 class Behaviour:
-    """Choices the documents leave open, and how long things take.
+    """Choices the documents leave open, and durations.
 
     Attributes:
         creating_seconds: CREATING, emulated seconds; the others likewise.
         prompt_absent: What an update of auto_stop without ``prompt`` does: leave it
             alone, or set the documented default, true.
         enable_absent: The same for ``enable``, whose documented default is false.
-        enable_while_running: When switching auto stop on or off counts for an
-            instance that runs: from its next start, as the documents say of a changed
-            duration, or at once. They do not say it of the switch.
+        enable_while_running: When switching auto-stop on or off affects a running
+            instance: from its next start, as the documents say of a changed duration,
+            or at once. They do not say it of the switch.
         update_answer: The whole instance, or one without ``spec`` and
             ``provision.annotations`` like the sample of 2025.
     """
@@ -46,7 +46,7 @@ class Behaviour:
 
 
 def settle(instance: Instance, now_ms: int, behaviour: Behaviour) -> None:
-    """Catch up with everything planned up to now."""
+    """Carry out everything planned up to now."""
     while instance.plan and instance.plan[0][0] <= now_ms:
         (at_ms, status), *rest = instance.plan
         instance.plan = tuple(rest)
@@ -56,8 +56,8 @@ def settle(instance: Instance, now_ms: int, behaviour: Behaviour) -> None:
 def enter(instance: Instance, status: str, at_ms: int, behaviour: Behaviour) -> None:
     """Put the instance into a status, with what belongs to it.
 
-    On RUNNING a run begins: the duration set at this moment is taken, whatever is
-    changed afterwards, and the run's end is planned.
+    RUNNING begins a run: it takes the duration set at this moment, whatever is changed
+    later, and its end is planned.
     """
     instance.status = status
     instance.run_started_ms = None
@@ -81,9 +81,10 @@ def plan_stop(
     *,
     late_seconds: float = 0,
 ) -> None:
-    """Let the present run end by itself then; None: let it run on.
+    """Plan the end of the present run; None: it runs on.
 
-    ``late_seconds`` after its announced end, that is: a cloud may be slow to get to it.
+    Args:
+        late_seconds: Delay after the announced end, as of a slow cloud.
     """
     instance.stops_at_ms = stops_at_ms
     if stops_at_ms is None:
@@ -97,7 +98,7 @@ def plan_stop(
 
 
 def begin_creation(instance: Instance, now_ms: int, behaviour: Behaviour) -> None:
-    """Create: straight away, or once a sold-out free flavour has room.
+    """Create: at once, or when a sold-out free flavor has room.
 
     Raises:
         RefusalError: 6329, sold out and not free.
@@ -178,7 +179,7 @@ def begin_restart(instance: Instance, now_ms: int, behaviour: Behaviour) -> None
 def set_auto_stop(
     instance: Instance, setting: AutoStop, now_ms: int, behaviour: Behaviour
 ) -> None:
-    """Store the setting; the present run keeps its end, unless told otherwise.
+    """Store the setting; the present run normally keeps its end.
 
     Raises:
         RefusalError: 6346, switching on would have to stop the run in the past.
@@ -201,7 +202,7 @@ _NOT_RUNNING = ("6327", "The instance is not running.")
 
 
 def _queue(instance: Instance, status: str, now_ms: int) -> int:
-    """Queue for a sold-out free flavour; return when the work itself begins."""
+    """Queue for a sold-out free flavor; return when the work itself begins."""
     details = instance.flavor.details()
     if details["status"] == "onSale":
         return now_ms

@@ -1,5 +1,3 @@
-"""What the cloud was asked and what it did: the second witness of a checker."""
-
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -16,17 +14,14 @@ class LogEntry:
         number: Position in the log, from 1.
         at_ms: When the request had been read, cloud's clock, Unix milliseconds.
         wall_ms: The same by the real clock.
-        method: HTTP method.
         route: Name, as in app.ROUTES; ``unknown`` otherwise.
         path: Decoded path, without the query.
-        query: Decoded query.
-        instance_id: The instance in the path.
         request_id: ``X-Request-Id`` of the answer.
-        body: Text of a write to ModelArts; None otherwise. Never a password: bodies
-            sent to IAM are not kept.
-        status: HTTP status answered; None when no answer was sent.
-        fault: Kind of the scripted fault, if one struck.
-        applied: What was stored, when and in which order; None when nothing was.
+        body: Text of a write to ModelArts; None otherwise. Bodies sent to IAM are not
+            kept, so it never contains a password.
+        status: None when no answer was sent.
+        fault: Kind of the scripted fault that applied.
+        applied: What was stored; None when nothing was.
         late_for: Number of the request whose effect this is.
     """
 
@@ -46,7 +41,6 @@ class LogEntry:
     late_for: int | None = None
 
     def document(self) -> dict[str, Any]:
-        """Return the entry as JSON."""
         return asdict(self)
 
 
@@ -71,13 +65,7 @@ class RequestLog:
         instance_id: str | None = None,
         after: int = 0,
     ) -> list[LogEntry]:
-        """Return entries in order.
-
-        Args:
-            route: Only this route.
-            instance_id: Only this instance.
-            after: Only entries with a greater number.
-        """
+        """Return entries in order, those with a number greater than ``after``."""
         with self._lock:
             entries = self._entries[after:]
         return [

@@ -1,4 +1,4 @@
-"""Members of a JSON body, and the codes for what is wrong with them.
+"""Members of a JSON body, and the error codes for invalid ones.
 
 Source: ``docs/modelarts-api.md``, D.3.
 """
@@ -11,10 +11,10 @@ from .errors import RefusalError, service_refusal
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """Read a body that has to be a JSON object.
+    """Parse a body that has to be a JSON object.
 
     Raises:
-        RefusalError: 6400, it is not.
+        RefusalError: 6400.
     """
     try:
         value = json.loads(body)
@@ -38,7 +38,7 @@ def object_member(document: Mapping[str, Any], name: str) -> dict[str, Any] | No
 
 
 def string_member(document: Mapping[str, Any], name: str) -> str:
-    """Return a string that has to be there.
+    """Return a required string.
 
     Raises:
         RefusalError: 6335, 6332.
@@ -64,17 +64,15 @@ def boolean_member(document: Mapping[str, Any], name: str) -> bool | None:
 
 
 def missing(name: str) -> RefusalError:
-    """Build 6335."""
     return service_refusal("6335", f"The param {name} is missing.")
 
 
 def wrong_value(name: str) -> RefusalError:
-    """Build 6336, which also stands for rules no document gives a code."""
+    """Build 6336, also for rules to which no document gives a code."""
     return service_refusal("6336", f"The value of the param {name} is incorrect.")
 
 
 def wrong_type(name: str) -> RefusalError:
-    """Build 6332."""
     return service_refusal("6332", f"The type of the param {name} is incorrect.")
 
 

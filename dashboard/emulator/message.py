@@ -1,5 +1,3 @@
-"""Requests and answers, between the socket and the routes."""
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +15,7 @@ class Request:
         target: Path and query as received, percent-encoded.
         headers: By lower-case name.
         id: Goes into ``X-Request-Id`` and into the gateway's errors.
-        base_url: How the client reached us, ``http://host:port``.
+        base_url: As the client reached us, ``http://host:port``.
     """
 
     method: str
@@ -29,22 +27,21 @@ class Request:
 
     @property
     def path(self) -> str:
-        """Decoded path."""
+        """Return the decoded path."""
         return unquote(self.target.partition("?")[0])
 
     @property
     def query(self) -> dict[str, str]:
-        """Decoded query; of a repeated parameter the last one counts."""
+        """Return the decoded query; the last value of a repeated parameter counts."""
         text = self.target.partition("?")[2]
         return dict(parse_qsl(text, keep_blank_values=True))
 
 
 @dataclass
 class Answer:
-    """What goes back.
+    """An answer.
 
     Attributes:
-        status: HTTP status.
         document: JSON value; None for no body.
         headers: Beyond the usual ones.
         applied: What a write changed.
@@ -56,10 +53,10 @@ class Answer:
     applied: Applied | None = None
 
     def body(self) -> bytes:
-        """Return the document in UTF-8; nothing for no document."""
+        """Return the document in UTF-8; empty for no document."""
         if self.document is None:
             return b""
         return json.dumps(self.document, ensure_ascii=False).encode(
-            # Lone surrogates, put there by a test, go out as they are.
+            # A test may have set lone surrogates, which are sent as they are.
             errors="surrogatepass"
         )

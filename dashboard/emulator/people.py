@@ -1,7 +1,6 @@
-"""Who lives in the emulated account: people, workspaces, pools, projects.
+"""The emulated account: people, workspaces, pools, projects.
 
-Ids do not depend on the seed, so that a script may name a person or a project once and
-for all.
+Ids do not depend on the seed, so that scripts can use them.
 """
 
 import hashlib
@@ -21,7 +20,7 @@ DOMAIN_ID = fixed_id("domain", DOMAIN_NAME)
 
 @dataclass(frozen=True)
 class User:
-    """An account of the cloud (table 21), with what it needs to sign in.
+    """A user of the cloud (table 21) with their credentials.
 
     Nothing here is a secret: the passwords and keys open nothing but this emulator.
     """
@@ -30,40 +29,35 @@ class User:
 
     @property
     def id(self) -> str:
-        """32 hexadecimal digits."""
         return fixed_id("user", self.name)
 
     @property
     def password(self) -> str:
-        """Password for IAM."""
         return f"fake-password-of-{self.name}"
 
     @property
     def access_key(self) -> str:
-        """AK: 20 capitals and digits."""
         return fixed_id("access key", self.name)[:20].upper()
 
     @property
     def secret_key(self) -> str:
-        """SK: 40 characters."""
         return hashlib.sha256(f"secret key/{self.name}".encode()).hexdigest()[:40]
 
 
 @dataclass(frozen=True)
 class Project:
-    """A project of the account; each has a fleet of its own, all but one empty."""
+    """A project of the account; each has its own fleet, all but one empty."""
 
     name: str
 
     @property
     def id(self) -> str:
-        """32 hexadecimal digits."""
         return fixed_id("project", self.name)
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """A workspace (table 19); ``0`` is the one everybody starts with."""
+    """A workspace (table 19); ``0`` is everyone's default."""
 
     id: str
 
@@ -76,8 +70,8 @@ class Pool:
     name: str
 
 
-#: The API account of clouds.yaml. It owns no notebook: who forgets show_self=false
-#: sees an empty list.
+#: The API account of clouds.yaml. It owns no notebook: without show_self=false the list
+#: is empty.
 SERVICE_USER = User("curfew-service")
 
 PEOPLE = tuple(
@@ -104,9 +98,9 @@ PEOPLE = tuple(
 
 USERS = {user.name: user for user in (SERVICE_USER, *PEOPLE)}
 
-#: The fleet lives in this project ...
+#: The fleet's project ...
 MAIN_PROJECT = Project("eu-de_demo")
-#: ... and this one is there so that a token can be scoped to the wrong one.
+#: ... and one to which a token can be scoped by mistake.
 OTHER_PROJECT = Project("eu-de")
 PROJECTS = (MAIN_PROJECT, OTHER_PROJECT)
 

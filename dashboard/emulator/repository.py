@@ -20,7 +20,7 @@ def credential(place: str) -> dict[str, str]:
     }
 
 
-#: Every secret the emulator may hand out inside an instance.
+#: Every secret that an instance may contain.
 CANARIES = tuple(value for place in PLACES for value in credential(place).values())
 
 
@@ -33,7 +33,7 @@ class Repository:
     user_name: str
 
     def document(self, place: str) -> dict[str, Any]:
-        """Return the repository object as it stands in this place of an instance."""
+        """Return the repository object for this place of an instance."""
         return {
             "id": f"repo-{self.name}",
             "branch": self.branch,

@@ -1,7 +1,7 @@
-"""Fleets by seed: the same seed gives the same instances, at whatever size.
+"""Fleets by seed.
 
-Instance number n depends on the seed and n alone, so a larger fleet begins with the
-smaller one. Moments are relative to the clock's start.
+Instance n depends on the seed and n alone, so a larger fleet begins with the smaller
+one. Moments are relative to the clock's start.
 """
 
 import random
@@ -16,7 +16,7 @@ from .people import PEOPLE, POOLS, USERS, WORKSPACES
 from .repository import Repository
 from .showcase import DAY, HOUR, MINUTE, SHOWCASE, Sketch
 
-#: What follows a status by itself.
+#: The status that follows automatically.
 _NEXT = {
     "CREATE_QUEUING": "CREATING",
     "CREATING": "RUNNING",
@@ -92,13 +92,7 @@ _DURATIONS = (HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR, 12 * HOUR, 24 * HOUR, 5_400, 5
 
 
 def seed_fleet(count: int, seed: int, now_ms: int) -> list[Instance]:
-    """Make a fleet.
-
-    Args:
-        count: Instances, 0 or more. The first ones are the showcase.
-        seed: Any integer.
-        now_ms: The cloud's present, Unix milliseconds; all moments lie around it.
-    """
+    """Create a fleet; the first instances are the showcase."""
     return [_instance(index, seed, now_ms) for index in range(count)]
 
 
@@ -132,7 +126,7 @@ def _instance(index: int, seed: int, now_ms: int) -> Instance:
 
 
 def _set_going(instance: Instance, sketch: Sketch, now_ms: int) -> None:
-    """Give the instance its status and whatever is going to happen by itself."""
+    """Set the instance's status and plan its next ones."""
     status = instance.status = sketch.status
     if status == "RUNNING":
         if instance.auto_stop.enable:

@@ -1,4 +1,4 @@
-"""Which instances a list request means, in which order, and which page of them.
+"""Filter, order and page of a list request.
 
 Source: ``docs/modelarts-api.md``, A.2.
 """
@@ -13,16 +13,21 @@ from .validation import ListQuery
 def select(
     instances: Iterable[Instance], query: ListQuery, caller: User
 ) -> tuple[list[Instance], int]:
-    """Return the page asked for and the number of all matches.
+    """Return the requested page and the number of all matches.
 
-    An offset beyond the end gives an empty page; no document says what it should.
+    An offset beyond the end gives an empty page; no document specifies it.
     """
-    matches = [one for one in instances if _matches(one, query, caller)]
+    matches = [instance for instance in instances if _matches(instance, query, caller)]
     # Names repeat: the id makes the order total, or pages would overlap.
     if query.sort_by == "name":
-        matches.sort(key=lambda one: (one.name, one.id), reverse=query.descending)
+        matches.sort(
+            key=lambda instance: (instance.name, instance.id), reverse=query.descending
+        )
     else:
-        matches.sort(key=lambda one: (one.created_ms, one.id), reverse=query.descending)
+        matches.sort(
+            key=lambda instance: (instance.created_ms, instance.id),
+            reverse=query.descending,
+        )
     end = query.offset + query.limit if query.limit else None
     return matches[query.offset : end], len(matches)
 

@@ -13,19 +13,12 @@ from typing import Any
 from .exchange import Delivery, Exchange
 from .message import Request
 
-#: Close at once, by RST: linger on, for 0 seconds.
+#: SO_LINGER for 0 seconds: close at once, by RST.
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
 class CloudServer(ThreadingHTTPServer):
-    """Serves an Exchange, one daemon thread per connection.
-
-    Args:
-        host: Address to bind.
-        port: Port to bind; 0 takes a free one.
-        exchange: What answers.
-        verbose: Write a line per request to stderr.
-    """
+    """Serves an Exchange, one daemon thread per connection."""
 
     daemon_threads = True
     block_on_close = False
@@ -48,24 +41,22 @@ class CloudServer(ThreadingHTTPServer):
         self.server_name, self.server_port = host, port
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Remember the connection, then serve it in its thread."""
         with self._connections_lock:
             self._connections.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Close a connection that came to its end."""
         with self._connections_lock:
             self._connections.discard(request)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Pass over clients that went away; show anything else."""
+        """Ignore disconnected clients; show anything else."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
     def stop(self) -> None:
-        """Stop listening and break every connection, kept-alive ones included."""
+        """Stop listening and break every connection."""
         self.stopping.set()
         self.shutdown()
         self.server_close()
@@ -77,7 +68,7 @@ class CloudServer(ThreadingHTTPServer):
 
 
 class CloudHandler(BaseHTTPRequestHandler):
-    """Reads requests off one connection and delivers what the exchange says."""
+    """Reads requests from a connection and sends the exchange's deliveries."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -113,7 +104,7 @@ class CloudHandler(BaseHTTPRequestHandler):
         else:
             self.connection.sendall(delivery.data)
         if delivery.ending == "hang":
-            # Until the client has had enough, or the server stops.
+            # Until the client gives up or the server stops.
             self.connection.settimeout(0.2)
             while not stopping.is_set():
                 try:
@@ -130,6 +121,5 @@ class CloudHandler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing, unless asked to."""
         if self.server.verbose:
             super().log_message(format, *args)

@@ -1,4 +1,4 @@
-"""The first instances of every fleet, picked by hand to be worth looking at."""
+"""The first instances of every fleet, chosen as examples."""
 
 from dataclasses import dataclass
 
@@ -19,15 +19,15 @@ _LONGEST = (
 
 @dataclass(frozen=True)
 class Sketch:
-    """What is special about one instance.
+    """The properties of one instance.
 
     Attributes:
         duration_seconds: Auto-stop setting.
         stops_in_seconds: RUNNING only: end of the run, from now.
-        ran_seconds: RUNNING with auto stop off: age of the run.
-        lasts_seconds: Statuses that pass: how long this one still lasts.
+        ran_seconds: RUNNING without auto-stop: age of the run.
+        lasts_seconds: Remaining time of a transitional status.
         workspace: Index into people.WORKSPACES; pool likewise into people.POOLS.
-        disk_gb: An EVS disk of this size; 0: an OBS path, or what the flavour takes.
+        disk_gb: An EVS disk of this size; 0: an OBS path, or the flavor's default.
     """
 
     name: str

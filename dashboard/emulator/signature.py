@@ -1,7 +1,7 @@
 """Verification of signed requests: SDK-HMAC-SHA256.
 
-Both header forms, ``Access=`` and the older scoped ``Credential=``.
-Source: ``docs/modelarts-api.md``, C.3.
+Both header forms, ``Access=`` and the older scoped ``Credential=``. Source:
+``docs/modelarts-api.md``, C.3.
 """
 
 import hashlib
@@ -26,7 +26,6 @@ class Authorization:
     """A parsed ``Authorization`` header.
 
     Attributes:
-        access_key: Who claims to have signed.
         scope: ``date/region/service/sdk_request`` of the older form, else empty.
         signed_headers: Lower-case names, as listed.
         signature: 64 hexadecimal digits.
@@ -39,7 +38,7 @@ class Authorization:
 
 
 def parse_authorization(header: str) -> Authorization | None:
-    """Read the header; None if it has neither form or does not sign the date."""
+    """Parse the header; None if it has neither form or does not sign the date."""
     match = _HEADER.fullmatch(header)
     if match is None:
         return None
@@ -69,15 +68,12 @@ def expected_signature(
     headers: Mapping[str, str],
     body: bytes,
 ) -> str:
-    """Compute what the client should have sent.
+    """Compute the signature that the client should have sent.
 
     Args:
-        authorization: The header; its names decide what is signed.
-        secret_key: SK belonging to the access key.
-        method: HTTP method.
+        authorization: Its names decide what is signed.
         target: Request target as received: path and query, percent-encoded.
         headers: All headers, by lower-case name; a missing one counts as empty.
-        body: The exact body bytes.
     """
     path, _, query = target.partition("?")
     lines = [

@@ -1,4 +1,4 @@
-"""How answers are spoiled: pure functions over documents and bytes."""
+"""How faults spoil answers: pure functions over documents and bytes."""
 
 import copy
 import zlib
@@ -56,12 +56,12 @@ _USUAL_CODES = {
 
 
 def usual_size(fault: Fault) -> int:
-    """Return the fault's size, or what its kind takes when none is given."""
+    """Return the fault's size, or the default of its kind."""
     return fault.size or _USUAL_SIZES[fault.kind]
 
 
 def error_answer(fault: Fault, request: Request, status: int) -> Answer:
-    """Return an error in the shape its sender uses: IAM, gateway or ModelArts."""
+    """Return an error in the shape of its sender: IAM, gateway or ModelArts."""
     code = fault.code or _USUAL_CODES.get(status, "ModelArts.0010")
     service, _, digits = code.partition(".")
     if request.path.startswith("/v3") and not fault.code and status >= 400:
@@ -130,7 +130,7 @@ def _spoil_instance(fault: Fault, instance: dict[str, Any]) -> dict[str, Any]:
 def spoil_bytes(
     fault: Fault, body: bytes, headers: dict[str, str]
 ) -> tuple[bytes, dict[str, str]]:
-    """Return body and headers of an answer whose JSON object was tampered with."""
+    """Return the spoiled headers and body of an answer with a JSON object."""
     match fault.kind:
         case "content_type":
             return body, headers | {"Content-Type": "text/html"}
@@ -149,7 +149,6 @@ def spoil_bytes(
 
 
 def _with_member(body: bytes, value: bytes) -> bytes:
-    """Add a member to the JSON object in the body."""
     return body[:-1] + b', "x_padding": ' + value + b"}"
 
 

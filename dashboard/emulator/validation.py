@@ -1,7 +1,7 @@
-"""What list, update and action demand, and the codes they refuse with.
+"""Validation of list, update and action, with its error codes.
 
-Source: ``docs/modelarts-api.md``, A.2 (list), A.5 (update), A.8 (action), D.3
-(codes). Where the documents name a rule but no code, 6336 (wrong value) is used.
+Source: ``docs/modelarts-api.md``, A.2 (list), A.5 (update), A.8 (action), D.3 (codes).
+Where the documents name a rule but no code, 6336 (wrong value) is used.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ class ListQuery:
 
 
 @dataclass(frozen=True)
-class AutoStopWish:
+class AutoStopChange:
     """The auto_stop of a request; None where a member is absent."""
 
     enable: bool | None
@@ -51,15 +51,15 @@ class AutoStopWish:
 
 
 @dataclass(frozen=True)
-class UpdateWish:
+class UpdateRequest:
     """The body of an update; None where a member is absent."""
 
     description: str | None
-    auto_stop: AutoStopWish | None
+    auto_stop: AutoStopChange | None
 
 
 def parse_list_query(query: Mapping[str, str]) -> ListQuery:
-    """Read the parameters of a list request; unknown ones are ignored.
+    """Parse the parameters of a list request; unknown ones are ignored.
 
     Raises:
         RefusalError: 6335 de_type missing, 6332 not a number, 6303 unknown sort key,
@@ -90,8 +90,8 @@ def parse_list_query(query: Mapping[str, str]) -> ListQuery:
     )
 
 
-def parse_update(body: bytes) -> UpdateWish:
-    """Read the body of an update; members it does not know are ignored.
+def parse_update(body: bytes) -> UpdateRequest:
+    """Parse the body of an update; unknown members are ignored.
 
     Raises:
         RefusalError: 6400, 6332 wrong type, 6334 forbidden character, 6336 too long,
@@ -101,11 +101,11 @@ def parse_update(body: bytes) -> UpdateWish:
     description = document.get("description")
     if "description" in document:
         description = check_description(description)
-    return UpdateWish(description, parse_auto_stop(object_member(document, "spec")))
+    return UpdateRequest(description, parse_auto_stop(object_member(document, "spec")))
 
 
 def parse_action(body: bytes) -> str:
-    """Read the body of an action: start, stop or restart.
+    """Parse the body of an action: start, stop or restart.
 
     Raises:
         RefusalError: 6400, 6335 missing, 6332 no string, 6336 unknown.
@@ -118,9 +118,9 @@ def parse_action(body: bytes) -> str:
 
 
 def check_description(value: object) -> str:
-    """Return the description if it may be stored.
+    """Check a description.
 
-    Characters are counted, not bytes; the unit of the 512 is documented nowhere.
+    Characters are counted, not bytes; no document gives the unit of the 512.
 
     Raises:
         RefusalError: 6332, 6334 (naming the character), 6336 too long.
@@ -135,8 +135,8 @@ def check_description(value: object) -> str:
     return value
 
 
-def parse_auto_stop(spec: dict[str, Any] | None) -> AutoStopWish | None:
-    """Read the auto_stop of a request's spec; None where there is none.
+def parse_auto_stop(spec: dict[str, Any] | None) -> AutoStopChange | None:
+    """Parse the auto_stop of a request's spec; None without one.
 
     Raises:
         RefusalError: 6332, 6348, 6349.
@@ -161,7 +161,7 @@ def parse_auto_stop(spec: dict[str, Any] | None) -> AutoStopWish | None:
         raise service_refusal(
             "6348", "The duration is mandatory when auto stop is enabled."
         )
-    return AutoStopWish(enable, duration, prompt)
+    return AutoStopChange(enable, duration, prompt)
 
 
 def _one_of(query: Mapping[str, str], name: str, values: tuple[str, ...]) -> None:

@@ -1,5 +1,3 @@
-"""A real Redis-compatible server of our own, for the demo and the tests."""
-
 import shutil
 import tempfile
 import time
@@ -21,21 +19,17 @@ class BrokerError(Exception):
 
 
 class EmbeddedBroker:
-    """A Valkey or Redis server on the loopback interface, stopped with us.
+    """A Valkey or Redis server on the loopback interface, for the demo and the tests.
 
-    Usage::
-
-        with EmbeddedBroker(port=6399) as broker:
-            redis.Redis.from_url(broker.url).ping()
+    A context manager; ``redis.Redis.from_url(broker.url)`` connects to it.
     """
 
     def __init__(self, *, port: int, data_dir: Path | None = None) -> None:
-        """Choose where it listens and writes; nothing is started yet.
+        """Prepare the server without starting it.
 
         Args:
-            port: TCP port on 127.0.0.1.
-            data_dir: Where it keeps its append-only file, log and pid. Without one a
-                temporary directory, removed at the stop.
+            data_dir: For its append-only file, log and pid. Default: a temporary
+                directory, removed by ``stop``.
 
         Raises:
             BrokerError: No server program is installed.
@@ -58,7 +52,6 @@ class EmbeddedBroker:
         )
 
     def __enter__(self) -> Self:
-        """Start it."""
         try:
             self.start()
         except BaseException:
@@ -67,7 +60,6 @@ class EmbeddedBroker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop it."""
         self.stop()
 
     def start(self) -> None:
@@ -86,13 +78,12 @@ class EmbeddedBroker:
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """Stop the server; a temporary data directory goes with it."""
         self.child.stop()
         if self._temporary:
             self._temporary.cleanup()
 
     def answers(self) -> bool:
-        """Whether our own process, not a stranger on its port, answers a PING."""
+        """Return whether our own process answers a PING, not a stranger on its port."""
         with (
             suppress(redis.RedisError),
             redis.Redis(
@@ -124,7 +115,7 @@ class EmbeddedBroker:
 
 
 def server_program() -> Path:
-    """The server to run: the packaged one, else one that is installed.
+    """Return the server program: the packaged one, else an installed one.
 
     Raises:
         BrokerError: There is none.

@@ -38,8 +38,6 @@ ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 (compared, not bound)
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who can sign in to the demo."""
-
     name: str
     role: str
     can: str
@@ -56,7 +54,7 @@ PEOPLE = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the demo's options, for both who read the command line."""
+    """Declare the demo's options for both parsers of the command line."""
     parser.add_argument(
         "--host", default=LOOPBACK, help="address to listen on (%(default)s)"
     )
@@ -118,10 +116,10 @@ def _factor(text: str) -> float:
 
 
 def prepare_environment(arguments: Sequence[str]) -> None:
-    """Set the environment of the demo: this process's and that of all it starts.
+    """Set the environment of the demo for this process and all it starts.
 
     Call it before Django's settings are read. Ends the process for ``--help`` and, with
-    a sentence, for options that make no sense.
+    a sentence, for invalid options.
 
     Args:
         arguments: The command line behind ``demo``.
@@ -130,7 +128,7 @@ def prepare_environment(arguments: Sequence[str]) -> None:
         prog="manage.py demo", description="Start everything, with an emulated cloud."
     )
     add_arguments(parser)
-    # Django's own options (--verbosity …) are Django's to read.
+    # Django parses its own options (--verbosity …).
     options, _ = parser.parse_known_args(arguments)
     files = Files(options.data_dir.resolve())
     try:
@@ -170,14 +168,14 @@ def _in_address(host: str) -> str:
 
 
 def check_port(host: str, port: int) -> None:
-    """Make sure that the web server will get its port.
+    """Check that the port is free for the web server.
 
     Raises:
-        DemoError: It will not.
+        DemoError: It is not.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
-        # As the server does: connections of an earlier run that linger are no why_not.
+        # As the server does: lingering connections of an earlier run do no harm.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -189,7 +187,7 @@ def check_port(host: str, port: int) -> None:
 
 
 class Demo:
-    """The demo's processes, and how each is made ready."""
+    """The demo's processes, and when each is ready."""
 
     def __init__(
         self,
@@ -258,7 +256,6 @@ class Demo:
         self.files.clear()
 
     def start_broker_and_emulator(self) -> None:
-        """Start the two that everything else talks to."""
         self.supervisor.start(self.broker.child)
         self.supervisor.start(self.emulator)
         self.supervisor.wait_for(self.broker.child, self.broker.answers, seconds=20)
@@ -273,17 +270,14 @@ class Demo:
         )
 
     def start_web(self) -> None:
-        """Start the web server, without waiting for it."""
         self.supervisor.start(self.web)
 
     def wait_for_web(self) -> None:
-        """Wait until it answers."""
         self.supervisor.wait_for(
             self.web, _answering(f"{self.address}healthz"), seconds=60
         )
 
     def start_worker_and_beat(self) -> None:
-        """Start Celery, without waiting for it."""
         self.supervisor.start(self.worker)
         self.supervisor.start(self.beat)
 
@@ -299,9 +293,12 @@ def _answering(url: str) -> Callable[[], bool]:
 
 
 def welcome(demo: Demo, wall: str) -> str:
-    """The address and the sign-ins, in a box; ``wall``: address of a wallboard."""
+    """Return the URL and the accounts, in a box; ``wall`` is a wallboard's URL."""
     heads = ("name", "password", "role", "")
-    rows = [heads, *((one.name, PASSWORD, one.role, one.can) for one in PEOPLE)]
+    rows = [
+        heads,
+        *((person.name, PASSWORD, person.role, person.can) for person in PEOPLE),
+    ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     table = [
         "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))

@@ -1,5 +1,3 @@
-"""The folder of the demo, and who may use it."""
-
 import fcntl
 import shutil
 from collections.abc import Iterator
@@ -12,7 +10,7 @@ class DemoError(Exception):
 
 
 class Files:
-    """Where the demo keeps what."""
+    """Paths of the demo's files."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -26,10 +24,10 @@ class Files:
         self.secure = folder / "secure.yaml"
 
     def claim(self) -> None:
-        """Mark the folder as a demo's, whose files are removed at the next start.
+        """Mark the folder as the demo's, whose files are removed at the next start.
 
         Raises:
-            DemoError: It holds what no demo has written.
+            DemoError: It contains other files.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self.lock.exists() and any(self.folder.iterdir()):
@@ -57,7 +55,7 @@ class Files:
             yield
 
     def clear(self) -> None:
-        """Forget the earlier demo: the fleet starts anew, so must its mirror."""
+        """Remove the data of an earlier demo: its mirror does not fit the new fleet."""
         # Folders, since the database has files beside it.
         for folder in (self.logs, self.broker, self.database.parent):
             if folder.exists():
@@ -65,5 +63,5 @@ class Files:
             folder.mkdir()
         self.clouds.unlink(missing_ok=True)
         self.secure.write_text("{}\n")
-        # The emulator fills it; it holds a password, if only an emulated one.
+        # The emulator fills it; it contains a password, if only an emulated one.
         self.clouds.touch(mode=0o600)

@@ -1,5 +1,3 @@
-"""Handovers and wallboards of the demo: one published, one draft, two links."""
-
 from datetime import datetime, timedelta
 
 from django.urls import reverse
@@ -35,7 +33,7 @@ DRAFTED = (
 
 
 def write() -> str:
-    """Write them. Returns a summary."""
+    """Create a published handover, a draft and two wallboards; return a summary."""
     operator = User.objects.filter(role=User.Role.OPERATOR).order_by("pk")[0]
     admin = User.objects.filter(role=User.Role.ADMIN).order_by("pk")[0]
     now = timezone.now().replace(second=0, microsecond=0)
@@ -62,10 +60,10 @@ def write() -> str:
 
 
 def wall_address(site: str) -> str:
-    """Where the wallboard of the whole fleet is.
+    """Return the URL of the whole fleet's wallboard.
 
     Args:
-        site: The demo's address, with a slash at its end.
+        site: The demo's URL, with a slash at its end.
     """
     link = WallLink.objects.order_by("pk")[0]
     path = reverse("handover:wall", args=[wallboard_services.token(link)])

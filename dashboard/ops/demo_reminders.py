@@ -1,4 +1,4 @@
-"""Reminders of the demo, so that the bell rings and the inbox has something to show."""
+"""Notifications of the demo, to fill the inbox."""
 
 from datetime import time, timedelta
 from typing import Any
@@ -20,7 +20,7 @@ WANTS: dict[str, dict[str, Any]] = {
 
 
 def write() -> str:
-    """Say what people want to be told, and tell them. Returns a summary."""
+    """Create settings and notifications; return a summary."""
     people = User.objects.filter(role__in=WANTS, is_active=True).order_by("pk")
     for person in people:
         quiet = {"quiet_from": time(20), "quiet_until": time(7)}
@@ -30,16 +30,16 @@ def write() -> str:
         services.save_preferences(preferences=wants)
     planning.plan()
     _tell_of_failures(people.filter(role__in=[User.Role.OPERATOR, User.Role.ADMIN]))
-    told = Reminder.objects.filter(person__in=people)
-    # One that was read, so that both looks are to be seen.
-    first = told.order_by("-moment").first()
+    reminders = Reminder.objects.filter(person__in=people)
+    # One that was read, to show both states.
+    first = reminders.order_by("-moment").first()
     if first and first.person:
         services.mark_read(user=first.person, keys=[first.pk])
-    return f"{told.count()} reminders"
+    return f"{reminders.count()} reminders"
 
 
 def _tell_of_failures(people: Any) -> None:
-    """The emulated cloud's failures are older than what anybody is told of."""
+    """Notify of the emulated cloud's failures, which are older than usual."""
     now = timezone.now()
     failed = Instance.objects.filter(status__in=FAILED, missing_since=None)
     Reminder.objects.bulk_create(

@@ -1,6 +1,6 @@
-"""Rules and exceptions of the demo, so that the pages about them have something to say.
+"""Policies and exceptions of the demo, to fill their pages.
 
-They only watch or refuse; none acts by itself, and nobody is kept from trying the form.
+They only warn or refuse; none acts, and no one is kept from trying the form.
 """
 
 from datetime import time, timedelta
@@ -41,7 +41,7 @@ def _rules() -> list[Rule]:
 
 
 def write() -> str:
-    """Write the rules; ask for one exception and make another. Returns a summary."""
+    """Create policies and two exceptions, one of them requested; return a summary."""
     admin = User.objects.get(role=User.Role.ADMIN)
     first, *_ = rules = [
         services.save_rule(rule=rule, actor=admin) for rule in _rules()

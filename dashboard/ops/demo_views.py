@@ -1,5 +1,3 @@
-"""Saved views of the demo, so that the menu above the list has something to offer."""
-
 from dashboard.accounts.models import User
 from dashboard.saved import services
 
@@ -11,7 +9,7 @@ VIEWS = {
 
 
 def write() -> str:
-    """Share the views with the team. Returns a summary."""
+    """Share saved views with the team; return a summary."""
     operator = User.objects.filter(role=User.Role.OPERATOR).order_by("pk")[0]
     for name, query in VIEWS.items():
         services.save_view(owner=operator, name=name, query=query, shared=True)

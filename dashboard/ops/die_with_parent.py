@@ -1,10 +1,9 @@
-"""Run a command that does not outlive the process that asked for it (Linux).
+"""Run a command that ends when its parent process dies (Linux).
 
-    python die_with_parent.py PARENT_PID COMMAND [ARGUMENT ...]
+Usage: ``python die_with_parent.py PARENT_PID COMMAND [ARGUMENT ...]``
 
-The kernel sends the command SIGTERM when its parent dies, even of ``kill -9``. A script
-of its own, since Popen's ``preexec_fn`` is not safe beside threads; it is replaced by
-the command and leaves no process behind.
+The kernel sends the command SIGTERM when its parent dies, even of ``kill -9``. This is
+a script since Popen's ``preexec_fn`` is not safe with threads; the command replaces it.
 """
 
 import ctypes
@@ -16,7 +15,6 @@ PR_SET_PDEATHSIG = 1
 
 
 def main(parent: int, command: list[str]) -> None:
-    """Become the command, unless the parent is gone already."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() == parent:
         os.execvp(command[0], command)  # noqa: S606 (becoming it is the point)

@@ -37,7 +37,7 @@ MOST_APART_SECONDS = 2
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found, in a sentence without secrets."""
+    """The result of a check, in a sentence without secrets."""
 
     name: str
     healthy: bool
@@ -45,10 +45,10 @@ class Finding:
 
 
 def examine(only: str = "") -> Iterator[Finding]:
-    """Run the checks, slowest last; each is given as soon as it is known.
+    """Run the checks, slowest last; yield each as soon as it is known.
 
     Args:
-        only: Begin of the names of those to run, such as ``beat`` or ``cloud``.
+        only: Prefix of the checks to run, such as ``beat`` or ``cloud``.
     """
     checks = {
         "settings": _settings,
@@ -92,7 +92,7 @@ def _finding(name: str, check: Callable[[], str]) -> Finding:
 
 
 def _settings() -> str:
-    # Wrong ones stop every command, this one too, before it gets here.
+    # Invalid settings stop every command, this one too, before it gets here.
     if settings.DEBUG:
         raise FaultError(
             "CURFEW_DEBUG is on: error pages expose internals. Turn it off."
@@ -107,7 +107,7 @@ def _settings() -> str:
 
 
 def pending_migrations() -> int:
-    """How many migrations are not applied yet.
+    """Return the number of unapplied migrations.
 
     Raises:
         DatabaseError: The database cannot be reached.
@@ -132,7 +132,7 @@ def _database() -> str:
 
 
 def _compare_clocks() -> None:
-    """Leases and due times follow the database's clock, countdowns ours."""
+    """Leases and due times use the database's clock, countdowns ours."""
     if connection.vendor != "postgresql":
         return  # SQLite's clock is this machine's
     with connection.cursor() as cursor:

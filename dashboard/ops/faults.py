@@ -1,5 +1,2 @@
-"""What a check of ``doctor`` raises."""
-
-
 class FaultError(Exception):
-    """A check failed; the message is a sentence that says what to do."""
+    """A check of ``doctor`` failed; the message says what to do."""

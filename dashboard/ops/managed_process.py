@@ -1,5 +1,3 @@
-"""One process that we start, watch and stop, with all it starts itself."""
-
 import os
 import signal
 import subprocess
@@ -15,18 +13,14 @@ POLL_SECONDS = 0.05
 
 
 class ManagedProcess:
-    """A process in a session of its own, in the project's folder, logging to a file.
+    """A process with its children, in a session of its own, logging to a file.
 
-    Its own session keeps the terminal's Ctrl-C away from it and gives everything it
-    starts one process group, which is stopped with it. On Linux it does not outlive us;
-    elsewhere, and while it is still shutting down, the next ``start`` finds it by its
-    pid file and stops it first.
+    The session keeps the terminal's Ctrl-C away, and ``stop`` ends its whole process
+    group. On Linux the process does not outlive us; elsewhere, and while it is still
+    shutting down, the next ``start`` finds it by its pid file and stops it first.
 
     Attributes:
-        name: For messages.
-        command: Program and arguments.
         log_path: Standard output and error are appended here.
-        pid_path: Remembers the running process for the next start.
         env: Added to our own environment.
     """
 
@@ -48,12 +42,12 @@ class ManagedProcess:
 
     @property
     def pid(self) -> int | None:
-        """The running process; None before ``start`` and after ``stop``."""
+        """Return the pid; None before ``start`` and after ``stop``."""
         return self._process.pid if self._process else None
 
     @property
     def exit_code(self) -> int | None:
-        """How it ended, negative for a signal; None while it runs."""
+        """Return the exit code, negative for a signal; None while it runs."""
         return self._process.poll() if self._process else None
 
     def start(self) -> None:
@@ -75,12 +69,12 @@ class ManagedProcess:
         self.pid_path.write_text(f"{pid} {_start_time(pid)}\n")
 
     def ask_to_stop(self) -> None:
-        """Send SIGTERM to the process itself: it stops its own children in order."""
+        """Send SIGTERM to the process itself, which stops its children in order."""
         if self._process and self._process.poll() is None:
             self._process.terminate()
 
     def stop(self, grace_seconds: float = 5) -> None:
-        """Stop it and everything it started; SIGKILL once the grace is over."""
+        """Stop it and everything it started; SIGKILL after the grace period."""
         if self._process is None:
             return
         self.ask_to_stop()
@@ -92,10 +86,10 @@ class ManagedProcess:
         self.pid_path.unlink(missing_ok=True)
 
     def reap(self, grace_seconds: float = 5) -> None:
-        """Stop the process of an earlier run that the pid file remembers.
+        """Stop the process of an earlier run that the pid file names.
 
-        Its birth is remembered too, so that a stranger who was given the same pid since
-        is left alone.
+        The file has its start time, too, so that another process with the same pid is
+        left alone.
         """
         pid = self._remembered()
         if pid is None:
@@ -109,13 +103,12 @@ class ManagedProcess:
         self.pid_path.unlink(missing_ok=True)
 
     def last_lines(self, count: int = 20) -> list[str]:
-        """The end of its log."""
         if not self.log_path.exists():
             return []
         return self.log_path.read_text(errors="replace").splitlines()[-count:]
 
     def _remembered(self) -> int | None:
-        """Pid of the earlier process, if that very process still runs."""
+        """Return the pid of the earlier process if that very process still runs."""
         try:
             pid, born = self.pid_path.read_text().strip().split(" ", 1)
         except (FileNotFoundError, ValueError):
@@ -124,7 +117,7 @@ class ManagedProcess:
 
 
 def dying_with_parent(command: list[str]) -> list[str]:
-    """The command, ended when this process dies (Linux)."""
+    """Wrap the command so that it ends when this process dies (Linux)."""
     if sys.platform != "linux":
         return command
     return [
@@ -138,22 +131,22 @@ def dying_with_parent(command: list[str]) -> list[str]:
 
 
 def _start_time(pid: int) -> str:
-    """When a process began, in the system's own words; empty when it is gone."""
+    """Return the start time of a process as the system prints it; empty if it ended."""
     if sys.platform == "linux":
         try:
             stat = Path(f"/proc/{pid}/stat").read_text()
         except (FileNotFoundError, ProcessLookupError):
             return ""
-        # Behind the name, which may hold spaces and brackets: state, …, start time.
+        # After the name, which may contain spaces and brackets: state, …, start time.
         state, *fields = stat.rpartition(")")[2].split()
         return "" if state in "ZX" else fields[18]
-    shown = subprocess.run(  # noqa: S603
+    ps = subprocess.run(  # noqa: S603
         ["ps", "-o", "lstart=", "-p", str(pid)],  # noqa: S607
         capture_output=True,
         text=True,
         check=False,
     )
-    return shown.stdout.strip()
+    return ps.stdout.strip()
 
 
 def _kill_group(leader: int) -> None:

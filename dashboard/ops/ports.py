@@ -1,16 +1,14 @@
-"""TCP ports for processes that are about to be started."""
-
 import random
 import socket
 
 LOOPBACK = "127.0.0.1"
-# Below what Linux, macOS and Windows hand out by themselves: a port of theirs may be
-# some connection's before the process that is to listen there has started.
+# Below the ephemeral ports of Linux, macOS and Windows: one of those may be taken by a
+# connection before the process that needs it has started.
 _RANGE = range(20_000, 32_000)
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody uses at this moment.
+    """Return a free TCP port of the loopback interface.
 
     Raises:
         OSError: None was found.

@@ -1,5 +1,3 @@
-"""What must not be so where others can reach the site."""
-
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -11,10 +9,9 @@ from dashboard.modelarts.errors import ConfigurationError, InsecureEndpointError
 
 
 def unsafe_settings(config: Config, *, host: str = "localhost") -> Iterator[str]:
-    """One sentence for each setting that no site may run with.
+    """Yield a sentence for each setting that is unsafe on a public site.
 
     Args:
-        config: The settings.
         host: Address that the web server is going to listen on.
     """
     if config.debug and not (config.is_local and is_loopback(host)):

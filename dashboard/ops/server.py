@@ -31,22 +31,23 @@ LOGS = Path(__file__).resolve().parents[1] / "server_logs.json"
 """The server's own few lines are JSON, too."""
 
 PROTOCOL = "dashboard.web.protocol:BoundedProtocol"
-"""By name: it is imported where the application is."""
+"""By name: the application's process imports it."""
 
 KEEP_ALIVE_SECONDS = 130
-"""Longer than proxies keep idle connections (Caddy: 2 minutes), so that none of them
-sends a request into a connection that we are just closing."""
+"""Longer than proxies keep idle connections (Caddy: 2 minutes).
+
+Otherwise one could send a request into a connection that is closing.
+"""
 
 BACKLOG = 2_048
 MOST_FILES = 65_536
 STOP_SECONDS = 10
-"""For the requests that are being answered when we are asked to stop."""
+"""For the requests in progress when the server is asked to stop."""
 
 RESTART_SECONDS = 1
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Serve until asked to stop."""
     parser = argparse.ArgumentParser(prog="dashboard.ops.server")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
@@ -62,8 +63,6 @@ def main(arguments: Sequence[str]) -> int:
 
 
 class Workers:
-    """Starts the workers, replaces those that end, stops them all."""
-
     def __init__(self, arguments: Sequence[str], options: argparse.Namespace) -> None:
         own = [sys.executable, "-m", "dashboard.ops.server", *arguments]
         self._command = dying_with_parent([*own, "--is-worker"])
@@ -72,10 +71,10 @@ class Workers:
         self._is_stopping = False
 
     def run(self) -> int:
-        """Keep them running until SIGTERM or SIGINT.
+        """Keep the workers running until SIGTERM or SIGINT.
 
         Returns:
-            The exit status: 1 when the port cannot be had.
+            The exit status: 1 when the port is taken.
         """
         try:
             # Workers share it with each other, but with no other server.
@@ -126,7 +125,6 @@ class Workers:
 
 
 def work(options: argparse.Namespace) -> None:
-    """Serve in this process."""
     allow_many_files()
     module, _, name = options.application.partition(":")
     config = uvicorn.Config(
@@ -140,7 +138,7 @@ def work(options: argparse.Namespace) -> None:
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
-        # Of addresses that proxies tell ``web.address`` thinks by itself.
+        # ``web.address`` evaluates the proxies' headers.
         proxy_headers=False,
         server_header=False,
         access_log=False,
@@ -149,7 +147,7 @@ def work(options: argparse.Namespace) -> None:
     )
     server = uvicorn.Server(config)
     server.run([listening(options.host, options.port, shared=True)])
-    # What still runs in a thread has had its time.
+    # Threads that still run have had their time.
     sys.stderr.flush()
     os._exit(0)
 
@@ -159,15 +157,13 @@ def _load(module: str, name: str, threads: int) -> Any:
 
 
 def listening(host: str, port: int, *, shared: bool) -> socket.socket:
-    """A socket bound to an address, not listening yet.
+    """Return a socket that is bound, but not listening yet.
 
     Args:
-        host: Name or address.
-        port: TCP port.
-        shared: Whether others that say the same may be bound to it.
+        shared: Whether others that say the same may bind to the address, too.
 
     Raises:
-        OSError: The address cannot be had.
+        OSError: The address is not available.
     """
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -185,7 +181,7 @@ def listening(host: str, port: int, *, shared: bool) -> socket.socket:
 
 
 def allow_many_files() -> None:
-    """Raise the soft limit of open files: each connection is one."""
+    """Raise the soft limit of open files: each connection needs one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < most:

@@ -1,7 +1,4 @@
-"""Does the way from ``CURFEW_URL`` to the web server hold what it must?
-
-Asked of the address that people use, so it sees the proxies in between.
-"""
+"""Checks the path from ``CURFEW_URL`` to the web server, with all its proxies."""
 
 import socket
 import ssl
@@ -19,21 +16,18 @@ from .faults import FaultError
 
 ANSWER_SECONDS = 10
 SLOW_BODY_SECONDS = 30
-"""A request that never arrives whole must have been ended by then."""
+"""An incomplete request must have been ended by then."""
 
 UNDERSCORED = "192.0.2.1"
 FORGED = "192.0.2.2"
-"""Addresses for documentation: no client has them."""
+"""Documentation addresses: no client has them."""
 
 
 def check(url: str) -> str:
-    """Try an address.
-
-    Args:
-        url: ``https://host``, without a path.
+    """Check a URL, ``https://host`` without a path.
 
     Returns:
-        What was found, when all is well.
+        A sentence, if all is well.
 
     Raises:
         FaultError: Something is wrong; the message says what to do.
@@ -93,7 +87,7 @@ def _judge_address(arrived: dict[str, Any]) -> None:
             "forge their address. Have the proxy drop headers with an underscore."
         )
     if not proxies:
-        return  # X-Forwarded-For is nobody's word
+        return  # no proxy: X-Forwarded-For is ignored
     if address is None or hops == [FORGED]:
         raise FaultError(
             f"CURFEW_TRUSTED_PROXIES is {proxies}, but no proxy says where a request "

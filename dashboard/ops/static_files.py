@@ -1,5 +1,3 @@
-"""The static files as a server serves them, for whoever starts one unasked."""
-
 import fcntl
 from pathlib import Path
 
@@ -9,10 +7,10 @@ from django.core.management import call_command
 
 
 def collect() -> None:
-    """Collect the static files unless that is done already.
+    """Collect the static files unless they are up to date.
 
-    Several may start at once: the second waits for the first, and neither takes files
-    away that the other serves.
+    Several processes may start at once: the second waits for the first, and neither
+    removes files that the other serves.
     """
     root = settings.STATIC_ROOT
     root.mkdir(parents=True, exist_ok=True)
@@ -27,7 +25,7 @@ def _is_collected() -> bool:
         collected_at = (settings.STATIC_ROOT / "staticfiles.json").stat().st_ctime
     except FileNotFoundError:
         return False
-    # The time of the inode: what an installer lays down keeps an old date otherwise.
+    # The inode's time: installers keep old modification times.
     return all(
         Path(storage.path(name)).stat().st_ctime < collected_at
         for finder in get_finders()

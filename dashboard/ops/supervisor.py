@@ -1,5 +1,3 @@
-"""Keeps a handful of processes running until told to stop."""
-
 import time
 from collections.abc import Callable, Sequence
 
@@ -8,7 +6,7 @@ from .managed_process import POLL_SECONDS, ManagedProcess
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30
 LONG_LIVED_SECONDS = 60
-"""A child that lived this long starts over with the shortest pause."""
+"""A child that lived this long restarts with the shortest pause."""
 
 
 class ChildEndedError(Exception):
@@ -16,7 +14,7 @@ class ChildEndedError(Exception):
 
 
 class StoppedError(Exception):
-    """The person asked to stop while something was being waited for."""
+    """The person asked to stop during a wait."""
 
 
 class Supervisor:
@@ -24,8 +22,8 @@ class Supervisor:
 
     Args:
         say: Shows a line to the person.
-        stop_asked: Whether the person has asked to stop. Asked between steps, so that
-            no child is ever half started when everything is stopped.
+        stop_asked: Called between steps, so that no child is half started when
+            everything stops.
         echo: Whether to show the children's logs, too.
     """
 
@@ -42,7 +40,6 @@ class Supervisor:
         self._watched: list[_Watched] = []
 
     def start(self, child: ManagedProcess) -> None:
-        """Start a child and watch it from now on."""
         watched = _Watched(child)
         self._watched.append(watched)
         watched.start()
@@ -79,7 +76,7 @@ class Supervisor:
             raise StoppedError
 
     def run(self) -> None:
-        """Restart what dies, with growing pauses, until the person asks to stop."""
+        """Restart children that die, with growing pauses, until asked to stop."""
         while not self._stop_asked():
             for watched in self._watched:
                 self._tend(watched)
@@ -87,9 +84,9 @@ class Supervisor:
             time.sleep(POLL_SECONDS)
 
     def stop(self) -> None:
-        """Stop every child: all at once, but the first started last.
+        """Stop all children at once, except the first, which stops last.
 
-        What was started first (the broker) is what the others need to end in order.
+        The others need it (the broker) to end in order.
         """
         children = [watched.child for watched in self._watched]
         for child in children[1:]:
@@ -113,7 +110,7 @@ class Supervisor:
             if child.exit_code > 0 and not self._echo:
                 for line in child.last_lines(5):
                     self._say(f"    {line}")
-            # Whatever it had started must not live beside its successor.
+            # Its children must not live beside its successor.
             child.stop()
 
     def _show_logs(self) -> None:
@@ -124,7 +121,7 @@ class Supervisor:
 
 
 class _Watched:
-    """A child and what is known of its past."""
+    """A child with its restarts."""
 
     def __init__(self, child: ManagedProcess) -> None:
         self.child = child
@@ -139,7 +136,7 @@ class _Watched:
         self.child.start()
 
     def plan_restart(self) -> float:
-        """Seconds until it is started again."""
+        """Return the seconds until it is restarted."""
         now = time.monotonic()
         if now - self._started_at >= LONG_LIVED_SECONDS:
             self._pause = FIRST_PAUSE_SECONDS

@@ -30,18 +30,15 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Command(BaseCommand):
-    """Run everything Curfew needs on one machine, with an emulated cloud."""
-
     help = "Start everything, with an emulated cloud, and print how to sign in."
-    # Nothing to check yet: the database is about to be made.
+    # Nothing to check yet: the database does not exist.
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare what ``prepare_environment`` has parsed already."""
+        """Declare what ``prepare_environment`` has already parsed."""
         demo.add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Start, show, supervise; stop everything when asked to."""
         stop = _StopAsked()
         supervisor = Supervisor(
             say=self._say, stop_asked=lambda: stop.asked, echo=options["verbose_logs"]
@@ -92,7 +89,7 @@ class Command(BaseCommand):
             ("Reminding people", demo_reminders.write),
             ("Handing over", demo_handover.write),
             ("Waiting for the web server", place.wait_for_web),
-            # Last: they would only take time from the first page.
+            # Last: they would only slow down the first page.
             ("Starting Celery worker and beat", place.start_worker_and_beat),
         ]
 
@@ -113,10 +110,10 @@ class Command(BaseCommand):
 
 
 class _StopAsked:
-    """Whether somebody asked to stop.
+    """Whether someone asked to stop.
 
-    Not a ``threading.Event``: a second signal that arrives while a handler is setting
-    it waits for ever for the event's own lock.
+    Not a ``threading.Event``: a second signal while a handler sets it would deadlock on
+    the event's own lock.
     """
 
     asked = False
@@ -127,10 +124,10 @@ class _StopAsked:
 
 @contextmanager
 def _stopped_by_signals(stop: _StopAsked) -> Iterator[None]:
-    """Ask to stop instead of breaking off, as often as it is asked.
+    """Set ``stop`` on signals instead of breaking off.
 
-    Once asked, it stays so until the process ends: Ctrl-C held down must not break off
-    the last lines either.
+    The handlers stay until the process ends: Ctrl-C held down must not break off the
+    last lines either.
     """
     before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
     try:
@@ -163,7 +160,7 @@ def _refresh() -> str:
     try:
         call_command("refresh", stdout=report, stderr=report)
     except CommandError as error:
-        # Beat asks again in a few seconds; the pages say what is wrong.
+        # Beat retries in a few seconds; the pages show what is wrong.
         report.write(str(error))
     return " ".join(report.getvalue().split())
 

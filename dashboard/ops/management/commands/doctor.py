@@ -8,14 +8,11 @@ from dashboard.ops.doctor import examine
 
 
 class Command(BaseCommand):
-    """Check what Curfew needs: a line each, exit status 1 when something is wrong."""
-
     help = "Check settings, database, broker, cache, worker, mail, clouds and the site."
-    # A database that is away is a finding, not a traceback.
+    # An unavailable database is a finding, not a traceback.
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare which checks to run."""
         parser.add_argument(
             "--only",
             default="",
@@ -25,9 +22,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print each finding as soon as it is known."""
         healthy = True
-        # The findings say it all; the libraries' complaints would stand in between.
+        # The findings are complete; the libraries' log lines would appear in between.
         logging.disable()
         try:
             for finding in examine(options["only"]):

@@ -5,14 +5,13 @@ from django.db import connection
 
 
 class Command(migrate.Command):
-    """Migrate, with patience for long statements but none for locks.
+    """Migrate without a limit for statements, but with one for locks.
 
-    A change of the schema that cannot get its lock within seconds gives up, instead of
-    having every request queue behind it; building an index may take its time.
+    A migration that cannot get its lock within seconds gives up, instead of having
+    every request queue behind it; building an index may take its time.
     """
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Lift the limit on statements; that on locks stays."""
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("SET statement_timeout = 0")

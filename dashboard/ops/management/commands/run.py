@@ -12,12 +12,9 @@ from dashboard.ops.production import unsafe_settings
 
 
 class Command(BaseCommand):
-    """Serve the pages; the server replaces this process."""
-
     help = "Run the web server for production."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare where to listen and with how many processes and threads."""
         parser.add_argument(
             "--host", default="127.0.0.1", help="address to listen on (%(default)s)"
         )
@@ -35,7 +32,6 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Check what must have been prepared, then become the server."""
         _check_settings(options["host"])
         _check_migrations()
         _check_static_files()
@@ -46,7 +42,7 @@ class Command(BaseCommand):
             *("--workers", str(options["workers"])),
             *("--threads", str(options["threads"])),
         ]
-        # This very checkout serves, whatever directory it is started from.
+        # Serve this very checkout, whatever the working directory.
         paths = [str(PROJECT), os.environ.get("PYTHONPATH", "")]
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
         os.environ["PYTHONSAFEPATH"] = "1"
