@@ -295,7 +295,7 @@ def _conflict(instance: Instance, conflict: services.EditConflictError) -> Probl
                 "field": serializers.NAMES.get(difference.field, difference.field),
                 "seen": difference.base,
                 "now": difference.now,
-                "wished": difference.requested,
+                "requested": difference.requested,
             }
             for difference in conflict.differences
         ],
