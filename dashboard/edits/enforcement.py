@@ -90,7 +90,7 @@ def act(rule: Rule) -> int:
         return 0
     now = timezone.now()
     found = remedies(locked, now, ahead=notice())
-    stops.plan_stops(rule=locked, wanted=found, notice=notice(), now=now)
+    stops.plan_stops(rule=locked, remedies=found, notice=notice(), now=now)
     due = PlannedStop.objects.filter(
         rule=locked, ended_at=None, stops_at__lte=now, warned_at__isnull=False
     )

@@ -1,4 +1,4 @@
-"""Labels of what the audit trail records of policies and exceptions."""
+"""Audit trail labels of policies and exceptions."""
 
 from django.utils.translation import gettext_lazy
 

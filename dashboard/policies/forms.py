@@ -1,4 +1,4 @@
-"""What a person may type about rules and exceptions."""
+"""Forms of policies and exceptions."""
 
 import zoneinfo
 from datetime import date, datetime, time, timedelta
@@ -21,10 +21,10 @@ _SCOPE = ("cloud", "workspace_id", "flavor_type", "owner", "status")
 
 
 class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check time only
-    """One rule.
+    """A policy.
 
     Args:
-        scopes: What occurs in the fleet, for each field of the scope.
+        scopes: The values in the fleet, by field of the scope.
     """
 
     max_hours = forms.DecimalField(
@@ -66,17 +66,17 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check t
         super().__init__(*args, **kwargs)
         for number, names in enumerate((("max_hours",), _QUIET), start=1):
             for name in names:
-                # What is typed beside a requirement chooses it, see static/forms.js.
+                # Typing beside a requirement chooses it, see static/forms.js.
                 self.fields[name].widget.attrs["data-chooses"] = f"id_kind_{number}"
         for name in ("kind", "mode"):
-            # No empty choice beside the real ones.
             field = self.fields[name]
-            field.choices = [one for one in field.choices if one[0]]  # type: ignore[attr-defined]
+            # Leave out the empty choice.
+            field.choices = [choice for choice in field.choices if choice[0]]  # type: ignore[attr-defined]
         for name in _SCOPE:
-            now = getattr(self.instance, name)
+            current = getattr(self.instance, name)
             known = scopes.get(name, [])
             label_of = _status_label if name == "status" else str
-            values = known if now in ("", *known) else [*known, now]
+            values = known if current in ("", *known) else [*known, current]
             choices = [(value, label_of(value)) for value in values]
             label = self.fields[name].label
             self.fields[name] = forms.ChoiceField(
@@ -93,11 +93,6 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check t
             self.initial["time_zone"] = timezone.get_current_timezone_name()
 
     def clean_time_zone(self) -> str:
-        """A zone of the tz database.
-
-        Raises:
-            ValidationError: There is none of this name.
-        """
         name: str = self.cleaned_data["time_zone"]
         if name and name not in zoneinfo.available_timezones():
             raise forms.ValidationError(
@@ -106,7 +101,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check t
         return name
 
     def clean(self) -> dict[str, Any]:
-        """What a kind needs is asked for; what it does not need is dropped."""
+        """Require the fields of the chosen kind."""
         data: dict[str, Any] = super().clean() or {}
         kind = data.get("kind")
         needs_hours = kind == Rule.Kind.MAX_HOURS and data.get("max_hours") is None
@@ -121,7 +116,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check t
         return data
 
     def built(self) -> Rule:
-        """The rule as typed, not saved; call it on a valid form."""
+        """Return the rule of a valid form, unsaved, without fields of other kinds."""
         rule: Rule = self.save(commit=False)
         hours = self.cleaned_data["max_hours"]
         limited = rule.kind == Rule.Kind.MAX_HOURS
@@ -137,13 +132,12 @@ def _status_label(status: str) -> str:
 
 
 class ExceptionForm(forms.Form):
-    """Asking for an exception: through which day, and why.
+    """A request for an exception.
 
-    A day that is typed counts; else the number of days that was chosen.
+    A typed day takes precedence over the number of days.
     """
 
     DAYS: ClassVar = (1, 3, 7, 14, 30)
-    """From today on."""
     USUAL_DAYS: ClassVar = 7
 
     days = forms.TypedChoiceField(
@@ -184,11 +178,6 @@ class ExceptionForm(forms.Form):
         ]
 
     def clean_until(self) -> date | None:
-        """The day that was typed.
-
-        Raises:
-            ValidationError: It is over, or too far away.
-        """
         day: date | None = self.cleaned_data["until"]
         today = timezone.localdate()
         if day and day < today:
@@ -201,21 +190,18 @@ class ExceptionForm(forms.Form):
 
     @property
     def last_day(self) -> date:
-        """The last day of a valid form."""
-        typed: date | None = self.cleaned_data["until"]
+        until: date | None = self.cleaned_data["until"]
         days = timedelta(days=self.cleaned_data["days"] or self.USUAL_DAYS)
-        return typed or timezone.localdate() + days
+        return until or timezone.localdate() + days
 
     @property
     def ends_at(self) -> datetime:
-        """The end of that day, in the person's time zone."""
+        """The end of the last day, in the current time zone."""
         midnight = datetime.combine(self.last_day + timedelta(days=1), time())
         return timezone.make_aware(midnight)
 
 
 class DecisionForm(forms.Form):
-    """Approving or denying, with a word if wanted."""
-
     decision = forms.ChoiceField(
         choices=[("approve", gettext_lazy("Approve")), ("deny", gettext_lazy("Deny"))]
     )

@@ -1,7 +1,7 @@
-"""What a rule would have done lately, by the statuses that were seen.
+"""What a rule would have done lately, from the status changes that Curfew observed.
 
-Curfew keeps when each instance began and ceased to run. It does not keep which end a
-past run had, so a rule about that can be judged for present runs only.
+Curfew does not store which end a past run had, so rules about the end are judged for
+current runs only.
 """
 
 from collections.abc import Iterator
@@ -24,12 +24,12 @@ _RUNNING = InstanceStatus.RUNNING
 
 
 class PastRun(NamedTuple):
-    """A run, as far as it lies in the days that are looked at.
+    """The part of a run that lies in the days examined.
 
     Attributes:
-        is_exact: Whether its beginning was seen; else it was at least so long.
-        ended_at: When it ceased to run; None while it goes on.
-        over: For how long the rule would have kept it from running.
+        is_exact: Whether its start was observed; otherwise it was at least this long.
+        ended_at: None while it is running.
+        over: How much shorter the rule would have made it.
     """
 
     instance: Instance
@@ -44,10 +44,10 @@ class History:
     """What a rule would have done.
 
     Attributes:
-        since: The days looked at begin here.
-        runs: How many runs were seen in them.
-        stopped: Those that the rule would have ended, the longest time saved first.
-        unknown: How many could not be judged.
+        since: Start of the days examined.
+        runs: Number of runs in them.
+        stopped: The runs that the rule would have ended, most time saved first.
+        unknown: Number of runs that could not be judged.
     """
 
     since: datetime
@@ -57,21 +57,18 @@ class History:
 
     @property
     def instances(self) -> int:
-        """On how many instances it would have acted."""
+        """Number of instances on which it would have acted."""
         return len({run.instance.pk for run in self.stopped})
 
     @property
     def over(self) -> timedelta:
-        """For how long they would not have run, all together."""
+        """Total run time saved."""
         return sum((run.over for run in self.stopped), timedelta())
 
 
 def history(rule: Rule, now: datetime) -> History:
-    """What the rule would have done in the last days.
-
-    Scope and exceptions are those of today.
-    """
-    found = History(now - LOOKS_BACK)
+    """Judge recent runs by the rule, with its present scope and exceptions."""
+    result = History(now - LOOKS_BACK)
     exceptions = exempt(now)
     instances = {
         instance.pk: instance
@@ -81,21 +78,21 @@ def history(rule: Rule, now: datetime) -> History:
         if applies(rule, instance, _RUNNING)
         and (rule.pk, instance.pk) not in exceptions
     }
-    for run in _runs(instances, found.since, now):
-        found.runs += 1
+    for run in _runs(instances, result.since, now):
+        result.runs += 1
         over = _over(rule, run, now)
         if over is None:
-            found.unknown += 1
+            result.unknown += 1
         elif over > timedelta():
-            found.stopped.append(run._replace(over=over))
-    found.stopped.sort(key=lambda run: -run.over)
-    return found
+            result.stopped.append(run._replace(over=over))
+    result.stopped.sort(key=lambda run: -run.over)
+    return result
 
 
 def _runs(
     instances: dict[int, Instance], since: datetime, now: datetime
 ) -> Iterator[PastRun]:
-    began: dict[int, datetime] = {}
+    starts: dict[int, datetime] = {}
     nothing = timedelta()
     events = InstanceEvent.objects.filter(
         Q(from_status=_RUNNING) | Q(to_status=_RUNNING), at__gte=since, at__lte=now
@@ -107,29 +104,29 @@ def _runs(
         if instance is None:
             continue
         if to_status == _RUNNING:
-            began[pk] = at
+            starts[pk] = at
             continue
-        begin = began.pop(pk, None)
+        start = starts.pop(pk, None)
         first = max(since, instance.first_seen_at)
-        yield PastRun(instance, begin or first, begin is not None, at, nothing)
+        yield PastRun(instance, start or first, start is not None, at, nothing)
     for pk, instance in instances.items():
         if instance.missing_since is not None or instance.status != _RUNNING:
             continue
-        begin = began.get(pk) or instance.run_started_at
+        start = starts.get(pk) or instance.run_started_at
         seen = instance.status_since or instance.first_seen_at
-        yield PastRun(instance, begin or seen, begin is not None, None, nothing)
+        yield PastRun(instance, start or seen, start is not None, None, nothing)
 
 
 def _over(rule: Rule, run: PastRun, now: datetime) -> timedelta | None:
-    """How long it ran against the rule; None when that cannot be told."""
+    """Return how long the run violated the rule; None when unknown."""
     until = run.ended_at or now
     if rule.kind == Rule.Kind.AUTO_STOP:
         if run.ended_at is not None:
             return None
-        present = present_run(run.instance)
-        if present is None:
+        current = present_run(run.instance)
+        if current is None:
             return None
-        return timedelta() if present.ends_at else until - run.since
+        return timedelta() if current.ends_at else until - run.since
     if rule.kind == Rule.Kind.MAX_HOURS:
         longest = timedelta(seconds=rule.max_seconds or 0)
         over = until - run.since - longest

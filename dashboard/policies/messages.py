@@ -1,4 +1,4 @@
-"""What is stored about policies and read by people later: how one is violated."""
+"""Stored messages about policies."""
 
 from django.utils.translation import gettext_lazy
 
@@ -6,10 +6,10 @@ from dashboard.instances.countdown import exact_text
 from dashboard.web.stored_messages import define
 
 POLICY = define("policies.policy", gettext_lazy("Policy “%(policy)s”"))
-"""A policy as the one who acts."""
+"""A policy as the actor."""
 
 LENGTH = define("policies.length", exact_text)
-"""A length of time, **seconds**."""
+"""A duration in **seconds**."""
 
 QUIET_HOURS = define(
     "policies.quiet_hours", gettext_lazy("%(first)s to %(last)s (%(zone)s)")

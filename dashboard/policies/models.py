@@ -1,4 +1,4 @@
-"""Rules for notebooks that an admin wrote, and the exceptions from them."""
+"""Rules for instances, exceptions, and the stops that rules plan."""
 
 import zoneinfo
 from datetime import datetime, timedelta
@@ -17,23 +17,18 @@ from dashboard.web.stored_messages import MessageField
 
 
 class Rule(models.Model):
-    """One requirement, for the instances in its scope.
+    """One requirement for the instances in its scope. People read "policy".
 
     Attributes:
-        name: What people call it; a refusal says it.
-        reason: Why it exists, in words for those it stops.
-        kind: What it requires.
-        max_seconds: The longest run it allows, **seconds**; of ``MAX_HOURS`` alone.
-        quiet_from: Wall time at which quiet hours begin, in ``time_zone``; of
-            ``QUIET_HOURS`` alone. May lie after ``quiet_until``: then over midnight.
-        mode: Off, shown only, or enforced: wishes that break it are refused.
-        acts: Whether Curfew itself puts right what breaks it; of an enforced rule
-            alone. Until somebody says so it only shows what it would do.
-        acting_approved_by: Who said so last. What the rule does, it does in its own
-            name, whatever becomes of that person.
-        acting_since: When that was.
-        checked_at: When Curfew last looked for work for it.
-        found: How many edits it would have filed, or filed, then.
+        reason: Why it exists, for the people it restricts.
+        max_seconds: The longest run it allows, **seconds**; only for ``MAX_HOURS``.
+        quiet_from: Local time in ``time_zone``; only for ``QUIET_HOURS``. Quiet hours
+            span midnight when it is after ``quiet_until``.
+        mode: Off, shown only, or enforced: changes that violate it are refused.
+        acts: Whether Curfew fixes violations automatically; only for an enforced rule.
+        acting_approved_by: Who turned that on. The rule acts in its own name.
+        checked_at: When Curfew last looked for violations.
+        found: How many edits that check created, or would have created.
     """
 
     class Kind(models.TextChoices):
@@ -77,36 +72,34 @@ class Rule(models.Model):
         return self.name
 
     def get_absolute_url(self) -> str:
-        """Its form."""
         return reverse("policies:rule", args=[self.pk])
 
     @property
     def is_acting(self) -> bool:
-        """Whether Curfew puts right by itself what breaks it."""
+        """Whether Curfew fixes violations automatically."""
         return self.acts and self.mode == self.Mode.ENFORCE
 
     @property
     def scope_words(self) -> list[str]:
-        """What narrows it to some instances; empty for all."""
+        """The values of its scope; empty for all instances."""
         status = status_badge(self.status).label if self.status else ""
         parts = (self.cloud, self.workspace_id, self.flavor_type)
         return [part for part in (*parts, self.owner, status) if part]
 
     @property
     def zone(self) -> zoneinfo.ZoneInfo:
-        """Where its quiet hours are told."""
         return zoneinfo.ZoneInfo(self.time_zone or "UTC")
 
 
 class RuleException(models.Model):
-    """Leave for one instance to break one rule, until a day.
+    """Permission for one instance to violate one rule, until a day.
 
     Attributes:
-        until: When it ends by itself.
-        through: The last day, as it was typed; ``until`` is its end in the time zone of
-            who asked. None: only the moment is known.
-        reason: Why it is wanted, in the words of who asked.
-        answer: What was said when it was decided; may be empty.
+        until: When it expires.
+        through: The last day as typed; ``until`` is its end in the time zone of the
+            requester. None when only the moment is known.
+        reason: Why the requester needs it.
+        answer: A comment on the decision; may be empty.
     """
 
     class State(models.TextChoices):
@@ -152,28 +145,26 @@ class RuleException(models.Model):
 
     @property
     def last_day_text(self) -> str:
-        """Its last day as it was typed, such as ``Fri 4 Dec 2026``."""
+        """The last day as typed, such as ``Fri 4 Dec 2026``."""
         moment = self.until - timedelta(seconds=1)
         day = self.through or timezone.localtime(moment).date()
         return date_format(day, gettext("D j M Y"))
 
     def holds(self, now: datetime) -> bool:
-        """Whether it counts at ``now``."""
+        """Whether it is in effect at ``now``."""
         return self.state == self.State.APPROVED and self.until > now
 
 
 class PlannedStop(models.Model):
-    """A run that a rule is going to stop, from the day it is known until it is over.
-
-    The owner is warned before; see ``docs/decisions/0014-enforcement.md``.
+    """A run that a rule will stop; see ``docs/decisions/0014-enforcement.md``.
 
     Attributes:
-        run_seen_since: Since when the run is seen; another run is another plan.
-        sentence: How the run breaks the rule, or will.
-        stops_at: Not stopped before this moment.
-        warned_at: When the owner was warned first; nothing is stopped without that.
-        ended_at: When it was over, since the run ended, no longer breaks the rule, or
-            the rule acts no more.
+        run_seen_since: Identifies the run: a later run gets another plan.
+        sentence: How the run violates the rule, or will.
+        stops_at: The earliest moment of the stop.
+        warned_at: When the owner was first warned; no run is stopped without a warning.
+        ended_at: When the plan became obsolete: the run ended or complies, or the rule
+            no longer acts.
     """
 
     rule = models.ForeignKey(

@@ -1,4 +1,4 @@
-"""What is to be put right so that a rule is kept: settings, and runs."""
+"""The settings and runs to change so that instances comply with a rule."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -13,12 +13,12 @@ from .selectors import exempt, judged
 
 
 class Remedy(NamedTuple):
-    """What is to be put right of one instance.
+    """What to change of one instance.
 
     Attributes:
-        fixes_setting: Whether its setting breaks the rule.
-        stop_at: When the rule wants the present run over; None: it may go on.
-        sentence: How the run breaks the rule, or will.
+        fixes_setting: Whether its setting violates the rule.
+        stop_at: When its run must end; None when it may continue.
+        sentence: How the run violates the rule, or will.
     """
 
     instance: Instance
@@ -30,15 +30,15 @@ class Remedy(NamedTuple):
 def remedies(
     rule: Rule, now: datetime, *, ahead: timedelta = timedelta()
 ) -> list[Remedy]:
-    """What breaks one rule without leave, whoever may see it, and what that asks for.
+    """Return what to change of each instance that violates a rule without an exception.
 
     Args:
-        rule: Whatever its mode.
+        rule: Of any mode.
         now: Aware.
-        ahead: Also the runs that will break it so soon.
+        ahead: Include runs that will violate it within this time.
     """
     exceptions = exempt(now)
-    found = []
+    result = []
     for instance in judged(Instance.objects.all(), [rule], now, ahead=ahead):
         if (rule.pk, instance.pk) in exceptions:
             continue
@@ -47,24 +47,26 @@ def remedies(
         if applies(rule, instance, instance.status):
             end = wanted_end(rule, instance, now)
         if end is not None and not sentence:
-            # It breaks the rule from then on, as by running into quiet hours.
+            # It will violate the rule from then on, such as in quiet hours.
             sentence = run_fault(rule, instance, end)
             end = end if end <= now + ahead else None
         if fixes or end is not None:
-            found.append(Remedy(instance, fixes, end, sentence))
-    return found
+            result.append(Remedy(instance, fixes, end, sentence))
+    return result
 
 
 def breaking(rule: Rule, now: datetime) -> list[int]:
-    """The instances that break one rule without leave, whoever may see them."""
-    return [one.instance.pk for one in remedies(rule, now)]
+    """Return the keys of all instances that violate a rule without an exception."""
+    return [remedy.instance.pk for remedy in remedies(rule, now)]
 
 
 def breaking_by_setting(rule: Rule, now: datetime) -> list[int]:
-    """Those whose setting breaks it, for the next start."""
-    return [one.instance.pk for one in remedies(rule, now) if one.fixes_setting]
+    """Return those whose setting violates it."""
+    return [
+        remedy.instance.pk for remedy in remedies(rule, now) if remedy.fixes_setting
+    ]
 
 
 def breaking_by_run(rule: Rule, now: datetime) -> list[int]:
-    """Those whose present run breaks it."""
-    return [one.instance.pk for one in remedies(rule, now) if one.stop_at is not None]
+    """Return those whose current run violates it."""
+    return [remedy.instance.pk for remedy in remedies(rule, now) if remedy.stop_at]

@@ -1,6 +1,6 @@
-"""What a rule says of an instance or of a wish. Pure functions; nothing is changed.
+"""Which rules an instance or a change violates. Pure functions.
 
-Exceptions are not known here: see ``selectors``.
+They do not consider exceptions; ``selectors`` does.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,11 +26,11 @@ _AUTO_STOP = frozenset({"auto_stop_enable", "auto_stop_duration"})
 
 @dataclass(frozen=True)
 class Change:
-    """What somebody wants of an instance.
+    """A requested change of an instance.
 
     Attributes:
-        patch: The settings to be changed, named as in the mirror.
-        starts: Whether it is to be started.
+        patch: The new settings, named as in the mirror.
+        starts: Whether it starts the instance.
     """
 
     patch: Mapping[str, Any] = field(default_factory=dict)
@@ -38,12 +38,12 @@ class Change:
 
     @property
     def is_judged(self) -> bool:
-        """Whether any rule could be about it."""
+        """Whether any rule can refuse it."""
         return self.starts or bool(_AUTO_STOP & self.patch.keys())
 
 
 class Violation(NamedTuple):
-    """A rule that is broken, and how, in one sentence."""
+    """A violated rule, and how it is violated in one sentence."""
 
     rule: Rule
     sentence: Message
@@ -52,37 +52,35 @@ class Violation(NamedTuple):
 def violations(
     rules: Iterable[Rule], instance: Instance, now: datetime
 ) -> list[Violation]:
-    """The rules that an instance breaks as it is: by its run, by its setting, or both.
-
-    What cannot run breaks none.
+    """Return the rules that an instance violates by its run, its setting, or both.
 
     Args:
-        rules: Those that count, whatever their scope.
+        rules: Of any scope.
         instance: With its cloud.
         now: Aware.
     """
-    found = []
-    for rule in rules:
-        if not _is_judged(rule, instance):
-            continue
-        faults = (run_fault(rule, instance, now), setting_fault(rule, instance))
-        if sentence := sentences(*faults):
-            found.append(Violation(rule, sentence))
-    return found
+    return [
+        Violation(rule, sentence)
+        for rule in rules
+        if (
+            sentence := sentences(
+                run_fault(rule, instance, now), setting_fault(rule, instance)
+            )
+        )
+    ]
 
 
 def run_fault(rule: Rule, instance: Instance, now: datetime) -> Message:
-    """How the present run breaks the rule, one sentence; empty when it does not.
-
-    It does until it has ended, whatever the setting says by then.
-    """
+    """Return how the current run violates the rule; empty when it does not."""
+    if not _is_judged(rule, instance):
+        return Message()
     end, run = wanted_end(rule, instance, now), present_run(instance)
-    if end is None or run is None or not _is_judged(rule, instance):
+    if end is None or run is None:
         return Message()
     if rule.kind == Rule.Kind.QUIET_HOURS:
-        is_quiet_now = end <= now
-        hours = quiet_hours(rule)
-        return messages.RUN_IN_QUIET_HOURS(hours=hours) if is_quiet_now else Message()
+        if end > now:
+            return Message()
+        return messages.RUN_IN_QUIET_HOURS(hours=quiet_hours(rule))
     if rule.kind == Rule.Kind.AUTO_STOP:
         return messages.RUN_WITHOUT_END()
     longest = _longest(rule)
@@ -94,7 +92,7 @@ def run_fault(rule: Rule, instance: Instance, now: datetime) -> Message:
 
 
 def setting_fault(rule: Rule, instance: Instance) -> Message:
-    """How the setting for the next start breaks the rule; empty when it does not."""
+    """Return how the setting for the next run violates the rule; empty otherwise."""
     if rule.kind == Rule.Kind.QUIET_HOURS or not _is_judged(rule, instance):
         return Message()
     return _bad_setting(rule, instance.auto_stop_enable, instance.auto_stop_duration)
@@ -103,30 +101,29 @@ def setting_fault(rule: Rule, instance: Instance) -> Message:
 def suspects(
     rules: Iterable[Rule], now: datetime, *, ahead: timedelta = timedelta()
 ) -> Q:
-    """Narrows instances down, in the database, to those ``violations`` can be of.
+    """Return a database filter for the instances that may violate one of the rules.
 
-    Roughly: all that break one of the rules are among them, and some that do not.
+    It matches every instance that violates one, and some that do not.
 
     Args:
-        rules: Those that count, whatever their scope.
+        rules: Of any scope.
         now: Aware.
-        ahead: Also those whose run will break one so soon.
+        ahead: Also match instances whose run will violate one within this time.
     """
-    # Nothing is in an empty list; Q() alone would be everything.
-    found = Q(pk__in=[])
+    matches = Q(pk__in=[])  # none, where Q() would match all
     for rule in rules:
         if rule.kind == Rule.Kind.QUIET_HOURS:
             begin = quiet_begin(rule, now)
             if begin is not None and begin <= now + ahead:
-                found |= run_state.RUNNING
+                matches |= run_state.RUNNING
             continue
-        found |= Q(auto_stop_enable=False) | run_state.WITHOUT_END
+        matches |= Q(auto_stop_enable=False) | run_state.WITHOUT_END
         if rule.kind == Rule.Kind.MAX_HOURS:
             longest = timedelta(seconds=rule.max_seconds or 0)
-            found |= Q(auto_stop_duration__gt=rule.max_seconds or 0)
-            found |= run_state.RUNNING & Q(run_started_at=None)
-            found |= Q(run_ends_at__gt=F("run_started_at") + longest)
-    return found & ~Q(status__in=NEVER_RUN)
+            matches |= Q(auto_stop_duration__gt=rule.max_seconds or 0)
+            matches |= run_state.RUNNING & Q(run_started_at=None)
+            matches |= Q(run_ends_at__gt=F("run_started_at") + longest)
+    return matches & ~Q(status__in=NEVER_RUN)
 
 
 def refusals(
@@ -136,41 +133,43 @@ def refusals(
     values: Mapping[str, Any],
     now: datetime,
 ) -> list[Violation]:
-    """The rules for whose sake a wish must be refused.
+    """Return the rules that refuse a change.
 
-    A wish answers only for what it touches: new words for an instance that breaks a
-    rule anyway are welcome, and so is a stop at any hour.
+    Only the changed settings count: the description of an instance that violates a rule
+    can be changed, and it can be stopped at any hour.
 
     Args:
-        rules: Those that are enforced, whatever their scope.
+        rules: The enforced rules, of any scope.
         instance: With its cloud.
-        change: What is wanted.
-        values: The settings as they will be without the wish.
+        change: The requested change.
+        values: The settings without the change.
         now: Aware.
     """
     if not change.is_judged:
         return []
     status = InstanceStatus.RUNNING if change.starts else instance.status
-    then = {**values, **change.patch}
-    found = []
+    settings = {**values, **change.patch}
+    violated = []
     for rule in rules:
         if not applies(rule, instance, status):
             continue
         if rule.kind != Rule.Kind.QUIET_HOURS:
             sentence = _bad_setting(
-                rule, then.get("auto_stop_enable"), then.get("auto_stop_duration")
+                rule,
+                settings.get("auto_stop_enable"),
+                settings.get("auto_stop_duration"),
             )
         elif change.starts and is_quiet(rule, now):
             sentence = messages.START_IN_QUIET_HOURS(hours=quiet_hours(rule))
         else:
             sentence = Message()
         if sentence:
-            found.append(Violation(rule, sentence))
-    return found
+            violated.append(Violation(rule, sentence))
+    return violated
 
 
 def applies(rule: Rule, instance: Instance, status: str) -> bool:
-    """Whether the instance, being in this status, is in the rule's scope."""
+    """Whether the instance is in the rule's scope when it has this status."""
     return (
         rule.cloud in {"", instance.cloud.name}
         and rule.workspace_id in {"", instance.workspace_id}
@@ -181,7 +180,7 @@ def applies(rule: Rule, instance: Instance, status: str) -> bool:
 
 
 def setting_remedy(rule: Rule) -> dict[str, Any]:
-    """The settings that keep the rule, as a patch; empty where none do."""
+    """Return the settings that comply with the rule; empty for quiet hours."""
     if rule.kind == Rule.Kind.QUIET_HOURS:
         return {}
     patch: dict[str, Any] = {"auto_stop_enable": True}
@@ -191,7 +190,7 @@ def setting_remedy(rule: Rule) -> dict[str, Any]:
 
 
 def quiet_hours(rule: Rule) -> Message:
-    """Its quiet hours, as in ``22:00 to 06:00 (Europe/Berlin)``."""
+    """Return the quiet hours, such as ``22:00 to 06:00 (Europe/Berlin)``."""
     first, last = rule.quiet_from or time(), rule.quiet_until or time()
     return messages.QUIET_HOURS(
         first=format(first, "%H:%M"), last=format(last, "%H:%M"), zone=rule.zone.key
@@ -199,7 +198,7 @@ def quiet_hours(rule: Rule) -> Message:
 
 
 def requirement(rule: Rule) -> str:
-    """What it requires, in one sentence."""
+    """Return what the rule requires, in one sentence."""
     if rule.kind == Rule.Kind.AUTO_STOP:
         return gettext("Auto-stop must be on.")
     if rule.kind == Rule.Kind.MAX_HOURS:
@@ -212,7 +211,7 @@ def requirement(rule: Rule) -> str:
 
 
 def _bad_setting(rule: Rule, enabled: bool | None, seconds: int | None) -> Message:
-    # What the cloud does not report is held against nobody.
+    # A setting that the cloud does not report is no violation.
     if rule.kind == Rule.Kind.AUTO_STOP:
         return messages.AUTO_STOP_OFF() if enabled is False else Message()
     if enabled is False:

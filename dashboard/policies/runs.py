@@ -1,7 +1,7 @@
-"""The present run of an instance, and when a rule wants it over. Pure functions.
+"""The current run of an instance, and its end according to a rule. Pure functions.
 
-A run is judged by itself, whatever the auto-stop setting says now: on this generation
-of the cloud a new setting counts from the next start.
+The auto-stop setting does not count for the current run: ModelArts applies a new
+setting from the next start.
 """
 
 from datetime import datetime, time, timedelta
@@ -13,17 +13,17 @@ from dashboard.instances.models import Instance
 from .models import Rule
 
 TOLERANCE = timedelta(minutes=5)
-"""A run may be longer than its rule by this much: clocks differ, and the beginning of a
-run is often known only from its end and the duration that was granted."""
+"""How much a run may exceed the maximum: clocks differ, and the start of a run is often
+computed from its end and its duration."""
 
 
 class Run(NamedTuple):
-    """A run that goes on now.
+    """A current run.
 
     Attributes:
-        since: When it began.
-        is_exact: False when nobody saw it begin: then it has lasted longer.
-        ends_at: When the cloud stops it; None when nothing does.
+        since: Its start.
+        is_exact: False when its start was not observed, so that it has lasted longer.
+        ends_at: When the cloud stops it; None without an end.
     """
 
     since: datetime
@@ -32,7 +32,7 @@ class Run(NamedTuple):
 
 
 def present_run(instance: Instance) -> Run | None:
-    """The run that goes on; None when there is none, or the cloud tells too little."""
+    """Return the current run; None without one, or if the cloud reports too little."""
     if not run_state.is_running(instance):
         return None
     if run_state.is_without_end(instance) and instance.auto_stop_enable is None:
@@ -45,15 +45,15 @@ def present_run(instance: Instance) -> Run | None:
 
 
 def wanted_end(rule: Rule, instance: Instance, now: datetime) -> datetime | None:
-    """When the rule wants the present run over; may have passed.
+    """Return when the current run must end to comply with the rule; may be in the past.
 
     Args:
-        rule: Whatever its scope.
-        instance: As the mirror has it.
+        rule: Of any scope.
+        instance: An instance in the mirror.
         now: Aware.
 
     Returns:
-        None when nothing runs, or the run ends early enough by itself.
+        None when nothing runs, or the run ends early enough anyway.
     """
     run = present_run(instance)
     if run is None:
@@ -72,40 +72,40 @@ def wanted_end(rule: Rule, instance: Instance, now: datetime) -> datetime | None
 
 
 def is_quiet(rule: Rule, now: datetime) -> bool:
-    """Whether ``now`` lies in the rule's quiet hours, told in its zone."""
+    """Whether ``now`` is in the rule's quiet hours."""
     if rule.quiet_from is None or rule.quiet_until is None:
         return False
-    here = now.astimezone(rule.zone).time()
+    local = now.astimezone(rule.zone).time()
     if rule.quiet_from < rule.quiet_until:
-        return rule.quiet_from <= here < rule.quiet_until
-    return here >= rule.quiet_from or here < rule.quiet_until
+        return rule.quiet_from <= local < rule.quiet_until
+    return local >= rule.quiet_from or local < rule.quiet_until
 
 
 def quiet_begin(rule: Rule, now: datetime) -> datetime | None:
-    """When the present quiet hours began, or else when the next ones begin."""
+    """Return when the current quiet hours began, or when the next ones begin."""
     if rule.quiet_from is None or rule.quiet_until is None:
         return None
     step = -1 if is_quiet(rule, now) else 1
-    here = now.astimezone(rule.zone)
-    begin = _at(rule.quiet_from, here)
-    if (begin - here) * step < timedelta():
-        begin = _at(rule.quiet_from, here + timedelta(days=step))
+    local = now.astimezone(rule.zone)
+    begin = _at(rule.quiet_from, local)
+    if (begin - local) * step < timedelta():
+        begin = _at(rule.quiet_from, local + timedelta(days=step))
     return begin
 
 
 def quiet_times(
     rule: Rule, since: datetime, until: datetime
 ) -> list[tuple[datetime, datetime]]:
-    """Begin and end of the quiet hours that touch a span, oldest first."""
+    """Return begin and end of the quiet hours that overlap a span, oldest first."""
     first, last = rule.quiet_from or time(), rule.quiet_until or time()
     day = since.astimezone(rule.zone) - timedelta(days=1)
-    found = []
+    times = []
     while (begin := _at(first, day)) < until:
         end = _at(last, day if first < last else day + timedelta(days=1))
         if end > since:
-            found.append((begin, end))
+            times.append((begin, end))
         day += timedelta(days=1)
-    return found
+    return times
 
 
 def _at(moment: time, day: datetime) -> datetime:

@@ -1,4 +1,4 @@
-"""Reads of rules, of what breaks them, and of the exceptions."""
+"""Reads of rules, violations and exceptions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,21 +38,21 @@ _JUDGED = (
     *("status_since", "first_seen_at", "stops_at"),
     *("auto_stop_enable", "auto_stop_duration"),
 )
-"""What rules and their page need of an instance: not its whole document."""
+"""The columns of an instance that rules and their page need."""
 
 _A_MINUTE = timedelta(minutes=1)
 
 Exempt = frozenset[tuple[int, int]]
-"""Pairs of rule and instance for which an exception holds."""
+"""Keys of rule and instance, of the exceptions in effect."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """An instance that breaks a rule.
+    """An instance that violates a rule.
 
     Attributes:
-        may_ask: Whether the reader may ask for an exception, or make one.
-        is_asked: Whether somebody has asked already.
+        may_ask: Whether the reader may request an exception.
+        is_asked: Whether an exception has been requested.
     """
 
     instance: Instance
@@ -64,14 +64,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class RuleFindings:
-    """A rule that is not off, and what breaks it.
+    """A rule that is not off, and its violations.
 
     Attributes:
-        number: How many instances do.
+        number: How many instances violate it.
         settings: How many of them by their setting.
-        runs: How many of them by their present run.
-        findings: Those that are named, longest run first.
-        excepted: How many more would, but for an exception.
+        runs: How many of them by their current run.
+        findings: The instances to list, longest run first.
+        excepted: How many more instances have an exception.
     """
 
     rule: Rule
@@ -83,17 +83,11 @@ class RuleFindings:
 
 
 def enforced() -> list[Rule]:
-    """The rules that refuse wishes."""
     return list(Rule.objects.filter(mode=Rule.Mode.ENFORCE))
 
 
 def exempt(now: datetime, instances: Iterable[int] | None = None) -> Exempt:
-    """Where an exception holds at ``now``.
-
-    Args:
-        now: Aware.
-        instances: Look only for these; None: for all.
-    """
+    """Return the exceptions in effect at ``now``, of some instances or of all."""
     rows = RuleException.objects.filter(
         state=RuleException.State.APPROVED, until__gt=now
     )
@@ -103,22 +97,26 @@ def exempt(now: datetime, instances: Iterable[int] | None = None) -> Exempt:
 
 
 def without_exempt(
-    found: Iterable[Violation], instance: Instance, exceptions: Exempt
+    violations: Iterable[Violation], instance: Instance, exceptions: Exempt
 ) -> list[Violation]:
-    """Those for which this instance has no leave."""
-    return [one for one in found if (one.rule.pk, instance.pk) not in exceptions]
+    """Return the violations for which the instance has no exception."""
+    return [
+        violation
+        for violation in violations
+        if (violation.rule.pk, instance.pk) not in exceptions
+    ]
 
 
 def compliance(
     user: User, now: datetime, *, most: int, whole: str = "", own: bool = False
 ) -> list[RuleFindings]:
-    """Every rule that is not off, with the instances that break it.
+    """Return every rule that is not off, with the instances that violate it.
 
     Args:
-        user: Who reads.
+        user: The reader.
         now: Aware.
-        most: How many instances are named for each rule.
-        whole: ``pk`` of the rule of which all are named.
+        most: How many instances to list for each rule.
+        whole: ``pk`` of the rule whose instances are all listed.
         own: Only the reader's own instances.
     """
     rules = list(Rule.objects.exclude(mode=Rule.Mode.OFF))
@@ -128,15 +126,15 @@ def compliance(
             "rule_id", "instance_id"
         )
     )
-    found: dict[int, list[tuple[Instance, Message]]] = {rule.pk: [] for rule in rules}
-    excepted, settings, runs = (dict.fromkeys(found, 0) for _ in range(3))
-    seen = Instance.objects.visible_to(user)
-    for instance in judged(seen.owned_by(user) if own else seen, rules, now):
+    broken: dict[int, list[tuple[Instance, Message]]] = {rule.pk: [] for rule in rules}
+    excepted, settings, runs = (dict.fromkeys(broken, 0) for _ in range(3))
+    visible = Instance.objects.visible_to(user)
+    for instance in judged(visible.owned_by(user) if own else visible, rules, now):
         for rule, sentence in violations(rules, instance, now):
             if (rule.pk, instance.pk) in exceptions:
                 excepted[rule.pk] += 1
             else:
-                found[rule.pk].append((instance, sentence))
+                broken[rule.pk].append((instance, sentence))
                 settings[rule.pk] += bool(setting_fault(rule, instance))
                 runs[rule.pk] += bool(run_fault(rule, instance, now))
 
@@ -150,26 +148,26 @@ def compliance(
             is_asked=is_asked,
         )
 
+    def findings(rule: Rule) -> list[Finding]:
+        longest = sorted(broken[rule.pk], key=lambda pair: _longest_first(pair[0]))
+        limit = None if whole == str(rule.pk) else most
+        return [finding(rule, *pair) for pair in longest[:limit]]
+
     return [
         RuleFindings(
             rule,
-            len(broken),
+            len(broken[rule.pk]),
             settings[rule.pk],
             runs[rule.pk],
-            [
-                finding(rule, *one)
-                for one in sorted(broken, key=lambda one: _longest_first(one[0]))[
-                    : None if whole == str(rule.pk) else most
-                ]
-            ],
+            findings(rule),
             excepted[rule.pk],
         )
-        for rule, broken in ((rule, found[rule.pk]) for rule in rules)
+        for rule in rules
     ]
 
 
 def planned_stops() -> QuerySet[PlannedStop]:
-    """The stops that are ahead, of rules that act; the nearest first."""
+    """Return the future stops of rules that act, the nearest first."""
     return PlannedStop.objects.filter(
         ended_at=None, rule__acts=True, rule__mode=Rule.Mode.ENFORCE
     ).select_related("rule")
@@ -178,22 +176,24 @@ def planned_stops() -> QuerySet[PlannedStop]:
 def refused(
     instance: Instance, change: Change, values: Mapping[str, Any], now: datetime
 ) -> list[Violation]:
-    """The enforced rules for whose sake a wish must be refused, exceptions considered.
+    """Return the enforced rules that refuse a change, exceptions considered.
 
     Args:
         instance: With its cloud.
-        change: What is wanted.
-        values: The settings as they will be without the wish.
+        change: The requested change.
+        values: The settings without the change.
         now: Aware.
     """
     if not change.is_judged:
         return []
-    found = refusals(enforced(), instance, change, values, now)
-    return without_exempt(found, instance, exempt(now, [instance.pk])) if found else []
+    violated = refusals(enforced(), instance, change, values, now)
+    if not violated:
+        return []
+    return without_exempt(violated, instance, exempt(now, [instance.pk]))
 
 
 def exceptions_visible_to(user: User) -> QuerySet[RuleException]:
-    """The exceptions for every instance this person may see, newest first."""
+    """Return the exceptions of every instance that the user may see, newest first."""
     return (
         RuleException.objects.filter(instance__in=Instance.objects.visible_to(user))
         .select_related("rule", "instance__cloud", "asked_by", "decided_by")
@@ -202,14 +202,14 @@ def exceptions_visible_to(user: User) -> QuerySet[RuleException]:
 
 
 def exceptions_waiting(user: User) -> int:
-    """How many exceptions wait for this person's decision; one query."""
+    """Return how many exceptions wait for the user's decision; at most one query."""
     if not can_decide_exceptions(user):
         return 0
     return RuleException.objects.filter(state=RuleException.State.ASKED).count()
 
 
 def scope_choices(user: User) -> dict[str, list[str]]:
-    """What occurs in the fleet, for each field of a rule's scope; in one query."""
+    """Return the values in the fleet, by field of a rule's scope; one query."""
     fields = {
         "cloud": "cloud__name",
         "workspace_id": "workspace_id",
@@ -227,10 +227,10 @@ def scope_choices(user: User) -> dict[str, list[str]]:
 
 
 def running_for(instance: Instance, now: datetime) -> str:
-    """How long this run has lasted, whole minutes; empty when it does not run.
+    """Return how long the current run has lasted, in whole minutes; empty without one.
 
-    Of a run without an end the cloud does not say when it began: then since when we
-    have seen it run, which is "at least".
+    The cloud does not say when a run without an end started. The time since Curfew
+    first observed it is a lower bound.
     """
     if instance.status != InstanceStatus.RUNNING:
         return ""
@@ -257,14 +257,14 @@ def judged(
     *,
     ahead: timedelta = timedelta(),
 ) -> QuerySet[Instance]:
-    """What could break one of these rules; whether it does is left to ``rules``."""
+    """Return the instances that may violate a rule; see ``rules.suspects``."""
     suspected = instances.filter(PRESENT).filter(suspects(rules, now, ahead=ahead))
     return suspected.select_related("cloud").only(*_JUDGED)
 
 
 def _longest_first(instance: Instance) -> tuple[bool, float, str]:
     started = instance.run_started_at
-    # One that nobody saw begin has run longest of all.
+    # A run whose start was not observed counts as the longest.
     moment = started.timestamp() if started else 0.0
     runs = instance.status == InstanceStatus.RUNNING
     return (not runs, moment, instance.name.casefold())

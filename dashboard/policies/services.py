@@ -1,4 +1,4 @@
-"""Writes: rules by admins, exceptions by those who ask and those who decide."""
+"""Writes of rules and exceptions."""
 
 from datetime import date, datetime
 from typing import Any
@@ -25,44 +25,43 @@ State = RuleException.State
 
 
 class PolicyError(Exception):
-    """It cannot be done now; the message says why."""
+    """The current state does not allow this; the message says why."""
 
 
 @transaction.atomic
 def save_rule(*, rule: Rule, actor: User) -> Rule:
-    """Write a rule, new or changed.
+    """Save a new or changed rule.
 
-    A rule that changes in any way goes back to its dry run: what somebody allowed it
-    to do was meant for the rule as it stood. What it has planned is taken back.
+    A change returns the rule to its dry run and cancels what it has planned, since an
+    admin turned on enforcement for the former rule.
 
     Args:
-        rule: With the wished values, validated.
-        actor: Who writes it.
+        rule: Validated, with the new values.
+        actor: An admin.
 
     Raises:
-        PermissionDenied: Only admins write rules.
+        PermissionDenied: The actor may not write rules.
     """
     _require(can_write_rules(actor))
-    old = _locked_rule(rule.pk)
-    before = _values(old) if old else {}
+    stored = _locked_rule(rule.pk)
+    before = _values(stored) if stored else {}
     if before != _values(rule):
         rule.acts, rule.checked_at, rule.found = False, None, 0
         rule.acting_approved_by = rule.acting_since = None
-        if old:
-            _end_acting(old, actor)
+        if stored:
+            _end_acting(stored, actor)
     rule.save()
-    _record(actor, "rule.changed" if old else "rule.added", rule, before, _values(rule))
+    action = "rule.changed" if stored else "rule.added"
+    _record(actor, action, rule, before, _values(rule))
     return rule
 
 
 @transaction.atomic
 def delete_rule(*, rule: Rule, actor: User) -> None:
-    """Remove a rule and its exceptions; the audit trail keeps them.
-
-    What it has filed and is still waiting is cancelled.
+    """Delete a rule and its exceptions, and cancel its edits that are waiting.
 
     Raises:
-        PermissionDenied: Only admins write rules.
+        PermissionDenied: The actor may not write rules.
     """
     _require(can_write_rules(actor))
     if stored := _locked_rule(rule.pk):
@@ -73,13 +72,13 @@ def delete_rule(*, rule: Rule, actor: User) -> None:
 
 @transaction.atomic
 def let_act(*, rule: Rule, actor: User) -> Rule:
-    """Have Curfew put right by itself, from now on, what breaks a rule.
+    """Turn on automatic enforcement of a rule.
 
-    The rule acts in its own name; it goes on when the actor's role changes.
+    The rule acts in its own name, so it continues when the actor's role changes.
 
     Raises:
-        PermissionDenied: Only admins decide that.
-        PolicyError: The rule is not enforced.
+        PermissionDenied: The actor may not write rules.
+        PolicyError: The rule's mode is not ``ENFORCE``.
     """
     _require(can_write_rules(actor))
     rule = Rule.objects.select_for_update(no_key=True).get(pk=rule.pk)
@@ -96,13 +95,13 @@ def let_act(*, rule: Rule, actor: User) -> Rule:
 
 @transaction.atomic
 def pause(*, rule: Rule, actor: User) -> int:
-    """Let a rule only show what it would do, and cancel what it has not done yet.
+    """Return a rule to its dry run, and cancel its edits that are waiting.
 
     Returns:
-        How many of its edits were cancelled; what is being sent cannot be.
+        How many edits were cancelled; those being sent cannot be.
 
     Raises:
-        PermissionDenied: Only admins decide that.
+        PermissionDenied: The actor may not write rules.
     """
     _require(can_write_rules(actor))
     stored = _locked_rule(rule.pk)
@@ -127,22 +126,22 @@ def ask_exception(
     reason: str,
     through: date | None = None,
 ) -> RuleException:
-    """Ask for leave to break a rule; who may decide has it at once.
+    """Request an exception; it is approved at once if the actor may decide.
 
     Args:
-        rule: Which rule.
-        instance: Which instance.
-        actor: Who asks: somebody who may edit the instance.
-        until: When it shall end by itself; ahead of now.
+        rule: The rule that the instance may violate.
+        instance: An instance that the actor may edit.
+        actor: The requester.
+        until: End of the exception, in the future.
         reason: Why, in one or two sentences.
         through: The last day as typed, which ends at ``until``.
 
     Raises:
         PermissionDenied: The actor may not edit this instance.
-        PolicyError: There is one already, or it is asked for.
+        PolicyError: An exception exists or has been requested.
     """
     _require(can_edit(actor, instance.owner))
-    # One line behind the other: the rule's row serialises those who ask.
+    # The lock on the rule's row makes concurrent requests wait for each other.
     Rule.objects.select_for_update(no_key=True).get(pk=rule.pk)
     now = timezone.now()
     for earlier in RuleException.objects.filter(rule=rule, instance=instance):
@@ -169,11 +168,11 @@ def ask_exception(
 def decide_exception(
     *, exception: RuleException, actor: User, approve: bool, answer: str = ""
 ) -> RuleException:
-    """Approve or deny what was asked for.
+    """Approve or deny a request.
 
     Raises:
-        PermissionDenied: Only operators and admins decide.
-        PolicyError: It was decided already, or its time has passed.
+        PermissionDenied: The actor may not decide on exceptions.
+        PolicyError: It has been decided already, or its last day has passed.
     """
     _require(can_decide_exceptions(actor))
     exception = _locked(exception)
@@ -189,11 +188,11 @@ def decide_exception(
 
 @transaction.atomic
 def end_exception(*, exception: RuleException, actor: User) -> RuleException:
-    """End an exception before its day.
+    """Revoke an exception.
 
     Raises:
-        PermissionDenied: Only operators and admins decide.
-        PolicyError: It does not hold.
+        PermissionDenied: The actor may not decide on exceptions.
+        PolicyError: It is not in effect.
     """
     _require(can_decide_exceptions(actor))
     exception = _locked(exception)
@@ -204,23 +203,22 @@ def end_exception(*, exception: RuleException, actor: User) -> RuleException:
 
 @transaction.atomic
 def expire_exceptions() -> int:
-    """Note which exceptions ran out; they stopped counting at their moment anyway.
+    """Mark exceptions and requests whose end has passed as expired; return how many.
 
-    Returns:
-        How many ran out since it was last asked.
+    An exception stops counting at its end whether or not it is marked.
     """
-    over = RuleException.objects.select_for_update().filter(
+    expired = RuleException.objects.select_for_update().filter(
         state__in=[State.ASKED, State.APPROVED], until__lte=timezone.now()
     )
-    gone = list(over.select_related("rule", "instance"))
-    for exception in gone:
+    exceptions = list(expired.select_related("rule", "instance"))
+    for exception in exceptions:
         _move(exception, State.EXPIRED, None, exception.answer)
-    return len(gone)
+    return len(exceptions)
 
 
 @transaction.atomic
 def note_check(*, rule: Rule, found: int) -> None:
-    """Write down how many edits a rule would file, or filed, just now."""
+    """Store how many edits a check of the rule created, or would create."""
     Rule.objects.filter(pk=rule.pk).update(checked_at=timezone.now(), found=found)
 
 
@@ -247,15 +245,18 @@ def _move(
 
 
 def _locked_rule(pk: int) -> Rule | None:
-    # Not against those whose edits name the rule, who hold queues that we want next.
+    # FOR NO KEY UPDATE: inserts of edits that refer to the rule must not wait for it,
+    # since they run under queue locks that we take next.
     return Rule.objects.select_for_update(no_key=True).filter(pk=pk).first()
 
 
 def _end_acting(rule: Rule, actor: User) -> int:
-    """Take back what the rule has planned and filed; how many edits that were."""
+    """Cancel the rule's planned stops and waiting edits; return how many edits."""
     stops.end_stops(rule=rule, now=timezone.now())
-    told: list[tuple[Any, Any]] = acting_ended.send(sender=Rule, rule=rule, actor=actor)
-    return sum(cancelled for _, cancelled in told)
+    responses: list[tuple[Any, Any]] = acting_ended.send(
+        sender=Rule, rule=rule, actor=actor
+    )
+    return sum(cancelled for _, cancelled in responses)
 
 
 def _require(allowed: bool) -> None:
@@ -264,16 +265,15 @@ def _require(allowed: bool) -> None:
 
 
 def _values(rule: Rule) -> dict[str, Any]:
-    """What the audit trail keeps of a rule."""
+    """Return the values that the audit trail records."""
     names = (
         *("name", "reason", "kind", "max_seconds", "time_zone", "mode"),
         *("cloud", "workspace_id", "flavor_type", "owner", "status"),
     )
-    moments = ("quiet_from", "quiet_until")
-    said = {name: getattr(rule, name) for name in names}
-    return said | {
-        name: moment.isoformat("minutes") if (moment := getattr(rule, name)) else None
-        for name in moments
+    times = {"quiet_from": rule.quiet_from, "quiet_until": rule.quiet_until}
+    return {name: getattr(rule, name) for name in names} | {
+        name: value.isoformat("minutes") if value else None
+        for name, value in times.items()
     }
 
 

@@ -1,7 +1,7 @@
-"""What apps above this one hear of rules."""
+"""Signals about rules, for the apps above."""
 
 from django.dispatch import Signal
 
 acting_ended = Signal()
-"""A rule acts no more: paused, changed or removed. Sent in that transaction, with
-``rule`` and ``actor``; a receiver returns how many edits it has cancelled."""
+"""Sent with ``rule`` and ``actor`` in the transaction that pauses, changes or deletes a
+rule. A receiver returns how many edits it has cancelled."""

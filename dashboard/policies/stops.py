@@ -1,4 +1,4 @@
-"""Writes of planned stops: which runs a rule is going to stop, and when."""
+"""Writes of planned stops: which runs a rule will stop, and when."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -15,66 +15,66 @@ _ROWS = 200
 
 @transaction.atomic
 def plan_stops(
-    *, rule: Rule, wanted: Iterable[Remedy], notice: timedelta, now: datetime
+    *, rule: Rule, remedies: Iterable[Remedy], notice: timedelta, now: datetime
 ) -> None:
-    """Bring the plans of a rule that acts up to date.
+    """Update the planned stops of a rule that acts.
 
     Call it under the lock of the rule's row.
 
     Args:
-        rule: Which rule.
-        wanted: All of its remedies, ``notice`` ahead.
-        notice: How long before a stop its owner is to hear of it.
+        rule: The rule.
+        remedies: All of its remedies, ``notice`` ahead.
+        notice: How long before a stop its owner is notified.
         now: Aware.
     """
-    runs = {
-        one.instance.pk: one
-        for one in wanted
-        if one.stop_at is not None and one.stop_at <= now + notice
+    due = {
+        remedy.instance.pk: remedy
+        for remedy in remedies
+        if remedy.stop_at is not None and remedy.stop_at <= now + notice
     }
-    over, kept = [], set()
+    obsolete, kept = [], set()
     for plan in PlannedStop.objects.filter(rule=rule, ended_at=None):
-        one = runs.get(plan.instance_id)
-        if one is not None and _seen_since(one.instance) == plan.run_seen_since:
+        remedy = due.get(plan.instance_id)
+        if remedy and _seen_since(remedy.instance) == plan.run_seen_since:
             kept.add(plan.instance_id)
         else:
-            over.append(plan)
+            obsolete.append(plan)
+    earliest = now + notice
     new = [
         PlannedStop(
             rule=rule,
-            instance=one.instance,
-            run_seen_since=_seen_since(one.instance),
-            sentence=one.sentence,
+            instance=remedy.instance,
+            run_seen_since=_seen_since(remedy.instance),
+            sentence=remedy.sentence,
             planned_at=now,
-            stops_at=max(one.stop_at, now + notice) if one.stop_at else now + notice,
+            stops_at=max(remedy.stop_at or earliest, earliest),
         )
-        for pk, one in runs.items()
+        for pk, remedy in due.items()
         if pk not in kept
     ]
-    _end(over, now)
+    _end(obsolete, now)
     PlannedStop.objects.bulk_create(new, batch_size=_ROWS)
-    _stamp(plan.instance_id for plan in (*over, *new))
+    _stamp(plan.instance_id for plan in (*obsolete, *new))
 
 
 @transaction.atomic
-def end_stops(*, rule: Rule, now: datetime, instance: Instance | None = None) -> int:
-    """Take back what a rule planned, for one instance or for all; how many."""
-    found = PlannedStop.objects.filter(rule=rule, ended_at=None)
+def end_stops(*, rule: Rule, now: datetime, instance: Instance | None = None) -> None:
+    """Cancel the planned stops of a rule, for one instance or for all."""
+    plans = PlannedStop.objects.filter(rule=rule, ended_at=None)
     if instance is not None:
-        found = found.filter(instance=instance)
-    over = list(found)
-    _end(over, now)
-    _stamp(plan.instance_id for plan in over)
-    return len(over)
+        plans = plans.filter(instance=instance)
+    cancelled = list(plans)
+    _end(cancelled, now)
+    _stamp(plan.instance_id for plan in cancelled)
 
 
 @transaction.atomic
 def note_warned(*, plans: Iterable[int], least: timedelta, now: datetime) -> None:
-    """Note that owners were warned for the first time.
+    """Record the first warning of owners, and move stops that are too near.
 
     Args:
         plans: ``PlannedStop.pk``.
-        least: So much time they have at least from now on, however late the warning.
+        least: The least time between the warning and the stop.
         now: Aware.
     """
     first = PlannedStop.objects.filter(pk__in=list(plans), warned_at=None)
@@ -96,6 +96,5 @@ def _seen_since(instance: Instance) -> datetime:
 
 
 def _stamp(instances: Iterable[int]) -> None:
-    """Their pages show it."""
     if changed := list(instances):
         FleetVersion.stamp(Instance.objects.filter(pk__in=changed))

@@ -1,4 +1,4 @@
-"""What pages of other apps say of policies."""
+"""Policies on the pages of other apps."""
 
 from typing import NamedTuple
 
@@ -16,12 +16,12 @@ register = template.Library()
 
 
 class About(NamedTuple):
-    """What policies have to do with one instance.
+    """The policies that concern one instance.
 
     Attributes:
-        stops: The stops that are ahead of its run, the nearest first.
-        violations: The policies that it violates, without leave.
-        exceptions: Those that hold, and those that were asked for.
+        stops: The planned stops of its run, the nearest first.
+        violations: The policies that it violates without an exception.
+        exceptions: Those in effect, and those requested.
     """
 
     stops: list[PlannedStop]
@@ -31,28 +31,24 @@ class About(NamedTuple):
 
 @register.simple_tag
 def exceptions_waiting(user: User) -> int:
-    """How many exceptions wait for this person's decision; a query for who decides."""
+    """Return how many exceptions wait for the user's decision; at most one query."""
     return selectors.exceptions_waiting(user)
 
 
 @register.simple_tag
 def policies_about(instance: Instance) -> About:
-    """What policies have to do with an instance; three queries."""
+    """Return the policies that concern an instance; three queries."""
     now = timezone.now()
-    asked = RuleException.State.ASKED
-    found = instance.rule_exceptions.filter(
-        state__in=[asked, RuleException.State.APPROVED], until__gt=now
-    ).select_related("rule", "asked_by", "decided_by")
-    exceptions = list(found)
-    leave = {one.rule_id for one in exceptions if one.holds(now)}
-    rules = [
-        rule
-        for rule in Rule.objects.exclude(mode=Rule.Mode.OFF)
-        if rule.pk not in leave
-    ]
-    # The plan ends at the next check of the rule; a run that is over has no stop ahead.
-    running = run_state.RUNNING
+    exceptions = list(
+        instance.rule_exceptions.filter(
+            state__in=[RuleException.State.ASKED, RuleException.State.APPROVED],
+            until__gt=now,
+        ).select_related("rule", "asked_by", "decided_by")
+    )
+    excepted = [exception.rule_id for exception in exceptions if exception.holds(now)]
+    rules = Rule.objects.exclude(mode=Rule.Mode.OFF).exclude(pk__in=excepted)
+    # A plan outlives its run until the next check of the rule.
     stops = selectors.planned_stops().filter(
-        instance__in=Instance.objects.filter(running, pk=instance.pk)
+        instance__in=Instance.objects.filter(run_state.RUNNING, pk=instance.pk)
     )
     return About(list(stops), violations(rules, instance, now), exceptions)

@@ -1,4 +1,4 @@
-"""Pages of the exceptions: asking for one, deciding, ending it early."""
+"""Pages of exceptions: requesting, deciding and revoking."""
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -28,16 +28,16 @@ PER_PAGE = 50
 
 @require_safe
 def exception_list(request: SignedInRequest) -> HttpResponse:
-    """All exceptions: those that wait for a decision apart, then newest first."""
-    found = exceptions_visible_to(request.user)
-    waiting = found.filter(state=RuleException.State.ASKED).order_by("asked_at")
-    others = found.exclude(state=RuleException.State.ASKED)
+    """Requests that wait for a decision, and all other exceptions, newest first."""
+    exceptions = exceptions_visible_to(request.user)
+    waiting = exceptions.filter(state=RuleException.State.ASKED).order_by("asked_at")
+    others = exceptions.exclude(state=RuleException.State.ASKED)
     page = Paginator(others, PER_PAGE).get_page(request.GET.get("page"))
     now = timezone.now()
     context = {
         "waiting": waiting,
         "page": page,
-        "rows": [(one, one.holds(now)) for one in page],
+        "rows": [(exception, exception.holds(now)) for exception in page],
         "pages": page.paginator.get_elided_page_range(page.number, on_ends=1),
         **tabs(request.user, "exceptions"),
     }
@@ -46,15 +46,14 @@ def exception_list(request: SignedInRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def ask(request: SignedInRequest, rule_pk: int, instance_pk: int) -> HttpResponse:
-    """Ask for leave to break a rule, for one instance.
+    """Request an exception for one instance.
 
     Returns:
-        200 with the form; 303 to the exceptions once it is asked for; 422 with the form
-        when something is wrong; 403 for an instance that is not theirs; 404 for an
-        unknown rule or instance.
+        200 with the form; 303 to the exceptions; 422 with the form and its errors; 403
+        for an instance that the user may not edit; 404 for an unknown rule or instance.
     """
-    seen = Instance.objects.visible_to(request.user).select_related("cloud")
-    instance = get_object_or_404(seen, pk=instance_pk)
+    visible = Instance.objects.visible_to(request.user).select_related("cloud")
+    instance = get_object_or_404(visible, pk=instance_pk)
     rule = get_object_or_404(Rule, pk=rule_pk)
     if not can_edit(request.user, instance.owner):
         raise PermissionDenied(
@@ -63,7 +62,7 @@ def ask(request: SignedInRequest, rule_pk: int, instance_pk: int) -> HttpRespons
     form = ExceptionForm(request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
         try:
-            made = services.ask_exception(
+            exception = services.ask_exception(
                 rule=rule,
                 instance=instance,
                 actor=request.user,
@@ -74,7 +73,7 @@ def ask(request: SignedInRequest, rule_pk: int, instance_pk: int) -> HttpRespons
         except services.PolicyError as error:
             form.add_error(None, str(error))
         else:
-            approved = made.state == RuleException.State.APPROVED
+            approved = exception.state == RuleException.State.APPROVED
             messages.success(
                 request,
                 gettext("Exception approved.")
@@ -95,11 +94,11 @@ def ask(request: SignedInRequest, rule_pk: int, instance_pk: int) -> HttpRespons
 
 @require_POST
 def decide(request: SignedInRequest, exception_pk: int) -> HttpResponse:
-    """Approve or deny what was asked for.
+    """Approve or deny a request.
 
     Returns:
-        303 to the exceptions, with a message; 403 for those who do not decide; 404 for
-        an unknown exception.
+        303 to the exceptions, with a message; 403 for people who may not decide; 404
+        for an unknown exception.
     """
     exception = _exception(request, exception_pk)
     form = DecisionForm(request.POST)
@@ -126,11 +125,7 @@ def decide(request: SignedInRequest, exception_pk: int) -> HttpResponse:
 
 @require_POST
 def end(request: SignedInRequest, exception_pk: int) -> HttpResponse:
-    """End an exception before its day.
-
-    Returns:
-        As ``decide``.
-    """
+    """Revoke an exception; responses as for ``decide``."""
     exception = _exception(request, exception_pk)
     try:
         services.end_exception(exception=exception, actor=request.user)
@@ -144,12 +139,12 @@ def end(request: SignedInRequest, exception_pk: int) -> HttpResponse:
 
 
 def _exception(request: SignedInRequest, pk: int) -> RuleException:
-    found = get_object_or_404(exceptions_visible_to(request.user), pk=pk)
+    exception = get_object_or_404(exceptions_visible_to(request.user), pk=pk)
     if not can_decide_exceptions(request.user):
         raise PermissionDenied(
             gettext("Only operators and admins can decide on exceptions.")
         )
-    return found
+    return exception
 
 
 def _to_list() -> HttpResponse:

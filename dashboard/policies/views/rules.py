@@ -1,9 +1,10 @@
-"""Pages of the rules: writing them, and what breaks them."""
+"""Pages of rules and their violations."""
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.decorators.http import (
@@ -25,22 +26,20 @@ from dashboard.policies.remedies import breaking
 from dashboard.policies.rules import requirement
 
 SHOWN = 50
-"""Instances named for each rule; a bulk edit names all."""
+"""Instances listed for each rule; a bulk change lists all."""
 
 
 @require_safe
 def compliance(request: SignedInRequest) -> HttpResponse:
-    """What breaks the rules, for everybody to see.
-
-    Those who have instances of their own see those first.
+    """The violations of all rules.
 
     Query parameters:
-        all: ``pk`` of the rule of which all instances are named.
-        whose: ``mine`` or ``all``.
+        all: ``pk`` of the rule whose instances are all listed.
+        whose: ``mine`` or ``all``; by default, ``mine`` for scientists.
     """
     whose = request.GET.get("whose", "")
     own = whose == "mine" or (whose != "all" and has_own_page(request.user))
-    found = selectors.compliance(
+    rules = selectors.compliance(
         request.user,
         timezone.now(),
         most=SHOWN,
@@ -50,17 +49,17 @@ def compliance(request: SignedInRequest) -> HttpResponse:
     context = {
         "rules": [
             {
-                "rule": one.rule,
-                "requirement": requirement(one.rule),
-                "number": one.number,
-                "settings": one.settings,
-                "runs": one.runs,
-                "findings": one.findings,
-                "excepted": one.excepted,
+                "rule": findings.rule,
+                "requirement": requirement(findings.rule),
+                "number": findings.number,
+                "settings": findings.settings,
+                "runs": findings.runs,
+                "findings": findings.findings,
+                "excepted": findings.excepted,
             }
-            for one in found
+            for findings in rules
         ],
-        "total": sum(one.number for one in found),
+        "total": sum(findings.number for findings in rules),
         "own": own,
         "whose": "mine" if own else "all",
         "has_own": bool(request.user.cloud_identifiers),
@@ -72,7 +71,7 @@ def compliance(request: SignedInRequest) -> HttpResponse:
 
 @require_safe
 def rule_list(request: SignedInRequest) -> HttpResponse:
-    """The rules, for admins; 403 for others."""
+    """All rules; 403 except for admins."""
     _require_right(request)
     rules = [(rule, requirement(rule)) for rule in Rule.objects.all()]
     context = {"rules": rules, **selectors.tabs(request.user, "rules")}
@@ -81,22 +80,18 @@ def rule_list(request: SignedInRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_rule(request: SignedInRequest) -> HttpResponse:
-    """The form of a new rule.
-
-    Returns:
-        See ``rule``.
-    """
+    """The form of a new rule; see ``rule``."""
     _require_right(request)
     return _form_page(request, Rule())
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def rule(request: SignedInRequest, rule_pk: int) -> HttpResponse:
-    """The form of a rule, and what it does by itself.
+    """The form of a rule, and its automatic enforcement.
 
     Returns:
-        200 with the form; 303 to the rule once it is written; 422 with the form when
-        something is wrong; 403 for others than admins; 404 for an unknown rule.
+        200 with the form; 303 to the saved rule; 422 with the form and its errors; 403
+        except for admins; 404 for an unknown rule.
     """
     _require_right(request)
     return _form_page(request, get_object_or_404(Rule, pk=rule_pk))
@@ -104,25 +99,21 @@ def rule(request: SignedInRequest, rule_pk: int) -> HttpResponse:
 
 @require_POST
 def delete(request: SignedInRequest, rule_pk: int) -> HttpResponse:
-    """Remove a rule, with its exceptions."""
+    """Delete a rule and its exceptions: 303 to the rules."""
     _require_right(request)
-    found = get_object_or_404(Rule, pk=rule_pk)
-    services.delete_rule(rule=found, actor=request.user)
-    messages.success(
-        request, gettext("Policy “%(found)s” removed.") % {"found": found.name}
-    )
-    answer = redirect("policies:rules")
-    answer.status_code = 303
-    return answer
+    rule = get_object_or_404(Rule, pk=rule_pk)
+    services.delete_rule(rule=rule, actor=request.user)
+    messages.success(request, gettext("Policy “%(rule)s” removed.") % {"rule": rule})
+    return HttpResponseRedirect(reverse("policies:rules"), status=303)
 
 
-def _form_page(request: SignedInRequest, found: Rule) -> HttpResponse:
+def _form_page(request: SignedInRequest, rule: Rule) -> HttpResponse:
     scopes = selectors.scope_choices(request.user)
     bound = request.POST if request.method == "POST" else None
-    # Kept aside: a model form writes what was typed into its instance.
-    heading = found.name or gettext("New policy")
-    stored = Rule.objects.filter(pk=found.pk).first()
-    form = RuleForm(bound, instance=found, scopes=scopes)
+    # A model form writes the typed values into its instance.
+    heading = rule.name or gettext("New policy")
+    stored = Rule.objects.filter(pk=rule.pk).first()
+    form = RuleForm(bound, instance=rule, scopes=scopes)
     if form.is_bound and form.is_valid():
         saved = services.save_rule(rule=form.built(), actor=request.user)
         messages.success(request, gettext("Policy saved."))
