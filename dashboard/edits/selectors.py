@@ -117,12 +117,6 @@ class Progress(NamedTuple):
         """Those that a later change replaced."""
         return self.states.get("superseded", 0)
 
-    @property
-    def mark(self) -> str:
-        """Differs when anything else is to be shown."""
-        counts = self.states | {"tried_again": self.tried_again}
-        return "-".join(f"{key[:2]}{counts[key]}" for key in sorted(counts))
-
 
 def progress(batch: EditBatch) -> Progress:
     """Count a batch's edits, in two queries."""

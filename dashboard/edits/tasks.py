@@ -6,7 +6,8 @@ import structlog
 from celery import shared_task
 from kombu.exceptions import OperationalError
 
-from dashboard.instances import polling
+from dashboard.instances.models import FleetVersion
+from dashboard.instances.selectors import publish_fleet_state
 
 from . import delivery, enforcement, overdue, restores
 from .delivery import heartbeat
@@ -35,8 +36,8 @@ def drain_instance(instance_pk: int) -> None:
 def sweep_due_edits() -> None:
     """Enqueue every instance whose edits are due and whose message may have been lost.
 
-    End what is past its deadline before that, and tell the polls where the fleet is,
-    should somebody have died before telling.
+    End what is past its deadline before that. Publish the state of the fleet for polls
+    after that, in case a process died between its commit and its publication.
     """
     restores.heed_restore()
     overdue.expire()
@@ -44,7 +45,7 @@ def sweep_due_edits() -> None:
         # Named again by then: a queue that is behind must not fill with repetitions.
         enqueue(instance_pk, expires_seconds=SWEPT_AGAIN_SECONDS)
     heartbeat.note_sweep()
-    polling.publish()
+    publish_fleet_state(FleetVersion.current())
 
 
 @shared_task(name="edits.enforce_rules", ignore_result=True)

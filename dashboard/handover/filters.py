@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy
 
 from dashboard.instances.filters import InstanceFilter
 from dashboard.instances.models import Instance
+from dashboard.livepoll.pages import PollForm
 
 
 class DueForm(forms.Form):
@@ -20,20 +21,14 @@ class DueForm(forms.Form):
     group = forms.ChoiceField(choices=GROUPS, required=False)
 
 
-class PollForm(forms.Form):
+class DuePollForm(PollForm):
     """What a poll adds to the page's query.
 
     Attributes:
-        since: Fleet version of the page as drawn.
-        turn: Unix **ms** at which a run moves to the next bucket.
-        shown: ``Board.shown`` of the page as drawn; empty when unknown.
-        drawn: ``Timeline.digest`` of it, likewise.
+        timeline: ``layout_hash`` of the timeline as drawn; empty when unknown.
     """
 
-    since = forms.IntegerField(min_value=0, max_value=2**63 - 1)
-    turn = forms.IntegerField(min_value=0, max_value=2**63 - 1, required=False)
-    shown = forms.CharField(max_length=32, required=False)
-    drawn = forms.CharField(max_length=32, required=False)
+    timeline = forms.CharField(max_length=32, required=False)
 
 
 class DueQuery:

@@ -137,17 +137,3 @@ class WallForm(WallNameForm):
                 gettext("Unknown time zone. Enter one such as Europe/Berlin.")
             )
         return name
-
-
-class WallPollForm(forms.Form):
-    """What a poll says about the wall on the screen.
-
-    Attributes:
-        since: Fleet version of the wall as drawn.
-        turn: Unix **ms** at which its numbers change; 0 for never.
-        shown: ``wallboard_data.Wall.shown`` of it.
-    """
-
-    since = forms.IntegerField(min_value=0, max_value=2**63 - 1)
-    turn = forms.IntegerField(min_value=0, max_value=2**63 - 1, required=False)
-    shown = forms.CharField(max_length=32, required=False)

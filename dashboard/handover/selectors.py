@@ -1,6 +1,5 @@
 """Coming stops: the buckets, their cards, and the timeline."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from dashboard.accounts.models import User
 from dashboard.instances.models import Instance
 from dashboard.instances.run_state import RUNNING
 from dashboard.instances.selectors import Row, rows, with_news
+from dashboard.livepoll.pages import layout_hash, poll_interval
 
 from .buckets import HEADINGS, Bucket, BucketBounds, Heading
 from .filters import DueQuery
@@ -65,22 +65,22 @@ class Board:
         return [row for column in self.columns for row in column.rows]
 
     @property
-    def shown(self) -> str:
+    def layout(self) -> str:
         """Return a hash of which cards are in which bucket, and of the totals."""
-        order = repr(
+        return layout_hash(
             [
                 (column.total, [row.instance.pk for row in column.rows])
                 for column in self.columns
             ]
         )
-        return hashlib.blake2b(order.encode(), digest_size=6).hexdigest()
 
     @property
     def interval_seconds(self) -> int:
-        """Return how soon the page should poll again."""
-        if any(row.has_open_edit for row in self.cards):
-            return 1
-        return 2 if any(row.is_moving for row in self.cards) else 5
+        """Return after how many seconds the page polls again."""
+        return poll_interval(
+            has_open_edit=any(row.has_open_edit for row in self.cards),
+            is_moving=any(row.is_moving for row in self.cards),
+        )
 
 
 def board(query: DueQuery, *, user: User, now: datetime) -> Board:

@@ -5,7 +5,6 @@ without scaling its text; vertical ones are in pixels. Few runs get a bar each; 
 each group gets columns that count the ends in each half hour.
 """
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from django.utils import dates, timezone
+
+from dashboard.livepoll.pages import layout_hash
 
 from .buckets import Bucket, BucketBounds
 
@@ -193,10 +194,9 @@ class Timeline:
         return sum(len(group.runs) for group in self.groups)
 
     @property
-    def digest(self) -> str:
+    def layout(self) -> str:
         """Return a hash of everything drawn."""
-        looks = repr((self.starts, self.now_x, self.ticks, self.groups))
-        return hashlib.blake2b(looks.encode(), digest_size=6).hexdigest()
+        return layout_hash((self.starts, self.now_x, self.ticks, self.groups))
 
 
 def timeline(runs: Sequence[Run], *, group_by: str, bounds: BucketBounds) -> Timeline:

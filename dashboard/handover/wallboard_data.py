@@ -1,4 +1,3 @@
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -11,6 +10,7 @@ from dashboard.instances import countdown, run_state
 from dashboard.instances.filters import FAILED, InstanceFilter
 from dashboard.instances.models import Instance
 from dashboard.instances.selectors import Freshness, freshness
+from dashboard.livepoll.pages import layout_hash
 from dashboard.saved.queries import read
 
 from .models import WallLink
@@ -57,19 +57,18 @@ class Wall:
     changes_at_ms: int
 
     @property
-    def shown(self) -> str:
+    def layout(self) -> str:
         """Return a hash of the content, without ages and remaining times."""
-        content = repr(
+        return layout_hash(
             (
                 [(tile.key, tile.number) for tile in self.tiles],
                 [
-                    (item.name, item.owner, item.cloud, item.run.stops_at)
-                    for item in self.stops
+                    (stop.name, stop.owner, stop.cloud, stop.run.stops_at)
+                    for stop in self.stops
                 ],
+                [(cloud.name, bool(cloud.problem)) for cloud in self.freshness.clouds],
             )
         )
-        health = [(item.name, bool(item.problem)) for item in self.freshness.clouds]
-        return hashlib.blake2b(f"{content}{health}".encode(), digest_size=6).hexdigest()
 
 
 def wall(link: WallLink, now: datetime) -> Wall:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy
 from django_filters.fields import IsoDateTimeField
 
+from dashboard.livepoll.pages import PollForm
 from dashboard.modelarts.statuses import FAILED as FAILED_STATUSES
 from dashboard.modelarts.statuses import InstanceStatus
 from dashboard.web.process_cache import ProcessCache
@@ -169,18 +170,14 @@ class ListForm(forms.Form):
     )
 
 
-class ChangesForm(forms.Form):
+class ListPollForm(PollForm):
     """What a poll adds to the list's query.
 
     Attributes:
-        since: Fleet version of the page as drawn.
-        shown: ``FleetPage.shown`` of the page as drawn; empty when unknown.
         held: Keys of the rows whose order must stay, as ``3,1,2``: somebody has the
             pointer or the focus there. Empty when the order may follow.
     """
 
-    since = forms.IntegerField(min_value=0, max_value=2**63 - 1)
-    shown = forms.CharField(max_length=32, required=False)
     held = forms.RegexField(
         r"\A\d{1,18}(,\d{1,18})*\Z",
         max_length=ListForm.PER_PAGE[-1] * 20,

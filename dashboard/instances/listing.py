@@ -8,7 +8,6 @@ shares both, and the numbers around it. The key contains what a person may see
 The version is read before what is cached under it, so nothing cached is older.
 """
 
-import hashlib
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -21,6 +20,7 @@ from django.utils.translation import get_language
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import fleet_scope
+from dashboard.livepoll.pages import poll_interval
 from dashboard.web.process_cache import ProcessCache
 
 from . import countdown, run_state
@@ -43,18 +43,14 @@ _answers = ProcessCache(max_size=512, seconds=5)
 
 
 class RowRef(NamedTuple):
-    """Where an instance stands on a page.
-
-    Attributes:
-        is_busy: Whether an edit of it is open.
-    """
+    """Where an instance stands on a page."""
 
     pk: int
     version: int
     status: str
     missing_since: datetime | None
     run_ends_at: datetime | None
-    is_busy: bool
+    has_open_edit: bool
 
     def is_moving(self, now: datetime) -> bool:
         """Whether the cloud is about to report something new."""
@@ -68,7 +64,7 @@ class FleetPage(NamedTuple):
 
     Attributes:
         page: Of numbers, not of instances: for the pager alone.
-        interval_seconds: How soon the page should ask again.
+        interval_seconds: How soon the page polls again.
     """
 
     row_refs: Sequence[RowRef]
@@ -76,22 +72,11 @@ class FleetPage(NamedTuple):
     interval_seconds: int
 
     @property
-    def shown(self) -> str:
-        """Names which instances stand here in which order, for a poll to compare."""
-        return order_name(row_ref.pk for row_ref in self.row_refs)
-
-    @property
     def page_numbers(self) -> Iterable[int | str]:
         """Numbers for the pager, with gaps in a long one."""
         return self.page.paginator.get_elided_page_range(
             self.page.number, on_each_side=2, on_ends=1
         )
-
-
-def order_name(pks: Iterable[int]) -> str:
-    """Names these instances in this order."""
-    order = ",".join(map(str, pks))
-    return hashlib.blake2b(order.encode(), digest_size=6).hexdigest()
 
 
 def moved(drawn: Sequence[int], current: Sequence[int]) -> int:
@@ -130,7 +115,11 @@ def fleet_page(
         (*key, "row_refs", query.narrowed, query.sort, query.per_page, page.number),
         lambda: _row_refs(query, user, page),
     )
-    return FleetPage(row_refs, page, _interval_seconds(row_refs, now))
+    interval_seconds = poll_interval(
+        has_open_edit=any(row_ref.has_open_edit for row_ref in row_refs),
+        is_moving=any(row_ref.is_moving(now) for row_ref in row_refs),
+    )
+    return FleetPage(row_refs, page, interval_seconds)
 
 
 def row_refs_of(pks: Sequence[int], *, user: User) -> list[RowRef]:
@@ -206,17 +195,11 @@ def _row_refs(query: ListQuery, user: User, page: Page[int]) -> list[RowRef]:
 
 
 def _as_row_refs(instances: QuerySet[Instance]) -> list[RowRef]:
-    busy = Exists(edits.get()().filter(instance=OuterRef("pk"), finished_at=None))
+    open_edit = Exists(edits.get()().filter(instance=OuterRef("pk"), finished_at=None))
     values = instances.values_list(
-        *("pk", "version", "status", "missing_since", "run_ends_at"), busy
+        *("pk", "version", "status", "missing_since", "run_ends_at"), open_edit
     )
     return [RowRef(*each) for each in values]
-
-
-def _interval_seconds(row_refs: Sequence[RowRef], now: datetime) -> int:
-    if any(row_ref.is_busy for row_ref in row_refs):
-        return 1
-    return 2 if any(row_ref.is_moving(now) for row_ref in row_refs) else 5
 
 
 def _count(user: User, within: ListQuery | None) -> Counters:

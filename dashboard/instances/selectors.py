@@ -1,7 +1,6 @@
 """Reads of the mirror for its pages."""
 
-import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,9 +10,12 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import Count, Prefetch, Q, QuerySet
+from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_edit
+from dashboard.livepoll import state
+from dashboard.livepoll.state import FleetState
 from dashboard.web.provided import Provided
 from dashboard.web.raw_queries import all_rows
 
@@ -52,19 +54,6 @@ class Row:
     def has_open_edit(self) -> bool:
         """Whether a wish for it is under way."""
         return bool(self.edit and self.edit.is_open)
-
-
-def order_of(rows: Sequence[Row]) -> str:
-    """Names which rows stand in which order, for a poll to compare."""
-    order = ",".join(str(row.instance.pk) for row in rows)
-    return hashlib.blake2b(order.encode(), digest_size=6).hexdigest()
-
-
-def interval_seconds(rows: Sequence[Row]) -> int:
-    """How soon a page with these rows should ask again."""
-    if any(row.has_open_edit for row in rows):
-        return 1
-    return 2 if any(row.is_moving for row in rows) else 5
 
 
 def with_news(instances: QuerySet[Instance], now: datetime) -> QuerySet[Instance]:
@@ -153,18 +142,18 @@ class Freshness:
     @property
     def partly_read(self) -> list[Cloud]:
         """Clouds whose listing is under way, in more than one task."""
-        state = Cloud.Incomplete.PARTLY_READ
-        return [cloud for cloud in self.configured if cloud.incomplete == state]
+        reason = Cloud.Incomplete.PARTLY_READ
+        return [cloud for cloud in self.configured if cloud.incomplete == reason]
 
     @property
     def miscounted(self) -> list[Cloud]:
         """Clouds that list another number of instances than they count."""
-        state = Cloud.Incomplete.WRONG_COUNT
-        return [cloud for cloud in self.configured if cloud.incomplete == state]
+        reason = Cloud.Incomplete.WRONG_COUNT
+        return [cloud for cloud in self.configured if cloud.incomplete == reason]
 
     @property
     def read_at_ms(self) -> dict[int, int | None]:
-        """When each configured cloud was last read completely, for ``live.News``."""
+        """When each configured cloud was last read completely, for ``FleetState``."""
         return {cloud.pk: cloud.refreshed_at_ms for cloud in self.configured}
 
     @property
@@ -229,3 +218,15 @@ def count_by_owner(limit: int) -> QuerySet[Instance, tuple[str, str, int]]:
         .annotate(number=Count("pk"))
         .order_by("-number", "owner_name")[:limit]
     )
+
+
+def publish_fleet_state(version: int) -> FleetState:
+    """Read the state of the fleet from the database, and publish it for polls.
+
+    Args:
+        version: The fleet's, read before: a change in between is published late,
+            but never missed.
+    """
+    fleet = FleetState(version, freshness(timezone.now()).read_at_ms)
+    state.put(fleet.version, fleet.read_at_ms)
+    return fleet

@@ -1,0 +1,30 @@
+"""Keeps open pages up to date by polling.
+
+::
+
+    view ── poller() ──▶ page: #poller has a URL, an interval and a poll token
+                           │ static/polling.js sends GET, after the interval
+                           ▼
+    shortcut.PollShortcut, in front of Django
+        token.read: signature, session, URL, expiry         no SQL
+        state.cache.read: version of the fleet, revocations from Redis
+                           │
+            ┌──────────────┴───────────────┐
+            │ valid, same version          │ all else
+            ▼                              ▼
+    204, age of the mirror        Django: session, rights, view with PollForm
+                                           │
+                               ┌───────────┴───────────┐
+                               │ is_current            │ news
+                               ▼                       ▼
+                  not_modified(): 204,        200, fragment: a new poller and the
+                  age, new poll token         changed rows; all rows if
+                                              needs_all_rows
+
+A poll adds three parameters to the query of its page, see ``pages.PollForm``: ``since``
+(fleet version), ``layout`` (``layout_hash``) and ``until``.
+
+Without Redis the shortcut passes every poll on, and the database answers. A page of one
+edit or batch has a poller without a token and compares ``layout`` alone; a wallboard,
+which has no session, has none either.
+"""

@@ -1,4 +1,4 @@
-"""Answers polls that have nothing to tell, before Django hears of them."""
+"""Answers polls of pages that have not changed, in front of Django."""
 
 import time
 from collections.abc import Iterable
@@ -15,50 +15,49 @@ if TYPE_CHECKING:
 
 
 class PollShortcut:
-    """WSGI: a poll with a valid poll_token and no news is 204, all else goes through.
+    """WSGI application that answers 204 to polls whose poll token is still current.
 
-    In front of Django and not a middleware: measured, its request and response objects
-    alone cost more than all that is done here (``docs/performance.md``).
+    It runs in front of Django and is no middleware: Django's request and response
+    objects alone cost more than all that is done here (``docs/performance.md``).
     """
 
     def __init__(
-        self, application: "WSGIApplication", board: state.FleetStateCache = state.board
+        self, application: "WSGIApplication", cache: state.FleetStateCache = state.cache
     ) -> None:
         self._application = application
-        self._board = board
+        self._cache = cache
         self._cookie = f"{settings.SESSION_COOKIE_NAME}="
         self._headers = fixed_headers()
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Answer the poll, or hand the request on."""
+        """Answer the poll, or pass the request on."""
         text = environ.get(token.ENVIRON_KEY)
-        news = text and self._nothing_new(text, environ)
-        if not news:
+        event = text and self._not_modified(text, environ)
+        if not event:
             return self._application(environ, start_response)
-        start_response("204 No Content", [("HX-Trigger", news), *self._headers])
+        start_response("204 No Content", [("HX-Trigger", event), *self._headers])
         return ()
 
     def from_memory(
         self, environ: "WSGIEnvironment"
     ) -> tuple[str, list[tuple[str, str]]] | None:
-        """The same without waiting for Redis, for callers that must not wait.
+        """Answer the poll without a call to Redis, for callers that must not wait.
 
         Returns:
-            Status line and headers; None when the news have to be read, or when the
-            full path has to answer.
+            Status line and headers; None when Redis or the full path has to answer.
         """
         text = environ.get(token.ENVIRON_KEY)
-        if not text or not self._board.is_fresh:
+        if not text or not self._cache.is_fresh:
             return None
-        news = self._nothing_new(text, environ)
-        return (
-            ("204 No Content", [("HX-Trigger", news), *self._headers]) if news else None
-        )
+        event = self._not_modified(text, environ)
+        if not event:
+            return None
+        return "204 No Content", [("HX-Trigger", event), *self._headers]
 
-    def _nothing_new(self, text: str, environ: "WSGIEnvironment") -> str:
-        """What goes along with 204; empty when the full path has to answer."""
+    def _not_modified(self, text: str, environ: "WSGIEnvironment") -> str:
+        """Return the event of a 204; empty when the full path has to answer."""
         if environ["REQUEST_METHOD"] != "GET":
             return ""
         poll_token = token.read(
@@ -67,12 +66,12 @@ class PollShortcut:
             path=environ["PATH_INFO"].encode("latin-1"),
             query=environ["QUERY_STRING"],
         )
-        news = poll_token and self._board.read()
-        if not poll_token or not news:
+        fleet = poll_token and self._cache.read()
+        if not poll_token or not fleet:
             return ""
-        if news.version != poll_token.version or poll_token.user_pk in news.revoked:
+        if fleet.version != poll_token.version or poll_token.user_pk in fleet.revoked:
             return ""
-        return unchanged(news.as_of_ms(poll_token.cloud_pk))
+        return unchanged_event(fleet.as_of_ms(poll_token.cloud_pk))
 
     def _session_key(self, cookies: str) -> str:
         for cookie in cookies.split(";"):
@@ -81,11 +80,11 @@ class PollShortcut:
         return ""
 
 
-def unchanged(as_of_ms: int | None, *, poll_token: str = "") -> str:
-    """``HX-Trigger`` of 204: the mirror's age and the server's clock, Unix **ms**.
+def unchanged_event(as_of_ms: int | None, *, poll_token: str = "") -> str:
+    """Return ``HX-Trigger`` of a 204.
 
     Args:
-        as_of_ms: When the mirror was last complete; None when it never was.
+        as_of_ms: When the mirror was last complete, Unix **ms**; None for never.
         poll_token: A new one for the poller.
     """
     now_ms = time.time_ns() // 1_000_000

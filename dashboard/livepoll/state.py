@@ -147,7 +147,7 @@ class FleetStateCache:
             return None
 
 
-board = FleetStateCache()
+cache = FleetStateCache()
 """The one of this process."""
 
 

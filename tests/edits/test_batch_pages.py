@@ -200,9 +200,9 @@ def test_the_progress_follows(as_operator: Client, operator: User) -> None:
     batch = make_batch(operator)
     at = batch.get_absolute_url()
     page = as_operator.get(at)
-    mark = page.context["progress"].mark
+    layout = page.context["layout"]
     assert "In progress." in page.content.decode()
-    fragment = f"{at}progress?since={mark}"
+    fragment = f"{at}progress?layout={layout}"
     assert as_operator.get(fragment, headers=HTMX).status_code == 204
     first = batch.edits.first()
     assert first

@@ -120,17 +120,17 @@ class TestProgress:
     """The live part of the receipt."""
 
     def test_nothing_new_is_no_content(self, as_operator: Client, edit: Edit) -> None:
-        mark = as_operator.get(address("detail", edit)).context["mark"]
-        url = f"{address('progress', edit)}?since={mark}"
+        layout = as_operator.get(address("detail", edit)).context["layout"]
+        url = f"{address('progress', edit)}?layout={layout}"
         assert as_operator.get(url, headers=HTMX).status_code == 204
 
     def test_a_new_state_is_sent_and_the_polling_ends(
         self, as_operator: Client, edit: Edit
     ) -> None:
         assert 'id="poller"' in text(as_operator, edit)
-        mark = as_operator.get(address("detail", edit)).context["mark"]
+        layout = as_operator.get(address("detail", edit)).context["layout"]
         settle(edit, State.APPLIED)
-        url = f"{address('progress', edit)}?since={mark}"
+        url = f"{address('progress', edit)}?layout={layout}"
         html = as_operator.get(url, headers=HTMX).content.decode()
         assert 'data-state="applied"' in html
         assert "<html" not in html
@@ -139,12 +139,12 @@ class TestProgress:
     def test_an_attempt_that_ended_is_news(
         self, as_operator: Client, instance: Instance, edit: Edit
     ) -> None:
-        mark = as_operator.get(address("detail", edit)).context["mark"]
+        layout = as_operator.get(address("detail", edit)).context["layout"]
         attempt = Attempt.objects.create(
             instance=instance, number=1, outcome="retrying", finished_at=timezone.now()
         )
         attempt.edits.add(edit)
-        url = f"{address('progress', edit)}?since={mark}"
+        url = f"{address('progress', edit)}?layout={layout}"
         assert as_operator.get(url, headers=HTMX).status_code == 200
 
 

@@ -11,7 +11,7 @@ from dashboard.livepoll import state
 @pytest.fixture
 def _no_news(monkeypatch: pytest.MonkeyPatch) -> None:
     """The database tells the version, not what other tests left in Redis."""
-    monkeypatch.setattr(state.board, "read", lambda: None)
+    monkeypatch.setattr(state.cache, "read", lambda: None)
 
 
 @pytest.fixture

@@ -307,7 +307,7 @@ def test_first_run_says_what_to_do(client: Client, viewer: User) -> None:
     client.force_login(viewer)
     page = client.get(URL).text
     assert "No cloud connected" in page
-    assert "shown=nothing" in page
+    assert "layout=nothing" in page
 
 
 def test_an_empty_fleet_is_calm(watcher: Client) -> None:

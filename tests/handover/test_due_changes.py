@@ -212,14 +212,14 @@ def test_a_version_of_another_database_brings_everything(watcher: Client) -> Non
 
 
 def test_without_the_rest_everything_comes(watcher: Client) -> None:
-    make_instance(stops_in=600)
+    change(make_instance(stops_in=600))
     found = swapped(watcher.get(URL, {"since": 0}).text)
     assert found >= {"buckets", "timeline", "freshness"}
 
 
 @pytest.mark.parametrize(
     "query",
-    [{}, {"since": "x"}, {"since": "-1"}, {"since": "0", "turn": "soon"}],
+    [{}, {"since": "x"}, {"since": "-1"}, {"since": "0", "until": "soon"}],
 )
 def test_nonsense_is_400(watcher: Client, query: dict[str, str]) -> None:
     assert watcher.get(URL, query).status_code == 400

@@ -198,7 +198,7 @@ def test_nothing_new_is_cheap_and_names_the_release(
     fleet()
     url = poll_of(client.get(of(link)).text)
     news = state.FleetState(FleetVersion.current(), {1: 1_000})
-    monkeypatch.setattr(state.board, "read", lambda: news)
+    monkeypatch.setattr(state.cache, "read", lambda: news)
     # The link itself, and no more: revoking it is felt at once.
     with django_assert_num_queries(1):
         response = client.get(url)
@@ -260,7 +260,7 @@ def test_time_alone_moves_a_number(
         assert client.get(poll_of(response.text)).status_code == 204
 
 
-@pytest.mark.parametrize("query", ["", "since=x", "since=-1", "since=1&turn=x"])
+@pytest.mark.parametrize("query", ["", "since=x", "since=-1", "since=1&until=x"])
 def test_an_odd_question(client: Client, link: WallLink, query: str) -> None:
     assert client.get(f"{of(link)}changes?{query}").status_code == 400
 

@@ -205,7 +205,7 @@ def test_a_status_that_there_is_not_is_ignored_until_there_is(status: str) -> No
 
 
 def test_links_keep_what_was_chosen_and_nothing_else() -> None:
-    query = ListQuery(QueryDict("q=x&status=running&since=4&shown=ab&utm=1&owner="))
+    query = ListQuery(QueryDict("q=x&status=running&since=4&layout=ab&utm=1&owner="))
     kept: Iterable[tuple[str, object]] = query.kept.items()
     assert dict(kept) == {"q": "x", "status": "RUNNING"}
     assert query.active_filters == ["q", "status"]

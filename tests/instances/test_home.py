@@ -160,10 +160,10 @@ def test_a_poll_sends_the_card_that_changed(
 ) -> None:
     other = make_instance()
     client.force_login(scientist)
-    found = re.search(r'hx-get="[^"]*shown=(\w+)', client.get(HOME).text)
+    found = re.search(r'hx-get="[^"]*layout=(\w+)', client.get(HOME).text)
     assert found
     since = FleetVersion.current()
-    query = {"since": since, "shown": found[1]}
+    query = {"since": since, "layout": found[1]}
     assert client.get(CHANGES, query).status_code == 204
     FleetVersion.stamp(Instance.objects.filter(pk=other.pk))
     answer = client.get(CHANGES, query).text
@@ -177,7 +177,7 @@ def test_a_poll_sends_all_when_one_came_or_went(
     client.force_login(scientist)
     FleetVersion.stamp()
     make_instance()
-    answer = client.get(CHANGES, {"since": 0, "shown": "other"}).text
+    answer = client.get(CHANGES, {"since": 0, "layout": "other"}).text
     assert len(cards_of(answer)) == 2
     assert '<div id="cards" class="cards" hx-disable hx-swap-oob="true">' in answer
 

@@ -162,7 +162,7 @@ def test_first_run_says_what_to_do(client: Client, viewer: User) -> None:
     page = client.get(URL).text
     assert "No cloud connected" in page
     assert "clouds.yaml" in page
-    assert "shown=nothing" in page
+    assert "layout=nothing" in page
 
 
 def test_first_run_shows_why_the_first_reading_failed(

@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
@@ -16,6 +17,7 @@ from dashboard.accounts.http import SignedInRequest
 from dashboard.edits import batches, display, selectors
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.instances.models import Cloud
+from dashboard.livepoll.pages import layout_hash, not_modified, poll_interval, poller
 
 PER_PAGE = 50
 ENOUGH_TO_TELL = 5
@@ -72,14 +74,14 @@ def batch_progress(request: SignedInRequest, batch_id: UUID) -> HttpResponse:
     """Fragment: the batch's live part.
 
     Query parameters:
-        As ``batch``, and ``since``: the page's mark, as drawn.
+        As ``batch``, and ``layout``: the ``layout_hash`` of the page as drawn.
 
     Returns:
         200 with ``edits/batch.html#changes``; 204 when nothing changed.
     """
     context = _context(request, batch_id)
-    if request.GET.get("since") == context["progress"].mark:
-        return HttpResponse(status=204)
+    if request.GET.get("layout") == context["layout"]:
+        return not_modified()
     return render(request, "edits/batch.html#changes", context)
 
 
@@ -136,6 +138,8 @@ def _context(request: SignedInRequest, batch_id: UUID) -> dict[str, Any]:
         else selectors.batch_edits(found, _GROUPS.get(wanted, ()))
     )
     page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
+    kept: dict[str, str] = {"state": wanted} if wanted else {}
+    layout = layout_hash((sorted(done.states.items()), done.tried_again))
     return {
         "batch": found,
         "wish": display.batch_change_text(found),
@@ -153,7 +157,14 @@ def _context(request: SignedInRequest, batch_id: UUID) -> dict[str, Any]:
             for key, label, number in _counted(done)
             if number or not key or key == wanted
         ],
-        "shown_query": {"state": wanted} if wanted else {},
+        "kept": kept,
+        "layout": layout,
+        "poller": poller(
+            request,
+            reverse("edits:batch_progress", args=[found.pk]),
+            kept | {"layout": layout, "page": str(page.number)},
+            interval_seconds=poll_interval(has_open_edit=True),
+        ),
         "shows_skips": skips,
         "page": page,
         "pages": page.paginator.get_elided_page_range(page.number, on_ends=1),

@@ -1,11 +1,10 @@
 """Looking back: all edits, one edit, and a second thought about it."""
 
-import hashlib
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.paginator import Page, Paginator
+from django.core.paginator import Paginator
 from django.http import (
     HttpResponse,
     HttpResponseBadRequest,
@@ -14,7 +13,6 @@ from django.http import (
 )
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
@@ -25,11 +23,16 @@ from dashboard.edits.filters import PER_PAGE, EditFilter
 from dashboard.edits.merge import expected_values
 from dashboard.edits.models import Edit, EditQueue
 from dashboard.edits.selectors import edits_visible_to
-from dashboard.instances import polling
 from dashboard.instances.countdown import status_badge
-from dashboard.instances.filters import ChangesForm
 from dashboard.instances.models import FleetVersion
-from dashboard.instances.selectors import freshness
+from dashboard.instances.selectors import publish_fleet_state
+from dashboard.livepoll.pages import (
+    PollForm,
+    layout_hash,
+    not_modified,
+    poll_interval,
+    poller,
+)
 
 
 @require_safe
@@ -48,23 +51,22 @@ def edit_changes(request: SignedInRequest) -> HttpResponse:
     """Fragment: what changed in the list since the caller's last poll.
 
     Query parameters:
-        The list's own, and ``since``: version of the fleet the page was drawn from;
-        ``shown``: which edits stand on it.
+        The list's own, and those of ``PollForm``.
 
     Returns:
         200 with ``edits/list.html#changes``; 204 when nothing changed; 400 for a
         ``since`` that makes no sense.
     """
-    form = ChangesForm(request.GET)
+    form = PollForm(request.GET)
     if not form.is_valid():
         return HttpResponseBadRequest()
-    since, shown = form.cleaned_data["since"], form.cleaned_data["shown"]
-    if since == FleetVersion.current():
-        as_of_ms = freshness(timezone.now()).as_of_ms
-        return polling.unchanged(request, version=since, as_of_ms=as_of_ms)
+    version, since = FleetVersion.current(), form.cleaned_data["since"]
+    if form.is_current(version):
+        return not_modified(publish_fleet_state(version), request)
     context = _list(request)
-    # A version from the future is of another database: nothing of it can be trusted.
-    context["whole"] = shown != context["shown"] or since > context["version"]
+    context["whole"] = form.needs_all_rows(
+        version=context["version"], layout=context["layout"]
+    )
     # A change of an edit's state counts as one of its instance.
     context["changed"] = [
         edit for edit in context["page"] if edit.instance.version > since
@@ -85,9 +87,7 @@ def _list(request: SignedInRequest) -> dict[str, Any]:
     for name in (*found.filters, "page", "per_page"):
         if value := request.GET.get(name):
             kept[name] = value
-    shown = _shown(page)
-    asks = kept.copy()
-    asks.update({"since": str(version), "shown": shown})
+    layout = layout_hash((page.paginator.count, [edit.pk for edit in page]))
     return {
         "filter": found,
         "is_filtered": any(name in kept for name in found.filters),
@@ -95,20 +95,17 @@ def _list(request: SignedInRequest) -> dict[str, Any]:
         "page": page,
         "pages": page.paginator.get_elided_page_range(page.number, on_ends=1),
         "version": version,
-        "shown": shown,
-        "poller": polling.poller(
+        "layout": layout,
+        "poller": poller(
             request,
-            f"{reverse('edits:list_changes')}?{asks.urlencode()}",
+            reverse("edits:list_changes"),
+            kept.dict() | {"since": version, "layout": layout},
             version=version,
-            interval_seconds=1 if any(edit.is_open for edit in page) else 5,
+            interval_seconds=poll_interval(
+                has_open_edit=any(edit.is_open for edit in page)
+            ),
         ),
     }
-
-
-def _shown(page: Page[Edit]) -> str:
-    """Names which edits stand on a page and how many there are, for a poll."""
-    order = f"{page.paginator.count}:" + ",".join(str(edit.pk) for edit in page)
-    return hashlib.blake2b(order.encode(), digest_size=6).hexdigest()
 
 
 @require_safe
@@ -122,14 +119,14 @@ def progress(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
     """Fragment: the live part of the page.
 
     Query parameters:
-        since: The ``mark`` of what is drawn.
+        layout: The ``layout_hash`` of the receipt as drawn.
 
     Returns:
         200 with ``edits/detail.html#changes``; 204 when nothing changed.
     """
     context = _context(request, edit_id)
-    if request.GET.get("since") == context["mark"]:
-        return HttpResponse(status=204)
+    if request.GET.get("layout") == context["layout"]:
+        return not_modified()
     return render(request, "edits/detail.html#changes", context)
 
 
@@ -213,6 +210,9 @@ def _context(request: SignedInRequest, edit_id: UUID) -> dict[str, Any]:
     may_edit = can_edit(request.user, edit.instance.owner)
     holds, now = _held(edit)
     before = edit.base.get("status", "")
+    # Attempts end one by one while the state stays "sending".
+    finished = sum(bool(attempt.finished_at) for attempt in attempts)
+    layout = layout_hash((edit.state, finished, edit.outcome))
     return {
         "edit": edit,
         "holds": holds,
@@ -220,9 +220,13 @@ def _context(request: SignedInRequest, edit_id: UUID) -> dict[str, Any]:
         "status_before": status_badge(before).label,
         "attempts": attempts,
         "may_edit": may_edit,
-        # Attempts end one by one while the state stays "sending".
-        "mark": f"{edit.state}-{sum(bool(one.finished_at) for one in attempts)}"
-        f"-{edit.outcome}",
+        "layout": layout,
+        "poller": poller(
+            request,
+            reverse("edits:progress", args=[edit.pk]),
+            {"layout": layout},
+            interval_seconds=poll_interval(has_open_edit=True),
+        ),
         **_queue(edit),
     }
 

@@ -9,15 +9,11 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.handover import selectors
-from dashboard.handover.filters import DueForm, DueQuery, PollForm
-from dashboard.instances import countdown, polling
+from dashboard.handover.filters import DueForm, DuePollForm, DueQuery
 from dashboard.instances.listing import facets
 from dashboard.instances.models import FleetVersion
-from dashboard.instances.selectors import freshness
-from dashboard.livepoll import state
-
-FIRST_RUN = "nothing"
-"""``shown`` of the page that replaces the board until a cloud was read."""
+from dashboard.instances.selectors import freshness, publish_fleet_state
+from dashboard.livepoll.pages import FIRST_RUN, not_modified, poller
 
 
 @require_safe
@@ -32,33 +28,31 @@ def due(request: SignedInRequest) -> HttpResponse:
 def due_changes(request: SignedInRequest) -> HttpResponse:
     """Return what changed since the caller's last poll.
 
+    Query parameters:
+        The page's own, and those of ``DuePollForm``.
+
     Returns:
         200 with ``handover/due.html#changes``; 204 when nothing changed and no run
         moved to another bucket, with the mirror's age in ``HX-Trigger``; 400 for an
-        invalid ``since`` or ``turn``.
+        invalid ``since`` or ``until``.
     """
-    form = PollForm(request.GET)
+    form = DuePollForm(request.GET)
     if not form.is_valid():
         return HttpResponseBadRequest()
-    params = form.cleaned_data
-    since, changes_at_ms = params["since"], params["turn"] or 0
-    now = timezone.now()
-    if since == FleetVersion.current() and countdown.unix_ms(now) < changes_at_ms:
-        fresh = freshness(now)
-        # The next polls are answered without this view.
-        state.put(since, fresh.read_at_ms)
-        return polling.unchanged(
-            request, version=since, as_of_ms=fresh.as_of_ms, until_ms=changes_at_ms
-        )
+    params, version = form.cleaned_data, FleetVersion.current()
+    if form.is_current(version):
+        fleet = publish_fleet_state(version)
+        return not_modified(fleet, request, until_ms=params["until"])
     context = _context(request, DueQuery(request.GET))
-    if params["shown"] == FIRST_RUN and not context["freshness"].never_read:
+    if params["layout"] == FIRST_RUN and not context["freshness"].never_read:
         return HttpResponseClientRefresh()
-    # A version from the future is of another database: redraw everything.
-    context["whole"] = params["shown"] != context["shown"] or since > context["version"]
+    context["whole"] = form.needs_all_rows(
+        version=context["version"], layout=context["layout"]
+    )
     context["changed"] = [
-        row for row in context["board"].cards if row.instance.version > since
+        row for row in context["board"].cards if row.instance.version > params["since"]
     ]
-    context["redrawn"] = params["drawn"] != context["board"].timeline.digest
+    context["redrawn"] = params["timeline"] != context["board"].timeline.layout
     return render(request, "handover/due.html#changes", context)
 
 
@@ -68,25 +62,23 @@ def _context(request: SignedInRequest, query: DueQuery) -> dict[str, Any]:
     version = FleetVersion.current()
     board = selectors.board(query, user=request.user, now=now)
     fresh = freshness(now)
-    shown_hash = FIRST_RUN if fresh.never_read else board.shown
-    asks = query.kept.copy()
-    asks.update(
-        {
-            "since": str(version),
-            "turn": str(board.changes_at_ms),
-            "shown": shown_hash,
-            "drawn": board.timeline.digest,
-        }
-    )
+    layout = FIRST_RUN if fresh.never_read else board.layout
     return {
         "query": query,
         "groups": DueForm.GROUPS,
         "board": board,
         "version": version,
-        "shown": shown_hash,
-        "poller": polling.poller(
+        "layout": layout,
+        "poller": poller(
             request,
-            f"{reverse('handover:due_changes')}?{asks.urlencode()}",
+            reverse("handover:due_changes"),
+            query.kept.dict()
+            | {
+                "since": version,
+                "until": board.changes_at_ms,
+                "layout": layout,
+                "timeline": board.timeline.layout,
+            },
             version=version,
             interval_seconds=2 if fresh.never_read else board.interval_seconds,
             until_ms=board.changes_at_ms,

@@ -1,6 +1,5 @@
 """The wallboard: read-only, by a signed link, for a screen without sign-in."""
 
-import json
 import zoneinfo
 from collections.abc import Callable
 from functools import wraps
@@ -15,17 +14,17 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
+from django_htmx.http import trigger_client_event
 
 from dashboard.handover import wallboard_data, wallboard_services
-from dashboard.handover.forms import WallPollForm
 from dashboard.handover.models import WallLink
 from dashboard.instances.models import FleetVersion
-from dashboard.instances.selectors import freshness
-from dashboard.livepoll import shortcut, state
+from dashboard.instances.selectors import publish_fleet_state
+from dashboard.livepoll import state
+from dashboard.livepoll.pages import PollForm, not_modified, poll_interval, poller
 from dashboard.web import limits
 from dashboard.web.release import release_mark
 
-POLL_SECONDS = 5
 SECRET = {
     # The URL is the key: it goes to no other site, no index and no cache.
     "Referrer-Policy": "no-referrer",
@@ -70,59 +69,55 @@ def _opened(answer: Answer, request: HttpRequest, token: str) -> HttpResponse:
 def wall(request: HttpRequest, link: WallLink) -> HttpResponse:
     """Show the page; 404 without any data for an unknown or revoked link."""
     wallboard_services.note_seen(link)
-    return render(request, "handover/wall.html", _context(link))
+    return render(request, "handover/wall.html", _context(request, link))
 
 
 @_by_link
 def wall_changes(request: HttpRequest, link: WallLink) -> HttpResponse:
     """Return what changed since the wall's last poll.
 
+    Query parameters:
+        See ``PollForm``.
+
     Returns:
         200 with ``handover/wall.html#changes``; 204 when nothing changed, with the
         mirror's age and the release in ``HX-Trigger``; 400 for invalid parameters; 404
         for a revoked link.
     """
-    form = WallPollForm(request.GET)
+    form = PollForm(request.GET)
     if not form.is_valid():
         return HttpResponseBadRequest()
-    params = form.cleaned_data
     wallboard_services.note_seen(link)
-    fleet = state.board.read()
+    fleet = state.cache.read()
     version = fleet.version if fleet else FleetVersion.current()
-    now = timezone.now()
-    changes_at_ms = params["turn"] or 0
-    is_now = not changes_at_ms or now.timestamp() * 1000 < changes_at_ms
-    if version == params["since"] and is_now:
-        as_of = fleet.as_of_ms(0) if fleet else freshness(now).as_of_ms
-        return _nothing_new(as_of, link)
-    context = _context(link)
-    if context["wall"].shown == params["shown"] and is_now:
-        # The change is not on this wall. The next poll starts from here.
-        context["same"] = True
+    if form.is_current(version):
+        fleet = fleet or publish_fleet_state(version)
+        release = {"release": release_mark(link.name)}
+        return trigger_client_event(not_modified(fleet), "curfew:release", release)
+    context = _context(request, link)
+    # The change may not be on this wall. The next poll starts from here.
+    is_same = context["wall"].layout == form.cleaned_data["layout"]
+    context["same"] = is_same and not form.is_past
     return render(request, "handover/wall.html#changes", context)
 
 
-def _nothing_new(as_of_ms: int | None, link: WallLink) -> HttpResponse:
-    events = json.loads(shortcut.unchanged(as_of_ms))
-    events["curfew:release"] = {"release": release_mark(link.name)}
-    return HttpResponse(status=204, headers={"HX-Trigger": json.dumps(events)})
-
-
-def _context(link: WallLink) -> dict[str, Any]:
+def _context(request: HttpRequest, link: WallLink) -> dict[str, Any]:
     # Read before the rows: a change in between is then sent twice, never missed.
     version = FleetVersion.current()
     now = timezone.now()
-    wall = wallboard_data.wall(link, now)
-    changes = reverse("handover:wall_changes", args=[wallboard_services.token(link)])
-    query = f"since={version}&turn={wall.changes_at_ms}&shown={wall.shown}"
+    board = wallboard_data.wall(link, now)
     return {
         "link": link,
-        "wall": wall,
-        "freshness": wall.freshness,
+        "wall": board,
+        "freshness": board.freshness,
         "now": now,
         "release": release_mark(link.name),
-        "poll_url": f"{changes}?{query}",
-        "interval_seconds": POLL_SECONDS,
+        "poller": poller(
+            request,
+            reverse("handover:wall_changes", args=[wallboard_services.token(link)]),
+            {"since": version, "until": board.changes_at_ms, "layout": board.layout},
+            interval_seconds=poll_interval(),
+        ),
         "same": False,
     }
 

@@ -14,11 +14,12 @@ from django.views.decorators.http import require_safe
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_edit
-from dashboard.instances import availability, countdown, detail_sections, polling, tasks
+from dashboard.instances import availability, countdown, detail_sections, tasks
 from dashboard.instances.detail_sections import HISTORY
-from dashboard.instances.filters import ChangesForm
 from dashboard.instances.models import FleetVersion, Instance, InstanceEvent
 from dashboard.instances.selectors import Freshness
+from dashboard.livepoll.pages import PollForm, not_modified, poll_interval, poller
+from dashboard.livepoll.state import FleetState
 from dashboard.modelarts.statuses import InstanceStatus
 from dashboard.web.refusals import referring_page
 
@@ -58,13 +59,13 @@ def detail_changes(
     """Fragment: what is live on the page, when it changed since the last poll.
 
     Query parameters:
-        since: Fleet version of the instance as drawn.
+        since: ``version`` of the instance as drawn.
 
     Returns:
         200 with ``instances/detail.html#changes``; 204 when nothing changed, with the
         mirror's age in ``HX-Trigger``; 400 for a ``since`` that makes no sense.
     """
-    form = ChangesForm(request.GET)
+    form = PollForm(request.GET)
     if not form.is_valid():
         return HttpResponseBadRequest()
     version = FleetVersion.current()
@@ -72,12 +73,9 @@ def detail_changes(
     if instance.version != form.cleaned_data["since"]:
         context = _context(request, instance, version)
         return render(request, "instances/detail.html#changes", context)
-    return polling.unchanged(
-        request,
-        version=version,
-        as_of_ms=instance.cloud.refreshed_at_ms,
-        cloud=instance.cloud,
-    )
+    cloud_pk = instance.cloud_id
+    fleet = FleetState(version, {cloud_pk: instance.cloud.refreshed_at_ms})
+    return not_modified(fleet, request, cloud_pk=cloud_pk)
 
 
 def _opened_from(request: SignedInRequest) -> str:
@@ -119,24 +117,20 @@ def _context(
         "under_way": under_way,
         "events": _happenings(instance, edits),
         "freshness": _freshness(instance),
-        "poller": _poller(
-            request, instance, version, _interval_seconds(this_run, under_way)
+        "poller": poller(
+            request,
+            reverse(
+                "instances:detail_changes",
+                args=[instance.cloud.name, instance.instance_id],
+            ),
+            {"since": instance.version},
+            version=version,
+            interval_seconds=poll_interval(
+                has_open_edit=under_way, is_moving=this_run.state in countdown.MOVING
+            ),
+            cloud_pk=instance.cloud_id,
         ),
     }
-
-
-def _poller(
-    request: SignedInRequest, instance: Instance, version: int, interval_seconds: int
-) -> polling.Poller:
-    names = [instance.cloud.name, instance.instance_id]
-    url = reverse("instances:detail_changes", args=names)
-    return polling.poller(
-        request,
-        f"{url}?since={instance.version}",
-        version=version,
-        interval_seconds=interval_seconds,
-        cloud=instance.cloud,
-    )
 
 
 def _news(edits: list[Any]) -> list[Any]:
@@ -194,9 +188,3 @@ def _duration(instance: Instance) -> str:
 
 def _freshness(instance: Instance) -> Freshness:
     return Freshness([instance.cloud], instance.cloud.refreshed_at, timezone.now())
-
-
-def _interval_seconds(this_run: countdown.Countdown, is_edited: bool) -> int:
-    if is_edited:
-        return 1
-    return 2 if this_run.state in countdown.MOVING else 5

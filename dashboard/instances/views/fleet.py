@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, render
@@ -17,20 +18,16 @@ from dashboard.instances import (
     countdown,
     filter_widgets,
     listing,
-    polling,
     row_cache,
     selectors,
 )
-from dashboard.instances.filters import ChangesForm, ListQuery
+from dashboard.instances.filters import ListPollForm, ListQuery
 from dashboard.instances.models import FleetVersion, Instance
-from dashboard.livepoll import state
+from dashboard.livepoll.pages import FIRST_RUN, layout_hash, not_modified, poller
 
 HELD_ROWS = "Curfew-Held-Rows"
-"""Header of a poll whose rows must stay where they are: ``ChangesForm.held``. Not in
+"""Header of a poll whose rows must stay where they are: ``ListPollForm.held``. Not in
 the address, to which the poller's poll_token is bound."""
-
-FIRST_RUN = "nothing"
-"""``shown`` of the page that stands in for the list until a cloud was read."""
 
 
 @require_safe
@@ -55,8 +52,7 @@ def changes(request: SignedInRequest) -> HttpResponse:
     """Fragment: what changed in the list since the caller's last poll.
 
     Query parameters:
-        The list's own, and ``since``: version of the fleet the page was drawn from;
-        ``shown``: which rows stand on it. Without ``shown`` all rows are sent.
+        The list's own, and those of ``PollForm``. Without ``layout`` all rows are sent.
 
     Returns:
         200 with ``instances/list.html#changes``: rows that changed, or all of them when
@@ -64,23 +60,25 @@ def changes(request: SignedInRequest) -> HttpResponse:
         holds their order. 204 when nothing changed, with the
         mirror's age in ``HX-Trigger``; 400 for a ``since`` that makes no sense.
     """
-    form = ChangesForm(
+    form = ListPollForm(
         {**request.GET.dict(), "held": request.headers.get(HELD_ROWS, "")}
     )
     if not form.is_valid():
         return HttpResponseBadRequest()
-    since, shown = form.cleaned_data["since"], form.cleaned_data["shown"]
-    version = FleetVersion.current()
-    if since == version:
-        return _nothing_new(request, since)
+    version, since = FleetVersion.current(), form.cleaned_data["since"]
+    if form.is_current(version):
+        return not_modified(selectors.publish_fleet_state(version), request)
     query = ListQuery.of(request.GET)
     # A version from the future is of another database: nothing of it can be trusted.
     held = form.cleaned_data["held"] if since <= version else []
     context = _context(request, query, version, held=held)
-    if shown == FIRST_RUN and not context["freshness"].never_read:
+    is_first_run = form.cleaned_data["layout"] == FIRST_RUN
+    if is_first_run and not context["freshness"].never_read:
         return HttpResponseClientRefresh()
     fleet = context["fleet"]
-    context["whole"] = not held and (shown != fleet.shown or since > version)
+    context["whole"] = not held and form.needs_all_rows(
+        version=version, layout=context["layout"]
+    )
     if context["whole"]:
         context["rows"] = _html(fleet.row_refs, request, context)
     else:
@@ -115,7 +113,10 @@ def countdown_fragment(
 
 
 def _context(
-    request: SignedInRequest, query: ListQuery, version: int, held: Sequence[int] = ()
+    request: SignedInRequest,
+    query: ListQuery,
+    version: int,
+    held: list[int] | None = None,
 ) -> dict[str, Any]:
     # The version from before the rows: what changes in between is then sent twice, but
     # never missed.
@@ -125,31 +126,25 @@ def _context(
     within = query.without(*filter_widgets.QUICK)
     numbers = listing.counters(request.user, version=version, within=within)
     drawn = [row_ref.pk for row_ref in fleet.row_refs]
-    shown = FIRST_RUN if freshness.never_read else listing.order_name(held or drawn)
-    asks = query.kept.copy()
-    asks.update({"since": str(version), "shown": shown})
-    poller = polling.poller(
-        request,
-        f"{reverse('instances:changes')}?{asks.urlencode()}",
-        version=version,
-        interval_seconds=2 if freshness.never_read else fleet.interval_seconds,
-    )
+    layout = FIRST_RUN if freshness.never_read else layout_hash(held or drawn)
+    url, params = reverse("instances:changes"), query.kept.dict()
     return {
         "query": query,
         "version": version,
         "fleet": fleet,
         "moved": listing.moved(held, drawn) if held else 0,
-        "all_rows_url": f"{reverse('instances:changes')}?{_all_rows(query)}",
-        "poller": poller,
+        "all_rows_url": f"{url}?{urlencode(params | {'since': 0})}",
+        "layout": layout,
+        "poller": poller(
+            request,
+            url,
+            params | {"since": version, "layout": layout},
+            version=version,
+            interval_seconds=2 if freshness.never_read else fleet.interval_seconds,
+        ),
         "numbers": numbers,
         "freshness": freshness,
     }
-
-
-def _all_rows(query: ListQuery) -> str:
-    asks = query.kept.copy()
-    asks["since"] = "0"
-    return asks.urlencode()
 
 
 def _html(
@@ -165,10 +160,3 @@ def _html(
         shows_cloud=len(freshness.clouds) > 1,
         out_of_band=out_of_band,
     )
-
-
-def _nothing_new(request: SignedInRequest, version: int) -> HttpResponse:
-    freshness = selectors.freshness(timezone.now())
-    # The next polls shall not come here for that.
-    state.put(version, freshness.read_at_ms)
-    return polling.unchanged(request, version=version, as_of_ms=freshness.as_of_ms)

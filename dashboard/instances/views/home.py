@@ -16,10 +16,17 @@ from django_htmx.http import HttpResponseClientRedirect
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import has_own_page
-from dashboard.instances import availability, polling, selectors
+from dashboard.instances import availability, selectors
 from dashboard.instances.edit_states import InstanceEdit
-from dashboard.instances.filters import OWN_PAGE, ChangesForm, ordered
+from dashboard.instances.filters import OWN_PAGE, ordered
 from dashboard.instances.models import FleetVersion, Instance
+from dashboard.livepoll.pages import (
+    PollForm,
+    layout_hash,
+    not_modified,
+    poll_interval,
+    poller,
+)
 
 CARDS = 100
 """On one page."""
@@ -55,24 +62,25 @@ def home_changes(request: SignedInRequest) -> HttpResponse:
     """Fragment: what changed at home since the last poll.
 
     Query parameters:
-        since: Fleet version of the page as drawn; ``shown``: which cards stand on it;
-            ``page``: which page of them.
+        See ``PollForm``, and ``page``: which page of the cards.
 
     Returns:
         200 with ``instances/home.html#changes``; 204 when nothing changed, with the
         mirror's age in ``HX-Trigger``; 400 for a ``since`` that makes no sense; a
         redirect by htmx for somebody whose role has changed.
     """
-    form = ChangesForm(request.GET)
+    form = PollForm(request.GET)
     if not form.is_valid():
         return HttpResponseBadRequest()
     if not has_own_page(request.user):
         return HttpResponseClientRedirect("/")
-    since, shown = form.cleaned_data["since"], form.cleaned_data["shown"]
-    if since == FleetVersion.current():
-        return _nothing_new(request, since)
+    version, since = FleetVersion.current(), form.cleaned_data["since"]
+    if form.is_current(version):
+        return not_modified(selectors.publish_fleet_state(version), request)
     context = _context(request)
-    context["whole"] = shown != context["shown"] or since > context["version"]
+    context["whole"] = form.needs_all_rows(
+        version=context["version"], layout=context["layout"]
+    )
     context["changed"] = [
         card for card in context["cards"] if card.instance.version > since
     ]
@@ -85,22 +93,24 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
     version = FleetVersion.current()
     page = _page(request.user, now, request.GET.get("page"))
     cards = _cards(page, request.user, now)
-    shown = selectors.order_of(cards)
-    poller = polling.poller(
-        request,
-        f"{reverse('instances:home_changes')}"
-        f"?since={version}&shown={shown}&page={page.number}",
-        version=version,
-        interval_seconds=selectors.interval_seconds(cards),
-    )
+    layout = layout_hash([card.instance.pk for card in cards])
     return {
         "version": version,
         "cards": cards,
         "page": page,
         "pages": page.paginator.get_elided_page_range(page.number, on_ends=1),
         "own_page_query": QueryDict(f"{OWN_PAGE}=1"),
-        "shown": shown,
-        "poller": poller,
+        "layout": layout,
+        "poller": poller(
+            request,
+            reverse("instances:home_changes"),
+            {"since": version, "layout": layout, "page": page.number},
+            version=version,
+            interval_seconds=poll_interval(
+                has_open_edit=any(card.has_open_edit for card in cards),
+                is_moving=any(card.is_moving for card in cards),
+            ),
+        ),
         "freshness": selectors.freshness(now),
     }
 
@@ -126,8 +136,3 @@ def _card(row: selectors.Row) -> Card:
         may_start=row.may_edit and not availability.why_not_startable(instance),
         may_stop=row.may_edit and not availability.why_not_stoppable(instance),
     )
-
-
-def _nothing_new(request: SignedInRequest, version: int) -> HttpResponse:
-    freshness = selectors.freshness(timezone.now())
-    return polling.unchanged(request, version=version, as_of_ms=freshness.as_of_ms)

@@ -1,0 +1,140 @@
+"""What every page that polls needs: its poller, the query of a poll, the answer 204."""
+
+import hashlib
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+
+from dashboard.livepoll import shortcut, token
+from dashboard.livepoll.state import FleetState
+
+FIRST_RUN = "nothing"
+"""``layout`` of the page that stands in for a list until a cloud was read."""
+
+
+class PollForm(forms.Form):
+    """What a poll adds to the query of its page.
+
+    Attributes:
+        since: Fleet version of the page as drawn.
+        layout: ``layout_hash`` of the page as drawn; empty when unknown.
+        until: Unix **ms** at which the page changes without a new version; empty or 0
+            for never.
+    """
+
+    since = forms.IntegerField(min_value=0, max_value=2**63 - 1)
+    layout = forms.CharField(max_length=32, required=False)
+    until = forms.IntegerField(min_value=0, max_value=2**63 - 1, required=False)
+
+    @property
+    def is_past(self) -> bool:
+        """Whether the page has changed with time."""
+        until_ms = self.cleaned_data["until"]
+        return bool(until_ms) and time.time() * 1000 >= until_ms
+
+    def is_current(self, version: int) -> bool:
+        """Whether the page as drawn shows this version of the fleet."""
+        return bool(self.cleaned_data["since"] == version) and not self.is_past
+
+    def needs_all_rows(self, *, version: int, layout: str) -> bool:
+        """Whether the rows that changed are not enough to update the page."""
+        # A version from the future is of another database: do not trust it.
+        since = self.cleaned_data["since"]
+        return bool(self.cleaned_data["layout"] != layout or since > version)
+
+
+class Poller(NamedTuple):
+    """The element that polls; its template is ``_poller.html``."""
+
+    url: str
+    interval_seconds: int
+    poll_token: str
+
+
+def layout_hash(layout: object) -> str:
+    """Return a digest of which rows a page shows, and in which order."""
+    return hashlib.blake2b(repr(layout).encode(), digest_size=6).hexdigest()
+
+
+def poll_interval(*, has_open_edit: bool = False, is_moving: bool = False) -> int:
+    """Return after how many seconds a page polls again.
+
+    Args:
+        has_open_edit: Whether an edit of anything on the page is open.
+        is_moving: Whether the cloud is about to report something new.
+    """
+    if has_open_edit:
+        return 1
+    return 2 if is_moving else 5
+
+
+def poller(
+    request: HttpRequest,
+    path: str,
+    params: Mapping[str, object],
+    *,
+    interval_seconds: int,
+    version: int | None = None,
+    cloud_pk: int = 0,
+    until_ms: int | None = None,
+) -> Poller:
+    """Return the poller of a page that is about to be drawn.
+
+    Args:
+        request: The request for the page.
+        path: What the poller requests.
+        params: The query of that.
+        interval_seconds: See ``poll_interval``.
+        version: The fleet's, read before what the page shows. Without one the poller
+            has no poll token, and Django answers all its polls.
+        cloud_pk: The cloud whose age the page shows; 0 for all.
+        until_ms: When the page changes without a new version, Unix **ms**.
+    """
+    url = f"{path}?{urlencode(params)}"
+    poll_token = ""
+    if version is not None:
+        poll_token = _poll_token(request, url, version, cloud_pk, until_ms)
+    return Poller(url, interval_seconds, poll_token)
+
+
+def not_modified(
+    fleet: FleetState | None = None,
+    request: HttpRequest | None = None,
+    *,
+    cloud_pk: int = 0,
+    until_ms: int | None = None,
+) -> HttpResponse:
+    """Return 204; ``HX-Trigger`` has the mirror's age and a new poll token.
+
+    Args:
+        fleet: Its version was read before the page was found to be unchanged. None
+            for a page that shows no age.
+        request: The poll. None for a page whose poller has no poll token.
+        cloud_pk: See ``poller``.
+        until_ms: See ``poller``.
+    """
+    poll_token = ""
+    if fleet and request:
+        url = request.get_full_path()
+        poll_token = _poll_token(request, url, fleet.version, cloud_pk, until_ms)
+    as_of_ms = fleet.as_of_ms(cloud_pk) if fleet else None
+    event = shortcut.unchanged_event(as_of_ms, poll_token=poll_token)
+    return HttpResponse(status=204, headers={"HX-Trigger": event})
+
+
+def _poll_token(
+    request: HttpRequest, url: str, version: int, cloud_pk: int, until_ms: int | None
+) -> str:
+    assert request.user.pk is not None  # noqa: S101  (a poll token belongs to a person)
+    return token.issue(
+        version=version,
+        user_pk=request.user.pk,
+        session_key=request.session.session_key or "",
+        url=url,
+        cloud_pk=cloud_pk,
+        until_ms=until_ms,
+    )
