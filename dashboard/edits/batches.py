@@ -10,23 +10,20 @@ from datetime import timedelta
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_bulk, can_edit
-from dashboard.audit.models import AuditEvent
-from dashboard.audit.services import record_event, record_events
-from dashboard.instances.models import FleetVersion, Instance
+from dashboard.audit.services import record_event
 from dashboard.policies.models import Rule
 from dashboard.web import limits
 from dashboard.web.stored_messages import Message
 
 from . import messages, plans, states
 from .delivery import heartbeat
-from .delivery.queue import ENQUEUE_AGAIN_AFTER
 from .models import BatchSkip, Edit, EditBatch, EditQueue
 
 MOST = 5_000
@@ -37,7 +34,7 @@ DRAFTS_STAY = timedelta(days=1)
 DRAFTS = 5
 """Drafts that one person keeps; an older one goes when another comes."""
 
-_ROWS = 200
+_WAITING = (Edit.State.QUEUED, Edit.State.RETRYING)
 
 
 class BatchError(Exception):
@@ -196,38 +193,26 @@ def file_for_rule(
 
 @transaction.atomic
 def cancel_for_rule(*, rule: Rule, actor: User) -> int:
-    """Cancel what a rule has filed itself and is not on its way; how many."""
-    found = Edit.objects.filter(rule=rule, actor=None)
-    waiting = found.filter(state__in=[Edit.State.QUEUED, Edit.State.RETRYING])
-    _lock_queues(waiting.values_list("instance_id", flat=True))
-    cancelled = states.cancel_all(
-        waiting,
-        actor=actor,
-        message=messages.CANCELLED_WITH_POLICY(username=actor.get_username()),
-    )
-    if cancelled:
-        FleetVersion.stamp(Instance.objects.filter(pk__in=cancelled))
-    return len(cancelled)
+    """Cancel the edits that a rule has filed and that still wait; return how many."""
+    edits = Edit.objects.filter(rule=rule, actor=None, state__in=_WAITING)
+    message = messages.CANCELLED_WITH_POLICY(username=actor.get_username())
+    return _cancel(edits, actor, message)
 
 
 @transaction.atomic
 def cancel_waiting(*, batch: EditBatch, actor: User) -> int:
-    """Take back what is not on its way, as far as it is the actor's to change.
+    """Cancel the waiting edits that the actor may change; return how many."""
+    waiting = batch.edits.filter(state__in=_WAITING)
+    message = messages.CANCELLED_WITH_BATCH(username=actor.get_username())
+    return _cancel(_theirs(waiting, actor), actor, message)
 
-    Returns:
-        How many were taken back.
-    """
-    waiting = batch.edits.filter(state__in=[Edit.State.QUEUED, Edit.State.RETRYING])
-    theirs = _theirs(waiting, actor)
-    _lock_queues(edit.instance_id for edit in theirs)
-    cancelled = states.cancel_all(
-        Edit.objects.filter(pk__in=[edit.pk for edit in theirs]),
-        actor=actor,
-        message=messages.CANCELLED_WITH_BATCH(username=actor.get_username()),
-    )
-    if cancelled:
-        FleetVersion.stamp(Instance.objects.filter(pk__in=cancelled))
-    return len(cancelled)
+
+def _cancel(edits: Iterable[Edit], actor: User, message: Message) -> int:
+    by_pk = {edit.pk: edit for edit in edits}
+    _lock_queues(edit.instance_id for edit in by_pk.values())
+    waiting = Edit.objects.filter(pk__in=by_pk, state__in=_WAITING)
+    locked = list(waiting.select_related("instance__cloud").order_by("pk"))
+    return states.cancel(locked, actor=actor, message=message)
 
 
 @transaction.atomic
@@ -287,19 +272,22 @@ def _lock_queues(pks: Iterable[int]) -> dict[int, int]:
 
 def _file(batch: EditBatch, plan: plans.Plan, seqs: dict[int, int]) -> None:
     """Make a batch's edits, and have them delivered."""
-    made = _make_edits(batch, plan, seqs)
-    EditQueue.objects.filter(pk__in=made).update(
-        # Due at once, and behind those that have waited longer.
-        next_seq=F("next_seq") + 1,
-        last_enqueued_at=Now() - ENQUEUE_AGAIN_AFTER,
+    record_event(
+        actor=batch.actor,
+        by=batch.actor_message,
+        action="batch.submitted",
+        target_kind="batch",
+        target_id=str(batch.pk),
+        target_label=batch.source,
+        after={"kind": batch.kind, "patch": batch.patch, "edits": len(plan.items)},
     )
-    FleetVersion.stamp(Instance.objects.filter(pk__in=made))
+    edits = _edits(batch, plan, seqs)
+    states.create(edits, by=batch.actor_message, enqueued=False)
     # One message, however many queues: the sweeper hands them out at the cloud's pace.
     transaction.on_commit(heartbeat.ask_for_sweep, robust=True)
 
 
-def _make_edits(batch: EditBatch, plan: plans.Plan, seqs: dict[int, int]) -> list[int]:
-    """Write the edits and their lines in the audit trail; ``Instance.pk`` of all."""
+def _edits(batch: EditBatch, plan: plans.Plan, seqs: dict[int, int]) -> list[Edit]:
     # Waiting for their turn must not be what makes the last of them too late.
     patience = settings.CURFEW.edit_deadline_seconds + 2 * seconds_for(len(plan.items))
     deadline = Now() + timedelta(seconds=patience)
@@ -308,7 +296,7 @@ def _make_edits(batch: EditBatch, plan: plans.Plan, seqs: dict[int, int]) -> lis
         if batch.retry_of
         else {}
     )
-    edits = [
+    return [
         Edit(
             instance=item.instance,
             actor=batch.actor,
@@ -325,34 +313,6 @@ def _make_edits(batch: EditBatch, plan: plans.Plan, seqs: dict[int, int]) -> lis
         )
         for item in plan.items
     ]
-    Edit.objects.bulk_create(edits, batch_size=_ROWS)
-    events: list[AuditEvent] = []
-    by = batch.actor_message
-    record_event(
-        actor=batch.actor,
-        by=by,
-        action="batch.submitted",
-        target_kind="batch",
-        target_id=str(batch.pk),
-        target_label=batch.source,
-        after={"kind": batch.kind, "patch": batch.patch, "edits": len(edits)},
-        into=events,
-    )
-    for edit in edits:
-        record_event(
-            actor=batch.actor,
-            by=by,
-            action="edit.submitted",
-            target_kind="edit",
-            target_id=str(edit.pk),
-            target_label=str(edit.instance),
-            instance=edit.instance.reference,
-            before={name: edit.base[name] for name in edit.patch},
-            after=edit.patch or {"asked for": str(edit.kind)},
-            into=events,
-        )
-    record_events(events)
-    return [edit.instance_id for edit in edits]
 
 
 def _failed_of(batch: EditBatch) -> QuerySet[Edit]:
@@ -365,7 +325,7 @@ def _keep_skips(batch: EditBatch, plan: plans.Plan) -> None:
             BatchSkip(batch=batch, instance=skip.instance, reason=skip.reason)
             for skip in plan.skips
         ),
-        batch_size=_ROWS,
+        batch_size=states.ROWS,
     )
 
 

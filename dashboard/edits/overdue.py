@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from dashboard.instances.models import FleetVersion, Instance
+from dashboard.web.stored_messages import Message
 
 from . import states
 from .delivery import queue
@@ -53,8 +54,10 @@ def _expire_some() -> int:
             queue.note_interruption(by_pk[pk], by_pk[pk].now, ending)
             by_pk[pk].save(update_fields=queue.DELIVERY_FIELDS)
     ended = [edit for ending in by_queue.values() for edit in ending]
+    by_message: dict[Message, list[Edit]] = defaultdict(list)
     for edit in ended:
-        edit.message = queue.too_late(edit)
-    states.end_all(ended, Edit.State.FAILED)
+        by_message[queue.too_late(edit)].append(edit)
+    for message, failing in by_message.items():
+        states.move(failing, Edit.State.FAILED, message=message)
     FleetVersion.stamp(Instance.objects.filter(pk__in=by_queue))
     return len(ended)

@@ -47,8 +47,7 @@ def fail_open_edits() -> int:
     edits = list(
         open_edits.select_related("instance__cloud").order_by("instance_id", "seq")
     )
-    for edit in edits:
-        states.move(edit, Edit.State.FAILED, message=messages.RESTORED())
+    states.move(edits, Edit.State.FAILED, message=messages.RESTORED())
     # A newer value in the cloud may be one that a restored row calls an older one.
     EditQueue.objects.update(
         recheck_at=None, late_write_until=None, next_at=None, desired={}

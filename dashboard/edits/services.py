@@ -16,9 +16,8 @@ from django.utils.translation import gettext
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_edit
-from dashboard.audit.services import record_event
 from dashboard.instances.edit_states import EditKind
-from dashboard.instances.models import FleetVersion, Instance
+from dashboard.instances.models import Instance
 from dashboard.policies.rules import Change, Violation
 from dashboard.policies.selectors import refused
 from dashboard.web.stored_messages import MessageCode
@@ -225,8 +224,7 @@ def _reread(edit: Edit) -> Edit:
 
 def _cancel(edit: Edit, actor: User, reason: MessageCode) -> None:
     message = reason(username=actor.get_username())
-    states.move(edit, Edit.State.CANCELLED, actor=actor, message=message)
-    FleetVersion.stamp(Instance.objects.filter(pk=edit.instance_id))
+    states.cancel([edit], actor=actor, message=message)
 
 
 @transaction.atomic
@@ -257,7 +255,7 @@ def _accept(
     wish = Change(patch, starts=kind == Edit.Kind.START)
     if against := refused(instance, wish, expected, timezone.now()):
         raise RuleRefusedError(against)
-    edit = Edit.objects.create(
+    edit = Edit(
         instance=instance,
         actor=actor,
         seq=queue.next_seq,
@@ -271,20 +269,7 @@ def _accept(
         deadline_at=queue.now
         + timedelta(seconds=settings.CURFEW.edit_deadline_seconds),
     )
-    queue.next_seq += 1
-    queue.last_enqueued_at = queue.now
-    queue.save(update_fields=["next_seq", "last_enqueued_at"])
-    record_event(
-        actor=actor,
-        action="edit.submitted",
-        target_kind="edit",
-        target_id=str(edit.pk),
-        target_label=str(instance),
-        instance=instance.reference,
-        before={name: base[name] for name in patch if name in base},
-        after=patch or {"asked for": str(kind)},
-    )
-    FleetVersion.stamp(Instance.objects.filter(pk=instance.pk))
+    states.create([edit], enqueued=True)
     # robust: an unreachable broker must not fail what is already committed.
     transaction.on_commit(partial(tasks.enqueue, instance.pk), robust=True)
     return edit

@@ -1,4 +1,4 @@
-"""The only writer of an edit's state: each step leaves its line in the audit trail.
+"""The only writer of an edit's state: each step leaves its event in the audit trail.
 
 ::
 
@@ -13,22 +13,28 @@
     conflict ──▶ cancelled: the newer values are kept
 """
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from django.db.models import QuerySet
+from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from dashboard.audit.models import AuditEvent
-from dashboard.audit.services import Outcome, record_event, record_events
+from dashboard.audit.services import SYSTEM, Outcome, record_event, record_events
+from dashboard.instances.models import FleetVersion, Instance
 from dashboard.web.stored_messages import Message
 
 from . import messages
-from .models import Edit
+from .models import Edit, EditQueue
 
 if TYPE_CHECKING:
     from dashboard.accounts.models import User
+
+ENQUEUE_AGAIN_AFTER = timedelta(seconds=3)
+ROWS = 200
+"""Rows in one statement."""
 
 State = Edit.State
 ALLOWED: dict[str, frozenset[str]] = {
@@ -64,85 +70,66 @@ OUTCOMES: dict[str, str] = {
 log = structlog.get_logger(__name__)
 
 
-def cancel_all(
-    waiting: QuerySet[Edit], *, actor: "User", message: Message
-) -> list[int]:
-    """Take back many edits in three statements; call it under their queues' locks.
+def create(edits: list[Edit], *, by: Message | str = SYSTEM, enqueued: bool) -> None:
+    """Store new edits in their queues; call it under the queues' locks.
 
     Args:
-        waiting: Edits, of which those that are not on their way are taken back.
-        actor: Who takes them back.
-        message: Why.
-
-    Returns:
-        ``pk`` of the instances concerned.
+        edits: Unsaved, at most one for each queue, with its ``next_seq``.
+        by: Who submits them when no account does.
+        enqueued: Whether the caller enqueues each instance on commit; otherwise the
+            next sweep does, after the instances that have waited longer.
     """
-    edits = _waiting(waiting)
-    for edit in edits:
-        edit.message = message
-    end_all(edits, State.CANCELLED, actor=actor)
-    return [edit.instance_id for edit in edits]
-
-
-def _waiting(edits: QuerySet[Edit]) -> list[Edit]:
-    waiting = edits.filter(state__in=[State.QUEUED, State.RETRYING])
-    return list(waiting.select_related("instance__cloud").order_by("pk"))
-
-
-def end_all(edits: list[Edit], state: str, *, actor: "User | None" = None) -> None:
-    """End many open edits in a few statements; call it under their queues' locks.
-
-    Args:
-        edits: As read under the locks, each with its new ``message``.
-        state: How they end.
-        actor: Who ends them; None for Curfew.
-    """
+    Edit.objects.bulk_create(edits, batch_size=ROWS)
     events: list[AuditEvent] = []
-    by_message: dict[Message, list[Any]] = {}
     for edit in edits:
-        by_message.setdefault(edit.message, []).append(edit.pk)
-        record_event(
-            actor=actor,
-            action=f"edit.{state}",
-            target_kind="edit",
-            target_id=str(edit.pk),
-            target_label=str(edit.instance),
-            instance=edit.instance.reference,
-            outcome=OUTCOMES.get(state, Outcome.DONE),
-            before={"state": edit.state},
-            after={"state": str(state), "result": edit.result},
-            reason=edit.message,
+        record_event_of(
+            edit,
+            action="edit.submitted",
+            actor=edit.actor,
+            by=by,
+            before=_base_values(edit),
+            after=edit.patch or {"asked for": str(edit.kind)},
             into=events,
         )
     record_events(events)
-    for message, pks in by_message.items():
-        Edit.objects.filter(pk__in=pks).update(
-            state=state, finished_at=Now(), message=message
-        )
+    EditQueue.objects.filter(pk__in=[edit.instance_id for edit in edits]).update(
+        next_seq=F("next_seq") + 1,
+        last_enqueued_at=Now() if enqueued else Now() - ENQUEUE_AGAIN_AFTER,
+    )
+    _stamp(edits)
+
+
+def cancel(edits: list[Edit], *, actor: "User", message: Message) -> int:
+    """Cancel edits and return how many; call it under their queues' locks."""
+    move(edits, State.CANCELLED, actor=actor, message=message)
+    if edits:
+        _stamp(edits)
+    return len(edits)
+
+
+def _stamp(edits: list[Edit]) -> None:
+    pks = [edit.instance_id for edit in edits]
+    FleetVersion.stamp(Instance.objects.filter(pk__in=pks))
 
 
 def correct(edit: Edit, changes: dict[str, Any]) -> None:
-    """Say of an edit that has ended what a late write has made true.
+    """Correct an edit that has ended, after a late write.
 
     Args:
-        edit: Read anew; call it under its queue's lock.
+        edit: Is read again; call it under its queue's lock.
         changes: ``outcome`` and what goes with it (``late_writes.corrections``).
     """
     edit.refresh_from_db(fields=["state", "outcome", "message"])
     changes = {**changes, "corrected_at": Now()}
     if changes["outcome"] == Edit.Outcome.APPLIED_LATE:
-        move(edit, State.APPLIED, **changes)
+        move([edit], State.APPLIED, **changes)
         edit.corrected_at = edit.finished_at
         return
     before = edit.outcome
     Edit.objects.filter(pk=edit.pk).update(**changes)
-    record_event(
-        actor=None,
+    record_event_of(
+        edit,
         action="edit.corrected",
-        target_kind="edit",
-        target_id=str(edit.pk),
-        target_label=str(edit.instance),
-        instance=edit.instance.reference,
         before={"outcome": before},
         after={"outcome": str(changes["outcome"])},
         reason=messages.LATE_WRITE(),
@@ -150,58 +137,85 @@ def correct(edit: Edit, changes: dict[str, Any]) -> None:
 
 
 def move(
-    edit: Edit, state: str, *, actor: "User | None" = None, **changes: Any
+    edits: list[Edit], state: str, *, actor: "User | None" = None, **changes: Any
 ) -> None:
-    """Bring an edit into another state; call it inside a transaction.
+    """Bring edits into another state, in a few statements for any number of them.
 
     Args:
-        edit: As last read under its queue's lock; updated in place.
-        state: Where it goes.
-        actor: Who moved it; None for Curfew.
+        edits: As last read under their queues' locks; updated in place.
+        state: The new state.
+        actor: Who moves them; None for Curfew.
         **changes: Other fields to write with it, such as ``message``.
 
     Raises:
-        RuntimeError: The step is not in the diagram, or somebody else moved the edit
-            since it was read. The transaction must be rolled back.
+        RuntimeError: The step is not in the diagram, or an edit was moved since it was
+            read. The transaction must be rolled back.
     """
-    before = edit.state
-    if state not in ALLOWED.get(before, frozenset()):
-        raise RuntimeError(f"An edit never goes from {before} to {state}.")
+    by_state: dict[str, list[Edit]] = {}
+    for edit in edits:
+        by_state.setdefault(edit.state, []).append(edit)
     changes["state"] = state
     if state not in Edit.OPEN:
         changes["finished_at"] = Now()
-    if not Edit.objects.filter(pk=edit.pk, state=before).update(**changes):
-        raise RuntimeError(f"Edit {edit.pk} is no longer {before}.")
+    for before, same in by_state.items():
+        if state not in ALLOWED.get(before, frozenset()):
+            raise RuntimeError(f"An edit never goes from {before} to {state}.")
+        rows = Edit.objects.filter(pk__in=[edit.pk for edit in same], state=before)
+        if rows.update(**changes) != len(same):
+            raise RuntimeError(f"Some edits are no longer {before}.")
     changes["finished_at"] = timezone.now() if state not in Edit.OPEN else None
-    for field, value in changes.items():
-        setattr(edit, field, value)
+    events: list[AuditEvent] = []
+    for edit in edits:
+        before = edit.state
+        for field, value in changes.items():
+            setattr(edit, field, value)
+        record_event_of(
+            edit,
+            action=f"edit.{state}",
+            actor=actor,
+            outcome=OUTCOMES.get(state, Outcome.DONE),
+            before={"state": before} | _old_values(edit, state),
+            after={"state": str(state)} | _new_values(edit, state),
+            reason=edit.message,
+            into=events,
+        )
+        log.info(
+            "edit moved",
+            edit=str(edit.pk),
+            instance=edit.instance.instance_id,
+            cloud=edit.instance.cloud.name,
+            from_state=before,
+            to_state=str(state),
+            error_code=edit.error_code,
+        )
+    record_events(events)
+
+
+def record_event_of(
+    edit: Edit,
+    *,
+    actor: "User | None" = None,
+    into: list[AuditEvent] | None = None,
+    **details: Any,
+) -> None:
+    """Record an audit event about an edit; see ``record_event``."""
     record_event(
         actor=actor,
-        action=f"edit.{state}",
         target_kind="edit",
         target_id=str(edit.pk),
         target_label=str(edit.instance),
         instance=edit.instance.reference,
-        outcome=OUTCOMES.get(state, Outcome.DONE),
-        before={"state": before} | _old_values(edit, state),
-        after={"state": str(state)} | _new_values(edit, state),
-        reason=edit.message,
-    )
-    log.info(
-        "edit moved",
-        edit=str(edit.pk),
-        instance=edit.instance.instance_id,
-        cloud=edit.instance.cloud.name,
-        from_state=before,
-        to_state=str(state),
-        error_code=edit.error_code,
+        into=into,
+        **details,
     )
 
 
 def _old_values(edit: Edit, state: str) -> dict[str, Any]:
-    """What an applied edit replaced, so that its line alone tells the change."""
-    if state != Edit.State.APPLIED:
-        return {}
+    """What an applied edit replaced, so that its event alone describes the change."""
+    return _base_values(edit) if state == State.APPLIED else {}
+
+
+def _base_values(edit: Edit) -> dict[str, Any]:
     return {name: edit.base[name] for name in edit.patch if name in edit.base}
 
 

@@ -15,7 +15,7 @@ from .delivery import heartbeat
 log = structlog.get_logger(__name__)
 
 SWEPT_AGAIN_SECONDS = 10
-"""Longer than ``queue.ENQUEUE_AGAIN_AFTER``: a late message is still useful."""
+"""Longer than ``states.ENQUEUE_AGAIN_AFTER``: a late message is still useful."""
 
 
 @shared_task(name="edits.drain_instance", ignore_result=True)

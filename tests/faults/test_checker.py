@@ -177,13 +177,15 @@ def no_settle_recheck(patch: Patch, world: World) -> None:
 
 
 def seq_by_id(patch: Patch, world: World) -> None:
-    create = Edit.objects.create
+    create = Edit.objects.bulk_create
 
-    def numbered(**fields: Any) -> Edit:
-        fields["id"] = uuid.uuid4()
-        return create(**fields | {"seq": fields["id"].int >> 80})
+    def numbered(edits: list[Edit], **options: Any) -> list[Edit]:
+        for edit in edits:
+            edit.id = uuid.uuid4()
+            edit.seq = edit.id.int >> 80
+        return create(edits, **options)
 
-    patch.setattr(Edit.objects, "create", numbered)
+    patch.setattr(Edit.objects, "bulk_create", numbered)
 
 
 def supersede_regardless_of_fields(patch: Patch, world: World) -> None:

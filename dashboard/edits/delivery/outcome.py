@@ -92,7 +92,7 @@ def record(delivery: Delivery, result: Result) -> bool:
     queue.lease_until = queue.lease_owner = queue.next_at = None
     for edit, (state, changes) in result.new_states.items():
         states.move(
-            edit, state, **_with_outcome(delivery, edit, state, changes, result)
+            [edit], state, **_with_outcome(delivery, edit, state, changes, result)
         )
         if state == State.RETRYING:
             queue.next_at = now + _pause(edit, result.error)

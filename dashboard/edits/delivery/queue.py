@@ -15,9 +15,9 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
-from dashboard.audit.services import record_event
 from dashboard.edits import authority, merge, messages, states
 from dashboard.edits.models import Attempt, Edit, EditQueue
+from dashboard.edits.states import ENQUEUE_AGAIN_AFTER, record_event_of
 from dashboard.instances import worker_liveness
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 from dashboard.web.stored_messages import Message, sentences
@@ -30,7 +30,6 @@ log = structlog.get_logger(__name__)
 LEASE = timedelta(seconds=45)
 """Longer than a task's hard time limit: whoever held the queue then is dead."""
 
-ENQUEUE_AGAIN_AFTER = timedelta(seconds=3)
 MOST_REPAIRS = 12
 """Late writes put right before Curfew gives up, and says so: a gateway that repeats a
 request, or somebody who sets the same value again and again, is not fought for ever."""
@@ -161,7 +160,7 @@ def _claim(instance_pk: int, lease_owner: int) -> Delivery | None:
 def _delivery(queue: EditQueue, now: datetime, edits: list[Edit]) -> Delivery:
     attempt = _begin(queue, edits, now)
     for edit in edits:
-        states.move(edit, State.SENDING, attempts=edit.attempts + 1)
+        states.move([edit], State.SENDING, attempts=edit.attempts + 1)
     return Delivery(
         queue.instance,
         edits,
@@ -220,7 +219,7 @@ def _deliverable(queue: EditQueue, now: datetime) -> tuple[list[Edit], bool]:
     gone = merge.superseded(edits)
     for edit, by in gone.items():
         states.move(
-            edit,
+            [edit],
             State.SUPERSEDED,
             superseded_by=by,
             message=messages.REPLACED_BY(username=by.actor_message),
@@ -259,12 +258,12 @@ def note_interruption(queue: EditQueue, now: datetime, edits: list[Edit]) -> Non
 def _may_go_out(edit: Edit, now: datetime) -> bool:
     """Return whether an edit may be sent; end it if not."""
     if withdrawn := authority.why_withdrawn(edit):
-        states.move(edit, State.CANCELLED, message=withdrawn)
+        states.move([edit], State.CANCELLED, message=withdrawn)
     elif edit.interrupted >= MOST_INTERRUPTED:
-        states.move(edit, State.FAILED, message=messages.DELIVERY_FAULT())
+        states.move([edit], State.FAILED, message=messages.DELIVERY_FAULT())
         log.error("poisonous edit", edit=str(edit.pk), interrupted=edit.interrupted)
     elif edit.deadline_at <= now:
-        states.move(edit, State.FAILED, message=too_late(edit))
+        states.move([edit], State.FAILED, message=too_late(edit))
     else:
         return True
     return False
@@ -346,13 +345,9 @@ def _note_repair(queue: EditQueue, delivery: Delivery) -> None:
     )
     for edit in delivery.edits_to_authorize:
         mine = [late for late in delivery.restoring if late.supporting_edits[0] == edit]
-        record_event(
-            actor=None,
+        record_event_of(
+            edit,
             action="edit.repaired",
-            target_kind="edit",
-            target_id=str(edit.pk),
-            target_label=str(delivery.instance),
-            instance=delivery.instance.reference,
             before={late.field: late.value for late in mine},
             after={late.field: late.desired for late in mine},
             reason=messages.LATE_WRITE_UNDONE(),
