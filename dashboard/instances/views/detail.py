@@ -1,5 +1,6 @@
 """The page of one instance, and its poll."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -16,6 +17,7 @@ from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_edit
 from dashboard.instances import availability, countdown, detail_sections, tasks
 from dashboard.instances.detail_sections import HISTORY
+from dashboard.instances.edit_states import InstanceEdit
 from dashboard.instances.models import FleetVersion, Instance, InstanceEvent
 from dashboard.instances.selectors import Freshness
 from dashboard.livepoll.pages import PollForm, not_modified, poll_interval, poller
@@ -24,27 +26,27 @@ from dashboard.modelarts.statuses import InstanceStatus
 from dashboard.web.refusals import referring_page
 
 NEWS_STAYS = timedelta(minutes=10)
-"""How long the outcome of an edit stands at the top of the page."""
+"""How long the page shows the outcome of an edit at its top."""
 
 
-class Happening(NamedTuple):
-    """A change of status, in words; empty where nothing is known.
+class StatusChange(NamedTuple):
+    """A change of status in words; empty where nothing is known.
 
     Attributes:
-        by: Whose wish led there, and ``edit_id`` which; empty when none of ours.
+        actor: Who asked for it by ``edit_id``; empty when it came from elsewhere.
     """
 
     at: datetime
     look: countdown.StatusBadge
     before: str
     reason: str
-    by: str
+    actor: str
     edit_id: UUID | None
 
 
 @require_safe
 def detail(request: SignedInRequest, cloud: str, instance_id: str) -> HttpResponse:
-    """Everything known about one instance; 404 when it is not there to be seen."""
+    """Show all about one instance; 404 when it is not visible to the person."""
     version = FleetVersion.current()
     instance = _instance(request, cloud, instance_id)
     tasks.request_refresh(instance)
@@ -79,7 +81,7 @@ def detail_changes(
 
 
 def _opened_from(request: SignedInRequest) -> str:
-    """The list that the page was opened from, its filters included; may be empty."""
+    """Return the URL of the list that links here, with its filters; may be empty."""
     path = referring_page(request)
     return path if path.partition("?")[0] == reverse("instances:list") else ""
 
@@ -115,7 +117,7 @@ def _context(
         "edits": edits,
         "news": _news(edits),
         "under_way": under_way,
-        "events": _happenings(instance, edits),
+        "events": _status_changes(instance, edits),
         "freshness": _freshness(instance),
         "poller": poller(
             request,
@@ -133,8 +135,8 @@ def _context(
     }
 
 
-def _news(edits: list[Any]) -> list[Any]:
-    """What the page says at its top: all that is under way, else the latest outcome."""
+def _news(edits: Sequence[InstanceEdit]) -> list[InstanceEdit]:
+    """Return the edits at the top of the page: open ones, else the latest outcome."""
     under_way = [edit for edit in edits if edit.is_open]
     just_now = timezone.now() - NEWS_STAYS
     return under_way or [
@@ -142,34 +144,31 @@ def _news(edits: list[Any]) -> list[Any]:
     ]
 
 
-def _happenings(instance: Instance, edits: list[Any]) -> list[Happening]:
+def _status_changes(
+    instance: Instance, edits: Sequence[InstanceEdit]
+) -> list[StatusChange]:
     events = list(instance.events.select_related("actor")[:HISTORY])
-    by = {edit.pk: edit.by for edit in edits}
-    # Those of rules, which are no accounts; a person stands in the event itself.
-    lacking = {
+    actors: dict[UUID | None, str] = {edit.pk: edit.by for edit in edits}
+    # The event itself names a person; a policy is named by the edit alone.
+    missing = {
         event.edit_id
         for event in events
-        if event.edit_id and event.actor is None and event.edit_id not in by
+        if event.edit_id and event.actor is None and event.edit_id not in actors
     }
-    if lacking:
-        by |= {edit.pk: edit.by for edit in instance.edits.filter(pk__in=lacking)}
+    if missing:
+        actors |= {edit.pk: edit.by for edit in instance.edits.filter(pk__in=missing)}
     return [
-        _happening(event, str(event.actor or by.get(event.edit_id, "")))
+        StatusChange(
+            at=event.at,
+            look=countdown.status_badge(event.to_status),
+            before=event.from_status
+            and countdown.status_badge(event.from_status).label,
+            reason=_reason(event),
+            actor=str(event.actor or actors.get(event.edit_id, "")),
+            edit_id=event.edit_id,
+        )
         for event in events
     ]
-
-
-def _happening(event: InstanceEvent, by: str) -> Happening:
-    return Happening(
-        at=event.at,
-        look=countdown.status_badge(event.to_status),
-        before=countdown.status_badge(event.from_status).label
-        if event.from_status
-        else "",
-        reason=_reason(event),
-        by=by,
-        edit_id=event.edit_id,
-    )
 
 
 def _reason(event: InstanceEvent) -> str:

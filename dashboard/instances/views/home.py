@@ -1,4 +1,4 @@
-"""Home: a scientist's own instances as cards; for others, the way to the list."""
+"""Home: a scientist's own instances as cards; others are redirected to the list."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,11 +37,10 @@ RECENT = 3
 
 @dataclass(frozen=True)
 class Card(selectors.Row):
-    """One's own instance, with all that can be done about it.
+    """An own instance, with what its state and the person's rights allow.
 
     Attributes:
         recent: Its latest edits, newest first.
-        may_start, may_stop, may_edit: What its state and the person's rights allow.
     """
 
     recent: list[InstanceEdit]
@@ -51,7 +50,7 @@ class Card(selectors.Row):
 
 @require_safe
 def home(request: SignedInRequest) -> HttpResponse:
-    """The person's own instances; 302 to the list for those who look after all."""
+    """Show a scientist's own instances; redirect everyone else to the list."""
     if not has_own_page(request.user):
         return redirect("instances:list")
     return render(request, "instances/home.html", _context(request))
@@ -130,7 +129,7 @@ def _cards(page: Page[Instance], user: User, now: datetime) -> list[Card]:
 def _card(row: selectors.Row) -> Card:
     instance = row.instance
     return Card(
-        **{name: getattr(row, name) for name in selectors.Row.__dataclass_fields__}
+        **vars(row)
         | {"may_edit": row.may_edit and not availability.why_not_editable(instance)},
         recent=instance.recent,  # type: ignore[attr-defined]
         may_start=row.may_edit and not availability.why_not_startable(instance),
