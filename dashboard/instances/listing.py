@@ -43,7 +43,7 @@ _answers = ProcessCache(max_size=512, seconds=5)
 
 
 class RowRef(NamedTuple):
-    """Where an instance stands on a page."""
+    """An instance on a page, with what decides whether the row must be read."""
 
     pk: int
     version: int
@@ -79,20 +79,20 @@ class FleetPage(NamedTuple):
         )
 
 
-def moved(drawn: Sequence[int], current: Sequence[int]) -> int:
-    """Count the rows that came, left or must move to turn one order into the other.
+def moved(displayed: Sequence[int], current: Sequence[int]) -> int:
+    """Count the rows that were added, removed or must move.
 
     Args:
-        drawn: Keys of the rows as a browser shows them.
-        current: Keys of the rows as they stand now.
+        displayed: Keys of the rows in the order that a browser shows.
+        current: Keys of the rows in their present order.
     """
-    index = {pk: at for at, pk in enumerate(drawn)}
-    # Rows of a longest increasing run keep their row_ref; all the others move.
+    index = {pk: position for position, pk in enumerate(displayed)}
+    # Rows of a longest increasing subsequence stay in place; all others move.
     ends: list[int] = []
-    for at in (index[pk] for pk in current if pk in index):
-        row_ref = bisect_left(ends, at)
-        ends[row_ref : row_ref + 1] = [at]
-    return len({*drawn, *current}) - len(ends)
+    for position in (index[pk] for pk in current if pk in index):
+        at = bisect_left(ends, position)
+        ends[at : at + 1] = [position]
+    return len({*displayed, *current}) - len(ends)
 
 
 def fleet_page(
@@ -199,7 +199,7 @@ def _as_row_refs(instances: QuerySet[Instance]) -> list[RowRef]:
     values = instances.values_list(
         *("pk", "version", "status", "missing_since", "run_ends_at"), open_edit
     )
-    return [RowRef(*each) for each in values]
+    return [RowRef(*columns) for columns in values]
 
 
 def _count(user: User, within: ListQuery | None) -> Counters:

@@ -26,16 +26,16 @@ from dashboard.instances.models import FleetVersion, Instance
 from dashboard.livepoll.pages import FIRST_RUN, layout_hash, not_modified, poller
 
 HELD_ROWS = "Curfew-Held-Rows"
-"""Header of a poll whose rows must stay where they are: ``ListPollForm.held``. Not in
-the address, to which the poller's poll_token is bound."""
+"""Header of a poll whose rows must keep their order: ``ListPollForm.held``. It is no
+query parameter, because the poll token is bound to the URL."""
 
 
 @require_safe
 def fleet(request: SignedInRequest) -> HttpResponse:
-    """The list.
+    """Show the list.
 
     Query parameters:
-        See ``filters``; what makes no sense is ignored, and the page says so.
+        See ``filters``; the page names those that it ignores as unsupported.
     """
     query, version = ListQuery.of(request.GET), FleetVersion.current()
     context = _context(request, query, version)
@@ -49,16 +49,16 @@ def fleet(request: SignedInRequest) -> HttpResponse:
 
 @require_safe
 def changes(request: SignedInRequest) -> HttpResponse:
-    """Fragment: what changed in the list since the caller's last poll.
+    """Answer a poll of the list with what changed since the last one.
 
     Query parameters:
         The list's own, and those of ``PollForm``. Without ``layout`` all rows are sent.
 
     Returns:
-        200 with ``instances/list.html#changes``: rows that changed, or all of them when
-        others or another order stand there now, unless the header ``Curfew-Held-Rows``
-        holds their order. 204 when nothing changed, with the
-        mirror's age in ``HX-Trigger``; 400 for a ``since`` that makes no sense.
+        200 with ``instances/list.html#changes``: the rows that changed, or all rows
+        when their selection or order changed, unless ``Curfew-Held-Rows`` keeps the
+        order. 204 with the mirror's age in ``HX-Trigger`` when nothing changed; 400 for
+        an invalid ``since``.
     """
     form = ListPollForm(
         {**request.GET.dict(), "held": request.headers.get(HELD_ROWS, "")}
@@ -69,7 +69,7 @@ def changes(request: SignedInRequest) -> HttpResponse:
     if form.is_current(version):
         return not_modified(selectors.publish_fleet_state(version), request)
     query = ListQuery.of(request.GET)
-    # A version from the future is of another database: nothing of it can be trusted.
+    # A version from the future comes from another database: its rows mean nothing.
     held = form.cleaned_data["held"] if since <= version else []
     context = _context(request, query, version, held=held)
     is_first_run = form.cleaned_data["layout"] == FIRST_RUN
@@ -90,7 +90,7 @@ def changes(request: SignedInRequest) -> HttpResponse:
     context["around"] = row_cache.around_html(
         context["numbers"], query, fleet, may_bulk=can_bulk(request.user)
     )
-    # Without the request: nothing of a page's frame is drawn here.
+    # Without the request, because the fragment has nothing of the page's frame.
     return HttpResponse(render_to_string("instances/list.html#changes", context))
 
 
@@ -98,7 +98,7 @@ def changes(request: SignedInRequest) -> HttpResponse:
 def countdown_fragment(
     request: SignedInRequest, cloud: str, instance_id: str
 ) -> HttpResponse:
-    """Fragment: both clocks of one instance; 404 when it is not there to be seen."""
+    """Return this run and next run of an instance; 404 when it is not visible."""
     instance = get_object_or_404(
         Instance.objects.visible_to(request.user).select_related("cloud"),
         cloud__name=cloud,
@@ -118,21 +118,21 @@ def _context(
     version: int,
     held: list[int] | None = None,
 ) -> dict[str, Any]:
-    # The version from before the rows: what changes in between is then sent twice, but
-    # never missed.
+    # The version was read before the rows: a change in between is sent twice, never
+    # missed.
     now = timezone.now()
     fleet = listing.fleet_page(query, user=request.user, version=version, now=now)
     freshness = selectors.freshness(now)
     within = query.without(*filter_widgets.QUICK)
     numbers = listing.counters(request.user, version=version, within=within)
-    drawn = [row_ref.pk for row_ref in fleet.row_refs]
-    layout = FIRST_RUN if freshness.never_read else layout_hash(held or drawn)
+    order = [row_ref.pk for row_ref in fleet.row_refs]
+    layout = FIRST_RUN if freshness.never_read else layout_hash(held or order)
     url, params = reverse("instances:changes"), query.kept.dict()
     return {
         "query": query,
         "version": version,
         "fleet": fleet,
-        "moved": listing.moved(held, drawn) if held else 0,
+        "moved": listing.moved(held, order) if held else 0,
         "all_rows_url": f"{url}?{urlencode(params | {'since': 0})}",
         "layout": layout,
         "poller": poller(

@@ -115,11 +115,11 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
 
 
 def _page(user: User, now: datetime, number: str | None) -> Page[Instance]:
-    latest = selectors.edits.get()().select_related("actor").order_by("-seq")[:RECENT]
-    mine = ordered(
+    recent = selectors.edits.get()().select_related("actor").order_by("-seq")[:RECENT]
+    instances = ordered(
         Instance.objects.visible_to(user).owned_by(user), "stops_in"
-    ).prefetch_related(Prefetch("edits", latest, to_attr="recent"))
-    return Paginator(selectors.with_news(mine, now), CARDS).get_page(number)
+    ).prefetch_related(Prefetch("edits", recent, to_attr="recent"))
+    return Paginator(selectors.with_news(instances, now), CARDS).get_page(number)
 
 
 def _cards(page: Page[Instance], user: User, now: datetime) -> list[Card]:
