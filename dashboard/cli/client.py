@@ -21,14 +21,6 @@ type Json = dict[str, Any]
 
 
 class Api:
-    """Curfew, as far as a command needs it.
-
-    Args:
-        config: Where it is, and the token.
-        transport: For tests.
-        pause: Waits so many seconds.
-    """
-
     def __init__(
         self,
         config: Config,
@@ -51,11 +43,11 @@ class Api:
         self._http.close()
 
     def get(self, path: str, query: dict[str, str] | None = None) -> Json | None:
-        """A document; None for 204."""
+        """Return a document; None for 204."""
         return self._ask("GET", path, params=query or {})
 
     def write(self, method: str, path: str, body: Json | None = None) -> Json | None:
-        """A write, tried again under the same key while the answer is lost."""
+        """Send a write; repeat it with the same key if the answer is lost."""
         headers = {"Idempotency-Key": str(uuid.uuid4())}
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -64,40 +56,42 @@ class Api:
                 if attempt == ATTEMPTS:
                     raise
                 self._pause(error.wait_seconds or 2**attempt)
-        raise AssertionError("it either returns or raises")
+        raise AssertionError("the last attempt returns or raises")
 
     def pages(self, path: str, query: dict[str, str]) -> Iterator[Json]:
-        """Every item of a list, page by page."""
+        """Yield all items of a list."""
         number = 1
         while True:
-            asked = query | {"page": str(number), "per_page": "100"}
-            told = self.get(path, asked) or {"items": [], "pages": 0}
-            yield from told["items"]
-            if number >= told["pages"]:
+            params = query | {"page": str(number), "per_page": "100"}
+            page = self.get(path, params) or {"items": [], "pages": 0}
+            yield from page["items"]
+            if number >= page["pages"]:
                 return
             number += 1
 
-    def find(self, wanted: str) -> Json:
-        """The instance that a person means, by ``cloud/id``, id or name.
+    def find(self, reference: str) -> Json:
+        """Return the instance with this ``cloud/id``, id or name.
 
         Raises:
-            CommandError: None or several are meant.
+            CommandError: There is none, or there are several.
         """
-        cloud, slash, instance_id = wanted.rpartition("/")
+        cloud, slash, instance_id = reference.rpartition("/")
         if slash:
             return self.get(path_of(cloud, instance_id)) or {}
-        found = [
-            one
-            for one in self.pages("/instances", {"q": wanted[:512]})
-            if wanted in (one["name"], one["instance_id"])
+        matches = [
+            instance
+            for instance in self.pages("/instances", {"q": reference[:512]})
+            if reference in (instance["name"], instance["instance_id"])
         ]
-        if len(found) == 1:
-            (one,) = found
-            return self.get(path_of(one["cloud"], one["instance_id"])) or {}
-        if not found:
-            raise CommandError(Code.NOT_FOUND, f"No instance matches “{wanted}”.")
-        names = ", ".join(f"{one['cloud']}/{one['instance_id']}" for one in found)
-        raise CommandError(Code.NOT_FOUND, f"“{wanted}” is ambiguous: {names}.")
+        if len(matches) == 1:
+            (instance,) = matches
+            return self.get(path_of(instance["cloud"], instance["instance_id"])) or {}
+        if not matches:
+            raise CommandError(Code.NOT_FOUND, f"No instance matches “{reference}”.")
+        names = ", ".join(
+            f"{match['cloud']}/{match['instance_id']}" for match in matches
+        )
+        raise CommandError(Code.NOT_FOUND, f"“{reference}” is ambiguous: {names}.")
 
     def _ask(self, method: str, path: str, **sent: Any) -> Json | None:
         try:
@@ -118,7 +112,7 @@ class Api:
 
 
 def path_of(cloud: str, instance_id: str) -> str:
-    """Address of an instance; docs/api.md says what a path cannot hold."""
+    """Return the path of an instance, escaped as docs/api.md says."""
     return f"/instances/{_part(cloud)}/{_part(instance_id)}"
 
 
@@ -135,24 +129,25 @@ def _part(name: str) -> str:
 
 def _document(response: httpx.Response) -> Json:
     try:
-        told: Json = response.json()
+        document: Json = response.json()
     except ValueError:
-        told = {}
-    if not isinstance(told, dict) or not told:
-        said = "The server at CURFEW_URL is not a Curfew API. Check the URL."
-        raise CommandError(Code.SETUP, said)
-    return told
+        document = {}
+    if not isinstance(document, dict) or not document:
+        raise CommandError(
+            Code.SETUP, "The server at CURFEW_URL is not a Curfew API. Check the URL."
+        )
+    return document
 
 
 def _sentence(response: httpx.Response) -> str:
-    """Why it was refused; of a conflict with both values."""
+    """Return the reason of a refusal; for a conflict, with both values."""
     try:
-        told: Json = response.json()
-        said = [str(told["detail"])]
-        said += [
-            f"{one['field']}: was {one['seen']!r}, is now {one['now']!r}."
-            for one in told.get("differences", [])
+        error: Json = response.json()
+        sentences = [str(error["detail"])]
+        sentences += [
+            "{field}: was {seen!r}, is now {now!r}.".format_map(difference)
+            for difference in error.get("differences", [])
         ]
     except (ValueError, KeyError, TypeError):
         return f"Curfew returned {response.status_code}."
-    return " ".join(said)
+    return " ".join(sentences)

@@ -1,4 +1,4 @@
-"""The commands and their arguments."""
+"""The commands, and the arguments that each takes."""
 
 import argparse
 import json
@@ -27,104 +27,94 @@ type Json = dict[str, Any]
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = "curfew") -> int:
-    """Run one command; what went wrong is a sentence on standard error.
-
-    Args:
-        arguments: None for those of this process.
-        prog: How it was called, for the usage.
-    """
-    asked = _parser(prog).parse_args(arguments)
+    """Run one command and return its exit code; print errors to standard error."""
+    options = _parser(prog).parse_args(arguments)
     try:
         with Api(config.read()) as api:
-            run: Callable[[Api, argparse.Namespace], Code] = asked.run
-            return run(api, asked)
+            run: Callable[[Api, argparse.Namespace], Code] = options.run
+            return run(api, options)
     except CommandError as error:
-        _say([clean(str(error))], sys.stderr)
+        _write([clean(str(error))], sys.stderr)
         return error.code
     except KeyboardInterrupt:
         return Code.INTERRUPTED
 
 
-def list_(api: Api, asked: argparse.Namespace) -> Code:
-    """List instances."""
-    items = list(api.pages("/instances", _query(asked)))
-    _tell(asked, items, lambda: table(row(one, _now_ms()) for one in items))
+def list_(api: Api, options: argparse.Namespace) -> Code:
+    items = list(api.pages("/instances", _query(options)))
+    _print(options, items, table(row(instance, _now_ms()) for instance in items))
     return Code.DONE
 
 
-def due(api: Api, asked: argparse.Namespace) -> Code:
-    """Print what stops soon, bucket by bucket."""
-    query = {name: value for name in ("owner", "cloud") if (value := vars(asked)[name])}
-    told = api.get("/due", query) or {}
-
-    def lines() -> list[str]:
-        said = []
-        for bucket in told["buckets"]:
-            said.append(f"{bucket['label']} ({bucket['total']})")
-            if bucket["items"]:
-                said += table(row(one, _now_ms()) for one in bucket["items"])
-            said.append("")
-        return said[:-1]
-
-    _tell(asked, told, lines)
+def due(api: Api, options: argparse.Namespace) -> Code:
+    query = {
+        name: value for name in ("owner", "cloud") if (value := vars(options)[name])
+    }
+    document = api.get("/due", query) or {}
+    lines = []
+    for bucket in document["buckets"]:
+        lines.append(f"{bucket['label']} ({bucket['total']})")
+        if bucket["items"]:
+            lines += table(row(instance, _now_ms()) for instance in bucket["items"])
+        lines.append("")
+    _print(options, document, lines[:-1])
     return Code.DONE
 
 
-def set_(api: Api, asked: argparse.Namespace) -> Code:
-    """Change settings of an instance, on what they are now."""
+def set_(api: Api, options: argparse.Namespace) -> Code:
     change: Json = {}
-    if asked.hours is not None:
-        change["auto_stop_hours"] = asked.hours
-    if asked.auto_stop is not None:
-        change["auto_stop_enable"] = asked.auto_stop == "on"
-    if asked.description is not None:
-        change["description"] = asked.description
+    if options.hours is not None:
+        change["auto_stop_hours"] = options.hours
+    if options.auto_stop is not None:
+        change["auto_stop_enable"] = options.auto_stop == "on"
+    if options.description is not None:
+        change["description"] = options.description
     if not change:
         raise CommandError(Code.USAGE, "Nothing to change. See --help for the options.")
-    one = api.find(asked.instance)
-    path = path_of(one["cloud"], one["instance_id"])
-    edit = api.write("PATCH", path, change | {"seen": one["seen"]})
-    return _follow(api, asked, edit)
+    instance = api.find(options.instance)
+    path = path_of(instance["cloud"], instance["instance_id"])
+    edit = api.write("PATCH", path, change | {"seen": instance["seen"]})
+    return _follow(api, options, edit)
 
 
-def power(api: Api, asked: argparse.Namespace) -> Code:
-    """Start or stop an instance; a stop is confirmed first."""
-    one = api.find(asked.instance)
-    if asked.command == "stop" and not (asked.yes or _is_confirmed(one)):
-        _say(["Cancelled."], sys.stderr)
+def power(api: Api, options: argparse.Namespace) -> Code:
+    """Start or stop an instance; ask for confirmation before a stop."""
+    instance = api.find(options.instance)
+    if options.command == "stop" and not (options.yes or _is_confirmed(instance)):
+        _write(["Cancelled."], sys.stderr)
         return Code.NOT_APPLIED
-    path = path_of(one["cloud"], one["instance_id"])
-    return _follow(api, asked, api.write("POST", f"{path}/{asked.command}"))
+    path = path_of(instance["cloud"], instance["instance_id"])
+    return _follow(api, options, api.write("POST", f"{path}/{options.command}"))
 
 
-def watch(api: Api, asked: argparse.Namespace) -> Code:
+def watch(api: Api, options: argparse.Namespace) -> Code:
     """Show a live table until Ctrl-C; without a terminal, a table for each change.
 
     As JSON, each change is one line with all instances.
     """
-    view = Watch(api, _query(asked))
+    view = Watch(api, _query(options))
     live = sys.stdout.isatty()
     while True:
         is_new = view.step()
-        if asked.json:
+        if options.json:
             if is_new:
-                _say([json.dumps(view.items)])
+                _write([json.dumps(view.items)])
         elif is_new or live:
-            _say([_CLEAR if live else "", *view.lines()])
+            _write([_CLEAR if live else "", *view.lines()])
         time.sleep(1)
 
 
-def _is_confirmed(one: Json) -> bool:
-    """Whether the person at the terminal says that this is the one to stop."""
+def _is_confirmed(instance: Json) -> bool:
     if not sys.stdin.isatty():
-        said = "Cannot ask for confirmation without a terminal. Add --yes."
-        raise CommandError(Code.USAGE, said)
-    since = _local(one["run_started_at"])
+        raise CommandError(
+            Code.USAGE, "Cannot ask for confirmation without a terminal. Add --yes."
+        )
+    since = _local(instance["run_started_at"])
     lines = (
-        f"{one['name'] or one['instance_id']} ({one['status_text']})",
-        f"  in     {one['cloud']}/{one['instance_id']}",
-        f"  owner  {one['owner']['name'] or one['owner']['id']}",
-        f"  runs   on {one['flavor']}" + (f", since {since}" if since else ""),
+        f"{instance['name'] or instance['instance_id']} ({instance['status_text']})",
+        f"  in     {instance['cloud']}/{instance['instance_id']}",
+        f"  owner  {instance['owner']['name'] or instance['owner']['id']}",
+        f"  runs   on {instance['flavor']}" + (f", since {since}" if since else ""),
         "Files outside the work directory will be lost. Stop? [y/N] ",
     )
     sys.stderr.write("\n".join(clean(line) for line in lines))
@@ -138,41 +128,42 @@ def _local(moment: str | None) -> str:
     return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M %Z}"
 
 
-def _follow(api: Api, asked: argparse.Namespace, edit: Json | None) -> Code:
+def _follow(api: Api, options: argparse.Namespace, edit: Json | None) -> Code:
     if edit is None:
-        _tell(asked, None, lambda: ["Already set. Nothing to do."])
+        _print(options, None, ["Already set. Nothing to do."])
         return Code.DONE
-    until = time.monotonic() + asked.timeout
-    while asked.wait and edit["is_open"] and time.monotonic() < until:
+    until = time.monotonic() + options.timeout
+    while options.wait and edit["is_open"] and time.monotonic() < until:
         time.sleep(_LOOK_AGAIN_SECONDS)
         edit = api.get(f"/edits/{edit['id']}") or edit
-    told = edit
-    _tell(asked, told, lambda: _of_edit(told))
-    if told["is_open"]:
-        return Code.STILL_OPEN if asked.wait else Code.DONE
-    return Code.DONE if told["state"] == "applied" else Code.NOT_APPLIED
+    _print(options, edit, _edit_lines(edit))
+    if edit["is_open"]:
+        return Code.STILL_OPEN if options.wait else Code.DONE
+    return Code.DONE if edit["state"] == "applied" else Code.NOT_APPLIED
 
 
-def _of_edit(edit: Json) -> list[str]:
-    said = (edit["sentence"], edit["message"], edit["next_step"])
-    return [f"{edit['instance_name']}: {' '.join(filter(None, said))}", edit["id"]]
+def _edit_lines(edit: Json) -> list[str]:
+    sentences = (edit["sentence"], edit["message"], edit["next_step"])
+    return [f"{edit['instance_name']}: {' '.join(filter(None, sentences))}", edit["id"]]
 
 
-def _tell(asked: argparse.Namespace, told: Any, lines: Callable[[], list[str]]) -> None:
-    if asked.json:
-        _say([json.dumps(told, indent=2)])
+def _print(
+    options: argparse.Namespace, document: Json | list[Json] | None, lines: list[str]
+) -> None:
+    if options.json:
+        _write([json.dumps(document, indent=2)])
     else:
-        _say([clean(line) for line in lines()])
+        _write([clean(line) for line in lines])
 
 
-def _say(lines: Sequence[str], to: TextIO | None = None) -> None:
+def _write(lines: Sequence[str], to: TextIO | None = None) -> None:
     stream = to or sys.stdout
     stream.write("\n".join(lines) + "\n")
     stream.flush()
 
 
-def _query(asked: argparse.Namespace) -> dict[str, str]:
-    values = vars(asked)
+def _query(options: argparse.Namespace) -> dict[str, str]:
+    values = vars(options)
     return {name: values[name] for name in (*FILTERS, "sort") if values[name]}
 
 

@@ -1,6 +1,6 @@
-"""Where Curfew is, and the token: from the environment or a file, never an argument.
+"""URL and token, from the environment or a file and never from an argument.
 
-Arguments can be read by everybody on the machine, in the list of processes.
+Everyone on the machine can read arguments in the list of processes.
 """
 
 import ipaddress
@@ -18,23 +18,21 @@ DEFAULT_FILE = "~/.config/curfew/config.toml"
 
 
 class Config(NamedTuple):
-    """What is needed to ask."""
-
     url: str
     token: str
 
 
 def read(environ: Mapping[str, str] = os.environ) -> Config:
-    """The environment first, then the file.
+    """Read URL and token from the environment, or else from the file.
 
     Raises:
-        CommandError: Something is missing, or could be read by others.
+        CommandError: A value is missing, or other users can read the file.
     """
     url, token = environ.get("CURFEW_URL", ""), environ.get("CURFEW_TOKEN", "")
     path = Path(environ.get("CURFEW_CONFIG") or DEFAULT_FILE).expanduser()
     if not (url and token) and path.exists():
-        held = _held(path)
-        url, token = url or held.get("url", ""), token or held.get("token", "")
+        stored = _stored(path)
+        url, token = url or stored.get("url", ""), token or stored.get("token", "")
     if not url or not token:
         raise CommandError(
             Code.SETUP,
@@ -48,18 +46,18 @@ def read(environ: Mapping[str, str] = os.environ) -> Config:
     return Config(_safe(url.rstrip("/")), token)
 
 
-def _held(path: Path) -> dict[str, str]:
+def _stored(path: Path) -> dict[str, str]:
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise CommandError(
             Code.SETUP, f"Other users can read {path}. Run: chmod 600 {path}"
         )
     try:
-        held = tomllib.loads(path.read_text())
+        stored = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         # The error quotes no more than a place: the file holds a secret.
         kind = type(error).__name__
         raise CommandError(Code.SETUP, f"Cannot read {path} ({kind}).") from None
-    return {name: str(held[name]) for name in ("url", "token") if name in held}
+    return {name: str(stored[name]) for name in ("url", "token") if name in stored}
 
 
 def _safe(url: str) -> str:

@@ -1,4 +1,4 @@
-"""How it ends."""
+"""How a command ends."""
 
 from enum import IntEnum
 
@@ -26,10 +26,10 @@ class CommandError(Exception):
 
 
 class UnreachableError(CommandError):
-    """Curfew cannot be asked now, but perhaps soon.
+    """Curfew cannot be reached now, but perhaps soon.
 
     Attributes:
-        wait_seconds: How long it asks to be left alone; 0 where it did not say.
+        wait_seconds: How long Curfew asks to wait; 0 if it does not say.
     """
 
     def __init__(self, sentence: str, wait_seconds: float = 0) -> None:

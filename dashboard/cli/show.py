@@ -11,14 +11,14 @@ _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
 def clean(text: str) -> str:
-    """Without what a terminal would obey: whoever names a notebook writes this."""
+    """Replace control characters: the owner of a notebook chooses its name."""
     return "".join(
         mark if mark.isprintable() else "\N{REPLACEMENT CHARACTER}" for mark in text
     )
 
 
 def table(rows: Iterable[Sequence[str]], columns: Sequence[str] = COLUMNS) -> list[str]:
-    """Lines, the head first; columns as wide as their widest cell, up to a bound."""
+    """Return lines, the header first."""
     cells = [[_short(clean(cell)) for cell in row] for row in (columns, *rows)]
     widths = [max(width(row[place]) for row in cells) for place in range(len(columns))]
     return [
@@ -31,7 +31,7 @@ def table(rows: Iterable[Sequence[str]], columns: Sequence[str] = COLUMNS) -> li
 
 
 def width(text: str) -> int:
-    """How many columns of a terminal a text takes."""
+    """Return the columns that a text takes in a terminal."""
     return sum(map(_columns, text))
 
 
@@ -41,21 +41,20 @@ def _columns(mark: str) -> int:
     return 2 if unicodedata.east_asian_width(mark) in {"W", "F"} else 1
 
 
-def row(one: Json, now_ms: int) -> list[str]:
-    """An instance, its countdown as of now."""
-    edit = one["edit"]
+def row(instance: Json, now_ms: int) -> list[str]:
+    edit = instance["edit"]
     return [
-        one["name"] or one["instance_id"],
-        one["status_text"],
-        one["owner"]["name"],
-        countdown(one["this_run"], now_ms),
-        one["next_run_text"],
+        instance["name"] or instance["instance_id"],
+        instance["status_text"],
+        instance["owner"]["name"],
+        countdown(instance["this_run"], now_ms),
+        instance["next_run_text"],
         edit["state"] if edit else "",
     ]
 
 
 def countdown(run: Json, now_ms: int) -> str:
-    """What is left of a run, in the words of the pages."""
+    """Return the rest of a run, as the pages show it."""
     stops_at_ms = run["stops_at_ms"]
     if stops_at_ms is None:
         return str(run["text"])
@@ -66,7 +65,7 @@ def countdown(run: Json, now_ms: int) -> str:
 
 
 def remaining(seconds: int) -> str:
-    """Time left, no finer than it matters; a test holds it to the pages' words."""
+    """Return the time left, rounded as the pages do; a test compares both."""
     if seconds > 2 * _DAY:
         return f"{seconds // _DAY} d {seconds % _DAY // _HOUR} h"
     if seconds >= _HOUR:

@@ -1,4 +1,4 @@
-"""A live table: counts down by itself, asks politely, outlives a lost connection."""
+"""A live table that counts down, polls rarely and survives a lost connection."""
 
 import time
 from collections.abc import Callable
@@ -18,14 +18,6 @@ type Json = dict[str, Any]
 
 
 class Watch:
-    """One list, as last known.
-
-    Args:
-        api: Curfew.
-        query: Of the list.
-        clock: Unix seconds.
-    """
-
     def __init__(
         self, api: Api, query: dict[str, str], clock: Callable[[], float] = time.time
     ) -> None:
@@ -38,13 +30,10 @@ class Watch:
         self._ask_at = self._whole_at = 0.0
 
     def step(self) -> bool:
-        """Ask if it is time to.
-
-        Returns:
-            Whether there is anything new.
+        """Poll if it is time, and return whether anything is new.
 
         Raises:
-            CommandError: What no waiting mends, such as a token that has ended.
+            CommandError: Waiting does not help, for example after a token has expired.
         """
         now = self._clock()
         if now < self._ask_at:
@@ -53,7 +42,7 @@ class Watch:
         if self._version is not None and now < self._whole_at and not self._failures:
             query["since"] = str(self._version)
         try:
-            told = self._api.get("/instances", query)
+            answer = self._api.get("/instances", query)
         except UnreachableError as error:
             self._failures += 1
             self._lost_since = self._lost_since or now
@@ -62,23 +51,22 @@ class Watch:
             return self._failures == 1
         was_lost, self._failures, self._lost_since = bool(self._failures), 0, None
         self._ask_at = now + ASK_EVERY_SECONDS
-        if told is None:
+        if answer is None:
             return was_lost
         self._whole_at = now + WHOLE_EVERY_SECONDS
-        self._version, self._items = told["version"], told["items"]
-        self._count = told["count"]
+        self._version, self._items = answer["version"], answer["items"]
+        self._count = answer["count"]
         return True
 
     @property
     def items(self) -> list[Json]:
-        """The instances as last read."""
         return self._items
 
     def lines(self) -> list[str]:
-        """The table as of now, and what there is to say about it."""
+        """Return the table as of now and a status line."""
         now = self._clock()
-        said = f"{len(self._items)} of {self._count}"
+        status = f"{len(self._items)} of {self._count}"
         if self._lost_since is not None:
-            said = f"Connection lost {int(now - self._lost_since)} s ago. Retrying…"
+            status = f"Connection lost {int(now - self._lost_since)} s ago. Retrying…"
         now_ms = int(now * 1_000)
-        return [*table(row(one, now_ms) for one in self._items), "", said]
+        return [*table(row(instance, now_ms) for instance in self._items), "", status]
