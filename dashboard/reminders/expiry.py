@@ -45,7 +45,7 @@ def _still_valid() -> Q:
         instance__missing_since=None,
         instance__status=InstanceStatus.RUNNING,
     )
-    asked = RuleException.objects.filter(
+    requested = RuleException.objects.filter(
         pk=OuterRef("exception_id"), state=RuleException.State.ASKED
     )
     failed_still = Q(edit__state__in=[Edit.State.FAILED, Edit.State.CONFLICT])
@@ -62,7 +62,7 @@ def _still_valid() -> Q:
             & ~Exists(tried_again)
         )
         | Q(Q(kind=Kind.POLICY) & Exists(planned))
-        | Q(Q(kind=Kind.REQUEST) & Exists(asked))
+        | Q(Q(kind=Kind.REQUEST) & Exists(requested))
         | Q(kind__in=[Kind.STOPPED, Kind.ANSWER, Kind.TEST])
     )
 
@@ -85,10 +85,10 @@ def expire_invalid(now: datetime) -> None:
         note=messages.TOO_LATE(),
     )
     of_use = Reminder.objects.filter(expires_at__gt=now)
-    shown = of_use.filter(medium=Medium.PAGE, state=State.SENT)
-    for which in (waiting, shown):
+    in_page = of_use.filter(medium=Medium.PAGE, state=State.SENT)
+    for reminders in (waiting, in_page):
         _update(
-            which.exclude(_still_valid()),
+            reminders.exclude(_still_valid()),
             state=State.CANCELLED,
             note=messages.OUT_OF_DATE(),
         )
@@ -101,11 +101,11 @@ def expire_invalid(now: datetime) -> None:
         _update(again, state=state, note=Message())
 
 
-def _update(which: QuerySet[Reminder], **changes: Any) -> None:
+def _update(reminders: QuerySet[Reminder], **changes: Any) -> None:
     """Change some at a time, each only if it is still meant."""
-    keys = list(which.order_by().values_list("pk", flat=True))
+    keys = list(reminders.order_by().values_list("pk", flat=True))
     for some in batched(keys, AT_ONCE):
-        which.filter(pk__in=some).update(**changes)
+        reminders.filter(pk__in=some).update(**changes)
 
 
 @transaction.atomic

@@ -38,14 +38,7 @@ Known = dict[tuple[str, int, int], list[int]]
 
 
 def plan(now: datetime | None = None) -> int:
-    """Write the reminders that have become due; end those that no longer hold.
-
-    Args:
-        now: The present moment.
-
-    Returns:
-        How many were written.
-    """
+    """Write the reminders that have become due and return how many."""
     now = now or timezone.now()
     expiry.expire_stalled(now)
     expiry.delete_old(now)
@@ -57,8 +50,8 @@ def plan(now: datetime | None = None) -> int:
     new += [*ahead.reminders, *policy_news.stopped(everybody, now)]
     new += policy_news.requests(everybody, now)
     new += policy_news.answers(everybody, now)
-    # What is nearest is told first, should this process die in between.
-    new.sort(key=lambda one: one.moment)
+    # The nearest first, in case this process dies in between.
+    new.sort(key=lambda reminder: reminder.moment)
     written = sum(_write(list(some), now) for some in batched(new, expiry.AT_ONCE))
     if ahead.plans:
         # Only now: without this nothing is stopped.
@@ -69,32 +62,32 @@ def plan(now: datetime | None = None) -> int:
 
 @transaction.atomic
 def _write(new: list[Reminder], now: datetime) -> int:
-    """Write some reminders, but for those that were told meanwhile; how many."""
+    """Write those reminders that do not exist yet, and return how many."""
     _alone()
     # By another planner, perhaps, of a stop that wobbled: then the keys differ.
-    stops = [one.instance_id for one in new if one.kind == Kind.STOP]
-    told: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
+    stops = [reminder.instance_id for reminder in new if reminder.kind == Kind.STOP]
+    known: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
     for (name, instance, lead), moments in _known_stops(now, stops).items():
-        told[name, instance] += [(lead, ms) for ms in moments]
-    new = [one for one in new if not _was_told_now(told, one)]
+        known[name, instance] += [(lead, ms) for ms in moments]
+    new = [reminder for reminder in new if not _is_known_now(known, reminder)]
     # The key has the last word, whoever else may be planning.
     Reminder.objects.bulk_create(new, ignore_conflicts=True)
     return len(new)
 
 
-def _was_told_now(
-    told: dict[tuple[str, int], list[tuple[int, int]]], one: Reminder
+def _is_known_now(
+    known: dict[tuple[str, int], list[tuple[int, int]]], reminder: Reminder
 ) -> bool:
-    name = one.key.rpartition(f":{Kind.STOP}:")[0]
+    name = reminder.key.rpartition(f":{Kind.STOP}:")[0]
     return any(
-        lead <= (one.lead_minutes or 0)
-        and abs((one.deadline_ms or 0) - ms) <= SAME_RUN_MS
-        for lead, ms in told.get((name, one.instance_id or 0), ())
+        lead <= (reminder.lead_minutes or 0)
+        and abs((reminder.deadline_ms or 0) - ms) <= SAME_RUN_MS
+        for lead, ms in known.get((name, reminder.instance_id or 0), ())
     )
 
 
 def due() -> list[int]:
-    """Reminders to be sent now, longest due first; no more than a tick's worth."""
+    """Return the reminders to send now, the oldest first, at most 50."""
     waiting = Reminder.objects.filter(state=State.WAITING, due_at__lte=timezone.now())
     return list(waiting.order_by("due_at", "pk").values_list("pk", flat=True)[:50])
 
@@ -110,12 +103,14 @@ def _stops(everybody: Recipients, now: datetime) -> Iterator[Reminder]:
         *("run_ends_at", "stop_timestamp_ms"),
     )
     for pk, cloud_pk, owner_id, owner_name, stops_at, stop_ms in running.order_by():
-        for one in everybody.for_instance(Subject(cloud_pk, owner_id, owner_name)):
-            lead = one.lead(stops_at - now)
-            if lead is None or _was_told(known, one, pk, lead, stop_ms):
+        for recipient in everybody.for_instance(
+            Subject(cloud_pk, owner_id, owner_name)
+        ):
+            lead = recipient.lead(stops_at - now)
+            if lead is None or _is_known(known, recipient, pk, lead, stop_ms):
                 continue
             yield draft(
-                one,
+                recipient,
                 f"stop:{pk}:{lead}:{stop_ms}",
                 now,
                 kind=Kind.STOP,
@@ -129,10 +124,12 @@ def _stops(everybody: Recipients, now: datetime) -> Iterator[Reminder]:
 
 def _known_stops(now: datetime, instances: list[int | None] | None = None) -> Known:
     known: Known = defaultdict(list)
-    told = Reminder.objects.filter(kind=Kind.STOP, moment__gt=now - FRESH).order_by()
+    reminders = Reminder.objects.filter(
+        kind=Kind.STOP, moment__gt=now - FRESH
+    ).order_by()
     if instances is not None:
-        told = told.filter(instance__in=instances)
-    for person, channel, medium, instance, lead, ms in told.values_list(
+        reminders = reminders.filter(instance__in=instances)
+    for person, channel, medium, instance, lead, ms in reminders.values_list(
         *("person_id", "channel_id", "medium", "instance_id"),
         *("lead_minutes", "deadline_ms"),
     ):
@@ -141,13 +138,15 @@ def _known_stops(now: datetime, instances: list[int | None] | None = None) -> Kn
     return known
 
 
-def _was_told(known: Known, one: Recipient, pk: int, lead: int, stop_ms: int) -> bool:
-    """Whether it was told before, of this lead time or a nearer one."""
+def _is_known(
+    known: Known, recipient: Recipient, pk: int, lead: int, stop_ms: int
+) -> bool:
+    """Whether there is a reminder for this lead time or a shorter one."""
     return any(
         abs(stop_ms - ms) <= SAME_RUN_MS
-        for chosen in {*one.wants.lead_times, lead}
+        for chosen in {*recipient.wants.lead_times, lead}
         if chosen <= lead
-        for ms in known.get((one.name, pk, chosen), ())
+        for ms in known.get((recipient.name, pk, chosen), ())
     )
 
 
@@ -157,12 +156,17 @@ def _failures(everybody: Recipients, now: datetime) -> Iterator[Reminder]:
     ).values_list("pk", "cloud_id", "owner_id", "owner_name", "status_since")
     known = known_keys(Kind.FAILURE, now)
     for pk, cloud_pk, owner_id, owner_name, since in failed.order_by():
-        assert since is not None  # noqa: S101 (asked for above)
-        for one in everybody.for_instance(Subject(cloud_pk, owner_id, owner_name)):
+        assert since is not None  # noqa: S101 (the query selects it)
+        for recipient in everybody.for_instance(
+            Subject(cloud_pk, owner_id, owner_name)
+        ):
             subject = f"failure:{pk}:{round(since.timestamp() * 1e3)}"
-            if one.wants.on_failure and f"{one.name}:{subject}" not in known:
+            if (
+                recipient.wants.on_failure
+                and f"{recipient.name}:{subject}" not in known
+            ):
                 yield draft(
-                    one,
+                    recipient,
                     subject,
                     now,
                     kind=Kind.FAILURE,
@@ -173,41 +177,44 @@ def _failures(everybody: Recipients, now: datetime) -> Iterator[Reminder]:
 
 
 def _edits(everybody: Recipients, now: datetime) -> Iterator[Reminder]:
-    """Of one's own edits to people, of all in its scope to a channel.
+    """Yield failures of edits: people get their own, a channel all in its scope.
 
-    The failures of a batch are one message to each. What is said of an edit may be
-    corrected later, by a write that landed late: that is told by itself, and to those
-    in whose scope the instance is, since its settings are not what was reported.
+    The failures of a batch are one message to each recipient. A late write can correct
+    the outcome of an edit. That is a message of its own, also to those in whose scope
+    the instance is, since its settings are not what was reported.
     """
     failed = Q(
         state__in=[Edit.State.FAILED, Edit.State.CONFLICT],
         finished_at__gte=now - FRESH,
     )
     corrected = Q(outcome__in=Edit.CORRECTED, corrected_at__gte=now - FRESH)
-    found = Edit.objects.filter(failed | corrected).values_list(
+    edits = Edit.objects.filter(failed | corrected).values_list(
         *("pk", "batch_id", "actor_id", "instance_id", "finished_at"),
         *("outcome", "corrected_at"),
         *("instance__cloud_id", "instance__owner_id", "instance__owner_name"),
     )
     known = known_keys(Kind.EDIT, now)
-    for pk, batch, actor, instance, ended, outcome, at, *whose in found.order_by(
+    for pk, batch, actor, instance, ended, outcome, at, *whose in edits.order_by(
         "finished_at"
     ):
         late = outcome in Edit.CORRECTED
         concerned = everybody.for_instance(Subject(*whose))
-        others = [one for one in concerned if one.channel or late]
-        ways = {one.name: one for one in [*everybody.ways_to(actor), *others]}
+        others = [recipient for recipient in concerned if recipient.channel or late]
+        ways = {
+            recipient.name: recipient
+            for recipient in [*everybody.ways_to(actor), *others]
+        }
         moment = at if late else ended
-        assert moment is not None  # noqa: S101 (asked for above)
-        for one in ways.values():
+        assert moment is not None  # noqa: S101 (the query selects it)
+        for recipient in ways.values():
             subject = f"edit:b{batch}" if batch else f"edit:{pk}"
             subject = f"edit:{pk}{CORRECTED_KEY}" if late else subject
-            key = f"{one.name}:{subject}"
-            if not one.wants.on_failed_edit or key in known:
+            key = f"{recipient.name}:{subject}"
+            if not recipient.wants.on_failed_edit or key in known:
                 continue
             known.add(key)
             yield draft(
-                one,
+                recipient,
                 subject,
                 now,
                 kind=Kind.EDIT,
@@ -219,7 +226,7 @@ def _edits(everybody: Recipients, now: datetime) -> Iterator[Reminder]:
 
 
 def _alone() -> None:
-    """One planner at a time; SQLite lets only one write anyway."""
+    """Wait until no other planner runs; SQLite has only one writer anyway."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))

@@ -40,7 +40,7 @@ class Warnings(NamedTuple):
 def warnings(everybody: Recipients, now: datetime) -> Warnings:
     """Warn owners of the runs that a policy is going to stop."""
     lead_times = settings.CURFEW.policy_warning_minutes
-    found = Warnings([], [])
+    result = Warnings([], [])
     ahead = planned_stops().filter(
         stops_at__lte=now + timedelta(minutes=max(lead_times)),
         instance__missing_since=None,
@@ -49,25 +49,27 @@ def warnings(everybody: Recipients, now: datetime) -> Warnings:
     plans = list(
         ahead.values_list("pk", "instance_id", "stops_at", "warned_at", *_OWNER)
     )
-    told = Reminder.objects.filter(planned_stop__in=[plan[0] for plan in plans])
-    known = set(told.order_by().values_list("key", flat=True))
+    earlier = Reminder.objects.filter(planned_stop__in=[plan[0] for plan in plans])
+    known = set(earlier.order_by().values_list("key", flat=True))
     for pk, instance, planned_for, warned_at, *whose in plans:
         stops_at = planned_for
         if warned_at is None:
             # However late the first warning is, it leaves them the shortest time.
             stops_at = max(stops_at, now + timedelta(minutes=min(lead_times)))
-            found.plans.append(pk)
+            result.plans.append(pk)
         if stops_at <= now:
             continue
         lead = min(
-            one for one in lead_times if stops_at - now <= timedelta(minutes=one)
+            minutes
+            for minutes in lead_times
+            if stops_at - now <= timedelta(minutes=minutes)
         )
-        for one in everybody.owners_of(Subject(*whose)):
+        for recipient in everybody.owners_of(Subject(*whose)):
             subject = f"policy:{pk}:{lead}"
-            if key(one, subject) not in known:
-                found.reminders.append(
+            if key(recipient, subject) not in known:
+                result.reminders.append(
                     draft(
-                        one,
+                        recipient,
                         subject,
                         now,
                         kind=Kind.POLICY,
@@ -78,13 +80,13 @@ def warnings(everybody: Recipients, now: datetime) -> Warnings:
                         expires_at=stops_at,
                     )
                 )
-    return found
+    return result
 
 
 def stopped(everybody: Recipients, now: datetime) -> Iterator[Reminder]:
-    """Tell owners of runs that somebody else, or a policy, has stopped.
+    """Yield reminders for owners whose runs someone else or a policy has stopped.
 
-    Those of one bulk edit are one message.
+    The stops of one bulk change are one message.
     """
     events = InstanceEvent.objects.filter(
         at__gte=now - FRESH,
@@ -102,15 +104,15 @@ def stopped(everybody: Recipients, now: datetime) -> Iterator[Reminder]:
             continue
         together = edit.batch_id if edit.actor_id else None
         subject = f"stopped:b{together}" if together else f"stopped:{edit.pk}"
-        for one in everybody.owners_of(Subject(*whose)):
-            assert one.person is not None  # noqa: S101 (owners are people)
-            is_theirs = one.person.pk == edit.actor_id
-            unwanted = edit.actor_id is not None and not one.hears_of_stops
-            if is_theirs or unwanted or key(one, subject) in known:
+        for recipient in everybody.owners_of(Subject(*whose)):
+            assert recipient.person is not None  # noqa: S101 (owners are people)
+            is_theirs = recipient.person.pk == edit.actor_id
+            unwanted = edit.actor_id is not None and not recipient.hears_of_stops
+            if is_theirs or unwanted or key(recipient, subject) in known:
                 continue
-            known.add(key(one, subject))
+            known.add(key(recipient, subject))
             yield draft(
-                one,
+                recipient,
                 subject,
                 now,
                 kind=Kind.STOPPED,
@@ -122,18 +124,18 @@ def stopped(everybody: Recipients, now: datetime) -> Iterator[Reminder]:
 
 
 def requests(everybody: Recipients, now: datetime) -> Iterator[Reminder]:
-    """Tell those who decide that somebody asks for an exception."""
-    asked = RuleException.objects.filter(
+    """Yield reminders for those who decide on requested exceptions."""
+    requested = RuleException.objects.filter(
         state=RuleException.State.ASKED, asked_at__gte=now - FRESH
     ).values_list("pk", "instance_id", "asked_at", "until", "asked_by_id")
     known = known_keys(Kind.REQUEST, now)
-    for pk, instance, at, until, asked_by in asked.order_by("pk"):
-        for one in everybody.deciders:
+    for pk, instance, at, until, asked_by in requested.order_by("pk"):
+        for recipient in everybody.deciders:
             subject = f"request:{pk}"
-            mine = one.person is not None and one.person.pk == asked_by
-            if not mine and key(one, subject) not in known:
+            mine = recipient.person is not None and recipient.person.pk == asked_by
+            if not mine and key(recipient, subject) not in known:
                 yield draft(
-                    one,
+                    recipient,
                     subject,
                     now,
                     kind=Kind.REQUEST,
@@ -145,18 +147,18 @@ def requests(everybody: Recipients, now: datetime) -> Iterator[Reminder]:
 
 
 def answers(everybody: Recipients, now: datetime) -> Iterator[Reminder]:
-    """Tell those who asked for an exception how it was decided."""
+    """Yield reminders of decisions for those who requested an exception."""
     decided = RuleException.objects.filter(decided_at__gte=now - FRESH)
     known = known_keys(Kind.ANSWER, now)
     for exception in decided.order_by("pk"):
         at = exception.decided_at
         if at is None or exception.decided_by_id == exception.asked_by_id:
             continue
-        for one in everybody.ways.get(exception.asked_by_id, ()):
+        for recipient in everybody.ways.get(exception.asked_by_id, ()):
             subject = f"answer:{exception.pk}:{exception.state}"
-            if key(one, subject) not in known:
+            if key(recipient, subject) not in known:
                 yield draft(
-                    one,
+                    recipient,
                     subject,
                     now,
                     kind=Kind.ANSWER,

@@ -54,16 +54,16 @@ def facts(reminder: Reminder, plain: Plain) -> list[tuple[str, str]]:
             ),
         ]
     if exception is not None:
-        said = [
+        pairs = [
             (gettext("Policy"), plain(exception.rule.name)),
             (gettext("Last day"), exception.last_day_text),
         ]
         if reminder.kind == Kind.REQUEST:
-            return [*said, (gettext("Reason"), plain(exception.reason))]
-        said.append((gettext("By"), plain(str(exception.decided_by or ""))))
+            return [*pairs, (gettext("Reason"), plain(exception.reason))]
+        pairs.append((gettext("By"), plain(str(exception.decided_by or ""))))
         if exception.answer:
-            said.append((gettext("Answer"), plain(exception.answer)))
-        return said
+            pairs.append((gettext("Answer"), plain(exception.answer)))
+        return pairs
     return [(gettext("By"), plain(edit.by)), *why(edit, plain)] if edit else []
 
 
@@ -101,6 +101,6 @@ def _together(reminder: Reminder, edit: Edit) -> int:
     if edit.batch_id is None or edit.actor_id is None or reminder.person is None:
         return 1
     mine = reminder.person.cloud_identifiers
-    found = Edit.objects.filter(batch=edit.batch_id, kind=Edit.Kind.STOP)
-    owners = found.values_list("instance__owner_id", "instance__owner_name")
+    stops = Edit.objects.filter(batch=edit.batch_id, kind=Edit.Kind.STOP)
+    owners = stops.values_list("instance__owner_id", "instance__owner_name")
     return sum(bool({*owner} & mine) for owner in owners)

@@ -1,4 +1,4 @@
-"""Who wants to hear of what: everybody's wishes, indexed by what they are about."""
+"""Who receives which notifications, indexed by what they are about."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ Scope = NotificationSettings.Scope
 
 
 class Subject(NamedTuple):
-    """Whose instance of which cloud something is about."""
+    """The owner and the cloud of the instance that a notification is about."""
 
     cloud_pk: int
     owner_id: str
@@ -43,18 +43,18 @@ class Recipient(NamedTuple):
 
     @property
     def hears_of_stops(self) -> bool:
-        """Whether it is a person who wants to hear who has stopped what is theirs."""
+        """Whether a person wants to know when someone stops their instances."""
         return isinstance(self.wants, Preferences) and self.wants.on_stopped
 
     def lead(self, left: timedelta) -> int | None:
-        """The nearest of the chosen lead times that has come, in minutes."""
+        """Return the shortest chosen lead time that has been reached, in minutes."""
         come = [
             lead for lead in self.wants.lead_times if left <= timedelta(minutes=lead)
         ]
         return min(come, default=None)
 
     def due_at(self, now: datetime) -> datetime:
-        """Now, or the end of the quiet hours; the page keeps none."""
+        """Return now, or the end of the quiet hours; the page has none."""
         if self.medium == Medium.PAGE:
             return now
         return self.wants.quiet_ends(now) or now
@@ -87,14 +87,15 @@ class Recipients:
 
     @property
     def longest_lead(self) -> timedelta:
-        """How far ahead anybody looks."""
-        lead_times = (lead for one in self.everybody for lead in one.wants.lead_times)
+        lead_times = (
+            lead for recipient in self.everybody for lead in recipient.wants.lead_times
+        )
         return timedelta(minutes=max(lead_times, default=0))
 
     def for_instance(self, subject: Subject) -> Iterable[Recipient]:
-        """Those who want to hear of such an instance, each once."""
-        found = {
-            one.name: one
+        """Return the recipients who want notifications about such an instance."""
+        by_name = {
+            recipient.name: recipient
             for group in (
                 self.everything,
                 self.by_cloud.get(subject.cloud_pk, ()),
@@ -103,64 +104,66 @@ class Recipients:
                     for name in {subject.owner_id, subject.owner_name} - {""}
                 ),
             )
-            for one in group
+            for recipient in group
         }
-        return found.values()
+        return by_name.values()
 
     def owners_of(self, subject: Subject) -> Iterable[Recipient]:
-        """The ways to those whose instance it is, each once; whatever they chose."""
+        """Return the recipients who own such an instance, whatever they chose."""
         return {
-            one.name: one
+            recipient.name: recipient
             for name in {subject.owner_id, subject.owner_name} - {""}
-            for one in self.owners.get(name, ())
+            for recipient in self.owners.get(name, ())
         }.values()
 
     def ways_to(self, person_pk: int) -> list[Recipient]:
-        """The ways to one person."""
-        return [one for one in self.everybody if _is(one.person, person_pk)]
+        return [
+            recipient
+            for recipient in self.everybody
+            if _is(recipient.person, person_pk)
+        ]
 
-    def add(self, one: Recipient, identifiers: Iterable[str] = ()) -> None:
-        """Take in a recipient; ``identifiers`` are those of their own instances."""
-        self.everybody.append(one)
-        scope = allowed_scope(one.wants, one.person)
+    def add(self, recipient: Recipient, identifiers: Iterable[str] = ()) -> None:
+        """Add a recipient, who owns the instances of ``identifiers``."""
+        self.everybody.append(recipient)
+        scope = allowed_scope(recipient.wants, recipient.person)
         if scope == Scope.ALL:
-            self.everything.append(one)
-        elif scope == Scope.CLOUD and one.wants.cloud_id is not None:
-            self.by_cloud[one.wants.cloud_id].append(one)
+            self.everything.append(recipient)
+        elif scope == Scope.CLOUD and recipient.wants.cloud_id is not None:
+            self.by_cloud[recipient.wants.cloud_id].append(recipient)
         elif scope == Scope.OWNER:
-            self.by_owner[one.wants.owner].append(one)
+            self.by_owner[recipient.wants.owner].append(recipient)
         elif scope == Scope.MINE:
             for identifier in identifiers:
-                self.by_owner[identifier].append(one)
+                self.by_owner[identifier].append(recipient)
 
 
 def allowed_scope(wants: NotificationSettings, person: User | None) -> str:
-    """What was chosen, as far as the person's role still allows it."""
+    """Return the chosen scope, or a smaller one if the role no longer allows it."""
     if person is None or can_remind_of_others(person):
         return wants.scope
     return Scope.MINE
 
 
-def media(preferences: Preferences) -> list[str]:
-    """The ways to a person that they chose and that exist."""
-    found: list[str] = []
+def chosen_media(preferences: Preferences) -> list[str]:
+    """Return the media that a person chose and that can reach them."""
+    media: list[str] = []
     if preferences.in_page:
-        found.append(Medium.PAGE)
+        media.append(Medium.PAGE)
     if preferences.by_mail and may_mail(preferences.user):
-        found.append(Medium.MAIL)
-    return found
+        media.append(Medium.MAIL)
+    return media
 
 
 def may_mail(person: User) -> bool:
-    """Whether mail can reach this person."""
     return bool(settings.CURFEW.mail_url and person.email)
 
 
 def preferences_of(person: User) -> Preferences:
-    """A person's row, or the defaults, unsaved.
+    """Return a person's row, or the unsaved defaults.
 
-    Operators and admins who own nothing hear of failures of the whole fleet, and of no
-    stops: else they would hear nothing, or 300 stops in half an hour.
+    Operators and admins without instances receive the failures of the whole fleet and
+    no stops: otherwise they would receive nothing, or 300 stops in half an hour.
     """
     try:
         return person.reminder_preferences
@@ -172,26 +175,26 @@ def preferences_of(person: User) -> Preferences:
 
 
 def all_recipients() -> Recipients:
-    """Everybody who is to be told of anything, in three queries."""
-    found = Recipients()
+    """Return all recipients, in three queries."""
+    recipients = Recipients()
     people = User.objects.filter(is_active=True).select_related("reminder_preferences")
     for person in people.prefetch_related("cloud_users"):
         wants = preferences_of(person)
         wants.user = person
-        mine = [one.identifier for one in person.cloud_users.all()]
-        chosen = [_way(person, medium, wants) for medium in media(wants)]
-        for one in chosen:
-            found.add(one, mine)
+        mine = [cloud_user.identifier for cloud_user in person.cloud_users.all()]
+        chosen = [_way(person, medium, wants) for medium in chosen_media(wants)]
+        for recipient in chosen:
+            recipients.add(recipient, mine)
         ways = chosen or [_way(person, Medium.PAGE, wants)]
-        found.ways[person.pk] = ways
+        recipients.ways[person.pk] = ways
         for identifier in mine:
-            found.owners[identifier] += ways
+            recipients.owners[identifier] += ways
         if can_decide_exceptions(person):
-            found.deciders += ways
+            recipients.deciders += ways
     for channel in Channel.objects.filter(active=True):
         name = f"c{channel.pk}"
-        found.add(Recipient(name, Medium.WEBHOOK, channel, channel=channel))
-    return found
+        recipients.add(Recipient(name, Medium.WEBHOOK, channel, channel=channel))
+    return recipients
 
 
 def _way(person: User, medium: str, wants: Preferences) -> Recipient:

@@ -17,7 +17,7 @@ Medium, State = Reminder.Medium, Reminder.State
 
 
 def inbox(user: User) -> QuerySet[Reminder]:
-    """A person's entries, newest first; of those told together, the nearest stop."""
+    """Return a person's entries: the newest first, then the nearest stop."""
     return (
         Reminder.objects.filter(person=user, medium=Medium.PAGE)
         .order_by("-created_at", "moment", "pk")
@@ -27,30 +27,26 @@ def inbox(user: User) -> QuerySet[Reminder]:
 
 
 def ends_of(reminders: Iterable[Reminder]) -> dict[int, InstanceEvent]:
-    """How the runs ended whose stop was told and came otherwise; one query.
-
-    Returns:
-        By ``Reminder.pk``, where it was seen.
-    """
-    told = [one for one in reminders if one.kind == Reminder.Kind.STOP]
-    if not told:
+    """Return, by ``Reminder.pk``, the events that ended announced runs; one query."""
+    stops = [reminder for reminder in reminders if reminder.kind == Reminder.Kind.STOP]
+    if not stops:
         return {}
     events = InstanceEvent.objects.filter(
-        instance__in=[one.instance_id for one in told],
-        at__gte=min(one.created_at for one in told),
+        instance__in=[reminder.instance_id for reminder in stops],
+        at__gte=min(reminder.created_at for reminder in stops),
         to_status__in=[InstanceStatus.STOPPING, InstanceStatus.STOPPED],
     ).select_related("actor")
     seen = list(events.order_by("at", "pk"))
     return {
-        one.pk: event
-        for one in told
+        reminder.pk: event
+        for reminder in stops
         for event in reversed(seen)
-        if event.instance_id == one.instance_id and event.at >= one.created_at
+        if event.instance_id == reminder.instance_id and event.at >= reminder.created_at
     }
 
 
 def edits_of(events: Iterable[InstanceEvent]) -> dict[object, Edit]:
-    """The edits that led to some events, by their key; one query."""
+    """Return the edits that caused these events, by key; one query."""
     keys = {event.edit_id for event in events if event.edit_id}
     if not keys:
         return {}
@@ -58,7 +54,7 @@ def edits_of(events: Iterable[InstanceEvent]) -> dict[object, Edit]:
 
 
 def unread(user: User) -> int:
-    """How many entries are new to a person, and still of use."""
+    """Return how many entries a person has not read and can still use."""
     return Reminder.objects.filter(
         person=user,
         medium=Medium.PAGE,
@@ -69,27 +65,26 @@ def unread(user: User) -> int:
 
 
 def log(state: str = "", q: str = "") -> QuerySet[Reminder]:
-    """All reminders, newest first, with their attempts.
+    """Return all reminders, newest first, with their attempts.
 
     Args:
         state: One of ``Reminder.State``; empty for any.
         q: Part of a recipient's or instance's name.
     """
-    found = Reminder.objects.select_related(
+    reminders = Reminder.objects.select_related(
         *("person", "channel", "instance__cloud", *ABOUT)
     ).prefetch_related("attempts")
     if state in State.values:
-        found = found.filter(state=state)
+        reminders = reminders.filter(state=state)
     if q:
-        found = found.filter(
+        reminders = reminders.filter(
             Q(person__username__icontains=q)
             | Q(channel__name__icontains=q)
             | Q(instance__name__icontains=q)
         )
-    return found.fetch_mode(models.FETCH_PEERS)
+    return reminders.fetch_mode(models.FETCH_PEERS)
 
 
 def owners() -> list[str]:
-    """Owners seen in the fleet, by name."""
     names = Instance.objects.order_by().values_list("owner_name", flat=True).distinct()
     return sorted(set(names) - {""}, key=str.casefold)
