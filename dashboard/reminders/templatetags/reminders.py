@@ -8,6 +8,7 @@ from dashboard.reminders import selectors
 register = template.Library()
 
 _TONES = {"sent": "good", "sending": "busy", "unknown": "warn", "failed": "bad"}
+_KIND_TONES = {"failure": "bad", "edit": "bad", "request": "info", "answer": "info"}
 _ICONS = {
     "stop": "bell",
     "failure": "triangle-alert",
@@ -21,17 +22,20 @@ _ICONS = {
 
 @register.simple_tag
 def unread_reminders(user: User) -> int:
-    """How many reminders are new to this person; one query."""
+    """Return the number of unread notifications; one query."""
     return selectors.unread(user)
 
 
 @register.filter
 def tone(state: str) -> str:
-    """The colour of a state."""
     return _TONES.get(state, "rest")
 
 
 @register.filter
 def kind_icon(kind: str) -> str:
-    """The icon of a kind."""
     return _ICONS.get(kind, "send")
+
+
+@register.filter
+def kind_tone(kind: str) -> str:
+    return _KIND_TONES.get(kind, "warn")
