@@ -88,5 +88,4 @@ class ChangeInput:
 
 
 def hours_typed(hours: float) -> str:
-    """Format a number of hours with all its digits and no exponent."""
     return f"{Decimal(str(hours)):f}".removesuffix(".0")

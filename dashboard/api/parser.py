@@ -9,7 +9,6 @@ class StrictParser(Parser):
     """Parse JSON; reject duplicate keys and text that no database can store."""
 
     def parse_body(self, request: HttpRequest) -> Any:
-        """Parse the body; ninja answers 400 to any exception."""
         body = json.loads(request.body, object_pairs_hook=_once)
         # Half of a surrogate pair, such as "\ud800", cannot be stored.
         json.dumps(body, ensure_ascii=False).encode()

@@ -126,7 +126,6 @@ def invalid(errors: Mapping[str, list[str]]) -> ProblemError:
 
 
 def of_form(form: forms.Form) -> dict[str, list[str]]:
-    """Return the errors of a form by field, for ``invalid``."""
     return {
         ("" if name == NON_FIELD_ERRORS else name): [
             fault["message"] for fault in faults

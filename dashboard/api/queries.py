@@ -91,7 +91,6 @@ class Query:
 
     @property
     def openapi(self) -> dict[str, Any]:
-        """Return the parameters for ninja's ``openapi_extra``."""
         return {
             "parameters": [
                 {"in": "query", "name": name, "required": False, "schema": schema}
@@ -228,7 +227,6 @@ def _fields(source: Source) -> dict[str, dict[str, Any]]:
 
 
 def _depends(filter_: django_filters.Filter) -> bool:
-    """Return whether its choices come from the database."""
     from_database = isinstance(filter_, django_filters.ModelChoiceFilter)
     return from_database or callable(filter_.extra.get("choices"))
 

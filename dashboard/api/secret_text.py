@@ -14,7 +14,6 @@ def new_secret() -> str:
 
 
 def is_secret(text: str) -> bool:
-    """Return whether this looks like a token."""
     return bool(_TEXT.fullmatch(text))
 
 

@@ -20,7 +20,6 @@ def token_of(secret: str) -> ApiToken | None:
 
 
 def lacks_only_a_second_factor(secret: str) -> bool:
-    """Return whether only the owner's second factor is missing."""
     token = _stored(secret)
     return token is not None and token.is_valid(timezone.now())
 

@@ -22,7 +22,6 @@ NAMES = {"auto_stop_duration": "auto_stop_seconds", "auto_stop_prompt": "prompt"
 
 
 def values(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings by their API names."""
     return {NAMES.get(name, name): value for name, value in settings.items()}
 
 

@@ -98,7 +98,6 @@ def revoke_token(
 
 @transaction.atomic
 def revoke_all(*, owner: User, actor: User | None = None, reason: Message) -> int:
-    """Revoke all live tokens of a person and return their number."""
     live = owner.api_tokens.filter(revoked_at=None, expires_at__gt=timezone.now())
     tokens = list(live.select_related("owner"))
     for token in tokens:

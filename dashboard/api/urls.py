@@ -102,7 +102,6 @@ def openapi(request: HttpRequest) -> HttpResponse:
 
 @cache
 def document() -> bytes:
-    """Return OpenAPI 3.1 in JSON."""
     described = dict(api.get_openapi_schema(path_prefix="/api/v1/"))
     parts = described["components"]
     problem = schemas.Problem.model_json_schema(

@@ -40,7 +40,6 @@ class Clock:
         return self._skew_seconds
 
     def now_ms(self) -> int:
-        """Return the cloud's time, Unix milliseconds."""
         with self._lock:
             return int(self._running_ms() + self._skew_seconds * 1000)
 

@@ -45,7 +45,6 @@ def gateway_refusal(
 
 
 def iam_refusal(status: int, message: str) -> RefusalError:
-    """Build an error of the identity service, in Keystone's shape."""
     title = HTTPStatus(status).phrase
     return RefusalError(
         status, {"error": {"message": message, "code": status, "title": title}}

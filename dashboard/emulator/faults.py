@@ -189,7 +189,6 @@ class FaultScript:
         return None
 
     def document(self) -> list[dict[str, Any]]:
-        """Return the script as JSON, with ``matched`` and ``struck`` counts."""
         with self._lock:
             return [
                 asdict(line.fault) | {"matched": line.matched, "struck": line.struck}

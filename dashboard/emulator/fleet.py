@@ -66,7 +66,6 @@ class Fleet:
         return len(self._instances)
 
     def instances(self) -> list[Instance]:
-        """Return copies of all instances, in no order."""
         with self._lock:
             self._settle_all()
             return [copy.copy(instance) for instance in self._instances.values()]

@@ -48,7 +48,6 @@ def find_project(scope: Any) -> Project | None:
 
 
 def is_ours(domain: dict[str, Any]) -> bool:
-    """Return whether a request names our account, by id or by name."""
     return domain.get("id") == DOMAIN_ID or domain.get("name") == DOMAIN_NAME
 
 

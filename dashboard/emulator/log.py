@@ -52,7 +52,6 @@ class RequestLog:
         self._entries: list[LogEntry] = []
 
     def append(self, make: Callable[[int], LogEntry]) -> LogEntry:
-        """Append the entry made for the next number, and return it."""
         with self._lock:
             entry = make(len(self._entries) + 1)
             self._entries.append(entry)

@@ -27,7 +27,6 @@ class Request:
 
     @property
     def path(self) -> str:
-        """Return the decoded path."""
         return unquote(self.target.partition("?")[0])
 
     @property

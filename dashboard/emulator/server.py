@@ -56,7 +56,6 @@ class CloudServer(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
     def stop(self) -> None:
-        """Stop listening and break every connection."""
         self.stopping.set()
         self.shutdown()
         self.server_close()

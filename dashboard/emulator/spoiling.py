@@ -56,7 +56,6 @@ _USUAL_CODES = {
 
 
 def usual_size(fault: Fault) -> int:
-    """Return the fault's size, or the default of its kind."""
     return fault.size or _USUAL_SIZES[fault.kind]
 
 

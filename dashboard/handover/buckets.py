@@ -14,8 +14,6 @@ from dashboard.instances import run_state
 
 
 class Bucket(StrEnum):
-    """Every run is in exactly one bucket."""
-
     OVERDUE = "overdue"
     QUARTER = "quarter"
     HOUR = "hour"

@@ -105,7 +105,6 @@ class WallNameForm(forms.Form):
     name = forms.CharField(label=gettext_lazy("Name"), max_length=WallLink.NAME_LENGTH)
 
     def clean_name(self) -> str:
-        """Reject invisible characters."""
         name = " ".join(str(self.cleaned_data["name"]).split())
         if any(unicodedata.category(letter) in {"Cc", "Cf"} for letter in name):
             raise forms.ValidationError(
@@ -130,7 +129,6 @@ class WallForm(WallNameForm):
         self.fields["view"].queryset = views  # type: ignore[attr-defined]
 
     def clean_zone(self) -> str:
-        """Require a zone of the tz database."""
         name: str = self.cleaned_data["zone"]
         if name not in zoneinfo.available_timezones():
             raise forms.ValidationError(

@@ -97,7 +97,6 @@ class Handover(Autosaved):
 
     @property
     def title(self) -> str:
-        """Return the name in the reader's language."""
         if self.number:
             return gettext("Handover %(number)s") % {"number": self.number}
         return gettext("Draft %(draft)s") % {"draft": self.pk}

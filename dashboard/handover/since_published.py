@@ -40,7 +40,6 @@ class SincePublished:
 
     @property
     def sections(self) -> list[tuple[str, Section]]:
-        """Return the sections that are not empty, with their names."""
         named = (
             (gettext("Instances"), self.instances),
             (gettext("Changes"), self.edits),

@@ -39,7 +39,6 @@ class CurfewCollector(Collector):
     """Read database and broker; one that fails only sets its ``_up`` metric to 0."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every metric of ``docs/operations.md``."""
         yield from _part("curfew_database_up", "The database answers.", _of_database)
         yield from _part("curfew_broker_up", "The broker answers.", _of_redis)
 

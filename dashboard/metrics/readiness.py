@@ -58,7 +58,6 @@ def recent() -> Readiness:
 
 
 def broker_answers() -> bool:
-    """Return whether the broker answers a PING in time."""
     try:
         with redis.Redis.from_url(
             settings.BROKER_URL,
@@ -78,7 +77,6 @@ def oldest_mirror() -> timedelta:
 
 
 def judge_mirror(state: Readiness, clouds: list[Cloud], now: datetime) -> None:
-    """Add the problems of these clouds' mirrors to the state."""
     allowed = oldest_mirror()
     for cloud in clouds:
         if cloud.unconfigured_since:

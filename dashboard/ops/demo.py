@@ -54,7 +54,6 @@ PEOPLE = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the demo's options for both parsers of the command line."""
     parser.add_argument(
         "--host", default=LOOPBACK, help="address to listen on (%(default)s)"
     )
@@ -187,8 +186,6 @@ def check_port(host: str, port: int) -> None:
 
 
 class Demo:
-    """The demo's processes, and when each is ready."""
-
     def __init__(
         self,
         *,
@@ -244,7 +241,6 @@ class Demo:
         )
 
     def forget_earlier_run(self) -> None:
-        """Stop what a killed demo left behind and remove its files."""
         for child in (
             self.web,
             self.worker,

@@ -10,8 +10,6 @@ class DemoError(Exception):
 
 
 class Files:
-    """Paths of the demo's files."""
-
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.lock = folder / "curfew-demo.lock"

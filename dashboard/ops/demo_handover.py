@@ -33,7 +33,6 @@ DRAFTED = (
 
 
 def write() -> str:
-    """Create a published handover, a draft and two wallboards; return a summary."""
     operator = User.objects.filter(role=User.Role.OPERATOR).order_by("pk")[0]
     admin = User.objects.filter(role=User.Role.ADMIN).order_by("pk")[0]
     now = timezone.now().replace(second=0, microsecond=0)

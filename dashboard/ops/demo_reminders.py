@@ -20,7 +20,6 @@ WANTS: dict[str, dict[str, Any]] = {
 
 
 def write() -> str:
-    """Create settings and notifications; return a summary."""
     people = User.objects.filter(role__in=WANTS, is_active=True).order_by("pk")
     for person in people:
         quiet = {"quiet_from": time(20), "quiet_until": time(7)}

@@ -41,7 +41,6 @@ def _rules() -> list[Rule]:
 
 
 def write() -> str:
-    """Create policies and two exceptions, one of them requested; return a summary."""
     admin = User.objects.get(role=User.Role.ADMIN)
     first, *_ = rules = [
         services.save_rule(rule=rule, actor=admin) for rule in _rules()

@@ -9,7 +9,6 @@ VIEWS = {
 
 
 def write() -> str:
-    """Share saved views with the team; return a summary."""
     operator = User.objects.filter(role=User.Role.OPERATOR).order_by("pk")[0]
     for name, query in VIEWS.items():
         services.save_view(owner=operator, name=name, query=query, shared=True)

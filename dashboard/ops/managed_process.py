@@ -42,7 +42,6 @@ class ManagedProcess:
 
     @property
     def pid(self) -> int | None:
-        """Return the pid; None before ``start`` and after ``stop``."""
         return self._process.pid if self._process else None
 
     @property

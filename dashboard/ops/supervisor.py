@@ -71,7 +71,6 @@ class Supervisor:
             time.sleep(POLL_SECONDS)
 
     def check_stop(self) -> None:
-        """Raise StoppedError once the person has asked to stop."""
         if self._stop_asked():
             raise StoppedError
 
@@ -121,8 +120,6 @@ class Supervisor:
 
 
 class _Watched:
-    """A child with its restarts."""
-
     def __init__(self, child: ManagedProcess) -> None:
         self.child = child
         self.restart_at: float | None = None
@@ -136,7 +133,6 @@ class _Watched:
         self.child.start()
 
     def plan_restart(self) -> float:
-        """Return the seconds until it is restarted."""
         now = time.monotonic()
         if now - self._started_at >= LONG_LIVED_SECONDS:
             self._pause = FIRST_PAUSE_SECONDS

@@ -5,5 +5,4 @@ PREFIX = "/api/"
 
 
 def is_api_request(request: HttpRequest) -> bool:
-    """Return whether this request is for the API."""
     return request.path_info.startswith(PREFIX)

@@ -58,7 +58,6 @@ def limited(view: View) -> View:
 
 
 def _take_slot(user_pk: int | None) -> str | None:
-    """Return the key of a free slot; None when all are taken."""
     key = ""
     try:
         for number in range(AT_ONCE):

@@ -45,7 +45,6 @@ def decrypt(text: str, purpose: str) -> str:
 
 
 def secret_keys() -> list[str | bytes]:
-    """Return the present secret key and the former ones."""
     return [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
 
 

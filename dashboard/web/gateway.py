@@ -51,8 +51,6 @@ class ClientGoneError(Exception):
 
 
 class Answer(NamedTuple):
-    """A complete response of the application."""
-
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes | IO[bytes]
@@ -209,7 +207,6 @@ def environ_of(scope: HTTPScope) -> "WSGIEnvironment":
 
 @lru_cache(maxsize=256)
 def _variable(header: bytes) -> str:
-    """Return the environ key of a header; empty when it is dropped."""
     if b"_" in header:
         return ""
     name = header.decode("latin-1").upper().replace("-", "_")

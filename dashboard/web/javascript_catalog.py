@@ -36,8 +36,6 @@ def _url(language: str) -> str:
 
 @method_decorator(login_not_required, name="dispatch")
 class CatalogView(JavaScriptCatalog):
-    """The catalog of one language, public."""
-
     def get(self, request: HttpRequest, language: str, release: str) -> HttpResponse:
         """Return the catalog.
 

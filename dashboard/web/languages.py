@@ -35,7 +35,6 @@ class LanguageMiddleware:
 
 
 def is_spoken(language: str) -> bool:
-    """Return whether the site has this language (a code such as ``de``)."""
     return language in dict(settings.LANGUAGES)
 
 

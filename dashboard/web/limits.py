@@ -76,7 +76,6 @@ def key(what: str, whose: str) -> str:
 
 
 def seconds_left() -> int:
-    """Return the seconds until the next minute, for ``Retry-After``."""
     return WINDOW_SECONDS - int(time.time() % WINDOW_SECONDS)
 
 
@@ -111,7 +110,6 @@ class LimitsMiddleware:
 
 
 def refusal(request: HttpRequest, what: str) -> HttpResponse:
-    """Return 429 with a page that says when to continue."""
     log.warning("too many requests", what=what, path=request.path)
     seconds = seconds_left()
     response = render(request, "429.html", {"seconds": seconds}, status=429)

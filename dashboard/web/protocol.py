@@ -42,7 +42,6 @@ _waiting: dict["BoundedProtocol", None] = {}
 
 
 def most_connections() -> int:
-    """Return the maximum number of connections of this process."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return MOST_CONNECTIONS

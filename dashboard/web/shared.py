@@ -8,7 +8,6 @@ from redis.retry import Retry
 
 @cache
 def shared_redis() -> redis.Redis:
-    """Return a client of the cache's database; callers must cope without it."""
     return redis.Redis.from_url(
         str(settings.CACHES["default"]["LOCATION"]),
         socket_timeout=1,

@@ -56,7 +56,6 @@ UNREACHABLE = define(
 
 
 def smtp_problem(error: Exception) -> Message:
-    """Return why a mail could not be sent, from the exception."""
     match error:
         case smtplib.SMTPAuthenticationError():
             return WRONG_PASSWORD()

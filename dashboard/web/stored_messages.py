@@ -70,7 +70,6 @@ class Message:
             return str(self)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the stored form; empty for no message."""
         if not self.code:
             return {}
         values = {name: _to_json(value) for name, value in self.params.items()}
@@ -117,7 +116,6 @@ def define(code: str, template: Template) -> MessageCode:
 
 
 def defined() -> dict[str, Template]:
-    """Return all messages of the imported apps by their codes."""
     return dict(_templates)
 
 

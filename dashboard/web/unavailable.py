@@ -79,14 +79,12 @@ def not_now(
     *,
     store: str = "redis",
 ) -> HttpResponse:
-    """Add ``Retry-After`` to the response and log the reason."""
     log.error(f"{store} is away", path=request.path, reason=str(reason)[:200])
     page.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return page
 
 
 def _database_unavailable(request: HttpRequest, reason: BaseException) -> HttpResponse:
-    """Return 503; a form that was sent can be sent again."""
     context = {
         "is_form": request.method not in READS,
         "fields": fields_to_send_again(request),

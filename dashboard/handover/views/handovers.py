@@ -220,7 +220,6 @@ def as_markdown(request: SignedInRequest, handover_id: int) -> HttpResponse:
 
 
 def tabs(request: SignedInRequest, current: str) -> dict[str, Any]:
-    """Return the context of ``handover/_tabs.html``."""
     return {"current": current, "may_hand_over": can_hand_over(request.user)}
 
 

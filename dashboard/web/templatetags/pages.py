@@ -116,7 +116,6 @@ def _long_offset(local: datetime) -> str:
 
 @register.simple_tag
 def current_zone() -> str:
-    """Return the active zone by its name in the tz database."""
     return timezone.get_current_timezone_name()
 
 
@@ -129,7 +128,6 @@ def _stop_form(local: datetime) -> str:
 
 @register.simple_tag
 def javascript_catalog() -> str:
-    """Return the URL of the message catalog; empty in English."""
     url = catalog_url()
     return format_html('<script src="{}" defer></script>', url) if url else ""
 

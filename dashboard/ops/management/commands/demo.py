@@ -140,7 +140,6 @@ def _stopped_by_signals(stop: _StopAsked) -> Iterator[None]:
 
 @contextmanager
 def _logging_to_file(files: Files) -> Iterator[None]:
-    """Keep the log lines of this process off the terminal."""
     handler = logging.getLogger().handlers[0]
     assert isinstance(handler, logging.StreamHandler)  # noqa: S101 (see dashboard.logs)
     with (files.logs / "demo.log").open("a") as log:
