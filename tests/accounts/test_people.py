@@ -241,7 +241,7 @@ def test_upstream_users_are_suggested_from_the_mirror(
     make_instance()
     make_instance(owner_name="", owner_id="")
     page = inside.get(url("person", stranger)).text
-    suggested = re.findall(r'name="seen" value="([^"]*)"', page)
+    suggested = re.findall(r'name="seen"\s+value="([^"]*)"', page)
     # Who is nobody's yet comes first.
     assert suggested == ["li.wei", "anna.schmidt"]
     assert "also <bdi>scientist</bdi>" in page

@@ -31,7 +31,7 @@ def of(view: SavedView) -> str:
 def menu_of(page: str) -> dict[str, bool]:
     """The menu's views by name, and whether each is the current one."""
     body = page.split('class="views-lists"')[1].split("</nav>")[0]
-    links = re.findall(r"<li><a ([^>]*)>(.*?)</a>", body, re.DOTALL)
+    links = re.findall(r"<li><a\s([^>]*)>(.*?)</a>", body, re.DOTALL)
     return {
         unescape(re.sub(r".*<bdi>|<.*?>", "", label, flags=re.DOTALL)): "aria-current"
         in attributes
