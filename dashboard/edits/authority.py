@@ -32,7 +32,7 @@ def _why_rule_may_not(edit: Edit, rule: Rule | None, now: datetime) -> Message:
         return messages.POLICY_PAUSED(policy=edit.policy_name)
     if policies.exempt(now, [edit.instance_id]) & {(rule.pk, edit.instance_id)}:
         return messages.EXEMPT(policy=edit.policy_name)
-    # Of one that was sent before nobody knows yet whether it was what ended the run.
+    # A stop that was sent before may be what has ended the run.
     if (
         edit.kind == Edit.Kind.STOP
         and not edit.deliveries.exclude(sent_at=None).exists()

@@ -38,7 +38,7 @@ _WAITING = (Edit.State.QUEUED, Edit.State.RETRYING)
 
 
 class BatchError(Exception):
-    """It cannot be done; the message says why, in one plain sentence."""
+    """It cannot be done; the message says why in one sentence."""
 
 
 @transaction.atomic
@@ -50,7 +50,7 @@ def draft_batch(
     rule: Rule | None = None,
     retry_of: EditBatch | None = None,
 ) -> EditBatch:
-    """Keep a selection, until it is said what shall be done with it.
+    """Store a selection until an action is chosen for it.
 
     Args:
         actor: Whose draft.
@@ -95,7 +95,7 @@ def draft_batch(
 
 @transaction.atomic
 def preview_batch(*, batch: EditBatch, wish: plans.BulkChange) -> EditBatch:
-    """Say what shall be done, and write down what that means for each instance.
+    """Choose the action, and store what it means for each instance.
 
     Raises:
         BatchError: The batch is confirmed already.
@@ -165,7 +165,7 @@ def file_for_rule(
     Args:
         rule: Which rule.
         selection: ``Instance.pk`` of those concerned; no more than ``MOST`` are taken.
-        wish: What is to be done with each.
+        wish: The change of each.
         source: Where they come from.
 
     Returns:
@@ -217,7 +217,7 @@ def _cancel(edits: Iterable[Edit], actor: User, message: Message) -> int:
 
 @transaction.atomic
 def retry_failed(*, batch: EditBatch, actor: User) -> EditBatch:
-    """Draft the same wish anew for the instances where it failed, and preview it.
+    """Draft the same change for the instances where it failed, and preview it.
 
     Raises:
         PermissionDenied: The actor's role changes nothing.
@@ -271,7 +271,6 @@ def _lock_queues(pks: Iterable[int]) -> dict[int, int]:
 
 
 def _file(batch: EditBatch, plan: plans.Plan, seqs: dict[int, int]) -> None:
-    """Make a batch's edits, and have them delivered."""
     record_event(
         actor=batch.actor,
         by=batch.actor_message,
@@ -330,5 +329,5 @@ def _keep_skips(batch: EditBatch, plan: plans.Plan) -> None:
 
 
 def _theirs(edits: QuerySet[Edit], actor: User) -> list[Edit]:
-    found = edits.select_related("instance")
-    return [edit for edit in found if can_edit(actor, edit.instance.owner)]
+    edits = edits.select_related("instance")
+    return [edit for edit in edits if can_edit(actor, edit.instance.owner)]

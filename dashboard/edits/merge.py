@@ -1,4 +1,4 @@
-"""What is requested for, against what is: the rules, without a word to the cloud."""
+"""The three-way merge of base, current and requested values: rules without calls."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ def mirror_values(instance: Instance) -> dict[str, Any]:
 
 
 def cloud_values(wire: schemas.Instance) -> dict[str, Any]:
-    """The editable fields as the cloud just said; None for what it did not say."""
+    """The editable fields of a response; None for what it lacks."""
     auto_stop = (wire.spec and wire.spec.auto_stop) or schemas.AutoStop()
     return {
         "description": wire.description,
@@ -50,14 +50,14 @@ def is_applied(send: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
         now: ``cloud_values``.
     """
     shown = {**now, "description": now["description"] or ""}
-    return all(shown[name] == wish for name, wish in send.items())
+    return all(shown[name] == value for name, value in send.items())
 
 
 def expected_values(instance: Instance) -> dict[str, Any]:
     """The editable fields as they will be once the open edits are through.
 
-    This is what a form is opened on: the next wish builds on the wishes under way. The
-    row is read anew after them, since one that has just ended is in neither otherwise.
+    A form opens with these: the next change builds on those under way. The row is read
+    after them, since an edit that has just ended would be in neither otherwise.
     """
     waiting = instance.edits.filter(state__in=Edit.OPEN, kind=Edit.Kind.UPDATE)
     patches = list(waiting.order_by("seq").values_list("patch", flat=True))
@@ -81,11 +81,10 @@ class Difference:
 def differences(
     patch: Mapping[str, Any], base: Mapping[str, Any], now: Mapping[str, Any]
 ) -> list[Difference]:
-    """The requested-for fields that somebody else changed since the person looked.
+    """The requested fields that somebody else changed since the person looked.
 
-    A field that already is as requested is no difference; nor is one whose value, then
-    or
-    now, nobody knows.
+    A field that already is as requested is no difference; nor is one whose value was or
+    is unknown.
     """
     return [
         Difference(name, base.get(name), now.get(name), requested)
@@ -151,10 +150,10 @@ def merge(
 ) -> MergeResult:
     """Compare field by field what is, what was and what is requested.
 
-    A field equal to the wish needs nothing; equal to what the person saw, or to a value
-    of an earlier edit of ours that may have landed late or not at all, it is sent;
-    anything else was somebody else's doing: a conflict. Of an edit in conflict nothing
-    is sent, so that an older value of one of its fields counts again.
+    A field equal to the request needs nothing. A field equal to what the person saw, or
+    to a value of an earlier edit of ours that may have taken effect late or not at all,
+    is sent. Anything else is another person's change: a conflict. Nothing of an
+    edit in conflict is sent, so that an older value of one of its fields counts again.
 
     Args:
         edits: The turn's changes, oldest first; of the same field the newest counts.
@@ -171,9 +170,9 @@ def merge(
     while True:
         newest = {name: edit for edit in carried for name in edit.patch}
         strange = {
-            edit: found
+            edit: differing
             for edit in carried
-            if (found := _strange(edit, newest, now, ours))
+            if (differing := _strange(edit, newest, now, ours))
         }
         if not strange:
             break

@@ -26,8 +26,8 @@ def expire() -> int:
         How many were ended.
     """
     ended = 0
-    while found := _expire_some():
-        ended += found
+    while count := _expire_some():
+        ended += count
     return ended
 
 

@@ -1,4 +1,4 @@
-"""What people may do: wish, take back, try again."""
+"""What people may do with edits: submit, cancel, discard and retry them."""
 
 import hashlib
 import json
@@ -75,15 +75,15 @@ def submit_edit(
 
     Args:
         instance: Whose settings.
-        actor: Who wishes it.
+        actor: Who requests it.
         patch: Only the fields that change: ``description``, ``auto_stop_enable``,
             ``auto_stop_duration`` (seconds), ``auto_stop_prompt``; already validated.
         base: The same fields as the actor saw them when deciding; None for a field
-            whose value nobody knew.
+            whose value was unknown.
         key: Names the form that was opened; the same form sent twice with the same
             values is one edit, whatever happens in between.
-        once: The key names this one wish for ever, as a program's does that tries
-            again; see ``earlier_edit``.
+        once: The key names this one change for ever, as that of a program which
+            retries; see ``earlier_edit``.
         request_digest: Kept with the edit; see ``Edit.request_digest``.
 
     Returns:
@@ -119,7 +119,7 @@ def submit_power(
 
     Args:
         instance: What to start or stop.
-        actor: Who wishes it.
+        actor: Who requests it.
         kind: ``Edit.Kind.START`` or ``Edit.Kind.STOP``.
         key: Names the confirmation that was opened, as for ``submit_edit``.
         once: Likewise.
@@ -146,8 +146,8 @@ def submit_power(
 
 def earlier_edit(*, actor: User, key: str) -> Edit | None:
     """The edit that this person requested for ``once`` by this key, if there is one."""
-    found = Edit.objects.select_related("instance__cloud", "actor")
-    return found.filter(actor=actor, key=_once_key(key)).first()
+    edits = Edit.objects.select_related("instance__cloud", "actor")
+    return edits.filter(actor=actor, key=_once_key(key)).first()
 
 
 @transaction.atomic
@@ -180,13 +180,13 @@ def retry_edit(*, edit: Edit, actor: User) -> Edit:
 
 @transaction.atomic
 def cancel_edit(*, edit: Edit, actor: User) -> Edit:
-    """Take back an edit that is not on its way.
+    """Cancel an edit that is not being sent.
 
-    An attempt that may have been applied is looked for, and undone.
+    An attempt that may have been applied is watched for, and undone.
 
     Raises:
         PermissionDenied: The actor may not edit this instance.
-        EditClosedError: It is being sent, or its fate is decided.
+        EditClosedError: It is being sent, or has ended.
     """
     _require_right(actor, edit.instance)
     queue = EditQueue.objects.select_for_update().get(instance_id=edit.instance_id)
@@ -203,7 +203,7 @@ def cancel_edit(*, edit: Edit, actor: User) -> Edit:
 
 @transaction.atomic
 def discard_edit(*, edit: Edit, actor: User) -> Edit:
-    """Leave the newer values in place, and be done with an edit in conflict.
+    """Cancel an edit in conflict: the newer values stay.
 
     Raises:
         PermissionDenied: The actor may not edit this instance.
@@ -252,8 +252,8 @@ def _accept(
     expected = merge.expected_values(instance)
     if different := merge.differences(patch, base, expected):
         raise EditConflictError(different)
-    wish = Change(patch, starts=kind == Edit.Kind.START)
-    if against := refused(instance, wish, expected, timezone.now()):
+    change = Change(patch, starts=kind == Edit.Kind.START)
+    if against := refused(instance, change, expected, timezone.now()):
         raise RuleRefusedError(against)
     edit = Edit(
         instance=instance,
@@ -305,7 +305,7 @@ def _double(
 ) -> Edit | None:
     """The edit that was accepted when this was sent before, if it was.
 
-    A form that was sent again with other values in between is meant anew.
+    A form that was sent with other values in between is a new change.
     """
     edits = Edit.objects.select_related("actor", "instance__cloud").filter(actor=actor)
     if once:

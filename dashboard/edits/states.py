@@ -226,9 +226,9 @@ def _new_values(edit: Edit, state: str) -> dict[str, Any]:
         values["policy"] = edit.policy_name
     if state == Edit.State.APPLIED:
         values |= edit.patch or {"asked for": str(edit.kind)}
-    held = {
+    differing = {
         name: value
         for name, value in edit.result.items()
         if edit.patch.get(name) != value
     }
-    return values | ({"result": held} if held else {})
+    return values | ({"result": differing} if differing else {})

@@ -1,4 +1,4 @@
-"""Celery's side of the edits: a few lines each, all of them mere messages."""
+"""The Celery tasks of edits, and ``enqueue``."""
 
 from typing import Any
 
@@ -20,10 +20,10 @@ SWEPT_AGAIN_SECONDS = 10
 
 @shared_task(name="edits.drain_instance", ignore_result=True)
 def drain_instance(instance_pk: int) -> None:
-    """Deliver what is waiting for one instance, oldest wish first.
+    """Deliver what is waiting for one instance, oldest first.
 
-    Only a message: safe to run twice, late or never, since order and due times live in
-    the rows and the sweeper asks again.
+    Safe to run twice, late or never: order and due times are in the rows, and the sweep
+    enqueues again.
 
     Args:
         instance_pk: ``Instance.pk``.
@@ -57,11 +57,11 @@ def enforce_rules() -> None:
 def enqueue(instance_pk: int, *, expires_seconds: float | None = None) -> None:
     """Ask a worker to drain an instance; never raises when the broker is away.
 
-    In the web process it gives up within about 0.3 s; the sweeper does the rest.
+    The web process gives up within about 0.3 s; the sweep does the rest.
 
     Args:
         instance_pk: ``Instance.pk``.
-        expires_seconds: After that nobody need do it any more.
+        expires_seconds: When the message expires.
     """
     options: dict[str, Any] = {"expires": expires_seconds} if expires_seconds else {}
     try:

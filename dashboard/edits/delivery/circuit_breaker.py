@@ -1,4 +1,4 @@
-"""Whether a cloud is asked at all: its circuit, in a row that all processes see."""
+"""The circuit breaker of each cloud, in a row that all processes see."""
 
 from datetime import datetime, timedelta
 
@@ -23,7 +23,7 @@ HOLD = timedelta(seconds=60)
 
 
 def may_pass(cloud: Cloud, now: datetime) -> bool:
-    """Whether the cloud may be asked; of those who ask an open circuit, one may."""
+    """Return whether to call the cloud; an open circuit lets one caller probe it."""
     if cloud.failures < OPENS_AT:
         return True
     # Whoever wins this update sends, as the probe.

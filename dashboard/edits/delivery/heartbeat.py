@@ -1,4 +1,4 @@
-"""The pulse of delivery: when edits were last looked for.
+"""The heartbeat of delivery: when the last sweep took place.
 
 A sweep needs beat, the broker and a worker, so its age says whether all three live.
 """
@@ -25,9 +25,9 @@ def note_sweep() -> None:
 
 
 def ask_for_sweep() -> None:
-    """Have many queues looked at soon, by one message. Never raises.
+    """Enqueue one sweep, which enqueues many instances. Never raises.
 
-    It loses its use at the next sweep of its own, which is a second away.
+    The message expires when the next regular sweep is due, a second later.
     """
     try:
         current_app.send_task("edits.sweep_due_edits", expires=1)

@@ -101,7 +101,7 @@ class Watch:
             now: ``cloud_values``.
             recent: Reads the queue's recent changes, oldest first; called if need be.
         """
-        found: list[LateWrite] = []
+        writes: list[LateWrite] = []
         changes: Sequence[Edit] | None = None
         for name, (desired, since) in self.desired.items():
             value = now.get(name)
@@ -110,18 +110,18 @@ class Watch:
                 continue
             changes = recent() if changes is None else changes
             sent_for = set(attempt.edits.all())
-            carried = [one for one in changes if one in sent_for]
-            wanting = [one for one in carried if wants(one, name, value)]
-            holders = [one for one in changes if holds(one, name, desired)]
-            supporting_edits = [*holders[-1:], *reversed(wanting), *reversed(carried)]
-            found.append(
+            carried = [edit for edit in changes if edit in sent_for]
+            wanting = [edit for edit in carried if wants(edit, name, value)]
+            applied = [edit for edit in changes if is_why(edit, name, desired)]
+            supporting_edits = [*applied[-1:], *reversed(wanting), *reversed(carried)]
+            writes.append(
                 LateWrite(
                     *(name, value, desired, since, attempt, wanting),
                     supporting_edits=supporting_edits or list(changes[-1:]),
-                    applied=holders[-1] if holders else None,
+                    applied=applied[-1] if applied else None,
                 )
             )
-        return found
+        return writes
 
     def desired_after(
         self, number: int, now: Mapping[str, Any], decided: Collection[str]
@@ -157,7 +157,7 @@ class Watch:
 
 
 def initial(before: Mapping[str, Any], number: int) -> Desired:
-    """The desired values when nothing is known but what an attempt found."""
+    """The desired values when only the values before an attempt are known."""
     return {
         name: (value, number) for name, value in before.items() if value is not None
     }
@@ -174,7 +174,7 @@ def to_row(desired: Desired) -> dict[str, Any]:
 
 
 def cloud_values(wire: schemas.Instance) -> dict[str, Any]:
-    """Everything that a write of ours may change, as the cloud just said."""
+    """Everything in a response that a write of ours may change."""
     return merge.cloud_values(wire) | {POWER: power_of(wire.status)}
 
 
@@ -210,7 +210,7 @@ def is_sent(edit: Edit, body: Mapping[str, Any] | None) -> bool:
     return any(wants(edit, name, value) for name, value in sent_values(body).items())
 
 
-def holds(edit: Edit, name: str, value: Any) -> bool:
+def is_why(edit: Edit, name: str, value: Any) -> bool:
     """Whether an applied edit is why a field has this value."""
     return edit.state == State.APPLIED and wants(edit, name, value)
 
@@ -253,19 +253,19 @@ def _decide(late: LateWrite, *, may_restore: bool) -> None:
 
 
 def corrections(
-    found: Collection[LateWrite], now: Mapping[str, Any]
+    writes: Collection[LateWrite], now: Mapping[str, Any]
 ) -> dict[Edit, dict[str, Any]]:
     """Return the new outcomes of the edits that late writes concern.
 
     Args:
-        found: Late writes, decided.
+        writes: Late writes, decided.
         now: What the cloud holds after this delivery.
 
     Returns:
         By edit: ``outcome``, and ``result`` and ``replaced`` where it is applied late.
     """
     changes: dict[Edit, dict[str, Any]] = {}
-    for late in found:
+    for late in writes:
         for edit in late.edits:
             if edit.is_open or (edit.state == State.APPLIED):
                 continue
@@ -281,13 +281,13 @@ def corrections(
 def _applied_late(edit: Edit, now: Mapping[str, Any]) -> dict[str, Any]:
     if edit.kind != Edit.Kind.UPDATE:
         return {"outcome": Edit.Outcome.APPLIED_LATE, "result": {}}
-    held = {name: now.get(name) for name in edit.patch}
+    current = {name: now.get(name) for name in edit.patch}
     replaced: dict[str, Any] = {
-        name: {} for name, value in edit.patch.items() if not same(held[name], value)
+        name: {} for name, value in edit.patch.items() if not same(current[name], value)
     }
     return {
         "outcome": Edit.Outcome.APPLIED_LATE,
-        "result": held,
+        "result": current,
         "replaced": {**replaced, **edit.replaced},
     }
 

@@ -111,7 +111,7 @@ def _with_outcome(
 ) -> dict[str, Any]:
     if state == State.APPLIED:
         return {"outcome": "", **changes}
-    # What was asked for by an edit in conflict was not part of the request.
+    # The request carried nothing of an edit in conflict.
     if result.ambiguous and late_writes.is_sent(edit, delivery.attempt.body):
         return {**changes, "outcome": Edit.Outcome.UNCONFIRMED}
     return changes

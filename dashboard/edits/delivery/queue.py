@@ -28,7 +28,7 @@ from .late_writes import LateWrite, Watch
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=45)
-"""Longer than a task's hard time limit: whoever held the queue then is dead."""
+"""Longer than a task's hard time limit: when it ends, its owner is dead."""
 
 MOST_REPAIRS = 12
 """Late writes put right before Curfew gives up, and says so: a gateway that repeats a
