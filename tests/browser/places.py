@@ -97,7 +97,7 @@ def leave_traces(page: Page, demo: Demo) -> Traces:
     traces.paths["view"] = view or ""
     page.goto("/reminders/channels/new/")
     page.get_by_label("Name").fill("Night shift")
-    page.get_by_label("Webhook URL").fill("https://example.org/hook")
+    page.get_by_label("Webhook address").fill("https://example.org/hook")
     page.locator("main").get_by_role("button", name="Save").click()
     page.get_by_role("button", name="Send test").wait_for()
     traces.paths["channel"] = page.url.removeprefix(demo.url)
@@ -283,7 +283,7 @@ def _person_with_errors(page: Page, _: Traces) -> None:
 
 def _channel_with_errors(page: Page, _: Traces) -> None:
     page.goto("/reminders/channels/new/")
-    page.get_by_label("Webhook URL").fill("http://10.0.0.1/")
+    page.get_by_label("Webhook address").fill("http://10.0.0.1/")
     page.locator("main").get_by_role("button", name="Save").click()
     page.locator(".errorlist").first.wait_for()
 

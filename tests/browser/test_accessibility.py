@@ -28,6 +28,7 @@ REMOVED_CLOUD = """\
 from datetime import timedelta
 from django.utils import timezone
 from dashboard.instances.models import Cloud, FleetVersion
+from dashboard.web.stored_messages import verbatim
 before = timezone.now() - timedelta(hours=1)
 Cloud.objects.create(name="{name}", unconfigured_since=before, refreshed_at=before,
     held_since=before, hold_reason=verbatim("ModelArts does not answer."))

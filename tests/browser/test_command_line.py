@@ -102,7 +102,7 @@ def test_list_due_set_and_watch(sign_in: SignIn, demo: Demo, tmp_path: Path) -> 
 
     code, _, wrong = shell.run("set", "no-such-instance", "--hours", "4")
     assert code == 4
-    assert "There is no instance" in wrong
+    assert "No instance matches" in wrong
 
     shell.environ["CURFEW_TOKEN"] = "curfew_wrong"
     code, printed, wrong = shell.run("list")
@@ -114,5 +114,5 @@ def test_nobody_answers(tmp_path: Path) -> None:
     shell = Shell(f"http://127.0.0.1:{free_port()}", "curfew_any", tmp_path)
     code, printed, wrong = shell.run("list")
     assert (code, printed) == (6, "")
-    assert "Curfew does not answer" in wrong
+    assert "Cannot reach Curfew" in wrong
     assert "Traceback" not in wrong

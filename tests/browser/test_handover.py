@@ -100,7 +100,7 @@ def test_two_people_on_one_note(sign_in: SignIn, colleague: Page) -> None:
     expect(theirs.locator("[data-saved]")).to_contain_text(re.compile(r"Saved \w"))
 
     mine.get_by_label("Note").fill("Mine, later")
-    expect(mine.get_by_role("alert")).to_contain_text("oskar has changed this")
+    expect(mine.get_by_role("alert")).to_contain_text("oskar changed this")
     expect(mine.locator("[data-field=text]")).to_have_text("Theirs")
     expect(mine.get_by_label("Note")).to_have_value("Mine, later")
     mine.get_by_role("button", name="Overwrite with mine").click()
