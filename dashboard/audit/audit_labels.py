@@ -1,4 +1,4 @@
-"""Labels of what the audit trail records of itself, and of refusals."""
+"""Audit trail labels of refusals and exports."""
 
 from django.utils.translation import gettext_lazy
 

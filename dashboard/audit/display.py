@@ -21,11 +21,11 @@ ICONS: dict[str, str] = {
 }
 
 MOST_IN_ROW = 3
-"""Values that a row shows; all of them are in its details."""
+"""The most values in a row; its details have all."""
 
 
 class Change(NamedTuple):
-    """One value: from what to what; empty where there was none."""
+    """A changed value; ``before`` or ``after`` is empty where there was none."""
 
     name: str
     before: str
@@ -33,13 +33,12 @@ class Change(NamedTuple):
 
 
 class Line(NamedTuple):
-    """An event as one line of the page.
+    """An event as a line of the page.
 
     Attributes:
-        changes: All values.
-        in_row: Those of them that the row shows.
-        instance_url: Page of the instance that it is about; empty without one.
-        target_url: Page of the target, where that is not the instance; else empty.
+        in_row: The changes that the row shows; its details show all.
+        instance_url: Empty without an instance.
+        target_url: Empty without a page, or when the target is the instance.
     """
 
     event: AuditEvent
@@ -53,7 +52,6 @@ class Line(NamedTuple):
 
 
 def line(event: AuditEvent) -> Line:
-    """Everything the page shows of an event."""
     changes = _changes(event)
     is_instance = event.target_kind == "instance"
     return Line(
@@ -69,28 +67,28 @@ def line(event: AuditEvent) -> Line:
 
 
 def _changes(event: AuditEvent) -> list[tuple[Change, bool]]:
-    """Each value before or after by name, and whether the row shows it."""
+    """Return each changed value by name, and whether the row shows it."""
     before, after = _flat(event, event.before), _flat(event, event.after)
-    shown = before | after
+    values = before | after
     return [
         (Change(name, before.get(name, ("",))[0], after.get(name, ("",))[0]), in_row)
-        for name, (_, in_row) in sorted(shown.items())
+        for name, (_, in_row) in sorted(values.items())
     ]
 
 
 def _flat(
     event: AuditEvent, values: dict[str, Any], prefix: str = ""
 ) -> dict[str, tuple[str, bool]]:
-    """Text and ``in_row`` of each value by its label; nested ones after a colon."""
-    found: dict[str, tuple[str, bool]] = {}
+    """Return text and ``in_row`` of each value by label, nested ones as ``a: b``."""
+    flat: dict[str, tuple[str, bool]] = {}
     for name, value in values.items():
         field = labels.field(event.action, name)
         label = f"{prefix}{field.label}"
         if isinstance(value, dict):
-            found |= _flat(event, value, f"{label}: ")
+            flat |= _flat(event, value, f"{label}: ")
         else:
-            found[label] = _text(field, value), field.in_row
-    return found
+            flat[label] = _text(field, value), field.in_row
+    return flat
 
 
 def _text(field: labels.Field, value: Any) -> str:
@@ -99,5 +97,5 @@ def _text(field: labels.Field, value: Any) -> str:
     if isinstance(value, bool):
         return gettext("on") if value else gettext("off")
     if isinstance(value, list):
-        return ", ".join(_text(field, one) for one in value) or gettext("(none)")
+        return ", ".join(_text(field, item) for item in value) or gettext("(none)")
     return field.show(str(value)) if value != "" else gettext("(empty)")

@@ -1,4 +1,4 @@
-"""The audit trail as CSV, a row at a time, safe to open in a spreadsheet."""
+"""The audit trail as CSV that is safe to open in a spreadsheet."""
 
 import csv
 import json
@@ -16,35 +16,35 @@ COLUMNS = (
     *("instance", "before", "after", "reason", "address", "request id", "via"),
 )
 FORMULA = tuple("=+-@|%") + tuple("\uff1d\uff0b\uff0d\uff20")
-"""What makes a spreadsheet calculate; the last four are the full-width ones."""
+"""Characters that begin a formula; the last four are full-width."""
 
 SEPARATORS = {"comma": ",", "semicolon": ";"}
-"""Between cells, as an address names them; German spreadsheets split at semicolons."""
+"""Cell separators by the value of the query parameter."""
 
 _CELL_ENDS = re.compile(r"([,;\n\u2028\u2029])")
-"""Where a spreadsheet that splits elsewhere than we do begins another cell."""
+"""Separators that a spreadsheet may use instead of ours."""
 
 _CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
-"""All of C0 and C1 but the line break. Tabs separate cells, terminals obey others."""
+"""C0 and C1 without the line break: tabs separate cells, terminals run the others."""
 
 BYTE_ORDER_MARK = "\ufeff"
-"""Without it Excel takes UTF-8 for something else."""
+"""Makes Excel read the file as UTF-8."""
 
 
 class _Echo:
-    """A file that hands back what is written to it."""
+    """A file that returns what is written to it."""
 
     def write(self, text: str) -> str:
         return text
 
 
 def separator_asked(data: QueryDict) -> str | None:
-    """Return the separator that an address asks for; None if there is no such one."""
+    """Return the requested separator; None for an unknown one."""
     return SEPARATORS.get(data.get("separator") or "comma")
 
 
 def csv_lines(events: Iterable[AuditEvent], separator: str = ",") -> Iterator[str]:
-    """Lines of the file, header first. Times are UTC, values JSON."""
+    """Yield the lines, header first. Times are UTC, values JSON."""
     writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL, delimiter=separator)
     yield BYTE_ORDER_MARK + writer.writerow(COLUMNS)
     for event in events:
@@ -52,14 +52,14 @@ def csv_lines(events: Iterable[AuditEvent], separator: str = ",") -> Iterator[st
 
 
 def harmless(cell: str) -> str:
-    """Return the cell with an apostrophe wherever a spreadsheet would see a formula.
+    """Return the cell with an apostrophe before each possible formula.
 
-    That is at its beginning and, because nobody knows which separator a spreadsheet
-    splits at, behind each comma, semicolon and line break. Control characters become
-    spaces, tabs too; line breaks stay.
+    A formula may begin at the start of the cell and, since a spreadsheet may split at
+    another separator, after each comma, semicolon and line break. Blanks, invisible
+    characters and quotes may precede it. Control characters except line breaks become
+    spaces.
 
-    Source: OWASP, "CSV Injection". Spreadsheets strip leading blanks, so blanks,
-    invisible characters and quotes before the formula do not hide it.
+    Source: OWASP, "CSV Injection".
     """
     cell = _CONTROLS.sub(" ", cell.replace("\r\n", "\n").replace("\r", "\n"))
     parts = _CELL_ENDS.split(cell)

@@ -1,4 +1,4 @@
-"""The query of the audit page: what may stand in its address."""
+"""The filters of the audit page."""
 
 from datetime import date, datetime, time, timedelta
 from typing import ClassVar
@@ -18,10 +18,7 @@ def _day_input() -> forms.DateInput:
 
 
 class AuditFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped library
-    """Which events are listed; a value that cannot be meant filters nothing.
-
-    Days are those of the viewer's zone.
-    """
+    """An invalid value filters nothing. Days are in the current time zone."""
 
     person = django_filters.CharFilter(
         "actor_label", "icontains", max_length=150, label=gettext_lazy("Person")
@@ -53,7 +50,7 @@ class AuditFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped li
     def by_target(
         self, queryset: QuerySet[AuditEvent], name: str, value: str
     ) -> QuerySet[AuditEvent]:
-        """By what people call it, by its id, or by the instance it belongs to."""
+        """Match the target's name or ID, or its instance."""
         return queryset.filter(
             Q(target_label__icontains=value)
             | Q(target_id=value)
@@ -63,19 +60,17 @@ class AuditFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped li
     def from_day(
         self, queryset: QuerySet[AuditEvent], name: str, value: date
     ) -> QuerySet[AuditEvent]:
-        """On that day or later."""
-        return queryset.filter(at__gte=_beginning(value))
+        return queryset.filter(at__gte=_midnight(value))
 
     def to_day(
         self, queryset: QuerySet[AuditEvent], name: str, value: date
     ) -> QuerySet[AuditEvent]:
-        """On that day or earlier."""
         if value == date.max:
             return queryset
-        return queryset.filter(at__lt=_beginning(value + timedelta(days=1)))
+        return queryset.filter(at__lt=_midnight(value + timedelta(days=1)))
 
 
-def _beginning(day: date) -> datetime:
+def _midnight(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time.min))
 
 

@@ -8,7 +8,7 @@ Each app registers its own in a module ``audit_labels``::
         fields={"shared": Field(gettext_lazy("shared"))},
     )
 
-What nobody registers is shown as it is stored.
+The page shows values without a label as they are stored.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -26,12 +26,11 @@ type Label = str | Promise
 
 
 class Field(NamedTuple):
-    """How a value of an event is shown.
+    """How the page shows a value of an event.
 
     Attributes:
-        label: Its name.
-        show: Makes text of a value that is neither empty nor a switch.
-        in_row: Whether the row shows it; else only the row's details.
+        show: Returns the text of a value that is neither empty nor boolean.
+        in_row: Whether the row shows it; otherwise only the row's details do.
     """
 
     label: Label
@@ -56,16 +55,16 @@ def register(
     fields: Mapping[str, Field] | None = None,
     page: Callable[[AuditEvent], str] | None = None,
 ) -> None:
-    """Register the labels of one kind of thing; once, when the module is imported.
+    """Register the labels of a subject, when the module is imported.
 
     Args:
-        subject: What the actions begin with, such as ``edit`` of ``edit.applied``.
-        actions: Labels by the rest of their names.
-        fields: By their names in ``before`` and ``after``.
-        page: Returns the address of the page of an event's target.
+        subject: The first part of the actions, such as ``edit`` of ``edit.applied``.
+        actions: Labels by the second part of the action.
+        fields: By name in ``before`` and ``after``.
+        page: Returns the URL of the page of an event's target.
 
     Raises:
-        ValueError: The subject is registered already.
+        ValueError: The subject is already registered.
     """
     if subject in _subjects:
         raise ValueError(f"The audit labels of {subject} are registered twice.")
@@ -73,31 +72,32 @@ def register(
 
 
 def actions() -> set[str]:
-    """All actions that have a label."""
+    """Return all actions that have a label."""
     return {
-        f"{name}.{action}" for name, one in _subjects.items() for action in one.actions
+        f"{name}.{action}"
+        for name, subject in _subjects.items()
+        for action in subject.actions
     }
 
 
 def action_label(action: str) -> str:
-    """The label of an action, in the active language."""
+    """Return the label of an action, in the active language."""
     subject, _, name = action.partition(".")
     return str(_subjects.get(subject, _NOTHING).actions.get(name, action))
 
 
 def field(action: str, name: str) -> Field:
-    """The field of an action's values; one that nobody registers shows its name."""
+    """Return a field of an action; one that is not registered shows its name."""
     subject = _subjects.get(action.partition(".")[0], _NOTHING)
     return subject.fields.get(name) or Field(name.replace("_", " "))
 
 
 def has_field(action: str, name: str) -> bool:
-    """Whether the value of an action is registered."""
     return name in _subjects.get(action.partition(".")[0], _NOTHING).fields
 
 
 def page(subject: str, event: AuditEvent) -> str:
-    """The address of the page that a subject has for an event; empty without one."""
+    """Return the URL of the subject's page for an event; empty without one."""
     show = _subjects.get(subject, _NOTHING).page
     try:
         return show(event) if show else ""
@@ -106,13 +106,13 @@ def page(subject: str, event: AuditEvent) -> str:
 
 
 def choice(labels: Iterable[tuple[Any, Label]]) -> Callable[[str], str]:
-    """Shows the label of a choice, and a value that is none as it is."""
+    """Return a function that shows a choice by its label, other values unchanged."""
     known = {str(value): label for value, label in labels}
     return lambda value: str(known.get(value, value))
 
 
 def moment(value: str) -> str:
-    """Shows an ISO 8601 moment in the reader's time zone."""
+    """Show an ISO 8601 moment in the current time zone."""
     try:
         return moment_text(datetime.fromisoformat(value), "moment")
     except ValueError:

@@ -1,4 +1,4 @@
-"""Names and reasons that the audit trail itself writes."""
+"""Messages that the audit app stores in events."""
 
 from django.utils.translation import gettext_lazy
 

@@ -1,4 +1,4 @@
-"""Refusals leave a line, too."""
+"""Records refused requests in the audit trail."""
 
 import structlog
 from django.db import DatabaseError
@@ -14,24 +14,23 @@ from .services import Outcome, record_event
 log = structlog.get_logger(__name__)
 
 MOST = limits.Limit(person=60, address=120)
-"""Refusals recorded in a minute. Beyond, they are only in the log: whoever is refused
-all the time must not fill the database."""
+"""Refusals recorded in a minute. Further ones only go to the log, so that they cannot
+fill the database."""
 
 
 class RefusalsMiddleware:
-    """Record each 403: who wanted what."""
+    """Record each response with status 403."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer, and record a refusal."""
         response = self.get_response(request)
         if response.status_code == 403 and limits.allows("refusals", request, MOST):
             try:
                 _record(request)
             except DatabaseError as error:
-                # Refused it is, whether or not it can be written down.
+                # The request stays refused even if this cannot be recorded.
                 log.error("refusal not recorded", reason=str(error)[:200])
         return response
 
@@ -39,16 +38,16 @@ class RefusalsMiddleware:
 def _record(request: HttpRequest) -> None:
     signed_in = request.user.is_authenticated
     match = request.resolver_match
-    named = match.kwargs if match else {}
-    about = f"{named['cloud']}/{named['instance_id']}" if "cloud" in named else ""
+    kwargs = match.kwargs if match else {}
+    instance = "{cloud}/{instance_id}".format(**kwargs) if "cloud" in kwargs else ""
     record_event(
         actor=request.user if signed_in else None,  # type: ignore[arg-type]
-        by=ANONYMOUS(),
+        actor_label=ANONYMOUS(),
         action="request.refused",
         outcome=Outcome.REFUSED,
         target_kind="address",
         target_id=(match.view_name if match else "") or "",
         target_label=logs.scrubbed(f"{request.method} {request.path}"),
-        instance=about,
+        instance=instance,
         reason=REFUSED(),
     )

@@ -12,28 +12,24 @@ READ_PERMISSION = "audit.view_auditevent"
 
 
 class AuditEvent(models.Model):
-    """One thing that a person, the cloud or Curfew did, or was refused.
+    """Something that a person, the cloud or Curfew did, or was refused.
 
-    Actor and target are kept as text too, so that the entry outlives both. Written by
-    ``services.record_event`` alone; the database itself refuses every change and
-    deletion (``guard``).
+    Actor and target are also stored as text, so that the event outlives both. Only
+    ``services.record_event`` writes events; the database refuses changes and deletions
+    (``triggers``).
 
     Attributes:
-        actor: The account that acted. Without a constraint: deleting an account must
-            not touch its entries, so this may name a row that is gone.
+        actor: The account; has no constraint, since deleting an account must not change
+            its events. The account may no longer exist.
         actor_label: The actor's name; in English where the name is a message.
         actor_message: The actor's name where it is a message; else empty.
-        action: What was done, as ``object.verb``.
-        outcome: Whether it was done, refused or came to nothing.
+        action: ``object.verb``.
         target_label: The target's name; in English where the name is a message.
         target_message: The target's name where it is a message; else empty.
-        instance: The instance it is about, as ``Instance.reference``; may be empty.
-        before: Values before.
-        after: Values after, or those asked for.
-        reason: Why.
-        request_id: Of the request that led there; also in the logs.
-        address: Where that request came from.
-        via: By what the actor acted, such as ``token laptop``; empty for the pages.
+        instance: ``Instance.reference`` of the instance concerned; may be empty.
+        after: The new values, or the requested ones.
+        request_id: Also in the logs.
+        via: How the actor acted, such as ``token laptop``; empty for the pages.
     """
 
     class Outcome(models.TextChoices):
@@ -78,29 +74,19 @@ class AuditEvent(models.Model):
         return f"{self.actor_label} {self.action} {self.target_label}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Insert; an event that exists is never changed.
-
-        Raises:
-            TypeError: The event was saved before.
-        """
         if not self._state.adding:
             raise TypeError("An audit event is never changed.")
         super().save(*args, **kwargs)
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        """Refuse.
-
-        Raises:
-            TypeError: Always.
-        """
         raise TypeError("An audit event is never deleted.")
 
     @property
     def actor_name(self) -> str:
-        """Who acted, in the active language."""
+        """The actor's name in the active language."""
         return str(self.actor_message) or self.actor_label
 
     @property
     def target_name(self) -> str:
-        """What it was done to, in the active language."""
+        """The target's name in the active language."""
         return str(self.target_message) or self.target_label

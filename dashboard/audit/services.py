@@ -6,7 +6,6 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from django.db.models import Model
 
 from dashboard.web.stored_messages import Message, verbatim
 
@@ -16,28 +15,23 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractUser
 
 SYSTEM = "Curfew"
-"""Label of the actor when no person acted."""
+"""Label of the actor when no account acted."""
 
 Outcome = AuditEvent.Outcome
 
-# Not one of structlog's, which travel on to the worker: what that does for a whole
-# queue
-# is not done through the token that gave it the message.
+# Not one of structlog's variables, which are passed on to tasks: a task that works for
+# a whole queue does not act through the token of the request that sent its message.
 _via: ContextVar[Message | None] = ContextVar("via", default=None)
 
 
 @contextmanager
 def acting_through(via: Message) -> Iterator[None]:
-    """Note in every event written inside by what the actor acts.
-
-    Args:
-        via: Such as the message “token laptop”; empty for the pages.
-    """
-    before = _via.set(via)
+    """Record ``via``, such as “token laptop”, in every event written inside."""
+    reset_token = _via.set(via)
     try:
         yield
     finally:
-        _via.reset(before)
+        _via.reset(reset_token)
 
 
 def record_event(
@@ -47,7 +41,7 @@ def record_event(
     target_kind: str,
     target_id: str,
     target_label: Message | str,
-    by: Message | str = SYSTEM,
+    actor_label: Message | str = SYSTEM,
     outcome: str = Outcome.DONE,
     instance: str = "",
     before: dict[str, Any] | None = None,
@@ -57,38 +51,36 @@ def record_event(
 ) -> AuditEvent:
     """Write one event; call it in the transaction of the change it describes.
 
+    Request ID and address are those of the current request, or of the request that
+    queued the current task.
+
     Args:
-        actor: Who acted; None when no account did.
-        action: What was done, as ``object.verb`` such as ``edit.submitted``. Each has
-            its line in ``docs/security.md``.
+        actor: None when no account acted.
+        action: ``object.verb`` such as ``edit.submitted``; ``docs/security.md`` lists
+            all of them.
         target_kind: ``instance``, ``edit``, ``user``, ...
-        target_id: Stable id of the target.
-        target_label: Its name; a message where the name is not one that people gave.
-        by: Name of the actor when it is no account.
+        target_id: Stable ID of the target.
+        target_label: Its name; a message where people did not give the name.
+        actor_label: Name of an actor that is no account.
         outcome: One of ``AuditEvent.Outcome``.
-        instance: The instance it is about, as ``Instance.reference``.
+        instance: ``Instance.reference`` of the instance concerned.
         before: Values before the change.
         after: Values after it.
-        reason: Why: a message, or what a person typed.
-        into: Of many events: put it there, unsaved, for ``record_events``.
-
-    Returns:
-        The event written. Its request id and address are those of the running request,
-        or of the request that queued the running task.
+        reason: A message, or what a person typed.
+        into: A list that takes the unsaved event, for ``record_events``.
     """
     context = structlog.contextvars.get_contextvars()
-    actor_label, actor_message = _name(actor.get_username() if actor else by)
-    target_label, target_message = _name(target_label)
+    actor_name, actor_message = _name(actor.get_username() if actor else actor_label)
+    target_name, target_message = _name(target_label)
     event = AuditEvent(
-        # By its id: the user model is above this app.
-        actor_id=_key(actor),
-        actor_label=actor_label[:150],
+        actor_id=actor.pk if actor else None,
+        actor_label=actor_name[:150],
         actor_message=actor_message,
         action=action,
         outcome=outcome,
         target_kind=target_kind,
         target_id=_storable(target_id)[:255],
-        target_label=target_label[:255],
+        target_label=target_name[:255],
         target_message=target_message,
         instance=_storable(instance)[:511],
         before=before or {},
@@ -106,7 +98,7 @@ def record_event(
 
 
 def record_events(events: list[AuditEvent]) -> None:
-    """Write many events at once, as ``record_event`` put them into the list."""
+    """Write the events that ``record_event`` has put into a list."""
     AuditEvent.objects.bulk_create(events, batch_size=200)
 
 
@@ -116,10 +108,6 @@ def _name(label: Message | str) -> tuple[str, Message]:
     return _storable(label.in_english), label
 
 
-def _key(actor: Model | None) -> Any:
-    return actor.pk if actor else None
-
-
 def _storable(text: str) -> str:
-    # PostgreSQL stores no NUL, and an address that somebody typed may hold one.
+    # PostgreSQL stores no NUL, and a typed address may contain one.
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -1,4 +1,4 @@
-"""Sign-ins, failed ones and sign-outs, by whatever way they come."""
+"""Records sign-ins, failed sign-ins and sign-outs in the audit trail."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -18,24 +18,23 @@ if TYPE_CHECKING:
 
 
 @receiver(user_logged_in)
-def note_sign_in(sender: object, user: "AbstractUser", **_: Any) -> None:
-    """Record who came in."""
+def record_sign_in(sender: object, user: "AbstractUser", **_: Any) -> None:
     _record(user, "user.signed_in", actor=user)
 
 
 @receiver(user_logged_out)
-def note_sign_out(sender: object, user: "AbstractUser | None", **_: Any) -> None:
-    """Record who left; nobody does whose session had ended before."""
+def record_sign_out(sender: object, user: "AbstractUser | None", **_: Any) -> None:
+    # No user when the session had expired before.
     if user is not None:
         _record(user, "user.signed_out", actor=user)
 
 
 @receiver(user_login_failed)
-def note_failure(sender: object, credentials: dict[str, Any], **_: Any) -> None:
-    """Record which account somebody tried to get into.
+def record_failure(sender: object, credentials: dict[str, Any], **_: Any) -> None:
+    """Record the account of a failed sign-in.
 
-    Only names of accounts are kept. What else people type into that field is now and
-    then their password.
+    Only names of existing accounts are stored: people sometimes type their password
+    into the field for the username.
     """
     typed = str(credentials.get("username") or credentials.get("email") or "")
     field = "username" if credentials.get("username") else "email"
@@ -46,7 +45,7 @@ def note_failure(sender: object, credentials: dict[str, Any], **_: Any) -> None:
 def _record(user: Any, action: str, **fields: Any) -> None:
     record_event(
         actor=fields.pop("actor", None),
-        by=ANONYMOUS(),
+        actor_label=ANONYMOUS(),
         action=action,
         target_kind="user",
         target_id=str(user.pk) if user else "",

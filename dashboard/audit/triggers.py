@@ -1,8 +1,8 @@
-"""Triggers by which the database itself keeps the audit trail append-only.
+"""Database triggers that keep the audit trail append-only.
 
-They hold for every statement of whoever uses the application's connection: the ORM in
-bulk, raw SQL, an injected one. Who owns the table in PostgreSQL could still take them
-away; ``docs/security.md`` says how to run without that right.
+They apply to every statement of the application's connection: bulk operations of the
+ORM, raw SQL, injected SQL. The owner of the table in PostgreSQL can remove them;
+``docs/security.md`` says how to run without that right.
 """
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -44,16 +44,16 @@ _DROP = {
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
-    """Refuse updates and deletions from now on; harmless where that holds already.
+    """Create the triggers, unless they exist.
 
-    SQLite forgets triggers when a migration rebuilds their table: such a migration must
-    call this again. A test looks for that.
+    SQLite drops triggers when a migration rebuilds their table. Such a migration must
+    call this again; a test checks that.
     """
     _run(connection, {"postgresql": _POSTGRESQL, "sqlite": _SQLITE}[connection.vendor])
 
 
 def drop(connection: BaseDatabaseWrapper) -> None:
-    """Take the triggers away: for migrations that must, and for tests that flush."""
+    """Drop the triggers, for migrations and for tests that flush the database."""
     _run(connection, _DROP[connection.vendor])
 
 

@@ -1,4 +1,4 @@
-"""Who did what, on a page and as a file."""
+"""The page of the audit trail, and its export."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 EXPORT = "audit.export_auditevent"
 
 NARROWING = (*AuditFilter.base_filters, "separator")
-"""Query parameters of an export that are recorded."""
+"""Query parameters that the event of an export records."""
 
 PER_PAGE = 50
 CHUNK = 1_000
@@ -41,7 +41,7 @@ View = Callable[[HttpRequest], HttpResponseBase]
 
 
 def _requires(permission: str, refusal: Promise) -> Callable[[View], View]:
-    """Answer 403 with ``refusal`` to those who lack the permission."""
+    """Respond with 403 and ``refusal`` to users without the permission."""
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -60,18 +60,18 @@ def _requires(permission: str, refusal: Promise) -> Callable[[View], View]:
     READ_PERMISSION, gettext_lazy("Only operators and admins can read the audit trail.")
 )
 def event_list(request: HttpRequest) -> HttpResponse:
-    """What was done, newest first.
+    """The events, newest first.
 
     Query parameters:
         See ``filters``; and ``page``.
     """
-    chosen = AuditFilter(request.GET, queryset=AuditEvent.objects.all())
-    paginator = Paginator(_found(chosen), PER_PAGE)
+    audit_filter = AuditFilter(request.GET, queryset=AuditEvent.objects.all())
+    paginator = Paginator(_filtered(audit_filter), PER_PAGE)
     page = paginator.get_page(request.GET.get("page"))
     kept = request.GET.copy()
     kept.pop("page", None)
     context = {
-        "filter": chosen,
+        "filter": audit_filter,
         "is_filtered": any(kept.values()),
         "kept": kept,
         "page": page,
@@ -87,12 +87,11 @@ def event_list(request: HttpRequest) -> HttpResponse:
 @_requires(EXPORT, gettext_lazy("Only admins can export the audit trail."))
 @limited
 def export(request: HttpRequest) -> HttpResponseBase:
-    """The same events as a CSV file, oldest first, as they are read.
+    """The same events as a streamed CSV file, oldest first.
 
     Query parameters:
-        See ``filters``. Other than on the page, a value that makes no sense finds
-        nothing: a file with more in it than was asked for would go unnoticed. And
-        ``separator``, see ``export.SEPARATORS``.
+        See ``filters``; and ``separator``, see ``export.SEPARATORS``. An invalid filter
+        matches nothing here, since a file with too many rows would go unnoticed.
 
     Returns:
         200 with the file; 400 for an unknown separator.
@@ -100,8 +99,9 @@ def export(request: HttpRequest) -> HttpResponseBase:
     separator = separator_asked(request.GET)
     if separator is None:
         return render(request, "400.html", status=400)
-    chosen = AuditFilter(request.GET, queryset=AuditEvent.objects.all())
-    events = _found(chosen) if chosen.is_valid() else AuditEvent.objects.none()
+    audit_filter = AuditFilter(request.GET, queryset=AuditEvent.objects.all())
+    valid = audit_filter.is_valid()
+    events = _filtered(audit_filter) if valid else AuditEvent.objects.none()
     record_event(
         actor=cast("AbstractUser", request.user),
         action="audit.exported",
@@ -119,7 +119,9 @@ def export(request: HttpRequest) -> HttpResponseBase:
     )
 
 
-def _found(chosen: AuditFilter) -> QuerySet[AuditEvent]:
-    chosen.form.is_valid()
-    found: QuerySet[AuditEvent] = chosen.filter_queryset(AuditEvent.objects.all())
-    return found
+def _filtered(audit_filter: AuditFilter) -> QuerySet[AuditEvent]:
+    audit_filter.form.is_valid()
+    events: QuerySet[AuditEvent] = audit_filter.filter_queryset(
+        AuditEvent.objects.all()
+    )
+    return events

@@ -273,7 +273,7 @@ def _lock_queues(pks: Iterable[int]) -> dict[int, int]:
 def _file(batch: EditBatch, plan: plans.Plan, seqs: dict[int, int]) -> None:
     record_event(
         actor=batch.actor,
-        by=batch.actor_message,
+        actor_label=batch.actor_message,
         action="batch.submitted",
         target_kind="batch",
         target_id=str(batch.pk),

@@ -86,7 +86,7 @@ def create(edits: list[Edit], *, by: Message | str = SYSTEM, enqueued: bool) -> 
             edit,
             action="edit.submitted",
             actor=edit.actor,
-            by=by,
+            actor_label=by,
             before=_base_values(edit),
             after=edit.patch or {"asked for": str(edit.kind)},
             into=events,

@@ -143,7 +143,7 @@ def _record_stop(before: Instance, status: str, cause: Cause, reason: Message) -
     record_event(
         actor=wish.actor if wish else None,
         # A rule that acts is no account.
-        by=wish.actor_message if wish else _doer(cause),
+        actor_label=wish.actor_message if wish else _doer(cause),
         action="instance.stopped",
         target_kind="instance",
         target_id=before.instance_id,

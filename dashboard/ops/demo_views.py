@@ -11,5 +11,5 @@ VIEWS = {
 def write() -> str:
     operator = User.objects.filter(role=User.Role.OPERATOR).order_by("pk")[0]
     for name, query in VIEWS.items():
-        services.save_view(owner=operator, name=name, query=query, shared=True)
+        services.save_view(actor=operator, name=name, query=query, shared=True)
     return f"{len(VIEWS)} views"

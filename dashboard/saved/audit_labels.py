@@ -1,4 +1,4 @@
-"""Labels of what the audit trail records of saved views and exports."""
+"""Audit trail labels of saved views and exports."""
 
 from django.utils.translation import gettext_lazy
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 from dashboard.instances.models import Instance
 
@@ -21,30 +20,29 @@ def _hours(instance: Instance) -> float | None:
 
 
 COLUMNS: dict[str, Callable[[Instance], Value]] = {
-    "cloud": lambda one: one.cloud.name,
-    "instance_id": lambda one: one.instance_id,
-    "name": lambda one: one.name,
-    "description": lambda one: one.description,
-    "status": lambda one: one.status,
-    "status_since": lambda one: _moment(one.status_since),
-    "missing_since": lambda one: _moment(one.missing_since),
-    "owner_name": lambda one: one.owner_name,
-    "owner_id": lambda one: one.owner_id,
-    "workspace_id": lambda one: one.workspace_id,
-    "flavor": lambda one: one.flavor,
-    "flavor_type": lambda one: one.flavor_type,
-    "run_started_at": lambda one: _moment(one.run_started_at),
-    "stops_at": lambda one: _moment(one.stops_at),
-    "auto_stop": lambda one: one.auto_stop_enable,
+    "cloud": lambda instance: instance.cloud.name,
+    "instance_id": lambda instance: instance.instance_id,
+    "name": lambda instance: instance.name,
+    "description": lambda instance: instance.description,
+    "status": lambda instance: instance.status,
+    "status_since": lambda instance: _moment(instance.status_since),
+    "missing_since": lambda instance: _moment(instance.missing_since),
+    "owner_name": lambda instance: instance.owner_name,
+    "owner_id": lambda instance: instance.owner_id,
+    "workspace_id": lambda instance: instance.workspace_id,
+    "flavor": lambda instance: instance.flavor,
+    "flavor_type": lambda instance: instance.flavor_type,
+    "run_started_at": lambda instance: _moment(instance.run_started_at),
+    "stops_at": lambda instance: _moment(instance.stops_at),
+    "auto_stop": lambda instance: instance.auto_stop_enable,
     "next_run_hours": _hours,
-    "created_at": lambda one: _moment(one.created_at),
-    "updated_at": lambda one: _moment(one.updated_at),
+    "created_at": lambda instance: _moment(instance.created_at),
+    "updated_at": lambda instance: _moment(instance.updated_at),
 }
 
 NEEDLESS = ("document", "problems", "search_text", "content_hash")
-"""Columns of the mirror that no export shows and that would be most of the reading."""
+"""Large columns of an instance that no export contains."""
 
 
-def values(instance: Instance) -> dict[str, Any]:
-    """One instance, by column."""
+def values(instance: Instance) -> dict[str, Value]:
     return {name: read(instance) for name, read in COLUMNS.items()}

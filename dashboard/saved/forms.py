@@ -1,4 +1,4 @@
-"""What a person may type about a saved view."""
+"""Forms of saved views."""
 
 import unicodedata
 from typing import Any
@@ -14,11 +14,6 @@ from .queries import canonical, read
 
 
 class ViewForm(forms.Form):
-    """Name and reach of a view.
-
-    ``taken`` names the person's other views, which a name must differ from.
-    """
-
     name = forms.CharField(max_length=SavedView.NAME_LENGTH)
     shared = forms.BooleanField(required=False)
 
@@ -32,7 +27,7 @@ class ViewForm(forms.Form):
             del self.fields["shared"]
 
     def clean_name(self) -> str:
-        """One line of words, different from the names of one's other views."""
+        """Return the name on one line; it must differ from the owner's other views."""
         name = " ".join(str(self.cleaned_data["name"]).split())
         if any(unicodedata.category(letter) in {"Cc", "Cf"} for letter in name):
             raise forms.ValidationError(gettext("Use visible characters only."))
@@ -47,12 +42,6 @@ class ViewForm(forms.Form):
 
 
 class NewViewForm(ViewForm):
-    """A view to be saved.
-
-    ``query`` holds what the list was filtered by; what makes no sense in it is left
-    out, as the list itself does.
-    """
-
     query = forms.CharField(
         max_length=SavedView.QUERY_LENGTH,
         required=False,
@@ -61,7 +50,7 @@ class NewViewForm(ViewForm):
     )
 
     def clean_query(self) -> str:
-        """In the one spelling."""
+        """Return the canonical query, without the invalid parts."""
         query = canonical(read(self.cleaned_data["query"]))
         if len(query) > SavedView.QUERY_LENGTH:
             raise forms.ValidationError(gettext("This filter is too long to save."))
@@ -69,6 +58,6 @@ class NewViewForm(ViewForm):
 
 
 class FirstForm(forms.Form):
-    """Which view opens first; empty for none."""
+    """The default view; empty for none."""
 
     view = forms.IntegerField(min_value=1, max_value=2**63 - 1, required=False)

@@ -1,4 +1,4 @@
-"""Named views of the list of instances."""
+"""Saved views of the list of instances."""
 
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -13,31 +13,28 @@ if TYPE_CHECKING:
 
 
 class SavedViewQuerySet(models.QuerySet["SavedView"]):
-    """Reads of saved views."""
-
     def visible_to(self, user: "User") -> Self:
-        """One's own, and what others share."""
+        """Return the user's own views and the shared ones."""
         return self.filter(Q(owner=user) | Q(shared=True))
 
     def for_menu(self, user: "User") -> Self:
-        """Those with whom each one is marked that opens first for this person."""
-        mine = FirstView.objects.filter(user=user, view=OuterRef("pk"))
+        """Return the visible views; ``is_first`` marks the user's default."""
+        default = FirstView.objects.filter(user=user, view=OuterRef("pk"))
         return (
             self.visible_to(user)
             .select_related("owner")
-            .annotate(is_first=Exists(mine))
+            .annotate(is_first=Exists(default))
             .order_by("-is_first", Lower("name"), "pk")
         )
 
 
 class SavedView(models.Model):
-    """A filter of the list that somebody gave a name.
+    """A named filter of the list.
 
     Attributes:
-        query: The list's part of an address, spelled as ``queries.canonical`` does.
-            What it names may be gone, and what it says may no longer be understood.
-        shared: Whether the whole team sees it.
-        owner: Who may change it; admins may too, once it is shared.
+        query: Query string of the list, as ``queries.canonical`` returns it. It may
+            refer to instances, owners or filters that no longer exist.
+        shared: Whether the whole team sees it; admins may then change it, too.
     """
 
     NAME_LENGTH: ClassVar = 80
@@ -64,13 +61,12 @@ class SavedView(models.Model):
         return self.name
 
     def get_absolute_url(self) -> str:
-        """The list, filtered by it."""
         url = reverse("instances:list")
         return f"{url}?{self.query}" if self.query else url
 
 
 class FirstView(models.Model):
-    """The view that opens first for a person: their own, or one that is shared."""
+    """The default view of a person: one of their own or a shared one."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="default_view"

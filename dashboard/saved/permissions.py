@@ -1,4 +1,4 @@
-"""May this person do that with a saved view? Pure functions."""
+"""Permissions for saved views. Pure functions."""
 
 from typing import TYPE_CHECKING
 
@@ -9,18 +9,11 @@ if TYPE_CHECKING:
 
 
 def can_share(user: "User") -> bool:
-    """Whether this person may put a view into everybody's menu.
-
-    Viewers change nothing for others; what they save is for themselves.
-    """
     return user.is_active and user.role != user.Role.VIEWER
 
 
 def can_change(user: "User", view: "SavedView") -> bool:
-    """Whether this person may rename or delete it.
-
-    Its owner may, and of what is shared the admins.
-    """
+    """Whether the user may rename or delete the view: its owner, or an admin."""
     if not user.is_active:
         return False
     if view.owner_id == user.pk:

@@ -1,4 +1,4 @@
-"""The list's query, spelled in one way, and in words. Pure functions."""
+"""The list's query in canonical form, and in words. Pure functions."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from dashboard.instances.countdown import status_badge
 from dashboard.instances.filters import MISSING, InstanceFilter, ListForm, ListQuery
 from dashboard.web.templatetags.pages import moment_text
 
-_USUAL = {"sort": "stops_in", "per_page": str(ListForm.PER_PAGE[0])}
+_DEFAULTS = {"sort": "stops_in", "per_page": str(ListForm.PER_PAGE[0])}
 _LABELS = {
     "q": gettext_lazy("search"),
     "status": gettext_lazy("status"),
@@ -38,39 +38,35 @@ _ORDERS = {
 
 
 def read(query: str) -> ListQuery:
-    """The list's query that a text says.
-
-    Args:
-        query: As in an address, without its question mark.
-    """
+    """Parse a query string without its question mark."""
     return ListQuery(QueryDict(query))
 
 
 def canonical(query: ListQuery) -> str:
-    """The query as an address spells it: two that list the same are spelled the same.
+    """Return the query string without defaults, invalid values and the page number.
 
-    What makes no sense, says the usual or names one page of many is left out.
+    Two queries that list the same instances have the same canonical form.
     """
     kept = query.kept.copy()
     kept.pop("page", None)
-    for name, usual in _USUAL.items():
-        if kept.get(name) == usual:
+    for name, default in _DEFAULTS.items():
+        if kept.get(name) == default:
             del kept[name]
     return kept.urlencode()
 
 
 def describe(query: ListQuery) -> list[str]:
-    """What is narrowed and how it is ordered, a phrase each."""
+    """Return one phrase for each filter and one for the order."""
     plain = read(canonical(query))
     kept, parsed = plain.kept, plain.linked
-    said = [
+    phrases = [
         f"{_LABELS[name]}: {_value(name, str(value), parsed.get(name))}"
         for name, value in kept.items()
         if name in _LABELS
     ]
     if "sort" in kept:
-        said.append(str(_ORDERS[str(kept["sort"])]))
-    return said or [gettext("all instances")]
+        phrases.append(str(_ORDERS[str(kept["sort"])]))
+    return phrases or [gettext("all instances")]
 
 
 def _value(name: str, value: str, parsed: object) -> str:

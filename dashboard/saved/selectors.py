@@ -1,28 +1,28 @@
-"""Reads of saved views for the pages."""
+"""Reads of saved views."""
 
 from dataclasses import dataclass
 
 from dashboard.accounts.models import User
 from dashboard.instances.filters import ListQuery
 
-from .models import FirstView, SavedView
+from .models import SavedView
 from .permissions import can_share
 from .queries import canonical
 
 MENU_LENGTH = 12
-"""Of one's own, and as many of the team's; the page of views has all."""
+"""How many of the user's own and of the team's views the menu shows."""
 
 
 @dataclass(frozen=True)
 class Menu:
-    """The views to choose from on the list.
+    """The menu of saved views above the list.
 
     Attributes:
-        mine: One's own.
-        team: Shared by others.
-        current: That which the list shows now; None when it has no name.
-        query: What the list shows now, in the one spelling.
-        may_share: Whether a new view can be shared.
+        mine: The user's own views.
+        team: Views that others share.
+        current: The view that the list shows; None without one.
+        query: Canonical query of the list.
+        may_share: Whether the user may share a new view.
     """
 
     mine: list[SavedView]
@@ -33,32 +33,29 @@ class Menu:
 
     @property
     def hidden(self) -> int:
-        """How many have no room in the menu."""
+        """Number of views that the menu leaves to the page of views."""
         return sum(max(0, len(views) - MENU_LENGTH) for views in (self.mine, self.team))
 
 
 def menu(query: ListQuery, *, user: User) -> Menu:
-    """The menu above a list that shows this; one query."""
-    shown = canonical(query)
+    """Return the menu above a list with this query; one database query."""
+    current = canonical(query)
     views = list(SavedView.objects.for_menu(user))
     return Menu(
         mine=[view for view in views if view.owner_id == user.pk],
         team=[view for view in views if view.owner_id != user.pk],
-        current=named(shown, views, user=user),
-        query=shown,
+        current=named(current, views, user=user),
+        query=current,
         may_share=can_share(user),
     )
 
 
 def named(query: str, views: list[SavedView], *, user: User) -> SavedView | None:
-    """The view of these that shows this, one's own rather than another's."""
-    found = [view for view in views if query and view.query == query]
-    return min(found, key=lambda view: view.owner_id != user.pk, default=None)
+    """Return the view with this canonical query, preferably the user's own."""
+    matches = [view for view in views if query and view.query == query]
+    return min(matches, key=lambda view: view.owner_id != user.pk, default=None)
 
 
 def default_view(user: User) -> SavedView | None:
-    """What opens first for this person; None for the usual."""
-    first = FirstView.objects.filter(
-        user=user, view__in=SavedView.objects.visible_to(user)
-    ).select_related("view")
-    return next((one.view for one in first), None)
+    """Return the view that opens first for the user, as far as visible to them."""
+    return SavedView.objects.visible_to(user).filter(firsts__user=user).first()

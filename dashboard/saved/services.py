@@ -1,4 +1,4 @@
-"""Saving, changing and deleting views: the only writers."""
+"""Writes of saved views."""
 
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
@@ -11,50 +11,50 @@ from .models import FirstView, SavedView
 from .permissions import can_change, can_share
 
 MOST_VIEWS = 100
-"""Of one person."""
+"""The most views that one person may save."""
 
 
 class ViewError(Exception):
-    """A view cannot be saved like this; says why, for people."""
+    """The view cannot be saved; the message says why."""
 
 
-def save_view(*, owner: User, name: str, query: str, shared: bool) -> SavedView:
-    """Keep a filter under a name.
+def save_view(*, actor: User, name: str, query: str, shared: bool) -> SavedView:
+    """Save a view of the actor.
 
     Args:
-        owner: Whose it will be.
-        name: As ``forms.ViewForm`` has cleaned it.
-        query: In the one spelling of ``queries.canonical``.
+        actor: The owner of the view.
+        name: Cleaned by ``forms.ViewForm``.
+        query: In the form of ``queries.canonical``.
         shared: Whether the team sees it.
 
     Raises:
-        ViewError: There are too many, or the name was taken in this very moment.
-        PermissionDenied: Not theirs to share.
+        ViewError: The actor has too many views, or has just used the name.
+        PermissionDenied: The actor may not share views.
     """
-    if shared and not can_share(owner):
+    if shared and not can_share(actor):
         raise PermissionDenied
-    if SavedView.objects.filter(owner=owner).count() >= MOST_VIEWS:
+    if SavedView.objects.filter(owner=actor).count() >= MOST_VIEWS:
         raise ViewError(
             gettext(
                 "You have reached the limit of %(most_views)s views. Delete one first."
             )
             % {"most_views": MOST_VIEWS}
         )
-    view = SavedView(owner=owner, name=name, query=query, shared=shared)
+    view = SavedView(owner=actor, name=name, query=query, shared=shared)
     with transaction.atomic():
         _save(view)
-        _record(owner, "view.saved", view, after=_values(view))
+        _record(actor, "view.saved", view, after=_values(view))
     return view
 
 
-def change_view(*, view: SavedView, by: User, name: str, shared: bool) -> SavedView:
-    """Give a view another name or reach.
+def change_view(*, view: SavedView, actor: User, name: str, shared: bool) -> SavedView:
+    """Rename a view, share it or stop sharing it.
 
     Raises:
-        ViewError: The name was taken in this very moment.
-        PermissionDenied: Not theirs to change, or to share.
+        ViewError: The owner has just used the name for another view.
+        PermissionDenied: The actor may not change the view, or not share it.
     """
-    if not can_change(by, view) or (shared and not can_share(by)):
+    if not can_change(actor, view) or (shared and not can_share(actor)):
         raise PermissionDenied
     before = _values(view)
     view.name, view.shared = name, shared
@@ -64,40 +64,35 @@ def change_view(*, view: SavedView, by: User, name: str, shared: bool) -> SavedV
     with transaction.atomic():
         _save(view)
         if before["shared"] and not shared:
-            # Nobody else sees it any more, so it opens first for nobody else.
+            # It must not open first for people who cannot see it.
             view.firsts.exclude(user=view.owner).delete()
-        _record(by, "view.changed", view, before=before, after=after)
+        _record(actor, "view.changed", view, before=before, after=after)
     return view
 
 
-def delete_view(*, view: SavedView, by: User) -> None:
-    """Forget a view; for whom it opened first, the whole list does again.
+def delete_view(*, view: SavedView, actor: User) -> None:
+    """Delete a view, also as the default of anyone.
 
     Raises:
-        PermissionDenied: Not theirs to delete.
+        PermissionDenied: The actor may not delete the view.
     """
-    if not can_change(by, view):
+    if not can_change(actor, view):
         raise PermissionDenied
     with transaction.atomic():
-        _record(by, "view.deleted", view, before=_values(view))
+        _record(actor, "view.deleted", view, before=_values(view))
         view.delete()
 
 
-def set_default_view(*, user: User, view: SavedView | None) -> None:
-    """Choose the view that opens first for this person; None for none.
-
-    Args:
-        user: Who chooses, for themselves only.
-        view: One that they see.
-    """
+def set_default_view(*, actor: User, view: SavedView | None) -> None:
+    """Choose the view that opens first for the actor; None for none."""
     with transaction.atomic():
-        former = FirstView.objects.filter(user=user).select_related("view").first()
+        former = FirstView.objects.filter(user=actor).select_related("view").first()
         if view is None and former is not None:
             former.delete()
-            _record(user, "view.not_first", former.view)
+            _record(actor, "view.not_first", former.view)
         elif view is not None and (former is None or former.view_id != view.pk):
-            FirstView.objects.update_or_create(user=user, defaults={"view": view})
-            _record(user, "view.first", view)
+            FirstView.objects.update_or_create(user=actor, defaults={"view": view})
+            _record(actor, "view.first", view)
 
 
 def _save(view: SavedView) -> None:

@@ -71,9 +71,9 @@ def test_our_words_for_nobody_are_translated_and_names_are_not(
     operator.save()
     client.force_login(operator)
     nobody = {"target_kind": "user", "target_label": UNKNOWN_NAME()}
-    record(by=ANONYMOUS(), action="user.sign_in_failed", **nobody)
-    record(by="curfew", target_label="Applied")
-    record(by=ANONYMOUS(), target_kind="audit", target_label=AUDIT_TRAIL())
+    record(actor_label=ANONYMOUS(), action="user.sign_in_failed", **nobody)
+    record(actor_label="curfew", target_label="Applied")
+    record(actor_label=ANONYMOUS(), target_kind="audit", target_label=AUDIT_TRAIL())
     text = client.get(PAGE).text
     assert "<bdi>nicht angemeldet</bdi>" in text
     assert "ein unbekannter Name" in text
@@ -200,6 +200,6 @@ def test_the_page_of_a_person_says_who_it_was_in_german(
     admin.save()
     client.force_login(admin)
     fields = {"target_kind": "user", "target_id": str(admin.pk)}
-    record(by=ANONYMOUS(), action="user.sign_in_failed", **fields)
+    record(actor_label=ANONYMOUS(), action="user.sign_in_failed", **fields)
     text = client.get(reverse("people:person", args=[admin.pk])).text
     assert "von <bdi>nicht angemeldet</bdi>" in text

@@ -24,7 +24,7 @@ def actions() -> list[str]:
 
 
 def test_saving_is_recorded(operator: User) -> None:
-    view = services.save_view(owner=operator, name="A", query="q=x", shared=True)
+    view = services.save_view(actor=operator, name="A", query="q=x", shared=True)
     event = AuditEvent.objects.get(action="view.saved")
     assert event.actor_id == operator.pk
     assert event.target_id == str(view.pk)
@@ -33,30 +33,30 @@ def test_saving_is_recorded(operator: User) -> None:
 
 def test_a_viewer_shares_nothing(viewer: User) -> None:
     with pytest.raises(PermissionDenied):
-        services.save_view(owner=viewer, name="A", query="q=x", shared=True)
-    view = services.save_view(owner=viewer, name="A", query="q=x", shared=False)
+        services.save_view(actor=viewer, name="A", query="q=x", shared=True)
+    view = services.save_view(actor=viewer, name="A", query="q=x", shared=False)
     with pytest.raises(PermissionDenied):
-        services.change_view(view=view, by=viewer, name="A", shared=True)
+        services.change_view(view=view, actor=viewer, name="A", shared=True)
     assert actions() == ["view.saved"]
 
 
 def test_a_person_has_so_many_and_no_more(operator: User) -> None:
     with patch.object(services, "MOST_VIEWS", 2):
         for name in ("A", "B"):
-            services.save_view(owner=operator, name=name, query="", shared=False)
+            services.save_view(actor=operator, name=name, query="", shared=False)
         with pytest.raises(ViewError, match="Delete one"):
-            services.save_view(owner=operator, name="C", query="", shared=False)
+            services.save_view(actor=operator, name="C", query="", shared=False)
 
 
 def test_a_name_taken_meanwhile_is_told(operator: User, admin: User) -> None:
     make_view(operator, "gpus")
     with pytest.raises(ViewError, match="already"):
-        services.save_view(owner=operator, name="GPUs", query="", shared=False)
+        services.save_view(actor=operator, name="GPUs", query="", shared=False)
     other = make_view(operator, "Other")
     with pytest.raises(ViewError, match="already"):
-        services.change_view(view=other, by=operator, name="GPUS", shared=False)
+        services.change_view(view=other, actor=operator, name="GPUS", shared=False)
     # Somebody else's views have names of their own.
-    services.save_view(owner=admin, name="GPUs", query="", shared=False)
+    services.save_view(actor=admin, name="GPUs", query="", shared=False)
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -67,21 +67,21 @@ def test_who_may_change_and_delete(
     strangers = [scientist] if shared else [scientist, admin]
     for person in strangers:
         with pytest.raises(PermissionDenied):
-            services.change_view(view=view, by=person, name="Mine", shared=shared)
+            services.change_view(view=view, actor=person, name="Mine", shared=shared)
         with pytest.raises(PermissionDenied):
-            services.delete_view(view=view, by=person)
+            services.delete_view(view=view, actor=person)
     for person in {operator, admin}.difference(strangers):
         name = f"By {person.username}"
-        services.change_view(view=view, by=person, name=name, shared=shared)
+        services.change_view(view=view, actor=person, name=name, shared=shared)
     assert actions() == ["view.changed"] * (2 if shared else 1)
-    services.delete_view(view=view, by=admin if shared else operator)
+    services.delete_view(view=view, actor=admin if shared else operator)
     assert not SavedView.objects.exists()
     assert actions()[-1] == "view.deleted"
 
 
 def test_what_does_not_change_is_not_recorded(operator: User) -> None:
     view = make_view(operator)
-    services.change_view(view=view, by=operator, name=view.name, shared=False)
+    services.change_view(view=view, actor=operator, name=view.name, shared=False)
     assert actions() == []
 
 
@@ -89,11 +89,11 @@ def test_what_opens_first(operator: User, scientist: User) -> None:
     one, two = make_view(operator, "one"), make_view(operator, "two", shared=True)
     assert default_view(operator) is None
     for view in (one, one, two):
-        services.set_default_view(user=operator, view=view)
-    services.set_default_view(user=scientist, view=two)
+        services.set_default_view(actor=operator, view=view)
+    services.set_default_view(actor=scientist, view=two)
     assert default_view(operator) == default_view(scientist) == two
-    services.set_default_view(user=operator, view=None)
-    services.set_default_view(user=operator, view=None)
+    services.set_default_view(actor=operator, view=None)
+    services.set_default_view(actor=operator, view=None)
     assert default_view(operator) is None
     assert actions() == ["view.first"] * 3 + ["view.not_first"]
 
@@ -103,8 +103,8 @@ def test_a_view_no_longer_shared_opens_for_its_owner_only(
 ) -> None:
     view = make_view(operator, shared=True)
     for person in (operator, scientist):
-        services.set_default_view(user=person, view=view)
-    services.change_view(view=view, by=operator, name=view.name, shared=False)
+        services.set_default_view(actor=person, view=view)
+    services.change_view(view=view, actor=operator, name=view.name, shared=False)
     assert FirstView.objects.get().user == operator
 
 
@@ -118,6 +118,6 @@ def test_a_first_view_that_cannot_be_seen_does_not_count(
 
 def test_deleting_leaves_the_usual_first(operator: User) -> None:
     view = make_view(operator)
-    services.set_default_view(user=operator, view=view)
-    services.delete_view(view=view, by=operator)
+    services.set_default_view(actor=operator, view=view)
+    services.delete_view(view=view, actor=operator)
     assert default_view(operator) is None

@@ -1,4 +1,4 @@
-"""The menu of saved views, for the list: a page of an app further down."""
+"""The menu of saved views for the list, a page of a lower app."""
 
 from typing import Any
 
@@ -11,15 +11,15 @@ register = template.Library()
 
 @register.inclusion_tag("saved/_menu.html", takes_context=True)
 def views_menu(context: template.Context) -> dict[str, Any]:
-    """Views to choose from, a form to save this one, and its export.
+    """Return the context of the menu.
 
-    Wants ``query`` (a ``ListQuery``) and ``request`` in the context.
+    The template's context must have ``request`` and ``query``, a ``ListQuery``.
     """
     request, kept = context["request"], context["query"].kept
     return {
         "menu": menu(context["query"], user=request.user),
         "most": MENU_LENGTH,
-        # What the timeline can be narrowed by, too.
+        # The filters that the timeline has, too.
         "narrowed": {name: kept[name] for name in ("owner", "cloud") if name in kept},
         "request": request,
         "csrf_token": context.get("csrf_token"),

@@ -1,4 +1,4 @@
-"""The list as a file: all pages of what it shows, as CSV or JSON."""
+"""Export of the list, with all its pages, as CSV or JSON."""
 
 import csv
 import json
@@ -30,21 +30,21 @@ CHUNK = 500
 """Rows in memory at a time."""
 
 EVERYTHING = "instances"
-"""The name of a file that shows no saved view."""
+"""The file name of an export without a saved view."""
 
 
 @require_safe
 @limited
 def as_csv(request: SignedInRequest) -> HttpResponseBase:
-    """The view as CSV, for spreadsheets.
+    """Export as CSV.
 
     Query parameters:
-        The list's own; its page and its length of pages do not matter. And
+        Those of the list, except for the page and the rows of a page. And
         ``separator``: ``comma``, or ``semicolon`` for German spreadsheets.
 
     Returns:
-        200 with the file; 400 for what makes no sense: a file with more in it than was
-        asked for would go unnoticed.
+        200 with the file; 400 for an invalid filter, since a file with too many rows
+        would go unnoticed.
     """
     return _export(request, "csv")
 
@@ -52,7 +52,7 @@ def as_csv(request: SignedInRequest) -> HttpResponseBase:
 @require_safe
 @limited
 def as_json(request: SignedInRequest) -> HttpResponseBase:
-    """The view as JSON, for programs; see ``as_csv``."""
+    """Export as JSON; see ``as_csv``."""
     return _export(request, "json")
 
 
@@ -62,10 +62,10 @@ def _export(request: SignedInRequest, form: str) -> HttpResponseBase:
     if query.ignored or separator is None:
         return _refusal(request)
     user, now = request.user, timezone.now()
-    asked = canonical(query)
-    view = named(asked, list(SavedView.objects.visible_to(user)), user=user)
-    # Keys first: what follows are short reads by key, so that a slow download neither
-    # keeps a transaction open nor sees a row twice, and memory holds numbers only.
+    canonical_query = canonical(query)
+    view = named(canonical_query, list(SavedView.objects.visible_to(user)), user=user)
+    # Read all keys first, then the rows in short reads by key. So a slow download keeps
+    # no transaction open and gets no row twice, and only keys stay in memory.
     keys = list(
         query.apply(Instance.objects.visible_to(user)).values_list("pk", flat=True)
     )
@@ -75,19 +75,19 @@ def _export(request: SignedInRequest, form: str) -> HttpResponseBase:
         target_kind="view",
         target_id=str(view.pk) if view else "",
         target_label=view.name if view else INSTANCE_LIST(),
-        after={"format": form, "query": asked, "instances": len(keys)},
+        after={"format": form, "query": canonical_query, "instances": len(keys)},
     )
-    found = _read(keys, user)
+    instances = _read(keys, user)
     if form == "csv":
-        lines, content_type = csv_lines(found, separator), "text/csv; charset=utf-8"
+        lines, content_type = csv_lines(instances, separator), "text/csv; charset=utf-8"
     else:
         head = {
             "view": view.name if view else None,
-            "query": asked,
+            "query": canonical_query,
             "exported_at": now.astimezone(UTC).isoformat(timespec="seconds"),
             "count": len(keys),
         }
-        lines, content_type = json_lines(found, head), "application/json"
+        lines, content_type = json_lines(instances, head), "application/json"
     name = file_name(view, now, form)
     return StreamingHttpResponse(
         _in_chunks(lines),
@@ -100,13 +100,13 @@ def _export(request: SignedInRequest, form: str) -> HttpResponseBase:
 
 
 def file_name(view: SavedView | None, now: datetime, form: str) -> str:
-    """Plain letters, digits and hyphens, whatever the view is called."""
+    """Return a name of ASCII letters, digits and hyphens."""
     name = (slugify(view.name)[:60] or "view") if view else EVERYTHING
     return f"curfew-{name}-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}.{form}"
 
 
 def csv_lines(instances: Iterable[Instance], separator: str = ",") -> Iterator[str]:
-    """Lines of the file, header first; nothing in it is a formula."""
+    """Yield the lines, header first, without formulas."""
     writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL, delimiter=separator)
     yield BYTE_ORDER_MARK + writer.writerow(COLUMNS)
     for instance in instances:
@@ -116,7 +116,7 @@ def csv_lines(instances: Iterable[Instance], separator: str = ",") -> Iterator[s
 def json_lines(
     instances: Iterable[Instance], head: Mapping[str, Value]
 ) -> Iterator[str]:
-    """One document, an instance a line."""
+    """Yield a JSON document with one instance on each line."""
     yield f'{json.dumps(head, ensure_ascii=False)[:-1]}, "instances": ['
     comma = ""
     for instance in instances:
@@ -126,7 +126,7 @@ def json_lines(
 
 
 class _Echo:
-    """A file that hands back what is written to it."""
+    """A file that returns what is written to it."""
 
     def write(self, text: str) -> str:
         return text
@@ -142,19 +142,18 @@ def _cell(value: Value) -> str:
 
 def _read(keys: list[int], user: User) -> Iterator[Instance]:
     for chunk in batched(keys, CHUNK, strict=False):
-        found = (
+        instances = (
             Instance.objects.visible_to(user)
             .select_related("cloud")
             .defer(*NEEDLESS)
             .in_bulk(chunk)
         )
-        yield from (found[key] for key in chunk if key in found)
+        yield from (instances[key] for key in chunk if key in instances)
 
 
 def _in_chunks(lines: Iterator[str]) -> Iterator[str]:
-    # One write to the network for many lines.
-    for some in batched(lines, CHUNK, strict=False):
-        yield "".join(some)
+    for chunk in batched(lines, CHUNK, strict=False):
+        yield "".join(chunk)
 
 
 def _refusal(request: SignedInRequest) -> HttpResponse:

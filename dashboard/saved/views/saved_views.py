@@ -1,4 +1,4 @@
-"""Saved views: the page of all, saving, changing, deleting, and which opens first."""
+"""Pages of saved views."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -40,7 +40,7 @@ def default_view_or(home: Callable[..., HttpResponse]) -> Callable[..., HttpResp
 
 @require_safe
 def saved_views(request: SignedInRequest) -> HttpResponse:
-    """All views that the person sees, each with what it shows in words."""
+    """All visible views, each with its filter in words."""
     lines = []
     for view in SavedView.objects.for_menu(request.user):
         query = read(view.query)
@@ -59,14 +59,11 @@ def saved_views(request: SignedInRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_view(request: SignedInRequest) -> HttpResponse:
-    """A form with name and reach; a POST saves and leads to the list.
-
-    Query parameters of the GET:
-        The list's own: what is to be saved.
+    """The form of a new view; its query is that of the list.
 
     Returns:
-        302 to the list; 422 with the form when something is wrong with it; 403 when it
-        is not theirs to share.
+        200 with the form; 302 to the list; 422 with the form and its errors; 403 for a
+        shared view of a viewer.
     """
     if request.method in {"GET", "HEAD"}:
         form = NewViewForm(
@@ -78,7 +75,7 @@ def new_view(request: SignedInRequest) -> HttpResponse:
     if form.is_valid():
         try:
             view = services.save_view(
-                owner=request.user,
+                actor=request.user,
                 name=form.cleaned_data["name"],
                 query=form.cleaned_data["query"],
                 shared=form.cleaned_data.get("shared", False),
@@ -95,10 +92,10 @@ def new_view(request: SignedInRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def view(request: SignedInRequest, view_id: int) -> HttpResponse:
-    """Rename a view, share it or keep it to oneself.
+    """The form of a view.
 
     Returns:
-        As ``new_view``; 404 for what the person does not see, 403 for another's.
+        As ``new_view``; 404 for an invisible view, 403 for one of another person.
     """
     saved = _changeable(request, view_id)
     if request.method in {"GET", "HEAD"}:
@@ -111,7 +108,7 @@ def view(request: SignedInRequest, view_id: int) -> HttpResponse:
         try:
             services.change_view(
                 view=saved,
-                by=request.user,
+                actor=request.user,
                 name=form.cleaned_data["name"],
                 shared=form.cleaned_data.get("shared", False),
             )
@@ -129,17 +126,17 @@ def view(request: SignedInRequest, view_id: int) -> HttpResponse:
 def delete(request: SignedInRequest, view_id: int) -> HttpResponse:
     """Delete a view; 404 and 403 as for ``view``."""
     saved = _changeable(request, view_id)
-    services.delete_view(view=saved, by=request.user)
+    services.delete_view(view=saved, actor=request.user)
     messages.success(request, gettext("“%(saved)s” deleted.") % {"saved": saved.name})
     return redirect("saved:list")
 
 
 @require_POST
 def first(request: SignedInRequest) -> HttpResponse:
-    """Choose what opens first; 400 for nonsense, 404 for what the person does not see.
+    """Set the default view, by ``view``: its key, or empty for none.
 
-    Fields:
-        view: Key of a view; empty for none.
+    Returns:
+        302 to the views; 400 for an invalid key; 404 for an invisible view.
     """
     form = FirstForm(request.POST)
     if not form.is_valid():
@@ -147,14 +144,14 @@ def first(request: SignedInRequest) -> HttpResponse:
     key = form.cleaned_data["view"]
     visible = SavedView.objects.visible_to(request.user)
     services.set_default_view(
-        user=request.user, view=get_object_or_404(visible, pk=key) if key else None
+        actor=request.user, view=get_object_or_404(visible, pk=key) if key else None
     )
     return redirect("saved:list")
 
 
 def _changeable(request: SignedInRequest, view_id: int) -> SavedView:
     visible = SavedView.objects.visible_to(request.user).select_related("owner")
-    # A number beyond what the database holds is the number of no view.
+    # A larger number would be an error in the database.
     saved = get_object_or_404(visible, pk=min(view_id, 2**63 - 1))
     if not can_change(request.user, saved):
         raise PermissionDenied
@@ -162,7 +159,7 @@ def _changeable(request: SignedInRequest, view_id: int) -> SavedView:
 
 
 def _refuse_sharing(request: SignedInRequest, form: ViewForm) -> None:
-    # Not in their form, so somebody made this request by hand.
+    # The form does not have this field, so this request was made by hand.
     if "shared" not in form.fields and request.POST.get("shared"):
         raise PermissionDenied
 
@@ -174,13 +171,13 @@ def _form(
     query: str,
     view: SavedView | None = None,
 ) -> HttpResponse:
-    asked = read(query)
+    list_query = read(query)
     context = {
         "form": form,
         "view": view,
         "query": QueryDict(query),
-        "words": describe(asked),
-        "ignored": asked.ignored,
+        "words": describe(list_query),
+        "ignored": list_query.ignored,
     }
     status = UNPROCESSABLE if form.is_bound else 200
     return render(request, "saved/view.html", context, status=status)
