@@ -1,4 +1,4 @@
-"""How allauth behaves here."""
+"""allauth's account adapter."""
 
 import smtplib
 from typing import Any
@@ -24,11 +24,11 @@ from .models import User
 log = structlog.get_logger(__name__)
 
 MISMATCH = gettext_lazy("Incorrect username or password.")
-"""The same sentence for a name that exists and one that does not."""
+"""The same for existing and unknown usernames."""
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # untyped library
-    """Accounts are made by admins; nobody signs up."""
+    """Only admins create accounts."""
 
     error_messages = DefaultAccountAdapter.error_messages | {
         "username_password_mismatch": MISMATCH,
@@ -46,10 +46,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # untyped li
         return False
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
-        """Check name and password; a one-time password must not be too old.
+        """Authenticate, and refuse an expired one-time password.
 
         Raises:
-            ValidationError: Too many attempts, or too late.
+            ValidationError: Too many attempts, or the one-time password has expired.
         """
         user: User | None = super().authenticate(request, **credentials)
         if user and user.one_time_until and user.one_time_until < timezone.now():
@@ -62,11 +62,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # untyped li
         return user
 
     def clean_password(self, password: str, user: User | None = None) -> str:
-        """Check a new password.
-
-        Raises:
-            ValidationError: It is too easy to guess, or the present one.
-        """
+        """Validate a new password, which must differ from the current one."""
         if user and user.has_usable_password() and user.check_password(password):
             raise ValidationError(
                 gettext("This is your current password. Choose a different one.")
@@ -75,16 +71,16 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # untyped li
         return cleaned
 
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
-        """To one's account: whoever chose a first password sees what else guards it."""
+        """Return the account page, which offers two-factor authentication, too."""
         return reverse("mfa_index")
 
     def send_mail(
         self, template_prefix: str, email: str, context: dict[str, Any]
     ) -> None:
-        """Send a mail; one that cannot be handed over is an error in the log.
+        """Send a mail; log an error if the mail server does not accept it.
 
-        The page is the same either way: a failure there would tell strangers that an
-        account has this address. It says whom to ask when no mail arrives.
+        The page shows no error, since that would reveal that an account has this
+        address. It says whom to contact when no mail arrives.
         """
         try:
             super().send_mail(template_prefix, email, context)
@@ -94,16 +90,15 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # untyped li
             log.error("mail not sent", mail=template_prefix, reason=reason)
 
     def set_password(self, user: User, password: str) -> None:
-        """Take a password that its owner chose; other sessions end by it."""
         services.choose_password(user=user, password=password)
 
     def pre_login(
         self, request: HttpRequest, user: User, **login: Any
     ) -> HttpResponse | None:
-        """Refuse another way in to a person who signs in by the identity provider only.
+        """Refuse passkeys and passwords of accounts that use single sign-on only.
 
-        Their role follows its claims at each sign-in, so a passkey would keep a role
-        that the provider has taken away.
+        Their role follows the claims at each sign-in, so a sign-in with a passkey would
+        keep a role that the provider has revoked.
         """
         is_sso = "sociallogin" in (login.get("signal_kwargs") or {})
         if not is_sso and services.signs_in_by_sso_only(user):
@@ -118,20 +113,17 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # untyped li
     def send_password_reset_mail(
         self, user: User, email: str, context: dict[str, Any]
     ) -> None:
-        """Mail the link; not to a person who signs in by the identity provider only."""
+        """Send the link, except to accounts that use single sign-on only."""
         if not services.signs_in_by_sso_only(user):
             super().send_password_reset_mail(user, email, context)
 
     def get_reset_password_from_key_url(self, key: str) -> str:
-        """Return the link of the mail, at ``CURFEW_URL``.
-
-        Not at the request's host, which is the text of whoever asks for the mail.
-        """
+        """Return the link at ``CURFEW_URL``; anyone can forge the request's host."""
         path = reverse("account_reset_password_from_key", args=["UID", "KEY"])
         return f"{settings.CURFEW.site_url}{path.replace('UID-KEY', key)}"
 
     def is_safe_url(self, url: str | None) -> bool:
-        """Return whether a redirect to ``url`` stays on this very site."""
+        """Whether a redirect to ``url`` stays on this site."""
         request = self.request
         return url_has_allowed_host_and_scheme(
             url, {request.get_host()}, require_https=request.is_secure()
@@ -140,6 +132,6 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # untyped li
     def _get_login_attempts_cache_key(
         self, request: HttpRequest, **credentials: Any
     ) -> str:
-        # By name alone, anybody could keep anybody else out.
+        # By name alone, anyone could lock out another person.
         key: str = super()._get_login_attempts_cache_key(request, **credentials)
         return f"{key}:{network_of(self.get_client_ip(request))}"

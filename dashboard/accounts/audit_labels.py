@@ -1,4 +1,4 @@
-"""Labels of what the audit trail records of accounts."""
+"""Audit trail labels of accounts."""
 
 from allauth.mfa.models import Authenticator
 from django.utils.translation import gettext_lazy

@@ -1,4 +1,4 @@
-"""What an admin may type about a person."""
+"""Forms of people."""
 
 import re
 from typing import Any
@@ -13,14 +13,10 @@ _IDENTIFIERS = 50
 
 
 class SearchForm(forms.Form):
-    """The list's query; what makes no sense finds everybody."""
-
     q = forms.CharField(max_length=200, required=False)
 
 
 class RoleForm(forms.Form):
-    """One role."""
-
     role = forms.ChoiceField(
         choices=User.Role.choices,
         widget=forms.RadioSelect,
@@ -29,16 +25,14 @@ class RoleForm(forms.Form):
 
 
 class EmailForm(forms.Form):
-    """One mail address, or none."""
-
     email = forms.EmailField(max_length=254, required=False)
 
 
 class CloudUsersForm(forms.Form):
-    """Upstream users: those seen are ticked, others typed, one a line.
+    """ModelArts users: checkboxes for owners in the mirror, a text field for others.
 
     Attributes:
-        owners: All that were seen, for the page.
+        owners: The owners, for the page.
     """
 
     seen = forms.MultipleChoiceField(
@@ -65,7 +59,7 @@ class CloudUsersForm(forms.Form):
         field.choices = [(name, name) for name in sorted(names | mapped)]
 
     def clean_others(self) -> list[str]:
-        """Split lines; refuse what no upstream user can be called."""
+        """Return one name or ID for each line."""
         lines = re.split(r"[\r\n]+", self.cleaned_data["others"])
         names = [line.strip() for line in lines if line.strip()]
         if len(names) > _IDENTIFIERS:
@@ -82,7 +76,7 @@ class CloudUsersForm(forms.Form):
 
     @property
     def chosen(self) -> list[str]:
-        """All of them; after validation only."""
+        """All names and IDs; only after validation."""
         return [*self.cleaned_data["seen"], *self.cleaned_data["others"]]
 
 
@@ -90,8 +84,6 @@ class AddForm(RoleForm):
     """A new account, without a password yet."""
 
     class SignIn:
-        """How the person will sign in."""
-
         PASSWORD = "password"  # noqa: S105
         SSO = "sso"
 
@@ -118,5 +110,5 @@ class AddForm(RoleForm):
 
     @property
     def wants_password(self) -> bool:
-        """Whether to make a one-time password; after validation only."""
+        """Whether to create a one-time password; only after validation."""
         return self.cleaned_data.get("sign_in") != self.SignIn.SSO

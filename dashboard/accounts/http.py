@@ -7,7 +7,7 @@ from .models import User
 
 
 class SignedInRequest(HttpRequest):
-    """What a view gets: the middleware has asked for a sign-in before."""
+    """A request of a signed-in user; the middleware guarantees that."""
 
     user: User
     htmx: HtmxDetails

@@ -1,4 +1,4 @@
-"""Second factors: how their seeds are kept, and how the QR code is drawn."""
+"""Encryption of two-factor secrets, and the QR code."""
 
 import base64
 
@@ -12,35 +12,34 @@ PURPOSE = "second factors"
 
 
 class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # untyped library
-    """Seals seeds: who reads the database alone cannot compute anybody's codes."""
+    """Encrypts secrets, so that codes cannot be computed from the database alone."""
 
     def encrypt(self, text: str) -> str:
-        """Seal a seed with a key derived from ``SECRET_KEY``."""
+        """Encrypt a secret with a key derived from ``SECRET_KEY``."""
         return encryption.encrypt(text, PURPOSE)
 
     def decrypt(self, encrypted_text: str) -> str:
-        """Open what ``encrypt`` sealed, now, under a former key or in its former way.
+        """Decrypt a secret, also of a former key or the former format.
 
         Raises:
-            InvalidTag: No key of ours sealed it.
-            InvalidToken: The same, of a former seal.
+            InvalidTag: No key decrypts it.
+            InvalidToken: No key decrypts it, in the former format.
         """
         if not encrypted_text.startswith(encryption.MARK):
-            return _former_sealer().decrypt(encrypted_text.encode()).decode()
+            return _former_fernet().decrypt(encrypted_text.encode()).decode()
         return encryption.decrypt(encrypted_text, PURPOSE)
 
     def build_totp_svg(self, url: str) -> SafeString:
-        """The QR code as an ``<svg>`` to stand in the page.
+        """Return the QR code as an inline ``<svg>``.
 
-        allauth's template shows it by a ``data:`` address, which our content policy
-        does not allow. The markup is the QR library's: the address is in its shapes
-        only, not in its text.
+        allauth's template uses a ``data:`` URL, which the content security policy does
+        not allow. The markup contains ``url`` only as shapes, not as text.
         """
         svg: str = super().build_totp_svg(url)
         return mark_safe(svg[svg.index("<svg") :])  # noqa: S308
 
 
-def _former_sealer() -> MultiFernet:
-    """Of seeds from before AES-GCM."""
+def _former_fernet() -> MultiFernet:
+    """Return the cipher of secrets from before AES-GCM."""
     derived = (encryption.derived(key, PURPOSE) for key in encryption.secret_keys())
     return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in derived])

@@ -1,4 +1,4 @@
-"""People, their roles, and the upstream users they are."""
+"""Accounts, their roles, and the ModelArts users mapped to them."""
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,11 +17,9 @@ class User(AbstractUser):
     Source of the roles: ``docs/contract.md``, "Roles".
 
     Attributes:
-        one_time_until: The present password was made by an admin: it opens nothing
-            but the page for choosing another, and until then at the latest. None for
-            a password of the person's own, or none at all.
-        language: Code of the language that pages and mails speak; empty for the one
-            that the browser asks for.
+        one_time_until: End of a one-time password, with which the person can only
+            choose another one. None for any other password, or none.
+        language: Language code of pages and mail; empty for that of the browser.
     """
 
     class Role(models.TextChoices):
@@ -31,7 +29,7 @@ class User(AbstractUser):
         ADMIN = "admin", gettext_lazy("Admin")
 
     if TYPE_CHECKING:
-        # Made by allauth's models, which publish no types.
+        # Reverse managers of allauth's models, which have no types.
         authenticator_set: Any
         socialaccount_set: Any
         usersession_set: Any
@@ -55,21 +53,21 @@ class User(AbstractUser):
 
     @cached_property
     def cloud_identifiers(self) -> frozenset[str]:
-        """Ids and names of the upstream users that are this person."""
+        """IDs and names of the mapped ModelArts users."""
         return frozenset(self.cloud_users.values_list("identifier", flat=True))
 
     @property
     def has_factor(self) -> bool:
-        """Whether there is an authenticator app or a passkey; codes alone are none."""
+        """Whether there is an authenticator app or a passkey."""
         return any(
             factor.type != "recovery_codes" for factor in self.authenticator_set.all()
         )
 
     @property
     def lacks_second_factor(self) -> bool:
-        """Whether the role wants a second factor and there is none.
+        """Whether the role requires two-factor authentication and it is not set up.
 
-        Whoever comes in by single sign-on alone has those of the identity provider.
+        People who only use single sign-on have the factors of the identity provider.
         """
         if self.role not in settings.CURFEW.second_factor_roles:
             return False
@@ -79,19 +77,19 @@ class User(AbstractUser):
         return not by_sso_alone and not self.has_factor
 
     def has_perm(self, perm: str, obj: object = None) -> bool:
-        """Whether the role tokens it; there are no other tokens, and no queries."""
+        """Whether the role grants it; makes no queries."""
         return permissions.holds(self, perm)
 
     def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
-        """Reload, the upstream users too."""
+        """Reload the fields and the mapped ModelArts users."""
         self.__dict__.pop("cloud_identifiers", None)
         super().refresh_from_db(*args, **kwargs)
 
 
 class CloudUser(models.Model):
-    """An upstream user, by id or by name, that belongs to an account.
+    """The ID or name of a ModelArts user that is mapped to an account.
 
-    Set by admins only: it decides whose instances a scientist may act on.
+    It decides which instances a scientist may change, so only admins set it.
     """
 
     account = models.ForeignKey(

@@ -1,8 +1,7 @@
-"""OpenID Connect: allauth's client, held to one issuer, PKCE, nonce and signature.
+"""OpenID Connect: allauth's client with one issuer, PKCE, nonce and signature check.
 
-allauth trusts a token that came straight from the token endpoint, and sends no nonce.
-Here each token is verified as OpenID Connect Core 1.0, section 3.1.3.7, lists it,
-whatever way it came.
+allauth trusts a token from the token endpoint and sends no nonce. This module verifies
+every token as in OpenID Connect Core 1.0, section 3.1.3.7.
 """
 
 import functools
@@ -34,41 +33,41 @@ from . import sso
 logger = structlog.get_logger(__name__)
 
 PROVIDER_ID = "sso"
-"""Part of the address that is registered with the identity provider."""
+"""Part of the redirect URL that is registered with the identity provider."""
 
-# Asymmetric only: with HS256 our client secret, or a public key, would sign.
+# Asymmetric only: HS256 would accept signatures by the client secret or a public key.
 ALGORITHMS = [
     f"{kind}{size}" for kind in ("RS", "PS", "ES") for size in (256, 384, 512)
 ]
 LEEWAY_SECONDS = 60
 
 _KEPT = ("preferred_username", "name", "email")
-"""All that is stored of the claims."""
+"""The claims to store."""
 
 
 class Adapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # untyped library
-    """One sign-in: fetches the token and verifies it."""
+    """Fetches and verifies the token of one sign-in."""
 
     @functools.cached_property
     def openid_config(self) -> dict[str, Any]:
         """The discovery document.
 
         Raises:
-            OAuth2Error: It is of another issuer, or no such document.
+            OAuth2Error: The document is invalid or of another issuer.
         """
         provider = self.get_provider()
         with provider.requests_session() as session:
-            answer = session.get(provider.server_url)
-            answer.raise_for_status()
-            found = answer.json()
-        if not isinstance(found, dict) or found.get("issuer") != provider.issuer:
+            response = session.get(provider.server_url)
+            response.raise_for_status()
+            document = response.json()
+        if not isinstance(document, dict) or document.get("issuer") != provider.issuer:
             raise OAuth2Error("The discovery document is of another issuer.")
-        return found
+        return document
 
     def get_access_token_data(
         self, *args: Any, pkce_code_verifier: str, **kwargs: Any
     ) -> dict[str, Any]:
-        """Exchange the code; remember which nonce the token must carry."""
+        """Exchange the code, and store the nonce that the token must contain."""
         self._nonce = nonce_of(pkce_code_verifier)
         data: dict[str, Any] = super().get_access_token_data(
             *args, pkce_code_verifier=pkce_code_verifier, **kwargs
@@ -78,10 +77,10 @@ class Adapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # untyped libr
     def complete_login(
         self, request: HttpRequest, app: SocialApp, token: Any, **kwargs: Any
     ) -> SocialLogin:
-        """Verify the token; claims only it lacks come from the userinfo endpoint.
+        """Verify the token, and add the claims of the userinfo endpoint.
 
         Raises:
-            OAuth2Error: Anything is not as it must be.
+            OAuth2Error: The token or the userinfo is not valid.
         """
         try:
             claims = self._verified(app, kwargs["response"]["id_token"])
@@ -99,7 +98,7 @@ class Adapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # untyped libr
     def _verified(self, app: SocialApp, id_token: str) -> dict[str, Any]:
         provider = self.get_provider()
         header = jwt.get_unverified_header(id_token)
-        # Access tokens, sign-outs and the like say in their type what they are.
+        # Access and logout tokens have another type.
         if str(header.get("typ", "JWT")).upper() != "JWT":
             raise OAuth2Error("This is a token of another type.")
         claims: dict[str, Any] = jwt.decode(
@@ -119,13 +118,13 @@ class Adapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # untyped libr
 
     def _key(self, kid: str | None) -> Any:
         with self.get_provider().requests_session() as session:
-            answer = session.get(self.openid_config["jwks_uri"])
-            answer.raise_for_status()
-            keys = jwt.PyJWKSet.from_dict(answer.json()).keys
-        fitting = [key for key in keys if kid is None or key.key_id == kid]
-        if len(fitting) != 1:
+            response = session.get(self.openid_config["jwks_uri"])
+            response.raise_for_status()
+            keys = jwt.PyJWKSet.from_dict(response.json()).keys
+        matching = [key for key in keys if kid is None or key.key_id == kid]
+        if len(matching) != 1:
             raise OAuth2Error("No one key fits the token.")
-        return fitting[0].key
+        return matching[0].key
 
 
 class Provider(OpenIDConnectProvider):  # type: ignore[misc]  # untyped library
@@ -135,34 +134,31 @@ class Provider(OpenIDConnectProvider):  # type: ignore[misc]  # untyped library
 
     @property
     def issuer(self) -> str:
-        """As configured, to the letter."""
         return str(self.app.settings["issuer"])
 
     def requests_session(self) -> requests.Session:
-        """For all calls to it: with a time-out, and without redirects."""
         session: requests.Session = SocialAdapter().get_requests_session()
         return session
 
     def get_pkce_params(self) -> dict[str, str]:
-        """A fresh verifier, its challenge, and the nonce that belongs to it."""
+        """Return a new verifier, its challenge and its nonce."""
         parameters: dict[str, str] = super().get_pkce_params()
         return parameters | {"nonce": nonce_of(parameters["code_verifier"])}
 
     def get_redirect_from_request_kwargs(self, request: HttpRequest) -> dict[str, Any]:
-        """Where to go afterwards, and nothing else that an address may ask for.
+        """Return where to go after the sign-in.
 
-        allauth would also take scopes and parameters for the provider from it.
+        allauth would also take scopes and parameters of the provider from the URL.
         """
-        wanted: dict[str, Any] = super().get_redirect_from_request_kwargs(request)
-        return {"process": "login", "next_url": wanted.get("next_url")}
+        kwargs: dict[str, Any] = super().get_redirect_from_request_kwargs(request)
+        return {"process": "login", "next_url": kwargs.get("next_url")}
 
     def extract_extra_data(self, data: dict[str, Any]) -> dict[str, Any]:
-        """What is stored with the account."""
         return {name: data[name] for name in _KEPT if name in data}
 
 
 class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # untyped
-    """Decides who comes in, and as what."""
+    """Decides who may sign in, and with which role."""
 
     def list_apps(
         self,
@@ -170,7 +166,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # untyp
         provider: str | None = None,
         client_id: str | None = None,
     ) -> list[SocialApp]:
-        """The one provider that is configured, or none; never one from the database."""
+        """Return the configured provider, if any; never one from the database."""
         config = settings.CURFEW
         if not config.oidc_issuer or provider not in {None, PROVIDER_ID, Provider.id}:
             return []
@@ -191,26 +187,26 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # untyp
         ]
 
     def generate_state_param(self, state: dict[str, Any]) -> str:
-        """What ties the answer to its question: 256 random bits."""
+        """Return 256 random bits."""
         return secrets.token_urlsafe(32)
 
     def get_requests_session(self) -> requests.Session:
-        """With a time-out, and without redirects: addresses are those it published."""
+        """Return a session with allauth's timeout that follows no redirects."""
         session: requests.Session = super().get_requests_session()
-        # Not by allow_redirects: ``session.get`` says True by itself.
+        # ``session.get`` sets ``allow_redirects`` to True.
         session.max_redirects = 0
         return session
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
-        """Let somebody in whose token is good, as what their claims say."""
+        """Update or create the account by the claims; 403 with a page if refused."""
         config = settings.CURFEW
         try:
-            wanted = sso.profile_from_claims(sociallogin.claims, config)
+            profile = sso.profile_from_claims(sociallogin.claims, config)
             if sociallogin.is_existing:
-                sso.sync_user(sociallogin.user, wanted)
+                sso.sync_user(sociallogin.user, profile)
                 sociallogin.user.refresh_from_db()
             else:
-                sociallogin.user = sso.provision_user(wanted, config)
+                sociallogin.user = sso.provision_user(profile, config)
                 sociallogin.save(request, connect=True)
         except sso.RefusedError as refusal:
             with override("en"):
@@ -226,7 +222,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # untyp
     def on_authentication_error(
         self, request: HttpRequest, provider: Provider, **details: Any
     ) -> None:
-        """Log why; the page tells the person no more than that it failed."""
+        """Log the reason; the page only says that the sign-in failed."""
         logger.warning(
             "oidc_failed",
             error=str(details.get("error")),
@@ -235,9 +231,9 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # untyp
 
 
 def nonce_of(code_verifier: str) -> str:
-    """The nonce of one sign-in.
+    """Return the nonce of a sign-in.
 
-    The verifier is secret, random and kept with the state of this one sign-in, so what
-    is derived from it is, too; and it needs no place of its own to be kept.
+    It is derived from the verifier, which is secret, random and stored with the state
+    of the sign-in.
     """
     return hashlib.sha256(b"nonce:" + code_verifier.encode()).hexdigest()

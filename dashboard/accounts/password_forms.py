@@ -1,7 +1,6 @@
-"""allauth's forms for a new password, with a tick that ends the person's tokens, too.
+"""allauth's forms for a new password, with a checkbox that revokes the user's tokens.
 
-Somebody who changes a password because it was stolen thinks of sessions; a token that
-the thief has made goes on for months.
+A token that a thief has created would otherwise stay valid after the change.
 """
 
 from typing import Any

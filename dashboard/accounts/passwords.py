@@ -1,4 +1,4 @@
-"""What a password may not be, and passwords for one use."""
+"""Validation of passwords, and one-time passwords."""
 
 import secrets
 from typing import TYPE_CHECKING
@@ -9,25 +9,19 @@ from django.utils.translation import gettext
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
-# Without letters and digits that are read for one another.
+# Without letters and digits that look alike.
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _GROUPS, _GROUP = 7, 4
 
 
 class ContextWordsValidator:
-    """Refuse passwords that are little more than words everybody here knows."""
+    """Refuses passwords that consist mainly of the username and obvious words."""
 
     WORDS = ("curfew", "modelarts", "notebook", "jupyter")
     REST = 8
-    """Characters wanted beside such words."""
+    """Characters required besides such words."""
 
     def validate(self, password: str, user: "AbstractBaseUser | None" = None) -> None:
-        """Check a new password.
-
-        Raises:
-            ValidationError: Without these words and the person's own name too little of
-                it is left.
-        """
         name = user.get_username().casefold() if user else ""
         rest = password.casefold()
         for word in (*self.WORDS, name):
@@ -40,7 +34,6 @@ class ContextWordsValidator:
             )
 
     def get_help_text(self) -> str:
-        """For the form."""
         return gettext(
             "The password must be more than your name and words such "
             "as Curfew or notebook."
@@ -48,7 +41,7 @@ class ContextWordsValidator:
 
 
 def one_time_password() -> str:
-    """A random password, about 138 bits, that can be read out over the phone."""
+    """Return a random password of about 138 bits that is easy to read aloud."""
     groups = (
         "".join(secrets.choice(_ALPHABET) for _ in range(_GROUP))
         for _ in range(_GROUPS)

@@ -1,7 +1,7 @@
-"""May this person do that? One pure function for each question.
+"""Permissions, one pure function for each question.
 
-Pages, polls and the worker ask here and nowhere else. A deactivated account may do
-nothing, whatever its role. Source of the roles: ``docs/contract.md``, "Roles".
+Pages, polls and workers use these functions only. A deactivated account may do nothing.
+Source of the roles: ``docs/contract.md``, "Roles".
 """
 
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,23 +18,23 @@ GRANTED: dict[str, frozenset[str]] = {
     "audit.view_auditevent": frozenset({"operator", "admin"}),
     "audit.export_auditevent": frozenset({"admin"}),
 }
-"""Django's permissions and the roles that hold them: what apps below this one ask."""
+"""Django's permissions, which lower apps ask for, and the roles that have them."""
 
 
 class Owner(NamedTuple):
-    """The upstream user who created an instance (table 21)."""
+    """The ModelArts user who created an instance (table 21)."""
 
     id: str
     name: str
 
 
 def can_see_fleet(user: "Anybody") -> bool:
-    """Whether this person sees the team's instances and edits: all of them, or none."""
+    """Whether this person sees the instances and edits: all of them, or none."""
     return user.is_authenticated and user.is_active
 
 
 def fleet_scope(user: "Anybody") -> str:
-    """Names which instances this person sees: people of one scope see the same ones."""
+    """Return the name of the set of instances that this person sees."""
     return "all" if can_see_fleet(user) else "none"
 
 
@@ -44,10 +44,10 @@ def holds(user: "Anybody", permission: str) -> bool:
 
 
 def owns(user: "Anybody", owner: Owner) -> bool:
-    """Whether the upstream user is mapped to this account, by id or by name."""
+    """Whether the ModelArts user is mapped to this account, by ID or name."""
     if not user.is_authenticated:
         return False
-    # An instance without a known owner belongs to nobody.
+    # An instance without a known owner belongs to no account.
     return bool(({owner.id, owner.name} - {""}) & user.cloud_identifiers)
 
 
@@ -67,7 +67,7 @@ def can_hand_over(user: "Anybody") -> bool:
 
 
 def can_bulk(user: "Anybody") -> bool:
-    """Whether this person may change many at once: each of them only if theirs."""
+    """Whether this person may create bulk changes, of instances they ``can_edit``."""
     return _has_role(user, "scientist", "operator", "admin")
 
 
@@ -82,12 +82,12 @@ def can_edit(user: "Anybody", owner: Owner) -> bool:
 
 
 def can_remind_of_others(user: "Anybody") -> bool:
-    """Whether this person may be reminded of instances that are not theirs."""
+    """Whether this person may be notified about instances of other owners."""
     return _has_role(user, "operator", "admin")
 
 
 def can_manage_channels(user: "Anybody") -> bool:
-    """Whether this person sets up where a team is told, and reads the log of it."""
+    """Whether this person may set up channels and read the log of notifications."""
     return _has_role(user, "admin")
 
 

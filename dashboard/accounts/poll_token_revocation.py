@@ -1,8 +1,7 @@
-"""Whoever loses a right or a session loses the tokens of their polls, too.
+"""Revokes poll tokens when a person loses a permission or a session.
 
-Writes past the models, such as ``QuerySet.update`` and raw SQL, send no signal: then
-the tokens end by themselves within a minute. They open no data anyway
-(``livepoll.token``).
+``QuerySet.update`` and raw SQL send no signal; then the tokens expire within a minute.
+They give no access to data (``livepoll.token``).
 """
 
 from functools import partial
@@ -18,7 +17,7 @@ from dashboard.livepoll import state
 from .models import CloudUser, User
 
 _SIGN_IN = frozenset({"last_login"})
-"""What a sign-in writes."""
+"""Fields that a sign-in writes."""
 
 
 @receiver([post_save, post_delete], sender=User)
@@ -28,19 +27,17 @@ def _person_changed(
     update_fields: frozenset[str] | None = None,
     **_: Any,
 ) -> None:
-    """Role, activity, password; whatever it was."""
     if not created and update_fields != _SIGN_IN:
         _revoke(instance.pk)
 
 
 @receiver([post_save, post_delete], sender=CloudUser)
-def _belongings_changed(instance: CloudUser, **_: Any) -> None:
+def _cloud_users_changed(instance: CloudUser, **_: Any) -> None:
     _revoke(instance.account_id)
 
 
 @receiver(post_delete, sender=Session)
 def _session_ended(instance: Session, **_: Any) -> None:
-    """A sign-out, or an end by somebody else's hand."""
     user_pk = instance.get_decoded().get("_auth_user_id")
     if user_pk is not None:
         _revoke(int(user_pk))

@@ -1,4 +1,4 @@
-"""Reads of accounts for the pages about people."""
+"""Reads of accounts and of the ModelArts users mapped to them."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -17,40 +17,41 @@ owner_counts: Provided[Callable[[int], Iterable[tuple[str, str, int]]]] = Provid
 
 
 def people(q: str = "") -> QuerySet[User]:
-    """Everybody, those who may sign in first, with what the list shows of them.
+    """Return the accounts, active ones first.
 
     Args:
-        q: Every word of it must occur in name, address or an upstream user.
+        q: Words, each of which must occur in a name, the email address or the name of a
+            mapped ModelArts user.
     """
     factors = Authenticator.objects.filter(user=OuterRef("pk")).exclude(
         type=Authenticator.Type.RECOVERY_CODES
     )
-    found = (
+    accounts = (
         User.objects.prefetch_related("cloud_users", "socialaccount_set")
         .annotate(has_second_factor=Exists(factors))
         .order_by("-is_active", "username")
     )
     for word in q.split()[:8]:
-        # A subquery, not a join: a person is one row, however many words fit.
+        # A subquery, since a join would return an account several times.
         mapped = CloudUser.objects.filter(
             account=OuterRef("pk"), identifier__icontains=word
         )
-        found = found.filter(
+        accounts = accounts.filter(
             Q(username__icontains=word)
             | Q(email__icontains=word)
             | Q(first_name__icontains=word)
             | Q(last_name__icontains=word)
             | Q(Exists(mapped))
         )
-    return found
+    return accounts
 
 
 class SeenOwner(NamedTuple):
-    """An upstream user who owns instances.
+    """A ModelArts user who owns instances.
 
     Attributes:
-        identifier: What is mapped: the name, or the id where no name was told.
-        accounts: Names of the accounts that are this upstream user already.
+        identifier: The name, or the ID where the name is unknown.
+        accounts: Usernames of the accounts that are mapped to this user.
     """
 
     identifier: str
@@ -60,18 +61,18 @@ class SeenOwner(NamedTuple):
 
 
 def owners_seen() -> list[SeenOwner]:
-    """Upstream users seen in the mirror, unmapped ones first, most instances first."""
-    accounts: dict[str, list[str]] = {}
+    """Return the owners in the mirror, unmapped ones first, then by instances."""
+    usernames: dict[str, list[str]] = {}
     mapped = CloudUser.objects.values_list("identifier", "account__username")
     for identifier, username in mapped.order_by("account__username"):
-        accounts.setdefault(identifier, []).append(username)
-    seen = [
+        usernames.setdefault(identifier, []).append(username)
+    owners = [
         SeenOwner(
             identifier=name or id_,
             id=id_,
             instances=number,
-            accounts=[*accounts.get(name, []), *accounts.get(id_, [])],
+            accounts=[*usernames.get(name, []), *usernames.get(id_, [])],
         )
         for name, id_, number in owner_counts.get()(SUGGESTIONS)
     ]
-    return sorted(seen, key=lambda owner: bool(owner.accounts))
+    return sorted(owners, key=lambda owner: bool(owner.accounts))

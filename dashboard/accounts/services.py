@@ -1,7 +1,7 @@
-"""Writes to accounts. Each is one transaction with its audit event.
+"""Writes of accounts. Each is one transaction with its audit event.
 
-Passwords are hashed before it begins: that takes long by intent, and SQLite lets nobody
-else write meanwhile.
+Passwords are hashed before the transaction begins: hashing is slow by design, and
+SQLite allows one writer at a time.
 """
 
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ ONE_TIME_PASSWORD_LASTS = timedelta(days=3)
 
 
 class LastAdminError(Exception):
-    """Nobody would be left who can manage people; the message says so."""
+    """No active admin would be left; the message says so."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -49,27 +49,26 @@ def add_user(
     check_password: bool = True,
     reason: Message | str = "",
 ) -> User:
-    """Make an account.
+    """Create an account.
 
     Args:
         username: The name to sign in with.
         role: One of ``User.Role``.
-        password: None makes an account that cannot sign in by password.
-        cloud_users: Ids or names of the upstream users that are this person.
-        email: Another name to sign in with; each belongs to one account.
-        actor: Who makes it; None for the command line.
+        password: None for an account that cannot sign in with a password.
+        cloud_users: IDs or names of the ModelArts users to map to it.
+        email: Unique; also accepted at the sign-in.
+        actor: None for the command line.
         check_password: False only for the demo's published passwords.
-        reason: Why, for the audit trail.
+        reason: For the audit trail.
 
     Raises:
-        ValidationError: Name, role, address or password is not acceptable; the messages
-            say why.
+        ValidationError: Username, role, email address or password is not valid.
     """
     user = User(username=username, role=role, email=email)
     if password is not None and check_password:
         validate_password(password, user)
     user.set_password(password)
-    return _add(user, _tidy(cloud_users), actor, reason)
+    return _add(user, _clean_names(cloud_users), actor, reason)
 
 
 @transaction.atomic
@@ -91,10 +90,10 @@ def _add(
 def set_role(
     *, user: User, role: str, actor: User | None, reason: Message | str = ""
 ) -> None:
-    """Give another role; the same again changes nothing.
+    """Set the role.
 
     Raises:
-        LastAdminError: The last active admin would no longer be one.
+        LastAdminError: The user is the last active admin.
     """
     user = _locked(user)
     if user.role == role:
@@ -121,9 +120,9 @@ def set_cloud_users(
     actor: User | None,
     reason: Message | str = "",
 ) -> None:
-    """Say which upstream users, by id or name, are this person."""
+    """Map ModelArts users, by ID or name, to an account."""
     user = _locked(user)
-    before, after = sorted(user.cloud_identifiers), _tidy(cloud_users)
+    before, after = sorted(user.cloud_identifiers), _clean_names(cloud_users)
     if before == after:
         return
     user.cloud_users.exclude(identifier__in=after).delete()
@@ -144,10 +143,10 @@ def set_cloud_users(
 
 @transaction.atomic
 def set_email(*, user: User, email: str, actor: User) -> None:
-    """Give another mail address; empty takes it away.
+    """Set the email address; empty removes it.
 
     Raises:
-        ValidationError: It is no address, or another account has it.
+        ValidationError: The address is invalid, or another account has it.
     """
     user = _locked(user)
     before, user.email = user.email, email
@@ -156,21 +155,21 @@ def set_email(*, user: User, email: str, actor: User) -> None:
     user.full_clean(exclude=["password"])
     _refuse_a_taken_address(user)
     user.save(update_fields=["email"])
-    # Addresses are personal data: the trail tells that it changed, not what it was.
+    # An address is personal data, so the audit trail does not contain it.
     _record(user, "user.email_changed", actor)
 
 
 def signs_in_by_sso_only(user: User) -> bool:
-    """Whether the account has no password, so that the provider alone lets it in."""
+    """Whether the account has no password, so that only the provider can sign it in."""
     return not user.has_usable_password()
 
 
 @transaction.atomic
 def deactivate(*, user: User, actor: User) -> None:
-    """Shut somebody out at once: sessions end, and a worker sends none of their edits.
+    """Deactivate an account: its sessions end, and its edits are not sent.
 
     Raises:
-        LastAdminError: Nobody else could let anybody in again.
+        LastAdminError: The user is the last active admin.
     """
     user = _locked(user)
     if not user.is_active:
@@ -184,7 +183,7 @@ def deactivate(*, user: User, actor: User) -> None:
 
 @transaction.atomic
 def reactivate(*, user: User, actor: User) -> None:
-    """Let somebody in again, with the role and the password they had."""
+    """Reactivate an account with its former role and password."""
     user = _locked(user)
     if user.is_active:
         return
@@ -194,17 +193,17 @@ def reactivate(*, user: User, actor: User) -> None:
 
 
 def give_one_time_password(*, user: User, actor: User, end_tokens: bool = False) -> str:
-    """Replace the password, whatever it was, and end all sessions.
+    """Set a one-time password and end all sessions.
 
     Args:
-        user: Whose password.
+        user: The account.
         actor: The admin.
-        end_tokens: End their API tokens for good, too; else they only wait until there
-            is a password of the person's own.
+        end_tokens: Revoke the API tokens; otherwise they are suspended until the user
+            has chosen a password.
 
     Returns:
-        The password, which nobody can look up again. It serves for choosing another,
-        within ``ONE_TIME_PASSWORD_LASTS``.
+        The password. It is not stored in clear text; within ``ONE_TIME_PASSWORD_LASTS``
+        the user can choose another one with it.
     """
     password = one_time_password()
     hashed = make_password(password)
@@ -221,9 +220,9 @@ def give_one_time_password(*, user: User, actor: User, end_tokens: bool = False)
 
 
 def choose_password(*, user: User, password: str) -> None:
-    """Take a password of the person's own, already checked; other sessions end by it.
+    """Set a validated password that the user chose; other sessions end.
 
-    The caller keeps the object it signs in with, so that one is changed, too.
+    Also changes ``user``, since the caller goes on with that object.
     """
     user.set_password(password)
     user.one_time_until = None
@@ -234,9 +233,9 @@ def choose_password(*, user: User, password: str) -> None:
 
 @transaction.atomic
 def reset_second_factor(*, user: User, actor: User) -> None:
-    """Forget authenticator app, passkeys and recovery codes, as after a lost phone."""
+    """Delete authenticator app, passkeys and recovery codes, such as after a loss."""
     user = _locked(user)
-    kinds = sorted({one.type for one in user.authenticator_set.all()})
+    kinds = sorted({factor.type for factor in user.authenticator_set.all()})
     if not kinds:
         return
     user.authenticator_set.all().delete()
@@ -252,11 +251,7 @@ def reset_second_factor(*, user: User, actor: User) -> None:
 
 @transaction.atomic
 def end_sessions_and_tokens(*, user: User, actor: User) -> tuple[int, int]:
-    """Sign somebody out everywhere, their programs too.
-
-    Returns:
-        How many sessions, and how many tokens, that ended.
-    """
+    """End all sessions and tokens of a user; return the number of each."""
     user = _locked(user)
     sessions, tokens_ended = _end_sessions(user), _end_tokens(user, actor)
     if sessions or tokens_ended:
@@ -276,7 +271,7 @@ def _refuse_a_taken_address(user: User) -> None:
 
 
 def _keep_an_admin(*, without: User) -> None:
-    # Locked, all of them: two admins who demote each other at once must not succeed.
+    # Lock all admins, so that two admins cannot demote each other at the same time.
     admins = User.objects.filter(role=User.Role.ADMIN, is_active=True)
     left = set(admins.select_for_update().order_by("pk").values_list("pk", flat=True))
     if left == {without.pk}:
@@ -294,7 +289,7 @@ def _end_tokens(user: User, actor: User) -> int:
     return tokens.revoke_all(user=user, actor=actor, reason=SESSIONS_ENDED())
 
 
-def _tidy(cloud_users: Iterable[str]) -> list[str]:
+def _clean_names(cloud_users: Iterable[str]) -> list[str]:
     return sorted({name.strip() for name in cloud_users} - {""})
 
 

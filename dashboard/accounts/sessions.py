@@ -1,4 +1,4 @@
-"""How long a session lasts, and what it may do before it has a password of its own."""
+"""Expiry of sessions, and the restrictions of a one-time password."""
 
 import time
 from collections.abc import Callable
@@ -26,14 +26,14 @@ ACTIVE_AT = "curfew_active_at"
 """Keys of the session; Unix seconds."""
 
 _NOTED_EVERY = 60
-"""Seconds. An idle clock this coarse spares a write for each click."""
+"""Seconds. Activity is stored at most this often, which saves a write per click."""
 
 POLLERS = ("poller", "filed-")
-"""So begin the ids of elements that poll: an open page is nobody's activity."""
+"""Prefixes of the IDs of elements that poll. A poll is no activity of a person."""
 
 OPEN_WITH_ONE_TIME_PASSWORD = {
     *("account_change_password", "account_logout", javascript_catalog.URL_NAME),
-    # A wall never meets a sign-in page, whoever is signed in beside it.
+    # A wallboard never shows a sign-in page, even if someone is signed in.
     *("handover:wall", "handover:wall_changes"),
 }
 
@@ -51,15 +51,14 @@ def _end(request: HttpRequest, **_: Any) -> None:
 class SessionLimitsMiddleware:
     """Sign people out who were idle too long, or signed in too long ago.
 
-    Whoever is signed out, here or by their own wish, has the browser forget the pages
-    it kept (``Clear-Site-Data``): the next person at that screen sees none by "back".
+    Every sign-out also clears the pages that the browser has cached
+    (``Clear-Site-Data``), so that "back" does not show them to the next person.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: SignedInRequest) -> HttpResponse:
-        """Check before the view, clear after it."""
         if request.user.is_authenticated and not is_api_request(request):
             now = int(time.time())
             if reason := _expiry(request, now):
@@ -74,22 +73,20 @@ class SessionLimitsMiddleware:
 
 
 class OneTimePasswordMiddleware:
-    """Lead people whose password an admin made to the page for choosing their own."""
+    """Redirect people with a one-time password to the page that changes it."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Pass on; ``process_view`` knows which page is asked for."""
         return self.get_response(request)
 
     def process_view(self, request: SignedInRequest, *view: Any) -> HttpResponse | None:
-        """Let only that page and the way out through."""
         user = request.user
         if not user.is_authenticated or user.one_time_until is None:
             return None
         if is_api_request(request):
-            return None  # its token is not taken at all, see ``dashboard.api``
+            return None  # ``dashboard.api`` refuses the token
         match = request.resolver_match
         if match and match.view_name in OPEN_WITH_ONE_TIME_PASSWORD:
             return None
@@ -100,9 +97,9 @@ class OneTimePasswordMiddleware:
 
 
 def _expiry(request: HttpRequest, now: int) -> str:
-    """Why the session is over; empty while it is not."""
+    """Return why the session has expired; empty if it has not."""
     config = settings.CURFEW
-    # A session that does not say when it began has no right to go on.
+    # A session without a start has expired.
     begun = request.session.get(SIGNED_IN_AT, 0)
     active = request.session.get(ACTIVE_AT, 0)
     if now - begun >= config.session_hours * 3600:

@@ -1,4 +1,4 @@
-"""From an identity provider's claims to an account here."""
+"""Accounts from the claims of an identity provider."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -19,15 +19,15 @@ Claims = Mapping[str, Any]
 
 
 class RefusedError(Exception):
-    """This person gets no session; the message says why, in their words."""
+    """The sign-in is refused; the message says why."""
 
 
 class ClaimsProfile(NamedTuple):
-    """What the claims say about a person.
+    """A person according to the claims.
 
     Attributes:
-        role: None when roles are given here and not there.
-        cloud_users: None when they are mapped here and not there.
+        role: None when admins set roles in Curfew.
+        cloud_users: None when admins map ModelArts users in Curfew.
     """
 
     username: str
@@ -40,7 +40,7 @@ def profile_from_claims(claims: Claims, config: Config) -> ClaimsProfile:
     """Read the claims of a verified token.
 
     Raises:
-        RefusedError: No group of theirs has a role here, and there is no default.
+        RefusedError: No username, or no group with a role and no default role.
     """
     name = claims.get(config.oidc_username_claim)
     if not isinstance(name, str) or not name:
@@ -50,9 +50,11 @@ def profile_from_claims(claims: Claims, config: Config) -> ClaimsProfile:
     role = None
     if config.oidc_roles:
         groups = values(claims, config.oidc_role_claim)
-        found = [config.oidc_roles[one] for one in groups if one in config.oidc_roles]
-        # By rank, so that the order of the groups means nothing.
-        role = max(found, key=ROLES.index, default=config.oidc_default_role)
+        roles = [
+            config.oidc_roles[group] for group in groups if group in config.oidc_roles
+        ]
+        # The highest role, whatever the order of the groups.
+        role = max(roles, key=ROLES.index, default=config.oidc_default_role)
         if not role:
             raise RefusedError(
                 gettext_lazy("None of your groups has access to Curfew.")
@@ -64,65 +66,66 @@ def profile_from_claims(claims: Claims, config: Config) -> ClaimsProfile:
 
 
 def values(claims: Claims, path: str) -> list[str]:
-    """The texts a claim holds: one, a list of them, or none.
+    """Return the strings of a claim: a list, a single one, or none.
 
     Args:
         claims: Of a verified token.
-        path: The claim's name, or ``realm_access.roles``: dots lead into objects. A
-            name that itself has dots in it, such as an address, is tried first.
+        path: A claim's name, which may contain dots, or a path into nested objects such
+            as ``realm_access.roles``.
     """
-    found: Any = claims.get(path)
-    if found is None:
-        found = claims
+    value: Any = claims.get(path)
+    if value is None:
+        value = claims
         for name in path.split("."):
-            found = found.get(name) if isinstance(found, Mapping) else None
-    if isinstance(found, str):
-        return [found]
-    listed = found if isinstance(found, list) else []
-    return [one for one in listed if isinstance(one, str)]
+            value = value.get(name) if isinstance(value, Mapping) else None
+    if isinstance(value, str):
+        return [value]
+    items = value if isinstance(value, list) else []
+    return [item for item in items if isinstance(item, str)]
 
 
 @transaction.atomic
-def sync_user(user: User, wanted: ClaimsProfile) -> None:
-    """Give a known person the role and upstream users that their claims say."""
-    if wanted.role is not None:
-        services.set_role(user=user, role=wanted.role, actor=None, reason=BY_CLAIMS())
-    if wanted.cloud_users is not None:
+def sync_user(user: User, profile: ClaimsProfile) -> None:
+    """Set the role and the ModelArts users of an account to those in the claims."""
+    if profile.role is not None:
+        services.set_role(user=user, role=profile.role, actor=None, reason=BY_CLAIMS())
+    if profile.cloud_users is not None:
         services.set_cloud_users(
-            user=user, cloud_users=wanted.cloud_users, actor=None, reason=BY_CLAIMS()
+            user=user, cloud_users=profile.cloud_users, actor=None, reason=BY_CLAIMS()
         )
 
 
 @transaction.atomic
-def provision_user(wanted: ClaimsProfile, config: Config) -> User:
-    """Find or make the account of somebody who comes for the first time.
+def provision_user(profile: ClaimsProfile, config: Config) -> User:
+    """Return the account for a first sign-in; create it if the claims give a role.
 
-    An account that an admin made for single sign-on, and that has no password, is
-    theirs by its name. Any other of that name belongs to somebody, who may be another.
+    An existing account with this username is used only if an admin created it for
+    single sign-on: it has no password and no identity yet. Any other may be someone
+    else's.
 
     Raises:
-        RefusedError: The name is taken or unusable, or nobody invited them.
+        RefusedError: The username is taken or invalid, or there is no role.
     """
-    known = User.objects.filter(username=wanted.username).first()
+    known = User.objects.filter(username=profile.username).first()
     if known:
         if known.has_usable_password() or known.socialaccount_set.exists():
             raise RefusedError(
                 gettext_lazy("Another account has your username. Ask an administrator.")
             )
-        sync_user(known, wanted)
+        sync_user(known, profile)
         return known
-    role = wanted.role or config.oidc_default_role
+    role = profile.role or config.oidc_default_role
     if not role:
         raise RefusedError(
             gettext_lazy("You do not have an account yet. Ask an administrator.")
         )
-    is_taken = User.objects.filter(email__iexact=wanted.email).exists()
+    is_taken = User.objects.filter(email__iexact=profile.email).exists()
     try:
         return services.add_user(
-            username=wanted.username,
+            username=profile.username,
             role=role,
-            cloud_users=wanted.cloud_users or [],
-            email="" if is_taken else wanted.email,
+            cloud_users=profile.cloud_users or [],
+            email="" if is_taken else profile.email,
             reason=BY_CLAIMS(),
         )
     except ValidationError:
@@ -134,7 +137,7 @@ def provision_user(wanted: ClaimsProfile, config: Config) -> User:
 
 
 def _email(claims: Claims) -> str:
-    # An address that nobody verified might be somebody else's.
+    # An unverified address may belong to someone else.
     address = claims.get("email")
     if claims.get("email_verified") is not True or not isinstance(address, str):
         return ""

@@ -1,4 +1,4 @@
-"""What acts for people besides their sessions; it lives in apps above this one."""
+"""Revoking tokens that act for people; apps above this one keep them."""
 
 from typing import Any
 
@@ -8,17 +8,15 @@ from django.dispatch import Signal
 from dashboard.web.stored_messages import Message
 
 revoke = Signal()
-"""Asks to end all tokens of ``user``; ``actor`` and ``reason`` are for the audit trail.
-
-Receivers return how many they ended.
-"""
+"""Sent with ``user``, ``actor`` and ``reason``; receivers revoke all tokens of the user
+and return how many."""
 
 
 def revoke_all(
     *, user: AbstractBaseUser, actor: AbstractBaseUser | None, reason: Message
 ) -> int:
-    """End whatever acts for somebody without a session; returns how many that were."""
-    answers: list[tuple[Any, Any]] = revoke.send(
+    """Revoke all tokens of a user; return how many."""
+    responses: list[tuple[Any, Any]] = revoke.send(
         sender=type(user), user=user, actor=actor, reason=reason
     )
-    return sum(number for _, number in answers)
+    return sum(number for _, number in responses)

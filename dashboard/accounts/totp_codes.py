@@ -1,7 +1,7 @@
-"""Codes of second factors, each of which is good once.
+"""Forms that accept each TOTP code only once.
 
-allauth remembers a code for the 30 s of its own step, but takes it a step earlier and a
-step later, too. So here it is remembered for as long as it could be taken.
+allauth remembers a used code for its own step of 30 s, but accepts it one step earlier
+and later, too. These forms remember it for as long as allauth would accept it.
 """
 
 import hashlib
@@ -17,18 +17,13 @@ from .models import User
 
 
 class _Once:
-    """Refuses a code that this person has used, in whatever form."""
+    """Refuses a code that this person has used in any of the forms."""
 
     user: User
 
     def clean_code(self) -> str:
-        """Check it, and take it out of use.
-
-        Raises:
-            ValidationError: It is wrong, or was used before.
-        """
         key = _key(self.user, self.cleaned_data["code"])  # type: ignore[attr-defined]  # the form's
-        # Looked up first: a right code ends the count of wrong ones.
+        # Before allauth's check, since a correct code resets the count of wrong ones.
         if cache.get(key) is None:
             code: str = super().clean_code()  # type: ignore[misc]  # the form's
             if cache.add(key, True, timeout=lasts_seconds()):
@@ -37,25 +32,25 @@ class _Once:
 
 
 class AuthenticateForm(_Once, forms.AuthenticateForm):  # type: ignore[misc]  # untyped
-    """To sign in."""
+    """Sign-in."""
 
 
 class ReauthenticateForm(_Once, forms.ReauthenticateForm):  # type: ignore[misc]  # untyped
-    """To show who it is once more."""
+    """Reauthentication."""
 
 
 class ActivateForm(_Once, ActivateTOTPForm):  # type: ignore[misc]  # untyped
-    """To set an authenticator app up."""
+    """Setup of an authenticator app."""
 
 
 def lasts_seconds() -> int:
-    """For how long a code is taken."""
+    """Return how long allauth accepts a code."""
     steps: int = 2 * app_settings.TOTP_TOLERANCE + 1
     period: int = app_settings.TOTP_PERIOD
     return steps * period
 
 
 def _key(user: User, code: str) -> str:
-    # What was typed may be anything: hashed, it is as short as a key must be.
+    # Hashed, since the typed code may be too long for a cache key.
     digest = hashlib.sha256(normalize_user_code(code).encode()).hexdigest()
     return f"accounts.used-code:{user.pk}:{digest}"

@@ -1,4 +1,4 @@
-"""Second factors: who must have one, and what ends when they change."""
+"""Two-factor authentication: who must set it up, and which sessions end on changes."""
 
 from typing import Any
 
@@ -25,34 +25,34 @@ from .http import SignedInRequest
 from .models import User
 
 HAS_ONE = "curfew_has_second_factor"
-"""Key of the session: looked up once, until factors change."""
+"""Session key; caches that the person has a factor, until factors change."""
 
 OPEN_WITHOUT_ONE = ("mfa_", "account_", "usersessions_", javascript_catalog.URL_NAME)
-"""So begin the names of the pages that set one up, prove who it is, and lead out, and
-of what these load."""
+"""Prefixes of the URL names that are open without a factor: those for setting one up,
+reauthentication and sign-out, and what these pages load."""
 
 
 @receiver([authenticator_added, authenticator_removed, authenticator_reset])
 def _factors_changed(request: HttpRequest, user: User, **_: Any) -> None:
-    """Whoever came in by the former factors, or without any, is out."""
+    """End the sessions that used the former factors, or none."""
     request.session.pop(HAS_ONE, None)
-    here = request.session.session_key
-    for session in UserSession.objects.filter(user=user).exclude(session_key=here):
+    current_key = request.session.session_key
+    for session in UserSession.objects.filter(user=user).exclude(
+        session_key=current_key
+    ):
         session.end()
 
 
 class SecondFactorMiddleware:
-    """Lead people whose role wants a second factor to the page for setting one up."""
+    """Redirect people whose role requires two-factor authentication to its setup."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Pass on; ``process_view`` knows which page is asked for."""
         return self.get_response(request)
 
     def process_view(self, request: SignedInRequest, *view: Any) -> HttpResponse | None:
-        """Let only that page, what belongs to it and the way out through."""
         match = request.resolver_match
         opens = match and (match.url_name or "").startswith(OPEN_WITHOUT_ONE)
         if opens or not _lacks_one(request):
@@ -71,10 +71,10 @@ class SecondFactorMiddleware:
 
 def _lacks_one(request: SignedInRequest) -> bool:
     user = request.user
-    wanted = settings.CURFEW.second_factor_roles
-    if not wanted or not user.is_authenticated or user.role not in wanted:
+    roles = settings.CURFEW.second_factor_roles
+    if not user.is_authenticated or user.role not in roles:
         return False
-    # A program, whose token is not taken at all then, see ``dashboard.api``.
+    # A program: ``dashboard.api`` refuses its token.
     if SESSION_KEY not in request.session:
         return False
     if request.session.get(HAS_ONE):

@@ -168,7 +168,7 @@ def test_ending_sessions_wants_to_know_who_it_is(viewer: User) -> None:
 
 def test_seals_of_before_still_open(settings: Any) -> None:
     adapter = get_adapter()
-    key = mfa._former_sealer()
+    key = mfa._former_fernet()
     assert adapter.decrypt(key.encrypt(b"seed").decode()) == "seed"
     sealed = adapter.encrypt("seed")
     assert adapter.encrypt("seed") != sealed, "never the same twice"

@@ -1,4 +1,4 @@
-"""Questions that pages ask about the person in front of them."""
+"""Permissions of the user, as template filters."""
 
 from django import template
 

@@ -1,4 +1,4 @@
-"""Choosing the language of the pages, before and after the sign-in."""
+"""Setting the language, before and after the sign-in."""
 
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import AnonymousUser
@@ -14,31 +14,31 @@ from dashboard.web.languages import AS_BROWSER, is_spoken, remember
 @require_POST
 @login_not_required
 def language(request: HttpRequest) -> HttpResponse:
-    """Keep the choice: with the account, and as a cookie for the sign-in page.
+    """Store the language in the account and, for the sign-in page, in a cookie.
 
     Form fields:
-        language: A code of ``LANGUAGES``, or empty for what the browser asks for.
-        next: Address on this site to go back to.
+        language: A code of ``LANGUAGES``, or empty for that of the browser.
+        next: URL on this site.
 
     Returns:
-        303; 400 for a language that is not spoken here.
+        303; 400 for an unsupported language.
     """
-    chosen = request.POST.get("language", "")
-    if chosen != AS_BROWSER and not is_spoken(chosen):
+    language = request.POST.get("language", "")
+    if language != AS_BROWSER and not is_spoken(language):
         return HttpResponseBadRequest()
     person: User | AnonymousUser = request.user
-    if isinstance(person, User) and person.language != chosen:
-        person.language = chosen
+    if isinstance(person, User) and person.language != language:
+        person.language = language
         person.save(update_fields=["language"])
     response = redirect(_way_back(request))
     response.status_code = 303
-    remember(response, chosen)
+    remember(response, language)
     return response
 
 
 def _way_back(request: HttpRequest) -> str:
-    wanted = request.POST.get("next", "")
+    url = request.POST.get("next", "")
     is_ours = url_has_allowed_host_and_scheme(
-        wanted, {request.get_host()}, require_https=request.is_secure()
+        url, {request.get_host()}, require_https=request.is_secure()
     )
-    return wanted if is_ours else "/"
+    return url if is_ours else "/"

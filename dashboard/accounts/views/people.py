@@ -1,4 +1,4 @@
-"""People: who has an account, with which role, as which upstream users. Admins only."""
+"""Pages of people and their accounts, for admins."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -39,7 +39,7 @@ View = Callable[..., HttpResponse]
 
 
 def admins_only(view: View) -> View:
-    """Answer 403 to everybody who may not manage people."""
+    """Respond with 403 to users who may not manage people."""
 
     @wraps(view)
     def checked(request: SignedInRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -53,10 +53,10 @@ def admins_only(view: View) -> View:
 @require_safe
 @admins_only
 def people(request: SignedInRequest) -> HttpResponse:
-    """Everybody, by name.
+    """The list of people.
 
     Query parameters:
-        q: Words in name, address or upstream users; ``page``.
+        q: See ``selectors.people``; ``page``.
     """
     form = SearchForm(request.GET)
     q = form.cleaned_data["q"] if form.is_valid() else ""
@@ -75,8 +75,8 @@ def add(request: SignedInRequest) -> HttpResponse:
     """The form for a new account, and its submission.
 
     Returns:
-        200 with the form; 200 with the one-time password, which is shown this once; 303
-        to the person who needs none; 422 with the form when a value is wrong.
+        200 with the form; 200 with the one-time password, which no other page shows;
+        303 to a person without one; 422 with the form and its errors.
     """
     has_sso = bool(settings.CURFEW.oidc_issuer)
     form = AddForm(request.POST or None, has_sso=has_sso)
@@ -109,94 +109,94 @@ def add(request: SignedInRequest) -> HttpResponse:
 @require_safe
 @admins_only
 def person(request: SignedInRequest, user_id: int) -> HttpResponse:
-    """One account, and all that can be done about it; 404 for an unknown one."""
+    """The page of an account; 404 for an unknown one."""
     return _page(request, _person(user_id))
 
 
 @require_POST
 @admins_only
 def role(request: SignedInRequest, user_id: int) -> HttpResponse:
-    """Give a role: 303 to the person; 422 for no role, or for the last admin."""
-    who = _person(user_id)
+    """Set the role: 303 to the person; 422 for an invalid role or the last admin."""
+    user = _person(user_id)
     form = RoleForm(request.POST)
     if not form.is_valid():
-        return _page(request, who, role_form=form)
+        return _page(request, user, role_form=form)
     try:
-        services.set_role(user=who, role=form.cleaned_data["role"], actor=request.user)
+        services.set_role(user=user, role=form.cleaned_data["role"], actor=request.user)
     except services.LastAdminError as error:
         form.add_error("role", str(error))
-        return _page(request, who, role_form=form)
-    who.refresh_from_db()
+        return _page(request, user, role_form=form)
+    user.refresh_from_db()
     return _leave(
         request,
-        who,
+        user,
         gettext("%(who)s now has the role %(role)s.")
-        % {"who": who, "role": who.get_role_display()},
+        % {"who": user, "role": user.get_role_display()},
     )
 
 
 @require_POST
 @admins_only
 def email(request: SignedInRequest, user_id: int) -> HttpResponse:
-    """Set the mail address: 303 to the person; 422 for a wrong or taken one."""
-    who = _person(user_id)
+    """Set the email address: 303 to the person; 422 for an invalid or taken one."""
+    user = _person(user_id)
     form = EmailForm(request.POST)
     if form.is_valid():
         try:
             services.set_email(
-                user=who, email=form.cleaned_data["email"], actor=request.user
+                user=user, email=form.cleaned_data["email"], actor=request.user
             )
         except ValidationError as error:
             for sentence in error.messages:
                 form.add_error("email", sentence)
     if not form.is_valid():
-        return _page(request, who, email_form=form)
-    return _leave(request, who, gettext("Email address saved."))
+        return _page(request, user, email_form=form)
+    return _leave(request, user, gettext("Email address saved."))
 
 
 @require_POST
 @admins_only
 def cloud_users(request: SignedInRequest, user_id: int) -> HttpResponse:
-    """Map upstream users: 303 to the person; 422 for what no user can be called."""
-    who = _person(user_id)
-    form = _cloud_users_form(who, request.POST)
+    """Map ModelArts users: 303 to the person; 422 for an invalid name."""
+    user = _person(user_id)
+    form = _cloud_users_form(user, request.POST)
     if not form.is_valid():
-        return _page(request, who, cloud_users_form=form)
-    services.set_cloud_users(user=who, cloud_users=form.chosen, actor=request.user)
-    return _leave(request, who, gettext("ModelArts users saved."))
+        return _page(request, user, cloud_users_form=form)
+    services.set_cloud_users(user=user, cloud_users=form.chosen, actor=request.user)
+    return _leave(request, user, gettext("ModelArts users saved."))
 
 
 @require_POST
 @admins_only
 def active(request: SignedInRequest, user_id: int) -> HttpResponse:
-    """Let in or shut out, by ``active`` (``yes`` or ``no``).
+    """Reactivate or deactivate the account, by ``active`` (``yes`` or ``no``).
 
     Returns:
-        303 to the person; 400 for another wish; 409 for the last admin.
+        303 to the person; 400 for another value; 409 for the last admin.
     """
-    who = _person(user_id)
-    wish = request.POST.get("active")
-    if wish == "yes":
-        services.reactivate(user=who, actor=request.user)
+    user = _person(user_id)
+    active = request.POST.get("active")
+    if active == "yes":
+        services.reactivate(user=user, actor=request.user)
         return _leave(
-            request, who, gettext("%(who)s can sign in again.") % {"who": who}
+            request, user, gettext("%(who)s can sign in again.") % {"who": user}
         )
-    if wish != "no":
-        return _page(request, who, status=400)
+    if active != "no":
+        return _page(request, user, status=400)
     try:
-        services.deactivate(user=who, actor=request.user)
+        services.deactivate(user=user, actor=request.user)
     except services.LastAdminError as error:
         messages.error(request, str(error))
-        return _page(request, who, status=409)
-    return _leave(request, who, gettext("%(who)s deactivated.") % {"who": who})
+        return _page(request, user, status=409)
+    return _leave(request, user, gettext("%(who)s deactivated.") % {"who": user})
 
 
 @require_POST
 @admins_only
 def password(request: SignedInRequest, user_id: int) -> HttpResponse:
-    """Make a one-time password: 200 with it, shown this once.
+    """Create a one-time password: 200 with the password, which no other page shows.
 
-    With ``end_tokens`` the person's API tokens end for good.
+    ``end_tokens`` also revokes the person's API tokens.
     """
     end_tokens = "end_tokens" in request.POST
     return _one_time_password(request, _person(user_id), end_tokens=end_tokens)
@@ -205,43 +205,43 @@ def password(request: SignedInRequest, user_id: int) -> HttpResponse:
 @require_POST
 @admins_only
 def second_factor(request: SignedInRequest, user_id: int) -> HttpResponse:
-    """Forget authenticator app, passkeys and recovery codes: 303 to the person."""
-    who = _person(user_id)
-    services.reset_second_factor(user=who, actor=request.user)
+    """Reset two-factor authentication: 303 to the person."""
+    user = _person(user_id)
+    services.reset_second_factor(user=user, actor=request.user)
     return _leave(
         request,
-        who,
-        gettext("2FA reset for %(who)s.") % {"who": who},
+        user,
+        gettext("2FA reset for %(who)s.") % {"who": user},
     )
 
 
 @require_POST
 @admins_only
 def sessions(request: SignedInRequest, user_id: int) -> HttpResponse:
-    """Sign the person and their programs out everywhere: 303 to the person."""
-    who = _person(user_id)
-    ended, tokens = services.end_sessions_and_tokens(user=who, actor=request.user)
-    said = (
+    """End all sessions and tokens of the person: 303 to the person."""
+    user = _person(user_id)
+    ended, tokens = services.end_sessions_and_tokens(user=user, actor=request.user)
+    sentences = (
         ngettext("%(number)s session ended.", "%(number)s sessions ended.", ended)
         % {"number": ended},
         ngettext("%(number)s token revoked.", "%(number)s tokens revoked.", tokens)
         % {"number": tokens},
     )
-    return _leave(request, who, " ".join(said))
+    return _leave(request, user, " ".join(sentences))
 
 
 def _person(user_id: int) -> User:
     return get_object_or_404(selectors.people(), pk=user_id)
 
 
-def _cloud_users_form(who: User, data: Any = None) -> CloudUsersForm:
+def _cloud_users_form(user: User, data: Any = None) -> CloudUsersForm:
     owners = selectors.owners_seen()
-    return CloudUsersForm(data, owners=owners, mapped=who.cloud_identifiers)
+    return CloudUsersForm(data, owners=owners, mapped=user.cloud_identifiers)
 
 
 def _page(
     request: SignedInRequest,
-    who: User,
+    user: User,
     *,
     role_form: RoleForm | None = None,
     cloud_users_form: CloudUsersForm | None = None,
@@ -250,19 +250,19 @@ def _page(
 ) -> HttpResponse:
     config = settings.CURFEW
     context = {
-        "person": who,
-        "role_form": role_form or RoleForm(initial={"role": who.role}),
-        "cloud_users_form": cloud_users_form or _cloud_users_form(who),
-        "email_form": email_form or EmailForm(initial={"email": who.email}),
-        "role_by_claims": bool(config.oidc_roles) and who.socialaccount_set.exists(),
+        "person": user,
+        "role_form": role_form or RoleForm(initial={"role": user.role}),
+        "cloud_users_form": cloud_users_form or _cloud_users_form(user),
+        "email_form": email_form or EmailForm(initial={"email": user.email}),
+        "role_by_claims": bool(config.oidc_roles) and user.socialaccount_set.exists(),
         "cloud_users_by_claims": bool(config.oidc_cloud_user_claim)
-        and who.socialaccount_set.exists(),
-        "factors": who.authenticator_set.exclude(type="recovery_codes"),
-        "sessions": who.usersession_set.count(),
+        and user.socialaccount_set.exists(),
+        "factors": user.authenticator_set.exclude(type="recovery_codes"),
+        "sessions": user.usersession_set.count(),
         "history": [
             (action_label(event.action), event.actor_name, event)
             for event in AuditEvent.objects.filter(
-                target_kind="user", target_id=str(who.pk)
+                target_kind="user", target_id=str(user.pk)
             )[:HISTORY]
         ],
     }
@@ -272,20 +272,20 @@ def _page(
 
 
 def _one_time_password(
-    request: SignedInRequest, who: User, *, end_tokens: bool = False
+    request: SignedInRequest, user: User, *, end_tokens: bool = False
 ) -> HttpResponse:
     context = {
-        "person": who,
+        "person": user,
         "password": services.give_one_time_password(
-            user=who, actor=request.user, end_tokens=end_tokens
+            user=user, actor=request.user, end_tokens=end_tokens
         ),
         "days": services.ONE_TIME_PASSWORD_LASTS.days,
     }
-    # No redirect: it would have to keep the password somewhere on the way.
+    # A redirect would have to store the password.
     return render(request, "people/password.html", context)
 
 
-def _leave(request: SignedInRequest, who: User, news: str) -> HttpResponse:
-    messages.success(request, news)
-    url = reverse("people:person", args=[who.pk])
+def _leave(request: SignedInRequest, user: User, message: str) -> HttpResponse:
+    messages.success(request, message)
+    url = reverse("people:person", args=[user.pk])
     return HttpResponseRedirect(url, status=303)

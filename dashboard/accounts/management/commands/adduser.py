@@ -10,12 +10,9 @@ from dashboard.accounts.services import add_user
 
 
 class Command(BaseCommand):
-    """Make an account."""
-
     help = "Make an account; asks for its password, or reads it from standard input."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare name, role, upstream users and where the password comes from."""
         parser.add_argument("name", help="the name to sign in with")
         parser.add_argument("--role", required=True, choices=User.Role.values)
         parser.add_argument(
@@ -35,7 +32,6 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Make the account or say what is wrong."""
         if options["password_stdin"]:
             password = sys.stdin.readline().rstrip("\r\n")
         else:
