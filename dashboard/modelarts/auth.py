@@ -65,7 +65,7 @@ class IamTokenAuth(httpx.Auth):
         fetch: Fetch | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Prepare; nothing is sent before the first request.
+        """Send nothing before the first request.
 
         Args:
             credentials: Who signs in.
@@ -94,7 +94,7 @@ class IamTokenAuth(httpx.Auth):
         self._held_until = 0.0
 
     def scope(self) -> IssuedToken:
-        """The present token, signing in where there is none.
+        """Return the present token; sign in if there is none.
 
         Raises:
             ModelArtsError: As ``iam.fetch_token``.
@@ -180,7 +180,7 @@ class IamTokenAuth(httpx.Auth):
             self._hold(_authentication_error(response))
 
     def _sign_in(self, *, replaces_refused: bool) -> _HeldToken:
-        """Ask IAM; the lock is held."""
+        """Sign in at IAM; the caller has the lock."""
         now = self._clock()
         if self._refusal is not None and now < self._held_until:
             raise _repeated(self._refusal, self._held_until - now)
@@ -207,16 +207,14 @@ class IamTokenAuth(httpx.Auth):
 
 
 class StaticTokenAuth(httpx.Auth):
-    """Sends a token somebody else obtained (``auth.token``); it cannot be renewed."""
+    """Sends a configured token (``auth.token``), which cannot be renewed."""
 
     def __init__(self, token: str) -> None:
-        """Take the token."""
         self._token = token
 
     def auth_flow(
         self, request: httpx.Request
     ) -> Generator[httpx.Request, httpx.Response, None]:
-        """Send with the token."""
         request.headers["X-Auth-Token"] = self._token
         yield request
 
@@ -235,7 +233,7 @@ class AkSkAuth(httpx.Auth):
         security_token: str | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Take the key.
+        """Use this key for all requests.
 
         Args:
             access_key: Name of the key (AK).
@@ -298,7 +296,7 @@ def _authentication_error(response: httpx.Response) -> AuthenticationError:
 
 
 def _repeated(error: AuthenticationError, seconds: float) -> AuthenticationError:
-    """The refusal again, a new object: threads must not share a traceback."""
+    """Return a copy of the refusal, since threads must not share a traceback."""
     return AuthenticationError(
         error.code,
         error.params,

@@ -1,4 +1,4 @@
-"""What is worth counting about a call, for whoever watches the cloud."""
+"""What the metrics count about a call."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ class Call:
 
 
 def outcome_of(error: ModelArtsError) -> str:
-    """The name of a failure. See ``Call.outcome``."""
+    """Return the name of a failure. See ``Call.outcome``."""
     if error.error_code and meaning_of(error.status or 0, error.error_code):
         return error.error_code
     if error.status is not None:

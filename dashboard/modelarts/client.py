@@ -77,8 +77,7 @@ class ModelArtsClient:
             config: From ``clouds.load_cloud``.
             before_request: Called before each request to ModelArts, the repeated one
                 included: the place for a rate limiter. What it raises goes through.
-            after_call: Told of each call when it is over, however it ended. It must
-                not raise.
+            after_call: Called after each call, whatever its outcome. It must not raise.
             transport: Instead of the network, for tests.
         """
         self._config = config
@@ -101,11 +100,10 @@ class ModelArtsClient:
         before_request: Callable[[], None] | None = None,
         after_call: Callable[[Call], None] | None = None,
     ) -> Self:
-        """A client for one cloud. See ``__init__``."""
+        """Return a client for one cloud. See ``__init__``."""
         return cls(config, before_request=before_request, after_call=after_call)
 
     def __enter__(self) -> Self:
-        """The client itself."""
         return self
 
     def __exit__(
@@ -114,11 +112,9 @@ class ModelArtsClient:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close the pool."""
         self.close()
 
     def close(self) -> None:
-        """Close the pool."""
         self._http.close()
 
     def list_instances(

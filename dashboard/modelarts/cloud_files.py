@@ -121,10 +121,10 @@ def fingerprint() -> Fingerprint:
 
 def _state(path: str) -> tuple[int, int, int] | None:
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _read(path: str) -> dict[str, Any]:
@@ -179,7 +179,9 @@ def _fault(name: str, entry: Any) -> ConfigurationError | None:
                     messages.CLOUD_PASSWORD_SHAPE, cloud | {"key": key}
                 )
     regions = entry.get("regions", [])
-    if not isinstance(regions, list) or not all(_is_region(one) for one in regions):
+    if not isinstance(regions, list) or not all(
+        _is_region(region) for region in regions
+    ):
         return ConfigurationError(messages.CLOUD_REGIONS_SHAPE, cloud)
     return None
 

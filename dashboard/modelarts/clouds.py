@@ -68,8 +68,8 @@ def load_cloud(name: str | None = None, *, proxy: str | None = None) -> CloudCon
         with warnings.catch_warnings():
             # About keys that the library deprecates, and InfluxDB in any case.
             warnings.simplefilter("ignore")
-            found = files.get_one(name, validate=False)
-            verify, _ = found.get_requests_verify_args()
+            region = files.get_one(name, validate=False)
+            verify, _ = region.get_requests_verify_args()
     except ConfigException as error:
         raise ConfigurationError(
             messages.CLOUD_REFUSED, cloud | {"reason": str(error)}
@@ -78,10 +78,10 @@ def load_cloud(name: str | None = None, *, proxy: str | None = None) -> CloudCon
         raise ConfigurationError(messages.CLOUD_AUTH_URL_PLACEHOLDER, cloud) from None
     except (AttributeError, TypeError):
         raise ConfigurationError(messages.CLOUD_VALUE_SHAPE, cloud) from None
-    key = "cacert" if found.config.get("cacert") else "verify"
+    key = "cacert" if region.config.get("cacert") else "verify"
     return describe(
         name,
-        found.config,
+        region.config,
         verify=_checked_verify(name, key, verify),
         proxy=proxy,
     )

@@ -175,26 +175,26 @@ def _refusal(
     response: httpx.Response, credentials: PasswordCredentials
 ) -> ModelArtsError:
     status = response.status_code
-    said = responses.error_from(response)
+    refusal = responses.error_from(response)
     kind: type[ModelArtsError] = AuthenticationError
     code = messages.SIGN_IN_REFUSED
-    if status == 429 or (status == 503 and said.retry_after_seconds is not None):
+    if status == 429 or (status == 503 and refusal.retry_after_seconds is not None):
         kind, code = ThrottledError, messages.SIGN_IN_TOO_MANY_REQUESTS
     elif status >= 500 or status == 408:
         kind, code = NotSentError, messages.SIGN_IN_SERVER_ERROR
-    elif said.error_code and said.error_code.startswith("IAM."):
-        code = said.code
+    elif refusal.error_code and refusal.error_code.startswith("IAM."):
+        code = refusal.code
     elif status < 400 or status in {404, 405}:
         code = messages.NO_SIGN_IN_SERVICE
-    message = said.upstream_message
+    message = refusal.upstream_message
     return kind(
         code,
         status=status,
-        error_code=said.error_code,
+        error_code=refusal.error_code,
         # Some servers quote what they were sent.
         upstream_message=message and message.replace(credentials.password, "…"),
-        request_id=said.request_id,
-        retry_after_seconds=said.retry_after_seconds,
+        request_id=refusal.request_id,
+        retry_after_seconds=refusal.retry_after_seconds,
     )
 
 

@@ -70,10 +70,7 @@ class ErrorBody(NamedTuple):
 
 
 def read_document(response: httpx.Response) -> dict[str, json_reader.Json]:
-    """The JSON object of a successful answer.
-
-    Args:
-        response: Already read.
+    """Return the JSON object of a successful answer that was read.
 
     Raises:
         AmbiguousError: The body is no JSON object.
@@ -88,7 +85,7 @@ def read_document(response: httpx.Response) -> dict[str, json_reader.Json]:
 
 
 def unreadable(response: httpx.Response) -> AmbiguousError:
-    """The error for a successful answer that is not what the documents promise."""
+    """Return the error for a successful answer in an undocumented shape."""
     return AmbiguousError(
         messages.UNREADABLE,
         status=response.status_code,
@@ -99,15 +96,12 @@ def unreadable(response: httpx.Response) -> AmbiguousError:
 def error_from(
     response: httpx.Response, *, about_instance: bool = False
 ) -> ModelArtsError:
-    """The error that a 3xx, 4xx or 5xx answer stands for.
+    """Return the error that a 3xx, 4xx or 5xx answer stands for.
 
     Args:
         response: Already read, as far as it could be.
         about_instance: Whether the path named an instance, so that a bare 404 means
             that instance.
-
-    Returns:
-        The error, to be raised by the caller.
     """
     status = response.status_code
     body = read_error_body(response.content)
@@ -124,11 +118,7 @@ def error_from(
 
 
 def is_credentials_refusal(response: httpx.Response) -> bool:
-    """Whether the cloud refuses our credentials, so that a new token may help.
-
-    Args:
-        response: Already read.
-    """
+    """Whether the cloud refuses our credentials, so that a new token may help."""
     return isinstance(error_from(response), AuthenticationError)
 
 
@@ -156,13 +146,9 @@ def read_error_body(body: bytes) -> ErrorBody:
 
 
 def retry_after_seconds(headers: httpx.Headers) -> float | None:
-    """What a Retry-After header asks for, 0 to 60 seconds.
+    """Return the seconds of a Retry-After header, 0 to 60; None if it has none.
 
-    Args:
-        headers: Of the answer; a date in it is taken relative to its own ``Date``.
-
-    Returns:
-        None where there is none or it makes no sense.
+    A date in it is relative to the ``Date`` header.
     """
     text = headers.get("Retry-After", "").strip()
     if not text:
@@ -181,7 +167,7 @@ def retry_after_seconds(headers: httpx.Headers) -> float | None:
 
 
 def http_date_ms(text: str) -> int | None:
-    """Unix time in milliseconds of an HTTP date, None for what is none."""
+    """Return the Unix milliseconds of an HTTP date; None if it is malformed."""
     try:
         moment = parsedate_to_datetime(text)
         return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1_000)
@@ -190,7 +176,7 @@ def http_date_ms(text: str) -> int | None:
 
 
 def clean_message(text: str) -> str:
-    """Upstream's words in one short line without control characters or long keys."""
+    """Return a message as one short line without control characters or long keys."""
     line = " ".join(_UNPRINTABLE.sub(" ", json_reader.redact_address(text)).split())
     line = _LONG_RUN.sub("…", line)
     return line if len(line) <= _MESSAGE_LENGTH else line[: _MESSAGE_LENGTH - 1] + "…"

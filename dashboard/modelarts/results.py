@@ -89,18 +89,18 @@ class InstancePage:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it held no id that earlier pages did not."""
+        """Whether all ids of this page were on earlier pages."""
         named = (bad.instance_id for bad in self.unreadable)
         return not (self.instances or self.unchanged or any(named))
 
 
 def note_arrival(response: httpx.Response) -> None:
-    """Hook: remember when the head of an answer arrived."""
+    """Store when the head of an answer arrived (an httpx hook)."""
     response.extensions[_RECEIVED_AT_KEY] = time.time_ns() // 1_000_000
 
 
 def read_observation(response: httpx.Response) -> Observation:
-    """The instance of a successful answer.
+    """Return the instance of a successful answer.
 
     Raises:
         AmbiguousError: It holds no usable instance.
@@ -120,7 +120,7 @@ def read_page(
     seen: set[str],
     unchanged: Familiar | None = None,
 ) -> InstancePage:
-    """One page of a listing.
+    """Return one page of a listing.
 
     Args:
         response: Successful and already read.
@@ -162,11 +162,7 @@ def read_page(
 
 
 def made_up_id(received: str) -> str:
-    """An id that fits everywhere, for one that does not; always the same for the same.
-
-    Args:
-        received: As upstream sent it: with slashes, unprintable, or far too long.
-    """
+    """Return a usable, stable id in place of a long or unprintable one."""
     digest = hashlib.sha256(received.encode("utf-8", "surrogatepass"))
     return f"{MADE_UP_ID}{digest.hexdigest()[:32]}"
 
@@ -174,7 +170,7 @@ def made_up_id(received: str) -> str:
 def upstream_skew_ms(
     instances: list[schemas.Instance], clock: ClockReading
 ) -> int | None:
-    """How far the cloud's clock is ahead of ours, in milliseconds.
+    """Return how far the cloud's clock is ahead of ours, in milliseconds.
 
     ``stop_timestamp - remain_time * 1000`` is the cloud's own now, up to a second too
     early since ``remain_time`` is rounded up: so the greatest of several estimates is

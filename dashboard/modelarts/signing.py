@@ -13,11 +13,7 @@ ALGORITHM = "SDK-HMAC-SHA256"
 
 
 def canonical_query(pairs: Iterable[tuple[str, str]]) -> str:
-    """A query string, sorted and encoded as it is signed; send these very bytes.
-
-    Args:
-        pairs: Names and values, not encoded.
-    """
+    """Return a query, sorted and encoded as it is signed; send exactly this text."""
     return "&".join(
         f"{_encode(name)}={_encode(value)}" for name, value in sorted(pairs)
     )
@@ -33,12 +29,9 @@ def authorization(
     headers: Mapping[str, str],
     body: bytes,
 ) -> str:
-    """The value of the ``Authorization`` header.
+    """Return the value of the ``Authorization`` header.
 
     Args:
-        access_key: Name of the key.
-        secret_key: The key.
-        method: HTTP method.
         path: Path as sent, percent-encoded; signed with a slash at its end.
         query: Result of ``canonical_query``.
         headers: All headers to sign, ``X-Sdk-Date`` among them.

@@ -1,4 +1,4 @@
-"""From an HTTP exchange that broke off to the error it stands for."""
+"""Errors for HTTP exchanges that broke off."""
 
 import socket
 import ssl
@@ -25,7 +25,7 @@ _UNUSABLE = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 
 
 class ConnectMessages(NamedTuple):
-    """What to say of a service that no connection can be made to, by the reason."""
+    """Messages about a service that cannot be reached, by the reason."""
 
     too_many_calls: str
     proxy_failed: str
@@ -50,10 +50,10 @@ _MODELARTS = ConnectMessages(
 
 
 def error_from_failure(failure: httpx.RequestError) -> ModelArtsError:
-    """The error for a ModelArts call without a complete answer.
+    """Return the error for a ModelArts call without a complete answer.
 
-    What fails before a connection stands was not sent; anything later may have been
-    carried out.
+    A failure before the connection is open means that nothing was sent; after a later
+    one the call may have been carried out.
     """
     if isinstance(failure, _UNUSABLE):
         return ConfigurationError(messages.NOT_SENDABLE)
@@ -69,12 +69,7 @@ def error_from_failure(failure: httpx.RequestError) -> ModelArtsError:
 
 
 def connect_message(failure: httpx.RequestError, of: ConnectMessages) -> Text:
-    """Why no connection was made.
-
-    Args:
-        failure: Raised before the request was sent.
-        of: The messages of the service.
-    """
+    """Return why no connection was made, in the messages of the service."""
     if isinstance(failure, httpx.PoolTimeout):
         return Text(of.too_many_calls)
     if isinstance(failure, httpx.ProxyError):

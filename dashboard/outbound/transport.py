@@ -55,16 +55,15 @@ class Deadline:
     """The moment by which the present call must be over, by the monotonic clock."""
 
     def __init__(self, seconds: float) -> None:
-        """Begin now."""
         self._seconds = seconds
         self._ends = time.monotonic() + seconds
 
     def spent_seconds(self) -> float:
-        """Seconds since the beginning, pauses not counted."""
+        """Return the seconds since the beginning, without pauses."""
         return self._seconds - self.remaining_seconds()
 
     def remaining_seconds(self) -> float:
-        """Seconds left; negative once it has passed."""
+        """Return the seconds left; negative after the deadline."""
         return self._ends - time.monotonic()
 
     @contextmanager
@@ -102,7 +101,7 @@ def deadline(seconds: float | None = None) -> Iterator[Deadline]:
 
 
 def largest_answer(max_bytes: int) -> dict[str, Any]:
-    """Request extensions that allow an answer of this many bytes."""
+    """Return request extensions that allow an answer of this many bytes."""
     return {_MAX_BYTES_KEY: max_bytes}
 
 
@@ -114,7 +113,7 @@ def open_http(
     transport: httpx.BaseTransport | None = None,
     **options: Any,
 ) -> httpx.Client:
-    """A pooled client with our limits: no redirects, no proxy from the environment.
+    """Return a client with a pool, these limits, no redirects and no proxy of its own.
 
     Args:
         verify: Whether to check certificates, or the path of the authority's file or
@@ -125,9 +124,6 @@ def open_http(
             The host is looked up once, and the connection made to a checked address.
         transport: Instead of the network, for tests.
         options: For ``httpx.Client``.
-
-    Returns:
-        The client; whoever opens it closes it.
     """
     return httpx.Client(
         transport=transport or BoundedTransport(verify, proxy, public_only=public_only),
@@ -218,7 +214,7 @@ class BoundedTransport(httpx.BaseTransport):
 
 
 def _proxy(address: str) -> httpcore.Proxy:
-    """The proxy at an address; user and password are percent-encoded in it."""
+    """Return the proxy at an address with a percent-encoded user and password."""
     parts = httpx.Proxy(address)
     return httpcore.Proxy(
         httpcore.URL(
@@ -313,7 +309,7 @@ class _DeadlineStream(httpcore.NetworkStream):
 
 
 def _shortened(timeout: float | None, expired: type[Exception]) -> float | None:
-    """The shorter of a timeout and what is left of the present call."""
+    """Return the timeout, or the rest of the present call if that is shorter."""
     present = _deadline.get()
     if present is None:
         return timeout
@@ -325,7 +321,7 @@ def _shortened(timeout: float | None, expired: type[Exception]) -> float | None:
 
 @contextmanager
 def _httpx_errors() -> Iterator[None]:
-    """Raise httpcore's errors by httpx's names, which are the same names."""
+    """Raise httpcore's errors as those of httpx with the same names."""
     try:
         yield
     except (

@@ -1,4 +1,4 @@
-"""Reminders by mail, through the server of ``CURFEW_MAIL_URL``."""
+"""Notifications by mail, through the server of ``CURFEW_MAIL_URL``."""
 
 import smtplib
 from contextlib import suppress
@@ -24,7 +24,7 @@ def send(
     Args:
         notification: Its subject and text.
         to: The address.
-        message_id: The same for each try, so that a mailbox may tell a double.
+        message_id: The same for each attempt, so that a mailbox recognizes a duplicate.
         thread_id: The same for all mails of one thread. None begins no thread.
     """
     connection = mailers.default

@@ -1,4 +1,4 @@
-"""How a try to send ended, as far as anybody can know."""
+"""How an attempt to send ended."""
 
 from typing import NamedTuple
 
@@ -26,15 +26,12 @@ SENT = Outcome(Kind.SENT)
 
 
 def not_sent(detail: Message) -> Outcome:
-    """It certainly did not leave, and may do so later."""
     return Outcome(Kind.NOT_SENT, detail)
 
 
 def refused(detail: Message) -> Outcome:
-    """It was refused for good."""
     return Outcome(Kind.REFUSED, detail)
 
 
 def unknown(detail: Message) -> Outcome:
-    """It may have left."""
     return Outcome(Kind.UNKNOWN, detail)

@@ -42,15 +42,17 @@ def act(request: SignedInRequest, token: str) -> HttpResponse:
         right; 409 when the instance's state does not allow it.
     """
     try:
-        wish = links.read(token)
+        link = links.read(token)
     except links.ExpiredLinkError:
         return _refusal(request, EXPIRED, GONE)
     except links.LinkError:
         return _refusal(request, BROKEN, NOT_FOUND)
-    if wish.person_pk != request.user.pk or not can_see_fleet(request.user):
+    if link.person_pk != request.user.pk or not can_see_fleet(request.user):
         return _refusal(request, SOMEBODY_ELSES, FORBIDDEN)
-    found = Reminder.objects.select_related("instance__cloud", "edit__instance__cloud")
-    reminder = found.filter(pk=wish.reminder_pk, person=request.user).first()
+    reminders = Reminder.objects.select_related(
+        "instance__cloud", "edit__instance__cloud"
+    )
+    reminder = reminders.filter(pk=link.reminder_pk, person=request.user).first()
     action = reminder and ACTIONS.get(Reminder.Kind(reminder.kind))
     if reminder is None or reminder.instance is None or not action:
         return _refusal(

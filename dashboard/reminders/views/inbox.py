@@ -37,8 +37,8 @@ PER_PAGE = 25
 @require_safe
 def inbox(request: SignedInRequest) -> HttpResponse:
     """What one was told, newest first. Query parameters: ``page``."""
-    found = selectors.inbox(request.user)
-    page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
+    reminders = selectors.inbox(request.user)
+    page = Paginator(reminders, PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "current": "inbox",
         "page": page,
@@ -93,7 +93,9 @@ def preferences(request: SignedInRequest) -> HttpResponse:
 def _entries(
     request: SignedInRequest, reminders: list[Reminder]
 ) -> list[dict[str, Any]]:
-    cancelled = [one for one in reminders if one.state == Reminder.State.CANCELLED]
+    cancelled = [
+        reminder for reminder in reminders if reminder.state == Reminder.State.CANCELLED
+    ]
     ends = selectors.ends_of(cancelled)
     edits = selectors.edits_of(ends.values())
     entries = []
