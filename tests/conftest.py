@@ -241,7 +241,7 @@ def _no_rate_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 def _fresh_news(monkeypatch: pytest.MonkeyPatch) -> None:
     """No news of an earlier test; and this process believes nothing it has read."""
     monkeypatch.setattr(state, "MEMORY_SECONDS", -1)
-    monkeypatch.setattr(state._rest, "until", float("-inf"))
+    monkeypatch.setattr(state._backoff, "until", float("-inf"))
     quick_redis().flushdb()
 
 

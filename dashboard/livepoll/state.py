@@ -1,12 +1,13 @@
-"""What a poll has to know, kept in Redis beside the database, for seconds.
+"""The state of the fleet for polls, in Redis.
 
-Three keys: the fleet's version, when each cloud was last read, and whose tokens count
-no more. A fourth, the highest version ever, stays: a database below it was restored
-from a backup. The database remains the truth. What stands here is put there after a
-commit, again by the sweeper each second, and again by a poll that had to ask the
-database; it expires by itself within ``LIFE_SECONDS``. So whoever dies between a commit
-and the put delays the news by that much and never longer; without Redis the database is
-asked.
+Three keys expire: the fleet's version, when each cloud was last read, and the people
+whose poll tokens are revoked. A fourth stays, the highest version ever: a database
+below it was restored from a backup.
+
+The database remains the truth. The keys are written after a commit, by the sweep every
+second, and by a poll that had to ask the database. A process that dies between a commit
+and the write delays polls by at most ``LIFE_SECONDS``. Without Redis polls ask the
+database.
 """
 
 import json
@@ -26,20 +27,20 @@ log = structlog.get_logger(__name__)
 
 LIFE_SECONDS = 5
 MEMORY_SECONDS = 0.25
-"""For so long a process believes what it has read, however many ask it."""
+"""How long a process uses what it has read from Redis."""
 
 _TOO_OLD_SECONDS = 1.0
-_REST_SECONDS = 1.0
+_BACKOFF_SECONDS = 1.0
 _REMEMBERED_SECONDS = token.LIFE_SECONDS + 30
-"""Longer than any poll_token that was given before a right was lost."""
+"""Longer than any poll token that was issued before a right was lost."""
 
 _VERSION, _READ, _REVOKED, _HIGHEST = (
     f"curfew:live:{name}" for name in ("v", "read", "revoked", "highest")
 )
 
-# Never back: two writers may put their versions in the other order than they committed,
-# and a reader of the database may be slow. A lower one has its turn when this expires,
-# as after the database was restored. What is no version is written over.
+# A version never decreases: two writers may come in the other order than they
+# committed, and a reader of the database may be slow. A lower one, as after a restored
+# backup, is written when this expires. A value that is no version is overwritten.
 _PUT_VERSION = """
 local known = tonumber(redis.pcall('GET', KEYS[1]) or -1) or -1
 if tonumber(ARGV[1]) >= known then
@@ -54,13 +55,13 @@ end
 
 @dataclass(frozen=True)
 class FleetState:
-    """What is known at one moment.
+    """What polls need to know about the fleet.
 
     Attributes:
         version: The fleet's.
         read_at_ms: When each cloud was last read completely, Unix **ms**, by its key;
-            None where it never was.
-        revoked: Keys of the people whose tokens count no more.
+            None for never.
+        revoked: Keys of the people whose poll tokens are revoked.
     """
 
     version: int
@@ -68,7 +69,7 @@ class FleetState:
     revoked: frozenset[int] = field(default_factory=frozenset)
 
     def as_of_ms(self, cloud_pk: int) -> int | None:
-        """The mirror's age: that of one cloud, or for 0 of the one that lags most."""
+        """Return when a cloud was last read; for 0 the oldest of all."""
         if cloud_pk:
             return self.read_at_ms.get(cloud_pk)
         moments = [moment for moment in self.read_at_ms.values() if moment is not None]
@@ -77,7 +78,7 @@ class FleetState:
 
 
 class _Backoff:
-    """After a failure nobody asks Redis for a moment: each try may take a while."""
+    """Keeps a process from calling Redis just after a failure: a call may be slow."""
 
     until = float("-inf")
 
@@ -86,51 +87,51 @@ class _Backoff:
         return time.monotonic() >= self.until
 
     @contextmanager
-    def after_failure(self, what: str) -> Iterator[None]:
+    def after_failure(self, event: str) -> Iterator[None]:
         try:
             yield
         except redis.RedisError as error:
-            self.until = time.monotonic() + _REST_SECONDS
-            log.warning(what, reason=str(error)[:200])
+            self.until = time.monotonic() + _BACKOFF_SECONDS
+            log.warning(event, reason=str(error)[:200])
 
 
-_rest = _Backoff()
+_backoff = _Backoff()
 
 
 class FleetStateCache:
-    """The news as this process knows them, read again when they are older than that.
+    """The state as this process has read it, at most ``MEMORY_SECONDS`` old.
 
-    Thread-safe; one thread reads while the others go on with what is known.
+    Thread-safe: while one thread reads, the others use what is known.
     """
 
     def __init__(self) -> None:
         self._reading = threading.Lock()
-        self._news: FleetState | None = None
+        self._fleet: FleetState | None = None
         self._read_at = float("-inf")
 
     @property
     def is_fresh(self) -> bool:
-        """Whether ``read`` answers from memory now."""
+        """Whether ``read`` needs no call to Redis now."""
         return time.monotonic() - self._read_at <= MEMORY_SECONDS
 
     def read(self) -> FleetState | None:
-        """The news; None when the database has to be asked."""
+        """Return the state; None when the database has to be asked."""
         now = time.monotonic()
         if now - self._read_at <= MEMORY_SECONDS:
-            return self._news
-        if _rest.is_over and self._reading.acquire(blocking=False):
+            return self._fleet
+        if _backoff.is_over and self._reading.acquire(blocking=False):
             try:
-                self._news = self._fetch()
+                self._fleet = self._fetch()
                 # As of before the question was sent.
                 self._read_at = now
             finally:
                 self._reading.release()
-        return self._news if now - self._read_at <= _TOO_OLD_SECONDS else None
+        return self._fleet if now - self._read_at <= _TOO_OLD_SECONDS else None
 
     def _fetch(self) -> FleetState | None:
         version = read = None
         with (
-            _rest.after_failure("polls without redis"),
+            _backoff.after_failure("fleet state not read from redis"),
             quick_redis().pipeline(transaction=False) as pipe,
         ):
             pipe.mget(_VERSION, _READ)
@@ -142,34 +143,34 @@ class FleetStateCache:
             moments = {int(pk): moment for pk, moment in json.loads(read).items()}
             return FleetState(int(version), moments, frozenset(map(int, revoked)))
         except (ValueError, TypeError, AttributeError) as error:
-            # Somebody else's words, or those of another release.
-            log.warning("news make no sense", reason=str(error)[:200])
+            # Not ours, or of another release.
+            log.warning("fleet state in redis is invalid", reason=str(error)[:200])
             return None
 
 
 cache = FleetStateCache()
-"""The one of this process."""
+"""The cache of this process."""
 
 
 def put_version(version: int) -> None:
-    """Tell all processes the fleet's version, just committed. Never raises."""
-    if _rest.is_over:
-        with _rest.after_failure("version not told"):
+    """Publish the fleet's version, just committed. Never raises."""
+    if _backoff.is_over:
+        with _backoff.after_failure("fleet version not published"):
             keys = (_VERSION, _HIGHEST)
             quick_redis().eval(_PUT_VERSION, 2, *keys, version, LIFE_SECONDS)
 
 
 def put(version: int, read_at_ms: Mapping[int, int | None]) -> None:
-    """Tell all processes what the database says. Never raises.
+    """Publish what the database says. Never raises.
 
     Args:
         version: The fleet's.
         read_at_ms: See ``FleetState``.
     """
-    if not _rest.is_over:
+    if not _backoff.is_over:
         return
     with (
-        _rest.after_failure("news not told"),
+        _backoff.after_failure("fleet state not published"),
         quick_redis().pipeline(transaction=False) as pipe,
     ):
         pipe.eval(_PUT_VERSION, 2, _VERSION, _HIGHEST, version, LIFE_SECONDS)
@@ -178,24 +179,24 @@ def put(version: int, read_at_ms: Mapping[int, int | None]) -> None:
 
 
 def highest_version() -> int | None:
-    """The highest version of the fleet ever told; None when unknown. Never raises."""
-    if _rest.is_over:
-        with _rest.after_failure("highest version unknown"):
-            told = quick_redis().get(_HIGHEST)
-            if told is not None and told.isdigit():
-                return int(told)
+    """Return the highest version ever published; None if unknown. Never raises."""
+    if _backoff.is_over:
+        with _backoff.after_failure("highest fleet version not read from redis"):
+            version = quick_redis().get(_HIGHEST)
+            if version is not None and version.isdigit():
+                return int(version)
     return None
 
 
 def revoke(user_pk: int) -> None:
-    """Have every poll_token of a person count no more, as of now. Never raises.
+    """Revoke every poll token of a person. Never raises.
 
-    Those of their sessions that remain are looked up at each poll for a while. Without
-    Redis the tokens end by themselves, within ``tokens.LIFE_SECONDS``.
+    Django answers all their polls for a while. Without Redis the tokens expire within
+    ``token.LIFE_SECONDS``.
     """
     now = time.time()
     with (
-        _rest.after_failure("tokens not revoked"),
+        _backoff.after_failure("poll tokens not revoked"),
         quick_redis().pipeline(transaction=False) as pipe,
     ):
         pipe.zadd(_REVOKED, {str(user_pk): now + _REMEMBERED_SECONDS})

@@ -1,9 +1,9 @@
-"""Grants: leave to be told "nothing changed" without being looked up again.
+"""Poll tokens: with one, a poll of an unchanged page is answered without SQL.
 
-A page's poller carries one. It is bound to the session and to the very address that
-the poller asks for, so to its filters; it names a version of the fleet and lives for a
-minute. It holds no data and opens none: whoever has one learns at most that the fleet
-is still at that version; all that changed takes the full path with all its checks.
+A page's poller sends one. A token is bound to the session and to the URL of the poll,
+including its filters, names a fleet version, and expires after a minute. It contains
+no data and gives access to none: it shows at most that the fleet is still at that
+version. A poll of a page that changed takes the full path with all checks.
 """
 
 import hashlib
@@ -19,19 +19,19 @@ from django.conf import settings
 HEADER = "Curfew-Poll-Token"
 ENVIRON_KEY = "HTTP_CURFEW_POLL_TOKEN"
 LIFE_SECONDS = 60
-"""For so long at most a session that ended goes on to be told that nothing changed."""
+"""How long at most a session that ended still gets 204."""
 
 _LONGEST = 200
 
 
 class PollToken(NamedTuple):
-    """What a poll_token says.
+    """The content of a poll token.
 
     Attributes:
         version: The fleet's, of the page as drawn.
         expires_at: Unix time in seconds.
-        user_pk: Whose it is.
-        cloud_pk: Whose mirror's age the page tells; 0 for that of all clouds.
+        user_pk: The person it was issued to.
+        cloud_pk: The cloud whose age the page shows; 0 for all.
     """
 
     version: int
@@ -49,48 +49,49 @@ def issue(
     cloud_pk: int = 0,
     until_ms: int | None = None,
 ) -> str:
-    """A poll_token for the coming minute.
+    """Return a poll token for the next minute.
 
-    Call it only where session, person and all rights were just looked up.
+    Call it only where session, person and all rights were just checked.
 
     Args:
         version: Read before what the page shows.
-        user_pk: Who asks.
-        session_key: Of the session that asks.
-        url: Path and query that the poller is going to ask for.
+        user_pk: The person who polls.
+        session_key: Of that person's session.
+        url: Path and query that the poller requests.
         cloud_pk: See ``PollToken``.
-        until_ms: When the page changes by time alone, Unix **ms**: it ends before.
+        until_ms: When the page changes without a new version, Unix **ms**: the token
+            expires before.
     """
     expires_at = int(time.time()) + LIFE_SECONDS
     if until_ms is not None:
         expires_at = min(expires_at, until_ms // 1000)
-    says = f"{version}.{expires_at}.{user_pk}.{cloud_pk}"
+    content = f"{version}.{expires_at}.{user_pk}.{cloud_pk}"
     path, _, query = url.partition("?")
-    mac = _mac(says, session_key, unquote_to_bytes(path), query)
-    return f"{says}.{mac.decode()}"
+    mac = _mac(content, session_key, unquote_to_bytes(path), query)
+    return f"{content}.{mac.decode()}"
 
 
 def read(text: str, *, session_key: str, path: bytes, query: str) -> PollToken | None:
-    """What a poll_token says; None when it is none, not for this request, or too old.
+    """Return the content of a poll token; None unless it is valid for this request.
 
     Args:
         text: The header.
-        session_key: As the cookie claims.
-        path: Of the request, without percent signs.
+        session_key: From the cookie.
+        path: Of the request, percent-decoded.
         query: Of the request, as received.
     """
-    says, _, mac = text[:_LONGEST].rpartition(".")
-    if not hmac.compare_digest(_mac(says, session_key, path, query), mac.encode()):
+    content, _, mac = text[:_LONGEST].rpartition(".")
+    if not hmac.compare_digest(_mac(content, session_key, path, query), mac.encode()):
         return None
-    version, expires_at, user_pk, cloud_pk = map(int, says.split("."))
+    version, expires_at, user_pk, cloud_pk = map(int, content.split("."))
     if expires_at <= time.time():
         return None
     return PollToken(version, expires_at, user_pk, cloud_pk)
 
 
-def _mac(says: str, session_key: str, path: bytes, query: str) -> bytes:
-    # Neither numbers nor keys hold a line break, and the path's length is told.
-    head = f"{says}\n{session_key}\n{len(path)}\n".encode()
+def _mac(content: str, session_key: str, path: bytes, query: str) -> bytes:
+    # Neither numbers nor keys contain a line break; the length of the path is signed.
+    head = f"{content}\n{session_key}\n{len(path)}\n".encode()
     message = head + path + query.encode("utf-8", "surrogateescape")
     digest = hmac.digest(_key(), message, "sha256")
     return urlsafe_b64encode(digest[:18])

@@ -83,7 +83,7 @@ def renewed(heads: dict[str, str]) -> str:
 
 
 class QuietPoller:
-    """A watcher of whom the server has nothing new; takes new grants as htmx would."""
+    """A watcher of an unchanged page; takes new poll tokens as htmx would."""
 
     def __init__(self, place: Place) -> None:
         self._place = place

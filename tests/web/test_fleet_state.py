@@ -53,7 +53,7 @@ def test_so_is_what_is_of_another_type(
 ) -> None:
     quick_redis().rpush(key, "x")
     assert board.read() is None
-    monkeypatch.setattr(state._rest, "until", float("-inf"))
+    monkeypatch.setattr(state._backoff, "until", float("-inf"))
     state.put(7, {1: 60_000})
     assert board.read() == state.FleetState(7, {1: 60_000})
 
