@@ -29,17 +29,17 @@ def submit(instance: Instance, actor: User, text: str, **options: Any) -> Edit:
     )
 
 
-def test_an_edit_is_queued_audited_and_nudged_on_commit(
+def test_an_edit_is_queued_audited_and_enqueued_on_commit(
     instance: Instance,
     operator: User,
-    message: Mock,
+    enqueue: Mock,
     django_capture_on_commit_callbacks: Any,
 ) -> None:
     version = FleetVersion.current()
     with django_capture_on_commit_callbacks(execute=True):
         edit = submit(instance, operator, "new")
-        message.assert_not_called()
-    message.assert_called_once_with(instance.pk)
+        enqueue.assert_not_called()
+    enqueue.assert_called_once_with(instance.pk)
     assert edit.state == Edit.State.QUEUED
     assert edit.base == {"description": "Churn model, second try"}
     event = AuditEvent.objects.get(action="edit.submitted")
