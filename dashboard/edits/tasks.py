@@ -9,8 +9,8 @@ from kombu.exceptions import OperationalError
 from dashboard.instances.models import FleetVersion
 from dashboard.instances.selectors import publish_fleet_state
 
-from . import delivery, enforcement, overdue, restores
-from .delivery import heartbeat
+from . import enforcement, overdue, restores
+from .delivery import heartbeat, queue, send
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +29,7 @@ def drain_instance(instance_pk: int) -> None:
         instance_pk: ``Instance.pk``.
     """
     restores.heed_restore()
-    delivery.drain(instance_pk)
+    send.drain(instance_pk)
 
 
 @shared_task(name="edits.sweep_due_edits", ignore_result=True)
@@ -41,7 +41,7 @@ def sweep_due_edits() -> None:
     """
     restores.heed_restore()
     overdue.expire()
-    for instance_pk in delivery.due_instances():
+    for instance_pk in queue.due_instances():
         # Named again by then: a queue that is behind must not fill with repetitions.
         enqueue(instance_pk, expires_seconds=SWEPT_AGAIN_SECONDS)
     heartbeat.note_sweep()

@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from dashboard.accounts.models import User
-from dashboard.edits import delivery, services
+from dashboard.edits import services
+from dashboard.edits.delivery import send
 from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import Emulator
 from dashboard.instances.models import Instance
@@ -16,7 +17,7 @@ def wish(instance: Instance, actor: User, **patch: Any) -> Edit:
 
 
 def deliver(edit: Edit) -> Edit:
-    delivery.drain(edit.instance_id)
+    send.drain(edit.instance_id)
     return Edit.objects.select_related("instance").get(pk=edit.pk)
 
 

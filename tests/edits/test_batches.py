@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import batches, delivery, messages, services
-from dashboard.edits.delivery import heartbeat, queue
+from dashboard.edits import batches, messages, services
+from dashboard.edits.delivery import heartbeat, queue, send
 from dashboard.edits.models import Edit, EditBatch, EditQueue
 from dashboard.edits.plans import BulkChange
 from dashboard.emulator import Emulator
@@ -279,7 +279,7 @@ def test_delivered_to_the_cloud(cloud: Emulator, operator: User) -> None:
     many = list(Instance.objects.filter(status="STOPPED")[:5])
     batch = confirm(preview(operator, SIX_HOURS, *many))
     for pk in queue.due_instances():
-        delivery.drain(pk)
+        send.drain(pk)
     assert set(batch.edits.values_list("state", flat=True)) == {"applied"}
     for edit in batch.edits.select_related("instance"):
         assert edit.instance.auto_stop_duration == 6 * 3600

@@ -8,8 +8,8 @@ from django.test import Client
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits import delivery, services
-from dashboard.edits.delivery import circuit_breaker, queue
+from dashboard.edits import services
+from dashboard.edits.delivery import circuit_breaker, queue, send
 from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Cloud, FleetVersion, Instance
@@ -35,7 +35,7 @@ def waiting(cloud: Emulator, operator: User) -> Sequence[Edit]:
 def open_circuit(cloud: Emulator, waiting: Sequence[Edit]) -> Cloud:
     cloud.faults.add(Fault("drop"))
     for edit in waiting[: circuit_breaker.OPENS_AT]:
-        delivery.drain(edit.instance_id)
+        send.drain(edit.instance_id)
     return Cloud.objects.get()
 
 
@@ -56,7 +56,7 @@ def test_while_it_is_open_nothing_is_sent_and_edits_wait(
 ) -> None:
     asked = len(cloud.log.entries())
     for edit in waiting:
-        delivery.drain(edit.instance_id)
+        send.drain(edit.instance_id)
     assert len(cloud.log.entries()) == asked
     assert queue.due_instances() == []
     assert not Edit.objects.exclude(state__in=Edit.OPEN).exists()
@@ -68,7 +68,7 @@ def test_one_probe_at_a_time_asks_whether_it_is_back(
     let_time_pass()
     assert len(queue.due_instances()) == 1
     for edit in waiting:
-        delivery.drain(edit.instance_id)
+        send.drain(edit.instance_id)
     assert Attempt.objects.count() == circuit_breaker.OPENS_AT + 1
 
 
@@ -86,7 +86,7 @@ def test_a_probe_that_is_answered_closes_it(
     cloud.faults.clear()
     let_time_pass()
     for edit in waiting:
-        delivery.drain(edit.instance_id)
+        send.drain(edit.instance_id)
     states = set(Edit.objects.values_list("state", flat=True))
     assert states == {Edit.State.APPLIED}
     assert Cloud.objects.get().failures == 0
@@ -104,7 +104,7 @@ def test_a_refresh_that_works_closes_it_too(
 def test_a_refusal_is_an_answer(cloud: Emulator, waiting: Sequence[Edit]) -> None:
     cloud.faults.add(Fault("status", method="PUT", status=400, code="ModelArts.6347"))
     for edit in waiting:
-        delivery.drain(edit.instance_id)
+        send.drain(edit.instance_id)
     assert Cloud.objects.get().failures == 0
 
 

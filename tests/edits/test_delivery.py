@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import delivery, services
+from dashboard.edits import services
 from dashboard.edits.delivery import outcome, send
 from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
@@ -131,7 +131,7 @@ def test_waiting_edits_are_merged_into_one_put(
     other = wish(running, admin, auto_stop_duration=7_200)
     running.description = "First"
     last = wish(running, operator, description="Last")
-    delivery.drain(running.pk)
+    send.drain(running.pk)
     states = {edit.pk: edit.state for edit in Edit.objects.all()}
     assert states == {
         first.pk: State.SUPERSEDED,

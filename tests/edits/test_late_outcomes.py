@@ -7,8 +7,8 @@ import pytest
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import delivery, outcome_text, overdue, services
-from dashboard.edits.delivery import queue
+from dashboard.edits import outcome_text, overdue, services
+from dashboard.edits.delivery import queue, send
 from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Cloud, Instance, InstanceEvent
@@ -30,7 +30,7 @@ def unconfirmed(cloud: Emulator, running: Instance, operator: User) -> Edit:
 
 def look(instance: Instance) -> None:
     look_again()
-    delivery.drain(instance.pk)
+    send.drain(instance.pk)
 
 
 def end_of_watch(instance: Instance) -> None:

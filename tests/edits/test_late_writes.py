@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import delivery, services
-from dashboard.edits.delivery import queue
+from dashboard.edits import services
+from dashboard.edits.delivery import queue, send
 from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Instance
@@ -28,10 +28,10 @@ def landed_late(cloud: Emulator, running: Instance, operator: User) -> Instance:
         for text, seen in [("older", running.description), ("newer", "older")]
     )
     Edit.objects.filter(pk=newer.pk).update(state=Edit.State.CANCELLED)
-    delivery.drain(running.pk)  # sends the older one; the answer is 504
+    send.drain(running.pk)  # sends the older one; the answer is 504
     Edit.objects.filter(pk=newer.pk).update(state=Edit.State.QUEUED)
     EditQueue.objects.update(next_at=None)
-    delivery.drain(running.pk)
+    send.drain(running.pk)
     assert Edit.objects.get(pk=older.pk).state == Edit.State.SUPERSEDED
     assert Edit.objects.get(pk=newer.pk).state == Edit.State.APPLIED
     cloud.land_late_writes()
@@ -61,7 +61,7 @@ def test_the_newest_wish_is_sent_again_and_audited(
     cloud: Emulator, landed_late: Instance
 ) -> None:
     look_again()
-    delivery.drain(landed_late.pk)
+    send.drain(landed_late.pk)
     assert cloud.fleet.get(landed_late.instance_id).description == "newer"
     event = AuditEvent.objects.get(action="edit.repaired")
     assert (event.before, event.after) == (
@@ -77,7 +77,7 @@ def test_a_repair_is_told_even_when_it_cannot_be_read_back(
 ) -> None:
     cloud.faults.add(Fault("drop", route="show", nth=2))
     look_again()
-    delivery.drain(landed_late.pk)
+    send.drain(landed_late.pk)
     assert cloud.fleet.get(landed_late.instance_id).description == "newer"
     assert AuditEvent.objects.filter(action="edit.repaired").count() == 1
     assert EditQueue.objects.get(pk=landed_late.pk).repairs == 1
@@ -87,7 +87,7 @@ def test_it_is_not_fought_for_ever(cloud: Emulator, landed_late: Instance) -> No
     for _ in range(queue.MOST_REPAIRS + 2):
         cloud.fleet.force(landed_late.instance_id, description="older")
         look_again()
-        delivery.drain(landed_late.pk)
+        send.drain(landed_late.pk)
     repairs = AuditEvent.objects.filter(action="edit.repaired")
     assert repairs.count() == queue.MOST_REPAIRS
 
@@ -97,7 +97,7 @@ def test_a_strangers_value_is_shown_not_fought(
 ) -> None:
     cloud.fleet.force(landed_late.instance_id, description="From the console")
     look_again()
-    delivery.drain(landed_late.pk)
+    send.drain(landed_late.pk)
     assert cloud.fleet.get(landed_late.instance_id).description == "From the console"
     landed_late.refresh_from_db()
     assert landed_late.description == "From the console"
@@ -108,16 +108,16 @@ def test_nothing_is_repaired_for_who_lost_the_right(
 ) -> None:
     User.objects.update(role=User.Role.VIEWER)
     look_again()
-    delivery.drain(landed_late.pk)
+    send.drain(landed_late.pk)
     assert cloud.fleet.get(landed_late.instance_id).description == "older"
 
 
 def test_once_settled_it_is_left_alone(landed_late: Instance) -> None:
     look_again()
-    delivery.drain(landed_late.pk)  # puts it right
+    send.drain(landed_late.pk)  # puts it right
     over = a_second_ago()
     EditQueue.objects.update(recheck_at=over, late_write_until=over)
-    delivery.drain(landed_late.pk)
+    send.drain(landed_late.pk)
     edit_queue = EditQueue.objects.get(pk=landed_late.pk)
     assert (edit_queue.recheck_at, edit_queue.late_write_until) == (None, None)
     assert edit_queue.desired == {}

@@ -15,8 +15,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits import delivery, merge, overdue, services
-from dashboard.edits.delivery import queue
+from dashboard.edits import merge, overdue, services
+from dashboard.edits.delivery import queue, send
 from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import Emulator
 from dashboard.instances.models import Cloud, Instance
@@ -90,7 +90,7 @@ class World:
         for _ in range(len(self.queue)):
             instance_pk = self.queue.popleft()
             try:
-                delivery.drain(instance_pk)
+                send.drain(instance_pk)
             except KilledError:
                 EditQueue.objects.filter(pk=instance_pk).update(lease_owner=NOBODY)
                 if self.ack_late:

@@ -19,7 +19,8 @@ from django.urls import reverse
 
 from dashboard.accounts.models import User
 from dashboard.api.services import make_token
-from dashboard.edits import delivery, services
+from dashboard.edits import services
+from dashboard.edits.delivery import send
 from dashboard.emulator import CANARIES, Emulator, Fault
 from dashboard.instances import refresh, tasks, upstream
 from dashboard.instances.models import Cloud, Instance
@@ -112,7 +113,7 @@ def everywhere(
                 patch={"description": f"try {number}"},
                 base={"description": instance.description},
             )
-        delivery.drain(instance.pk)
+        send.drain(instance.pk)
         instance.refresh_from_db()
         look(admins, reverse("edits:detail", args=[edit.pk]))
     emulator.faults.add(Fault("status", status=500))

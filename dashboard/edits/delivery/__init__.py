@@ -1,6 +1,7 @@
 """Deliver edits: bring what is waiting in an instance's queue to the cloud.
 
-The sweep enqueues the instances of ``due_instances``. For each a worker runs ``drain``:
+The sweep enqueues the instances of ``queue.due_instances``. For each a worker runs
+``send.drain``:
 
 1. ``queue.claim`` takes the lease of the queue, raises its fencing token and returns
    the edits to send, as a ``Delivery``.
@@ -12,8 +13,3 @@ The sweep enqueues the instances of ``due_instances``. For each a worker runs ``
 ``circuit_breaker`` stops asking a cloud that does not answer, ``late_writes`` handles
 writes that take effect after their answer was lost, ``heartbeat`` times the sweeps.
 """
-
-from .queue import due_instances
-from .send import drain
-
-__all__ = ["drain", "due_instances"]
