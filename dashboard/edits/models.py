@@ -387,7 +387,7 @@ class Attempt(models.Model):
     before = models.JSONField(default=dict, db_default={})
     sent_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
-    outcome = models.CharField(max_length=16, blank=True)
+    outcome = models.CharField(max_length=32, blank=True)
     ambiguous = models.BooleanField(default=False)
     http_status = models.PositiveSmallIntegerField(null=True)
     error_code = models.CharField(max_length=64, blank=True)

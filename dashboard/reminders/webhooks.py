@@ -89,17 +89,18 @@ class Service(NamedTuple):
     """A kind of webhook.
 
     Attributes:
-        address: A pattern of what stands between ``https://`` and the query.
+        address: Pattern of what stands between ``https://`` and the query.
     """
 
     name: str
     label: str
-    address: str
+    address: re.Pattern[str]
     payload: Callable[[Notification, bool], Payload]
 
     def has(self, address: str) -> bool:
-        pattern = rf"https://{self.address}/?(\?.*)?"
-        return re.fullmatch(pattern, address, re.IGNORECASE) is not None
+        scheme, _, rest = address.partition("?")[0].partition("://")
+        place = rest.removesuffix("/")
+        return scheme.lower() == "https" and bool(self.address.fullmatch(place))
 
 
 _HOST = r"[a-z0-9_.-]+(:\d+)?"
@@ -109,29 +110,36 @@ SERVICES = (
     Service(
         "slack",
         "Slack",
-        r"hooks\.slack(-gov)?\.com/services(/[a-z0-9]+){3}",
+        re.compile(r"hooks\.slack(-gov)?\.com/services(/[a-z0-9]+){3}", re.IGNORECASE),
         _slack,
     ),
     Service(
         "slack",
         "Slack",
-        r"hooks\.slack\.com/(workflows|triggers)/[a-z0-9/_-]+",
+        re.compile(
+            r"hooks\.slack\.com/(workflows|triggers)/[a-z0-9/_-]+", re.IGNORECASE
+        ),
         _slack_workflow,
     ),
-    Service("teams", "Microsoft Teams", _HOST + _AUTOMATE + _WORKFLOW, _teams),
+    Service(
+        "teams",
+        "Microsoft Teams",
+        re.compile(rf"{_HOST}{_AUTOMATE}{_WORKFLOW}", re.IGNORECASE),
+        _teams,
+    ),
     Service(
         "discord",
         "Discord",
-        r"discord(app)?\.com/api/webhooks/\d+/[a-z0-9_-]+",
+        re.compile(r"discord(app)?\.com/api/webhooks/\d+/[a-z0-9_-]+", re.IGNORECASE),
         _discord,
     ),
     Service(
         "mattermost",
         "Mattermost",
-        rf"mattermost\.{_HOST}/hooks/[a-z0-9_-]+",
+        re.compile(rf"mattermost\.{_HOST}/hooks/[a-z0-9_-]+", re.IGNORECASE),
         _mattermost,
     ),
-    Service("json", "JSON", r".+", _json),
+    Service("json", "JSON", re.compile(r".+"), _json),
 )
 LABELS = {service.name: service.label for service in SERVICES}
 

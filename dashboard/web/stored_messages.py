@@ -153,6 +153,14 @@ class MessageField(models.JSONField):
         stored = super().from_db_value(value, expression, connection)
         return Message.from_json(stored or {})
 
+    def to_python(self, value: Any) -> Any:
+        """The message of a fixture."""
+        return Message.from_json(value) if isinstance(value, dict) else value
+
+    def value_to_string(self, obj: models.Model) -> Any:
+        """What a fixture holds."""
+        return self.value_from_object(obj).to_json()
+
 
 def _to_json(value: Any) -> Any:
     if isinstance(value, Message):

@@ -101,10 +101,10 @@ def test_fault_k2_upstream_down(stack: Stack) -> None:
     assert sum(tried) <= MOST_CALLS_OF_A_DEAD_CLOUD, tried
     page = person.browser.get(url).raise_for_status().text
     assert f"<strong>0</strong> of <strong>{len(instances)}</strong> done" in page
-    assert "Edits are held back since" in page
+    assert "Changes paused since" in page
     assert "Nothing is lost" in page
     listed = person.browser.get("/instances/").raise_for_status()
-    assert "Edits are held back" in listed.text
+    assert "Changes paused" in listed.text
     stack.clear_faults()
     stack.ask("probe_at_once")
     stack.wait_until_all_ended()
@@ -136,7 +136,7 @@ def test_fault_k3_partly_not_permitted(stack: Stack) -> None:
         assert stack.puts(instance) == []
     page = anna.browser.get(url, params={"state": "skipped"}).raise_for_status().text
     assert page.count("Only its owner and operators") == 4
-    assert "<strong>1</strong> of <strong>1</strong> settled" in page
+    assert "<strong>1</strong> of <strong>1</strong> done" in page
 
 
 def _other_owners(stack: Stack) -> list[str]:

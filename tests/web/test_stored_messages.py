@@ -81,4 +81,5 @@ def test_a_field_stores_it_as_json() -> None:
     field, message = MessageField(), WAITS(name="a", why=verbatim("b"))
     stored = json.dumps(field.get_prep_value(message))
     assert field.from_db_value(stored, None, connection) == message
+    assert field.to_python(json.loads(stored)) == message
     assert field.get_default() == Message()

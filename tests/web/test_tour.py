@@ -18,6 +18,7 @@ NO_PAGES = frozenset(
         "metrics:seen",
         *("handover:markdown", "handover:wall_changes"),
         "api_document",
+        "javascript_catalog",
     }
 )
 """What a GET answers with a fragment, a file or words for machines."""

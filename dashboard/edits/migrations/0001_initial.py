@@ -300,7 +300,7 @@ class Migration(migrations.Migration):
                 ("before", models.JSONField(db_default={}, default=dict)),
                 ("sent_at", models.DateTimeField(null=True)),
                 ("finished_at", models.DateTimeField(null=True)),
-                ("outcome", models.CharField(blank=True, max_length=16)),
+                ("outcome", models.CharField(blank=True, max_length=32)),
                 ("ambiguous", models.BooleanField(default=False)),
                 ("http_status", models.PositiveSmallIntegerField(null=True)),
                 ("error_code", models.CharField(blank=True, max_length=64)),
