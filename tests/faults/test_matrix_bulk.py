@@ -102,7 +102,7 @@ def test_fault_k2_upstream_down(stack: Stack) -> None:
     page = person.browser.get(url).raise_for_status().text
     assert f"<strong>0</strong> of <strong>{len(instances)}</strong> done" in page
     assert "Changes paused since" in page
-    assert "Nothing is lost" in page
+    assert "retry automatically" in page
     listed = person.browser.get("/instances/").raise_for_status()
     assert "Changes paused" in listed.text
     stack.clear_faults()
