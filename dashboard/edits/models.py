@@ -1,4 +1,4 @@
-"""Wishes of people, what became of them, and the queue they travel in."""
+"""Edits, their attempts, bulk changes, and the queue of each instance."""
 
 import uuid
 from typing import Any, ClassVar
@@ -73,7 +73,7 @@ class EditQueue(models.Model):
 
 
 class EditBatch(models.Model):
-    """One wish for many instances: a draft until it is confirmed, then many edits.
+    """One change for many instances: a draft until it is confirmed, then many edits.
 
     The draft keeps what the person saw in its preview, so that the confirmation means
     just that. See ``docs/decisions/0006-batches.md``.
@@ -82,7 +82,7 @@ class EditBatch(models.Model):
         selection: The instances chosen, by ``Instance.pk``.
         source: Where they come from.
         kind: Change settings, start or stop; empty until it is chosen.
-        patch: As of ``Edit``; the whole wish, of which each edit carries what changes.
+        patch: As of ``Edit``; each edit carries the part that changes.
         keeps_hours: Whether auto-stop is switched on with the run time that each has.
         plan: Of the preview, for each instance that will be changed: its ``pk``, and
             ``patch`` and ``base`` of its edit.
@@ -156,7 +156,7 @@ class BatchSkip(models.Model):
 
 
 class Edit(models.Model):
-    """A wish of a person, or of a rule that acts, for one instance.
+    """A change that a person or an acting rule requests for one instance.
 
     Attributes:
         actor: Who asks for it; None: a rule that acts.
@@ -164,7 +164,7 @@ class Edit(models.Model):
         policy_name: What it was called.
         seq: Place in the instance's queue.
         kind: Change settings, start or stop.
-        patch: The fields wished for: ``description`` (str), ``auto_stop_enable``
+        patch: The requested fields: ``description`` (str), ``auto_stop_enable``
             (bool), ``auto_stop_duration`` (**seconds**), ``auto_stop_prompt`` (bool).
         base: The same fields as the person saw them.
         result: The same fields as the cloud holds them, once it was asked.
@@ -300,7 +300,7 @@ class Edit(models.Model):
 
     @property
     def may_be_retried(self) -> bool:
-        """Whether it can be wished for again as it is."""
+        """Whether it can be requested again as it is."""
         return self.state in RETRYABLE_STATES
 
     @property
@@ -355,7 +355,7 @@ class Edit(models.Model):
         )
 
     def covers(self, other: "Edit") -> bool:
-        """Whether everything the other wishes for is wished for anew here."""
+        """Whether this requests everything that the other edit does."""
         if self.kind == self.Kind.UPDATE:
             return other.kind == self.kind and other.patch.keys() <= self.patch.keys()
         return other.kind in {self.Kind.START, self.Kind.STOP}

@@ -134,7 +134,7 @@ class BulkContext:
 
 
 def build_plan(context: BulkContext, wish: BulkChange) -> Plan:
-    """Plan a wish for all instances of an context, by name."""
+    """Plan a bulk change for all instances of the context, by name."""
     plan = Plan()
     for instance in sorted(context.instances.values(), key=lambda one: str(one)):
         expected = context.expected(instance)

@@ -259,7 +259,7 @@ def this_run(instance: "Instance", now: datetime) -> Countdown:
 
 
 def next_run(instance: "Instance") -> str:
-    """What the setting tokens at the next start, to the second."""
+    """Return how long the next run may last by the present setting, to the second."""
     if instance.auto_stop_enable is None:
         return gettext("not reported")
     if not instance.auto_stop_enable:

@@ -5,9 +5,8 @@ PostgreSQL the sign is a session advisory lock on a connection kept for nothing 
 (Django's own connections come and go between tasks); on SQLite, which lives on one
 host, it is a lock on a file. Both are given up by the operating system when the process
 dies, however it dies. A sign that is lost while its process lives does no harm: the
-fencing_token of a queue keeps a late worker from sending and from recording, and two
-refreshes
-at a time only read the same list twice.
+fencing token of a queue keeps a late worker from sending and from recording, and two
+refreshes at a time only read the same list twice.
 """
 
 import fcntl

@@ -19,7 +19,7 @@ class ExpiredLinkError(LinkError):
 
 
 class Act(NamedTuple):
-    """What a link lead_times to: a person, a reminder, and what to do about it."""
+    """What a link opens: a reminder of a person, and the action on it."""
 
     person_pk: int
     reminder_pk: int

@@ -1,4 +1,4 @@
-"""Celery's side of the reminders: mere messages."""
+"""The Celery tasks of reminders: a name and ids, no decisions."""
 
 import structlog
 from celery import shared_task

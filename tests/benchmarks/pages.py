@@ -67,7 +67,7 @@ def get(place: Place, path: str, **headers: str) -> tuple[int, dict[str, str], b
 
 
 def poller(page: bytes) -> tuple[str, str]:
-    """What a page's poller asks for, and its poll_token."""
+    """What a page's poller asks for, and its poll token."""
     text = page.decode()
     url = re.search(r'<div id="poller"[^>]* hx-get="([^"]+)"', text)
     poll_token = re.search(r'"Curfew-Poll-Token": "([^"]+)"', text)
@@ -77,7 +77,7 @@ def poller(page: bytes) -> tuple[str, str]:
 
 
 def renewed(heads: dict[str, str]) -> str:
-    """The new poll_token that an answer brings; empty when there is none."""
+    """The new poll token that an answer brings; empty when there is none."""
     found = re.search(r'"poll_token": ?"([^"]+)"', heads.get("hx-trigger", ""))
     return found[1] if found else ""
 
@@ -90,7 +90,7 @@ class QuietPoller:
         self.url, self.poll_token = poller(get(place, "/instances/")[2])
 
     def headers(self) -> Headers:
-        """With a poll_token that is good for a while, and news in Redis."""
+        """With a poll token that is valid for a while, and news in Redis."""
         headers = {"Curfew-Poll-Token": self.poll_token, "HX-Request": "true"}
         status, heads, _ = get(self._place, self.url, **headers)
         assert status == 204, status

@@ -23,7 +23,7 @@ State = Edit.State
 
 
 def hold(cloud: Cloud) -> None:
-    """Its sign-in hangs: one edit_queue at a time is let through, as the probe."""
+    """Its sign-in hangs: one queue at a time is let through, as the probe."""
     now = timezone.now()
     Cloud.objects.filter(pk=cloud.pk).update(
         failures=9, held_since=now, held_until=now + timedelta(minutes=5)

@@ -1,4 +1,4 @@
-"""Locks are taken in one order: edit_queue, cloud, instance, fleet."""
+"""Locks are taken in one order: queue, cloud, instance, fleet."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Drafting, save_token, publishing, taking over: what holds whoever does what when."""
+"""Drafting, saving, publishing and taking over, in whatever order people do it."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -94,7 +94,7 @@ def test_queries_do_not_grow_with_the_fleet(
     for _ in range(number):
         add_edit(make_instance(), scientist, key=str(_), state=Edit.State.QUEUED)
     client.force_login(scientist)
-    # Session, person, version, count, row_refs, instances, edits, upstream users,
+    # Session, person, version, count, row references, instances, edits, upstream users,
     # clouds
     # twice (names for the filter, notices),
     # four counters, four facets, saved views, the bell.

@@ -135,8 +135,8 @@ def test_a_poll_reads_only_what_changed(
     url = page.split('hx-get="/instances/changes')[1].split('"')[0]
     FleetVersion.stamp(Instance.objects.filter(pk__in=[one.pk for one in fleet[:5]]))
     url = "/instances/changes" + url.replace("&amp;", "&")
-    # Session, person, version, clouds; count, row_refs, four counters; the five that
-    # changed and their edits.
+    # Session, person, version, clouds; count, row references, four counters; the five
+    # that changed and their edits.
     with django_assert_num_queries(12) as asked:
         found = client.get(url).text
     assert len(rows_of(found)) == 5

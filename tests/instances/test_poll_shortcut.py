@@ -88,7 +88,7 @@ def poll() -> Poll:
 
 
 def poller(page: str) -> tuple[str, str]:
-    """What the page's poller asks for, and its poll_token."""
+    """What the page's poller asks for, and its poll token."""
     found = re.search(r'<div id="poller"[^>]* hx-get="([^"]+)"', page)
     poll_token = re.search(r"hx-headers='{\"Curfew-Poll-Token\": \"([^\"]+)\"}'", page)
     assert found
@@ -231,7 +231,7 @@ def test_without_redis_the_database_is_asked(
 
 
 class TestWhoMayNoMore:
-    """The poll_token is there still, and would be good for most of a minute."""
+    """The poll token is still there, and would be valid for most of a minute."""
 
     @pytest.fixture(autouse=True)
     def _committed_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +242,7 @@ class TestWhoMayNoMore:
 
     @pytest.fixture
     def drawn(self, watcher: Client) -> str:
-        """With a poll_token."""
+        """With a poll token."""
         return draw(watcher)
 
     def test_a_sign_out_leads_away_though_the_cookie_is_kept(
@@ -316,7 +316,7 @@ def test_a_grant_that_ended_is_renewed(watcher: Client, poll: Poll) -> None:
 
 
 class TestForgeries:
-    """Nothing but the very poll that the poll_token was made for."""
+    """Nothing but the very poll that the token was made for."""
 
     def test_another_session(self, watcher: Client, operator: User, poll: Poll) -> None:
         page = draw(watcher)

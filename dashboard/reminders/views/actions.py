@@ -1,4 +1,4 @@
-"""Where the link in a mail lead_times: a question first, and only then the deed."""
+"""The page behind a link in a mail: it asks first, and acts only then."""
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseRedirect
