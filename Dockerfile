@@ -14,7 +14,7 @@ ENV PATH=/app/.venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 COPY --from=packages /app/.venv .venv
-COPY manage.py LICENSE ./
+COPY manage.py LICENSE CHANGELOG.md ./
 COPY dashboard dashboard
 COPY locale locale
 COPY templates templates

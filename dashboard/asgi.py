@@ -18,4 +18,5 @@ def make_application(*, threads: int) -> Gateway:
         threads=threads,
         longest_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
         plain_headers=headers,
+        prefix=settings.CURFEW.path_prefix,
     )

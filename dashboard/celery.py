@@ -8,6 +8,7 @@ import os
 from typing import Any
 
 from celery import Celery
+from celery.schedules import crontab
 from celery.signals import setup_logging, worker_init
 from django.conf import settings
 from django_structlog.celery.steps import DjangoStructLogInitStep
@@ -74,7 +75,12 @@ app.conf.update(
         for name in ("edits", "refresh", "default")
     },
     task_default_queue="default",
-    task_routes={"edits.*": {"queue": "edits"}, "instances.*": {"queue": "refresh"}},
+    task_routes={
+        "edits.*": {"queue": "edits"},
+        "instances.*": {"queue": "refresh"},
+        "costs.fetch_prices": {"queue": "refresh"},
+        "setup.*": {"queue": "refresh"},
+    },
     worker_prefetch_multiplier=1,
     worker_cancel_long_running_tasks_on_connection_loss=False,
     worker_hijack_root_logger=False,
@@ -92,21 +98,66 @@ app.conf.update(
             "schedule": 60,
             "options": {"expires": 60},
         },
+        "run schedules": {
+            "task": "edits.run_schedules",
+            "schedule": 15,
+            "options": {"expires": 15},
+        },
+        "keep instances running": {
+            "task": "edits.keep_instances",
+            "schedule": 15,
+            "options": {"expires": 15},
+        },
+        "check budgets": {
+            "task": "costs.check_budgets",
+            "schedule": 300,
+            "options": {"expires": 300},
+        },
         "remind": {
             "task": "reminders.remind",
             "schedule": 15,
             "options": {"expires": 15},
+        },
+        "send digests": {
+            "task": "digests.send_due",
+            # It is 8:00 somewhere each quarter of an hour.
+            "schedule": crontab(minute="*/15"),
+            "options": {"expires": 15 * 60},
         },
         "refresh clouds that are due": {
             "task": "instances.refresh_due_clouds",
             "schedule": 2,
             "options": {"expires": 2},
         },
+        "reconcile runs": {
+            "task": "costs.reconcile_runs",
+            "schedule": 300,
+            "options": {"expires": 300},
+        },
+        "store days of usage": {
+            "task": "costs.roll_up",
+            # Not less often: beat counts from its own start.
+            "schedule": 300,
+            "options": {"expires": 300},
+        },
+        "check the system": {
+            "task": "system.run_checks",
+            "schedule": 60,
+            "options": {"expires": 60},
+        },
     },
 )
 app.steps["worker"].add(DjangoStructLogInitStep)
 app.autodiscover_tasks(
-    ["dashboard.instances", "dashboard.edits", "dashboard.reminders"]
+    [
+        "dashboard.costs",
+        "dashboard.digests",
+        "dashboard.edits",
+        "dashboard.instances",
+        "dashboard.reminders",
+        "dashboard.system",
+        "dashboard.setup",
+    ]
 )
 
 

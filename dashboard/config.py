@@ -7,6 +7,7 @@
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -59,6 +60,7 @@ class Config(BaseSettings):
     redis_url: Annotated[
         str, AfterValidator(config_checks.redis_url), Field(repr=False)
     ]
+    data_dir: Annotated[Path | None, BeforeValidator(config_checks.data_dir)] = None
     clouds: CommaList = []
     cloud_proxy: Annotated[SecretStr, AfterValidator(config_checks.proxy_url)] = (
         SecretStr("")
@@ -68,15 +70,23 @@ class Config(BaseSettings):
     upstream_rate: Annotated[float, Field(gt=0, le=1_000)] = 10
     edit_deadline_seconds: Annotated[int, Field(ge=10, le=86_400)] = 900
     overdue_after_minutes: Annotated[int, Field(ge=0, le=60)] = 5
+    late_stop_minutes: Annotated[int, Field(ge=1, le=240)] = 10
+    silence_minutes: Annotated[int, Field(ge=0, le=1_440)] = 15
+    escalation_minutes: Annotated[int, Field(ge=0, le=240)] = 15
     policy_warning_minutes: Annotated[
         list[int],
         NoDecode,
         BeforeValidator(config_checks.split),
         AfterValidator(config_checks.lead_times),
     ] = [60, 15]
+    schedule_catch_up_minutes: Annotated[int, Field(ge=0, le=1_440)] = 30
+    report_time_zone: Annotated[str, AfterValidator(config_checks.time_zone)] = "UTC"
+    savings_max_hours: Annotated[float, Field(gt=0, le=168)] = 16
     metrics_token: SecretStr = SecretStr("")
     writes_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 600
     previews_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 30
+    bulk_confirm_above: Annotated[int, Field(ge=0, le=1_000_000)] = 25
+    bulk_approval_above: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     polls_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 6_000
     downloads_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 20
     token_days: Annotated[int, Field(ge=1, le=365)] = 90
@@ -140,6 +150,16 @@ class Config(BaseSettings):
         return f"{scheme}://{(remote or named or ['localhost'])[0]}"
 
     @property
+    def path_prefix(self) -> str:
+        """Return the path of ``CURFEW_URL``, such as ``/curfew``; empty without one."""
+        return urlsplit(self.url).path
+
+    @property
+    def origin(self) -> str:
+        """Return the public URL without a path: what precedes a reversed URL."""
+        return self.site_url.removesuffix(self.path_prefix)
+
+    @property
     def cloud_proxy_url(self) -> str | None:
         return self.cloud_proxy.get_secret_value() or None
 
@@ -153,9 +173,15 @@ class Config(BaseSettings):
         """
         secrets = _read_secret_files()
         try:
-            return cls(**secrets)
+            return cls(_env_file=_settings_file(), **secrets)
         except ValidationError as error:
             raise SystemExit("\n".join(_sentences(error))) from None
+
+
+def _settings_file() -> Path | None:
+    """Return the file with further settings; the environment wins."""
+    folder = os.environ.get(f"{PREFIX}DATA_DIR")
+    return Path(folder) / "settings.env" if folder else None
 
 
 def _read_secret_files() -> dict[str, Any]:
@@ -164,7 +190,7 @@ def _read_secret_files() -> dict[str, Any]:
     Raises:
         SystemExit: A file cannot be read, or the variable is set, too.
     """
-    held: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     faults = []
     for field in SECRETS:
         variable = f"{PREFIX}{field.upper()}"
@@ -172,27 +198,25 @@ def _read_secret_files() -> dict[str, Any]:
         if not path:
             continue
         if os.environ.get(variable):
-            faults.append(
-                f"{variable} and {variable}_FILE are both set: take one away."
-            )
+            faults.append(f"{variable} and {variable}_FILE are both set; remove one.")
             continue
         try:
-            held[field] = Path(path).read_text().strip()
+            values[field] = Path(path).read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is no text"
+            reason = getattr(error, "strerror", None) or "it is not a text file"
             faults.append(
                 f"{variable}_FILE is wrong: {path} cannot be read ({reason})."
             )
     if faults:
         raise SystemExit("\n".join(faults))
-    return held
+    return values
 
 
 _HELP = {
-    "secret_key": "a random text of at least 50 characters is needed",
+    "secret_key": "use a random text of at least 50 characters",
     "redis_url": (
-        "the address of a Redis server is needed, for example redis://localhost:6379/0 "
-        "(only `manage.py demo` brings its own)"
+        "use the URL of a Redis server, such as redis://localhost:6379/0 "
+        "(`manage.py serve` and `manage.py demo` bring their own)"
     ),
 }
 

@@ -6,20 +6,23 @@ library's parser do, so they are never passed on.
 
 import re
 from email.utils import parseaddr
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
+from zoneinfo import available_timezones
 
 from pydantic import SecretStr, ValidationInfo
 
 from dashboard.modelarts.endpoints import is_loopback
 
-ROLES = ("viewer", "scientist", "operator", "admin")
+ROLES = ("viewer", "scientist", "manager", "operator", "admin")
 """From the lowest to the highest: a person in several groups gets the highest."""
 
 _ENCODE = (
-    "is no address. In user and password write # as %23, / as %2F, ? as %3F, @ as %40 "
-    "and : as %3A"
+    "is not a valid URL. In the username and password, write # as %23, / as %2F, ? as "
+    "%3F, @ as %40 and : as %3A"
 )
+_PATH = re.compile(r"(/(?!\.+(/|$))[A-Za-z0-9._-]+)*")
 _HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]")
 
 
@@ -71,18 +74,35 @@ def redis_url(value: str) -> str:
     if parts.scheme not in {"redis", "rediss"} or not parts.hostname:
         raise ValueError("must look like redis://localhost:6379/0")
     if parts.path.strip("/") and not parts.path.strip("/").isdigit():
-        raise ValueError("must end in the number of a database, as in …:6379/0")
+        raise ValueError("must end with a database number, as in …:6379/0")
     return value
 
 
-def mail_url(value: SecretStr) -> SecretStr:
+def data_dir(value: Any) -> Any:
+    """Turn an empty text into None, and reject a relative path.
+
+    Processes with different working directories share the directory.
+    """
+    if not value:
+        return None
+    if not Path(value).is_absolute():
+        raise ValueError("must be an absolute path")
+    return value
+
+
+def _server(value: SecretStr, schemes: set[str], example: str) -> SecretStr:
     if not value:
         return value
     parts = _address(value.get_secret_value())
     rest = parts.path.strip("/") + parts.query
-    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or rest:
-        raise ValueError("must look like smtp://user:password@mail.example.org:587")
+    if parts.scheme not in schemes or not parts.hostname or rest:
+        raise ValueError(f"must look like {example}")
     return value
+
+
+def mail_url(value: SecretStr) -> SecretStr:
+    example = "smtp://user:password@mail.example.org:587"
+    return _server(value, {"smtp", "smtps"}, example)
 
 
 def mail_starttls(value: bool, info: ValidationInfo) -> bool:
@@ -90,11 +110,11 @@ def mail_starttls(value: bool, info: ValidationInfo) -> bool:
     server = info.data.get("mail_url")
     parts = urlsplit(server.get_secret_value() if server else "")
     if not value and parts.scheme == "smtps":
-        raise ValueError("does not go with smtps://, which is encrypted all the way")
+        raise ValueError("cannot be false with smtps://, which is always encrypted")
     if not value and parts.password and not is_loopback(parts.hostname or ""):
         raise ValueError(
-            "would send the password in CURFEW_MAIL_URL in clear; take user and "
-            "password away, or leave STARTTLS on"
+            "would send the password in CURFEW_MAIL_URL unencrypted; remove the "
+            "username and password, or leave STARTTLS on"
         )
     return value
 
@@ -104,18 +124,12 @@ def mail_from(value: str, info: ValidationInfo) -> str:
     _, address = parseaddr(value)
     local, _, domain = address.rpartition("@")
     if info.data.get("mail_url") and not (local and domain and value.isprintable()):
-        raise ValueError("must be a mail address, since CURFEW_MAIL_URL is set")
+        raise ValueError("must be an email address because CURFEW_MAIL_URL is set")
     return value
 
 
 def proxy_url(value: SecretStr) -> SecretStr:
-    if not value:
-        return value
-    parts = _address(value.get_secret_value())
-    rest = parts.path.strip("/") + parts.query
-    if parts.scheme not in {"http", "https"} or not parts.hostname or rest:
-        raise ValueError("must look like http://proxy.example.org:3128")
-    return value
+    return _server(value, {"http", "https"}, "http://proxy.example.org:3128")
 
 
 def hosts(value: list[str]) -> list[str]:
@@ -123,22 +137,22 @@ def hosts(value: list[str]) -> list[str]:
         if host == "*" or _HOST.fullmatch(host.removeprefix(".")):
             continue
         raise ValueError(
-            f"holds {host!r}, which is no host name; write it without https://, port "
-            "and path, as in curfew.example.org"
+            f"contains {host!r}, which is not a host name; write it without https://, "
+            "port and path, as in curfew.example.org"
         )
     return value
 
 
 def allowed_hosts(value: list[str]) -> list[str]:
     if not value:
-        raise ValueError("must name a host, as in curfew.example.org")
+        raise ValueError("must contain a host name, such as curfew.example.org")
     return hosts(value)
 
 
 def webhook_hosts(value: list[str]) -> list[str]:
     for host in value:
         if host.startswith((".", "*")):
-            raise ValueError(f"holds {host!r}; each host must be named in full")
+            raise ValueError(f"contains {host!r}; write each host name in full")
     return hosts(value)
 
 
@@ -152,8 +166,8 @@ def origins(value: list[str]) -> list[str]:
             or (colon and not port.isdigit())
         ):
             raise ValueError(
-                f"holds {origin!r}, which is no origin; write it with its scheme and "
-                "without a path, as in https://curfew.example.org"
+                f"contains {origin!r}, which is not an origin; write it with its "
+                "scheme and without a path, as in https://curfew.example.org"
             )
     return value
 
@@ -170,9 +184,13 @@ def site_url(value: str) -> str:
     if not value:
         return value
     parts = _address(value)
-    is_http = parts.scheme in {"http", "https"}
-    if not is_http or not parts.hostname or parts.query or parts.path.strip("/"):
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
         raise ValueError("must look like https://curfew.example.org")
+    if not _PATH.fullmatch(parts.path.rstrip("/")):
+        raise ValueError(
+            "has a path that cannot be served; write it without special characters, "
+            "as in https://www.example.org/curfew"
+        )
     return value.rstrip("/")
 
 
@@ -185,8 +203,8 @@ def issuer(value: str) -> str:
     )
     if not is_safe or not parts.hostname or parts.query:
         raise ValueError(
-            "must be the address of an OpenID provider as its discovery document "
-            "spells it, beginning with https://"
+            "must be the issuer URL of an OpenID provider, exactly as in its discovery "
+            "document, starting with https://"
         )
     return value
 
@@ -195,7 +213,7 @@ def with_issuer(value: Any, info: ValidationInfo) -> Any:
     """Require a value if there is an issuer."""
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
     if info.data.get("oidc_issuer") and not text:
-        raise ValueError("is needed, since CURFEW_OIDC_ISSUER is set")
+        raise ValueError("is required because CURFEW_OIDC_ISSUER is set")
     return value
 
 
@@ -212,7 +230,7 @@ def roles(value: dict[str, str]) -> dict[str, str]:
 def role_names(value: list[str]) -> list[str]:
     if unknown := [name for name in value if name not in ROLES]:
         raise ValueError(
-            f"holds {unknown[0]!r}, which is no role; roles are {', '.join(ROLES)}"
+            f"contains {unknown[0]!r}, which is not a role; use {', '.join(ROLES)}"
         )
     return value
 
@@ -222,3 +240,9 @@ def lead_times(value: list[int]) -> list[int]:
     if not value or not all(1 <= minutes <= 1_440 for minutes in value):
         raise ValueError("must be minutes from 1 to 1440, for example 60,15")
     return sorted(set(value), reverse=True)
+
+
+def time_zone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError("must be a time zone such as Europe/Berlin")
+    return value

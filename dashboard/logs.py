@@ -15,7 +15,7 @@ PASSWORD_IN_ADDRESS = re.compile(r"(\w://[^\s:/@]*:)[^\s/@]+@")
 ANSWER_OF_PROVIDER = re.compile(r"(?<=/login/callback/\?)\S+")
 VALUE = re.compile(r"(?<![^&])(?!error)([^&=]*=)[^&]+")
 """Values in the query of that response; the error stays readable."""
-LONGEST = 2_000
+MAX_LENGTH = 2_000
 """Characters of one text in the log."""
 
 TRACEBACK = 20_000
@@ -23,7 +23,8 @@ TRACEBACK = 20_000
 
 API_TOKEN = re.compile(r"\bcurfew_[0-9a-f]{64}\b")
 RESET_KEY = re.compile(r"(/password/reset/key/)\S+")
-WALL_TOKEN = re.compile(r"(/wall/)[^/\s?\"']+")
+WALL_TOKEN = re.compile(r"(/wall/|/reminders/answer/|/costs/digest/off/)[^/\s?\"']+")
+SETUP_TOKEN = re.compile(r"(/setup/)(?!clouds/|ready/)[^/\s?\"']+")
 QUIET = {
     # Each of these logs request lines, headers or addresses at INFO or DEBUG.
     "httpx": logging.WARNING,
@@ -58,10 +59,11 @@ def scrub(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """Blank secrets in URLs inside texts and tracebacks.
 
     These are passwords, the code and state of a single sign-on, keys for a new
-    password, and tokens of wallboards.
+    password, and tokens of wallboards, of answers to questions, of digests and of the
+    setup.
     """
     return {
-        key: _cut(scrubbed(value), TRACEBACK if key == "exception" else LONGEST)
+        key: _cut(scrubbed(value), TRACEBACK if key == "exception" else MAX_LENGTH)
         if isinstance(value, str)
         else value
         for key, value in event.items()
@@ -82,6 +84,7 @@ def scrubbed(text: str) -> str:
     text = API_TOKEN.sub("[redacted]", text)
     text = RESET_KEY.sub(r"\1[redacted]", text)
     text = WALL_TOKEN.sub(r"\1[redacted]", text)
+    text = SETUP_TOKEN.sub(r"\1[redacted]", text)
     return ANSWER_OF_PROVIDER.sub(
         lambda found: VALUE.sub(r"\1[redacted]", found[0]), text
     )

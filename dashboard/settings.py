@@ -1,18 +1,16 @@
 """Django's settings. Sites differ only through ``config.Config``."""
 
 import logging
-from pathlib import Path
+import re
 from urllib.parse import urlsplit, urlunsplit
 
-import dj_database_url
 from django.utils.csp import CSP
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from dashboard import logs, mail
+from dashboard import databases, logs, mail, paths
 from dashboard.config import Config
 
-BASE_DIR = Path(__file__).resolve().parent.parent
 CURFEW = Config.from_environment()
 
 SECRET_KEY = CURFEW.secret_key.get_secret_value()
@@ -26,12 +24,17 @@ INSTALLED_APPS = [
     "dashboard.accounts",
     "dashboard.instances",
     "dashboard.policies",
+    "dashboard.costs",
+    "dashboard.schedules",
     "dashboard.edits",
     "dashboard.handover",
     "dashboard.saved",
     "dashboard.reminders",
+    "dashboard.digests",
     "dashboard.metrics",
     "dashboard.api",
+    "dashboard.system",
+    "dashboard.setup",
     "dashboard.ops",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -71,7 +74,7 @@ MIDDLEWARE = [
     # Before everything that may answer with text of its own.
     "dashboard.web.languages.LanguageMiddleware",
     "dashboard.audit.middleware.RefusalsMiddleware",
-    "dashboard.web.unavailable.UnavailableMiddleware",
+    "dashboard.web.errors.UnavailableMiddleware",
     "dashboard.web.limits.LimitsMiddleware",
     "dashboard.web.hardening.SameOriginMiddleware",
     "dashboard.web.middleware.SignInRequiredMiddleware",
@@ -88,14 +91,17 @@ MIDDLEWARE = [
 
 ROOT_URLCONF = "dashboard.urls"
 WSGI_APPLICATION = "dashboard.wsgi.application"
+# Put before every URL; the web server takes it off the path of a request.
+FORCE_SCRIPT_NAME = CURFEW.path_prefix or None
 
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [paths.FILES / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "builtins": ["lucide.templatetags.lucide", "django.templatetags.i18n"],
+            "libraries": {"navigation": "dashboard.navigation"},
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.template.context_processors.csp",
@@ -108,32 +114,7 @@ TEMPLATES = [
 
 # -- data ---------------------------------------------------------------------------
 
-DATABASES = {"default": dj_database_url.parse(CURFEW.database_url)}
-_database = DATABASES["default"]
-if _database["ENGINE"] == "django.db.backends.sqlite3":
-    if _database["NAME"] != ":memory:":
-        _path = BASE_DIR / _database["NAME"]
-        _path.parent.mkdir(parents=True, exist_ok=True)
-        _database["NAME"] = str(_path)
-    _database["OPTIONS"] = {
-        # Writers queue at BEGIN instead of failing in the middle of a transaction.
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
-        # FULL, not NORMAL: an accepted edit survives a power cut, too.
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
-    }
-else:
-    # Django's own with a circuit breaker.
-    _database["ENGINE"] = "dashboard.web.postgresql"
-    _database["CONN_HEALTH_CHECKS"] = True
-    # Parameters of the URL, such as sslmode, win.
-    _database["OPTIONS"] = {
-        "connect_timeout": 3,
-        # A page says "busy" within seconds. No transaction of ours waits for the cloud,
-        # so none is idle.
-        "options": "-c lock_timeout=5s -c statement_timeout=15s "
-        "-c idle_in_transaction_session_timeout=15s",
-    } | _database.get("OPTIONS", {})
+DATABASES = {"default": databases.configured(CURFEW.database_url)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
@@ -174,7 +155,7 @@ AUTH_PASSWORD_VALIDATORS = [
     }.items()
 ] + [{"NAME": "dashboard.accounts.passwords.ContextWordsValidator"}]
 LOGIN_URL = "account_login"
-LOGIN_REDIRECT_URL = "/"
+LOGIN_REDIRECT_URL = "home"
 ACCOUNT_ADAPTER = "dashboard.accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
@@ -228,16 +209,17 @@ SOCIALACCOUNT_REQUESTS_TIMEOUT = 5
 
 # Logs, commands and workers use it; for pages see ``web.languages``.
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("zh-hans", "简体中文")]
 LANGUAGE_COOKIE_NAME = "curfew_language"
-LOCALE_PATHS = [BASE_DIR / "locale"]
+LOCALE_PATHS = [paths.FILES / "locale"]
+FORMAT_MODULE_PATH = ["dashboard.formats"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
 
-STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "var" / "static"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_URL = f"{CURFEW.path_prefix}/static/"
+STATIC_ROOT = paths.VAR / "static"
+STATICFILES_DIRS = [paths.FILES / "static"]
 STORAGES = {
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
@@ -266,11 +248,15 @@ SECURE_CSP = {
 }
 SECURE_SSL_REDIRECT = CURFEW.uses_https
 # Machines in the same network read these without the proxy.
-SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]
+SECURE_REDIRECT_EXEMPT = [
+    rf"^{re.escape(f'{CURFEW.path_prefix}/'.lstrip('/'))}(healthz|readyz|metrics)$"
+]
 SESSION_COOKIE_HTTPONLY = True
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "dashboard.web.refusals.csrf_failure"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = CURFEW.uses_https
+# Other applications of the same host do not get them.
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = CURFEW.path_prefix or "/"
 if CURFEW.uses_https:
     SECURE_HSTS_SECONDS = 365 * 24 * 3600
     # Decisions about other hosts of the domain are the operator's.
@@ -284,10 +270,12 @@ if CURFEW.uses_https:
         )
         if not wanted  # decided, not forgotten
     ]
-    # Browsers accept such cookies only over https and for this host alone. The
-    # language, and messages between two pages, are no secrets and go without.
-    SESSION_COOKIE_NAME = "__Host-sessionid"
-    CSRF_COOKIE_NAME = "__Host-csrftoken"
+    # Browsers accept such cookies only over https, and those of ``__Host-`` for this
+    # host and all its paths alone. The language, and messages between two pages, are no
+    # secrets and go without.
+    _cookies = "__Secure-" if CURFEW.path_prefix else "__Host-"
+    SESSION_COOKIE_NAME = f"{_cookies}sessionid"
+    CSRF_COOKIE_NAME = f"{_cookies}csrftoken"
 if CURFEW.trusted_proxies:
     # Anyone could send this header if no proxy replaced it.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

@@ -38,10 +38,10 @@
     all.checked = here.length > 0 && shown === here.length;
     all.indeterminate = shown > 0 && shown < here.length;
     all.disabled = here.length === 0;
-    all.closest("[data-scripted]").hidden = false;
     byId("pick-none").hidden = picked.size === 0;
-    byId("bulk-picked").disabled = picked.size === 0;
+    for (const id of ["bulk-picked", "bulk-preview"]) byId(id).disabled = picked.size === 0;
     bar.toggleAttribute("data-any", picked.size > 0);
+    bar.toggleAttribute("data-all", all.checked);
     const count = elsewhere > 0 ? gettext("%(number)s selected (%(elsewhere)s on other pages)") : gettext("%(number)s selected");
     setText(
       byId("picked-count"),
@@ -80,21 +80,60 @@
       changed();
       byId("pick-page").focus();
     });
-    document.addEventListener("keydown", (event) => {
-      if (document.documentElement.dataset.shortcuts === "off") return;
-      if (!["b", "x"].includes(event.key) || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.target.closest("input:not([name=pick]), select, textarea, dialog")) return;
-      if (event.key === "b") {
+
+    const tickOf = (row) => row?.querySelector("input[name=pick]");
+    const here = () => document.activeElement.closest("#rows > tr");
+
+    /* The row with the focus and the next one, as in a list of files. */
+    const extend = (step) => {
+      const row = here();
+      const next = step > 0 ? row?.nextElementSibling : row?.previousElementSibling;
+      for (const tick of [tickOf(row), tickOf(next)]) if (tick && !tick.checked) tick.click();
+      next?.querySelector("[data-row-link]")?.focus();
+      return row !== null;
+    };
+
+    const actions = {
+      b: () => {
+        const bar = byId("bulk");
+        bar?.setAttribute("data-open", "");
         const onward = byId("bulk-picked");
         // The bar sticks to the edge of the screen: nothing has to move for it.
-        (onward.disabled ? byId("bulk-matching") : onward).focus({ preventScroll: true });
-        event.preventDefault();
-        return;
-      }
-      const tick = document.activeElement.closest("tr")?.querySelector("input[name=pick]");
-      if (!tick) return;
-      tick.click();
-      event.preventDefault();
+        (onward?.disabled ? byId("bulk-matching") : onward)?.focus({ preventScroll: true });
+        return bar !== null;
+      },
+      x: () => {
+        const tick = tickOf(here());
+        tick?.click();
+        return Boolean(tick);
+      },
+      J: () => extend(1),
+      K: () => extend(-1),
+      ArrowDown: (event) => event.shiftKey && extend(1),
+      ArrowUp: (event) => event.shiftKey && extend(-1),
+    };
+
+    /* So many hours for the selected instances: opens the preview. */
+    const preview = (hours) => {
+      const choice = byId("bulk-hours");
+      if (picked.size === 0 || ![...(choice?.options ?? [])].some(({ value }) => value === hours)) return false;
+      choice.value = hours;
+      byId("bulk-preview").click();
+      return true;
+    };
+
+    document.addEventListener("keydown", (event) => {
+      if (document.documentElement.dataset.shortcuts === "off" && event.key.length === 1) return;
+      if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+      if (event.target.closest("input:not([name=pick]), select, textarea, dialog, #popover")) return;
+      if (actions[event.key]?.(event) || preview(event.key)) event.preventDefault();
+    });
+
+    // The selection has become a batch.
+    document.addEventListener("curfew:accepted", ({ detail }) => {
+      if (!detail.batch) return;
+      picked.clear();
+      changed();
     });
     document.addEventListener("htmx:load", draw);
     document.addEventListener("htmx:oobAfterSwap", draw);

@@ -2,7 +2,7 @@
 /* Redraws remaining and past times each second, with the messages of
    dashboard/instances/durations.py; tests compare the two.
 
-   Every text is worked out anew from an absolute moment, never decremented. "Now" is the
+   Every text is computed from an absolute moment, never decremented. "Now" is the
    server's: its clock as drawn into the page, plus the time passed since by the browser's
    steady clock, so a wrong clock on the desk does not matter. */
 {
@@ -57,21 +57,37 @@
     const left = Math.ceil((Number(element.dataset.stopsAt) - now()) / 1000);
     const before = secondsLeft.get(element);
     secondsLeft.set(element, left);
-    const due = left <= 0;
-    const near = urgency(left);
-    element.dataset.urgency = near;
-    element.dataset.state = due ? near : "counting";
-    setText(element.querySelector(".clock-text"), due ? TEXTS[near] : remainingText(left));
-    setText(element.querySelector(".clock-verb"), VERBS[near] ?? gettext("stops"));
+    const ended = left <= 0;
+    const level = urgency(left);
+    const state = ended ? (level === "overdue" ? "overdue" : "due") : "counting";
+    element.dataset.urgency = level;
+    element.dataset.state = state;
+    setText(element.querySelector(".clock-text"), TEXTS[state] ?? remainingText(left));
+    setText(element.querySelector(".clock-verb"), VERBS[state] ?? gettext("stops"));
     if (before === undefined) return;
     const name = element.dataset.label;
-    if (due && before > 0) {
+    if (ended && before > 0) {
       announce(`${name}: ${TEXTS.due}`);
       element.dispatchEvent(new CustomEvent("curfew:due", { bubbles: true }));
     } else if ("announce" in element.dataset) {
       const passed = THRESHOLDS.findLast((threshold) => left <= threshold && before > threshold);
       if (passed) announce(fill(gettext("%(name)s stops in %(min)s minutes"), { name, min: passed / MINUTE }));
     }
+  };
+
+  /* What is true only until a moment that the server wrote. */
+  const drawUntil = (element) => {
+    element.hidden = Number(element.dataset.until) <= now();
+  };
+
+  /* The moment so many seconds from now, to the minute; time.js writes it. */
+  const drawAhead = (element) => {
+    const time = element.querySelector("time");
+    const at = new Date(now() + Number(element.dataset.fromNow) * 1000);
+    at.setSeconds(0, 0);
+    if (time.dateTime === at.toISOString()) return;
+    time.dateTime = at.toISOString();
+    time.dispatchEvent(new Event("curfew:moment", { bubbles: true }));
   };
 
   const drawAge = (element) => {
@@ -83,8 +99,32 @@
     else element.dataset.age = ms >= Number(element.dataset.old) ? "old" : "fresh";
   };
 
+  /* How much of a run has passed. */
+  const drawBar = (bar) => {
+    const { from, to } = bar.dataset;
+    bar.value = Math.round((100 * (now() - from)) / (to - from));
+  };
+
+  const language = document.documentElement.lang || "en";
+  const inCents = new Intl.NumberFormat(language, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+  const moneyText = (amount, currency) =>
+    `${amount > 0 && amount < 0.01 ? "<" : ""}${inCents.format(amount > 0 ? Math.max(amount, 0.01) : 0)} ${currency}`;
+
+  /* What some time costs at a price an hour: from now to data-cost-until, or
+     data-cost-seconds without what is left until data-cost-after. */
+  const drawCost = (element) => {
+    const { price, currency, costUntil, costSeconds, costAfter } = element.dataset;
+    const until = (ms) => Math.max(0, (Number(ms) - now()) / 1000);
+    const seconds = costUntil ? until(costUntil) : Number(costSeconds) - (costAfter ? until(costAfter) : 0);
+    setText(element, moneyText((price * Math.max(0, seconds)) / HOUR, currency));
+  };
+
   const draw = () => {
     document.querySelectorAll("[data-stops-at]").forEach(drawCountdown);
+    document.querySelectorAll("progress[data-from]").forEach(drawBar);
+    document.querySelectorAll("[data-until]").forEach(drawUntil);
+    document.querySelectorAll("[data-price]").forEach(drawCost);
+    document.querySelectorAll("[data-from-now]:not([hidden])").forEach(drawAhead);
     document.querySelectorAll("[data-ago]").forEach(drawAge);
     /* The steady clock stands still while some machines sleep. Then the two clocks have
        drifted apart, and only the server knows the time. */
@@ -106,6 +146,7 @@
     draw();
   });
   document.addEventListener("htmx:load", draw);
+  document.addEventListener("curfew:redraw", draw);
   document.addEventListener("visibilitychange", draw);
   addEventListener("pageshow", draw);
   tick();

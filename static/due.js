@@ -1,6 +1,6 @@
 "use strict";
-/* The timeline by keyboard: one tab stop, and the arrows walk from there. What has the
-   focus, or the pointer, is told in words beneath the drawing. */
+/* The timeline by keyboard: one tab stop, and the arrow keys move from there. A text below
+   the drawing describes the item under the focus or the pointer. */
 {
   const items = () => [...document.querySelectorAll("#timeline [data-walk]")];
   const itemOf = (event) => event.target.closest?.("#timeline [data-walk]");
@@ -21,12 +21,17 @@
   };
 
   const along = (item, step) => items()[items().indexOf(item) + step];
+  /* From bar to bar; what extends a run is beside its bar. */
+  const rows = (item, step) => {
+    const bars = items().filter((one) => !one.matches(".day-extend"));
+    return bars[bars.indexOf(item.matches(".day-extend") ? item.previousElementSibling : item) + step];
+  };
 
   const steps = {
     ArrowRight: (item) => along(item, 1),
     ArrowLeft: (item) => along(item, -1),
-    ArrowDown: (item) => (item.closest("[data-columns]") ? across(item, 1) : along(item, 1)),
-    ArrowUp: (item) => (item.closest("[data-columns]") ? across(item, -1) : along(item, -1)),
+    ArrowDown: (item) => (item.closest("[data-columns]") ? across(item, 1) : rows(item, 1)),
+    ArrowUp: (item) => (item.closest("[data-columns]") ? across(item, -1) : rows(item, -1)),
     Home: () => items()[0],
     End: () => items().at(-1),
   };

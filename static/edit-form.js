@@ -1,11 +1,18 @@
 "use strict";
-/* Helps while typing in the edit form: counter, forbidden characters, slider and presets,
-   and what a save means. Nothing is decided here: the rules come from the page's
-   attributes, the server checks, and all sentences are the page's own. What becomes of
-   the form is the business of forms.js. */
+/* Helps while typing in the edit form, on its own page or opened in the card of an instance
+   (.edit-slot): counter, forbidden characters, slider and presets, rows of tags, and what a
+   save means. Nothing is decided here: the rules come from the page's
+   attributes, the server checks, and all sentences are the page's own. forms.js
+   keeps unsaved input and handles refusals.
+
+   Attributes that edit.html sets: data-max-length, data-forbidden (description); data-min,
+   data-max, data-stored, data-stored-words (hours); data-stored (auto-stop: it is on);
+   data-effect (when a sentence about the next run shows); data-field, data-value (a choice
+   in a conflict). */
 {
   const form = () => document.getElementById("edit-form");
   const field = (name) => form().elements[name];
+  const hasAutoStop = () => Boolean(field("auto_stop_enable"));
   const byId = (id) => document.getElementById(id);
 
   const setText = (element, text) => {
@@ -20,14 +27,13 @@
     // Code points, as the server counts them.
     const length = [...value].length;
     const counter = byId("description-counter");
-    counter.hidden = false;
     counter.toggleAttribute("data-over", length > limit);
     setText(counter, `${length} / ${limit}`);
 
     const live = byId("description-live");
     const marks = [...dataset.forbidden].filter((mark) => value.includes(mark));
     const said = [];
-    // What the server said of the text stands until that is touched.
+    // An error from the server stays until the field is edited.
     if (byId("description-errors")) return;
     if (marks.length) said.push(live.dataset.forbiddenWords.replace("{}", marks.join(" ")));
     if (length > limit) said.push(live.dataset.longWords.replace("{}", length - limit));
@@ -56,7 +62,7 @@
   };
 
   const drawProblem = (on, text) => {
-    // What the server said of the hours stands until they are touched.
+    // An error from the server stays until the field is edited.
     if (byId("hours-errors")) return;
     const problem = on ? problemOf(text) : "";
     const live = byId("hours-live");
@@ -71,12 +77,12 @@
     const words = hoursWords(text);
     const shown = { on: on && words !== "", unclear: on && words === "", off: !on };
     shown.switched = on !== "stored" in field("auto_stop_enable").dataset;
-    for (const sentence of document.querySelectorAll("[data-outlook]")) {
-      sentence.hidden = !shown[sentence.dataset.outlook];
+    for (const sentence of document.querySelectorAll("[data-effect]")) {
+      sentence.hidden = !shown[sentence.dataset.effect];
     }
-    if (words) setText(document.querySelector("[data-outlook-hours]"), words);
+    if (words) setText(document.querySelector("[data-effect-hours]"), words);
     const slider = byId("hours-slider");
-    // While the box says nothing that a run could last, the slider stays where it was.
+    // While the typed hours are invalid, the slider does not move.
     if (words) {
       slider.value = text.replace(",", ".");
       slider.setAttribute("aria-valuetext", words);
@@ -89,22 +95,43 @@
 
   const takeHours = (text) => {
     field("auto_stop_hours").value = text;
-    // Whoever picks a run time wants one.
+    // Choosing a run time turns auto-stop on.
     field("auto_stop_enable").checked = true;
   };
 
-  /* What a save means, read out once the person pauses. */
+  /* Announces the effect of saving once the person pauses. */
   let pause = 0;
   const readOut = () => {
     clearTimeout(pause);
     pause = setTimeout(() => {
-      const sentences = [...document.querySelectorAll("[data-outlook]:not([hidden])")];
+      const sentences = [...document.querySelectorAll("[data-effect]:not([hidden])")];
       const text = sentences.map((sentence) => sentence.textContent.trim()).join(" ");
-      setText(byId("outlook-live"), text);
+      setText(byId("effect-live"), text);
     }, 700);
   };
 
-  /* -- what the server said -- */
+  /* -- tags -- */
+
+  const addTag = () => {
+    const rows = form().querySelector(".tag-rows");
+    const row = rows.lastElementChild.cloneNode(true);
+    for (const input of row.querySelectorAll("input")) {
+      input.value = "";
+      input.removeAttribute("id");
+    }
+    rows.append(row);
+    row.querySelector("input").focus();
+  };
+
+  /* The last row stays, empty, as what a new one is made of. */
+  const removeTag = (row) => {
+    const next = row.nextElementSibling ?? row.previousElementSibling;
+    if (next) row.remove();
+    else for (const input of row.querySelectorAll("input")) input.value = "";
+    (next ?? row).querySelector("input").focus();
+  };
+
+  /* -- errors from the server -- */
 
   const forgetErrors = (input) => {
     input.removeAttribute("aria-invalid");
@@ -114,37 +141,61 @@
   /* -- a conflict: each choice shows in the form below -- */
 
   const takeChoice = ({ field: name, value }) => {
-    if (name === "description") field("description").value = value;
+    if (name === "tags") return; // The server leaves out those that were not chosen.
+    if (name === "description" || name === "name") field(name).value = value;
     else if (name === "auto_stop_duration") field("auto_stop_hours").value = value;
     else field(name === "auto_stop_enable" ? name : "prompt").checked = value === "on";
   };
+
+  /* -- in the card of an instance -- */
+
+  const close = (slot) => {
+    clearTimeout(pause);
+    // A button that is disabled while the form is sent has lost the focus.
+    const focused = document.activeElement;
+    const hadFocus = focused === document.body || slot.contains(focused);
+    slot.replaceChildren();
+    if (hadFocus) slot.parentElement.querySelector("[data-row-edit]")?.focus();
+  };
+
+  document.addEventListener("curfew:accepted", ({ target }) => {
+    const slot = target.closest?.(".edit-slot");
+    if (slot) close(slot);
+  });
+  // One form at a time, so that nothing typed is lost and the ids in it occur once.
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const opened = document.querySelector(".edit-slot:not(:empty)");
+    if (!opened || !event.detail.elt.matches("a[data-row-edit]")) return;
+    event.preventDefault();
+    opened.querySelector("[autofocus], button")?.focus();
+  });
 
   /* -- wiring -- */
 
   const draw = () => {
     drawDescription();
-    drawAutoStop();
-  };
-
-  const begin = () => {
-    byId("hours-slider").hidden = false;
-    byId("presets").hidden = false;
-    draw();
+    if (hasAutoStop()) drawAutoStop();
   };
 
   document.addEventListener("input", ({ target }) => {
-    if (target.form !== form()) return;
+    if (!form() || target.form !== form()) return;
     if (target.name?.startsWith("choice_")) takeChoice(target.dataset);
     const isSlider = target.id === "hours-slider";
     const hours = field("auto_stop_hours");
     forgetErrors(isSlider ? hours : target);
+    if (!hasAutoStop()) return draw();
     if (isSlider) takeHours(target.value);
-    // Typed hours are meant, too.
+    // Typing valid hours turns auto-stop on, as choosing them does.
     else if (target === hours && problemOf(hours.value.trim()) === "") takeHours(hours.value);
     draw();
     if (isSlider || target === hours || target === field("auto_stop_enable")) readOut();
   });
   document.addEventListener("click", (event) => {
+    if (!form()?.contains(event.target)) return;
+    if (event.target.closest("#cancel-edit")) return close(form().closest(".edit-slot"));
+    if (event.target.closest("#add-tag")) return addTag();
+    const removed = event.target.closest("[data-remove-tag]");
+    if (removed) return removeTag(removed.closest(".tag-row"));
     const preset = event.target.closest("[data-hours]");
     if (!preset) return;
     takeHours(preset.dataset.hours);
@@ -154,7 +205,7 @@
   });
 
   document.addEventListener("htmx:load", (event) => {
-    if (event.target.id === "edit") begin();
+    if (event.target.id === "edit") draw();
   });
-  begin();
+  if (form()) draw();
 }

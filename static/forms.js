@@ -1,11 +1,19 @@
 "use strict";
-/* Keeps what is typed into a form until the server has it: over the end of a session, an
-   old token, and a refusal. Says why a form was refused, and what to do about it.
+/* Keeps unsaved input when a session ends, a CSRF token expires or the server refuses the
+   form, and says why a form was refused and what to do.
 
-   What was typed is stored in this tab (sessionStorage) when the page is left. The next
-   page decides: a page for somebody signed in means that the server took it, and it goes;
-   the sign-in page or a refusal means that it did not, and it is put back once the same
-   person opens the same page. Passwords and codes are never stored. */
+   Input is copied to this tab's sessionStorage when the person leaves the page. If the
+   next page is shown to a signed-in person, the server has accepted the form and the copy
+   is deleted. After the sign-in page or a refusal, the input is restored once the same
+   person opens the same page. Passwords and codes are never stored.
+
+   Attributes of forms:
+   - data-keep: a hidden field that is stored like typed text
+   - data-dirty: the form has unsaved input as soon as it is shown
+   - data-next: the page after saving that needs no copy of the input
+   - data-autosave: the form saves itself and retries
+   - data-chooses (on a field): id of the option that typing here selects
+   - data-back (on a link): goes back in the history if it leads to the page before */
 {
   const gettext = window.gettext ?? ((text) => text);
   const KEY = "curfew-typed";
@@ -44,17 +52,17 @@
 
   /* -- leaving and coming back -- */
 
-  let leaving = false; // Nothing is lost by it: no question.
+  let leaving = false; // No question: nothing gets lost.
   let keeps = true;
   let submitted = null;
-  let interrupted = false; // Led away before the server had it.
+  let interrupted = false; // The person left before the server accepted the form.
 
   const stored = () => {
     try {
       const entry = JSON.parse(sessionStorage.getItem(KEY));
       return entry && Date.now() - entry.at < KEEP_MS ? entry : null;
     } catch {
-      return null; // Storage may be forbidden; then only the question on leaving helps.
+      return null; // Storage may be forbidden; the question on leaving remains.
     }
   };
   const store = (entry) => {
@@ -80,6 +88,11 @@
   addEventListener("beforeunload", (event) => {
     if (!leaving && unsaved().some((form) => !("autosave" in form.dataset))) event.preventDefault();
   });
+  // Part of a page goes, such as the side sheet.
+  document.addEventListener("curfew:closing", (event) => {
+    const isLost = unsaved().some((form) => event.detail.part.contains(form));
+    if (isLost && !confirm(gettext("Discard your unsaved changes?"))) event.preventDefault();
+  });
   addEventListener("pagehide", () => {
     if (keeps) keep(submitted ? [submitted] : unsaved());
   });
@@ -90,7 +103,7 @@
     submitted = null;
   });
   document.addEventListener("submit", ({ target, defaultPrevented }) => {
-    // Prevented means that htmx has taken it over.
+    // Prevented: htmx sends it.
     if (defaultPrevented || target.method === "dialog") return;
     // Not target.action: a control of that name would be found instead.
     if (target.getAttribute("action")?.endsWith("/logout/")) {
@@ -152,7 +165,7 @@
   const notice = () => document.getElementById("form-notice");
   const tell = (text, ...links) => {
     const place = notice();
-    // What stands there already is not read out once more.
+    // Screen readers must not read the same text again.
     if (place.dataset.text === text) return;
     place.dataset.text = text;
     place.replaceChildren(text, ...links.flatMap((link) => [" ", link]));
@@ -204,16 +217,16 @@
     const next = xhr.getResponseHeader("HX-Redirect");
     if (!next) return;
     if (xhr.status === 401 && unsaved().length) {
-      // Not cancelled by a question on leaving: the button would stay greyed for ever.
+      // A canceled navigation would leave the button disabled.
       event.preventDefault();
       signedOut(next);
     } else if (isWrite(event) && formOf(event)) {
-      // The form is done with: "back" leads to where the person was before it.
+      // The form is finished: "back" must lead to the page before it.
       event.preventDefault();
       event.detail.keepIndicators = true;
       leaving = true;
       keeps = interrupted = next !== formOf(event).dataset.next;
-      // Where that is the page before, a second entry for it would only be in the way.
+      // If that is where this leads, the history needs no second entry.
       if (document.referrer === new URL(next, location).href && history.length > 1) history.back();
       else location.replace(next);
     }
@@ -242,7 +255,7 @@
     if (!form || !isWrite(event)) return;
     const { xhr, requestConfig } = event.detail;
     const again = status === 0 || status === 408 || status === 429 || status >= 500;
-    // Such a form tries again by itself, and says so.
+    // Such a form retries, and says so.
     if (again && "autosave" in form.dataset) return;
     const token = status === 403 && xhr.getResponseHeader("Curfew-CSRF-Token");
     if (token) return oldToken(form, requestConfig.elt, token, xhr.getResponseHeader("Curfew-User"));
@@ -268,7 +281,7 @@
     clear();
   });
 
-  /* -- cancel leads back, and the form is no place to come back to by "back" -- */
+  /* -- "cancel" goes back in the history -- */
 
   document.addEventListener("click", (event) => {
     const back = event.target.closest("a[data-back]");
@@ -278,13 +291,13 @@
     history.back();
   });
 
-  /* -- a wheel scrolls the page, and changes no number -- */
+  /* -- the mouse wheel scrolls the page instead of changing a number -- */
 
   document.addEventListener("wheel", ({ target }) => {
     if (target.type === "number" && target === document.activeElement) target.blur();
   });
 
-  /* -- what is typed beside an option chooses the option -- */
+  /* -- typing beside an option selects it -- */
 
   const choose = ({ target }) => {
     const option = document.getElementById(target.dataset?.chooses ?? "");
@@ -297,6 +310,6 @@
 
   document.addEventListener("htmx:load", remember);
   remember();
-  // After all scripts of the page: what is put back is drawn by them.
+  // After all scripts of the page, which react to the restored input.
   addEventListener("DOMContentLoaded", arrive);
 }

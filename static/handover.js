@@ -1,20 +1,20 @@
 "use strict";
-/* A draft saves itself: htmx sends what was typed after a short pause, this file says
-   what is not saved yet, tries again, and sends the rest when the page is left.
+/* Autosave of a draft. htmx sends the text after a short pause. This file shows what is
+   not saved yet, tries again, and sends the rest when the person leaves the page.
 
-   Each form counts its typing in "turn" and names its page in "page": so the server
-   can tell an answer that got lost from somebody else's change. */
+   Each form counts its changes in "client_seq" and names its page in "client_id", so that
+   the server can tell a lost response from someone else's change. */
 {
   const gettext = window.gettext ?? ((text) => text);
   const RETRY = 3000;
-  const unsaved = new Map(); // form: why the server would not have it, or ""
-  const late = new WeakMap(); // form: what sends it if nothing else has
-  let waiting = null; // what was clicked on while something was not saved
+  const unsaved = new Map(); // by form: why the server refused it, or ""
+  const late = new WeakMap(); // by form: the timer that sends it if htmx has not
+  let waiting = null; // the link that was clicked while something was not saved
 
   const forms = "form[data-autosave]";
   const state = (form) => form.querySelector(".save-state");
 
-  const tell = (form, text) => {
+  const showStatus = (form, text) => {
     const place = state(form);
     if (!place || "clash" in place.dataset) return;
     const line = place.querySelector("[data-saved]") ?? place.appendChild(document.createElement("p"));
@@ -32,7 +32,7 @@
   const again = (form) =>
     setTimeout(() => unsaved.get(form) === "" && form.isConnected && htmx.trigger(form, "curfew:save"), RETRY);
 
-  const goOn = () => {
+  const followLink = () => {
     if (unsaved.size || !waiting) return;
     const element = waiting;
     waiting = null;
@@ -42,10 +42,10 @@
   document.addEventListener("input", (event) => {
     const form = event.target.closest(forms);
     if (!form) return;
-    form.elements.turn.value = Number(form.elements.turn.value) + 1;
+    form.elements.client_seq.value = Number(form.elements.client_seq.value) + 1;
     unsaved.set(form, "");
-    tell(form, gettext("Saving…"));
-    // Typed before htmx knew of a new form: nobody else would send it.
+    showStatus(form, gettext("Saving…"));
+    // htmx does not send text that was typed before it processed a new form.
     clearTimeout(late.get(form));
     late.set(form, setTimeout(() => unsaved.get(form) === "" && form.isConnected && htmx.trigger(form, "curfew:save"), RETRY));
   });
@@ -57,16 +57,16 @@
     const { status } = xhr;
     if (status >= 200 && status < 300) {
       connection("");
-      const sent = requestConfig.formData?.get("turn") ?? requestConfig.parameters.turn;
-      if (Number(sent) === Number(form.elements.turn.value)) unsaved.delete(form);
-      else tell(form, gettext("Saving…"));
-      goOn();
+      const sent = requestConfig.formData?.get("client_seq") ?? requestConfig.parameters.client_seq;
+      if (Number(sent) === Number(form.elements.client_seq.value)) unsaved.delete(form);
+      else showStatus(form, gettext("Saving…"));
+      followLink();
     } else if (status === 401 || xhr.getResponseHeader("Curfew-CSRF-Token")) {
-      // forms.js says so; once the person is signed in again the text can go.
+      // forms.js shows this; the text is sent once the person is signed in again.
       waiting = null;
       again(form);
     } else if (status >= 400 && status < 500 && status !== 408 && status !== 429) {
-      // forms.js says why.
+      // forms.js shows the reason.
       waiting = null;
       unsaved.set(form, "refused");
     } else {
@@ -75,12 +75,22 @@
     }
   });
 
-  /* What leads elsewhere waits until all is saved. */
+  /* Links to other pages wait until everything is saved. */
   document.addEventListener("click", (event) => {
     const theirs = event.target.closest("[data-take-theirs]");
     if (theirs) {
       event.preventDefault();
       takeTheirs(theirs.closest("form"));
+      return;
+    }
+    const fact = event.target.closest("[data-fact]");
+    if (fact) {
+      // htmx does not see buttons among names from the cloud, which it must not process.
+      event.preventDefault();
+      const chosen = fact.form.querySelector("input[name=fact]");
+      chosen.value = fact.value;
+      htmx.trigger(fact.form, "submit");
+      chosen.value = "";
       return;
     }
     const leads = event.target.closest("[data-after-saving]");
@@ -104,7 +114,7 @@
     form.querySelector("textarea").focus();
   };
 
-  /* The last words, on the way out: sent without waiting for an answer. */
+  /* When the person leaves: send the rest without waiting for a response. */
   const flush = () => {
     for (const [form, why] of unsaved) {
       if (why || !form.isConnected) continue;

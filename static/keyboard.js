@@ -1,13 +1,10 @@
 "use strict";
-/* Shortcuts: / to search, j k or arrows to walk the rows, e to edit, ? for help.
+/* Shortcuts: / to search, j k or arrows to walk the rows, e to edit, + to extend,
+   ? for help.
    Enter needs nothing: the row's link has the focus. */
 {
   const dialog = document.getElementById("keyboard");
-  const button = document.getElementById("keyboard-button");
-  if (dialog && button) {
-    button.hidden = false;
-    button.addEventListener("click", () => dialog.showModal());
-  }
+  document.getElementById("keyboard-button")?.addEventListener("click", () => dialog.showModal());
 
   /* Speech input types letters by accident (WCAG 2.1.4), so they can be switched off. In
      a cookie, since signing out clears what else the browser stores. */
@@ -22,7 +19,6 @@
   const choice = document.getElementById("shortcuts");
   if (choice) {
     choice.checked = !isOff();
-    choice.closest("[data-scripted]").hidden = false;
     choice.addEventListener("change", () => {
       const age = choice.checked ? 0 : 31536000;
       const secure = location.protocol === "https:" ? "; Secure" : "";
@@ -44,6 +40,12 @@
     return all.length > 0;
   };
 
+  const press = (selector) => {
+    const link = rowOf()?.querySelector(selector);
+    link?.click();
+    return Boolean(link);
+  };
+
   const inRow = () => rowOf() !== null;
 
   const actions = {
@@ -60,19 +62,16 @@
     j: () => walk(1),
     k: () => walk(-1),
     // Outside the table the arrows scroll, as everywhere.
-    ArrowDown: () => inRow() && walk(1),
-    ArrowUp: () => inRow() && walk(-1),
-    e: () => {
-      const edit = rowOf()?.querySelector("[data-row-edit]");
-      edit?.click();
-      return Boolean(edit);
-    },
+    ArrowDown: ({ shiftKey }) => !shiftKey && inRow() && walk(1),
+    ArrowUp: ({ shiftKey }) => !shiftKey && inRow() && walk(-1),
+    e: () => press("[data-row-edit]") || press("[data-row-extend]"),
+    "+": () => press("[data-row-extend]"),
   };
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (event.target.closest("input, select, textarea, dialog, [contenteditable]")) return;
     if (root.dataset.shortcuts === "off" && event.key.length === 1) return;
-    if (actions[event.key]?.()) event.preventDefault();
+    if (actions[event.key]?.(event)) event.preventDefault();
   });
 }

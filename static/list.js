@@ -1,37 +1,38 @@
 "use strict";
-/* The table of instances. Its rows hold their order while the pointer or the focus is in
-   it, so that a click never hits another instance than the one that stood there; the
-   server says how many rows have moved, and a button brings their order. What a filter
-   found and which runs ended is announced. */
+/* The table of instances. While the pointer or the focus is in it, its rows keep their
+   order, so that a click never hits the wrong instance. A button, which says how many rows
+   have moved, applies the new order. The script also announces which runs ended. */
 {
   const gettext = window.gettext ?? ((text) => text);
-  const HEADER = "Curfew-Held-Rows";
+  const HEADER = "Curfew-Pinned-Rows";
   const byId = (id) => document.getElementById(id);
   const rows = () => [...document.querySelectorAll("#rows > [data-instance]")];
 
   // A finger gives no notice before it taps.
   const touch = matchMedia("(hover: none)");
-  const isHeld = () => {
+  const isPinned = () => {
     const frame = byId("fleet-frame");
     if (!frame || rows().length === 0) return false;
+    // What opened at a row belongs to it.
+    if (document.querySelector("#popover:popover-open, #sheet[open]")) return true;
     return touch.matches || frame.matches(":hover") || frame.contains(document.activeElement);
   };
 
   document.addEventListener("htmx:configRequest", ({ target, detail }) => {
-    if (target.id !== "poller" || !isHeld()) return;
-    const held = rows().map((row) => row.id.replace("instance-", "")).join(",");
-    detail.headers = { ...detail.headers, [HEADER]: held };
+    if (target.id !== "poller" || !isPinned()) return;
+    const pinned = rows().map((row) => row.id.replace("instance-", "")).join(",");
+    detail.headers = { ...detail.headers, [HEADER]: pinned };
   });
 
   const refreshOnRelease = () => {
-    if (!isHeld()) byId("refresh-order")?.click();
+    if (!isPinned()) byId("refresh-order")?.click();
   };
   const soon = () => setTimeout(refreshOnRelease);
   document.addEventListener("pointerover", soon);
   document.addEventListener("focusout", soon);
   document.documentElement.addEventListener("pointerleave", soon);
 
-  /* Where the row stands that somebody is about to use, and whose runs were going on. */
+  /* The row under the pointer or focus, its position, and the runs that were counting down. */
   let anchor = null;
   let running = [];
   let dropped = false;
@@ -42,8 +43,8 @@
     const isOwn = elt.id === "poller" || elt.id === "refresh-order";
     if (!isOwn) return;
     const isAsked = triggeringEvent?.isTrusted;
-    // Somebody came while the answer was under way: it is dropped and asked for again.
-    if (!isAsked && !(HEADER in headers) && isHeld() && detail.xhr.responseText.includes('<tbody id="rows"')) {
+    // The table came into use while the answer was under way: drop it and ask again.
+    if (!isAsked && !(HEADER in headers) && isPinned() && detail.xhr.responseText.includes('<tbody id="rows"')) {
       detail.shouldSwap = false;
       dropped = true;
       return;
@@ -76,7 +77,6 @@
 
   document.addEventListener("htmx:afterSwap", ({ detail }) => {
     const { elt, triggeringEvent } = detail.requestConfig ?? {};
-    if (elt?.id === "filters") announce(byId("fleet").dataset.found);
     if (elt?.id !== "poller" && elt?.id !== "refresh-order") return;
     // What came or grew above must not push another row under the pointer.
     const row = anchor && byId(anchor.id);

@@ -1,8 +1,7 @@
 "use strict";
-/* Decides when the page's one poller (#poller) asks. The server names the interval; a
-   long quiet stretches it, a hidden tab rests, trouble backs off and is told.
-
-   The answer is htmx's to swap; this file only keeps what a swap would lose. */
+/* Decides when the page's only poller (#poller) polls. The server sets the interval.
+   Polling slows down while nothing changes, stops in a hidden tab, and backs off after an
+   error, which the page reports. htmx swaps the answers. */
 {
   const gettext = window.gettext ?? ((text) => text);
   const QUIET_POLLS = 6;
@@ -17,7 +16,7 @@
   let failures = 0;
   let quiet = 0;
   let sentAt = null;
-  let over = false; // Only a reload helps now.
+  let over = false; // Only a reload helps.
 
   const tell = (text, tone = "warn") => {
     const place = document.getElementById("connection");
@@ -28,7 +27,7 @@
   const seconds = () => {
     if (failures) return BACKOFF[Math.min(failures, BACKOFF.length) - 1];
     const named = Number(poller()?.dataset.interval) || 5;
-    // Under 5 s something is under way, which no quiet may slow down.
+    // An interval under 5 s means that a change is expected: never slow down.
     if (named < 5 || quiet < QUIET_POLLS) return named;
     return Math.min(SLOWEST, named * (1 + (quiet - QUIET_POLLS) / QUIET_POLLS));
   };
@@ -36,7 +35,7 @@
   const schedule = () => {
     clearTimeout(timer);
     if (over || document.hidden || !poller()) return;
-    // Jitter: a hundred watchers must not ask in step.
+    // Jitter: a hundred watchers must not poll at the same moment.
     timer = setTimeout(poll, seconds() * 1000 * (0.9 + Math.random() * 0.2));
   };
 
@@ -49,7 +48,7 @@
       return;
     }
     sentAt = performance.now();
-    // Should an answer get lost between browser and htmx, this asks again.
+    // Polls again if htmx never gets an answer.
     timer = setTimeout(poll, GIVE_UP_WAITING);
     htmx.trigger(element, "curfew:poll");
   };
@@ -65,7 +64,7 @@
 
   const failed = (status) => {
     quiet = 0;
-    // Signed out: the page is left for the sign-in, or stays since it holds typed text.
+    // Signed out: forms.js opens the sign-in, unless the page has unsaved input.
     if (status === 401) {
       failures += 1;
       return;
@@ -88,13 +87,13 @@
     sentAt = null;
     const { status } = event.detail.xhr;
     if (status >= 200 && status < 400) succeeded(status);
-    // An answer to a poller that is gone, since the filters drew a new one.
+    // Ignore the failure of a poller that the filters have replaced.
     else if (event.detail.requestConfig.elt.isConnected) failed(status);
     schedule();
   });
 
-  /* Nothing changed: only the mirror's age goes on, the server's clock and, now and then,
-     the poll_token, which spares the server to look up who asks. */
+  /* Nothing changed, so the answer has only the mirror's age, the server's clock and, now
+     and then, a new poll token, which spares the server a look at the session. */
   document.addEventListener("curfew:unchanged", (event) => {
     const { now_ms: nowMs, as_of_ms: asOfMs, poll_token } = event.detail;
     if (poll_token) event.target.setAttribute("hx-headers", JSON.stringify({ "Curfew-Poll-Token": poll_token }));
@@ -103,13 +102,15 @@
     setNow(nowMs);
   });
 
-  /* Reminders that came since the page was drawn. */
-  document.addEventListener("curfew:bell", ({ detail: { unread } }) => {
-    const number = document.getElementById("bell-number");
+  /* Notifications that came since the page was drawn. */
+  document.addEventListener("curfew:unread", ({ detail: { unread } }) => {
+    const number = document.getElementById("unread-number");
     if (!number) return;
     const text = unread > 99 ? "99+" : String(unread);
     if (number.textContent !== text) number.textContent = text;
     number.parentElement.hidden = unread === 0;
+    const title = document.title.replace(/^\(\d+\+?\) /, "");
+    document.title = unread === 0 ? title : `(${text}) ${title}`;
   });
 
   /* An answer drawn for filters that were changed meanwhile must not be swapped in. */

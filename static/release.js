@@ -1,6 +1,6 @@
 "use strict";
-/* Says so when the server runs another release than the one that has drawn this page.
-   Nothing reloads by itself: somebody may be typing. */
+/* Offers a reload when the server runs another release than the one that rendered this
+   page. It never reloads on its own, since a person may be typing. */
 {
   document.addEventListener("htmx:afterRequest", (event) => {
     const release = event.detail.xhr.getResponseHeader("Curfew-Release");

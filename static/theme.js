@@ -4,6 +4,8 @@
    is a cookie, because signing out clears what else the browser stores. */
 {
   const root = document.documentElement;
+  // What only works with scripts is there from the first paint, so nothing moves later.
+  root.dataset.scripts = "";
 
   const COOKIE = location.protocol === "https:" ? "__Host-curfew_theme" : "curfew_theme";
   const secure = location.protocol === "https:" ? "; Secure" : "";
@@ -20,7 +22,6 @@
     const button = document.getElementById("theme-button");
     const name = document.getElementById("theme-name");
     if (!button) return;
-    button.hidden = false;
     // Only now: the messages of another language are a deferred script.
     const gettext = window.gettext ?? ((text) => text);
     const labels = { system: gettext("System"), light: gettext("Light"), dark: gettext("Dark") };

@@ -1,5 +1,5 @@
 "use strict";
-/* A wallboard beside what all pages have: its clock, and loading itself anew when there
+/* A wallboard beside what all pages have: its clock, and reloading itself when there
    is a new release or the link was revoked. Polls and countdowns are those of
    polling.js and countdown.js. */
 {
@@ -26,7 +26,8 @@
   document.addEventListener("curfew:now", (event) => {
     zero = event.detail - performance.now();
   });
-  const parts = { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  const weekday = root.lang.startsWith("zh") ? "long" : "short";
+  const parts = { weekday, day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
   const locale = root.lang === "en" ? "en-GB" : root.lang;
   const writer = new Intl.DateTimeFormat(locale, { ...parts, timeZone: root.dataset.zone });
   /* By the server's names, as in time.js. */
@@ -43,7 +44,9 @@
   };
   const draw = () => {
     const now = new Date(zero + performance.now());
-    set("clock", locale === "en-GB" ? briefly(now) : writer.format(now));
+    // Spaces as in time.js.
+    const written = () => writer.format(now).replace(/(?=星期)(?<=日)|(?<=星期.)(?=\d)/gu, " ");
+    set("clock", locale === "en-GB" ? briefly(now) : written());
     set("zone", zoneName(now) ?? document.getElementById("zone").textContent);
   };
   draw();

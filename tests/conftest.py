@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,7 +26,7 @@ from dashboard.instances.models import Cloud, Instance
 from dashboard.instances.refresh import ensure_clouds, refresh_cloud
 from dashboard.livepoll import state
 from dashboard.web import process_cache
-from dashboard.web.shared import quick_redis
+from dashboard.web.redis_clients import quick_redis
 
 from . import factories
 from .programs import missing
@@ -38,6 +39,11 @@ FIGURE = "figure"
 """Name of a test's ``user_properties`` that are shown at the end."""
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one process more than there are cores: the tests of stacks mostly wait."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(
     items: list[pytest.Item],
@@ -45,8 +51,10 @@ def pytest_collection_modifyitems(
     """Give tests that share something costly to start to the same process.
 
     Those of a file share its fixtures, those in a browser one demo, those of the fault
-    suite one stack of each kind. What takes longest begins first.
+    suite one stack of each kind. What takes longest begins first: servers, then the
+    groups with most tests, so that the processes end at about the same time.
     """
+    sizes: Counter[str] = Counter()
     for item in items:
         group = item.path.relative_to(item.config.rootpath).as_posix()
         if "demo" in getattr(item, "fixturenames", ()):
@@ -54,8 +62,16 @@ def pytest_collection_modifyitems(
         elif "one_stack" in getattr(item, "fixturenames", ()):
             group = f"stack {item.callspec.params['one_stack']}"  # type: ignore[attr-defined]
         item.add_marker(pytest.mark.xdist_group(group))
+        sizes[group] += 1
     yield  # xdist reads the marks; others shuffle.
-    items.sort(key=lambda item: not any(map(item.get_closest_marker, SERVERS)))
+
+    def begins(item: pytest.Item) -> tuple[bool, int]:
+        group = item.get_closest_marker("xdist_group")
+        assert group is not None
+        starts_servers = any(map(item.get_closest_marker, SERVERS))
+        return not starts_servers, -sizes[group.args[0]]
+
+    items.sort(key=begins)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -112,6 +128,14 @@ def stranger(db: None) -> User:
 
 
 @pytest.fixture
+def manager(db: None) -> User:
+    """Reads everything, the audit trail too; changes nothing, even of their own."""
+    user = _person("manager")
+    CloudUser.objects.create(account=user, identifier="anna.schmidt")
+    return user
+
+
+@pytest.fixture
 def operator(db: None) -> User:
     """Acts on any instance."""
     return _person("operator")
@@ -136,9 +160,16 @@ def instance(cloud_row: Cloud) -> Instance:
 
 
 @pytest.fixture
+def cloud_options() -> dict[str, Any]:
+    """Options of ``Emulator`` for all tests of a folder; override it there."""
+    return {}
+
+
+@pytest.fixture
 def empty_cloud(
     request: pytest.FixtureRequest,
     db: None,
+    cloud_options: dict[str, Any],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Emulator]:
@@ -146,7 +177,8 @@ def empty_cloud(
 
     Parametrize it indirectly with options of ``Emulator``.
     """
-    options = {"fleet": 40, "seed": 1} | getattr(request, "param", {})
+    options = {"fleet": 40, "seed": 1} | cloud_options
+    options |= getattr(request, "param", {})
     for name in [name for name in os.environ if name.startswith("OS_")]:
         monkeypatch.delenv(name)
     with Emulator(**options) as emulator:
@@ -193,10 +225,10 @@ def _flushable() -> Iterator[None]:
 
     def flush_unguarded(self: Any, statements: list[str]) -> None:
         for each in (triggers, handover_guard):
-            each.drop(self.connection)
+            each.TRIGGERS.drop(self.connection)
         flush(self, statements)
         for each in (triggers, handover_guard):
-            each.install(self.connection)
+            each.TRIGGERS.install(self.connection)
 
     with patch.object(operations, "execute_sql_flush", flush_unguarded):
         yield
@@ -222,7 +254,7 @@ def _audit_labels() -> None:
         if subject in {action.partition(".")[0] for action in labels.actions()}:
             assert instance.action in labels.actions()
             for name in {**instance.before, **instance.after}:
-                assert labels.has_field(instance.action, name), (instance.action, name)
+                assert (subject, name) in labels._fields
 
     post_init.connect(check, sender=AuditEvent, weak=False)
 

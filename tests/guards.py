@@ -63,7 +63,7 @@ def status_of(test: str, copy: Path) -> int:
     ).returncode
 
 
-def verdict(guard: Guard, copy: Path) -> str:
+def outcome(guard: Guard, copy: Path) -> str:
     """Whether the tests fail without it, and without it only."""
     path = copy / guard.path
     with_it = path.read_text()
@@ -86,7 +86,7 @@ def main(words: list[str]) -> int:
         for guard in chain.from_iterable(map(guards, LISTS)):
             if words and not any(word in guard.what + guard.test for word in words):
                 continue
-            found = verdict(guard, copy)
+            found = outcome(guard, copy)
             survived += found != "missed"
             print(f"{found:14}{guard.what}", flush=True)  # noqa: T201
     return 1 if survived else 0

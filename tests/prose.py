@@ -24,9 +24,10 @@ from .guards import ROOT
 COVERED = [
     "*.md",
     "docs/**/*.md",
+    "locale/*/LC_MESSAGES/*.po",
 ]
-"""Globs of the files to check. Of a ``.po`` file only the messages are checked, of a
-Markdown file everything except code, of any other file the whole text."""
+"""Globs of the files to check. The check reads the messages of a ``.po`` file without
+their placeholders, a Markdown file without its code, and all of any other."""
 
 BANNED = tomllib.loads((ROOT / "tests" / "banned.toml").read_text())
 
@@ -74,8 +75,9 @@ def prose(path: Path) -> str:
 def _messages(catalog: str) -> str:
     lines: dict[int, str] = {}
     for message in read_po(io.StringIO(catalog)):
-        found = message.id if isinstance(message.id, str) else " ".join(message.id)
-        lines[message.lineno or 0] = " ".join(found.split())
+        text = message.id if isinstance(message.id, str) else " ".join(message.id)
+        text = re.sub(r"%\(\w+\)s", "…", text)
+        lines[message.lineno or 0] = " ".join(text.split())
     return "\n".join(lines.get(number, "") for number in range(1, max(lines) + 1))
 
 

@@ -15,10 +15,11 @@ os.environ["CURFEW_SECRET_KEY"] = "only-for-tests-" * 4
 os.environ.setdefault("CURFEW_DATABASE_URL", "sqlite:///:memory:")
 os.environ["CURFEW_REDIS_URL"] = f"redis://127.0.0.1:{BROKER_PORT}/0"
 
+from dashboard.paths import VAR  # noqa: E402
 from dashboard.settings import *  # noqa: E402, F403 (needs the environment)
 
 # Nothing that other processes collect or serve.
-STATIC_ROOT = BASE_DIR / "var" / "test-static"  # noqa: F405
+STATIC_ROOT = VAR / "test-static"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {

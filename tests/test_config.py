@@ -70,7 +70,7 @@ def test_a_wrong_secret_is_told_and_not_shown(
     monkeypatch.delenv("CURFEW_SECRET_KEY")
     monkeypatch.setenv("CURFEW_SECRET_KEY_FILE", str(tmp_path / "key"))
     told = refused()
-    assert "CURFEW_SECRET_KEY is wrong: a random text of at least 50" in told
+    assert "CURFEW_SECRET_KEY is wrong: use a random text of at least 50" in told
     assert "canary" not in told
 
 
@@ -93,6 +93,16 @@ def test_https_everywhere_but_at_home(
     assert Config.from_environment().uses_https is used
 
 
+def test_the_data_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Config.from_environment().data_dir is None
+    monkeypatch.setenv("CURFEW_DATA_DIR", "")
+    assert Config.from_environment().data_dir is None
+    monkeypatch.setenv("CURFEW_DATA_DIR", str(tmp_path))
+    assert Config.from_environment().data_dir == tmp_path
+    monkeypatch.setenv("CURFEW_DATA_DIR", "var")
+    assert refused() == "CURFEW_DATA_DIR is wrong: must be an absolute path."
+
+
 OIDC = {
     "CURFEW_OIDC_ISSUER": "https://id.example.org/realms/lab",
     "CURFEW_OIDC_CLIENT_ID": "curfew",
@@ -112,12 +122,16 @@ def test_single_sign_on(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("ISSUER", "http://id.example.org", "beginning with https://"),
-        ("ISSUER", "https://", "beginning with https://"),
-        ("ISSUER", "https://id.example.org/?x=1", "beginning with https://"),
-        ("CLIENT_ID", "", "is needed, since CURFEW_OIDC_ISSUER is set"),
-        ("CLIENT_SECRET", "", "is needed, since CURFEW_OIDC_ISSUER is set"),
-        ("ROLES", "cloud-admins=root", "roles are viewer, scientist, operator, admin"),
+        ("ISSUER", "http://id.example.org", "starting with https://"),
+        ("ISSUER", "https://", "starting with https://"),
+        ("ISSUER", "https://id.example.org/?x=1", "starting with https://"),
+        ("CLIENT_ID", "", "is required because CURFEW_OIDC_ISSUER is set"),
+        ("CLIENT_SECRET", "", "is required because CURFEW_OIDC_ISSUER is set"),
+        (
+            "ROLES",
+            "cloud-admins=root",
+            "roles are viewer, scientist, manager, operator, admin",
+        ),
         ("ROLES", "admin", "must look like"),
         ("DEFAULT_ROLE", "admin", "'viewer'"),
     ],
@@ -144,7 +158,7 @@ def test_a_wrong_mail_server_stops_the_start(
 
 def test_mail_has_a_sender(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CURFEW_MAIL_URL", "smtps://mail.example.org")
-    assert "CURFEW_MAIL_FROM is wrong: must be a mail address" in refused()
+    assert "CURFEW_MAIL_FROM is wrong: must be an email address" in refused()
 
 
 ADDRESSES = {
@@ -174,7 +188,7 @@ def test_a_character_that_must_be_encoded_stops_the_start_and_is_not_shown(
     monkeypatch.setenv("CURFEW_MAIL_FROM", "curfew@example.org")
     monkeypatch.setenv(f"CURFEW_{name}", ADDRESSES[name].format(password))
     told = refused()
-    assert told.startswith(f"CURFEW_{name} is wrong: is no address")
+    assert told.startswith(f"CURFEW_{name} is wrong: is not a valid URL")
     assert "# as %23" in told
     assert "Som" not in told
     assert "\n" not in told
@@ -197,26 +211,26 @@ def test_no_port_ends_in_a_traceback(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(f"CURFEW_{name}", value)
-    assert f"CURFEW_{name} is wrong: is no address" in refused()
+    assert f"CURFEW_{name} is wrong: is not a valid URL" in refused()
 
 
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("ALLOWED_HOSTS", "https://curfew.example.org", "is no host name"),
-        ("ALLOWED_HOSTS", "curfew.example.org:8443", "is no host name"),
+        ("ALLOWED_HOSTS", "https://curfew.example.org", "is not a host name"),
+        ("ALLOWED_HOSTS", "curfew.example.org:8443", "is not a host name"),
         ("ALLOWED_HOSTS", "localhost,curfew.example.org/", "'curfew.example.org/'"),
-        ("ALLOWED_HOSTS", "*.example.org", "is no host name"),
-        ("ALLOWED_HOSTS", "curfew..example.org", "is no host name"),
-        ("ALLOWED_HOSTS", "kürfew.example.org", "is no host name"),
-        ("ALLOWED_HOSTS", ",", "must name a host"),
-        ("CSRF_TRUSTED_ORIGINS", "curfew.example.org", "is no origin"),
-        ("CSRF_TRUSTED_ORIGINS", "https://curfew.example.org/", "is no origin"),
-        ("CSRF_TRUSTED_ORIGINS", "ftp://curfew.example.org", "is no origin"),
-        ("CSRF_TRUSTED_ORIGINS", "https://curfew.example.org:x", "is no origin"),
-        ("WEBHOOK_HOSTS", "https://chat.lab.internal", "is no host name"),
-        ("WEBHOOK_HOSTS", "chat.lab.internal:8443", "is no host name"),
-        ("WEBHOOK_HOSTS", ".lab.internal", "must be named in full"),
+        ("ALLOWED_HOSTS", "*.example.org", "is not a host name"),
+        ("ALLOWED_HOSTS", "curfew..example.org", "is not a host name"),
+        ("ALLOWED_HOSTS", "kürfew.example.org", "is not a host name"),
+        ("ALLOWED_HOSTS", ",", "must contain a host name"),
+        ("CSRF_TRUSTED_ORIGINS", "curfew.example.org", "is not an origin"),
+        ("CSRF_TRUSTED_ORIGINS", "https://curfew.example.org/", "is not an origin"),
+        ("CSRF_TRUSTED_ORIGINS", "ftp://curfew.example.org", "is not an origin"),
+        ("CSRF_TRUSTED_ORIGINS", "https://curfew.example.org:x", "is not an origin"),
+        ("WEBHOOK_HOSTS", "https://chat.lab.internal", "is not a host name"),
+        ("WEBHOOK_HOSTS", "chat.lab.internal:8443", "is not a host name"),
+        ("WEBHOOK_HOSTS", ".lab.internal", "write each host name in full"),
         ("CLOUD_PROXY", "proxy.example.org:3128", "must look like http://"),
         ("CLOUD_PROXY", "socks5://proxy.example.org", "must look like http://"),
     ],
@@ -249,10 +263,37 @@ def test_what_requests_match_is_taken(
 
 
 @pytest.mark.parametrize(
+    ("url", "origin", "prefix"),
+    [
+        ("", "https://curfew.example.org", ""),
+        ("https://curfew.example.org:8443/", "https://curfew.example.org:8443", ""),
+        ("https://www.example.org/curfew/", "https://www.example.org", "/curfew"),
+        ("https://www.example.org/a/b-2.x", "https://www.example.org", "/a/b-2.x"),
+    ],
+)
+def test_the_site_may_be_below_a_path(
+    monkeypatch: pytest.MonkeyPatch, url: str, origin: str, prefix: str
+) -> None:
+    monkeypatch.setenv("CURFEW_ALLOWED_HOSTS", "curfew.example.org")
+    monkeypatch.setenv("CURFEW_URL", url)
+    config = Config.from_environment()
+    assert (config.origin, config.path_prefix) == (origin, prefix)
+    assert config.site_url == f"{origin}{prefix}"
+
+
+@pytest.mark.parametrize("path", ["a b", "a;b", "a//b", "a/../b", "%63", "é"])
+def test_a_path_that_cookies_or_proxies_might_read_otherwise(
+    monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setenv("CURFEW_URL", f"https://www.example.org/{path}")
+    assert refused().startswith("CURFEW_URL is wrong: has a path that cannot be served")
+
+
+@pytest.mark.parametrize(
     ("url", "sentence"),
     [
         ("smtp://curfew:canary@mail.example.org", "would send the password"),
-        ("smtps://mail.example.org", "does not go with smtps://"),
+        ("smtps://mail.example.org", "cannot be false with smtps://"),
         ("smtp://mail.example.org", None),
         ("smtp://curfew:canary@localhost", None),
     ],
@@ -276,7 +317,7 @@ def test_no_password_goes_in_clear_to_a_mail_server(
 def test_a_sender_is_an_address(monkeypatch: pytest.MonkeyPatch, sender: str) -> None:
     monkeypatch.setenv("CURFEW_MAIL_URL", "smtps://mail.example.org")
     monkeypatch.setenv("CURFEW_MAIL_FROM", sender)
-    assert "CURFEW_MAIL_FROM is wrong: must be a mail address" in refused()
+    assert "CURFEW_MAIL_FROM is wrong: must be an email address" in refused()
 
 
 @pytest.mark.parametrize("key", ["0123456789abcdef" * 3, "x" * 64])

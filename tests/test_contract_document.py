@@ -6,7 +6,7 @@ import pytest
 from django.urls import resolve
 
 from dashboard.accounts.models import User
-from dashboard.edits.forms import EditForm
+from dashboard.edits.forms import EditForm, NotebookForm
 from dashboard.edits.models import Edit
 from dashboard.instances.filters import InstanceFilter, ListForm
 
@@ -36,6 +36,8 @@ def test_a_url_leads_to_a_view(url: str) -> None:
         "<uuid>": "00000000-0000-4000-8000-000000000000",
         "<cloud>": "demo",
         "<instance_id>": "DE-1",
+        "<id>": "1",
+        "<note_id>": "1",
         "<token>": "a-token",
     }.items():
         url = url.replace(placeholder, value)
@@ -58,7 +60,10 @@ def test_the_form_has_these_fields() -> None:
         "Fields: "
     )
     named = set(re.findall(r"`([a-z_]+)`", fields))
-    assert named - {"seen"} == {*EditForm.base_fields} - {"prompt_shown"}
+    fields_of_forms = {*EditForm.base_fields, *NotebookForm.base_fields}
+    assert named - {"seen", "tag_key", "tag_value"} == (
+        fields_of_forms - {"prompt_shown", "tags"}
+    )
 
 
 def test_roles_and_states_are_those_of_the_code() -> None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import pytest
 import yaml
-from django.core.management import get_commands, load_command_class
+from django.core.management import CommandParser, get_commands, load_command_class
 
 from .guards import LEFT_OUT
 
@@ -42,12 +42,15 @@ SHORTEST = {
             "--watch-seconds=5",
             f"--only={part}",
         ]
-        for part in ("fleets", "edits", "watchers", "starts")
+        for part in ("fleets", "edits", "watchers", "costs", "starts")
+    ],
+    "python -m tests.benchmarks.notifications": [
+        [PYTHON, "-m", "tests.benchmarks.notifications", "--hours=1", "--fleet=200"]
     ],
     "python -m tests.browser.take_screenshots": [
         [PYTHON, "-m", "tests.browser.take_screenshots", "--help"]
     ],
-    "python -m tests.prose": [[PYTHON, "-m", "tests.prose"]],
+    "python -m tests.identifiers": [[PYTHON, "-m", "tests.identifiers"]],
     "python -m tests.guards": [[PYTHON, "-m", "tests.guards", NOTHING]],
     "python -m tests.translation.messages": [
         [PYTHON, "-m", "tests.translation.messages"]
@@ -57,14 +60,16 @@ SHORTEST = {
     ],
     "celery beat": [[PYTHON, "-m", "celery", "--app", "dashboard", "beat", "--help"]],
     "deploy/make-secrets": [["deploy/make-secrets"]],
-    "pytest": [[PYTHON, "-m", "pytest", "--help"]],
 }
 """By program: the command lines that CI runs."""
 
 RUN_ELSEWHERE = {
     "deploy/init-database.sh": "docker-compose.yml",  # tests/ops/compose.py runs it
     "docker": "tests/ops/test_compose.py",  # there is no engine on CI
+    "kubectl": "tests/ops/test_kubernetes.py",  # nor a cluster
     "pre-commit": ".ci/run",
+    "pytest": ".ci/run",
+    "python -m tests.prose": ".pre-commit-config.yaml",
     "requirements/compile": ".pre-commit-config.yaml",
 }
 """By program: the file in which CI runs it."""
@@ -126,7 +131,9 @@ def _program(words: list[str]) -> tuple[str, list[str]] | None:
         case ["docker" | "pytest" | "pre-commit" as program, *rest] if rest:
             return program, rest
         case [str(program), *rest] if re.match(r"(\.ci|deploy|requirements)/", program):
-            return (program, rest) if os.access(ROOT / program, os.X_OK) else None
+            file = ROOT / program
+            runs = file.is_file() and os.access(file, os.X_OK)
+            return (program, rest) if runs else None
     return None
 
 
@@ -136,7 +143,7 @@ MANAGEMENT = {
 } - NOT_RUN
 LINES = [
     *(line for program in sorted(SHORTEST) for line in SHORTEST[program]),
-    *([PYTHON, *program.split(), "--help"] for program in sorted(MANAGEMENT)),
+    [PYTHON, "manage.py", "doctor", "--help"],
 ]
 
 
@@ -174,9 +181,18 @@ def test_what_is_run_elsewhere_is_run_there(program: str, file: str) -> None:
 def test_a_management_command_takes_the_documented_arguments(
     documented: Documented,
 ) -> None:
-    name = documented.program.removeprefix("manage.py ")
+    _parser(documented.program).parse_args(documented.arguments)
+
+
+@pytest.mark.parametrize("program", sorted(MANAGEMENT))
+def test_a_documented_management_command_exists(program: str) -> None:
+    assert _parser(program).format_help()
+
+
+def _parser(program: str) -> CommandParser:
+    name = program.removeprefix("manage.py ")
     command = load_command_class(get_commands()[name], name)
-    command.create_parser("manage.py", name).parse_args(documented.arguments)
+    return command.create_parser("manage.py", name)
 
 
 def test_compose_has_the_services_that_a_document_names() -> None:
@@ -186,6 +202,7 @@ def test_compose_has_the_services_that_a_document_names() -> None:
             assert set(found.arguments) & set(services), found
 
 
+@pytest.mark.stack  # begins early: the benchmarks among them take long
 @pytest.mark.parametrize("line", LINES, ids=lambda line: " ".join(line[-5:]))
 @pytest.mark.timeout(600)
 def test_the_command_starts(line: list[str], fresh_copy: Path) -> None:

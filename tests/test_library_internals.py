@@ -13,7 +13,11 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
 PAPER = ROOT / "docs/decisions/0019-library-internals.md"
-DOCUMENTED = {"_meta", "_base_manager", "_asdict", "_replace", "_exit"}
+DOCUMENTED = {
+    *("_meta", "_base_manager", "_default_manager"),
+    *("_asdict", "_make", "_replace"),
+    "_exit",
+}
 
 
 class Use(NamedTuple):
@@ -113,11 +117,18 @@ def private_names() -> set[tuple[str, str]]:
 
 def own_names(tree: ast.Module) -> set[str]:
     """Names that our classes define as attributes of their own."""
-    return {
+    annotated = {
         node.target.id
         for node in ast.walk(tree)
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
     }
+    slots = {
+        name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__slots__"
+        for name in ast.literal_eval(node.value)
+    }
+    return annotated | slots
 
 
 def is_private(name: str) -> bool:

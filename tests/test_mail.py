@@ -60,7 +60,7 @@ def test_a_relay_without_starttls_is_named_and_usable_when_told(
 ) -> None:
     with MailSink(tmp_path, in_clear=True) as relay:
         url = f"smtp://127.0.0.1:{relay.port}"
-        assert "offers no STARTTLS" in open_at(url, settings)
+        assert "does not support STARTTLS" in open_at(url, settings)
         assert open_at(url, settings, starttls=False) == ""
         mailers["default"].send_messages([EmailMessage("a", "b", to=["c@example.org"])])
         assert len(relay.arrived) == 1
@@ -72,8 +72,10 @@ def test_each_failure_to_connect_has_its_sentence(
     with MailSink(tmp_path, in_clear=True) as relay:
         plain = f"127.0.0.1:{relay.port}"
         problem = open_at(f"smtp://u:canary@{plain}", settings, starttls=False)
-        assert "takes no user and password" in problem
-        assert "speaks no TLS on this port" in open_at(f"smtps://{plain}", settings)
+        assert "does not accept a username and password" in problem
+        assert "does not support TLS on this port" in open_at(
+            f"smtps://{plain}", settings
+        )
     with MailSink(tmp_path) as server:
         sealed = f"127.0.0.1:{server.port}"
         assert "is not trusted" in open_at(f"smtps://{sealed}", settings)

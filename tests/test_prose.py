@@ -35,13 +35,13 @@ def test_a_british_spelling_is_found(page: Path) -> None:
 
 
 def test_code_is_not_prose(page: Path) -> None:
-    page.write_text("`wishes.py`\n\n```\nlane\n```\n\n[here](lanes.md)\n")
+    page.write_text("`wishes.py`\n\n```\nwish\n```\n\n[here](wishes.md)\n")
     assert list(findings(page)) == []
 
 
 def test_of_a_catalog_only_the_messages_are_prose(tmp_path: Path) -> None:
     catalog = tmp_path / "django.po"
-    catalog.write_text('#: lanes.py:1\nmsgid "Your wish"\nmsgstr "Die Lane"\n')
+    catalog.write_text('#: wishes.py:1\nmsgid "Your wish"\nmsgstr "Der Wish"\n')
     assert prose(catalog).strip() == "Your wish"
 
 

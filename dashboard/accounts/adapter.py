@@ -13,7 +13,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy as _
 
 from dashboard.web.address import network_of
 from dashboard.web.smtp_errors import smtp_problem
@@ -23,26 +23,23 @@ from .models import User
 
 log = structlog.get_logger(__name__)
 
-MISMATCH = gettext_lazy("Incorrect username or password.")
+MISMATCH = _("Incorrect username or password.")
 """The same for existing and unknown usernames."""
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # untyped library
-    """Only admins create accounts."""
+    """Admins create the accounts, so there is no sign-up."""
 
     error_messages = DefaultAccountAdapter.error_messages | {
         "username_password_mismatch": MISMATCH,
         "email_password_mismatch": MISMATCH,
         "too_many_login_attempts": (
-            gettext_lazy("Too many failed attempts. Wait 15 minutes, then try again.")
+            _("Too many failed attempts. Wait 15 minutes, then try again.")
         ),
-        "rate_limited": gettext_lazy(
-            "Too many requests. Wait a minute, then try again."
-        ),
+        "rate_limited": _("Too many requests. Wait a minute, then try again."),
     }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        """Say no."""
         return False
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
@@ -101,7 +98,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # untyped li
         keep a role that the provider has revoked.
         """
         is_sso = "sociallogin" in (login.get("signal_kwargs") or {})
-        if not is_sso and services.signs_in_by_sso_only(user):
+        if not is_sso and not user.has_usable_password():
             messages.error(
                 request,
                 gettext("Sign in with single sign-on: your account has no password."),
@@ -113,14 +110,18 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # untyped li
     def send_password_reset_mail(
         self, user: User, email: str, context: dict[str, Any]
     ) -> None:
-        """Send the link, except to accounts that use single sign-on only."""
-        if not services.signs_in_by_sso_only(user):
+        """Send the link, except to accounts that use single sign-on only.
+
+        Someone whose invitation has expired gets another link.
+        """
+        is_invited = user.invited_at is not None and user.last_login is None
+        if user.has_usable_password() or is_invited:
             super().send_password_reset_mail(user, email, context)
 
     def get_reset_password_from_key_url(self, key: str) -> str:
         """Return the link at ``CURFEW_URL``; anyone can forge the request's host."""
         path = reverse("account_reset_password_from_key", args=["UID", "KEY"])
-        return f"{settings.CURFEW.site_url}{path.replace('UID-KEY', key)}"
+        return f"{settings.CURFEW.origin}{path.replace('UID-KEY', key)}"
 
     def is_safe_url(self, url: str | None) -> bool:
         """Whether a redirect to ``url`` stays on this site."""

@@ -1,7 +1,7 @@
-"""OpenID Connect: allauth's client with one issuer, PKCE, nonce and signature check.
+"""allauth's OpenID Connect client, with one issuer and stricter checks.
 
-allauth trusts a token from the token endpoint and sends no nonce. This module verifies
-every token as in OpenID Connect Core 1.0, section 3.1.3.7.
+allauth trusts every token from the token endpoint and sends no nonce. This module sends
+one, and verifies tokens by OpenID Connect Core 1.0, section 3.1.3.7.
 """
 
 import functools
@@ -15,7 +15,7 @@ import requests
 import structlog
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
-from allauth.socialaccount.models import SocialApp, SocialLogin
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialLogin
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from allauth.socialaccount.providers.openid_connect.provider import (
     OpenIDConnectProvider,
@@ -24,9 +24,11 @@ from allauth.socialaccount.providers.openid_connect.views import (
     OpenIDConnectOAuth2Adapter,
 )
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import override
+
+from dashboard.audit.services import record_event
 
 from . import sso
 
@@ -41,12 +43,21 @@ ALGORITHMS = [
 ]
 LEEWAY_SECONDS = 60
 
-_KEPT = ("preferred_username", "name", "email")
-"""The claims to store."""
+_STORED_CLAIMS = ("preferred_username", "name", "email")
+
+
+TEST = "test"
+"""A ``process`` of ours, in the state of a sign-in: show the claims, sign no one in."""
 
 
 class Adapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # untyped library
-    """Fetches and verifies the token of one sign-in."""
+    """Fetches and verifies the token of one sign-in.
+
+    Attributes:
+        is_test: Whether to show what the sign-in would do instead of doing it.
+    """
+
+    is_test = False
 
     @functools.cached_property
     def openid_config(self) -> dict[str, Any]:
@@ -61,7 +72,7 @@ class Adapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # untyped libr
             response.raise_for_status()
             document = response.json()
         if not isinstance(document, dict) or document.get("issuer") != provider.issuer:
-            raise OAuth2Error("The discovery document is of another issuer.")
+            raise OAuth2Error("The discovery document belongs to another issuer.")
         return document
 
     def get_access_token_data(
@@ -87,20 +98,38 @@ class Adapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # untyped libr
             if "userinfo_endpoint" in self.openid_config:
                 more = self._fetch_user_info(token.token)
                 if more["sub"] != claims["sub"]:
-                    raise OAuth2Error("The userinfo is of somebody else.")
+                    raise OAuth2Error("The userinfo belongs to another person.")
                 claims = more | claims
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
             raise OAuth2Error(f"The token is not valid: {error}") from error
+        if self.is_test:
+            # Before allauth stores or reads anything.
+            raise ImmediateHttpResponse(self._rehearsal(request, claims))
         login = self.get_provider().sociallogin_from_response(request, claims)
         login.claims = claims
         return login
+
+    def _rehearsal(self, request: HttpRequest, claims: dict[str, Any]) -> HttpResponse:
+        uid = str(claims["sub"])
+        known = SocialAccount.objects.filter(provider=PROVIDER_ID, uid=uid).first()
+        user = known.user if known else None
+        rehearsal = sso.rehearse(claims, user, settings.CURFEW)
+        profile = rehearsal.profile
+        record_event(
+            request.user if request.user.is_authenticated else None,
+            "user.sso_tested",
+            target_label=profile.username if profile else "",
+            after={} if rehearsal.refusal else {"role": rehearsal.role},
+        )
+        context = {"current": "sso", "rehearsal": rehearsal}
+        return render(request, "people/sso_test.html", context)
 
     def _verified(self, app: SocialApp, id_token: str) -> dict[str, Any]:
         provider = self.get_provider()
         header = jwt.get_unverified_header(id_token)
         # Access and logout tokens have another type.
         if str(header.get("typ", "JWT")).upper() != "JWT":
-            raise OAuth2Error("This is a token of another type.")
+            raise OAuth2Error("The token is not an ID token.")
         claims: dict[str, Any] = jwt.decode(
             id_token,
             key=self._key(header.get("kid")),
@@ -111,9 +140,9 @@ class Adapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # untyped libr
             options={"require": ["aud", "exp", "iat", "iss", "nonce", "sub"]},
         )
         if not hmac.compare_digest(str(claims["nonce"]), self._nonce):
-            raise OAuth2Error("The nonce is not ours.")
+            raise OAuth2Error("The nonce does not match.")
         if claims.get("azp", app.client_id) != app.client_id:
-            raise OAuth2Error("The token was made for another client.")
+            raise OAuth2Error("The token was issued to another client.")
         return claims
 
     def _key(self, kid: str | None) -> Any:
@@ -123,13 +152,11 @@ class Adapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]  # untyped libr
             keys = jwt.PyJWKSet.from_dict(response.json()).keys
         matching = [key for key in keys if kid is None or key.key_id == kid]
         if len(matching) != 1:
-            raise OAuth2Error("No one key fits the token.")
+            raise OAuth2Error("The provider must publish one key for the token.")
         return matching[0].key
 
 
 class Provider(OpenIDConnectProvider):  # type: ignore[misc]  # untyped library
-    """The configured identity provider."""
-
     oauth2_adapter_class = Adapter
 
     @property
@@ -141,7 +168,6 @@ class Provider(OpenIDConnectProvider):  # type: ignore[misc]  # untyped library
         return session
 
     def get_pkce_params(self) -> dict[str, str]:
-        """Return a new verifier, its challenge and its nonce."""
         parameters: dict[str, str] = super().get_pkce_params()
         return parameters | {"nonce": nonce_of(parameters["code_verifier"])}
 
@@ -154,7 +180,7 @@ class Provider(OpenIDConnectProvider):  # type: ignore[misc]  # untyped library
         return {"process": "login", "next_url": kwargs.get("next_url")}
 
     def extract_extra_data(self, data: dict[str, Any]) -> dict[str, Any]:
-        return {name: data[name] for name in _KEPT if name in data}
+        return {name: data[name] for name in _STORED_CLAIMS if name in data}
 
 
 class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # untyped
@@ -187,13 +213,11 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # untyp
         ]
 
     def generate_state_param(self, state: dict[str, Any]) -> str:
-        """Return 256 random bits."""
         return secrets.token_urlsafe(32)
 
     def get_requests_session(self) -> requests.Session:
-        """Return a session with allauth's timeout that follows no redirects."""
         session: requests.Session = super().get_requests_session()
-        # ``session.get`` sets ``allow_redirects`` to True.
+        # Never follow redirects, although ``session.get`` allows them.
         session.max_redirects = 0
         return session
 

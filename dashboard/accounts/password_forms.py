@@ -12,24 +12,20 @@ from . import tokens
 from .messages import PASSWORD_CHANGED
 
 
-class _EndsTokens(forms.Form):
+class _RevokesTokens(forms.Form):
     end_tokens = forms.BooleanField(required=False, initial=True)
     user: Any
 
     def save(self) -> None:
-        """Take the password, then end the tokens."""
-        super().save()  # type: ignore[misc]  # allauth's, whose types are unknown
+        super().save()  # type: ignore[misc]  # the untyped form of allauth
         if self.cleaned_data["end_tokens"]:
-            tokens.revoke_all(
-                user=self.user,
-                actor=self.user,
-                reason=PASSWORD_CHANGED(),
-            )
+            reason = PASSWORD_CHANGED()
+            tokens.revoke_all(user=self.user, actor=self.user, reason=reason)
 
 
-class ChangePasswordForm(_EndsTokens, account.ChangePasswordForm):  # type: ignore[misc]
-    """For who knows the present one."""
+class ChangePasswordForm(_RevokesTokens, account.ChangePasswordForm):  # type: ignore[misc]  # untyped
+    """For people who are signed in."""
 
 
-class ResetPasswordKeyForm(_EndsTokens, account.ResetPasswordKeyForm):  # type: ignore[misc]
-    """For who came by a mailed link."""
+class ResetPasswordKeyForm(_RevokesTokens, account.ResetPasswordKeyForm):  # type: ignore[misc]  # untyped
+    """For people who followed a mailed link."""

@@ -1,13 +1,10 @@
 """Validation of passwords, and one-time passwords."""
 
 import secrets
-from typing import TYPE_CHECKING
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ValidationError
-from django.utils.translation import gettext
-
-if TYPE_CHECKING:
-    from django.contrib.auth.base_user import AbstractBaseUser
+from django.utils.translation import gettext as _
 
 # Without letters and digits that look alike.
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -18,23 +15,20 @@ class ContextWordsValidator:
     """Refuses passwords that consist mainly of the username and obvious words."""
 
     WORDS = ("curfew", "modelarts", "notebook", "jupyter")
-    REST = 8
-    """Characters required besides such words."""
+    MIN_OTHER_CHARACTERS = 8
 
-    def validate(self, password: str, user: "AbstractBaseUser | None" = None) -> None:
+    def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:
         name = user.get_username().casefold() if user else ""
-        rest = password.casefold()
-        for word in (*self.WORDS, name):
-            rest = rest.replace(word, "") if word else rest
-        if len(rest) < min(self.REST, len(password)):
+        other = password.casefold()
+        for word in filter(None, (*self.WORDS, name)):
+            other = other.replace(word, "")
+        if len(other) < min(self.MIN_OTHER_CHARACTERS, len(password)):
             raise ValidationError(
-                gettext(
-                    "Your name and words such as Curfew or notebook are easy to guess."
-                )
+                _("Your name and words such as Curfew or notebook are easy to guess.")
             )
 
     def get_help_text(self) -> str:
-        return gettext(
+        return _(
             "The password must be more than your name and words such "
             "as Curfew or notebook."
         )

@@ -14,7 +14,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext as _
 
 from dashboard.audit.services import record_event
 from dashboard.web.stored_messages import Message
@@ -23,19 +23,13 @@ from . import tokens
 from .messages import SESSIONS_ENDED
 from .models import CloudUser, User
 from .passwords import one_time_password
+from .signals import teams_changed
 
 ONE_TIME_PASSWORD_LASTS = timedelta(days=3)
 
 
 class LastAdminError(Exception):
     """No active admin would be left; the message says so."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            gettext(
-                "This is the last active admin. Make another person an admin first."
-            )
-        )
 
 
 def add_user(
@@ -45,6 +39,7 @@ def add_user(
     password: str | None = None,
     cloud_users: Iterable[str] = (),
     email: str = "",
+    name: str = "",
     actor: User | None = None,
     check_password: bool = True,
     reason: Message | str = "",
@@ -52,19 +47,18 @@ def add_user(
     """Create an account.
 
     Args:
-        username: The name to sign in with.
-        role: One of ``User.Role``.
         password: None for an account that cannot sign in with a password.
         cloud_users: IDs or names of the ModelArts users to map to it.
         email: Unique; also accepted at the sign-in.
+        name: The person's full name.
         actor: None for the command line.
         check_password: False only for the demo's published passwords.
-        reason: For the audit trail.
 
     Raises:
         ValidationError: Username, role, email address or password is not valid.
     """
     user = User(username=username, role=role, email=email)
+    user.first_name, user.last_name = split_name(name)
     if password is not None and check_password:
         validate_password(password, user)
     user.set_password(password)
@@ -76,7 +70,7 @@ def _add(
     user: User, identifiers: list[str], actor: User | None, reason: Message | str
 ) -> User:
     user.full_clean(exclude=["password"])
-    _refuse_a_taken_address(user)
+    _check_address_is_free(user)
     user.save()
     CloudUser.objects.bulk_create(
         CloudUser(account=user, identifier=name) for name in identifiers
@@ -99,7 +93,7 @@ def set_role(
     if user.role == role:
         return
     if actor:
-        _keep_an_admin(without=user)
+        _check_other_admins(without=user)
     before, user.role = user.role, role
     user.save(update_fields=["role"])
     _record(
@@ -131,6 +125,8 @@ def set_cloud_users(
         for name in after
         if name not in user.cloud_identifiers
     )
+    if user.teams.exists():
+        teams_changed.send(User)
     _record(
         user,
         "user.cloud_users_changed",
@@ -153,15 +149,33 @@ def set_email(*, user: User, email: str, actor: User) -> None:
     if before == email:
         return
     user.full_clean(exclude=["password"])
-    _refuse_a_taken_address(user)
+    _check_address_is_free(user)
     user.save(update_fields=["email"])
     # An address is personal data, so the audit trail does not contain it.
     _record(user, "user.email_changed", actor)
 
 
-def signs_in_by_sso_only(user: User) -> bool:
-    """Whether the account has no password, so that only the provider can sign it in."""
-    return not user.has_usable_password()
+@transaction.atomic
+def set_name(*, user: User, name: str, actor: User) -> None:
+    """Set the full name; empty shows the username instead.
+
+    Raises:
+        ValidationError: The name is too long.
+    """
+    user = _locked(user)
+    if user.get_full_name() == " ".join(name.split()):
+        return
+    user.first_name, user.last_name = split_name(name)
+    user.full_clean(exclude=["password"])
+    user.save(update_fields=["first_name", "last_name"])
+    # A name is personal data, so the audit trail does not contain it.
+    _record(user, "user.name_changed", actor)
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Return first and last name; the last word is the last name, if there are two."""
+    first, _, last = " ".join(name.split()).rpartition(" ")
+    return (first, last) if first else (last, "")
 
 
 @transaction.atomic
@@ -174,7 +188,7 @@ def deactivate(*, user: User, actor: User) -> None:
     user = _locked(user)
     if not user.is_active:
         return
-    _keep_an_admin(without=user)
+    _check_other_admins(without=user)
     user.is_active = False
     user.save(update_fields=["is_active"])
     ended = _end_sessions(user)
@@ -193,17 +207,14 @@ def reactivate(*, user: User, actor: User) -> None:
 
 
 def give_one_time_password(*, user: User, actor: User, end_tokens: bool = False) -> str:
-    """Set a one-time password and end all sessions.
+    """Set a one-time password, end all sessions and return the password.
+
+    It is not stored in clear text. Within ``ONE_TIME_PASSWORD_LASTS``, the user can
+    choose another one with it.
 
     Args:
-        user: The account.
-        actor: The admin.
         end_tokens: Revoke the API tokens; otherwise they are suspended until the user
             has chosen a password.
-
-    Returns:
-        The password. It is not stored in clear text; within ``ONE_TIME_PASSWORD_LASTS``
-        the user can choose another one with it.
     """
     password = one_time_password()
     hashed = make_password(password)
@@ -220,14 +231,11 @@ def give_one_time_password(*, user: User, actor: User, end_tokens: bool = False)
 
 
 def choose_password(*, user: User, password: str) -> None:
-    """Set a validated password that the user chose; other sessions end.
-
-    Also changes ``user``, since the caller goes on with that object.
-    """
+    """Set a validated password that the user chose, also on ``user`` itself."""
     user.set_password(password)
-    user.one_time_until = None
+    user.one_time_until = user.invited_at = None
     with transaction.atomic():
-        user.save(update_fields=["password", "one_time_until"])
+        user.save(update_fields=["password", "one_time_until", "invited_at"])
         _record(user, "user.password_changed", user)
 
 
@@ -264,18 +272,20 @@ def _locked(user: User) -> User:
     return User.objects.select_for_update().get(pk=user.pk)
 
 
-def _refuse_a_taken_address(user: User) -> None:
+def _check_address_is_free(user: User) -> None:
     others = User.objects.exclude(pk=user.pk)
     if user.email and others.filter(email__iexact=user.email).exists():
-        raise ValidationError({"email": gettext("Another account has this address.")})
+        raise ValidationError({"email": _("Another account has this address.")})
 
 
-def _keep_an_admin(*, without: User) -> None:
+def _check_other_admins(*, without: User) -> None:
     # Lock all admins, so that two admins cannot demote each other at the same time.
     admins = User.objects.filter(role=User.Role.ADMIN, is_active=True)
     left = set(admins.select_for_update().order_by("pk").values_list("pk", flat=True))
     if left == {without.pk}:
-        raise LastAdminError
+        raise LastAdminError(
+            _("This is the last active admin. Make another person an admin first.")
+        )
 
 
 def _end_sessions(user: User) -> int:
@@ -297,8 +307,7 @@ def _record(user: User, action: str, actor: User | None, **values: Any) -> None:
     record_event(
         actor=actor,
         action=action,
-        target_kind="user",
-        target_id=str(user.pk),
+        target=user,
         target_label=user.username,
         **values,
     )

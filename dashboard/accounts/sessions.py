@@ -1,7 +1,6 @@
 """Expiry of sessions, and the restrictions of a one-time password."""
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -11,24 +10,22 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.translation import gettext
+from django.utils.deprecation import MiddlewareMixin
+from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRedirect
 
 from dashboard.web import javascript_catalog
-from dashboard.web.api_requests import is_api_request
+from dashboard.web.middleware import GetResponse, is_api_request
 
 from .http import SignedInRequest
-
-GetResponse = Callable[[HttpRequest], HttpResponse]
 
 SIGNED_IN_AT = "curfew_signed_in_at"
 ACTIVE_AT = "curfew_active_at"
 """Keys of the session; Unix seconds."""
 
-_NOTED_EVERY = 60
-"""Seconds. Activity is stored at most this often, which saves a write per click."""
+_STORE_ACTIVITY_EVERY_SECONDS = 60
 
-POLLERS = ("poller", "filed-")
+POLLERS = ("poller", "submitted-")
 """Prefixes of the IDs of elements that poll. A poll is no activity of a person."""
 
 OPEN_WITH_ONE_TIME_PASSWORD = {
@@ -72,22 +69,15 @@ class SessionLimitsMiddleware:
         return response
 
 
-class OneTimePasswordMiddleware:
+class OneTimePasswordMiddleware(MiddlewareMixin):
     """Redirect people with a one-time password to the page that changes it."""
 
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
-
     def process_view(self, request: SignedInRequest, *view: Any) -> HttpResponse | None:
-        user = request.user
+        user, match = request.user, request.resolver_match
         if not user.is_authenticated or user.one_time_until is None:
             return None
         if is_api_request(request):
             return None  # ``dashboard.api`` refuses the token
-        match = request.resolver_match
         if match and match.view_name in OPEN_WITH_ONE_TIME_PASSWORD:
             return None
         page = reverse("account_change_password")
@@ -103,19 +93,19 @@ def _expiry(request: HttpRequest, now: int) -> str:
     begun = request.session.get(SIGNED_IN_AT, 0)
     active = request.session.get(ACTIVE_AT, 0)
     if now - begun >= config.session_hours * 3600:
-        return gettext(
+        return _(
             "Your session expired after %(session_hours)s hours. Sign in again."
         ) % {"session_hours": config.session_hours}
     if now - active >= config.session_idle_minutes * 60:
         minutes = config.session_idle_minutes
-        return gettext(
-            "You were signed out after %(minutes)s minutes of inactivity."
-        ) % {"minutes": minutes}
+        return _("You were signed out after %(minutes)s minutes of inactivity.") % {
+            "minutes": minutes
+        }
     return ""
 
 
 def _is_activity(request: SignedInRequest, now: int) -> bool:
     if request.htmx and (request.htmx.trigger or "").startswith(POLLERS):
         return False
-    noted: int = request.session[ACTIVE_AT]
-    return now - noted >= _NOTED_EVERY
+    active_at: int = request.session[ACTIVE_AT]
+    return now - active_at >= _STORE_ACTIVITY_EVERY_SECONDS

@@ -1,7 +1,7 @@
-"""Addresses of signing in and of one's own account: those of allauth's we use.
+"""URLs for signing in and for the user's own account.
 
-Under allauth's names, which its own pages reverse. What is left out: signing up, mail
-addresses and codes by mail, linking third-party accounts by hand.
+They have allauth's names, since its pages reverse them. Not included are allauth's
+pages for email addresses, codes by mail, and connecting third-party accounts.
 """
 
 from allauth.account import views as account
@@ -20,14 +20,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("login/", sign_in.SignInView.as_view(), name="account_login"),
     path("logout/", account.logout, name="account_logout"),
     path("inactive/", account.account_inactive, name="account_inactive"),
-    # Closed: says so.
     path("signup/", account.signup, name="account_signup"),
     path("reauthenticate/", account.reauthenticate, name="account_reauthenticate"),
     path("password/change/", account.password_change, name="account_change_password"),
     path("password/set/", sign_in.no_password, name="account_set_password"),
     path("language/", language, name="account_language"),
     path("2fa/", include("allauth.mfa.urls")),
-    # To be shown who is signed in where is free; to end it wants a fresh sign-in.
+    # Only ending sessions needs a reauthentication; the list does not.
     path(
         "sessions/",
         head_as_get(reauthentication_required(allow_get=True)(list_usersessions)),

@@ -1,12 +1,15 @@
 """Accounts from the claims of an identity provider."""
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from dashboard.config import Config
 from dashboard.config_checks import ROLES
@@ -16,6 +19,13 @@ from .messages import BY_CLAIMS
 from .models import User
 
 Claims = Mapping[str, Any]
+
+_SHOWN_LENGTH = 1_000
+_SECRET_NAME = re.compile(
+    r"token|secret|passw|hash|nonce|^sid$|^jti$|api_?key", re.IGNORECASE
+)
+_TOKEN = re.compile(r"[\w-]{8,}\.[\w-]{8,}\.[\w-]*|[\w+/=-]{80,}")
+"""A token in three parts, or any long text without spaces."""
 
 
 class RefusedError(Exception):
@@ -44,9 +54,7 @@ def profile_from_claims(claims: Claims, config: Config) -> ClaimsProfile:
     """
     name = claims.get(config.oidc_username_claim)
     if not isinstance(name, str) or not name:
-        raise RefusedError(
-            gettext_lazy("Your identity provider did not send a username.")
-        )
+        raise RefusedError(_("Your identity provider did not send a username."))
     role = None
     if config.oidc_roles:
         groups = values(claims, config.oidc_role_claim)
@@ -56,9 +64,7 @@ def profile_from_claims(claims: Claims, config: Config) -> ClaimsProfile:
         # The highest role, whatever the order of the groups.
         role = max(roles, key=ROLES.index, default=config.oidc_default_role)
         if not role:
-            raise RefusedError(
-                gettext_lazy("None of your groups has access to Curfew.")
-            )
+            raise RefusedError(_("None of your groups has access to Curfew."))
     cloud_users = None
     if config.oidc_cloud_user_claim:
         cloud_users = values(claims, config.oidc_cloud_user_claim)
@@ -99,6 +105,26 @@ def sync_user(user: User, profile: ClaimsProfile) -> None:
 def provision_user(profile: ClaimsProfile, config: Config) -> User:
     """Return the account for a first sign-in; create it if the claims give a role.
 
+    Raises:
+        RefusedError: See ``find_user``.
+    """
+    known = find_user(profile, config)
+    if known:
+        sync_user(known, profile)
+        return known
+    is_taken = User.objects.filter(email__iexact=profile.email).exists()
+    return services.add_user(
+        username=profile.username,
+        role=profile.role or config.oidc_default_role,
+        cloud_users=profile.cloud_users or [],
+        email="" if is_taken else profile.email,
+        reason=BY_CLAIMS(),
+    )
+
+
+def find_user(profile: ClaimsProfile, config: Config) -> User | None:
+    """Return the account that waits for a first sign-in; None if one is created.
+
     An existing account with this username is used only if an admin created it for
     single sign-on: it has no password and no identity yet. Any other may be someone
     else's.
@@ -110,30 +136,75 @@ def provision_user(profile: ClaimsProfile, config: Config) -> User:
     if known:
         if known.has_usable_password() or known.socialaccount_set.exists():
             raise RefusedError(
-                gettext_lazy("Another account has your username. Ask an administrator.")
+                _("Another account has your username. Ask an administrator.")
             )
-        sync_user(known, profile)
         return known
     role = profile.role or config.oidc_default_role
     if not role:
-        raise RefusedError(
-            gettext_lazy("You do not have an account yet. Ask an administrator.")
-        )
-    is_taken = User.objects.filter(email__iexact=profile.email).exists()
+        raise RefusedError(_("You do not have an account yet. Ask an administrator."))
     try:
-        return services.add_user(
-            username=profile.username,
-            role=role,
-            cloud_users=profile.cloud_users or [],
-            email="" if is_taken else profile.email,
-            reason=BY_CLAIMS(),
-        )
+        User(username=profile.username, role=role).clean_fields(exclude=["password"])
     except ValidationError:
         raise RefusedError(
-            gettext_lazy(
-                "Your username contains characters that Curfew does not allow."
-            )
+            _("Your username contains characters that Curfew does not allow.")
         ) from None
+    return None
+
+
+class Rehearsal(NamedTuple):
+    """What a sign-in with some claims would do.
+
+    Attributes:
+        claims: Name and value as JSON, for a page; nothing that could be a secret.
+        user: The account; None if a new one would be created, or for a refusal.
+        refusal: Why the sign-in would be refused; empty if it would not.
+    """
+
+    claims: list[tuple[str, str]]
+    profile: ClaimsProfile | None
+    user: User | None
+    refusal: str
+
+    @property
+    def role(self) -> str:
+        """The role that the person would have."""
+        given = self.profile.role if self.profile else None
+        if given is None and self.user:
+            given = self.user.role
+        return given or settings.CURFEW.oidc_default_role
+
+    @property
+    def role_label(self) -> str:
+        """The role as pages name it."""
+        return str(User.Role(self.role).label)
+
+
+def rehearse(claims: Claims, user: User | None, config: Config) -> Rehearsal:
+    """Say what a sign-in would do, and do nothing.
+
+    Args:
+        claims: Of a verified token.
+        user: The account with this identity; None for a first sign-in.
+    """
+    shown, profile = _showable(claims), None
+    try:
+        profile = profile_from_claims(claims, config)
+        user = user or find_user(profile, config)
+        if user and not user.is_active:
+            raise RefusedError(_("The account is deactivated."))
+    except RefusedError as refusal:
+        return Rehearsal(shown, profile, None, str(refusal))
+    return Rehearsal(shown, profile, user, "")
+
+
+def _showable(claims: Claims) -> list[tuple[str, str]]:
+    rows = []
+    for name in sorted(claims):
+        text = json.dumps(claims[name], ensure_ascii=False)
+        if _SECRET_NAME.search(name):
+            text = "…"
+        rows.append((name, _TOKEN.sub("…", text)[:_SHOWN_LENGTH]))
+    return rows
 
 
 def _email(claims: Claims) -> str:

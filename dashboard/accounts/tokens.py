@@ -1,4 +1,4 @@
-"""Revoking tokens that act for people; apps above this one keep them."""
+"""Revokes the tokens of a user, which upper apps store."""
 
 from typing import Any
 

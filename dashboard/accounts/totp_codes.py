@@ -16,8 +16,8 @@ from django.core.cache import cache
 from .models import User
 
 
-class _Once:
-    """Refuses a code that this person has used in any of the forms."""
+class _RejectsUsedCodes:
+    """Rejects a code that the user has sent with any of these forms."""
 
     user: User
 
@@ -31,15 +31,15 @@ class _Once:
         raise get_adapter().validation_error("incorrect_code")
 
 
-class AuthenticateForm(_Once, forms.AuthenticateForm):  # type: ignore[misc]  # untyped
+class AuthenticateForm(_RejectsUsedCodes, forms.AuthenticateForm):  # type: ignore[misc]  # untyped
     """Sign-in."""
 
 
-class ReauthenticateForm(_Once, forms.ReauthenticateForm):  # type: ignore[misc]  # untyped
+class ReauthenticateForm(_RejectsUsedCodes, forms.ReauthenticateForm):  # type: ignore[misc]  # untyped
     """Reauthentication."""
 
 
-class ActivateForm(_Once, ActivateTOTPForm):  # type: ignore[misc]  # untyped
+class ActivateForm(_RejectsUsedCodes, ActivateTOTPForm):  # type: ignore[misc]  # untyped
     """Setup of an authenticator app."""
 
 

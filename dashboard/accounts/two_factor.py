@@ -15,19 +15,19 @@ from django.contrib.auth import SESSION_KEY
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.translation import gettext
+from django.utils.deprecation import MiddlewareMixin
+from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRedirect
 
 from dashboard.web import javascript_catalog
-from dashboard.web.middleware import GetResponse
 
 from .http import SignedInRequest
 from .models import User
 
-HAS_ONE = "curfew_has_second_factor"
+HAS_FACTOR = "curfew_has_second_factor"
 """Session key; caches that the person has a factor, until factors change."""
 
-OPEN_WITHOUT_ONE = ("mfa_", "account_", "usersessions_", javascript_catalog.URL_NAME)
+OPEN_WITHOUT_FACTOR = ("mfa_", "account_", "usersessions_", javascript_catalog.URL_NAME)
 """Prefixes of the URL names that are open without a factor: those for setting one up,
 reauthentication and sign-out, and what these pages load."""
 
@@ -35,49 +35,37 @@ reauthentication and sign-out, and what these pages load."""
 @receiver([authenticator_added, authenticator_removed, authenticator_reset])
 def _factors_changed(request: HttpRequest, user: User, **_: Any) -> None:
     """End the sessions that used the former factors, or none."""
-    request.session.pop(HAS_ONE, None)
-    current_key = request.session.session_key
-    for session in UserSession.objects.filter(user=user).exclude(
-        session_key=current_key
-    ):
+    request.session.pop(HAS_FACTOR, None)
+    sessions = UserSession.objects.filter(user=user)
+    for session in sessions.exclude(session_key=request.session.session_key):
         session.end()
 
 
-class SecondFactorMiddleware:
+class SecondFactorMiddleware(MiddlewareMixin):
     """Redirect people whose role requires two-factor authentication to its setup."""
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
 
     def process_view(self, request: SignedInRequest, *view: Any) -> HttpResponse | None:
         match = request.resolver_match
-        opens = match and (match.url_name or "").startswith(OPEN_WITHOUT_ONE)
-        if opens or not _lacks_one(request):
+        opens = match and (match.url_name or "").startswith(OPEN_WITHOUT_FACTOR)
+        if opens or not _lacks_factor(request):
             return None
         page = reverse("mfa_index")
         if request.htmx:
             return HttpResponseClientRedirect(page)
-        messages.warning(
-            request,
-            gettext(
-                "Your role requires two-factor authentication. Set it up to continue."
-            ),
+        message = _(
+            "Your role requires two-factor authentication. Set it up to continue."
         )
+        messages.warning(request, message)
         return HttpResponseRedirect(page)
 
 
-def _lacks_one(request: SignedInRequest) -> bool:
+def _lacks_factor(request: SignedInRequest) -> bool:
     user = request.user
     roles = settings.CURFEW.second_factor_roles
     if not user.is_authenticated or user.role not in roles:
         return False
-    # A program: ``dashboard.api`` refuses its token.
-    if SESSION_KEY not in request.session:
-        return False
-    if request.session.get(HAS_ONE):
+    # A request without a session has a token, which ``dashboard.api`` checks.
+    if SESSION_KEY not in request.session or request.session.get(HAS_FACTOR):
         return False
     if any(
         record.get("method") == "socialaccount"
@@ -85,6 +73,6 @@ def _lacks_one(request: SignedInRequest) -> bool:
     ):
         return False
     if user.has_factor:
-        request.session[HAS_ONE] = True
+        request.session[HAS_FACTOR] = True
         return False
     return True

@@ -1,4 +1,4 @@
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from dashboard.audit.labels import Field, choice, moment, register
 
@@ -7,12 +7,12 @@ from .selectors import SCOPES
 register(
     "token",
     actions={
-        "made": gettext_lazy("Token created"),
-        "first_used": gettext_lazy("Token first used"),
-        "revoked": gettext_lazy("Token revoked"),
+        "made": _("Token created"),
+        "first_used": _("Token first used"),
+        "revoked": _("Token revoked"),
     },
     fields={
-        "scopes": Field(gettext_lazy("scopes"), choice(SCOPES.items())),
-        "expires_at": Field(gettext_lazy("expires"), moment),
+        "scopes": Field(_("scopes"), choice(SCOPES.items())),
+        "expires_at": Field(_("expires"), moment),
     },
 )

@@ -12,13 +12,13 @@ from .problems import ProblemError
 from .selectors import lacks_only_a_second_factor
 
 BAD_TOKENS_PER_MINUTE = 60
-"""Per address. No one guesses 256 bits, but each attempt costs a query."""
+"""Per address. No one can guess a token, but each attempt costs a query."""
 
-TOKENS_AT_FULL_PACE = 4
-"""All tokens of one person together get this many times the limit of one token."""
+OWNER_FACTOR = 4
+"""All tokens of a person together have this many times the limit of one token."""
 
 
-def hold_pace(request: HttpRequest, token: ApiToken | None) -> None:
+def check_rate_limits(request: HttpRequest, token: ApiToken | None) -> None:
     """Count an API request against the limits of the token and of its owner.
 
     A write also counts against the limit that the owner's forms share.
@@ -30,7 +30,7 @@ def hold_pace(request: HttpRequest, token: ApiToken | None) -> None:
         limit = settings.CURFEW.api_requests_per_minute
         limited = [
             (limits.key("api", f"token:{token.pk}"), limit),
-            (limits.key("api", f"by:{token.owner_id}"), TOKENS_AT_FULL_PACE * limit),
+            (limits.key("api", f"by:{token.owner_id}"), OWNER_FACTOR * limit),
         ]
         if request.method not in limits.READS:
             writes = settings.CURFEW.writes_per_minute
@@ -61,7 +61,7 @@ class TokenAuth:
         token: ApiToken | None = request.api_token  # type: ignore[attr-defined]
         if token is None:
             raise _unauthorized(request)
-        services.note_use(token=token, address=client_address(request))
+        services.record_use(token=token, address=client_address(request))
         for scope in self.scopes:
             if scope not in token.scopes:
                 challenge = _challenge(', error="insufficient_scope"')

@@ -2,7 +2,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy as _
 
 from .models import ApiToken
 
@@ -11,12 +11,12 @@ USUAL_DAYS = 30
 
 class TokenForm(forms.Form):
     name = forms.CharField(
-        max_length=60, error_messages={"required": gettext_lazy("Enter a name.")}
+        max_length=60, error_messages={"required": _("Enter a name.")}
     )
     scopes = forms.MultipleChoiceField(
         choices=ApiToken.Scope.choices,
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": gettext_lazy("Choose at least one scope.")},
+        error_messages={"required": _("Choose at least one scope.")},
     )
     days = forms.IntegerField(min_value=1)
 

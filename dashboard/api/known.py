@@ -1,8 +1,8 @@
-"""Reject parameters that name something unknown: a status, an owner, a cloud.
+"""Rejects filters that name something unknown, such as a cloud that does not exist.
 
-A page with such a filter shows that nothing matches. A program would take the empty
-list for an answer. People with an account and documented statuses are always known,
-even if nothing matches at the moment.
+On a page, people see that nothing matches. A program would take the empty list for a
+valid answer. Documented statuses and mapped ModelArts users are always known, even if
+no instance has them now.
 """
 
 from collections.abc import Mapping
@@ -10,9 +10,12 @@ from typing import Any
 
 from django.db.models import Q
 
-from dashboard.accounts.models import CloudUser, User
-from dashboard.instances.filters import MISSING
+from dashboard.accounts.models import CloudUser, Team, User
+from dashboard.costs.scopes import scope_for
+from dashboard.instances.filter_fields import EXCLUDED
+from dashboard.instances.filters import ME, MISSING
 from dashboard.instances.models import Cloud, Instance
+from dashboard.instances.tag_lookups import has_tag
 from dashboard.modelarts.statuses import InstanceStatus
 
 
@@ -23,51 +26,37 @@ def unknown(values: Mapping[str, Any], user: User) -> dict[str, list[str]]:
         values: Cleaned query parameters by name.
         user: What they may not see counts as unknown.
     """
-    checks = {
-        "status": _is_status,
-        "owner": _is_owner,
-        "cloud": _is_cloud,
-        "workspace": _is_workspace,
-        "flavor": _is_flavor,
-    }
-    return {
-        name: [_sentence(name, values[name])]
-        for name, is_known in checks.items()
-        if isinstance(values.get(name), str)
-        and values[name]
-        and not is_known(values[name], user)
-    }
+    errors = {}
+    for name in ("status", "owner", "team", "cloud", "workspace", "flavor", "tag"):
+        given = values.get(name) or []
+        for text in [given] if isinstance(given, str) else given:
+            value = text.removeprefix(EXCLUDED)
+            if not _is_known(name, value, user):
+                hint = " Send each value separately." if "," in value else ""
+                errors[name] = [f"Unknown {name} “{value}”.{hint}"]
+    return errors
 
 
-def _sentence(name: str, value: str) -> str:
-    hint = " Name one; commas make no list." if "," in value else ""
-    return f"Curfew knows no {name} “{value}”.{hint}"
-
-
-def _is_status(value: str, user: User) -> bool:
-    documented = {MISSING, *map(str, InstanceStatus)}
-    # The cloud may have new ones.
-    return value.upper() in documented or _seen(Q(status__iexact=value), user)
-
-
-def _is_owner(value: str, user: User) -> bool:
-    return (
-        _seen(Q(owner_name=value) | Q(owner_id=value), user)
-        or CloudUser.objects.filter(identifier=value).exists()
-    )
-
-
-def _is_cloud(value: str, user: User) -> bool:
-    return Cloud.objects.filter(name=value).exists()
-
-
-def _is_workspace(value: str, user: User) -> bool:
-    return _seen(Q(workspace_id=value), user)
-
-
-def _is_flavor(value: str, user: User) -> bool:
-    return _seen(Q(flavor=value), user)
-
-
-def _seen(condition: Q, user: User) -> bool:
-    return Instance.objects.visible_to(user).filter(condition).exists()
+def _is_known(name: str, value: str, user: User) -> bool:
+    match name:
+        case "status" if value.upper() in {MISSING, *map(str, InstanceStatus)}:
+            return True
+        case "owner" if value == ME:
+            return True
+        case "owner" if CloudUser.objects.filter(identifier=value).exists():
+            return True
+        case "team":
+            return Team.objects.filter(name=value).exists()
+        case "cloud":
+            return Cloud.objects.filter(name=value).exists()
+    condition = {
+        "status": Q(status__iexact=value),
+        "owner": Q(owner_name=value) | Q(owner_id=value),
+        "workspace": Q(workspace_id=value),
+        "flavor": Q(flavor=value),
+        "tag": has_tag(value),
+    }[name]
+    if Instance.objects.visible_to(user).filter(condition).exists():
+        return True
+    # Runs of the past may have other owners, flavors and tags than instances now.
+    return name != "status" and scope_for(user).allocations().filter(condition).exists()

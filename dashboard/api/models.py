@@ -3,7 +3,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 
 class ApiToken(models.Model):
@@ -19,9 +19,9 @@ class ApiToken(models.Model):
     """
 
     class Scope(models.TextChoices):
-        READ = "read", gettext_lazy("Read instances, changes and batches")
-        WRITE = "write", gettext_lazy("Change, start and stop")
-        AUDIT = "audit", gettext_lazy("Read the audit trail")
+        READ = "read", _("Read instances, changes and batches")
+        WRITE = "write", _("Change, start and stop")
+        AUDIT = "audit", _("Read the audit trail")
 
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens"

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.http import JsonResponse
+from ninja import Schema
+from pydantic import Field
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -71,16 +73,33 @@ KINDS: dict[str, Kind] = {
 }
 """By the last word of their ``type``."""
 
-_PLAIN = {
-    400: "bad-request",
-    401: "unauthorized",
-    403: "forbidden",
-    404: "not-found",
-    405: "method-not-allowed",
-    413: "bad-request",
-    429: "too-many-requests",
-    503: "busy",
-}
+
+class FieldError(Schema):
+    """An error of a field; an empty name means the whole request."""
+
+    field: str
+    message: str
+
+
+class Difference(Schema):
+    """A conflicting field with its three values."""
+
+    field: str
+    seen: Any
+    now: Any
+    requested: Any
+
+
+class Problem(Schema):
+    """Any error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] = []
+    differences: list[Difference] = []
+    seen: str = Field("", description="In a conflict: token of the current settings.")
 
 
 class ProblemError(Exception):
@@ -103,7 +122,7 @@ class ProblemError(Exception):
         super().__init__(detail or KINDS[kind].detail)
         self.kind = kind
         self.detail = detail
-        self.headers = dict(headers or {})
+        self.headers = headers
         self.members = members
 
     def answer(self) -> JsonResponse:
@@ -126,11 +145,10 @@ def invalid(errors: Mapping[str, list[str]]) -> ProblemError:
 
 
 def of_form(form: forms.Form) -> dict[str, list[str]]:
+    """Return the errors of a form, for ``invalid``."""
     return {
-        ("" if name == NON_FIELD_ERRORS else name): [
-            fault["message"] for fault in faults
-        ]
-        for name, faults in form.errors.get_json_data().items()
+        "" if name == NON_FIELD_ERRORS else name: [error["message"] for error in errors]
+        for name, errors in form.errors.get_json_data().items()
     }
 
 
@@ -149,13 +167,13 @@ def answer(
         "detail": detail or known.detail,
         **members,
     }
-    response = JsonResponse(body, status=known.status, content_type=CONTENT_TYPE)
-    for name, value in (headers or {}).items():
-        response.headers[name] = value
-    return response
+    return JsonResponse(
+        body, status=known.status, content_type=CONTENT_TYPE, headers=headers
+    )
 
 
 def plain(status: int) -> JsonResponse:
     """Return the problem that replaces an error page meant for browsers."""
     fallback = "fault" if status >= 500 else "bad-request"
-    return answer(_PLAIN.get(status, fallback))
+    kinds = (name for name, kind in KINDS.items() if kind.status == status)
+    return answer(next(kinds, fallback))

@@ -1,17 +1,17 @@
 """Query parameters, validated strictly by the forms of the pages.
 
-A page ignores what makes no sense and says so. A program would take the longer list for
-what it asked for, so here it is 422.
+A page ignores an invalid filter and says so. A program would not notice that its list
+is too long, so the API returns 422.
 """
 
 import inspect
 import json
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from datetime import date, datetime
 from functools import wraps
-from typing import Any, cast
+from typing import Any
 
 import django_filters
 from django import forms
@@ -20,7 +20,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, QueryDict
 from django.utils.dateparse import parse_date, parse_datetime
 from ninja import Schema
+from ninja.operation import Operation
+from ninja.utils import contribute_operation_callback
 
+from dashboard.instances.filter_fields import EXCLUDED, ValuesField
 from dashboard.instances.filters import ListForm
 from dashboard.web.limits import READS
 
@@ -31,7 +34,7 @@ from .problems import invalid, of_form
 type Source = Any
 """A form or filter set; django-filter publishes no types."""
 
-type Operation = Callable[..., Any]
+type View = Callable[..., Any]
 
 
 class PageForm(forms.Form):
@@ -89,19 +92,19 @@ class Query:
             for name, schema in _fields(source).items()
         }
 
-    @property
-    def openapi(self) -> dict[str, Any]:
-        return {
+    def __call__[V: View](self, view: V) -> V:
+        """Mark and document a view that reads this query; others accept none."""
+        view.query = self  # type: ignore[attr-defined]  # for the document
+        contribute_operation_callback(view, self._document)
+        return view
+
+    def _document(self, operation: Operation) -> None:
+        operation.openapi_extra = {
             "parameters": [
                 {"in": "query", "name": name, "required": False, "schema": schema}
                 for name, schema in self._known.items()
             ]
         }
-
-    def __call__[O: Operation](self, operation: O) -> O:
-        """Mark an operation that reads this query; others accept no parameters."""
-        operation.query = self  # type: ignore[attr-defined]
-        return operation
 
     def read(
         self, request: TokenRequest, data: QueryDict | None = None
@@ -116,9 +119,9 @@ class Query:
         """
         data = request.GET if data is None else data
         errors = {
-            name: [objection]
+            name: [error]
             for name, values in data.lists()
-            if (objection := self._objection(name, values))
+            if (error := self._error(name, values))
         }
         values: dict[str, Any] = {}
         for source in self._sources:
@@ -131,46 +134,51 @@ class Query:
             raise invalid(errors)
         return values
 
-    def _objection(self, name: str, values: list[str]) -> str:
-        """Return what is wrong with values that forms would accept.
+    def _error(self, name: str, values: list[str]) -> str:
+        """Return what is wrong with values that a form would accept.
 
-        Forms take the last of several values, and any text for a checkbox.
+        A form takes the last of several values, and any text for a checkbox.
         """
         if name not in self._known:
             return "There is no such parameter."
-        if len(values) > 1:
+        if len(values) > 1 and self._known[name].get("type") != "array":
             return "This parameter is given twice."
-        is_tick = self._known[name].get("type") == "boolean"
-        if is_tick and values[0] not in {"", "true", "false"}:
-            return "Say true or false."
+        is_boolean = self._known[name].get("type") == "boolean"
+        if is_boolean and values[0] not in {"", "true", "false"}:
+            return "Send true or false."
         return ""
 
 
 NOTHING = Query()
 
 
-def refuse_unread(operation: Operation) -> Operation:
-    """Reject requests that send something the operation does not read.
+def reject_unread(view: View) -> View:
+    """Reject requests that send something the view does not read.
 
     Otherwise ``POST …/start`` with a run time would start the instance and silently
     ignore the run time.
     """
-    reads_query = hasattr(operation, "query")
+    reads_query = hasattr(view, "query")
     reads_body = any(
-        isinstance(parameter.annotation, type)
-        and issubclass(parameter.annotation, Schema)
-        for parameter in inspect.signature(operation).parameters.values()
+        _is_schema(parameter.annotation)
+        for parameter in inspect.signature(view).parameters.values()
     )
 
-    @wraps(operation)
+    @wraps(view)
     def checked(request: TokenRequest, *args: Any, **kwargs: Any) -> Any:
         if not reads_query:
             NOTHING.read(request)
         if not reads_body and request.method not in READS and not _is_empty(request):
-            raise invalid({"": ["Nothing is read from the body here; send none."]})
-        return operation(request, *args, **kwargs)
+            raise invalid({"": ["This endpoint takes no body; send none."]})
+        return view(request, *args, **kwargs)
 
-    return cast("Operation", checked)
+    return checked
+
+
+def _is_schema(annotation: Any) -> bool:
+    # ``Annotated[Schema, …]`` is a body, too.
+    kind = getattr(annotation, "__origin__", annotation)
+    return isinstance(kind, type) and issubclass(kind, Schema)
 
 
 def _is_empty(request: HttpRequest) -> bool:
@@ -183,7 +191,7 @@ def _is_empty(request: HttpRequest) -> bool:
 
 
 class Page:
-    """One page of a list; past the end it is empty, so that loops end.
+    """A page of a list. Pages past the end are empty, so that a client's loop ends.
 
     Args:
         values: What ``Query.read`` returned.
@@ -197,13 +205,13 @@ class Page:
         past_end = self.number > self.pages
         self.items: list[Any] = [] if past_end else list(paginator.page(self.number))
 
-    @property
-    def head(self) -> dict[str, int]:
+    def response(self, items: Iterable[Any]) -> dict[str, Any]:
         return {
             "count": self.count,
             "page": self.number,
             "pages": self.pages,
             "per_page": self.per_page,
+            "items": list(items),
         }
 
 
@@ -231,9 +239,21 @@ def _depends(filter_: django_filters.Filter) -> bool:
     return from_database or callable(filter_.extra.get("choices"))
 
 
+def _value_schema(field: ValuesField) -> dict[str, Any]:
+    if field.choices is None:
+        return {"type": "string", "maxLength": field.max_length}
+    values = [value for value, _label in field.choices]
+    return {
+        "type": "string",
+        "enum": [*values, *(f"{EXCLUDED}{value}" for value in values), ""],
+    }
+
+
 def _schema(field: forms.Field) -> dict[str, Any]:
     described: dict[str, Any]
-    if isinstance(field, forms.ChoiceField):
+    if isinstance(field, ValuesField):
+        described = {"type": "array", "items": _value_schema(field)}
+    elif isinstance(field, forms.ChoiceField):
         choices: Any = field.choices
         values = [value for value, _ in choices if value != ""]
         whole = all(isinstance(value, int) for value in values)
@@ -250,6 +270,8 @@ def _schema(field: forms.Field) -> dict[str, Any]:
         # An empty value counts as not sent, for all parameters.
         formats = [{"format": "date"}, {"format": "date-time"}, {"maxLength": 0}]
         described = {"type": "string", "anyOf": formats}
+    elif isinstance(field, forms.DateField):
+        described = {"type": "string", "anyOf": [{"format": "date"}, {"maxLength": 0}]}
     else:
         described = {"type": "string"}
         if (most := getattr(field, "max_length", None)) is not None:

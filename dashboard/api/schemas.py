@@ -1,39 +1,21 @@
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
+from django.utils import timezone
 from ninja import Schema
-from pydantic import MISSING, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
-from dashboard.edits.batch_forms import BulkForm
-from dashboard.modelarts.schemas import DESCRIPTION_MAX_LENGTH
+from dashboard.instances import models
+from dashboard.instances.selectors import Freshness
+from dashboard.policies.models import Rule
+from dashboard.schedules import models as schedules
 
 Values = dict[str, Any]
 
 
-class RequestBody(Schema):
-    """Base of request bodies; unknown fields and wrong types are rejected.
-
-    An optional field defaults to ``MISSING``: a client generated from the OpenAPI
-    document would send any other default as if its user had asked for it.
-    """
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-def _absent() -> Any:
-    # As a plain default, ninja would try to write MISSING into the document and fail.
-    return MISSING
-
-
-Hours = Annotated[
-    float,
-    Field(
-        allow_inf_nan=False,
-        # The page's form checks the range; its messages are better.
-        json_schema_extra={"minimum": 1, "maximum": 24, "multipleOf": 0.5},
-    ),
-]
+Text = Annotated[str, BeforeValidator(str)]
+"""A translated message."""
 
 
 class Owner(Schema):
@@ -50,26 +32,72 @@ class Run(Schema):
     text: str
     stops_at: datetime | None
     stops_at_ms: int | None = Field(description="`stops_at` as Unix time in ms.")
+    not_before: datetime | None = Field(
+        description="The earliest stop of a run that stops when nobody uses it."
+    )
     urgency: str
+
+
+class Lease(Schema):
+    """The end of a notebook's run."""
+
+    type: str = Field(
+        description="timing for a fixed end; idle for an end once nobody uses it."
+    )
+    ends_at: datetime | None = Field(
+        description="Null without a fixed end, and while auto-stop is off."
+    )
+    idle_seconds: int | None = Field(
+        description="How long nobody must use the notebook. Null while this is not "
+        "known: ModelArts does not report it."
+    )
+    not_before: datetime | None = Field(
+        description="The earliest end of a run that stops when idle."
+    )
+    updated_at: datetime | None
 
 
 class EditSummary(Schema):
     """The latest edit of an instance while it is open or recent."""
 
-    id: UUID
+    id: UUID = Field(validation_alias="pk")
     kind: str
     state: str
     is_open: bool
 
 
+class Override(Schema):
+    """A temporary exception from schedules; it ends automatically."""
+
+    kind: str = Field(description="keep, skip or ignore.")
+    until: datetime
+    skips: datetime | None = Field(description="Of `skip`: the stop.")
+    starts_again: bool
+    reason: str
+    created_by: str
+    created_at: datetime
+
+    @staticmethod
+    def resolve_created_by(override: schedules.Override) -> str:
+        return override.created_by.get_username()
+
+
 class Instance(Schema):
-    """An instance as in the list. Its settings take effect at the next start."""
+    """An instance as in the list.
+
+    With the generation `demanager`, auto-stop settings take effect at the next start.
+    With `notebooks`, each start has its own run time, and `lease` is the end of the
+    current run.
+    """
 
     cloud: str
     instance_id: str
+    generation: str = Field(description="demanager or notebooks: which API it speaks.")
     name: str
     description: str
-    status: str = Field(description="As the cloud spells it; new values may appear.")
+    status: str = Field(
+        description="With the name that the cloud uses; new ones may appear."
+    )
     status_text: str
     status_since: datetime | None
     missing_since: datetime | None
@@ -77,8 +105,16 @@ class Instance(Schema):
     workspace_id: str
     flavor: str
     flavor_type: str
+    price_per_hour: str | None = Field(
+        description="Of an hour while it runs, today; null if unknown."
+    )
+    currency: str | None = Field(description="Of the price, ISO 4217.")
     run_started_at: datetime | None
     this_run: Run
+    lease: Lease | None = Field(description="Null for the generation demanager.")
+    can_extend: bool = Field(description="Whether this run can get another end now.")
+    why_not_extend: str = Field(description="Why not; empty if it can.")
+    tags: dict[str, str]
     next_run_text: str
     auto_stop_enable: bool | None
     auto_stop_seconds: int | None
@@ -89,6 +125,12 @@ class Instance(Schema):
     version: int
     may_edit: bool
     edit: EditSummary | None
+    late_stop_since: datetime | None = Field(
+        description="When it should have stopped, if that is long ago and it has not."
+    )
+    override: Override | None = Field(
+        description="The override of schedules in effect."
+    )
     url: str = Field(description="Path of the page.")
 
 
@@ -100,27 +142,32 @@ class Event(Schema):
     to_status: str
     reason: str
     actor: str | None
-    edit: UUID | None
+    edit: UUID | None = Field(validation_alias="edit_id")
+
+    @staticmethod
+    def resolve_actor(event: models.InstanceEvent) -> str | None:
+        return event.actor.get_username() if event.actor else None
 
 
 class Failure(Schema):
     """Why the cloud failed."""
 
-    sentence: str
+    sentence: Text
     code: str
     message: str
 
 
-class Obstacles(Schema):
-    """Why each action is not possible now, in a sentence; empty if it is."""
+class Reasons(Schema):
+    """Why each action is not possible now; empty if it is possible."""
 
     edit: str
     start: str
     stop: str
+    extend: str
 
 
 class Edit(Schema):
-    """A change and its outcome. Values are named as in the request."""
+    """A change and its outcome. Values have the names that requests use."""
 
     id: UUID
     cloud: str
@@ -128,13 +175,22 @@ class Edit(Schema):
     instance_name: str
     actor: str
     policy: str | None
+    schedule: str | None
+    scheduled_for: datetime | None
     kind: str
     state: str
     is_open: bool
     sentence: str
     next_step: str
     waits_for_next_start: bool
-    wish: Values
+    waits_for_stop: bool = Field(
+        description="Whether the cloud refused it because the notebook runs, so that "
+        "it is sent again after the stop."
+    )
+    change: Values
+    until: datetime | None = Field(
+        description="The end of the run that an extension asks for."
+    )
     base: Values
     result: Values
     outcome: str = Field(
@@ -142,7 +198,8 @@ class Edit(Schema):
         "restored, replaced, overwritten, or empty."
     )
     replaced: dict[str, str | None] = Field(
-        description="The edit that replaced a value, by field; null if Curfew did not."
+        description="By field: the edit that replaced the value; null if it was not "
+        "an edit."
     )
     corrected_at: datetime | None = Field(
         description="When a late write changed the outcome."
@@ -156,27 +213,64 @@ class Edit(Schema):
     finished_at: datetime | None
     batch: UUID | None
     retry_of: UUID | None
+    undo_of: UUID | None
+    not_before: datetime | None = Field(
+        description="Earliest moment of its delivery: of a stop that is announced."
+    )
     superseded_by: UUID | None
     may_cancel: bool
     may_retry: bool
+    may_undo: bool
     url: str
+
+
+class Restart(Edit):
+    """The stop of a restart."""
+
+    start: UUID | None = Field(
+        description="The edit that starts the instance once it has stopped. It is "
+        "cancelled if the stop fails or is cancelled."
+    )
+
+
+class AppliedSchedule(Schema):
+    """The schedule that applies to an instance."""
+
+    id: int
+    name: str
+    because: str = Field(description="Which scope of it matched.")
+    next_stop: datetime | None
+    next_start: datetime | None
 
 
 class InstanceDetail(Instance):
     """Everything known about an instance except its secrets."""
 
-    seen: str = Field(description="Token of the current settings; send it with PATCH.")
+    seen: str = Field(
+        description="Token of the current settings. Sent with PATCH, it reveals "
+        "conflicts."
+    )
+    lease_seen: str = Field(
+        description="Token of the current lease, for `extend`; empty without a lease."
+    )
     prompt_reminds: bool = Field(
         description="Whether the cloud's console shows a prompt before the stop."
     )
-    stop_timestamp_ms: int | None = Field(description="By the clock of the cloud.")
+    stop_timestamp_ms: int | None = Field(
+        description="End of this run by the clock of the cloud, Unix time in ms."
+    )
     first_seen_at: datetime
     looked_at: datetime | None
     as_of: datetime | None
-    reasons: Obstacles
+    reasons: Reasons
+    schedule: AppliedSchedule | None = Field(
+        description="The first one that is on and includes it."
+    )
     failure: Failure | None
     problems: list[str] = Field(description="Fields that could not be read.")
-    details: Values = Field(description="Further fields of the cloud, by its names.")
+    details: Values = Field(
+        description="Further fields, with the names that the cloud uses."
+    )
     events: list[Event]
     edits: list[Edit]
 
@@ -193,7 +287,7 @@ class Page(Schema):
 class Instances(Page):
     """A page of the list of instances."""
 
-    version: int = Field(description="Fleet version; for `since`.")
+    version: int = Field(description="Fleet version; the next request's `since`.")
     as_of: datetime | None
     items: list[Instance]
 
@@ -204,20 +298,36 @@ class Edits(Page):
     items: list[Edit]
 
 
-class Bucket(Schema):
-    """Running instances by the time their run ends."""
+class Lane(Schema):
+    """Running instances whose runs end in the same period."""
 
-    bucket: str
+    lane: str
     label: str
     total: int
     items: list[Instance]
 
 
+class LateStop(Schema):
+    """An instance that should have stopped."""
+
+    since: datetime = Field(description="When it should have.")
+    cause: str = Field(description="What should have stopped it.")
+    instance: Instance
+
+
+class LateStops(Schema):
+    """The late stops, of which the first ones are listed."""
+
+    total: int
+    items: list[LateStop]
+
+
 class Due(Schema):
-    """What stops soon; each bucket lists the first of its instances."""
+    """The instances that stop soon, in lanes that list the first ones."""
 
     as_of: datetime | None
-    buckets: list[Bucket]
+    late: LateStops
+    lanes: list[Lane]
 
 
 class TokenInfo(Schema):
@@ -237,6 +347,7 @@ class Me(Schema):
     may_bulk: bool
     may_read_audit: bool
     token: TokenInfo
+    version: str = Field(description="Version of this site.")
 
 
 class Cloud(Schema):
@@ -246,7 +357,7 @@ class Cloud(Schema):
     refreshed_at: datetime | None
     age_seconds: int | None
     age: str = Field(description="fresh, old or stale")
-    problem: str
+    problem: Text
     problem_since: datetime | None
     incomplete: str = Field(
         description="partly_read or wrong_count; empty when the listing was complete"
@@ -263,8 +374,34 @@ class Cloud(Schema):
         description="When Curfew drops the instances of an unconfigured cloud"
     )
     held_since: datetime | None
-    hold_reason: str
-    clock_skew_ms: int
+    hold_reason: Text
+    generations: dict[str, str] = Field(
+        description="By generation of the API: served or not_served."
+    )
+    generations_checked_at: datetime | None
+    notebooks_scope: str = Field(
+        description="all, or own if the last listing contained only the account's own "
+        "notebooks; empty without one."
+    )
+    max_run_hours: int = Field(
+        description="Longest run that an extension or the start of a notebook may ask "
+        "for, from then on."
+    )
+    allows_no_auto_stop: bool = Field(
+        description="Whether a notebook may start without auto-stop."
+    )
+    has_tags: bool = Field(description="Whether notebooks have tags.")
+    clock_skew_ms: int = Field(validation_alias="skew_ms")
+
+    @staticmethod
+    def resolve_age(cloud: models.Cloud) -> str:
+        return str(Freshness([cloud], cloud.refreshed_at, timezone.now()).age)
+
+    @staticmethod
+    def resolve_age_seconds(cloud: models.Cloud) -> int | None:
+        if cloud.refreshed_at is None:
+            return None
+        return max(0, int((timezone.now() - cloud.refreshed_at).total_seconds()))
 
 
 class Clouds(Schema):
@@ -276,17 +413,17 @@ class AuditEvent(Schema):
 
     id: int
     at: datetime
-    actor: str
-    via: str
+    actor: str = Field(validation_alias="actor_label")
+    via: Text
     action: str
     outcome: str
     target_kind: str
     target_id: str
-    target: str
+    target: str = Field(validation_alias="target_label")
     instance: str
     before: Values
     after: Values
-    reason: str
+    reason: Text
     request_id: str
     address: str | None
 
@@ -297,72 +434,25 @@ class AuditEvents(Page):
     items: list[AuditEvent]
 
 
-class Change(RequestBody):
-    """New settings. Only the fields sent are changed."""
-
-    description: str | MISSING = Field(
-        default_factory=_absent, json_schema_extra={"maxLength": DESCRIPTION_MAX_LENGTH}
-    )
-    auto_stop_enable: bool | MISSING = Field(default_factory=_absent)
-    auto_stop_hours: Hours | MISSING = Field(
-        default_factory=_absent, description="1 to 24, in steps of half an hour."
-    )
-    auto_stop_seconds: int | MISSING = Field(
-        default_factory=_absent, description="`auto_stop_hours` in seconds."
-    )
-    prompt: bool | MISSING = Field(
-        default_factory=_absent,
-        description="Whether the cloud's console shows a prompt before the stop.",
-    )
-    seen: str | MISSING = Field(
-        default_factory=_absent,
-        description="From the instance as you read it; 409 if it changed since.",
-    )
+class InstanceName(Schema):
+    cloud: str
+    instance_id: str
+    name: str
 
 
-class Selection(RequestBody):
-    """Instances: either by name, or all that match a query of the list."""
-
-    instances: list[str] | MISSING = Field(
-        default_factory=_absent, description="Each as `cloud/instance_id`."
-    )
-    query: str | MISSING = Field(
-        default_factory=_absent, description="Such as `status=RUNNING&owner=…`."
-    )
-
-
-class BulkRequest(RequestBody):
-    """One change for many instances."""
-
-    selection: Selection
-    action: str = Field(json_schema_extra={"enum": [*dict(BulkForm.ACTIONS)]})
-    auto_stop_hours: Hours | MISSING = Field(
-        default_factory=_absent, description="For the action `hours`."
-    )
-
-
-class Confirmation(RequestBody):
-    """The confirmation of a preview."""
-
-    preview: str = Field(description="`preview` of the draft.")
-
-
-class PlannedItem(Schema):
+class PlannedItem(InstanceName):
     """An instance that would get an edit."""
 
-    cloud: str
-    instance_id: str
-    name: str
     base: Values
-    wish: Values
+    change: Values
+    until: datetime | None = Field(
+        description="The end of the run that an extension asks for."
+    )
 
 
-class SkippedItem(Schema):
-    """A skipped instance."""
+class SkippedItem(InstanceName):
+    """A skipped instance, and why it was skipped."""
 
-    cloud: str
-    instance_id: str
-    name: str
     reason: str
 
 
@@ -371,8 +461,11 @@ class Draft(Schema):
 
     id: UUID
     preview: str
-    wish: str
+    change: str
     number: int
+    needs_approval: bool = Field(
+        description="Whether another person must approve it after the confirmation."
+    )
     items: list[PlannedItem]
     skipped: list[SkippedItem]
     expected_seconds: float
@@ -383,31 +476,39 @@ class Progress(Schema):
 
     total: int
     open: int
-    settled: int
+    completed: int
     skipped: int
     states: dict[str, int]
 
 
 class Batch(Schema):
-    """A confirmed bulk change."""
+    """A confirmed bulk change, or one that waits for an approval."""
 
     id: UUID
     actor: str
     policy: str | None
-    wish: str
+    schedule: str | None
+    scheduled_for: datetime | None
+    change: str
     source: str
     rule: str | None
-    confirmed_at: datetime
-    retry_of: UUID | None
+    reason: str = Field(description="Why its instances are stopped.")
+    warns_owners: bool
+    confirmed_at: datetime | None
+    waits_for_approval: bool
+    approved_by: str | None
+    retry_of: UUID | None = Field(description="The first batch of its history.")
+    undo_of: UUID | None
     progress: Progress
     may_act: bool
     url: str
 
 
 class BatchDetail(Batch):
-    """A batch with its skipped instances; edits: `/batches/{id}/edits`."""
+    """A batch with its skipped instances. Its edits: `/batches/{id}/edits`."""
 
-    left_out: list[SkippedItem]
+    skipped: list[SkippedItem]
+    preview: str = Field(description="Of a batch that waits for an approval.")
 
 
 class Batches(Page):
@@ -422,29 +523,170 @@ class Cancelled(Schema):
     cancelled: int
 
 
-class FieldError(Schema):
-    """An error of a field; an empty name means the whole request."""
+class WorkingTime(Schema):
+    """From when to when people work on some days of the week, 0 (Monday) to 6."""
 
-    field: str
+    weekdays: list[int]
+    start: str | None = Field(description="Null for a stop without a start.")
+    stop: str
+
+
+class ScheduleScope(Schema):
+    """What instances must be; an empty value matches any."""
+
+    cloud: str
+    workspace: str
+    flavor_type: str
+    owner: str
+    team: str
+    tag: str
+    instance: str = Field(description="ID of the only instance.")
+
+
+class ScheduleMoment(Schema):
+    """A moment at which a schedule starts or stops instances."""
+
+    at: datetime
+    kind: str = Field(description="`start` or `stop`.")
+
+
+class ScheduleRun(Schema):
+    """What a schedule did, or would have done, at one of its moments."""
+
+    moment: datetime
+    kind: str = Field(description="`start` or `stop`.")
+    state: str = Field(description="`done`, `dry_run` or `missed`.")
+    handled_at: datetime
+    number: int
+    skipped: int
     message: str
 
 
-class Difference(Schema):
-    """A conflicting field with its three values."""
+class Schedule(Schema):
+    """A schedule. The first one that is on and includes an instance applies to it."""
 
-    field: str
-    seen: Any
-    now: Any
-    requested: Any
+    id: int
+    position: int
+    name: str
+    reason: str
+    mode: str = Field(description="`off`, `dry_run` or `on`.")
+    time_zone: str
+    working_times: list[WorkingTime]
+    first_day: date | None
+    last_day: date | None
+    starts: bool
+    holidays: list[str] = Field(description="Names of holiday calendars.")
+    scope: ScheduleScope
+    instances: int = Field(
+        description="How many it applies to now, or would if it were on."
+    )
+    next_moment: ScheduleMoment | None
+    url: str
 
 
-class Problem(Schema):
-    """Any error (RFC 9457)."""
+class ScheduleDetail(Schedule):
+    """A schedule with its next and its last moments."""
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    errors: list[FieldError] = []
-    differences: list[Difference] = []
-    seen: str = Field("", description="In a conflict: token of the current settings.")
+    moments: list[ScheduleMoment] = Field(description="Of the next two weeks.")
+    runs: list[ScheduleRun] = Field(description="The last 50, newest first.")
+
+
+class Schedules(Schema):
+    """All schedules, in their order."""
+
+    items: list[Schedule]
+
+
+class HolidayCalendar(Schema):
+    """Days without working time, which schedules share."""
+
+    name: str
+    days: dict[str, str] = Field(description="Names by day.")
+
+
+class HolidayCalendars(Schema):
+    items: list[HolidayCalendar]
+
+
+class PolicyScope(Schema):
+    """What instances must be; an empty value matches any."""
+
+    cloud: str
+    workspace: str
+    flavor_type: str
+    owner: str
+    team: str
+    tag: str
+    status: str
+
+
+class Policy(Schema):
+    """A policy. Of each kind, the first enforced one that matches counts."""
+
+    id: int
+    position: int
+    name: str
+    reason: str
+    kind: str = Field(description=", ".join(Rule.Kind.values) + ".")
+    requirement: str
+    mode: str = Field(description=", ".join(Rule.Mode.values) + ".")
+    acts: bool = Field(description="Whether Curfew fixes violations automatically.")
+    scope: PolicyScope
+    url: str
+
+
+class Policies(Schema):
+    items: list[Policy]
+
+
+class OverrideOfInstance(Override):
+    """An override in effect."""
+
+    cloud: str
+    instance_id: str
+    instance_name: str
+
+    @staticmethod
+    def resolve_cloud(override: schedules.Override) -> str:
+        return override.instance.cloud.name
+
+    @staticmethod
+    def resolve_instance_id(override: schedules.Override) -> str:
+        return override.instance.instance_id
+
+    @staticmethod
+    def resolve_instance_name(override: schedules.Override) -> str:
+        return str(override.instance)
+
+
+class Overrides(Schema):
+    items: list[OverrideOfInstance]
+
+
+class Question(Schema):
+    """The question whether a long run is still needed."""
+
+    id: int
+    cloud: str
+    instance_id: str
+    instance_name: str
+    policy: str
+    reason: str = Field(description="Why the policy exists.")
+    state: str = Field(
+        description="asked, kept (still needed), stopped, unanswered or withdrawn."
+    )
+    asked_at: datetime
+    deadline: datetime
+    stops: bool = Field(description="Whether a run without an answer is stopped.")
+    may_answer: bool
+
+
+class Questions(Schema):
+    items: list[Question]
+
+
+class Answered(Schema):
+    """An answered question."""
+
+    question: Question
+    edit: Edit | None = Field(description="The stop; null if the run goes on.")

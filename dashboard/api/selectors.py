@@ -5,7 +5,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy as _
 
 from dashboard.accounts.models import User
 
@@ -37,18 +37,18 @@ def tokens_of(owner: User) -> QuerySet[ApiToken]:
 
 
 def tokens_by_person(username: str = "") -> QuerySet[ApiToken]:
-    found = _with_owners()
-    return found.filter(owner__username=username) if username else found
+    tokens = _with_owners()
+    return tokens.filter(owner__username=username) if username else tokens
 
 
 def _with_owners() -> QuerySet[ApiToken]:
     """Join everything that ``is_live`` reads."""
-    found = ApiToken.objects.select_related("owner")
+    tokens = ApiToken.objects.select_related("owner")
     if settings.CURFEW.second_factor_roles:
-        found = found.prefetch_related(
+        tokens = tokens.prefetch_related(
             "owner__authenticator_set", "owner__socialaccount_set"
         )
-    return found
+    return tokens
 
 
 class Line(NamedTuple):
@@ -66,24 +66,23 @@ class Line(NamedTuple):
 
 
 SCOPES: dict[str, Promise] = {
-    ApiToken.Scope.READ: gettext_lazy("read"),
-    ApiToken.Scope.WRITE: gettext_lazy("write"),
-    ApiToken.Scope.AUDIT: gettext_lazy("audit"),
+    ApiToken.Scope.READ: _("read"),
+    ApiToken.Scope.WRITE: _("write"),
+    ApiToken.Scope.AUDIT: _("audit"),
 }
 
 
 def line(token: ApiToken, now: datetime) -> Line:
-    live = token.is_live(now)
+    has_ended = token.revoked_at is not None or token.expires_at <= now
     if token.revoked_at is not None:
         state, tone = gettext("Revoked"), "rest"
-    elif token.expires_at <= now:
+    elif has_ended:
         state, tone = gettext("Expired"), "rest"
-    elif not live:
+    elif not token.is_live(now):
         state, tone = gettext("Not accepted"), "warn"
+    elif token.last_used_at is None:
+        state, tone = gettext("Not used yet"), "busy"
     else:
         state, tone = gettext("Active"), "good"
-    if live and token.last_used_at is None:
-        state, tone = gettext("Not used yet"), "busy"
-    scopes = [str(SCOPES[one]) for one in SCOPES if one in token.scopes]
-    ended = token.revoked_at is not None or token.expires_at <= now
-    return Line(token, state, tone, scopes, not ended)
+    scopes = [str(label) for scope, label in SCOPES.items() if scope in token.scopes]
+    return Line(token, state, tone, scopes, may_revoke=not has_ended)

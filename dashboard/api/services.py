@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext as _
 
 from dashboard.accounts.models import User
 from dashboard.audit.services import record_event
@@ -18,10 +18,10 @@ from .messages import TOKEN_OF
 from .models import ApiToken
 from .secret_text import digest_of, new_secret
 
-MOST = 20
+MAX_LIVE = 20
 """Live tokens per person."""
 
-USE_NOTED_EVERY = timedelta(minutes=1)
+RECORD_USE_EVERY = timedelta(minutes=1)
 
 
 class TokenError(Exception):
@@ -29,13 +29,12 @@ class TokenError(Exception):
 
 
 @transaction.atomic
-def make_token(
+def create_token(
     *, owner: User, name: str, scopes: Iterable[str], days: int
 ) -> tuple[ApiToken, str]:
     """Create a token.
 
     Args:
-        name: Lets its owner recognize it.
         days: Lifetime, 1 to ``CURFEW_TOKEN_DAYS``.
 
     Returns:
@@ -46,21 +45,20 @@ def make_token(
     """
     known_scopes = [scope for scope in ApiToken.Scope.values if scope in set(scopes)]
     if not known_scopes:
-        raise TokenError(gettext("Choose at least one scope."))
+        raise TokenError(_("Choose at least one scope."))
     if not 1 <= days <= settings.CURFEW.token_days:
         raise TokenError(
-            gettext("The maximum lifetime is %(days)s days.")
+            _("The maximum lifetime is %(days)s days.")
             % {"days": settings.CURFEW.token_days}
         )
     # Lock the owner: two forms sent at once cannot both pass the limit.
     User.objects.select_for_update().get(pk=owner.pk)
     now = timezone.now()
-    if owner.api_tokens.filter(revoked_at=None, expires_at__gt=now).count() >= MOST:
+    live = owner.api_tokens.filter(revoked_at=None, expires_at__gt=now)
+    if live.count() >= MAX_LIVE:
         raise TokenError(
-            gettext(
-                "You have reached the limit of %(number)s tokens. Revoke one first."
-            )
-            % {"number": MOST}
+            _("You have reached the limit of %(number)s tokens. Revoke one first.")
+            % {"number": MAX_LIVE}
         )
     secret = new_secret()
     token = ApiToken.objects.create(
@@ -106,12 +104,12 @@ def revoke_all(*, owner: User, actor: User | None = None, reason: Message) -> in
 
 
 @transaction.atomic
-def note_use(*, token: ApiToken, address: str | None) -> None:
+def record_use(*, token: ApiToken, address: str | None) -> None:
     """Record when and from where a token was used, to the minute."""
     now = timezone.now()
-    if token.last_used_at and now - token.last_used_at < USE_NOTED_EVERY:
+    if token.last_used_at and now - token.last_used_at < RECORD_USE_EVERY:
         return
-    stale = Q(last_used_at=None) | Q(last_used_at__lte=now - USE_NOTED_EVERY)
+    stale = Q(last_used_at=None) | Q(last_used_at__lte=now - RECORD_USE_EVERY)
     usage = {"last_used_at": now, "last_used_from": address}
     updated = ApiToken.objects.filter(stale, pk=token.pk).update(**usage)
     if updated and token.last_used_at is None:
@@ -130,8 +128,7 @@ def _record(
     record_event(
         actor=actor,
         action=action,
-        target_kind="token",
-        target_id=str(token.pk),
+        target=token,
         target_label=TOKEN_OF(token=token.name, person=token.owner.get_username()),
         after=after,
         reason=reason,

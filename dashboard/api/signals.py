@@ -1,7 +1,7 @@
-"""Revoke the tokens of deactivated accounts.
+"""Revokes the tokens of deactivated accounts.
 
-Reactivating an account does not bring them back. Writes that bypass the models send no
-signal; then the check of the account at each request rejects the tokens.
+``QuerySet.update`` and raw SQL send no signal. Each request therefore also checks
+whether the account is active.
 """
 
 from typing import Any
@@ -18,11 +18,11 @@ from .services import revoke_all
 
 
 @receiver(tokens.revoke)
-def _all_shall_end(user: User, actor: User | None, reason: Message, **_: Any) -> int:
+def _revoke_requested(user: User, actor: User | None, reason: Message, **_: Any) -> int:
     return revoke_all(owner=user, actor=actor, reason=reason)
 
 
 @receiver(post_save, sender=User)
-def _person_changed(instance: User, created: bool = False, **_: Any) -> None:
+def _account_saved(instance: User, created: bool = False, **_: Any) -> None:
     if not created and not instance.is_active:
         revoke_all(owner=instance, reason=ACCOUNT_DEACTIVATED())

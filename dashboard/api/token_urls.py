@@ -6,5 +6,5 @@ app_name = "tokens"
 urlpatterns = [
     path("accounts/tokens/", tokens.mine, name="mine"),
     path("accounts/tokens/<int:token_id>/revoke/", tokens.revoke, name="revoke"),
-    path("people/tokens/", tokens.everybodys, name="everybodys"),
+    path("people/tokens/", tokens.all_tokens, name="all"),
 ]

@@ -5,9 +5,10 @@ Source: ``docs/contract.md``, "URLs".
 
 import json
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -15,21 +16,40 @@ from django.urls import path
 from django.views.decorators.http import require_safe
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
+from ninja.operation import Operation
 
 from dashboard.edits import batches, services
+from dashboard.schedules.services import ScheduleError
 from dashboard.web.head import head_as_get
 
-from . import parser, problems, queries, schemas
-from .views import audit, bulk, edits, instances, overview
+from . import parser, problems, queries
+from .views import (
+    audit,
+    bulk,
+    costs,
+    edits,
+    holidays,
+    instances,
+    overview,
+    policies,
+    questions,
+    schedules,
+)
 
 DESCRIPTION = """\
-The reads and writes of Curfew's pages for programs, by the same rules. Every request
-needs a token that its person has made on the page of their account. Moments are UTC.
-See docs/api.md.
+Everything that Curfew's pages can show and change, for programs, with the same
+permissions and policies. Every request needs an API token, which people create on their
+account page. Times are in UTC. See docs/api.md.
 """
 TOKEN = "token"  # noqa: S105 (the name of a scheme)
 
-api = NinjaAPI(
+
+class _Api(NinjaAPI):
+    def get_openapi_operation_id(self, operation: Operation) -> str:
+        return operation.view_func.__name__
+
+
+api = _Api(
     title="Curfew",
     version="1",
     description=DESCRIPTION,
@@ -38,89 +58,98 @@ api = NinjaAPI(
     docs_url=None,
     parser=parser.StrictParser(),
 )
-api.add_decorator(queries.refuse_unread, mode="operation")
+api.add_decorator(queries.reject_unread, mode="operation")
 api.add_router("/instances", instances.router)
 api.add_router("/edits", edits.router)
+api.add_router("/schedules", schedules.router)
+api.add_router("/holidays", holidays.router)
+api.add_router("/questions", questions.router)
+api.add_router("", policies.router)
+api.add_router("", costs.router)
 api.add_router("", bulk.router)
 api.add_router("", overview.router)
 api.add_router("", audit.router)
 
 
+@api.exception_handler(problems.ProblemError)
 def _problem(request: HttpRequest, error: problems.ProblemError) -> HttpResponse:
     return error.answer()
 
 
-def _not_valid(request: HttpRequest, error: ValidationError) -> HttpResponse:
-    told: dict[str, list[str]] = {}
+@api.exception_handler(ValidationError)
+def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    errors: dict[str, list[str]] = {}
     for fault in error.errors:
-        # The first part is the location; for a body, names of ours follow.
+        # The location comes first; in a body, the name of our parameter follows.
         place = [str(part) for part in fault["loc"][1:]]
         name = ".".join(place[1:] if fault["loc"][0] == "body" else place)
-        told.setdefault(name, []).append(f"{fault['msg']}.")
-    return problems.invalid(told).answer()
+        errors.setdefault(name, []).append(f"{fault['msg']}.")
+    return problems.invalid(errors).answer()
 
 
-def _not_read(request: HttpRequest, error: HttpError) -> HttpResponse:
+@api.exception_handler(HttpError)
+def _unreadable(request: HttpRequest, error: HttpError) -> HttpResponse:
     return problems.plain(error.status_code)
 
 
+@api.exception_handler(Http404)
 def _not_found(request: HttpRequest, error: Http404) -> HttpResponse:
     return problems.answer("not-found")
 
 
-def _denied(request: HttpRequest, error: PermissionDenied) -> HttpResponse:
-    return problems.answer("forbidden", str(error))
+def _refused(request: HttpRequest, error: Exception, *, kind: str) -> HttpResponse:
+    return problems.answer(kind, str(error))
 
 
-def _refused(request: HttpRequest, error: services.RuleRefusedError) -> HttpResponse:
-    return problems.answer("rule-refused", str(error))
-
-
-def _not_now(request: HttpRequest, error: Exception) -> HttpResponse:
-    return problems.answer("not-now", str(error))
-
-
-for _error, _handler in (
-    (problems.ProblemError, _problem),
-    (ValidationError, _not_valid),
-    (HttpError, _not_read),
-    (Http404, _not_found),
-    (PermissionDenied, _denied),
-    (services.RuleRefusedError, _refused),
-    (services.EditClosedError, _not_now),
-    (batches.BatchError, _not_now),
+for _error, _kind in (
+    (PermissionDenied, "forbidden"),
+    (services.RuleRefusedError, "rule-refused"),
+    (services.EditClosedError, "not-now"),
+    (batches.BatchError, "not-now"),
+    (ScheduleError, "not-now"),
 ):
-    api.add_exception_handler(_error, _handler)  # type: ignore[arg-type]
+    api.add_exception_handler(_error, partial(_refused, kind=_kind))
 
 
 @login_not_required
 @require_safe
 def openapi(request: HttpRequest) -> HttpResponse:
-    """Return the OpenAPI document; public, since it says nothing about this site."""
+    """Return the OpenAPI document, which is public: every site has the same one."""
     return HttpResponse(document(), content_type="application/json")
 
 
 @cache
 def document() -> bytes:
-    described = dict(api.get_openapi_schema(path_prefix="/api/v1/"))
-    parts = described["components"]
-    problem = schemas.Problem.model_json_schema(
+    contents = dict(api.get_openapi_schema(path_prefix="/api/v1/"))
+    if prefix := settings.CURFEW.path_prefix:
+        contents["servers"] = [{"url": prefix}]
+    components = contents["components"]
+    problem = problems.Problem.model_json_schema(
         ref_template="#/components/schemas/{model}"
     )
-    parts["schemas"] |= problem.pop("$defs") | {"Problem": problem}
-    parts["securitySchemes"] = {TOKEN: {"type": "http", "scheme": "bearer"}}
-    for methods in described["paths"].values():
+    components["schemas"] |= problem.pop("$defs") | {"Problem": problem}
+    components["securitySchemes"] = {TOKEN: {"type": "http", "scheme": "bearer"}}
+    responses = _problem_responses()
+    for methods in contents["paths"].values():
         for operation in methods.values():
             operation["security"] = [{TOKEN: []}]
             for parameter in operation["parameters"]:
-                # A client would send a default as if its user had asked for it.
+                # A generated client would send every default.
                 parameter["schema"].pop("default", None)
-            operation["responses"] |= _problems_of(operation)
-    return json.dumps(described, default=str).encode()
+            if body := operation.get("requestBody"):
+                _unwrap(body["content"]["application/json"])
+            operation["responses"] |= responses
+    return json.dumps(contents, default=str).encode()
 
 
-def _problems_of(operation: dict[str, Any]) -> dict[str, Any]:
-    shape = {"schema": {"$ref": "#/components/schemas/Problem"}}
+def _unwrap(content: dict[str, Any]) -> None:
+    """Name the schema of a body that may be left out as those of other bodies are."""
+    if alternatives := content["schema"].get("allOf"):
+        [content["schema"]] = alternatives
+
+
+def _problem_responses() -> dict[str, Any]:
+    content = {"schema": {"$ref": "#/components/schemas/Problem"}}
     statuses = sorted({kind.status for kind in problems.KINDS.values()} - {405, 500})
     return {
         str(status): {
@@ -129,32 +158,32 @@ def _problems_of(operation: dict[str, Any]) -> dict[str, Any]:
                 for name, kind in problems.KINDS.items()
                 if kind.status == status
             ),
-            "content": {problems.CONTENT_TYPE: shape},
+            "content": {problems.CONTENT_TYPE: content},
         }
         for status in statuses
     }
 
 
-def _naming_head(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def _allowing_head(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Add HEAD to the ``Allow`` header of 405 responses."""
 
     @wraps(view)
-    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         response = view(request, *args, **kwargs)
         allowed = response.headers.get("Allow", "")
         if "GET" in allowed:
             response.headers["Allow"] = f"{allowed}, HEAD"
         return response
 
-    return answered
+    return wrapper
 
 
 _patterns, _app_name, _namespace = api.urls
 # ninja adds a URL for the root, which serves nothing here.
-_endpoints = [one for one in _patterns if getattr(one, "name", "") != "api-root"]
+_endpoints = [url for url in _patterns if getattr(url, "name", "") != "api-root"]
 for _endpoint in _endpoints:
     _view: Any = _endpoint.callback
-    _endpoint.callback = head_as_get(_naming_head(_view))
+    _endpoint.callback = head_as_get(_allowing_head(_view))
 urlpatterns = [
     path("openapi.json", openapi, name="api_document"),
     path("", (_endpoints, _app_name, _namespace)),

@@ -1,21 +1,21 @@
 """Audit trail labels of refusals and exports."""
 
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from .labels import Field, choice, register
 from .models import AuditEvent
 
-register("request", actions={"refused": gettext_lazy("Request refused")})
+register("request", actions={"refused": _("Request refused")})
 register(
     "audit",
-    actions={"exported": gettext_lazy("Audit trail exported")},
+    actions={"exported": _("Audit trail exported")},
     fields={
-        "person": Field(gettext_lazy("person")),
-        "action": Field(gettext_lazy("action")),
-        "target": Field(gettext_lazy("target")),
-        "outcome": Field(gettext_lazy("outcome"), choice(AuditEvent.Outcome.choices)),
-        "since": Field(gettext_lazy("since")),
-        "until": Field(gettext_lazy("until")),
-        "separator": Field(gettext_lazy("separator")),
+        "person": Field(_("person")),
+        "action": Field(_("action")),
+        "target": Field(_("target")),
+        "outcome": Field(_("outcome"), choice(AuditEvent.Outcome.choices)),
+        "since": Field(_("since")),
+        "until": Field(_("until")),
+        "separator": Field(_("separator")),
     },
 )

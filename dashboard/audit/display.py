@@ -1,31 +1,24 @@
-"""Audit events as the lines of a page."""
-
 from typing import Any, NamedTuple
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext as _
 
 from . import labels
 from .models import AuditEvent
 
 Outcome = AuditEvent.Outcome
 
-TONES: dict[str, str] = {
-    Outcome.DONE: "rest",
-    Outcome.REFUSED: "warn",
-    Outcome.FAILED: "bad",
-}
-ICONS: dict[str, str] = {
-    Outcome.DONE: "check",
-    Outcome.REFUSED: "ban",
-    Outcome.FAILED: "triangle-alert",
+TONES_AND_ICONS: dict[str, tuple[str, str]] = {
+    Outcome.DONE: ("rest", "check"),
+    Outcome.REFUSED: ("warn", "ban"),
+    Outcome.FAILED: ("bad", "triangle-alert"),
 }
 
-MOST_IN_ROW = 3
-"""The most values in a row; its details have all."""
+MAX_IN_ROW = 3
+"""The row of an event shows at most this many changes; its details show all."""
 
 
 class Change(NamedTuple):
-    """A changed value; ``before`` or ``after`` is empty where there was none."""
+    """A changed value; ``before`` or ``after`` may be empty."""
 
     name: str
     before: str
@@ -36,7 +29,7 @@ class Line(NamedTuple):
     """An event as a line of the page.
 
     Attributes:
-        in_row: The changes that the row shows; its details show all.
+        in_row: The changes that the row shows.
         instance_url: Empty without an instance.
         target_url: Empty without a page, or when the target is the instance.
     """
@@ -54,13 +47,14 @@ class Line(NamedTuple):
 def line(event: AuditEvent) -> Line:
     changes = _changes(event)
     is_instance = event.target_kind == "instance"
+    tone, icon = TONES_AND_ICONS[event.outcome]
     return Line(
         event,
         labels.action_label(event.action),
-        TONES.get(event.outcome, "rest"),
-        ICONS.get(event.outcome, "check"),
+        tone,
+        icon,
         [change for change, _ in changes],
-        [change for change, is_in_row in changes if is_in_row][:MOST_IN_ROW],
+        [change for change, is_in_row in changes if is_in_row][:MAX_IN_ROW],
         labels.page("instance", event) if event.instance else "",
         "" if is_instance else labels.page(event.target_kind, event),
     )
@@ -93,9 +87,9 @@ def _flat(
 
 def _text(field: labels.Field, value: Any) -> str:
     if value is None:
-        return gettext("not known")
+        return _("not known")
     if isinstance(value, bool):
-        return gettext("on") if value else gettext("off")
+        return _("on") if value else _("off")
     if isinstance(value, list):
-        return ", ".join(_text(field, item) for item in value) or gettext("(none)")
-    return field.show(str(value)) if value != "" else gettext("(empty)")
+        return ", ".join(_text(field, item) for item in value) or _("(none)")
+    return field.show(str(value)) if value != "" else _("(empty)")

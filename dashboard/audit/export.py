@@ -22,10 +22,10 @@ SEPARATORS = {"comma": ",", "semicolon": ";"}
 """Cell separators by the value of the query parameter."""
 
 _CELL_ENDS = re.compile(r"([,;\n\u2028\u2029])")
-"""Separators that a spreadsheet may use instead of ours."""
+"""Characters at which a spreadsheet may split a cell."""
 
 _CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
-"""C0 and C1 without the line break: tabs separate cells, terminals run the others."""
+"""C0 and C1 except the line break. Tabs separate cells; terminals run the others."""
 
 BYTE_ORDER_MARK = "\ufeff"
 """Makes Excel read the file as UTF-8."""
@@ -38,17 +38,19 @@ class _Echo:
         return text
 
 
-def separator_asked(data: QueryDict) -> str | None:
-    """Return the requested separator; None for an unknown one."""
+def requested_separator(data: QueryDict) -> str | None:
+    """Return the separator that the query names; None for an unknown one."""
     return SEPARATORS.get(data.get("separator") or "comma")
 
 
-def csv_lines(events: Iterable[AuditEvent], separator: str = ",") -> Iterator[str]:
-    """Yield the lines, header first. Times are UTC, values JSON."""
+def csv_lines(
+    columns: Iterable[str], rows: Iterable[Iterable[str]], separator: str = ","
+) -> Iterator[str]:
+    """Yield the lines of a CSV file, header first, without formulas."""
     writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL, delimiter=separator)
-    yield BYTE_ORDER_MARK + writer.writerow(COLUMNS)
-    for event in events:
-        yield writer.writerow([harmless(cell) for cell in _cells(event)])
+    yield BYTE_ORDER_MARK + writer.writerow(columns)
+    for row in rows:
+        yield writer.writerow([harmless(cell) for cell in row])
 
 
 def harmless(cell: str) -> str:
@@ -70,19 +72,18 @@ def harmless(cell: str) -> str:
 
 
 def _as_text(cell: str) -> str:
-    if cell[:1].isalnum():  # nearly all of them
+    if cell[:1].isalnum():  # as nearly all cells
         return cell
-    first = next((letter for letter in cell if not _is_skipped(letter)), "")
-    if first not in FORMULA:
-        return cell
-    return f"'{cell}"
+    visible = (
+        char
+        for char in cell
+        if char != '"' and unicodedata.category(char)[0] not in "CZ"
+    )
+    return f"'{cell}" if next(visible, "") in FORMULA else cell
 
 
-def _is_skipped(letter: str) -> bool:
-    return letter == '"' or unicodedata.category(letter)[0] in "CZ"
-
-
-def _cells(event: AuditEvent) -> tuple[str, ...]:
+def cells(event: AuditEvent) -> tuple[str, ...]:
+    """Return the cells of an event. Times are UTC, values JSON."""
     return (
         event.at.astimezone(UTC).isoformat(timespec="milliseconds"),
         event.actor_label,

@@ -1,5 +1,3 @@
-"""The filters of the audit page."""
-
 from datetime import date, datetime, time, timedelta
 from typing import ClassVar
 
@@ -7,7 +5,7 @@ import django_filters
 from django import forms
 from django.db.models import Q, QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from .labels import action_label
 from .models import AuditEvent
@@ -17,30 +15,39 @@ def _day_input() -> forms.DateInput:
     return forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
 
 
+def _action_choices() -> list[tuple[str, str]]:
+    names = AuditEvent.objects.order_by().values_list("action", flat=True)
+    choices = [(name, action_label(name)) for name in names.distinct()]
+    return sorted(choices, key=lambda choice: choice[1].casefold())
+
+
 class AuditFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped library
-    """An invalid value filters nothing. Days are in the current time zone."""
+    """Filters of the audit page; ignores invalid values.
+
+    Days are in the current time zone.
+    """
 
     person = django_filters.CharFilter(
-        "actor_label", "icontains", max_length=150, label=gettext_lazy("Person")
+        "actor_label", "icontains", max_length=150, label=_("Person")
     )
     action = django_filters.ChoiceFilter(
-        choices=lambda: [(name, action_label(name)) for name in _actions()],
-        label=gettext_lazy("Action"),
-        empty_label=gettext_lazy("Any"),
+        choices=_action_choices,
+        label=_("Action"),
+        empty_label=_("Any"),
     )
     target = django_filters.CharFilter(
-        method="by_target", max_length=255, label=gettext_lazy("Target")
+        method="by_target", max_length=255, label=_("Target")
     )
     outcome = django_filters.ChoiceFilter(
         choices=AuditEvent.Outcome.choices,
-        label=gettext_lazy("Outcome"),
-        empty_label=gettext_lazy("Any"),
+        label=_("Outcome"),
+        empty_label=_("Any"),
     )
     since = django_filters.DateFilter(
-        method="from_day", label=gettext_lazy("From"), widget=_day_input()
+        method="from_day", label=_("From"), widget=_day_input()
     )
     until = django_filters.DateFilter(
-        method="to_day", label=gettext_lazy("Until"), widget=_day_input()
+        method="to_day", label=_("Until"), widget=_day_input()
     )
 
     class Meta:
@@ -72,8 +79,3 @@ class AuditFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped li
 
 def _midnight(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time.min))
-
-
-def _actions() -> list[str]:
-    names = AuditEvent.objects.order_by("action").values_list("action", flat=True)
-    return list(names.distinct())

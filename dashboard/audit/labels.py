@@ -4,8 +4,8 @@ Each app registers its own in a module ``audit_labels``::
 
     register(
         "view",
-        actions={"saved": gettext_lazy("View saved")},
-        fields={"shared": Field(gettext_lazy("shared"))},
+        actions={"saved": _("View saved")},
+        fields={"shared": Field(_("shared"))},
     )
 
 The page shows values without a label as they are stored.
@@ -38,14 +38,14 @@ class Field(NamedTuple):
     in_row: bool = True
 
 
-class _Subject(NamedTuple):
-    actions: Mapping[str, Label]
-    fields: Mapping[str, Field]
-    page: Callable[[AuditEvent], str] | None
+_actions: dict[str, Label] = {}
+"""By ``subject.verb``."""
 
+_fields: dict[tuple[str, str], Field] = {}
+"""By subject and name."""
 
-_NOTHING = _Subject({}, {}, None)
-_subjects: dict[str, _Subject] = {}
+_pages: dict[str, Callable[[AuditEvent], str] | None] = {}
+"""By subject."""
 
 
 def register(
@@ -66,41 +66,35 @@ def register(
     Raises:
         ValueError: The subject is already registered.
     """
-    if subject in _subjects:
+    if subject in _pages:
         raise ValueError(f"The audit labels of {subject} are registered twice.")
-    _subjects[subject] = _Subject(actions, fields or {}, page)
+    _pages[subject] = page
+    _actions.update({f"{subject}.{verb}": label for verb, label in actions.items()})
+    for name, field in (fields or {}).items():
+        _fields[subject, name] = field
 
 
 def actions() -> set[str]:
     """Return all actions that have a label."""
-    return {
-        f"{name}.{action}"
-        for name, subject in _subjects.items()
-        for action in subject.actions
-    }
+    return set(_actions)
 
 
 def action_label(action: str) -> str:
     """Return the label of an action, in the active language."""
-    subject, _, name = action.partition(".")
-    return str(_subjects.get(subject, _NOTHING).actions.get(name, action))
+    return str(_actions.get(action, action))
 
 
 def field(action: str, name: str) -> Field:
     """Return a field of an action; one that is not registered shows its name."""
-    subject = _subjects.get(action.partition(".")[0], _NOTHING)
-    return subject.fields.get(name) or Field(name.replace("_", " "))
-
-
-def has_field(action: str, name: str) -> bool:
-    return name in _subjects.get(action.partition(".")[0], _NOTHING).fields
+    subject = action.partition(".")[0]
+    return _fields.get((subject, name)) or Field(name.replace("_", " "))
 
 
 def page(subject: str, event: AuditEvent) -> str:
     """Return the URL of the subject's page for an event; empty without one."""
-    show = _subjects.get(subject, _NOTHING).page
+    url_of = _pages.get(subject)
     try:
-        return show(event) if show else ""
+        return url_of(event) if url_of else ""
     except NoReverseMatch:
         return ""
 

@@ -3,30 +3,29 @@
 import structlog
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
+from django.utils.deprecation import MiddlewareMixin
 
 from dashboard import logs
 from dashboard.web import limits
-from dashboard.web.middleware import GetResponse
 
 from .messages import ANONYMOUS, REFUSED
 from .services import Outcome, record_event
 
 log = structlog.get_logger(__name__)
 
-MOST = limits.Limit(person=60, address=120)
-"""Refusals recorded in a minute. Further ones only go to the log, so that they cannot
-fill the database."""
+PER_MINUTE = 60
+"""For each person. Further refusals only go to the log, so that they cannot fill the
+database."""
 
 
-class RefusalsMiddleware:
+class RefusalsMiddleware(MiddlewareMixin):
     """Record each response with status 403."""
 
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
-        if response.status_code == 403 and limits.allows("refusals", request, MOST):
+    def process_response(
+        self, request: HttpRequest, response: HttpResponse
+    ) -> HttpResponse:
+        is_refusal = response.status_code == 403
+        if is_refusal and limits.allows("refusals", request, PER_MINUTE, people=2):
             try:
                 _record(request)
             except DatabaseError as error:
@@ -36,12 +35,13 @@ class RefusalsMiddleware:
 
 
 def _record(request: HttpRequest) -> None:
-    signed_in = request.user.is_authenticated
     match = request.resolver_match
     kwargs = match.kwargs if match else {}
-    instance = "{cloud}/{instance_id}".format(**kwargs) if "cloud" in kwargs else ""
+    instance = (
+        "{cloud}/{instance_id}".format(**kwargs) if "instance_id" in kwargs else ""
+    )
     record_event(
-        actor=request.user if signed_in else None,  # type: ignore[arg-type]
+        actor=request.user if request.user.is_authenticated else None,
         actor_label=ANONYMOUS(),
         action="request.refused",
         outcome=Outcome.REFUSED,

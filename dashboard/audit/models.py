@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from dashboard.web.stored_messages import MessageField
 
@@ -33,9 +33,9 @@ class AuditEvent(models.Model):
     """
 
     class Outcome(models.TextChoices):
-        DONE = "done", gettext_lazy("Done")
-        REFUSED = "refused", gettext_lazy("Refused")
-        FAILED = "failed", gettext_lazy("Failed")
+        DONE = "done", _("Done")
+        REFUSED = "refused", _("Refused")
+        FAILED = "failed", _("Failed")
 
     at = models.DateTimeField(auto_now_add=True, db_index=True)
     actor = models.ForeignKey(

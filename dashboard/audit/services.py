@@ -1,18 +1,17 @@
-"""The only writer of audit events."""
+"""The only module that writes audit events."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db.models import Model
 
 from dashboard.web.stored_messages import Message, verbatim
 
 from .models import AuditEvent
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractUser
 
 SYSTEM = "Curfew"
 """Label of the actor when no account acted."""
@@ -35,12 +34,13 @@ def acting_through(via: Message) -> Iterator[None]:
 
 
 def record_event(
-    *,
-    actor: "AbstractUser | None",
+    actor: AbstractBaseUser | None,
     action: str,
-    target_kind: str,
-    target_id: str,
-    target_label: Message | str,
+    target: Model | None = None,
+    *,
+    target_kind: str = "",
+    target_id: str = "",
+    target_label: Message | str | None = None,
     actor_label: Message | str = SYSTEM,
     outcome: str = Outcome.DONE,
     instance: str = "",
@@ -56,29 +56,28 @@ def record_event(
 
     Args:
         actor: None when no account acted.
-        action: ``object.verb`` such as ``edit.submitted``; ``docs/security.md`` lists
-            all of them.
-        target_kind: ``instance``, ``edit``, ``user``, ...
-        target_id: Stable ID of the target.
-        target_label: Its name; a message where people did not give the name.
+        action: ``object.verb``; ``docs/security.md`` lists all of them.
+        target: What was changed; gives the ID and the name, unless they are passed.
+        target_kind: Such as ``user``; by default the object in ``action``.
+        target_label: A message where people did not give the name.
         actor_label: Name of an actor that is no account.
-        outcome: One of ``AuditEvent.Outcome``.
         instance: ``Instance.reference`` of the instance concerned.
-        before: Values before the change.
-        after: Values after it.
         reason: A message, or what a person typed.
         into: A list that takes the unsaved event, for ``record_events``.
     """
     context = structlog.contextvars.get_contextvars()
     actor_name, actor_message = _name(actor.get_username() if actor else actor_label)
-    target_name, target_message = _name(target_label)
+    if target:
+        target_id = target_id or str(target.pk)
+        target_label = str(target) if target_label is None else target_label
+    target_name, target_message = _name(target_label or "")
     event = AuditEvent(
         actor_id=actor.pk if actor else None,
         actor_label=actor_name[:150],
         actor_message=actor_message,
         action=action,
         outcome=outcome,
-        target_kind=target_kind,
+        target_kind=target_kind or action.partition(".")[0],
         target_id=_storable(target_id)[:255],
         target_label=target_name[:255],
         target_message=target_message,

@@ -1,8 +1,9 @@
 """Records sign-ins, failed sign-ins and sign-outs in the audit trail."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.signals import (
     user_logged_in,
     user_logged_out,
@@ -13,17 +14,14 @@ from django.dispatch import receiver
 from .messages import ANONYMOUS, UNKNOWN_NAME
 from .services import Outcome, record_event
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractUser
-
 
 @receiver(user_logged_in)
-def record_sign_in(sender: object, user: "AbstractUser", **_: Any) -> None:
+def record_sign_in(sender: object, user: AbstractBaseUser, **_: Any) -> None:
     _record(user, "user.signed_in", actor=user)
 
 
 @receiver(user_logged_out)
-def record_sign_out(sender: object, user: "AbstractUser | None", **_: Any) -> None:
+def record_sign_out(sender: object, user: AbstractBaseUser | None, **_: Any) -> None:
     # No user when the session had expired before.
     if user is not None:
         _record(user, "user.signed_out", actor=user)
@@ -42,13 +40,13 @@ def record_failure(sender: object, credentials: dict[str, Any], **_: Any) -> Non
     _record(user, "user.sign_in_failed", outcome=Outcome.REFUSED)
 
 
-def _record(user: Any, action: str, **fields: Any) -> None:
+def _record(user: Any, action: str, *, actor: Any = None, **fields: Any) -> None:
     record_event(
-        actor=fields.pop("actor", None),
+        actor=actor,
         actor_label=ANONYMOUS(),
         action=action,
         target_kind="user",
-        target_id=str(user.pk) if user else "",
+        target=user,
         target_label=user.get_username() if user else UNKNOWN_NAME(),
         **fields,
     )

@@ -1,4 +1,4 @@
-"""Addresses of the audit trail. Source: ``docs/contract.md``, "URLs"."""
+"""Source: ``docs/contract.md``, "URLs"."""
 
 from django.urls import path
 

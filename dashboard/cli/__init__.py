@@ -1,6 +1,5 @@
-"""Curfew from a shell: the command ``curfew``. Works over the API alone.
+"""The command ``curfew``, a client of the API. See ``docs/cli.md``.
 
-Knows nothing of Django or of this site's settings: it runs on anybody's machine, with
-httpx as all it needs. ``pyproject.toml`` makes a package of it; in a checkout it is
-``python -m dashboard.cli``. See ``docs/cli.md``.
+It runs on any machine and needs neither Django nor the settings of a site.
+``deploy/cli`` makes a package of it alone; a checkout has ``python -m dashboard.cli``.
 """

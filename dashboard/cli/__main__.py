@@ -1,5 +1,5 @@
 import sys
 
-from .commands import main
+from .command_line import main
 
 sys.exit(main(prog="python -m dashboard.cli"))

@@ -1,19 +1,19 @@
-"""The API over HTTP: one exchange for each call, errors as sentences."""
+"""The API over HTTP."""
 
+import itertools
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
 
 from .config import Config
-from .errors import Code, CommandError, UnreachableError
+from .errors import Code, CommandError, TokenRefusedError, UnreachableError
 
 TIMEOUT_SECONDS = 15
-ATTEMPTS = 3
-"""Of a write: each has its own key, so that trying again does nothing twice."""
+WRITE_ATTEMPTS = 3
 
 _CODES = {401: Code.SETUP, 403: Code.REFUSED, 404: Code.NOT_FOUND}
 
@@ -25,6 +25,7 @@ class Api:
         self,
         config: Config,
         *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
         transport: httpx.BaseTransport | None = None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -32,7 +33,7 @@ class Api:
         self._http = httpx.Client(
             base_url=f"{config.url}/api/v1",
             headers={"Authorization": f"Bearer {config.token}"},
-            timeout=TIMEOUT_SECONDS,
+            timeout=timeout_seconds,
             transport=transport,
         )
 
@@ -42,60 +43,58 @@ class Api:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def get(self, path: str, query: dict[str, str] | None = None) -> Json | None:
+    def get(
+        self, path: str, query: Mapping[str, str | list[str]] | None = None
+    ) -> Json | None:
         """Return a document; None for 204."""
-        return self._ask("GET", path, params=query or {})
+        return self._request("GET", path, params=dict(query or {}))
 
     def write(self, method: str, path: str, body: Json | None = None) -> Json | None:
-        """Send a write; repeat it with the same key if the answer is lost."""
-        headers = {"Idempotency-Key": str(uuid.uuid4())}
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                return self._ask(method, path, json=body or {}, headers=headers)
-            except UnreachableError as error:
-                if attempt == ATTEMPTS:
-                    raise
-                self._pause(error.wait_seconds or 2**attempt)
-        raise AssertionError("the last attempt returns or raises")
+        """Send a write; repeat it if the response is lost.
 
-    def pages(self, path: str, query: dict[str, str]) -> Iterator[Json]:
+        All attempts have the same idempotency key, so that it takes effect only once.
+        """
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        for attempt in range(1, WRITE_ATTEMPTS):
+            try:
+                return self._request(method, path, json=body or {}, headers=headers)
+            except UnreachableError as error:
+                self._pause(error.wait_seconds or 2**attempt)
+        return self._request(method, path, json=body or {}, headers=headers)
+
+    def pages(self, path: str, query: Mapping[str, str | list[str]]) -> Iterator[Json]:
         """Yield all items of a list."""
-        number = 1
-        while True:
-            params = query | {"page": str(number), "per_page": "100"}
+        for number in itertools.count(1):
+            params = {**query, "page": str(number), "per_page": "100"}
             page = self.get(path, params) or {"items": [], "pages": 0}
             yield from page["items"]
             if number >= page["pages"]:
                 return
-            number += 1
 
     def find(self, reference: str) -> Json:
-        """Return the instance with this ``cloud/id``, id or name.
+        """Return the instance with this ``cloud/id``, ID or name.
 
         Raises:
-            CommandError: There is none, or there are several.
+            CommandError: There is no such instance, or several.
         """
         cloud, slash, instance_id = reference.rpartition("/")
         if slash:
             return self.get(path_of(cloud, instance_id)) or {}
         matches = [
-            instance
+            (instance["cloud"], instance["instance_id"])
             for instance in self.pages("/instances", {"q": reference[:512]})
             if reference in (instance["name"], instance["instance_id"])
         ]
-        if len(matches) == 1:
-            (instance,) = matches
-            return self.get(path_of(instance["cloud"], instance["instance_id"])) or {}
         if not matches:
             raise CommandError(Code.NOT_FOUND, f"No instance matches “{reference}”.")
-        names = ", ".join(
-            f"{match['cloud']}/{match['instance_id']}" for match in matches
-        )
-        raise CommandError(Code.NOT_FOUND, f"“{reference}” is ambiguous: {names}.")
+        if len(matches) > 1:
+            names = ", ".join(map("/".join, matches))
+            raise CommandError(Code.NOT_FOUND, f"“{reference}” is ambiguous: {names}.")
+        return self.get(path_of(*matches[0])) or {}
 
-    def _ask(self, method: str, path: str, **sent: Any) -> Json | None:
+    def _request(self, method: str, path: str, **options: Any) -> Json | None:
         try:
-            response = self._http.request(method, path, **sent)
+            response = self._http.request(method, path, **options)
         except httpx.HTTPError as error:
             kind = type(error).__name__
             raise UnreachableError(f"Cannot reach Curfew ({kind}).") from None
@@ -108,23 +107,24 @@ class Api:
             wait = response.headers.get("Retry-After", "")
             seconds = float(wait) if wait.isdecimal() else 0
             raise UnreachableError(f"Curfew returned {status}.", min(seconds, 120))
-        raise CommandError(_CODES.get(status, Code.REFUSED), _sentence(response))
+        refusal = TokenRefusedError if status in {401, 403} else CommandError
+        raise refusal(_CODES.get(status, Code.REFUSED), _reason(response))
 
 
 def path_of(cloud: str, instance_id: str) -> str:
-    """Return the path of an instance, escaped as docs/api.md says."""
+    """Return the path of an instance. Source of the escapes: ``docs/api.md``."""
     return f"/instances/{_part(cloud)}/{_part(instance_id)}"
 
 
 def _part(name: str) -> str:
     only_dots = not name.strip(".")
-    signs = (
-        "".join(f"~{byte:02X}" for byte in sign.encode())
-        if only_dots or sign in "/~\\" or not sign.isprintable()
-        else sign
-        for sign in name
+    escaped = (
+        "".join(f"~{byte:02X}" for byte in character.encode())
+        if only_dots or character in "/~\\" or not character.isprintable()
+        else character
+        for character in name
     )
-    return quote("".join(signs), safe="~")
+    return quote("".join(escaped), safe="~")
 
 
 def _document(response: httpx.Response) -> Json:
@@ -139,8 +139,8 @@ def _document(response: httpx.Response) -> Json:
     return document
 
 
-def _sentence(response: httpx.Response) -> str:
-    """Return the reason of a refusal; for a conflict, with both values."""
+def _reason(response: httpx.Response) -> str:
+    """Return the reason of an error; for a conflict, with both values."""
     try:
         error: Json = response.json()
         sentences = [str(error["detail"])]

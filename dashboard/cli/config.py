@@ -54,7 +54,7 @@ def _stored(path: Path) -> dict[str, str]:
     try:
         stored = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        # The error quotes no more than a place: the file holds a secret.
+        # Only the kind of error: its message may quote the token.
         kind = type(error).__name__
         raise CommandError(Code.SETUP, f"Cannot read {path} ({kind}).") from None
     return {name: str(stored[name]) for name in ("url", "token") if name in stored}

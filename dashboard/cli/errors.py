@@ -1,5 +1,3 @@
-"""How a command ends."""
-
 from enum import IntEnum
 
 
@@ -25,11 +23,15 @@ class CommandError(Exception):
         self.code = code
 
 
+class TokenRefusedError(CommandError):
+    """The site answers and refuses the token, or this owner's use of any."""
+
+
 class UnreachableError(CommandError):
-    """Curfew cannot be reached now, but perhaps soon.
+    """Curfew cannot be reached now.
 
     Attributes:
-        wait_seconds: How long Curfew asks to wait; 0 if it does not say.
+        wait_seconds: From ``Retry-After``; 0 without one.
     """
 
     def __init__(self, sentence: str, wait_seconds: float = 0) -> None:

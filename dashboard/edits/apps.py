@@ -5,7 +5,6 @@ class EditsConfig(AppConfig):
     name = "dashboard.edits"
 
     def ready(self) -> None:
-        """Register the receivers, and provide the edits to the app below."""
         from dashboard.instances.selectors import edits
 
         from . import receivers  # noqa: F401

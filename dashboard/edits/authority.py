@@ -1,43 +1,131 @@
-"""Whether an edit may still go out: by its person's right, or by its rule's."""
+"""Whether an edit may still be sent: may its actor, policy or schedule still act?"""
 
 from datetime import datetime
 
 from django.utils import timezone
 
 from dashboard.accounts.permissions import can_edit
-from dashboard.policies import selectors as policies
+from dashboard.instances.models import Instance
+from dashboard.modelarts.statuses import STARTABLE, InstanceStatus
+from dashboard.policies import questions, selectors as policies
 from dashboard.policies.models import Rule
-from dashboard.policies.runs import wanted_end
+from dashboard.policies.runs import required_end
+from dashboard.schedules import overrides, selectors as schedules
+from dashboard.schedules.models import MomentKind, Schedule
 from dashboard.web.stored_messages import Message
 
-from . import messages
+from . import extension, messages
 from .models import Edit
+
+_RUNS = frozenset(
+    {
+        InstanceStatus.START_QUEUING,
+        InstanceStatus.READY_TO_START,
+        InstanceStatus.STARTING,
+        InstanceStatus.RUNNING,
+        InstanceStatus.SNAPSHOTTING,
+    }
+)
 
 
 def why_withdrawn(edit: Edit) -> Message:
-    """Why nothing may be sent for an edit any more, one sentence; empty when it may.
-
-    Args:
-        edit: Read with its actor, its rule and its instance's cloud.
-    """
+    """Return why an edit may not be sent any more; empty if it may."""
+    if _is_about_an_earlier_run(edit):
+        return messages.ANOTHER_RUN()
+    if edit.override and not edit.override.is_in_effect(timezone.now()):
+        return messages.OVERRIDE_OVER()
     if edit.actor is None:
-        return _why_rule_may_not(edit, edit.rule, timezone.now())
+        if edit.schedule_name:
+            return _why_schedule_may_not(edit)
+        return _why_rule_may_not(edit, timezone.now())
     if can_edit(edit.actor, edit.instance.owner):
         return Message()
     return messages.NOT_PERMITTED(username=edit.actor.get_username())
 
 
-def _why_rule_may_not(edit: Edit, rule: Rule | None, now: datetime) -> Message:
+def why_moment_passes(
+    instance: Instance, *, is_overridden: bool, kind: str, moment: datetime
+) -> Message:
+    """Return why a schedule leaves an instance alone at its moment; empty if not.
+
+    What people did after the moment stays: a run that began, or ended, since then.
+
+    Args:
+        is_overridden: Whether an override covers the moment (``overrides.covered``).
+        kind: One of ``MomentKind``.
+    """
+    if is_overridden:
+        return messages.OVERRIDDEN()
+    if kind == MomentKind.STOP:
+        began_at = _run_began_at(instance)
+        return messages.STARTED_SINCE() if began_at and began_at > moment else Message()
+    since = instance.status_since
+    is_stopped = instance.status == InstanceStatus.STOPPED
+    has_stopped = is_stopped and since is not None and since > moment
+    return messages.STOPPED_SINCE() if has_stopped else Message()
+
+
+def _run_began_at(instance: Instance) -> datetime | None:
+    """Return when the current run began, at the latest; None without one."""
+    if instance.status not in _RUNS:
+        return None
+    observed_since = instance.status_since or instance.first_seen_at
+    return instance.run_started_at or observed_since
+
+
+def _is_about_an_earlier_run(edit: Edit) -> bool:
+    """Whether another run has begun than the one that an open stop was meant for.
+
+    An applied stop may still have to undo a late start.
+    """
+    return edit.is_open and extension.is_later_run(
+        edit.instance, edit.base, edit.created_at
+    )
+
+
+def _why_rule_may_not(edit: Edit, now: datetime) -> Message:
+    rule = edit.rule
     if rule is None or not rule.is_acting:
         return messages.POLICY_PAUSED(policy=edit.policy_name)
     if policies.exempt(now, [edit.instance_id]) & {(rule.pk, edit.instance_id)}:
         return messages.EXEMPT(policy=edit.policy_name)
-    # A stop that was sent before may be what has ended the run.
-    if (
-        edit.kind == Edit.Kind.STOP
-        and not edit.deliveries.exclude(sent_at=None).exists()
-    ):
-        end = wanted_end(rule, edit.instance, now)
+    if other := policies.shadow(rule, edit.instance):
+        return messages.SHADOWED(policy=other.name)
+    # A stop that was sent before may have ended the run.
+    if edit.kind == Edit.Kind.STOP and not _was_sent(edit):
+        if rule.kind == Rule.Kind.STILL_NEEDED:
+            if questions.may_stop(rule, edit.instance):
+                return Message()
+            return messages.ANOTHER_RUN()
+        end = required_end(rule, edit.instance, now)
         if end is None or end > now:
             return messages.NO_VIOLATION(policy=edit.policy_name)
     return Message()
+
+
+def _why_schedule_may_not(edit: Edit) -> Message:
+    schedule, instance = edit.schedule, edit.instance
+    if schedule is None or not schedule.is_on:
+        return messages.SCHEDULE_OFF(schedule=edit.schedule_name)
+    active = Schedule.objects.filter(mode=Schedule.Mode.ON).select_related("team")
+    first = schedules.match(active, instance)
+    if first is None or first.schedule != schedule:
+        return messages.OTHER_SCHEDULE(schedule=edit.schedule_name)
+    is_start = edit.kind == Edit.Kind.START
+    # What was sent before may have changed the status.
+    if is_start and _was_sent(edit):
+        return Message()
+    if is_start and instance.status not in STARTABLE:
+        return messages.NO_LONGER_STOPPED()
+    kind = MomentKind.START if is_start else MomentKind.STOP
+    moment = edit.scheduled_for or edit.created_at
+    return why_moment_passes(
+        instance,
+        is_overridden=bool(overrides.covered([instance], moment, kind)),
+        kind=kind,
+        moment=moment,
+    )
+
+
+def _was_sent(edit: Edit) -> bool:
+    return edit.attempts.exclude(sent_at=None).exists()

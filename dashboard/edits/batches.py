@@ -1,40 +1,45 @@
-"""Wishing for many at once: draft, preview, confirm, take back, try again.
+"""Bulk changes: draft, preview, confirm, approve, cancel, retry and undo them.
 
-Each edit of a batch is like any other: a place in its queue, the right to it checked
-now and at delivery, its line in the audit trail. Only the statements are shared.
+Each edit of a batch is like any other: it has its place in a queue and its audit event,
+and permission is checked now and at delivery. Only the statements are shared.
 """
 
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext as _
 
 from dashboard.accounts.models import User
-from dashboard.accounts.permissions import can_bulk, can_edit
+from dashboard.accounts.permissions import Owner, can_approve_bulk, can_bulk, can_edit
 from dashboard.audit.services import record_event
+from dashboard.instances.models import Instance
 from dashboard.policies.models import Rule
+from dashboard.schedules.models import Schedule
 from dashboard.web import limits
 from dashboard.web.stored_messages import Message
 
-from . import messages, plans, states
-from .delivery import heartbeat
-from .models import BatchSkip, Edit, EditBatch, EditQueue
+from . import messages, plans, selectors, states
+from .models import WARNING_TIME, BatchSkip, Edit, EditBatch
 
-MOST = 5_000
+MAX_BATCH_SIZE = 5_000
 """Instances in one batch: more would hold the database too long in one transaction."""
 
-REQUESTS_PER_EDIT = 2
 DRAFTS_STAY = timedelta(days=1)
+_INVERSE_KINDS = {
+    Edit.Kind.UPDATE: Edit.Kind.UPDATE,
+    Edit.Kind.START: Edit.Kind.STOP,
+    Edit.Kind.STOP: Edit.Kind.START,
+}
 DRAFTS = 5
 """Drafts that one person keeps; an older one goes when another comes."""
-
-_WAITING = (Edit.State.QUEUED, Edit.State.RETRYING)
 
 
 class BatchError(Exception):
@@ -49,65 +54,106 @@ def draft_batch(
     source: Message,
     rule: Rule | None = None,
     retry_of: EditBatch | None = None,
+    undo_of: EditBatch | None = None,
 ) -> EditBatch:
     """Store a selection until an action is chosen for it.
 
     Args:
         actor: Whose draft.
-        selection: ``Instance.pk`` of those chosen.
-        source: Where they come from.
-        rule: The rule that they break, if that is why.
-        retry_of: The batch whose failed edits they had.
+        selection: ``Instance.pk`` of the selected instances.
+        source: Says where they were selected.
+        rule: The policy that they violate, if that is why.
+        retry_of: The batch whose failed edits are retried; the first of its history.
+        undo_of: The batch that is undone; likewise.
 
     Raises:
         PermissionDenied: The actor's role changes nothing.
-        BatchError: Nothing, or too much, is selected, or too often in one minute.
+        BatchError: Nothing or too much is selected, or too often in one minute.
     """
     if not can_bulk(actor):
-        raise PermissionDenied(gettext("You can view instances but not change them."))
+        raise PermissionDenied(_("You can view instances but not change them."))
     previews = limits.key("previews", f"by:{actor.pk}")
     if not limits.within([(previews, settings.CURFEW.previews_per_minute)]):
-        raise BatchError(gettext("Too many previews. Try again in a minute."))
-    chosen = sorted(set(selection))
-    if not chosen:
-        raise BatchError(gettext("No instances selected. Select some first."))
-    if len(chosen) > MOST:
+        raise BatchError(_("Too many previews. Try again in a minute."))
+    pks = sorted(set(selection))
+    if not pks:
+        raise BatchError(_("No instances selected. Select some first."))
+    if len(pks) > MAX_BATCH_SIZE:
         raise BatchError(
-            gettext(
+            _(
                 "%(chosen)s instances are selected; the limit is %(most)s. Narrow the "
                 "list by a filter."
             )
-            % {"chosen": len(chosen), "most": MOST}
+            % {"chosen": len(pks), "most": MAX_BATCH_SIZE}
         )
-    forgotten = timezone.now() - DRAFTS_STAY
-    drafts = actor.batches.filter(confirmed_at=None)
-    kept = drafts.filter(created_at__gte=forgotten).order_by("-created_at")
-    newest = list(kept.values_list("pk", flat=True)[: DRAFTS - 1])
-    drafts.exclude(pk__in=newest).delete()
+    # One that still waits for an approval is no draft to be cleared away.
+    waits = Q(approval_asked_at__gte=timezone.now() - selectors.APPROVAL_STAYS)
+    drafts = actor.batches.filter(confirmed_at=None).exclude(waits)
+    recent = drafts.filter(created_at__gte=timezone.now() - DRAFTS_STAY)
+    newest = recent.order_by("-created_at").values_list("pk", flat=True)
+    drafts.exclude(pk__in=list(newest[: DRAFTS - 1])).delete()
     return EditBatch.objects.create(
         actor=actor,
-        selection=chosen,
+        selection=pks,
         source=source,
         rule=rule,
         retry_of=retry_of,
+        undo_of=undo_of,
     )
 
 
 @transaction.atomic
-def preview_batch(*, batch: EditBatch, wish: plans.BulkChange) -> EditBatch:
-    """Choose the action, and store what it means for each instance.
+def preview_batch(*, batch: EditBatch, change: plans.BulkChange) -> EditBatch:
+    """Choose the action of a draft, and store what it means for each instance.
 
     Raises:
         BatchError: The batch is confirmed already.
     """
-    batch = EditBatch.objects.select_for_update().get(pk=batch.pk)
+    batch = _lock_draft(batch)
+    if batch.undo_of_id:
+        raise BatchError(_("This undoes another bulk change and can do nothing else."))
+    plan = plans.build_plan(_context(batch), change)
+    return _store_preview(batch, change, plan)
+
+
+@transaction.atomic
+def preview_undo(*, batch: EditBatch) -> EditBatch:
+    """Store what a draft with ``undo_of`` means for each of its instances.
+
+    Raises:
+        BatchError: The batch is confirmed already.
+    """
+    batch = _lock_draft(batch)
+    if batch.undo_of is None:
+        raise BatchError(_("The bulk change to be undone no longer exists."))
+    chosen = set(batch.selection)
+    applied = _applied_edits(batch.undo_of.pk)
+    undone = [edit for edit in applied if edit.instance_id in chosen]
+    kind = _INVERSE_KINDS[Edit.Kind(batch.undo_of.kind)]
+    plan = plans.build_undo_plan(_context(batch), undone)
+    return _store_preview(batch, plans.BulkChange(kind, {}), plan)
+
+
+def _lock_draft(batch: EditBatch) -> EditBatch:
+    drafts = EditBatch.objects.select_related("actor", "undo_of")
+    batch = drafts.select_for_update(of=("self",)).get(pk=batch.pk)
     if batch.confirmed_at:
-        raise BatchError(gettext("Already confirmed."))
-    now = timezone.now()
-    context = plans.BulkContext(batch.selection, actor=batch.actor, now=now)
-    plan = plans.build_plan(context, wish)
-    batch.kind, batch.patch = wish.kind, dict(wish.patch)
-    batch.keeps_hours, batch.previewed_at = wish.keeps_hours, now
+        raise BatchError(_("Already confirmed."))
+    return batch
+
+
+def _context(batch: EditBatch) -> plans.BulkContext:
+    return plans.BulkContext(batch.selection, actor=batch.actor, now=timezone.now())
+
+
+def _store_preview(
+    batch: EditBatch, change: plans.BulkChange, plan: plans.Plan
+) -> EditBatch:
+    batch.kind, batch.patch = change.kind, dict(change.patch)
+    batch.keeps_hours, batch.previewed_at = change.keeps_hours, timezone.now()
+    batch.reason, batch.warns_owners = change.reason, change.warns_owners
+    # Who approves a batch approves one preview.
+    batch.approval_asked_at = None
     batch.plan = [
         {"pk": item.instance.pk, "patch": item.patch, "base": item.base}
         for item in plan.items
@@ -120,10 +166,11 @@ def preview_batch(*, batch: EditBatch, wish: plans.BulkChange) -> EditBatch:
 
 @transaction.atomic
 def confirm_batch(*, batch: EditBatch, preview: str) -> EditBatch:
-    """Make the edits that the preview promised; all of them, or none.
+    """Create the edits that the preview showed; all of them, or none.
 
-    Whom the preview did not show as it is now is left out, with the reason. Confirming
-    twice is confirming once.
+    Instances that are no longer as the preview showed them are skipped, with the
+    reason. Confirming twice has no effect. A batch that ``needs_approval`` waits for
+    that instead.
 
     Args:
         batch: The draft.
@@ -131,113 +178,312 @@ def confirm_batch(*, batch: EditBatch, preview: str) -> EditBatch:
 
     Raises:
         PermissionDenied: The actor's role changes nothing any more.
-        BatchError: There is another preview by now, or nothing is left to do.
+        BatchError: There is a newer preview, or nothing is left to change.
     """
-    # Drafts have one owner: nobody waits for this row but their own second click.
-    batch = EditBatch.objects.select_for_update().get(pk=batch.pk)
-    if batch.confirmed_at:
+    batch = _lock(batch)
+    if batch.confirmed_at or is_waiting(batch):
         return batch
     if batch.actor is None or not can_bulk(batch.actor):
-        raise PermissionDenied(gettext("You can view instances but not change them."))
+        raise PermissionDenied(_("You can view instances but not change them."))
+    _require_preview(batch, preview)
+    # An earlier preview may have been declined.
+    batch.decided_by, batch.decided_at = None, None
+    if not needs_approval(batch):
+        return _confirm(batch)
+    batch.approval_asked_at = Now()
+    batch.save(update_fields=["approval_asked_at", "decided_by", "decided_at"])
+    _record(batch, "batch.approval_asked", batch.actor)
+    batch.refresh_from_db(fields=["approval_asked_at"])
+    return batch
+
+
+@transaction.atomic
+def approve_batch(*, batch: EditBatch, actor: User, preview: str) -> EditBatch:
+    """Create the edits of a batch that waits for an approval, as its author confirmed.
+
+    Everything is checked again, with the permissions of the author. Approving twice has
+    no effect.
+
+    Raises:
+        PermissionDenied: The actor ``can_approve`` it not; or its author may create no
+            bulk changes any more.
+        BatchError: It does not wait any more, there is a newer preview, or nothing is
+            left to change.
+    """
+    batch = _lock(batch)
+    if batch.confirmed_at:
+        return batch
+    _require_approver(batch, actor)
+    if not is_waiting(batch):
+        raise BatchError(_("This bulk change no longer waits for an approval."))
+    if batch.actor is None or not can_bulk(batch.actor):
+        raise PermissionDenied(_("Its author may no longer change instances."))
+    _require_preview(batch, preview)
+    batch.decided_by, batch.decided_at = actor, timezone.now()
+    batch.save(update_fields=["decided_by", "decided_at"])
+    _record(batch, "batch.approved", actor)
+    return _confirm(batch)
+
+
+@transaction.atomic
+def decline_batch(*, batch: EditBatch, actor: User) -> EditBatch:
+    """Make a batch that waits for an approval a draft again.
+
+    Its author withdraws it in this way.
+
+    Raises:
+        PermissionDenied: The actor is not the author and ``can_approve`` it not.
+        BatchError: It does not wait any more.
+    """
+    batch = _lock(batch)
+    if batch.actor_id != actor.pk:
+        _require_approver(batch, actor)
+    if batch.confirmed_at or not is_waiting(batch):
+        raise BatchError(_("This bulk change no longer waits for an approval."))
+    batch.approval_asked_at = None
+    batch.decided_by, batch.decided_at = actor, timezone.now()
+    batch.save(update_fields=["approval_asked_at", "decided_by", "decided_at"])
+    _record(batch, "batch.declined", actor)
+    return batch
+
+
+def needs_approval(batch: EditBatch) -> bool:
+    """Whether another person must approve the batch before its edits are created."""
+    above = settings.CURFEW.bulk_approval_above
+    return 0 < above < len(batch.plan)
+
+
+def is_waiting(batch: EditBatch) -> bool:
+    """Whether the batch waits for approval; it no longer does after a day."""
+    asked_at = batch.approval_asked_at
+    return bool(asked_at and asked_at >= timezone.now() - selectors.APPROVAL_STAYS)
+
+
+def can_approve(user: User, batch: EditBatch) -> bool:
+    """Whether this person may approve or decline a batch."""
+    planned = [item["pk"] for item in batch.plan]
+    owners = Instance.objects.filter(pk__in=planned).values_list(
+        "owner_id", "owner_name"
+    )
+    return can_approve_bulk(
+        user, batch.actor_id, (Owner(*owner) for owner in owners.distinct())
+    )
+
+
+def _require_approver(batch: EditBatch, actor: User) -> None:
+    if not can_approve(actor, batch):
+        raise PermissionDenied(
+            _("Another person who may change all these instances must approve this.")
+        )
+
+
+def _require_preview(batch: EditBatch, preview: str) -> None:
     if not batch.kind or preview != preview_of(batch):
-        raise BatchError(gettext("This preview is out of date. Check it again."))
+        raise BatchError(_("This preview is out of date. Check it again."))
+
+
+def _lock(batch: EditBatch) -> EditBatch:
+    # Only a second click, or the approval of one more person, can wait for this row.
+    batches = EditBatch.objects.select_related("actor", "decided_by")
+    return batches.select_for_update(of=("self",)).get(pk=batch.pk)
+
+
+def _confirm(batch: EditBatch) -> EditBatch:
     pks = [planned["pk"] for planned in batch.plan]
-    seqs = _lock_queues(pks)
+    places = states.lock_queues(pks)
     now = timezone.now()
-    plan = plans.revalidate(plans.BulkContext(pks, actor=batch.actor, now=now), batch)
+    context = plans.BulkContext(pks, actor=batch.actor, now=now)
+    undone = _applied_edits(batch.undo_of_id) if batch.undo_of_id else []
+    plan = plans.revalidate(context, batch, undone)
     if not plan.items:
-        raise BatchError(gettext("Nothing is left to change. Preview it again."))
+        raise BatchError(_("Nothing is left to change. Preview it again."))
     batch.confirmed_at = now
-    batch.save(update_fields=["confirmed_at"])
+    batch.save(update_fields=["confirmed_at", "decided_by", "decided_at"])
     _keep_skips(batch, plan)
-    _file(batch, plan, seqs)
+    _file(batch, plan, places)
     return batch
 
 
 @transaction.atomic
 def file_for_rule(
-    *, rule: Rule, selection: Iterable[int], wish: plans.BulkChange, source: Message
+    *, rule: Rule, selection: Iterable[int], change: plans.BulkChange, source: Message
 ) -> int:
-    """Make the edits of a rule that acts, in its own name.
+    """Create edits in the name of a policy, and return how many.
 
-    What cannot get one now is left out. Call it under the lock of the rule's row.
+    Instances that cannot get one now are left out. Call it under the lock of the
+    policy's row.
 
     Args:
-        rule: Which rule.
-        selection: ``Instance.pk`` of those concerned; no more than ``MOST`` are taken.
-        wish: The change of each.
-        source: Where they come from.
-
-    Returns:
-        How many edits were made.
+        rule: The policy.
+        selection: ``Instance.pk``; no more than ``MAX_BATCH_SIZE`` are used.
+        change: The change of each instance.
+        source: Says where they come from.
     """
-    pks = sorted(selection)[:MOST]
-    seqs = _lock_queues(pks)
+    pks = sorted(selection)[:MAX_BATCH_SIZE]
+    places = states.lock_queues(pks)
     now = timezone.now()
-    plan = plans.build_plan(plans.BulkContext(pks, actor=None, now=now), wish)
+    plan = plans.build_plan(plans.BulkContext(pks, actor=None, now=now), change)
     if not plan.items:
         return 0
-    batch = EditBatch.objects.create(
+    # What cannot be fixed now is tried again in a minute.
+    plan.skips.clear()
+    _file_automatically(
+        plan,
+        places,
+        change,
         rule=rule,
         policy_name=rule.name,
         source=source,
-        selection=[item.instance.pk for item in plan.items],
-        kind=wish.kind,
-        patch=dict(wish.patch),
-        keeps_hours=wish.keeps_hours,
-        confirmed_at=now,
     )
-    _file(batch, plan, seqs)
     return len(plan.items)
 
 
 @transaction.atomic
+def file_for_schedule(
+    *,
+    schedule: Schedule,
+    scheduled_for: datetime,
+    plan: plans.Plan,
+    places: Mapping[int, states.Place],
+    change: plans.BulkChange,
+    source: Message,
+) -> EditBatch:
+    """Create the edits of a plan in the name of a schedule.
+
+    Call it under the locks of the schedule's row and of the queues.
+
+    Args:
+        schedule: The schedule, which is on.
+        scheduled_for: Its moment.
+        plan: At least one edit, and what the batch shows as skipped.
+        places: Of ``states.lock_queues``.
+        change: The change of each instance.
+        source: Says where they come from.
+    """
+    return _file_automatically(
+        plan,
+        places,
+        change,
+        schedule=schedule,
+        schedule_name=schedule.name,
+        scheduled_for=scheduled_for,
+        source=source,
+    )
+
+
+def _file_automatically(
+    plan: plans.Plan,
+    places: Mapping[int, states.Place],
+    change: plans.BulkChange,
+    **author: Any,
+) -> EditBatch:
+    batch = EditBatch.objects.create(
+        selection=[item.instance.pk for item in plan.items],
+        kind=change.kind,
+        patch=dict(change.patch),
+        keeps_hours=change.keeps_hours,
+        reason=change.reason,
+        confirmed_at=timezone.now(),
+        **author,
+    )
+    _keep_skips(batch, plan)
+    _file(batch, plan, places)
+    return batch
+
+
+@transaction.atomic
 def cancel_for_rule(*, rule: Rule, actor: User) -> int:
-    """Cancel the edits that a rule has filed and that still wait; return how many."""
-    edits = Edit.objects.filter(rule=rule, actor=None, state__in=_WAITING)
+    """Cancel the waiting edits of a policy, and return how many."""
+    edits = Edit.objects.filter(rule=rule, actor=None, state__in=Edit.CANCELLABLE)
     message = messages.CANCELLED_WITH_POLICY(username=actor.get_username())
-    return _cancel(edits, actor, message)
+    return len(states.cancel(edits, actor=actor, message=message))
+
+
+@transaction.atomic
+def cancel_for_schedule(*, schedule: Schedule, actor: User) -> int:
+    """Cancel the waiting edits of a schedule, and return how many."""
+    edits = Edit.objects.filter(
+        schedule=schedule, actor=None, state__in=Edit.CANCELLABLE
+    )
+    message = messages.CANCELLED_WITH_SCHEDULE(username=actor.get_username())
+    return len(states.cancel(edits, actor=actor, message=message))
 
 
 @transaction.atomic
 def cancel_waiting(*, batch: EditBatch, actor: User) -> int:
-    """Cancel the waiting edits that the actor may change; return how many."""
-    waiting = batch.edits.filter(state__in=_WAITING)
+    """Cancel the waiting edits that the actor may change, and return how many.
+
+    Those of its retries are among them.
+    """
+    waiting = selectors.edits_of_history(batch).filter(state__in=Edit.CANCELLABLE)
+    waiting = waiting.select_related("instance")
+    edits = [edit for edit in waiting if can_edit(actor, edit.instance.owner)]
     message = messages.CANCELLED_WITH_BATCH(username=actor.get_username())
-    return _cancel(_theirs(waiting, actor), actor, message)
-
-
-def _cancel(edits: Iterable[Edit], actor: User, message: Message) -> int:
-    by_pk = {edit.pk: edit for edit in edits}
-    _lock_queues(edit.instance_id for edit in by_pk.values())
-    waiting = Edit.objects.filter(pk__in=by_pk, state__in=_WAITING)
-    locked = list(waiting.select_related("instance__cloud").order_by("pk"))
-    return states.cancel(locked, actor=actor, message=message)
+    return len(states.cancel(edits, actor=actor, message=message))
 
 
 @transaction.atomic
 def retry_failed(*, batch: EditBatch, actor: User) -> EditBatch:
-    """Draft the same change for the instances where it failed, and preview it.
+    """Draft and preview the same change for the instances where it failed.
+
+    Failures of earlier retries are among them. The draft becomes part of the history of
+    the first batch.
 
     Raises:
         PermissionDenied: The actor's role changes nothing.
-        BatchError: Nothing of it failed.
+        BatchError: No change of the batch failed.
     """
     failed = _failed_of(batch).filter(retries=None)
-    again = draft_batch(
+    draft = draft_batch(
         actor=actor,
         selection=failed.values_list("instance_id", flat=True),
         source=messages.FAILED_BEFORE(),
         rule=batch.rule,
-        retry_of=batch,
+        retry_of=batch.retry_of or batch,
+        undo_of=batch.undo_of,
     )
-    return preview_batch(batch=again, wish=plans.BulkChange.of(batch))
+    if batch.undo_of_id:
+        return preview_undo(batch=draft)
+    return preview_batch(batch=draft, change=plans.BulkChange.of(batch))
+
+
+@transaction.atomic
+def undo_batch(*, batch: EditBatch, actor: User) -> EditBatch:
+    """Draft and preview the previous values of the instances that a batch has changed.
+
+    The undo of stops starts again what ran, the undo of starts stops them. Instances
+    that someone has changed since are skipped, with the reason.
+
+    Raises:
+        PermissionDenied: The actor's role changes nothing.
+        BatchError: It cannot be undone, or has changed nothing.
+    """
+    if batch.kind == Edit.Kind.EXTEND:
+        raise BatchError(str(messages.EXTENSION_STAYS()))
+    first = batch.retry_of or batch
+    undone = _applied_edits(first.pk)
+    if not undone:
+        raise BatchError(_("This bulk change has changed nothing."))
+    draft = draft_batch(
+        actor=actor,
+        selection=[edit.instance_id for edit in undone],
+        source=messages.DONE_BEFORE(),
+        undo_of=first,
+    )
+    return preview_undo(batch=draft)
+
+
+def _applied_edits(batch_pk: UUID) -> list[Edit]:
+    """Return the applied edits of a batch and its retries, one for each instance."""
+    edits = selectors.edits_of_histories([batch_pk])
+    applied = edits.filter(state=Edit.State.APPLIED)
+    return list({edit.instance_id: edit for edit in applied.order_by("seq")}.values())
 
 
 def can_act_on(user: User, batch: EditBatch) -> bool:
-    """Whether this person may take back and try again what is in a batch.
+    """Whether this person may cancel and retry edits of a batch.
 
-    Their own, or anybody's for those who act on every instance.
+    Scientists may do so in their own batches only.
     """
     return can_bulk(user) and (
         batch.actor_id == user.pk or user.role != user.Role.SCIENTIST
@@ -245,77 +491,57 @@ def can_act_on(user: User, batch: EditBatch) -> bool:
 
 
 def preview_of(batch: EditBatch) -> str:
-    """Names a preview, so that only what was seen can be confirmed."""
+    """Return the name of a preview; only the newest one can be confirmed."""
     return batch.previewed_at.isoformat() if batch.previewed_at else ""
 
 
-def seconds_for(edits: int) -> float:
-    """How long so many edits take at least, by the pace that the cloud is spared."""
-    return edits * REQUESTS_PER_EDIT / float(settings.CURFEW.upstream_rate)
-
-
-def _lock_queues(pks: Iterable[int]) -> dict[int, int]:
-    """Lock queues, in one order, so that two batches never wait for each other.
-
-    Returns:
-        The number that each queue gives next.
-    """
-    wanted = sorted(set(pks))
-    queues = EditQueue.objects.filter(pk__in=wanted)
-    lacking = set(wanted) - set(queues.values_list("pk", flat=True))
-    EditQueue.objects.bulk_create(
-        (EditQueue(instance_id=pk) for pk in sorted(lacking)), ignore_conflicts=True
-    )
-    locked = queues.select_for_update().order_by("pk")
-    return dict(locked.values_list("pk", "next_seq"))
-
-
-def _file(batch: EditBatch, plan: plans.Plan, seqs: dict[int, int]) -> None:
+def _file(
+    batch: EditBatch, plan: plans.Plan, places: Mapping[int, states.Place]
+) -> None:
     record_event(
         actor=batch.actor,
         actor_label=batch.actor_message,
         action="batch.submitted",
-        target_kind="batch",
-        target_id=str(batch.pk),
+        target=batch,
         target_label=batch.source,
-        after={"kind": batch.kind, "patch": batch.patch, "edits": len(plan.items)},
+        after={"kind": batch.kind, "patch": batch.patch, "edits": len(plan.items)}
+        | ({"why": batch.reason} if batch.reason else {}),
     )
-    edits = _edits(batch, plan, seqs)
-    states.create(edits, by=batch.actor_message, enqueued=False)
-    # One message, however many queues: the sweeper hands them out at the cloud's pace.
-    transaction.on_commit(heartbeat.ask_for_sweep, robust=True)
+    retried = _failed_of(batch.retry_of) if batch.retry_of else Edit.objects.none()
+    retry_of = dict(retried.filter(retries=None).values_list("instance_id", "pk"))
+    waiting_seconds = 2 * plans.seconds_for(len(plan.items))
+    states.create(
+        [
+            item._replace(
+                idempotency_key=f"{batch.pk.hex}:{item.instance.pk}",
+                retry_of_id=retry_of.get(item.instance.pk),
+            )
+            for item in plan.items
+        ],
+        places,
+        actor=batch.actor,
+        kind=batch.kind,
+        # The last edits of a large batch must not fail because they waited.
+        deadline_seconds=settings.CURFEW.edit_deadline_seconds + waiting_seconds,
+        batch=batch,
+        wait=WARNING_TIME if batch.warns_owners else timedelta(0),
+    )
 
 
-def _edits(batch: EditBatch, plan: plans.Plan, seqs: dict[int, int]) -> list[Edit]:
-    # Waiting for their turn must not be what makes the last of them too late.
-    patience = settings.CURFEW.edit_deadline_seconds + 2 * seconds_for(len(plan.items))
-    deadline = Now() + timedelta(seconds=patience)
-    former = (
-        dict(_failed_of(batch.retry_of).values_list("instance_id", "pk"))
-        if batch.retry_of
-        else {}
+def _record(batch: EditBatch, action: str, actor: User | None) -> None:
+    """Record that an approval was asked for, given or declined."""
+    record_event(
+        actor=actor,
+        action=action,
+        target=batch,
+        target_label=batch.source,
+        after={"kind": batch.kind, "patch": batch.patch, "edits": len(batch.plan)},
     )
-    return [
-        Edit(
-            instance=item.instance,
-            actor=batch.actor,
-            rule=None if batch.actor else batch.rule,
-            policy_name=batch.policy_name,
-            seq=seqs[item.instance.pk],
-            kind=batch.kind,
-            patch=item.patch,
-            base=item.base,
-            key=f"{batch.pk.hex}:{item.instance.pk}",
-            batch=batch,
-            retry_of_id=former.get(item.instance.pk),
-            deadline_at=deadline,
-        )
-        for item in plan.items
-    ]
 
 
 def _failed_of(batch: EditBatch) -> QuerySet[Edit]:
-    return batch.edits.filter(state__in=[Edit.State.FAILED, Edit.State.CONFLICT])
+    edits = selectors.edits_of_history(batch)
+    return edits.filter(state__in=Edit.RETRYABLE)
 
 
 def _keep_skips(batch: EditBatch, plan: plans.Plan) -> None:
@@ -326,8 +552,3 @@ def _keep_skips(batch: EditBatch, plan: plans.Plan) -> None:
         ),
         batch_size=states.ROWS,
     )
-
-
-def _theirs(edits: QuerySet[Edit], actor: User) -> list[Edit]:
-    edits = edits.select_related("instance")
-    return [edit for edit in edits if can_edit(actor, edit.instance.owner)]

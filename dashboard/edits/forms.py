@@ -1,20 +1,30 @@
-"""What a person may type about an instance."""
+"""The forms of an instance's settings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from django import forms
+from django.utils.datastructures import MultiValueDict
+from django.utils.translation import gettext
 
-from dashboard.instances.countdown import exact_text
+from dashboard.instances.durations import exact_text
 from dashboard.instances.messages import message_of
-from dashboard.modelarts.schemas import (
+from dashboard.instances.models import Instance
+from dashboard.modelarts.limits import (
     AUTO_STOP_MAX_SECONDS,
     AUTO_STOP_MIN_SECONDS,
     DESCRIPTION_FORBIDDEN,
     DESCRIPTION_MAX_LENGTH,
+    NAME_MAX_LENGTH,
+    TAG_KEY_MAX_LENGTH,
+    TAG_VALUE_MAX_LENGTH,
     description_problems,
+    name_problems,
+    tag_problems,
 )
+from dashboard.modelarts.messages import ProblemText
 
 from .hours import (
     MAX_HOURS,
@@ -22,7 +32,6 @@ from .hours import (
     PROBLEMS,
     STEP_SECONDS,
     hours_text,
-    in_range,
     problem_text,
     seconds_of,
 )
@@ -31,15 +40,17 @@ from .snapshot import FormSnapshot, Settings
 PRESET_HOURS = (1, 2, 4, 8, 12, 24)
 
 THEIRS = "theirs"
-"""Posted as ``choice_<field>`` to leave a setting as somebody else has changed it."""
+"""Posted as ``choice_<field>`` to keep the value of another person."""
 
+OFF = "off"
+"""Posted as ``preset`` to turn auto-stop off."""
 
 _STEPS = range(AUTO_STOP_MIN_SECONDS, AUTO_STOP_MAX_SECONDS + 1, STEP_SECONDS)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The form's rules, for the attributes that page and script go by."""
+    """The limits of the form, for the attributes of its inputs."""
 
     description_max_length: int = DESCRIPTION_MAX_LENGTH
     description_forbidden: str = DESCRIPTION_FORBIDDEN
@@ -50,32 +61,25 @@ class Limits:
 
     @property
     def hours(self) -> list[tuple[str, str]]:
-        """Each step of the slider: as the box shows it, and in words."""
+        """The steps of the slider, as the number input shows them and in words."""
         return [(hours_text(seconds), exact_text(seconds)) for seconds in _STEPS]
 
 
-class EditForm(forms.Form):
-    """Description, auto-stop and reminder of one instance.
+class SettingsForm(forms.Form):
+    """The description, which all instances have. Subclasses add the other settings.
 
-    A field counts as changed when it differs from what the form was opened on, so
-    that nobody is made to repair, or to send, what they did not touch. The hours are
-    compared as text: a stored 5 000 s is shown as ``1.39`` and stays 5 000 s until
-    that text is another one.
+    A field is changed if it differs from the snapshot, so that untouched values need
+    not be valid and are not sent.
 
     Args:
-        data: The posted fields, None for a form that is being opened.
-        snapshot: What the form shows, or showed, at first.
-        changes: Of a form that is opened again: the patch typed before, laid over it.
+        data: The posted fields; None for a form that is opened.
+        snapshot: The values that the form showed first.
+        changes: The patch that was typed before, for a form that is opened again.
     """
 
     limits = Limits()
 
     description = forms.CharField(required=False, strip=False)
-    auto_stop_enable = forms.BooleanField(required=False)
-    auto_stop_hours = forms.CharField(required=False)
-    prompt = forms.BooleanField(required=False)
-    # A checkbox that is off is not posted, and neither is one that was not there.
-    prompt_shown = forms.BooleanField(required=False)
 
     def __init__(
         self,
@@ -85,91 +89,128 @@ class EditForm(forms.Form):
         changes: Mapping[str, Any] | None = None,
     ) -> None:
         self.snapshot = snapshot
-        shown = Settings(**(snapshot.settings.as_dict() | dict(changes or {})))
-        super().__init__(
-            data,
-            initial={
-                "description": shown.description,
-                "auto_stop_enable": bool(shown.auto_stop_enable),
-                "auto_stop_hours": hours_text(shown.auto_stop_duration),
-                "prompt": _reminds(shown),
-            },
-        )
+        values = Settings(**(snapshot.settings.as_dict() | dict(changes or {})))
+        initial = {"description": values.description, **self._initial_of(values)}
+        super().__init__(data, initial=initial)
 
     def clean_description(self) -> str:
-        """Check a text that was changed; one that was found so may stay.
+        """Check the text, if it was changed.
 
         Raises:
             ValidationError: ModelArts would refuse the text.
         """
         text = _unified_line_breaks(self.cleaned_data["description"])
         stored = self.snapshot.settings.description
-        # Browsers send CRLF whatever the field held before.
+        # Browsers send CRLF whatever the field had before.
         if text == _unified_line_breaks(stored):
             return stored
-        if problems := description_problems(text):
-            raise forms.ValidationError([str(message_of(one)) for one in problems])
+        _refuse(description_problems(text))
         return text
 
-    def clean_auto_stop_hours(self) -> int | None:
-        """Delivery hours into **seconds**; None where the stored ones stay.
-
-        Raises:
-            ValidationError: No duration that ModelArts accepts. Never while the switch
-                is off, when the box means nothing.
-        """
-        if not self.cleaned_data["auto_stop_enable"]:
-            return None
-        stored = self.snapshot.settings.auto_stop_duration
-        text = self.cleaned_data["auto_stop_hours"]
-        untouched = stored is not None and text == hours_text(stored)
-        # Even one out of range may stay, unless it is switched on only now.
-        if untouched and (self.snapshot.settings.auto_stop_enable or in_range(stored)):
-            return None
-        return seconds_of(text)
-
     def patch(self) -> dict[str, Any]:
-        """The fields that the person changed, for ``services.submit_edit``.
+        """Return the changed fields of a valid form, for ``services.submit_edit``.
 
-        Call it on a valid form.
+        A page posts all fields. A script may post only some: what it leaves out does
+        not change.
         """
-        shown, typed = self.snapshot.settings, self.cleaned_data
-        wish: dict[str, Any] = {"description": typed["description"]}
-        # What nobody knows looks like off: only switching it on is a wish.
-        if typed["auto_stop_enable"] != bool(shown.auto_stop_enable):
-            wish["auto_stop_enable"] = typed["auto_stop_enable"]
-        if typed["auto_stop_hours"] is not None:
-            wish["auto_stop_duration"] = typed["auto_stop_hours"]
-        # A page of ours posts all of it. A script that posts only some of the fields
-        # means those; leaving out a switch must not switch off what saves money.
-        if "description" not in self.data:
-            del wish["description"]
-        if not {"auto_stop_enable", "auto_stop_hours"} & self.data.keys():
-            wish.pop("auto_stop_enable", None)
-        was_asked = typed["prompt_shown"] or typed["prompt"]
-        if was_asked and typed["prompt"] != _reminds(shown):
-            wish["auto_stop_prompt"] = typed["prompt"]
-        base = shown.as_dict()
+        base = self.snapshot.settings.as_dict()
         return {
             name: value
-            for name, value in wish.items()
+            for name, value in self.requested().items()
             if value != base[name] and self.data.get(f"choice_{name}") != THEIRS
         }
 
+    def _initial_of(self, values: Settings) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def requested(self) -> dict[str, Any]:
+        """Return the posted settings, changed or not, named as in ``Edit.patch``."""
+        if "description" in self.data:
+            return {"description": self.cleaned_data["description"]}
+        return {}
+
+
+class EditForm(SettingsForm):
+    """Description, auto-stop and console reminder of one instance.
+
+    The hours are compared as text: 5,000 s is shown as ``1.39`` and stays 5,000 s until
+    the text changes.
+    """
+
+    auto_stop_enable = forms.BooleanField(required=False)
+    auto_stop_hours = forms.CharField(required=False)
+    prompt = forms.BooleanField(required=False)
+    # Posted with the checkbox: an unchecked box alone is not posted.
+    prompt_shown = forms.BooleanField(required=False)
+
+    def __init__(self, data: Any = None, **options: Any) -> None:
+        if data is not None and (preset := data.get("preset")):
+            # A button of the popover: so many hours, or off.
+            data = data.copy()
+            if preset == OFF:
+                del data["auto_stop_enable"]
+            else:
+                data["auto_stop_hours"] = preset
+        super().__init__(data, **options)
+
+    def _initial_of(self, values: Settings) -> dict[str, Any]:
+        return {
+            "auto_stop_enable": bool(values.auto_stop_enable),
+            "auto_stop_hours": hours_text(values.auto_stop_duration),
+            "prompt": _reminds(values),
+        }
+
+    def clean_auto_stop_hours(self) -> str:
+        """Check the hours, and add ``auto_stop_duration`` to the cleaned data.
+
+        That is in **seconds**; None if the hours are unchanged, or unused.
+
+        Raises:
+            ValidationError: ModelArts does not accept the duration.
+        """
+        text: str = self.cleaned_data["auto_stop_hours"]
+        self.cleaned_data["auto_stop_duration"] = self._new_duration(text)
+        return text
+
+    def _new_duration(self, text: str) -> int | None:
+        if not self.cleaned_data["auto_stop_enable"]:
+            return None
+        stored = self.snapshot.settings.auto_stop_duration
+        if stored is not None and text == hours_text(stored):
+            in_range = AUTO_STOP_MIN_SECONDS <= stored <= AUTO_STOP_MAX_SECONDS
+            # A duration out of range may stay unless auto-stop is turned on now.
+            if in_range or self.snapshot.settings.auto_stop_enable:
+                return None
+        return seconds_of(text)
+
+    def requested(self) -> dict[str, Any]:
+        stored, typed = self.snapshot.settings, self.cleaned_data
+        requested = super().requested()
+        # An unknown value is shown as off, so only turning it on is a change.
+        has_switch = {"auto_stop_enable", "auto_stop_hours"} & self.data.keys()
+        if has_switch and typed["auto_stop_enable"] != bool(stored.auto_stop_enable):
+            requested["auto_stop_enable"] = typed["auto_stop_enable"]
+        if typed["auto_stop_duration"] is not None:
+            requested["auto_stop_duration"] = typed["auto_stop_duration"]
+        has_prompt = typed["prompt_shown"] or typed["prompt"]
+        if has_prompt and typed["prompt"] != _reminds(stored):
+            requested["auto_stop_prompt"] = typed["prompt"]
+        return requested
+
     @property
     def stored_hours(self) -> tuple[str, str]:
-        """The duration the form was opened on: as the box shows it, and in words."""
+        """The stored duration, as the number input shows it and in words."""
         seconds = self.snapshot.settings.auto_stop_duration
         return hours_text(seconds), "" if seconds is None else exact_text(seconds)
 
     @property
     def stored_off_grid(self) -> bool:
-        """Whether the slider cannot stand where the stored duration is."""
+        """Whether the slider has no step for the stored duration."""
         return self.stored_hours not in [*self.limits.hours, ("", "")]
 
     @property
     def next_run(self) -> str:
-        """The run time in the form in words; empty while it cannot be understood."""
+        """The typed run time in words; empty if it is invalid."""
         text = self._hours_typed
         if text == self.stored_hours[0]:
             return self.stored_hours[1]
@@ -180,19 +221,113 @@ class EditForm(forms.Form):
 
     @property
     def slider_hours(self) -> str:
-        """Where the slider stands: at the typed hours, or at the stored ones."""
+        """The position of the slider: the typed hours, or the stored ones."""
         if self.next_run:
             return self._hours_typed.replace(",", ".")
         return self.stored_hours[0] or hours_text(AUTO_STOP_MIN_SECONDS)
 
     @property
     def hours_problems(self) -> dict[str, str]:
-        """What can be wrong with the hours, by kind; ``{}`` is what was typed."""
+        """The errors of the hours, by kind; ``{}`` stands for the typed text."""
         return {kind: problem_text(kind, "{}") for kind in PROBLEMS}
 
     @property
     def _hours_typed(self) -> str:
         return str(self["auto_stop_hours"].value() or "").strip()
+
+
+class NotebookForm(SettingsForm):
+    """Name, description and tags of a notebook.
+
+    Each tag is a pair of ``tag_key`` and ``tag_value``. A pair without both is left
+    out, so a person removes a tag by clearing it.
+
+    Args:
+        has_tags: Whether the cloud has tags.
+    """
+
+    max_name_length = NAME_MAX_LENGTH
+    max_key_length, max_value_length = TAG_KEY_MAX_LENGTH, TAG_VALUE_MAX_LENGTH
+
+    name = forms.CharField(required=False, strip=True)
+    tags = forms.Field(required=False)
+
+    def __init__(self, *args: Any, has_tags: bool, **options: Any) -> None:
+        self.has_tags = has_tags
+        super().__init__(*args, **options)
+
+    @property
+    def tag_rows(self) -> list[tuple[str, str]]:
+        """The tags as typed or stored, and an empty row to add one."""
+        pairs = self._typed_tags() if self.is_bound else self.initial["tags"]
+        return [*pairs, ("", "")]
+
+    def clean_name(self) -> str:
+        """Check the name, if it was changed.
+
+        Raises:
+            ValidationError: ModelArts would refuse it.
+        """
+        name: str = self.cleaned_data["name"]
+        if "name" in self.data and name != self.snapshot.settings.name:
+            _refuse(name_problems(name))
+        return name
+
+    def clean(self) -> dict[str, Any]:
+        """Add ``tags``, by key."""
+        data = super().clean() or {}
+        pairs = self._typed_tags()
+        tags = data["tags"] = dict(pairs)
+        stored = self.snapshot.settings.tags
+        problems = [
+            problem
+            for key, value in pairs
+            if stored.get(key) != value
+            for problem in tag_problems(key, value)
+        ]
+        for problem in dict.fromkeys(str(message_of(problem)) for problem in problems):
+            self.add_error("tags", problem)
+        if len(tags) < len(pairs):
+            self.add_error("tags", gettext("Each key of a tag can occur only once."))
+        return data
+
+    def _initial_of(self, values: Settings) -> dict[str, Any]:
+        return {"name": values.name, "tags": sorted(values.tags.items())}
+
+    def requested(self) -> dict[str, Any]:
+        requested = super().requested()
+        if "name" in self.data:
+            requested["name"] = self.cleaned_data["name"]
+        if self.has_tags and "tag_key" in self.data:
+            requested["tags"] = self.cleaned_data["tags"]
+        return requested
+
+    def _typed_tags(self) -> list[tuple[str, str]]:
+        keys, values = (
+            [text.strip() for text in _texts(self.data, name)]
+            for name in ("tag_key", "tag_value")
+        )
+        return [pair for pair in zip_longest(keys, values, fillvalue="") if any(pair)]
+
+
+def settings_form(instance: Instance, *args: Any, **options: Any) -> SettingsForm:
+    """Return the form of the settings that an instance has."""
+    if instance.capabilities.has_auto_stop_setting:
+        return EditForm(*args, **options)
+    has_tags = instance.capabilities.has_tags and instance.cloud.has_tags
+    return NotebookForm(*args, has_tags=has_tags, **options)
+
+
+def _texts(data: Any, name: str) -> list[str]:
+    if isinstance(data, MultiValueDict):
+        return [str(text) for text in data.getlist(name)]
+    value = data.get(name, [])
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _refuse(problems: Sequence[ProblemText]) -> None:
+    if problems:
+        raise forms.ValidationError([str(message_of(problem)) for problem in problems])
 
 
 def _unified_line_breaks(text: str) -> str:

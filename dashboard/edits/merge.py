@@ -1,4 +1,4 @@
-"""The three-way merge of base, current and requested values: rules without calls."""
+"""The three-way merge of base, current and requested values."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,61 +7,67 @@ from typing import Any
 
 from django.utils import timezone
 
+from dashboard.instances.capabilities import capabilities_of
 from dashboard.instances.models import Instance
-from dashboard.modelarts import schemas
+from dashboard.modelarts.results import WireInstance
 
+from . import leases
 from .models import Edit
 
 FIELDS = (
+    "name",
     "description",
+    "tags",
     "auto_stop_enable",
     "auto_stop_duration",
     "auto_stop_prompt",
 )
-"""Everything the cloud lets be changed (tables 2 to 4), by the mirror's names."""
-
-AUTO_STOP_FIELDS = frozenset(FIELDS[1:])
+"""The settings of all generations, named as in ``Instance``; what an instance has of
+them is in ``Capabilities.fields``."""
 
 OUR_OWN_FOR = timedelta(hours=1)
-"""How long a late value that we requested is still taken for ours."""
+"""How long a value that we requested counts as ours."""
 
 
 def mirror_values(instance: Instance) -> dict[str, Any]:
-    """The editable fields as the mirror last knew them."""
-    return {name: getattr(instance, name) for name in FIELDS}
+    """Return the settings and the lease of the mirror."""
+    return {name: getattr(instance, name) for name in (*FIELDS, *leases.FIELDS)}
 
 
-def cloud_values(wire: schemas.Instance) -> dict[str, Any]:
-    """The editable fields of a response; None for what it lacks."""
-    auto_stop = (wire.spec and wire.spec.auto_stop) or schemas.AutoStop()
-    return {
-        "description": wire.description,
-        "auto_stop_enable": auto_stop.enable,
-        "auto_stop_duration": auto_stop.duration,
-        "auto_stop_prompt": auto_stop.prompt,
-    }
+def cloud_values(wire: WireInstance) -> dict[str, Any]:
+    """Return the settings and the lease in a response; None for absent values."""
+    state = wire.state()
+    capabilities = capabilities_of(state.generation)
+    names = capabilities.fields
+    if capabilities.has_lease:
+        names = (*names, "auto_stop_enable", *leases.FIELDS)
+    return {name: getattr(state, name) for name in names}
 
 
-def is_applied(send: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Whether the cloud shows what was sent; no description is an empty one.
+def is_same(left: Any, right: Any) -> bool:
+    """Whether two values are the same to the cloud: no text is an empty one."""
+    return bool(_known(left) == _known(right))
 
-    Args:
-        send: Fields and values that went out.
-        now: ``cloud_values``.
-    """
-    shown = {**now, "description": now["description"] or ""}
-    return all(shown[name] == value for name, value in send.items())
+
+def _known(value: Any) -> Any:
+    return None if isinstance(value, str | dict) and not value else value
+
+
+def is_applied(send: Mapping[str, Any], current: Mapping[str, Any]) -> bool:
+    """Whether the cloud shows the sent values."""
+    return all(is_same(current[name], value) for name, value in send.items())
 
 
 def expected_values(instance: Instance) -> dict[str, Any]:
-    """The editable fields as they will be once the open edits are through.
+    """Return the settings as they will be after the open edits, and the lease.
 
-    A form opens with these: the next change builds on those under way. The row is read
-    after them, since an edit that has just ended would be in neither otherwise.
+    A form opens with these: the next change builds on the open ones. It reads the edits
+    first and refreshes the fields of ``instance`` afterwards. In the other order, an
+    edit that ends in between would be in neither.
     """
-    waiting = instance.edits.filter(state__in=Edit.OPEN, kind=Edit.Kind.UPDATE)
-    patches = list(waiting.order_by("seq").values_list("patch", flat=True))
-    instance.refresh_from_db(fields=FIELDS)
+    open_edits = instance.edits.filter(state__in=Edit.OPEN, kind=Edit.Kind.UPDATE)
+    patches = list(open_edits.order_by("seq").values_list("patch", flat=True))
+    instance.refresh_from_db(fields=[*FIELDS, *leases.FIELDS])
     values = mirror_values(instance)
     for patch in patches:
         values |= patch
@@ -70,187 +76,185 @@ def expected_values(instance: Instance) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Difference:
-    """One field that is not what the person saw: three values to choose from."""
+    """The three values of a field in conflict."""
 
     field: str
     base: Any
-    now: Any
+    current: Any
     requested: Any
 
 
 def differences(
-    patch: Mapping[str, Any], base: Mapping[str, Any], now: Mapping[str, Any]
+    patch: Mapping[str, Any], base: Mapping[str, Any], current: Mapping[str, Any]
 ) -> list[Difference]:
-    """The requested fields that somebody else changed since the person looked.
+    """Return the requested fields that have changed since the base.
 
-    A field that already is as requested is no difference; nor is one whose value was or
-    is unknown.
+    A field that already has the requested value is no difference; nor is one whose
+    value was or is unknown.
     """
     return [
-        Difference(name, base.get(name), now.get(name), requested)
+        Difference(name, base.get(name), current.get(name), requested)
         for name, requested in patch.items()
         if base.get(name) is not None
-        and now.get(name) not in (None, base[name], requested)
+        and current.get(name) not in (None, base[name], requested)
     ]
 
 
-def of_one_kind(edits: Sequence[Edit]) -> list[Edit]:
-    """The leading edits that one request can carry: changes, or starts and stops.
+_SETTINGS, _POWER, _LEASE = "settings", "power", "lease"
+_FAMILIES = {Edit.Kind.START: _POWER, Edit.Kind.STOP: _POWER, Edit.Kind.EXTEND: _LEASE}
 
-    A start between two changes is a border: the duration is taken when it happens.
+
+def _family(edit: Edit) -> str:
+    return _FAMILIES.get(Edit.Kind(edit.kind), _SETTINGS)
+
+
+def of_one_kind(edits: Sequence[Edit]) -> list[Edit]:
+    """Return the first edits that may replace each other.
+
+    Changes of settings; starts and stops; or extensions. A start between two changes
+    separates them, since it uses the current duration.
     """
     leading: list[Edit] = []
     for edit in edits:
-        if (edit.kind == Edit.Kind.UPDATE) != (edits[0].kind == Edit.Kind.UPDATE):
+        if _family(edit) != _family(edits[0]):
             break
         leading.append(edit)
     return leading
 
 
+def is_one_kind(edit: Edit, other: Edit) -> bool:
+    """Whether one of two edits may replace the other; see ``of_one_kind``."""
+    return _family(edit) == _family(other)
+
+
+def of_one_request(edits: Sequence[Edit]) -> list[Edit]:
+    """Return the first edits that are delivered together; each extension is alone."""
+    return list(edits[:1] if edits and _family(edits[0]) == _LEASE else edits)
+
+
 def superseded(edits: Sequence[Edit]) -> dict[Edit, Edit]:
-    """The edits of which nothing is left, each with the newest one that covers it.
+    """Return the edits that later ones replace completely, each with the newest one.
 
     Args:
         edits: Of one kind, oldest first.
     """
-    gone: dict[Edit, Edit] = {}
+    newest_by_edit: dict[Edit, Edit] = {}
     for position, edit in enumerate(edits):
         later = edits[position + 1 :]
-        if edit.kind == Edit.Kind.UPDATE:
-            requested_later = {name for other in later for name in other.patch}
-            covered = bool(later) and edit.patch.keys() <= requested_later
-        else:
-            covered = bool(later)
-        if covered:
-            gone[edit] = later[-1]
-    return gone
+        if later and _is_replaced(edit, later):
+            newest_by_edit[edit] = later[-1]
+    return newest_by_edit
+
+
+def _is_replaced(edit: Edit, later: Sequence[Edit]) -> bool:
+    family = _family(edit)
+    if family == _POWER:
+        return True
+    if family == _SETTINGS:
+        requested_later = {name for other in later for name in other.patch}
+        return set(edit.patch) <= requested_later
+    # An extension to an earlier end shortens no run, so it replaces nothing.
+    requested, newest = (leases.requested_lease(one.patch) for one in (edit, later[-1]))
+    return not leases.is_shorter_end(newest, requested)
 
 
 @dataclass
 class MergeResult:
-    """What to do with a turn's edits, now that the cloud's values are known.
+    """What to do with the edits of a delivery.
 
     Attributes:
-        send: Fields and values that have to go out; empty when all is as requested.
-        conflicts: Edits that must not be sent, each with what differs.
-        replaced: For each edit, the fields of which a newer one in the same request
-            asks for another value, and that newer one.
+        send: Fields and values to send; empty if the cloud has all requested values.
+        conflicts: Edits that must not be sent, each with its differences.
+        newer_by_field: By edit and field: the newer edit of the same request that
+            requests another value.
     """
 
     send: dict[str, Any] = field(default_factory=dict)
     conflicts: dict[Edit, list[Difference]] = field(default_factory=dict)
-    replaced: dict[Edit, dict[str, Edit]] = field(default_factory=dict)
+    newer_by_field: dict[Edit, dict[str, Edit]] = field(default_factory=dict)
 
 
 def merge(
     edits: Sequence[Edit],
-    now: Mapping[str, Any],
+    current: Mapping[str, Any],
     earlier: Iterable[Edit],
     late: Mapping[str, Any] | None = None,
 ) -> MergeResult:
-    """Compare field by field what is, what was and what is requested.
+    """Compare the current, base and requested value of each field.
 
-    A field equal to the request needs nothing. A field equal to what the person saw, or
-    to a value of an earlier edit of ours that may have taken effect late or not at all,
-    is sent. Anything else is another person's change: a conflict. Nothing of an
-    edit in conflict is sent, so that an older value of one of its fields counts again.
+    A field that has the requested value is not sent. A field that has the base value,
+    or a value of an earlier edit of ours that may have been applied late or not at all,
+    is sent. Any other value is another person's change: a conflict. Nothing of an edit
+    in conflict is sent; for each of its fields the next older edit counts instead.
 
     Args:
-        edits: The turn's changes, oldest first; of the same field the newest counts.
-        now: The cloud's values (``cloud_values``).
+        edits: The edits of the delivery, oldest first; the newest counts for a field.
+        current: The cloud's values (``cloud_values``).
         earlier: ``earlier_edits`` of these.
-        late: Values that landed late, by field.
+        late: Values that were applied late, by field.
     """
     merged = MergeResult()
-    ours: dict[str, list[Any]] = {name: [at] for name, at in (late or {}).items()}
+    ours = {name: [value] for name, value in (late or {}).items()}
     for edit in [*earlier, *edits]:
         for name, value in edit.patch.items():
             ours.setdefault(name, []).extend((value, edit.base.get(name)))
     carried = list(edits)
     while True:
         newest = {name: edit for edit in carried for name in edit.patch}
-        strange = {
+        conflicts = {
             edit: differing
             for edit in carried
-            if (differing := _strange(edit, newest, now, ours))
+            if (differing := _foreign_changes(edit, newest, current, ours))
         }
-        if not strange:
+        if not conflicts:
             break
-        merged.conflicts |= strange
-        carried = [edit for edit in carried if edit not in strange]
+        merged.conflicts |= conflicts
+        carried = [edit for edit in carried if edit not in conflicts]
     for name, edit in newest.items():
-        if edit.patch[name] != now[name]:
+        if not is_same(edit.patch[name], current[name]):
             merged.send[name] = edit.patch[name]
         for older in carried:
             if older.patch.get(name, edit.patch[name]) != edit.patch[name]:
-                merged.replaced.setdefault(older, {})[name] = edit
+                merged.newer_by_field.setdefault(older, {})[name] = edit
     return merged
 
 
-def _strange(
+def _foreign_changes(
     edit: Edit,
     newest: Mapping[str, Edit],
-    now: Mapping[str, Any],
+    current: Mapping[str, Any],
     ours: Mapping[str, Sequence[Any]],
 ) -> list[Difference]:
-    """What somebody else changed of the fields in which this edit is the newest."""
-    mine = {name: edit.patch[name] for name in edit.patch if newest[name] is edit}
-    before = {name: now[name] for name in mine if now[name] in ours.get(name, ())}
+    """Return the other people's changes of the fields in which this edit is newest."""
+    patch = {name: edit.patch[name] for name in edit.patch if newest[name] is edit}
     return [
         difference
-        for difference in differences(mine, edit.base, now)
-        if difference.field not in before
+        for difference in differences(patch, edit.base, current)
+        if difference.current not in ours.get(difference.field, ())
     ]
 
 
 def earlier_edits(edits: Sequence[Edit]) -> list[Edit]:
-    """Recent other edits of the same instance, on whose values these may build.
+    """Return the recent other edits whose values these may have as their base.
 
-    Superseded ones between them, too: the later ones were made seeing those.
+    That includes superseded ones between them.
     """
     last = edits[-1]
     return list(
         Edit.objects.filter(
             instance_id=last.instance_id,
             seq__lt=last.seq,
-            kind=Edit.Kind.UPDATE,
+            kind=last.kind,
             created_at__gte=timezone.now() - OUR_OWN_FOR,
         ).exclude(pk__in=[edit.pk for edit in edits])
     )
 
 
 def recent_edits(instance: Instance) -> list[Edit]:
-    """All recent edits of an instance, oldest first, with their authors."""
+    """Return the recent edits of an instance, oldest first."""
     recent = Edit.objects.filter(
         instance=instance, created_at__gte=timezone.now() - OUR_OWN_FOR
     )
     return list(
         recent.select_related("actor", "rule", "instance__cloud").order_by("seq")
-    )
-
-
-def request_for(
-    send: Mapping[str, Any], now: Mapping[str, Any]
-) -> schemas.UpdateInstanceRequest:
-    """The body that changes just these fields.
-
-    ``auto_stop`` always travels with ``enable``, whose absence means false, and an
-    enabled one with its ``duration`` (ModelArts.6348): both as they are in the cloud
-    unless they are what changes.
-
-    Raises:
-        pydantic.ValidationError: The cloud holds a companion value that it would
-            refuse.
-    """
-    auto_stop = None
-    if AUTO_STOP_FIELDS & send.keys():
-        enable = bool(send.get("auto_stop_enable", now["auto_stop_enable"]))
-        duration = send.get("auto_stop_duration")
-        if duration is None and enable:
-            duration = now["auto_stop_duration"]
-        auto_stop = schemas.AutoStopChange(
-            enable=enable, duration=duration, prompt=send.get("auto_stop_prompt")
-        )
-    return schemas.UpdateInstanceRequest(
-        description=send.get("description"), auto_stop=auto_stop
     )

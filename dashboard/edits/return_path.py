@@ -1,34 +1,36 @@
-"""Where a person came from: the page that a form, saved or not, leads back to."""
+"""The page to which a form leads back."""
 
 from urllib.parse import urlsplit
 
 from django.http import HttpRequest
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404, get_script_prefix, resolve
 
 from dashboard.web.refusals import referring_page
 
 FIELD = "back"
-"""Hidden field that carries the path while the form is filled in."""
+"""Hidden field with the path."""
 
 _LISTS = frozenset({"instances", "handover", "policies", "saved"})
-"""Apps whose pages show an instance among others, with its chip."""
+"""Apps whose pages list instances."""
+
+_PAGES = frozenset({"edits:overrides"})
+"""Other such pages."""
 
 
 def return_path(request: HttpRequest, default: str) -> str:
-    """The list that the form was opened from, its filters included.
-
-    Args:
-        request: Of the form, opened or sent.
-        default: Path of the instance's own page.
-    """
-    came_from = request.POST.get(FIELD) or referring_page(request)
-    parts = urlsplit(came_from)
-    if parts.scheme or parts.netloc or not came_from.startswith("/"):
+    """Return the list from which the form was opened, with its filters."""
+    path = request.POST.get(FIELD) or referring_page(request)
+    parts = urlsplit(path)
+    if parts.scheme or parts.netloc or not path.startswith("/"):
+        return default
+    prefix = get_script_prefix()
+    if not parts.path.startswith(prefix):
         return default
     try:
-        match = resolve(parts.path)
+        match = resolve(f"/{parts.path.removeprefix(prefix)}")
     except Resolver404:
         return default
-    if match.url_name != "home" and match.app_name not in _LISTS:
+    is_list = match.app_name in _LISTS or match.view_name in _PAGES
+    if match.url_name != "home" and not is_list:
         return default
-    return came_from
+    return path

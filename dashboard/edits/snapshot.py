@@ -1,55 +1,50 @@
-"""What a form was opened on: a signed note that travels with the form.
+"""The signed values that a form showed first, in a hidden field of the form.
 
-Without it nobody could tell a field that the person changed from one that somebody else
-changed in the meantime.
+They tell a field that the person changed from one that another person has changed.
 """
 
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 from django.core import signing
 
 from dashboard.instances.models import Instance
 
+from .extension import base_of
 from .merge import expected_values
 
 MAX_AGE_SECONDS = 24 * 3600
-"""After a day a form says more about yesterday than about the instance."""
+"""After a day the values are too old to be compared."""
 
 
 class SnapshotError(ValueError):
-    """The note is forged, belongs to another instance, or is too old."""
+    """The snapshot is forged, belongs to another instance, or is too old."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The fields of an instance that may be edited; named as in ``Edit.patch``.
+    """The editable fields of an instance, as in ``Edit.patch``.
 
-    Attributes:
-        description: As the cloud holds it, whatever its line breaks.
-        auto_stop_enable: None when the cloud did not say.
-        auto_stop_duration: **Seconds**; None when the cloud did not say.
-        auto_stop_prompt: None when the cloud did not say.
+    The duration is in **seconds**. None means that the cloud did not report the value.
     """
 
     description: str
     auto_stop_enable: bool | None
     auto_stop_duration: int | None
     auto_stop_prompt: bool | None
+    name: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """By field name, as ``services.submit_edit`` wants its ``base``."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class FormSnapshot:
-    """The settings that a form showed, and a name for that form.
+    """The settings that a form showed, and a nonce that names the form.
 
-    Attributes:
-        settings: What the person saw.
-        nonce: Makes the same form sent twice one edit.
+    The same form sent twice is one edit.
     """
 
     settings: Settings
@@ -57,26 +52,69 @@ class FormSnapshot:
 
     @classmethod
     def now(cls, instance: Instance) -> Self:
-        """For a form that is opened now: the mirror, and the edits under way."""
-        return cls(Settings(**expected_values(instance)), secrets.token_urlsafe(12))
+        """Return the snapshot of a form that is opened now."""
+        values = expected_values(instance)
+        settings = {one.name: values[one.name] for one in fields(Settings)}
+        return cls(Settings(**settings), secrets.token_urlsafe(12))
 
     @classmethod
     def read(cls, token: str, instance: Instance) -> Self:
-        """Read what ``token`` wrote.
+        """Return the snapshot in a token.
 
         Raises:
-            SnapshotError: See the class.
+            SnapshotError: The token is invalid.
         """
+        data = _loads(token, _salt(instance))
         try:
-            note = signing.loads(token, salt=_salt(instance), max_age=MAX_AGE_SECONDS)
-            return cls(Settings(**note["settings"]), note["nonce"])
-        except (signing.BadSignature, KeyError, TypeError, ValueError) as error:
+            return cls(Settings(**data["settings"]), data["nonce"])
+        except (KeyError, TypeError, ValueError) as error:
             raise SnapshotError from error
 
     def token(self, instance: Instance) -> str:
-        """For the form's hidden field ``seen``."""
-        note = {"settings": self.settings.as_dict(), "nonce": self.nonce}
-        return signing.dumps(note, salt=_salt(instance), compress=True)
+        """Return the value of the form's hidden field ``seen``."""
+        return signing.dumps(asdict(self), salt=_salt(instance), compress=True)
+
+
+@dataclass(frozen=True)
+class LeaseSnapshot:
+    """The lease that a form showed, and a nonce that names the form.
+
+    Attributes:
+        base: As ``extension.base_of``.
+    """
+
+    base: dict[str, Any]
+    nonce: str
+
+    @classmethod
+    def now(cls, instance: Instance) -> Self:
+        """Return the snapshot of a form that is opened now."""
+        return cls(base_of(instance), secrets.token_urlsafe(12))
+
+    @classmethod
+    def read(cls, token: str, instance: Instance) -> Self:
+        """Return the snapshot in a token.
+
+        Raises:
+            SnapshotError: The token is invalid.
+        """
+        data = _loads(token, f"{_salt(instance)}.lease")
+        try:
+            return cls(dict(data["base"]), str(data["nonce"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise SnapshotError from error
+
+    def token(self, instance: Instance) -> str:
+        """Return the value of the form's hidden field ``seen``."""
+        salt = f"{_salt(instance)}.lease"
+        return signing.dumps(asdict(self), salt=salt, compress=True)
+
+
+def _loads(token: str, salt: str) -> Any:
+    try:
+        return signing.loads(token, salt=salt, max_age=MAX_AGE_SECONDS)
+    except (signing.BadSignature, ValueError) as error:
+        raise SnapshotError from error
 
 
 def _salt(instance: Instance) -> str:

@@ -1,4 +1,4 @@
-"""An emulator of the cloud: IAM and ModelArts over real HTTP, on one port.
+"""An emulator of the cloud: IAM, ModelArts and prices over real HTTP, on one port.
 
 Written from the API documents, never from Curfew's own client, with which it shares no
 code. In a test::
@@ -7,6 +7,8 @@ code. In a test::
         ...  # cloud.url, cloud.clouds_yaml(), cloud.fleet, cloud.faults, cloud.log
 
 or as a program: ``python -m dashboard.emulator --port 8900 --fleet 60``.
+With ``notebooks=0.5`` half of the fleet is of the newer generation: see the package
+``notebooks`` and ``cloud.notebooks``.
 
 Under ``/_emulator/`` it has a control plane without any sign-in (see the module
 ``control``), for tests and scripts on the same machine: do not expose the port.
@@ -15,15 +17,21 @@ silent.
 """
 
 from .app import ROUTES
+from .behavior import Behavior
 from .clock import Clock
 from .cloud import Emulator
 from .faults import Fault, FaultScript
 from .fleet import Applied, Fleet
 from .instance import STATUSES, AutoStop, Failure, Instance
-from .lifecycle import Behaviour
+from .journal import StatusChange
 from .log import LogEntry, RequestLog
+from .notebooks import Notebook, NotebookFleet
+from .notebooks.notebook import NOTEBOOK_CANARIES
 from .people import PEOPLE, SERVICE_USER, User
-from .repository import CANARIES
+from .repository import CANARIES as DEMANAGER_CANARIES
+
+#: Every secret that an instance of either generation may contain.
+CANARIES = (*DEMANAGER_CANARIES, *NOTEBOOK_CANARIES)
 
 __all__ = [
     "CANARIES",
@@ -33,7 +41,7 @@ __all__ = [
     "STATUSES",
     "Applied",
     "AutoStop",
-    "Behaviour",
+    "Behavior",
     "Clock",
     "Emulator",
     "Failure",
@@ -42,6 +50,9 @@ __all__ = [
     "Fleet",
     "Instance",
     "LogEntry",
+    "Notebook",
+    "NotebookFleet",
     "RequestLog",
+    "StatusChange",
     "User",
 ]

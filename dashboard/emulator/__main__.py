@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+from .behavior import Behavior
 from .cloud import Emulator
 
 
@@ -19,6 +20,8 @@ def main() -> int:
         signal.signal(number, lambda *_: stopping.set())
     cloud = Emulator(
         fleet=options.fleet,
+        notebooks=_notebooks(options),
+        behavior=Behavior(cloud=options.cloud, served=options.serves),
         seed=options.seed,
         speed=options.speed,
         host=options.host,
@@ -43,6 +46,13 @@ def main() -> int:
     return 0
 
 
+def _notebooks(options: argparse.Namespace) -> float:
+    """Return how many notebooks there are: by default half of what is served."""
+    if options.notebooks is not None:
+        return float(options.notebooks) / 100
+    return {"both": 0.5, "demanager": 0.0, "notebooks": 1.0}[options.serves]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m dashboard.emulator",
@@ -51,7 +61,25 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address (default %(default)s)")
     add("--port", type=int, default=0, help="port; 0, the default, takes a free one")
-    add("--fleet", type=int, default=60, help="instances (default %(default)s)")
+    add("--fleet", type=int, default=80, help="instances (default %(default)s)")
+    add(
+        "--notebooks",
+        type=int,
+        metavar="PERCENT",
+        help="share of the notebooks generation (default: half)",
+    )
+    add(
+        "--cloud",
+        choices=("huawei", "otc"),
+        default="huawei",
+        help="whose edition of the notebooks generation (default %(default)s)",
+    )
+    add(
+        "--serves",
+        choices=("both", "demanager", "notebooks"),
+        default="both",
+        help="the generations of the API that are served (default %(default)s)",
+    )
     add("--seed", type=int, default=1, help="which instances (default %(default)s)")
     add("--speed", type=float, default=1.0, help="emulated seconds per second")
     add("--skew", type=float, default=0.0, help="seconds the cloud's clock is ahead")

@@ -1,7 +1,7 @@
 """Routes of the emulated cloud.
 
-Source: ``docs/modelarts-api.md``, A.1 (calls), C.1 (tokens), D.1 (errors). A successful
-ModelArts call answers 200; the manual names no status (A.1).
+Source: ``docs/modelarts-api.md``, A.1, B.1, E.1 (calls), C.1 (tokens), D.1 (errors). A
+successful ModelArts call answers 200; the manual names no status (A.1).
 """
 
 import hashlib
@@ -10,22 +10,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from . import validation
+from .behavior import Behavior
 from .creation import parse_create
 from .errors import RefusalError, gateway_refusal, service_refusal
 from .fleet import Fleet
 from .iam import Iam
 from .message import Answer, Request
+from .notebooks.api import NOTEBOOK_ROUTES, NotebookApi, is_served, not_served
+from .notebooks.fleet import NotebookFleet
+from .people import PROJECTS
+from .ratings import rate
 
 BODY_LIMIT_BYTES = 12 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Route:
-    """The target of a request.
-
-    Attributes:
-        name: One of ROUTES' names; ``unknown`` for anything else.
-    """
+    """The target of a request; ``name`` is that of ROUTES, or ``unknown``."""
 
     name: str
     instance_id: str | None = None
@@ -53,6 +54,8 @@ ROUTES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("DELETE", _INSTANCE, "delete"),
         ("POST", rf"{_INSTANCE}/action", "action"),
         ("GET", rf"{_INSTANCE}/token", "token"),
+        *NOTEBOOK_ROUTES,
+        ("POST", r"/v2/bills/ratings/on-demand-resources", "ratings"),
     )
 )
 
@@ -66,15 +69,22 @@ def find_route(method: str, path: str) -> Route:
 
 
 class App:
-    """Answers requests; knows nothing of sockets and faults.
+    """Answers requests, without faults; fleets are by project id."""
 
-    Args:
-        fleets: By project id.
-    """
-
-    def __init__(self, iam: Iam, fleets: Mapping[str, Fleet]) -> None:
+    def __init__(
+        self,
+        iam: Iam,
+        fleets: Mapping[str, Fleet],
+        notebooks: Mapping[str, NotebookFleet],
+        behavior: Behavior,
+    ) -> None:
         self._iam = iam
         self._fleets = fleets
+        self._behavior = behavior
+        self._notebooks = {
+            project_id: NotebookApi(fleet, behavior)
+            for project_id, fleet in notebooks.items()
+        }
         self._identity: dict[str, Callable[[Request], Answer]] = {
             "versions": lambda request: Answer(300, _versions(request)),
             "version": lambda request: Answer(200, {"version": _version(request)}),
@@ -85,27 +95,47 @@ class App:
         }
 
     def answer(self, request: Request, route: Route, *, dry: bool = False) -> Answer:
-        """Answer a request; refusals are answers, too.
-
-        Args:
-            dry: Answer a write as usual, but change nothing.
-        """
+        """Answer a request; with ``dry``, a write is answered but changes nothing."""
         try:
             if len(request.body) > BODY_LIMIT_BYTES:
                 raise service_refusal("4104", "The request body is too large.", 413)
             if route.name in self._identity:
                 return self._identity[route.name](request)
+            if route.name == "ratings" and self._behavior.is_huawei:
+                return self._rate(request)
             if route.project_id is None:
                 raise gateway_refusal(
                     "0101", "The API does not exist.", 404, request.id
                 )
-            return self._notebooks(request, route, route.project_id, dry)
+            if route.name.startswith("notebooks."):
+                return self._second(request, route, route.project_id, dry)
+            if not self._behavior.serves("demanager"):
+                raise not_served(request)
+            return self._first(request, route, route.project_id, dry)
         except RefusalError as refusal:
             return Answer(refusal.status, refusal.body)
 
-    def _notebooks(
+    def _rate(self, request: Request) -> Answer:
+        """Answer a call of the billing service."""
+        _, project = self._iam.identify(request)
+        # A token without a project may name any; no document says which it must have.
+        named = {known.id for known in PROJECTS} if project is None else {project.id}
+        return Answer(200, rate(request.body, named, self._behavior))
+
+    def _second(
         self, request: Request, route: Route, project_id: str, dry: bool
     ) -> Answer:
+        """Answer a call of the notebooks generation."""
+        if not is_served(route.name, self._behavior):
+            raise not_served(request)
+        caller = self._iam.authorize(request, project_id)
+        api = self._notebooks[project_id]
+        return api.answer(request, route.name, route.instance_id or "", caller, dry=dry)
+
+    def _first(
+        self, request: Request, route: Route, project_id: str, dry: bool
+    ) -> Answer:
+        """Answer a call of the demanager generation."""
         caller = self._iam.authorize(request, project_id)
         fleet = self._fleets[project_id]
         instance_id = route.instance_id or ""

@@ -3,7 +3,7 @@
 Source: ``docs/modelarts-api.md``, A.3 (names) and A.6 (tables 6 to 10).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -26,7 +26,7 @@ class Flavor:
     storage: tuple[str, ...] = ("obs", "evs")
     sold_out: bool = False
     free: bool = False
-    extra: tuple[tuple[str, Any], ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict)
 
     def details(self) -> dict[str, Any]:
         """Return ``flavor_details``, with queue figures if sold out and free."""
@@ -40,7 +40,7 @@ class Flavor:
             "is_permitted": True,
             "promo_type": "Free" if self.free else "NoDiscount",
             "store_time": 72 if self.free else -1,
-            **dict(self.extra),
+            **self.extra,
         }
         if self.free and self.sold_out:
             details |= {"queuing_num": 7, "queue_left_time": 1_560, "duration": 3_600}
@@ -52,19 +52,23 @@ class Profile:
     """A work environment (tables 6 to 9).
 
     Attributes:
-        create_id: Name in a create request.
-        id: Name in answers; a UUID for some.
         kinds: Hardware it runs on.
+        id: In answers, a UUID for some; empty if it is the name.
+        create_id: In a create request; empty if it is the name.
     """
 
-    create_id: str
-    id: str
     name: str
     description: str
     kinds: tuple[str, ...]
     category: str
     image_name: str
     image_tag: str
+    id: str = ""
+    create_id: str = ""
+
+    def is_called(self, profile_id: str) -> bool:
+        """Return whether a create request may use this id."""
+        return profile_id in {self.create_id or self.name, self.id or self.name}
 
     def document(self, kind: str) -> dict[str, Any]:
         """Return ``Instance.profile`` for an instance on this hardware."""
@@ -72,7 +76,7 @@ class Profile:
             "de_type": "Notebook",
             "description": self.description,
             "flavor_type": kind,
-            "id": self.id,
+            "id": self.id or self.name,
             "name": self.name,
             "provision": {
                 "annotations": {"category": self.category, "type": "system"},
@@ -119,11 +123,11 @@ FLAVORS = {
             "modelarts.vm.cpu.16u",
             "CPU",
             {"CPU": 16, "memory": "64GiB"},
-            extra=(
-                ("billing_flavor", "modelarts.vm.cpu.8u"),
-                ("billing_params", 2),
-                ("params_extends", {"arch": "x86_64", "cpu": 16}),
-            ),
+            extra={
+                "billing_flavor": "modelarts.vm.cpu.8u",
+                "billing_params": 2,
+                "params_extends": {"arch": "x86_64", "cpu": 16},
+            },
         ),
         Flavor(
             "modelarts.vm.cpu.free",
@@ -166,8 +170,6 @@ FLAVORS = {
 
 PROFILES = (
     Profile(
-        create_id="Multi-Engine 1.0 (python3)-cpu",
-        id="Multi-Engine 1.0 (python3)-cpu",
         name="Multi-Engine 1.0 (python3)-cpu",
         description="multi engine, cpu, python 3.6 for notebook",
         kinds=("CPU",),
@@ -176,8 +178,6 @@ PROFILES = (
         image_tag="2.0.5-B003",
     ),
     Profile(
-        create_id="Multi-Engine 1.0 (python3)-gpu",
-        id="Multi-Engine 1.0 (python3)-gpu",
         name="Multi-Engine 1.0 (python3)-gpu",
         description="multi engine, gpu, python 3.6 for notebook",
         kinds=("GPU",),
@@ -186,8 +186,6 @@ PROFILES = (
         image_tag="2.0.5-B003",
     ),
     Profile(
-        create_id="Multi-Engine 2.0 (python3)",
-        id="Multi-Engine 2.0 (python3)",
         name="Multi-Engine 2.0 (python3)",
         description="multi engine, python 3.7 for notebook",
         kinds=("CPU", "GPU"),

@@ -5,9 +5,9 @@ import time
 class Clock:
     """The emulated cloud's clocks: faster, movable and possibly wrong.
 
-    ``now_ms`` drives the notebooks, token lifetimes and the ``Date`` header. It runs
-    ``speed`` times as fast as the wall clock and can be moved. ``gateway_seconds`` is
-    compared with signatures: the wall clock plus the skew. If it were sped up too, no
+    ``now_ms`` is the time of notebooks, tokens and the ``Date`` header. It runs
+    ``speed`` times as fast as the wall clock and can be moved. ``gateway_seconds``, the
+    wall clock plus the skew, is compared with signatures. If it ran faster too, no
     client could sign a request after fifteen emulated minutes.
 
     Args:
@@ -48,22 +48,14 @@ class Clock:
         return time.time() + self._skew_seconds
 
     def advance(self, seconds: float) -> None:
-        """Move the cloud's clock forward by emulated seconds.
-
-        Raises:
-            ValueError: For a negative number.
-        """
+        """Move the cloud's clock forward by emulated seconds."""
         if seconds < 0:
             raise ValueError("the clock only moves forward")
         with self._lock:
             self._origin_ms += seconds * 1000
 
     def set_speed(self, speed: float) -> None:
-        """Change the speed, without a jump of the clock.
-
-        Raises:
-            ValueError: Unless the speed is greater than 0.
-        """
+        """Change the speed, without a jump of the clock."""
         if speed <= 0:
             raise ValueError("speed must be greater than 0")
         with self._lock:

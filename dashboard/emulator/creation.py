@@ -43,12 +43,6 @@ class CreateRequest:
 
 
 def parse_create(body: bytes) -> CreateRequest:
-    """Parse the body of a create request.
-
-    Raises:
-        RefusalError: As for an update, and 6316, 6317, 6318, 6323, 6324, 6330, 6331,
-            6358, 0102 (unknown workspace).
-    """
     document = parse_object(body)
     name = string_member(document, "name")
     if bad := re.search(r"[^A-Za-z0-9_-]", name):
@@ -56,7 +50,7 @@ def parse_create(body: bytes) -> CreateRequest:
     if not 1 <= len(name) <= 64:
         raise wrong_value("name")
     profile_id = string_member(document, "profile_id")
-    profile = next((p for p in PROFILES if profile_id in {p.create_id, p.id}), None)
+    profile = next((p for p in PROFILES if p.is_called(profile_id)), None)
     if profile is None:
         raise wrong_value("profile_id")
     flavor = FLAVORS.get(string_member(document, "flavor"))

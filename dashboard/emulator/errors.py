@@ -1,6 +1,6 @@
-"""Errors, in the three shapes of the documents.
+"""Errors, in the shapes of the documents.
 
-Source: ``docs/modelarts-api.md``, D.1 (shapes) and D.3 (codes).
+Source: ``docs/modelarts-api.md``, D.1 (shapes), D.3 and E.1 (codes).
 """
 
 from http import HTTPStatus
@@ -42,6 +42,15 @@ def gateway_refusal(
     """
     body = {"error_msg": message, "error_code": f"APIG.{code}"}
     return RefusalError(status, body | {"request_id": request_id})
+
+
+def billing_refusal(code: str, message: str, status: int = 400) -> RefusalError:
+    """Build an error of the billing service.
+
+    Args:
+        code: Digits after ``CBC.``.
+    """
+    return RefusalError(status, {"error_code": f"CBC.{code}", "error_msg": message})
 
 
 def iam_refusal(status: int, message: str) -> RefusalError:

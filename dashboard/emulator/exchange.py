@@ -1,7 +1,7 @@
-"""From a request to bytes on the connection, faults included.
+"""Turns requests into bytes for the connection, including faults.
 
-Each request ends as a Delivery. It is logged before its first byte is sent, so that a
-client with the answer finds the entry.
+A request is logged before the first byte of its answer is sent, so that a client with
+the answer finds the entry.
 """
 
 import threading
@@ -15,12 +15,43 @@ from . import spoiling
 from .app import App, Route, find_route
 from .clock import Clock
 from .control import Control
-from .faults import DOCUMENT, REPLACED, SPOILED, UNANSWERED, Fault, FaultScript
+from .faults import (
+    DOCUMENT,
+    LISTS,
+    REPLACED,
+    SPOILED,
+    UNANSWERED,
+    Fault,
+    FaultScript,
+)
 from .fleet import Applied
 from .log import LogEntry, RequestLog
 from .message import Answer, Request
 
-WRITES = frozenset({"create", "update", "action", "delete"})
+WRITES = frozenset(
+    {
+        *("create", "update", "action", "delete"),
+        *("notebooks.create", "notebooks.update", "notebooks.delete"),
+        *("notebooks.start", "notebooks.stop", "notebooks.renew"),
+        *("notebooks.tags.create", "notebooks.tags.delete"),
+    }
+)
+#: Answers with instances, leases or prices, which faults can spoil.
+DOCUMENTS = frozenset(
+    {
+        *("list", "show", "update"),
+        *("notebooks.list", "notebooks.list_all", "notebooks.show"),
+        *("notebooks.update", "notebooks.start", "notebooks.stop"),
+        *("notebooks.lease", "notebooks.renew"),
+        "ratings",
+    }
+)
+#: What shows the stored values of a write that was not carried out.
+READ_BACK = {
+    "update": "show",
+    "notebooks.update": "notebooks.show",
+    "notebooks.renew": "notebooks.lease",
+}
 
 
 @dataclass(frozen=True)
@@ -28,8 +59,7 @@ class Delivery:
     """The answer as the connection sends it.
 
     Attributes:
-        ending: Keep the connection, close it, close it by RST, or leave it open without
-            sending more.
+        ending: Keep the connection, close it, reset it, or leave it open in silence.
         drip_seconds: Wait between two bytes; 0 sends all at once.
     """
 
@@ -100,7 +130,7 @@ class Exchange:
         if fault.kind == "late":
             return self._late(request, route, times, fault)
         answer = self._app.answer(request, route, dry=fault.kind == "not_changed")
-        if fault.kind == "not_changed" and route.name == "update" and not fault.echo:
+        if fault.kind == "not_changed" and route.name in READ_BACK and not fault.echo:
             answer = self._unchanged(request, route, answer)
         if answer.status == HTTPStatus.OK:
             self._spoil(fault, route, request, answer)
@@ -108,23 +138,24 @@ class Exchange:
         return self._spoiled_delivery(request, answer, fault)
 
     def _unchanged(self, request: Request, route: Route, answer: Answer) -> Answer:
-        """Answer an update that was not carried out with what is stored."""
+        """Answer a write that was not carried out with the stored values."""
         if answer.status != HTTPStatus.OK or route.project_id is None:
             return answer
-        show = Route("show", route.instance_id, route.project_id)
+        show = Route(READ_BACK[route.name], route.instance_id, route.project_id)
         return self._app.answer(request, show)
 
     def _spoil(
         self, fault: Fault, route: Route, request: Request, answer: Answer
     ) -> None:
-        if fault.kind in DOCUMENT and route.name in {"list", "show", "update"}:
+        if fault.kind in DOCUMENT and route.name in DOCUMENTS:
             answer.document = spoiling.spoil_documents(fault, answer.document)
-        if route.name != "list":
+        if route.name not in LISTS:
             return
+        total, data = LISTS[route.name]
         if fault.kind == "total_wrong":
-            answer.document["total_count"] += spoiling.usual_size(fault)
-        if fault.kind == "duplicates" and answer.document["instances"]:
-            records = answer.document["instances"]
+            answer.document[total] += spoiling.usual_size(fault)
+        if fault.kind == "duplicates" and answer.document[data]:
+            records = answer.document[data]
             last, self._last_record = self._last_record, records[-1]
             if last is not None and request.query.get("offset", "0") != "0":
                 records[0] = last

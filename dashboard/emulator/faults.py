@@ -1,32 +1,32 @@
-"""Scripted faults: what goes wrong, when, and how often.
+"""Scripted faults.
 
-A fault matches requests by method, route and instance, strikes some or all of them, and
-says what becomes of the answer. Kinds, by what they do:
+A fault matches requests by method, route and instance, and affects some or all of them.
+Its kind decides what happens to the answer:
 
 =================  =================================================================
-delay              nothing but ``latency_seconds``, which every other kind has too
+delay              only waits ``latency_seconds``, as every other kind can, too
 drop, reset, hang  no answer: connection closed, closed by RST, left open
 status             an error answer: ``status``, ``code``, ``message``, ``retry_after``
 redirect           ``status`` (307) to ``location``
 raw                exactly ``status``, ``content_type`` and ``body``
-empty, html        200 with no body; 200 with a page of some proxy
+empty, html        200 without a body; 200 with an HTML page of a proxy
 content_type       the genuine answer as ``text/html``
 truncate, drip     half of the genuine answer; one byte every ``seconds``
 big_body           padded to ``size`` bytes (10 MB)
 big_header         a header of ``size`` bytes (200 kB)
 gzip_bomb          compressed; ``size`` bytes (200 MB) when decoded
 deep_nesting       an extra member nested ``size`` (10,000) deep
-wrong_types        instances with numbers for strings and so on
+wrong_types        instances or prices with numbers for strings and so on
 missing_fields     instances without ``fields``
 unknown_enum       instances with unknown status, flavor type ...
-nan                instances whose numbers are NaN
-patch              instances with ``patch`` laid over
-total_wrong        a list whose total_count is off by ``size`` (7)
+nan                instances with NaN for numbers
+patch              instances with the members of ``patch``
+total_wrong        a list whose total is off by ``size`` (7)
 duplicates         a page that begins with the last record of the page before
-late               answers ``status`` (504), or nothing with ``hang``; takes effect
-                   ``seconds`` later
-not_changed        a write answered well but not carried out; with ``echo`` the answer
-                   even shows the requested values
+late               answers ``status`` (504), or nothing with ``hang``; the request
+                   takes effect ``seconds`` later
+not_changed        a write with a normal answer that is not carried out; with ``echo``
+                   the answer contains the requested values
 =================  =================================================================
 
 ``drop``, ``reset``, ``hang``, ``status``, ``redirect``, ``raw``, ``empty`` and ``html``
@@ -44,6 +44,14 @@ REPLACED = frozenset({"status", "redirect", "raw", "empty", "html"})
 #: Spoil instance documents; on a list, ``instance_id`` selects the element.
 DOCUMENT = frozenset({"wrong_types", "missing_fields", "unknown_enum", "nan", "patch"})
 LISTED = frozenset({"total_wrong", "duplicates"})
+#: Routes of lists, with the members that have the number and the instances.
+LISTS = {
+    "list": ("total_count", "instances"),
+    "notebooks.list": ("total", "data"),
+    "notebooks.list_all": ("total", "data"),
+}
+#: Routes whose answers have records, which ``instance_id`` selects by their ids.
+RECORDS = frozenset({*LISTS, "ratings"})
 SPOILED = frozenset(
     {
         "content_type",
@@ -69,10 +77,10 @@ class Fault:
         route: Only this route, a name of app.ROUTES.
         instance_id: Only requests for this instance.
         nth: Only the n-th matching request, from 1.
-        times: At most so many times; None for no limit.
+        times: At most this often; None for no limit.
         probability: 0 to 1.
         latency_seconds: Wait before anything else.
-        applied: Carry the request out nevertheless.
+        applied: Carry out the request nevertheless.
         status: Of status, redirect, raw and late; 0 takes the usual one.
         code: Full error code, such as ``ModelArts.6357``; empty takes a usual one.
         retry_after: ``Retry-After``, as it is sent.
@@ -122,7 +130,7 @@ class Fault:
         """Read a fault from JSON.
 
         Raises:
-            ValueError: Unknown kind or member, or none at all.
+            ValueError: The kind is missing or unknown, or a member is unknown.
         """
         known = {member.name for member in fields(cls)}
         if unknown := document.keys() - known:
@@ -132,7 +140,7 @@ class Fault:
         return cls(**document)
 
     def matches(self, method: str, route: str, instance_id: str | None) -> bool:
-        element_of_list = self.kind in DOCUMENT and route == "list"
+        element_of_list = self.kind in DOCUMENT and route in RECORDS
         return (
             self.method in {None, method}
             and self.route in {None, route}

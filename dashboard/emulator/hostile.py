@@ -1,14 +1,16 @@
 """A fleet whose texts are attacks by someone who may name a notebook.
 
-Every text that a person can set or the cloud passes on contains a payload. Where a page
-does not escape one, it runs a script, sends a request or breaks, and leaves a mark: it
-calls ``pwned()``, requests ``/pwned`` or creates an element of class ``pwned``.
+Every text that a person can set or that the cloud passes on contains a payload. On a
+page that does not escape it, the payload calls ``pwned()``, requests ``/pwned``,
+creates an element of class ``pwned`` or breaks the page.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from itertools import count
 from typing import Any
 
 from .instance import Failure, Instance
+from .notebooks import Notebook
 
 _CALL = "window.pwned&&pwned()"
 
@@ -70,45 +72,113 @@ _ODD_IDS = (
     "%d-" + "9" * 5_000,
     "<script>%d</script>",
 )
-"""Ids that fit no path, column or log; every seventh instance gets one."""
+"""Ids that are invalid in paths, columns or logs; every seventh instance has one."""
 
 
-def spoil(instances: Iterable[Instance]) -> None:
-    """Put payloads into all texts of the instances, and odd ids into some; once.
+def spoil(instances: Iterable[Instance], *, first: int = 0) -> None:
+    """Put payloads into all texts of the instances, and odd ids into some documents.
 
-    An odd id is only in documents; no request can use it.
+    Args:
+        first: Number of the first instance.
     """
-    for number, instance in enumerate(instances):
-        payload = PAYLOADS[number % len(PAYLOADS)]
-        instance.name = instance.description = payload
+    for number, instance in enumerate(instances, first):
+        text = _texts(number)
+        instance.name, instance.description = _payload(number), _payload(number + 1)
         if instance.failure is not None:
-            instance.failure = Failure(payload, payload, ((payload, payload),))
-        instance.overrides = _overrides(payload, _URLS[number % len(_URLS)])
-        if number % len(_ODD_IDS) == len(_ODD_IDS) - 1:
-            odd = _ODD_IDS[number // len(_ODD_IDS) % len(_ODD_IDS)] % number
-            instance.overrides["id"] = odd
-        elif number % len(_ODD_IDS) == 0:
-            instance.id = f"x?y#z {number}"
+            instance.failure = Failure(text(), text(), ((text(), text()),))
+        instance.overrides = _overrides(text, _URLS[number % len(_URLS)])
+        _spoil_id(instance, number)
 
 
-def _overrides(payload: str, url: str) -> dict[str, Any]:
-    short = payload[:2_000]
+def spoil_notebooks(notebooks: Iterable[Notebook], *, first: int = 0) -> None:
+    """Put payloads into all texts of the notebooks, and odd ids into some documents.
+
+    The leases of a third have an unknown type, a fifth have an unknown status.
+
+    Args:
+        first: Number of the first notebook, so that a mixed fleet has all payloads.
+    """
+    for number, notebook in enumerate(notebooks, first):
+        text = _texts(number)
+        notebook.name, notebook.description = _payload(number), _payload(number + 1)
+        notebook.tags = {text(): text(), text(): ""}
+        notebook.overrides = _notebook_overrides(text, _URLS[number % len(_URLS)])
+        if number % 3 == 0:
+            notebook.overrides["lease"] = {"type": text()}
+        if number % 5 == 0:
+            notebook.overrides["status"] = text()
+        _spoil_id(notebook, number)
+
+
+def _payload(number: int) -> str:
+    return PAYLOADS[number % len(PAYLOADS)]
+
+
+def _texts(number: int) -> Callable[[], str]:
+    """Return a function that returns another payload each time, at most 2,000 long.
+
+    So a small fleet has many payloads in each place.
+    """
+    numbers = count(number + 2)
+    return lambda: _payload(next(numbers))[:2_000]
+
+
+def _spoil_id(instance: Instance | Notebook, number: int) -> None:
+    if number % len(_ODD_IDS) == len(_ODD_IDS) - 1:
+        odd = _ODD_IDS[number // len(_ODD_IDS) % len(_ODD_IDS)] % number
+        instance.overrides["id"] = odd
+    elif number % len(_ODD_IDS) == 0:
+        instance.id = f"x?y#z {number}"
+
+
+def _overrides(text: Callable[[], str], url: str) -> dict[str, Any]:
     return {
-        "user": {"name": short},
-        "flavor": short,
-        "flavor_details": {"name": short, "params": {short: short}},
-        "profile": {"name": short, "description": short},
-        "workspace": {"id": short},
-        "error_code": short,
-        "ai_project": {"id": short},
+        "user": {"name": text()},
+        "flavor": text(),
+        "flavor_details": {"name": text(), "params": {text(): text()}},
+        "profile": {"name": text(), "description": text()},
+        "workspace": {"id": text()},
+        "error_code": text(),
+        "ai_project": {"id": text()},
         "spec": {
-            "annotations": {"url": url, "target_domain": url, short: short},
-            "storage": {"location": {"path": short}, "type": short},
+            "annotations": {"url": url, "target_domain": url, text(): text()},
+            "storage": {"location": {"path": text()}, "type": text()},
         },
         "repository": {
-            "id": short,
-            "branch": short,
-            "user_name": short,
-            "connection_info": {"protocol": short, "url": url},
+            "id": text(),
+            "branch": text(),
+            "user_name": text(),
+            "connection_info": {"protocol": text(), "url": url},
         },
+    }
+
+
+def _notebook_overrides(text: Callable[[], str], url: str) -> dict[str, Any]:
+    volume = ("category", "ownership", "mount_path", "mount_type", "status")
+    image = ("id", "name", "show_name", "description", "type", "tag", "show_tag")
+    return {
+        "user": {"name": text(), "domain": {"name": text()}},
+        "flavor": text(),
+        "custom_spec": {
+            name: text() for name in ("gpu_type", "arch", "category", "resource_flavor")
+        },
+        "workspace_id": text(),
+        "feature": text(),
+        "fail_reason": text(),
+        "image": {name: text() for name in (*image, "arch", "swr_path", "status")},
+        "volume": {name: text() for name in volume},
+        "data_volumes": [{name: text() for name in volume} | {"url": url}],
+        "action_progress": [
+            {"step": step, "status": status, "description": text()}
+            for step, status in ((1, "COMPLETED"), (2, "FAILED"), (9, "FAILED"))
+        ]
+        + [{"step": text(), "status": text(), "step_description": text()}],
+        "pool": {"id": text(), "name": text()},
+        "url": url,
+        "endpoints": [
+            {"service": text(), "uri": url, "key_pair_names": [text(), text()]},
+            {"service": "SSH", "dev_service": text(), "uri": url},
+        ],
+        "billing_items": [text(), text()],
+        "jupyter_version": text(),
     }

@@ -14,7 +14,7 @@ from .errors import RefusalError, gateway_refusal, iam_refusal, service_refusal
 from .keys import KeyRing, incorrect
 from .keystone import Token, find_project, is_ours, token_document
 from .message import Answer, Request
-from .people import DOMAIN_ID, PROJECTS, USERS, User
+from .people import DOMAIN_ID, PROJECTS, USERS, Project, User
 
 
 class Iam:
@@ -23,22 +23,21 @@ class Iam:
     Args:
         clock: The cloud's clock: tokens expire by it.
         token_seconds: Emulated seconds; 24 hours in the documents.
+
+    Attributes:
+        password_expires_at: Of everybody, as tokens say it; empty for never.
     """
 
     def __init__(self, clock: Clock, token_seconds: float = 86_400) -> None:
         self._clock = clock
         self.token_seconds = token_seconds
+        self.password_expires_at = ""
         self._lock = threading.Lock()
         self._tokens: dict[str, Token] = {}
         self._keys = KeyRing(clock)
 
     def issue(self, request: Request) -> Answer:
-        """``POST /v3/auth/tokens``: 201, the token only in ``X-Subject-Token``.
-
-        Raises:
-            RefusalError: 400 malformed; 401 wrong user, password, domain, token or
-                project.
-        """
+        """``POST /v3/auth/tokens``: 201, the token only in ``X-Subject-Token``."""
         try:
             auth = json.loads(request.body)["auth"]
             identity = auth["identity"]
@@ -57,27 +56,26 @@ class Iam:
         with_catalog = not request.query.get("nocatalog")
         return Answer(
             201,
-            token_document(token, request.base_url, with_catalog),
+            self._document(token, request.base_url, with_catalog),
             {"X-Subject-Token": text},
         )
 
     def show(self, request: Request) -> Answer:
-        """``GET`` and ``HEAD /v3/auth/tokens``: the token named by X-Subject-Token.
-
-        Raises:
-            RefusalError: 401 the caller's token; 404 the subject.
-        """
+        """``GET`` and ``HEAD /v3/auth/tokens``: describe X-Subject-Token."""
         self.authenticate(request)
         text = request.headers.get("x-subject-token", "")
-        document = token_document(self._subject(text), request.base_url, True)
+        document = self._document(self._subject(text), request.base_url, True)
         return Answer(200, document, {"X-Subject-Token": text})
 
-    def revoke(self, request: Request) -> Answer:
-        """``DELETE /v3/auth/tokens``: 204.
+    def _document(
+        self, token: Token, base_url: str, with_catalog: bool
+    ) -> dict[str, Any]:
+        document = token_document(token, base_url, with_catalog)
+        document["token"]["user"]["password_expires_at"] = self.password_expires_at
+        return document
 
-        Raises:
-            RefusalError: 401 the caller's token; 404 the subject.
-        """
+    def revoke(self, request: Request) -> Answer:
+        """``DELETE /v3/auth/tokens``: revoke X-Subject-Token."""
         self.authenticate(request)
         text = request.headers.get("x-subject-token", "")
         self._subject(text)
@@ -86,11 +84,7 @@ class Iam:
         return Answer(204)
 
     def projects(self, request: Request) -> Answer:
-        """``GET /v3/projects?name=``: the account's projects.
-
-        Raises:
-            RefusalError: 401.
-        """
+        """``GET /v3/projects?name=``: the account's projects."""
         self.authenticate(request)
         name = request.query.get("name")
         base = f"{request.base_url}/v3/projects"
@@ -112,11 +106,7 @@ class Iam:
         return Answer(200, {"links": links, "projects": projects})
 
     def authenticate(self, request: Request) -> Token:
-        """Check the caller's own token at IAM.
-
-        Raises:
-            RefusalError: 401 in Keystone's shape.
-        """
+        """Check the caller's own token; refuse it with 401, as Keystone does."""
         token = self._valid(request.headers.get("x-auth-token", ""))
         if token is None:
             raise iam_refusal(401, "The request you have made requires authentication.")
@@ -129,28 +119,40 @@ class Iam:
             RefusalError: 401 APIG.0301, .0303 and .0307; 400 ModelArts.0204 for a token
                 without project; 403 ModelArts.0210 for another project's.
         """
+        user, project = self.identify(request)
+        if "authorization" in request.headers:
+            known = {project.id for project in PROJECTS}
+            named = request.headers.get("x-project-id", project_id)
+            if project_id not in known or named != project_id:
+                raise _wrong_project()
+            return user
+        if project is None:
+            raise service_refusal("0204", "The token carries no project.")
+        if project.id != project_id:
+            raise _wrong_project()
+        return user
+
+    def identify(self, request: Request) -> tuple[User, Project | None]:
+        """Check a token or a signature; return who calls, and the token's project.
+
+        A signature names no project here, whatever its headers say.
+
+        Raises:
+            RefusalError: 401 APIG.0301, .0303 and .0307.
+        """
         text = request.headers.get("x-auth-token")
         header = request.headers.get("authorization")
         if (text is None) == (header is None):
             # Both at once is forbidden (C); neither is no authentication.
             raise incorrect("x-auth-token or signature not found", request)
         if header is not None:
-            user = self._keys.verify(request, header)
-            known = {project.id for project in PROJECTS}
-            named = request.headers.get("x-project-id", project_id)
-            if project_id not in known or named != project_id:
-                raise _wrong_project()
-            return user
+            return self._keys.verify(request, header), None
         token = self._tokens.get(text or "")
         if token is None:
             raise incorrect("decrypt token fail", request)
         if token.expires_ms <= self._clock.now_ms():
             raise gateway_refusal("0307", "The token must be updated.", 401, request.id)
-        if token.project is None:
-            raise service_refusal("0204", "The token carries no project.")
-        if token.project.id != project_id:
-            raise _wrong_project()
-        return token.user
+        return token.user, token.project
 
     def revoke_all(self) -> int:
         """Invalidate all tokens and return their number."""

@@ -37,13 +37,20 @@ class AutoStop:
     """The auto-stop setting (table 17 without what belongs to a run).
 
     Attributes:
-        duration_seconds: Length of a run, granted at each start.
+        duration_seconds: Length of a run, from each start.
         prompt: Whether the console reminds the user.
     """
 
     enable: bool = False
     duration_seconds: int = 3_600
     prompt: bool = True
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "duration": self.duration_seconds,
+            "enable": self.enable,
+            "prompt": self.prompt,
+        }
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ class Queue:
     rank: int
 
     def rank_at(self, now_ms: int) -> int:
-        """Return the present place in the queue; it falls evenly to 1."""
+        """Return the current place in the queue; it falls evenly to 1."""
         left = max(self.end_ms - now_ms, 0) / max(self.end_ms - self.begin_ms, 1)
         return max(1, min(self.rank, round(self.rank * left + 0.5)))
 
@@ -88,13 +95,13 @@ class Instance:
     Attributes:
         updated_ms: Moved by updates, not by changes of status.
         plan: Future changes of status: (moment, status), in order.
-        run_started_ms: When the present run became RUNNING.
-        stops_at_ms: End of the present run, fixed at its start.
-        doomed: The next start ends in START_FAILED, for this reason.
+        run_started_ms: When the current run became RUNNING.
+        stops_at_ms: End of the current run, fixed at its start.
+        doomed: Why the next start ends in START_FAILED, if it does.
         frozen: The account is in arrears: a start is refused with 6326.
-        has_credential: ``spec.credential`` is there, a canary inside.
-        overrides: Members set in the document before it is sent, to produce answers
-            that no healthy cloud would give.
+        has_credential: Whether ``spec.credential`` is present, with a canary.
+        overrides: Members that replace those of the document, to produce answers of a
+            broken cloud.
     """
 
     id: str
@@ -123,7 +130,7 @@ class Instance:
     overrides: dict[str, Any] = field(default_factory=dict)
 
     def document(self, now_ms: int, project_id: str) -> dict[str, Any]:
-        """Return the instance as list, show and update answer it.
+        """Return the instance as in the answers to list, show and update.
 
         Parts may be shared with other documents: copy before changing.
 
@@ -174,11 +181,7 @@ class Instance:
 
     def _spec(self, now_ms: int) -> dict[str, Any]:
         running = self.status == "RUNNING"
-        auto_stop: dict[str, Any] = {
-            "duration": self.auto_stop.duration_seconds,
-            "enable": self.auto_stop.enable,
-            "prompt": self.auto_stop.prompt,
-        }
+        auto_stop = self.auto_stop.document()
         if running and self.stops_at_ms is not None:
             auto_stop["remain_time"] = _seconds_left(self.stops_at_ms, now_ms)
             auto_stop["stop_timestamp"] = self.stops_at_ms

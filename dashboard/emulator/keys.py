@@ -19,7 +19,7 @@ from .signature import (
 )
 
 SIGNATURE_TOLERANCE_SECONDS = 15 * 60
-#: More failures in a row than this lock a key, for this long.
+#: A key is locked after more failures in a row than this, for this long.
 KEY_FAILURES, KEY_LOCK_SECONDS = 5, 5 * 60
 
 
@@ -33,14 +33,7 @@ class KeyRing:
         self._locked_until: dict[str, float] = {}
 
     def verify(self, request: Request, header: str) -> User:
-        """Return the user who signed the request.
-
-        Args:
-            header: The ``Authorization`` header.
-
-        Raises:
-            RefusalError: 401 APIG.0301 and, for the clock, APIG.0303.
-        """
+        """Return the user who signed the request; ``header`` is ``Authorization``."""
         authorization = parse_authorization(header)
         if authorization is None:
             raise incorrect("Authorization format is incorrect", request)

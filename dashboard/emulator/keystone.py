@@ -27,18 +27,12 @@ class Token:
 
 
 def find_project(scope: Any) -> Project | None:
-    """Return the project of a requested scope; None for no project.
-
-    With both scopes, the project wins (C.1).
-
-    Raises:
-        RefusalError: 401, no such project.
-    """
+    """Return the project of a requested scope; it wins over a domain (C.1)."""
     given = (scope or {}).get("project")
     if given is None:
         return None
     for project in PROJECTS:
-        # With a name alone IAM looks inside the user's own domain.
+        # Without a domain, IAM looks up the name in the user's own domain.
         by_name = given.get("name") == project.name and is_ours(
             given.get("domain", {"id": DOMAIN_ID})
         )
@@ -55,7 +49,7 @@ def token_document(token: Token, base_url: str, with_catalog: bool) -> dict[str,
     """Return the body that describes a token.
 
     Args:
-        base_url: As the client reached us; endpoints of the catalog begin with it.
+        base_url: The address that the client used, for the endpoints of the catalog.
     """
     domain = {"id": DOMAIN_ID, "name": DOMAIN_NAME}
     document: dict[str, Any] = {

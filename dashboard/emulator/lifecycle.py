@@ -1,4 +1,4 @@
-"""The state machine of an imitated notebook.
+"""The state machine of an emulated notebook.
 
 ::
 
@@ -7,53 +7,29 @@
     stop or auto stop: RUNNING -> STOPPING -> STOPPED
     restart: RUNNING -> RESTARTING -> RUNNING
 
-Nothing ticks: what will happen stands in ``Instance.plan`` and is caught up with when
-it is read. So an idle fleet of any size costs nothing.
+There is no timer: ``Instance.plan`` contains the future changes of status, and each
+access carries out those that are due. So an idle fleet costs nothing.
 Source: ``docs/modelarts-api.md``, A.5, A.7, A.8.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
+from .behavior import Behavior
 from .errors import service_refusal
 from .instance import AutoStop, Instance, Queue
+from .journal import Step
 
 
-@dataclass(frozen=True)
-class Behaviour:
-    """Choices the documents leave open, and durations.
-
-    Attributes:
-        creating_seconds: CREATING, emulated seconds; the others likewise.
-        prompt_absent: What an update of auto_stop without ``prompt`` does: leave it
-            alone, or set the documented default, true.
-        enable_absent: The same for ``enable``, whose documented default is false.
-        enable_while_running: When switching auto-stop on or off affects a running
-            instance: from its next start, as the documents say of a changed duration,
-            or at once. They do not say it of the switch.
-        update_answer: The whole instance, or one without ``spec`` and
-            ``provision.annotations`` like the sample of 2025.
-    """
-
-    creating_seconds: float = 10
-    starting_seconds: float = 8
-    restarting_seconds: float = 8
-    stopping_seconds: float = 5
-    prompt_absent: Literal["keep", "default"] = "keep"
-    enable_absent: Literal["keep", "default"] = "keep"
-    enable_while_running: Literal["next_start", "at_once"] = "next_start"
-    update_answer: Literal["full", "no_spec"] = "full"
-
-
-def settle(instance: Instance, now_ms: int, behaviour: Behaviour) -> None:
-    """Carry out everything planned up to now."""
+def catch_up(instance: Instance, now_ms: int, behavior: Behavior) -> list[Step]:
+    """Carry out everything planned up to now; return the changes of status."""
+    steps: list[Step] = []
     while instance.plan and instance.plan[0][0] <= now_ms:
         (at_ms, status), *rest = instance.plan
         instance.plan = tuple(rest)
-        enter(instance, status, at_ms, behaviour)
+        steps.append((at_ms, instance.status, status))
+        enter(instance, status, at_ms, behavior)
+    return steps
 
 
-def enter(instance: Instance, status: str, at_ms: int, behaviour: Behaviour) -> None:
+def enter(instance: Instance, status: str, at_ms: int, behavior: Behavior) -> None:
     """Put the instance into a status, with what belongs to it.
 
     RUNNING begins a run: it takes the duration set at this moment, whatever is changed
@@ -71,17 +47,17 @@ def enter(instance: Instance, status: str, at_ms: int, behaviour: Behaviour) -> 
         instance.failure = None
         if instance.auto_stop.enable:
             stops_at_ms = at_ms + instance.auto_stop.duration_seconds * 1000
-            plan_stop(instance, stops_at_ms, behaviour)
+            plan_stop(instance, stops_at_ms, behavior)
 
 
 def plan_stop(
     instance: Instance,
     stops_at_ms: int | None,
-    behaviour: Behaviour,
+    behavior: Behavior,
     *,
     late_seconds: float = 0,
 ) -> None:
-    """Plan the end of the present run; None: it runs on.
+    """Plan the end of the current run; None for no end.
 
     Args:
         late_seconds: Delay after the announced end, as of a slow cloud.
@@ -93,31 +69,23 @@ def plan_stop(
     begins_ms = _after(stops_at_ms, late_seconds)
     instance.plan = (
         (begins_ms, "STOPPING"),
-        (_after(begins_ms, behaviour.stopping_seconds), "STOPPED"),
+        (_after(begins_ms, behavior.stopping_seconds), "STOPPED"),
     )
 
 
-def begin_creation(instance: Instance, now_ms: int, behaviour: Behaviour) -> None:
-    """Create: at once, or when a sold-out free flavor has room.
-
-    Raises:
-        RefusalError: 6329, sold out and not free.
-    """
+def begin_creation(instance: Instance, now_ms: int, behavior: Behavior) -> None:
+    """Create the instance, or queue for a sold-out free flavor (others: 6329)."""
     begin_ms = _queue(instance, "CREATE_QUEUING", now_ms)
-    done = (_after(begin_ms, behaviour.creating_seconds), "RUNNING")
+    done = (_after(begin_ms, behavior.creating_seconds), "RUNNING")
     if begin_ms > now_ms:
         instance.plan = ((begin_ms, "CREATING"), done)
     else:
-        enter(instance, "CREATING", now_ms, behaviour)
+        enter(instance, "CREATING", now_ms, behavior)
         instance.plan = (done,)
 
 
-def begin_start(instance: Instance, now_ms: int, behaviour: Behaviour) -> None:
-    """Start a stopped instance.
-
-    Raises:
-        RefusalError: 6305, 6306, 6308 and 6357 by status; 6326 frozen; 6329 sold out.
-    """
+def begin_start(instance: Instance, now_ms: int, behavior: Behavior) -> None:
+    """Start a stopped instance, or queue for a sold-out free flavor (others: 6329)."""
     refusals = {
         "RUNNING": ("6305", "The instance is already running."),
         "STARTING": ("6306", "The instance is being started."),
@@ -133,20 +101,16 @@ def begin_start(instance: Instance, now_ms: int, behaviour: Behaviour) -> None:
     begin_ms = _queue(instance, "START_QUEUING", now_ms)
     instance.failure = None
     end = "RUNNING" if instance.doomed is None else "START_FAILED"
-    done = (_after(begin_ms, behaviour.starting_seconds), end)
+    done = (_after(begin_ms, behavior.starting_seconds), end)
     if begin_ms > now_ms:
         instance.plan = ((begin_ms, "STARTING"), done)
     else:
-        enter(instance, "STARTING", now_ms, behaviour)
+        enter(instance, "STARTING", now_ms, behavior)
         instance.plan = (done,)
 
 
-def begin_stop(instance: Instance, now_ms: int, behaviour: Behaviour) -> None:
-    """Stop a running instance.
-
-    Raises:
-        RefusalError: 6306, 6307, 6308, 6327 and 6357 by status.
-    """
+def begin_stop(instance: Instance, now_ms: int, behavior: Behavior) -> None:
+    """Stop a running instance; the status decides how others are refused."""
     refusals = {
         "STOPPED": ("6307", "The instance has been stopped."),
         "STOPPING": ("6308", "The instance is being stopped."),
@@ -160,40 +124,32 @@ def begin_stop(instance: Instance, now_ms: int, behaviour: Behaviour) -> None:
     }
     if instance.status != "RUNNING":
         raise service_refusal(*refusals.get(instance.status, _NOT_RUNNING))
-    enter(instance, "STOPPING", now_ms, behaviour)
-    instance.plan = ((_after(now_ms, behaviour.stopping_seconds), "STOPPED"),)
+    enter(instance, "STOPPING", now_ms, behavior)
+    instance.plan = ((_after(now_ms, behavior.stopping_seconds), "STOPPED"),)
 
 
-def begin_restart(instance: Instance, now_ms: int, behaviour: Behaviour) -> None:
-    """Restart a running instance: a new run, with the duration then set.
-
-    Raises:
-        RefusalError: 6327, not running.
-    """
+def begin_restart(instance: Instance, now_ms: int, behavior: Behavior) -> None:
+    """Restart a running instance: a new run, with the duration set then."""
     if instance.status != "RUNNING":
         raise service_refusal(*_NOT_RUNNING)
-    enter(instance, "RESTARTING", now_ms, behaviour)
-    instance.plan = ((_after(now_ms, behaviour.restarting_seconds), "RUNNING"),)
+    enter(instance, "RESTARTING", now_ms, behavior)
+    instance.plan = ((_after(now_ms, behavior.restarting_seconds), "RUNNING"),)
 
 
 def set_auto_stop(
-    instance: Instance, setting: AutoStop, now_ms: int, behaviour: Behaviour
+    instance: Instance, setting: AutoStop, now_ms: int, behavior: Behavior
 ) -> None:
-    """Store the setting; the present run normally keeps its end.
-
-    Raises:
-        RefusalError: 6346, switching on would have to stop the run in the past.
-    """
+    """Store the setting; the current run normally keeps its end."""
     switched = setting.enable != instance.auto_stop.enable
     if (
         switched
-        and behaviour.enable_while_running == "at_once"
+        and behavior.enable_while_running == "at_once"
         and instance.run_started_ms is not None
     ):
         stops_at_ms = instance.run_started_ms + setting.duration_seconds * 1000
         if setting.enable and stops_at_ms <= now_ms:
             raise service_refusal("6346", "The auto stop time is earlier than now.")
-        plan_stop(instance, stops_at_ms if setting.enable else None, behaviour)
+        plan_stop(instance, stops_at_ms if setting.enable else None, behavior)
     instance.auto_stop = setting
 
 

@@ -1,28 +1,26 @@
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from .fleet import Applied
 
 
 @dataclass(frozen=True)
 class LogEntry:
-    """One request; or, with ``late_for``, one late effect of an earlier request.
+    """A request or, with ``late_for``, the late effect of an earlier request.
 
     Attributes:
         number: Position in the log, from 1.
-        at_ms: When the request had been read, cloud's clock, Unix milliseconds.
+        at_ms: When the request had been read, Unix milliseconds of the cloud's clock.
         wall_ms: The same by the real clock.
         route: Name, as in app.ROUTES; ``unknown`` otherwise.
         path: Decoded path, without the query.
         request_id: ``X-Request-Id`` of the answer.
-        body: Text of a write to ModelArts; None otherwise. Bodies sent to IAM are not
-            kept, so it never contains a password.
-        status: None when no answer was sent.
+        body: Text of a write to ModelArts, else None: bodies for IAM have passwords.
+        status: None if no answer was sent.
         fault: Kind of the scripted fault that applied.
-        applied: What was stored; None when nothing was.
-        late_for: Number of the request whose effect this is.
+        applied: What was stored; None if nothing was.
+        late_for: Number of the request that has this effect.
     """
 
     number: int
@@ -39,9 +37,6 @@ class LogEntry:
     fault: str | None
     applied: Applied | None
     late_for: int | None = None
-
-    def document(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 class RequestLog:

@@ -1,4 +1,4 @@
-"""Members of a JSON body, and the error codes for invalid ones.
+"""Members of a JSON body, and the refusals for invalid members.
 
 Source: ``docs/modelarts-api.md``, D.3.
 """
@@ -11,11 +11,7 @@ from .errors import RefusalError, service_refusal
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """Parse a body that has to be a JSON object.
-
-    Raises:
-        RefusalError: 6400.
-    """
+    """Parse a body; refuse it with 6400 unless it is a JSON object."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -26,11 +22,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 def object_member(document: Mapping[str, Any], name: str) -> dict[str, Any] | None:
-    """Return an object; None if it is absent or null.
-
-    Raises:
-        RefusalError: 6332.
-    """
+    """Return an object, None if absent or null; refuse other types with 6332."""
     value = document.get(name)
     if value is not None and not isinstance(value, dict):
         raise wrong_type(name)
@@ -38,11 +30,7 @@ def object_member(document: Mapping[str, Any], name: str) -> dict[str, Any] | No
 
 
 def string_member(document: Mapping[str, Any], name: str) -> str:
-    """Return a required string.
-
-    Raises:
-        RefusalError: 6335, 6332.
-    """
+    """Return a string; refuse with 6335 (missing) or 6332 (wrong type)."""
     value = document.get(name)
     if value is None:
         raise missing(name)
@@ -52,11 +40,7 @@ def string_member(document: Mapping[str, Any], name: str) -> str:
 
 
 def boolean_member(document: Mapping[str, Any], name: str) -> bool | None:
-    """Return a boolean; None if it is absent.
-
-    Raises:
-        RefusalError: 6332.
-    """
+    """Return a boolean, None if absent; refuse other types with 6332."""
     value = document.get(name)
     if name in document and not isinstance(value, bool):
         raise wrong_type(name)

@@ -15,7 +15,7 @@ class Request:
         target: Path and query as received, percent-encoded.
         headers: By lower-case name.
         id: Goes into ``X-Request-Id`` and into the gateway's errors.
-        base_url: As the client reached us, ``http://host:port``.
+        base_url: The address that the client used, ``http://host:port``.
     """
 
     method: str
@@ -31,18 +31,18 @@ class Request:
 
     @property
     def query(self) -> dict[str, str]:
-        """Return the decoded query; the last value of a repeated parameter counts."""
+        """The decoded query; the last value of a repeated parameter counts."""
         text = self.target.partition("?")[2]
         return dict(parse_qsl(text, keep_blank_values=True))
 
 
 @dataclass
 class Answer:
-    """An answer.
+    """An answer to a request.
 
     Attributes:
         document: JSON value; None for no body.
-        headers: Beyond the usual ones.
+        headers: Additional to the usual ones.
         applied: What a write changed.
     """
 
@@ -56,6 +56,6 @@ class Answer:
         if self.document is None:
             return b""
         return json.dumps(self.document, ensure_ascii=False).encode(
-            # A test may have set lone surrogates, which are sent as they are.
+            # A test may set lone surrogates, which are sent as they are.
             errors="surrogatepass"
         )

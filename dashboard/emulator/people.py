@@ -11,7 +11,7 @@ REGION = "eu-de"
 
 
 def fixed_id(kind: str, name: str) -> str:
-    """Return the 32 hexadecimal digits that identify a thing of this kind and name."""
+    """Return 32 hexadecimal digits that depend only on kind and name."""
     return hashlib.sha256(f"{kind}/{name}".encode()).hexdigest()[:32]
 
 
@@ -46,7 +46,7 @@ class User:
 
 @dataclass(frozen=True)
 class Project:
-    """A project of the account; each has its own fleet, all but one empty."""
+    """A project of the account; all fleets except the main one are empty."""
 
     name: str
 
@@ -57,7 +57,7 @@ class Project:
 
 @dataclass(frozen=True)
 class Workspace:
-    """A workspace (table 19); ``0`` is everyone's default."""
+    """A workspace (table 19); ``0`` is the default."""
 
     id: str
 

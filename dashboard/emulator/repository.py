@@ -8,7 +8,7 @@ them.
 from dataclasses import dataclass
 from typing import Any
 
-#: Where table 24 turns up in an instance.
+#: Where an instance contains table 24.
 PLACES = ("spec-credential", "spec-repository", "repository")
 
 

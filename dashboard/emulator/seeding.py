@@ -1,7 +1,7 @@
-"""Fleets by seed.
+"""Random fleets.
 
-Instance n depends on the seed and n alone, so a larger fleet begins with the smaller
-one. Moments are relative to the clock's start.
+Instance n depends only on the seed and n, so a larger fleet begins with the smaller
+one. Times are relative to the start of the clock.
 """
 
 import random
@@ -54,7 +54,7 @@ _FAILURES = (
     Failure("ModelArts.6528", "The EVS disk type is sold out."),
 )
 
-_TOPICS = (
+TOPICS = (
     "churn",
     "demand",
     "ocr",
@@ -72,10 +72,10 @@ _TOPICS = (
     "recsys",
     "radar",
 )
-_KINDS = ("train", "eval", "lab", "baseline", "ablation", "debug", "prep", "demo")
+KINDS = ("train", "eval", "lab", "baseline", "ablation", "debug", "prep", "demo")
 _WILD_NAMES = ("Übung-Bäume", "テスト用ノート", "模型训练", "façade-détection")
 
-_DESCRIPTIONS = (
+DESCRIPTIONS = (
     "",
     "",
     "Exploration, may be stopped at any time",
@@ -168,13 +168,12 @@ def _repository(sketch: Sketch) -> Repository | None:
 
 
 def _invented(index: int, rng: random.Random) -> Sketch:
-    status = rng.choices(list(_STATUS_WEIGHTS), weights=list(_STATUS_WEIGHTS.values()))[
-        0
-    ]
+    weights = list(_STATUS_WEIGHTS.values())
+    [status] = rng.choices(list(_STATUS_WEIGHTS), weights)
     duration = rng.choice(_DURATIONS)
     if rng.random() < 0.1:
         duration = rng.randint(HOUR, DAY)
-    name = f"{rng.choice(_TOPICS)}-{rng.choice(_KINDS)}-{index}"
+    name = f"{rng.choice(TOPICS)}-{rng.choice(KINDS)}-{index}"
     if rng.random() < 0.02:
         name = f"{rng.choice(_WILD_NAMES)}-{index}"
     flavors = list(FLAVORS)
@@ -185,7 +184,7 @@ def _invented(index: int, rng: random.Random) -> Sketch:
         owner=rng.choice(PEOPLE).name,
         flavor=rng.choice(flavors),
         status=status,
-        description=rng.choice(_DESCRIPTIONS),
+        description=rng.choice(DESCRIPTIONS),
         duration_seconds=duration,
         auto_stop=rng.random() < 0.85,
         prompt=rng.random() < 0.8,

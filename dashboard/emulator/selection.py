@@ -4,6 +4,7 @@ Source: ``docs/modelarts-api.md``, A.2.
 """
 
 from collections.abc import Iterable
+from operator import attrgetter
 
 from .instance import Instance
 from .people import User
@@ -18,16 +19,9 @@ def select(
     An offset beyond the end gives an empty page; no document specifies it.
     """
     matches = [instance for instance in instances if _matches(instance, query, caller)]
-    # Names repeat: the id makes the order total, or pages would overlap.
-    if query.sort_by == "name":
-        matches.sort(
-            key=lambda instance: (instance.name, instance.id), reverse=query.descending
-        )
-    else:
-        matches.sort(
-            key=lambda instance: (instance.created_ms, instance.id),
-            reverse=query.descending,
-        )
+    # Names repeat; without the id as second key, pages could overlap.
+    field = "name" if query.sort_by == "name" else "created_ms"
+    matches.sort(key=attrgetter(field, "id"), reverse=query.descending)
     end = query.offset + query.limit if query.limit else None
     return matches[query.offset : end], len(matches)
 

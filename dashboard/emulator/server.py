@@ -35,7 +35,7 @@ class CloudServer(ThreadingHTTPServer):
         super().__init__((host, port), CloudHandler)
 
     def server_bind(self) -> None:
-        """Bind without looking up our own name, which may take seconds."""
+        """Bind without a lookup of our own name, which may take seconds."""
         socketserver.TCPServer.server_bind(self)
         host, port = self.socket.getsockname()[:2]
         self.server_name, self.server_port = host, port
@@ -76,7 +76,7 @@ class CloudHandler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         length = self.headers.get("Content-Length", "0")
         if "Transfer-Encoding" in self.headers or not length.isdecimal():
-            # No client of the documents sends chunks.
+            # No documented client sends chunks.
             self.send_error(411)
             self.close_connection = True
             return

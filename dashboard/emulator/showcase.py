@@ -6,7 +6,7 @@ from .instance import Failure
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
-_LONGEST = (
+_LONGEST_TEXT = (
     "Reference run for the quarterly report. Data: obs bucket finance-q3, frozen on "
     "1 October, 48 million rows; features as in the wiki page of the team, version 14. "
     "The learning rate is warmed up over 2,000 steps, then decays by cosine. Please do "
@@ -143,7 +143,7 @@ SHOWCASE = (
         "priya.raman",
         _NV32,
         "RUNNING",
-        (_LONGEST * 2)[:512],
+        (_LONGEST_TEXT * 2)[:512],
         duration_seconds=24 * HOUR,
         stops_in_seconds=23 * HOUR + 50 * MINUTE,
         workspace=3,

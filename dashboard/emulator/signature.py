@@ -68,10 +68,10 @@ def expected_signature(
     headers: Mapping[str, str],
     body: bytes,
 ) -> str:
-    """Compute the signature that the client should have sent.
+    """Return the signature that the client should have sent.
 
     Args:
-        authorization: Its names decide what is signed.
+        authorization: Its names are the signed headers.
         target: Request target as received: path and query, percent-encoded.
         headers: All headers, by lower-case name; a missing one counts as empty.
     """

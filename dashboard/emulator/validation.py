@@ -59,12 +59,7 @@ class UpdateRequest:
 
 
 def parse_list_query(query: Mapping[str, str]) -> ListQuery:
-    """Parse the parameters of a list request; unknown ones are ignored.
-
-    Raises:
-        RefusalError: 6335 de_type missing, 6332 not a number, 6303 unknown sort key,
-            6336 any other wrong value.
-    """
+    """Parse the parameters of a list request; unknown ones are ignored."""
     if "de_type" not in query:
         raise missing("de_type")
     _one_of(query, "de_type", ("Notebook",))
@@ -81,22 +76,17 @@ def parse_list_query(query: Mapping[str, str]) -> ListQuery:
         offset=_count(query, "offset"),
         limit=_count(query, "limit"),
         only_own=query.get("show_self", "true") == "true",
-        # The manual's default is workspace 0, yet it has a list without the parameter
-        # show all: taken as no filter.
+        # The manual's default is workspace 0, but it also says that a list without the
+        # parameter contains all: taken as no filter.
         workspace_id=query.get("workspace_id"),
         pool_id=query.get("pool_id"),
-        # The manual's name, and the one a known client sends (A.2, C).
+        # The manual's name, and the name that a known client sends (A.2, C).
         ai_project_id=query.get("ai_project", query.get("ai_project_id")),
     )
 
 
 def parse_update(body: bytes) -> UpdateRequest:
-    """Parse the body of an update; unknown members are ignored.
-
-    Raises:
-        RefusalError: 6400, 6332 wrong type, 6334 forbidden character, 6336 too long,
-            6348 duration missing, 6349 duration out of range.
-    """
+    """Parse the body of an update; unknown members are ignored."""
     document = parse_object(body)
     description = document.get("description")
     if "description" in document:
@@ -105,11 +95,7 @@ def parse_update(body: bytes) -> UpdateRequest:
 
 
 def parse_action(body: bytes) -> str:
-    """Parse the body of an action: start, stop or restart.
-
-    Raises:
-        RefusalError: 6400, 6335 missing, 6332 no string, 6336 unknown.
-    """
+    """Parse the body of an action: start, stop or restart."""
     document = parse_object(body)
     action = string_member(document, "action")
     if action not in {"start", "stop", "restart"}:
@@ -118,13 +104,7 @@ def parse_action(body: bytes) -> str:
 
 
 def check_description(value: object) -> str:
-    """Check a description.
-
-    Characters are counted, not bytes; no document gives the unit of the 512.
-
-    Raises:
-        RefusalError: 6332, 6334 (naming the character), 6336 too long.
-    """
+    """Check a description; its limit counts characters, since no document says."""
     if not isinstance(value, str):
         raise wrong_type("description")
     for character in FORBIDDEN:
@@ -136,18 +116,12 @@ def check_description(value: object) -> str:
 
 
 def parse_auto_stop(spec: dict[str, Any] | None) -> AutoStopChange | None:
-    """Parse the auto_stop of a request's spec; None without one.
-
-    Raises:
-        RefusalError: 6332, 6348, 6349.
-    """
+    """Parse the auto_stop of a request's spec; None without one."""
     document = object_member(spec or {}, "auto_stop")
     if document is None:
         return None
-    enable, prompt = (
-        boolean_member(document, "enable"),
-        boolean_member(document, "prompt"),
-    )
+    enable = boolean_member(document, "enable")
+    prompt = boolean_member(document, "prompt")
     duration = document.get("duration")
     if "duration" in document:
         if type(duration) is not int:

@@ -1,4 +1,4 @@
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from dashboard.audit.labels import Field, moment, register
 from dashboard.saved.queries import describe, read
@@ -6,31 +6,33 @@ from dashboard.saved.queries import describe, read
 register(
     "handover",
     actions={
-        "drafted": gettext_lazy("Handover started"),
-        "discarded": gettext_lazy("Handover draft discarded"),
-        "published": gettext_lazy("Handover published"),
-        "taken_over": gettext_lazy("Shift taken over"),
+        "drafted": _("Handover started"),
+        "discarded": _("Handover draft discarded"),
+        "published": _("Handover published"),
+        "taken_over": _("Shift taken over"),
+        "action_done": _("Action done"),
+        "action_reopened": _("Action reopened"),
     },
     fields={
-        "since": Field(gettext_lazy("since"), moment),
-        "ahead_hours": Field(gettext_lazy("hours ahead")),
-        "notes": Field(gettext_lazy("notes")),
-        "digest": Field(gettext_lazy("digest"), in_row=False),
-        "from": Field(gettext_lazy("from")),
+        "since": Field(_("since"), moment),
+        "ahead_hours": Field(_("hours ahead")),
+        "scope": Field(_("view")),
+        "notes": Field(_("notes")),
+        "note": Field(_("action")),
+        "digest": Field(_("digest"), in_row=False),
+        "from": Field(_("from")),
     },
 )
 register(
     "wall",
     actions={
-        "made": gettext_lazy("Wallboard created"),
-        "renamed": gettext_lazy("Wallboard renamed"),
-        "revoked": gettext_lazy("Wallboard link revoked"),
+        "made": _("Wallboard created"),
+        "renamed": _("Wallboard renamed"),
+        "revoked": _("Wallboard link revoked"),
     },
     fields={
-        "name": Field(gettext_lazy("name")),
-        "query": Field(
-            gettext_lazy("filter"), lambda value: ", ".join(describe(read(value)))
-        ),
-        "masked": Field(gettext_lazy("names hidden")),
+        "name": Field(_("name")),
+        "query": Field(_("filter"), lambda value: ", ".join(describe(read(value)))),
+        "masked": Field(_("names hidden")),
     },
 )

@@ -1,6 +1,6 @@
-"""The content of a handover as one value: built from the fleet, frozen, or restored.
+"""The content of a handover as one value, and its conversion to and from JSON.
 
-A published handover freezes values: numbers, moments, names, what people typed, and
+A published handover stores values: numbers, moments, names, what people typed, and
 messages as codes with parameters. The digest covers these values. Sentences are made
 when they are shown, in the reader's language, so one document has one digest for
 everyone. Nothing in here queries the database.
@@ -15,85 +15,121 @@ from typing import Any, NamedTuple
 
 from django.urls import reverse
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy as _
 
-from dashboard.edits.display import wish
-from dashboard.edits.models import Edit
+from dashboard.edits.display import batch_change_text, batch_counts, requested_text
+from dashboard.edits.models import Edit, EditBatch
+from dashboard.edits.selectors import Progress
 from dashboard.web.stored_messages import Message, verbatim
+from dashboard.web.templatetags.pages import moment_text
 
-FORMAT = 2
-"""Version of the snapshot; raise it when members change their meaning.
+FORMAT = 3
+"""Version of the JSON; raise it when members change their meaning.
 
 Format 1 has English sentences. They are shown as they were published, since another
-text would have another digest.
+text would have another digest. Formats 1 and 2 have a line for each instance, and notes
+without a key.
 """
 
-MOST_LINES = 50
-"""Per section; the rest is a number."""
+_MESSAGES = ("status", "message", "at_label")
+"""Members of an item that are messages."""
 
 
 class Title(NamedTuple):
+    """The head of a section.
+
+    Attributes:
+        has_number: Whether the number of its facts says something.
+    """
+
     text: Promise
     hint: Promise
     icon: str
+    has_number: bool = True
 
 
-_MESSAGES = ("status", "message", "at_label")
-"""Members of a line that are messages."""
+class Named(NamedTuple):
+    """An instance that a line about several of them names."""
+
+    name: str
+    cloud: str
+    instance_id: str
+
+    @property
+    def url(self) -> str:
+        return reverse("instances:detail", args=[self.cloud, self.instance_id])
+
 
 TITLES: dict[str, Title] = {
+    "late_stops": Title(
+        _("Late stops"),
+        _("Should have stopped, but are still running or stopping"),
+        "alarm-clock-off",
+    ),
     "stops": Title(
-        gettext_lazy("Stops due"),
-        gettext_lazy("Runs that end in this period, soonest first"),
+        _("Stops due"),
+        _("Runs that end in this period, soonest first"),
         "bell",
     ),
     "no_auto_stop": Title(
-        gettext_lazy("No auto-stop"),
-        gettext_lazy("These run until someone stops them"),
+        _("No auto-stop"),
+        _("These run until someone stops them"),
         "infinity",
     ),
     "troubled": Title(
-        gettext_lazy("Failed or unknown"),
-        gettext_lazy(
+        _("Failed or unknown"),
+        _(
             "Failed, in an unknown status, not fully readable, or missing since the "
             "shift began"
         ),
         "triangle-alert",
     ),
     "edits": Title(
-        gettext_lazy("Unconfirmed changes"),
-        gettext_lazy("In progress, or failed or in conflict during this shift"),
+        _("Unconfirmed changes"),
+        _("In progress, or failed or in conflict during this shift"),
         "git-compare",
     ),
     "requests": Title(
-        gettext_lazy("Open requests"),
-        gettext_lazy("Policy exceptions that wait for a decision"),
+        _("Open requests"),
+        _("Policy exceptions and bulk changes that wait for a decision"),
         "inbox",
     ),
     "changes": Title(
-        gettext_lazy("Changes during this shift"),
-        gettext_lazy("Confirmed by ModelArts, newest first"),
+        _("Changes during this shift"),
+        _("Confirmed by ModelArts, largest first"),
         "check",
     ),
     "health": Title(
-        gettext_lazy("Cloud health"),
-        gettext_lazy("Clouds with sync problems or paused changes"),
+        _("Cloud health"),
+        _("Clouds with sync problems or paused changes"),
         "cloud",
     ),
+    "costs": Title(
+        _("Costs of this shift"),
+        _("What ran and what stops have saved, at the prices of each day"),
+        "coins",
+        has_number=False,
+    ),
 }
-"""The sections of a handover, in its order."""
+"""The sections of a handover, in order."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One line of a section.
+    """One line of a section: one fact, or several as one.
 
     Attributes:
-        cloud: With ``instance_id`` the instance's address; both may be empty.
-        change: Kind, patch and state of the edit.
-        who: The owner, or the person who acted.
-        status: Of the instance; empty where it does not matter.
-        message: Anything else.
+        name: Of the instance or cloud; empty for several instances.
+        cloud: Name of the instance's cloud; empty for a line about no instance.
+        change: Of one edit: kind, patch and state. Of several: kind, number of edits by
+            state (none before a bulk change is confirmed) and, if they are one bulk
+            change, what it does or undoes.
+        total: Number of the instances or changes; 0 for a line about one.
+        names: The first of them.
+        batch_id: The bulk change.
+        query: Query string of the list that shows the instances, if there is one.
+        who: The owner, or the person or policy that acted.
+        status: Of the instance; may be empty.
         at_label: Text before the time.
     """
 
@@ -102,6 +138,10 @@ class Item:
     instance_id: str = ""
     edit_id: str = ""
     change: Mapping[str, Any] = field(default_factory=dict)
+    total: int = 0
+    names: Sequence[Named] = ()
+    batch_id: str = ""
+    query: str = ""
     who: str = ""
     status: Message = field(default_factory=Message)
     message: Message = field(default_factory=Message)
@@ -111,13 +151,63 @@ class Item:
     @property
     def text(self) -> str:
         """Return status, change and message in the active language."""
-        parts = [str(self.status)]
-        if self.change:
-            edit = Edit(kind=self.change["kind"], patch=self.change["patch"])
-            parts.append(wish(edit))
-            if state := self.change["state"]:
-                parts.append(str(Edit.State(state).label))
-        return " · ".join(filter(None, [*parts, str(self.message)]))
+        return " · ".join(
+            filter(None, [str(self.status), self._change_text(), str(self.message)])
+        )
+
+    def _change_text(self) -> str:
+        if not self.change:
+            return ""
+        kind, patch = self.change["kind"], self.change["patch"]
+        if "states" in self.change:
+            keeps_hours = self.change["keeps_hours"]
+            batch = EditBatch(kind=kind, patch=patch or {}, keeps_hours=keeps_hours)
+            if self.change["is_undo"]:
+                batch = EditBatch(undo_of=batch)
+            is_bulk = patch is not None
+            what = batch_change_text(batch) if is_bulk else Edit.Kind(kind).label
+            counts = batch_counts(Progress(self.change["states"], 0, 0, 0))
+            return f"{what} · {counts}" if counts else str(what)
+        text = requested_text(kind, patch, self.change.get("skew_ms", 0))
+        if state := self.change["state"]:
+            text += f" · {Edit.State(state).label}"
+        return text
+
+    @property
+    def number(self) -> int:
+        """Return how many facts it contains."""
+        return self.total or 1
+
+    @property
+    def unnamed(self) -> int:
+        return self.total - len(self.names)
+
+    @property
+    def plain(self) -> str:
+        """Return the whole line as text, in the active language."""
+        when = f"{self.at_label} {moment_text(self.at, 'stop')}" if self.at else ""
+        subject = f"{self.name} ({self.who})" if self.who and self.name else self.name
+        if self.is_counted:
+            fact = f"{self.text} {when}".strip() + f": {self.total}"
+        else:
+            fact = ", ".join(filter(None, [self.text, when.strip()]))
+        names = ", ".join(named.name for named in self.names)
+        if names and self.unnamed:
+            names += " " + gettext("and %(hidden)s more") % {"hidden": self.unnamed}
+        facts = " · ".join(filter(None, [fact, names]))
+        return ": ".join(filter(None, [subject or self.who, facts]))
+
+    @property
+    def fact(self) -> str:
+        """Return what a note about this line starts with, as JSON (``FactForm``)."""
+        one = self.names[0] if self.total == 1 and self.names else self
+        fact = {"text": self.plain, "cloud": one.cloud, "instance_id": one.instance_id}
+        return json.dumps(fact, ensure_ascii=False)
+
+    @property
+    def is_counted(self) -> bool:
+        """Return whether it is about instances whose number is not in ``text``."""
+        return bool(self.total and not self.change)
 
     @property
     def url(self) -> str:
@@ -127,21 +217,30 @@ class Item:
 
     @property
     def edit_url(self) -> str:
+        if self.batch_id:
+            page = "batch" if self.change["states"] else "bulk_draft"
+            return reverse(f"edits:{page}", args=[self.batch_id])
         return reverse("edits:detail", args=[self.edit_id]) if self.edit_id else ""
+
+    @property
+    def list_url(self) -> str:
+        return _list_url(self.query)
 
 
 @dataclass(frozen=True)
 class Section:
-    """Lines of one kind.
+    """Facts of one kind.
 
     Attributes:
-        lines: At most ``MOST_LINES``.
-        total: Number of all of them.
+        key: Of ``TITLES``.
+        total: Number of all facts, also of those that are not included.
+        query: As of ``Item``, for all of them.
     """
 
     key: str
-    lines: Sequence[Item]
+    items: Sequence[Item]
     total: int
+    query: str = ""
 
     @property
     def title(self) -> Title:
@@ -149,15 +248,37 @@ class Section:
 
     @property
     def hidden(self) -> int:
-        return self.total - len(self.lines)
+        return self.total - sum(item.number for item in self.items)
+
+    @property
+    def list_url(self) -> str:
+        return _list_url(self.query)
 
 
 @dataclass(frozen=True)
-class FrozenNote:
+class DocumentNote:
+    """A note, or an action if it has an owner or a next action.
+
+    Attributes:
+        key: Primary key of the ``Note``; 0 in formats 1 and 2.
+        by: Who wrote it.
+        instance: The instance that it is about.
+        carried_from: Title of the handover that it carries over from, if any.
+        done_by: Who did it, during this shift; empty for an open action.
+    """
+
     text: str
     owner: str
     next_action: str
     by: str
+    key: int = 0
+    instance: Named | None = None
+    carried_from: Message = field(default_factory=Message)
+    done_by: str = ""
+
+    @property
+    def is_action(self) -> bool:
+        return bool(self.key and (self.owner or self.next_action))
 
 
 @dataclass(frozen=True)
@@ -165,12 +286,13 @@ class Document:
     """The content of a handover.
 
     Attributes:
-        at: The moment of the facts.
+        at: When the facts were read.
         since: Start of the shift.
         until: End of the period for coming stops.
-        as_of: Last complete refresh of the fleet; None: there was none.
-        counts: Of the fleet: ``total``, ``running``, ``due`` and ``without_end``;
-            handovers published earlier have ``auto_stop_off`` instead.
+        as_of: Last complete refresh of the fleet, if there was one.
+        counts: Of the fleet: ``total``, ``running``, ``due`` and ``without_end``. Old
+            handovers have ``auto_stop_off`` instead of the last.
+        scope: Name of the view that it is about; empty for the whole fleet.
     """
 
     at: datetime
@@ -180,73 +302,104 @@ class Document:
     counts: dict[str, int]
     sections: Sequence[Section]
     summary: str = ""
-    notes: Sequence[FrozenNote] = field(default_factory=list)
+    notes: Sequence[DocumentNote] = field(default_factory=list)
+    scope: str = ""
+
+    @property
+    def found(self) -> list[Section]:
+        return [section for section in self.sections if section.total]
+
+    @property
+    def empty(self) -> list[Section]:
+        return [section for section in self.sections if not section.total]
 
 
 def to_json(document: Document) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "at": document.at.isoformat(),
-        "since": document.since.isoformat(),
-        "until": document.until.isoformat(),
-        "as_of": _text(document.as_of),
-        "counts": document.counts,
-        "summary": document.summary,
-        "notes": [vars(note) for note in document.notes],
-        "sections": [
-            {
-                "key": section.key,
-                "total": section.total,
-                "lines": [
-                    vars(line)
-                    | {"at": _text(line.at)}
-                    | {name: getattr(line, name).to_json() for name in _MESSAGES}
-                    for line in section.lines
-                ],
-            }
-            for section in document.sections
-        ],
-    }
+    moments = ("at", "since", "until", "as_of")
+    return (
+        vars(document)
+        | {name: _to_text(getattr(document, name)) for name in moments}
+        | {
+            "format": FORMAT,
+            "notes": [
+                vars(note) | {"carried_from": note.carried_from.to_json()}
+                for note in document.notes
+            ],
+            "sections": [
+                {
+                    "key": section.key,
+                    "total": section.total,
+                    "query": section.query,
+                    "lines": [
+                        vars(item)
+                        | {"at": _to_text(item.at)}
+                        | {name: getattr(item, name).to_json() for name in _MESSAGES}
+                        for item in section.items
+                    ],
+                }
+                for section in document.sections
+            ],
+        }
+    )
 
 
-def from_json(frozen: dict[str, Any]) -> Document:
+def from_json(stored: dict[str, Any]) -> Document:
     return Document(
-        at=datetime.fromisoformat(frozen["at"]),
-        since=datetime.fromisoformat(frozen["since"]),
-        until=datetime.fromisoformat(frozen["until"]),
-        as_of=_moment(frozen["as_of"]),
-        counts=frozen["counts"],
-        summary=frozen["summary"],
-        notes=[FrozenNote(**note) for note in frozen["notes"]],
+        at=datetime.fromisoformat(stored["at"]),
+        since=datetime.fromisoformat(stored["since"]),
+        until=datetime.fromisoformat(stored["until"]),
+        as_of=_from_text(stored["as_of"]),
+        counts=stored["counts"],
+        summary=stored["summary"],
+        notes=[_note(note) for note in stored["notes"]],
+        scope=stored.get("scope", ""),
         sections=[
             Section(
                 key=section["key"],
                 total=section["total"],
-                lines=[_line(line) for line in section["lines"]],
+                items=[_item(item) for item in section["lines"]],
+                query=section.get("query", ""),
             )
-            for section in frozen["sections"]
+            for section in stored["sections"]
             if section["key"] in TITLES
         ],
     )
 
 
-def digest(frozen: dict[str, Any]) -> str:
-    """Return the SHA-256 of a snapshot, whatever the order of its members."""
-    text = json.dumps(frozen, sort_keys=True, separators=(",", ":"))
+def digest(stored: dict[str, Any]) -> str:
+    """Return the SHA-256 of a document's JSON, whatever the order of its members."""
+    text = json.dumps(stored, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _line(frozen: dict[str, Any]) -> Item:
-    values = frozen | {"at": _moment(frozen["at"])}
+def _list_url(query: str) -> str:
+    """Return the URL of the list with a query; empty if there is none."""
+    return f"{reverse('instances:list')}?{query}" if query else ""
+
+
+def _note(stored: dict[str, Any]) -> DocumentNote:
+    instance = stored.get("instance")
+    return DocumentNote(
+        **stored
+        | {
+            "instance": Named(*instance) if instance else None,
+            "carried_from": Message.from_json(stored.get("carried_from", {})),
+        }
+    )
+
+
+def _item(stored: dict[str, Any]) -> Item:
+    names = tuple(Named(*named) for named in stored.get("names", ()))
+    values = stored | {"at": _from_text(stored["at"]), "names": names}
     if "words" in values:  # format 1
         message, at_label = verbatim(values.pop("words")), values.pop("at_words")
         return Item(**values, message=message, at_label=verbatim(at_label))
     return Item(**values | {n: Message.from_json(values[n]) for n in _MESSAGES})
 
 
-def _text(moment: datetime | None) -> str | None:
+def _to_text(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
 
 
-def _moment(text: str | None) -> datetime | None:
+def _from_text(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)

@@ -1,8 +1,8 @@
 """A handover as Markdown. Pure functions.
 
 Names from the cloud may contain anything. Neither they nor typed text become markup, a
-link or a mention. Signs without a meaning in their place are not escaped, since chats
-show the file as it is.
+link or a mention. Characters that mean nothing where they are stay unescaped, since
+chats show the file as it is.
 """
 
 import re
@@ -11,38 +11,45 @@ from datetime import datetime
 
 from django.template.defaultfilters import date
 from django.utils import timezone
-from django.utils.translation import gettext, ngettext
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _, ngettext, pgettext
 
 from dashboard.web.plain_text import one_line, without_links
 from dashboard.web.templatetags.pages import zone_name
 
-from .document import Document, Item
+from .document import Document, DocumentNote
 
 _MARKUP = re.compile(
-    r"[\\`*\[\]<#~|$]"  # anywhere
-    r"|(?<![^\W_])_|_(?![^\W_])"  # an underscore inside a word is no emphasis
-    r"|&(?=#?\w+;)"
+    r"`|\\(?=[!-/:-@\[-`{-~]|$)"
+    r"|[*~](?=\S)|(?<=\S)[*~]"  # beside a word they are emphasis
+    r"|(?<![^\W_])_(?=\S)|(?<=\S)_(?![^\W_])"  # inside a word they are not
+    r"|\](?=[(\[:])|<(?=[a-zA-Z/!?])|&(?=#?\w+;)"
 )
-_BLOCK = re.compile(r"^(?:([>+=:-])|(\d+)([.)]))")
-"""At the start of a line these begin a list, a quotation, a heading or a table."""
+_BLOCK = re.compile(r"^(?=[>+=:#|\[-])|^\d+(?=[.)])")
+"""A character after this begins a list, a quotation, a heading or a table."""
 
-_LONGEST = 4_000
+_MAX_LENGTH = 4_000
+_MAX_LINE = 300
+_MAX_SUMMARY = 1_200
+MAX_CHARACTERS = 3_500
+"""Of the whole file: most chats cut longer messages or refuse them."""
 
 
-def markdown(document: Document, *, title: str, signed: list[str], site: str) -> str:
-    """Return the whole document.
+def markdown(document: Document, *, title: str, signatures: list[str], url: str) -> str:
+    """Return a handover, cut to ``MAX_CHARACTERS``.
 
     Args:
-        signed: Lines that say who published it and who took over.
-        site: Base URL for links, such as ``https://curfew.example``.
+        signatures: Lines that say who published it and who took over.
+        url: Of its page, which has the rest.
     """
-    return "\n".join(_lines(document, title, signed, site)).rstrip() + "\n"
+    lines = list(_lines(document, title, signatures, url))
+    return _cut(lines, url).rstrip() + "\n"
 
 
-def escape(text: str) -> str:
+def escape(text: str, longest: int = _MAX_LENGTH) -> str:
     """Escape text for one line of Markdown."""
-    line = _MARKUP.sub(r"\\\g<0>", without_links(one_line(text, _LONGEST)))
-    return _BLOCK.sub(_escaped_block, line)
+    line = _MARKUP.sub(r"\\\g<0>", without_links(one_line(text, longest)))
+    return _BLOCK.sub(r"\g<0>\\", line)
 
 
 def escape_lines(text: str, indent: str = "") -> str:
@@ -59,74 +66,74 @@ def escape_lines(text: str, indent: str = "") -> str:
     return written
 
 
-def _escaped_block(found: re.Match[str]) -> str:
-    return f"\\{found[1]}" if found[1] else rf"{found[2]}\{found[3]}"
-
-
 def moment(value: datetime | None) -> str:
     if value is None:
-        return gettext("never")
+        return _("never")
     local = timezone.localtime(value)
     return f"{date(local, 'D Y-m-d H:i')} {zone_name(local)}"
 
 
+def _cut(lines: list[str], url: str) -> str:
+    text = "\n".join(lines)
+    if len(text) < MAX_CHARACTERS:
+        return text
+    more = _("and %(hidden)s more")
+    kept = list(lines)
+    end = ""
+    while kept and len("\n".join(kept)) + len(end) > MAX_CHARACTERS - 2:
+        kept.pop()
+        # A heading without its lines says nothing.
+        while kept and (not kept[-1] or kept[-1].startswith("\n##")):
+            kept.pop()
+        hidden = sum(line.startswith("- ") for line in lines[len(kept) :])
+        end = f"\n\n{more % {'hidden': hidden}}: {url}"
+    return "\n".join(kept) + end
+
+
 def _lines(
-    document: Document, title: str, signed: list[str], site: str
+    document: Document, title: str, signatures: list[str], url: str
 ) -> Iterator[str]:
-    yield f"# {escape(title)}"
-    yield ""
-    for line in signed:
-        yield f"- {escape(line)}"
-    for label, at in (
-        (gettext("Shift started"), document.since),
-        (gettext("Data as of"), document.at),
-    ):
-        yield f"- {label}: {escape(moment(at))}"
+    yield f"# {escape(title)}\n"
+    yield " · ".join([*map(escape, signatures), url])
     counts = document.counts
     parts = (
         ngettext("%(total)s instance", "%(total)s instances", counts["total"]),
-        gettext("%(running)s running"),
-        gettext("%(due)s stopping within 1 hour"),
-        # Handovers published before the number counted runs count a setting.
-        gettext("%(without_end)s with no auto-stop")
+        _("%(running)s running"),
+        _("%(due)s stopping within 1 hour"),
+        # Old handovers count a setting instead of runs.
+        _("%(without_end)s with no auto-stop")
         if "without_end" in counts
-        else gettext("%(auto_stop_off)s with auto-stop off"),
+        else _("%(auto_stop_off)s with auto-stop off"),
     )
-    yield f"- {', '.join(part % counts for part in parts)}"
-    none = gettext("None")
-    yield ""
-    yield f"## {gettext('Summary')}"
-    yield ""
-    yield escape_lines(document.summary) or none
-    yield ""
-    yield f"## {gettext('Notes')}"
-    yield ""
-    for note in document.notes:
-        yield f"- {escape_lines(note.text, '  ') or gettext('(no text)')}"
-        if note.owner:
-            yield f"  - {gettext('Owner')}: {escape(note.owner)}"
-        if note.next_action:
-            yield f"  - {gettext('Next')}: {escape(note.next_action)}"
-    if not document.notes:
-        yield none
+    yield f"{escape(moment(document.at))}: {', '.join(part % counts for part in parts)}"
+    if document.summary:
+        summary = Truncator(document.summary).chars(_MAX_SUMMARY)
+        yield f"\n{escape_lines(summary)}"
+    actions = [note for note in document.notes if note.is_action]
+    notes = [note for note in document.notes if not note.is_action]
+    for heading, part in ((_("To do"), actions), (_("Notes"), notes)):
+        if part:
+            yield f"\n## {heading}\n"
+            yield from map(_note, part)
     for section in document.sections:
-        yield ""
-        yield f"## {section.title.text} ({section.total})"
-        yield ""
-        for item in section.lines:
-            yield f"- {_fact(item, site)}"
-        if section.hidden:
-            yield f"- {gettext('and %(hidden)s more') % {'hidden': section.hidden}}"
-        if not section.total:
-            yield none
+        if section.total:
+            number = f" ({section.total})" if section.title.has_number else ""
+            yield f"\n## {section.title.text}{number}\n"
+            yield from (f"- {escape(item.plain, _MAX_LINE)}" for item in section.items)
+            if section.hidden:
+                yield f"- {_('and %(hidden)s more') % {'hidden': section.hidden}}"
 
 
-def _fact(line: Item, site: str) -> str:
-    name = escape(line.name) or gettext("(no name)")
-    link = f"[{name}](<{site}{line.url}>)" if line.url else f"**{name}**"
-    parts = [f"{link} ({escape(line.who)})" if line.who else link]
-    if text := line.text:
-        parts.append(escape(text))
-    if line.at:
-        parts.append(f"{line.at_label} {escape(moment(line.at))}".strip())
-    return ": ".join([parts[0], ", ".join(parts[1:])]) if parts[1:] else parts[0]
+def _note(note: DocumentNote) -> str:
+    details = [
+        f"{label}: {escape(text, _MAX_LINE)}"
+        for label, text in (
+            (pgettext("note", "Owner"), note.owner),
+            (_("Next"), note.next_action),
+            (_("Done by"), note.done_by),
+        )
+        if text
+    ]
+    text = escape_lines(Truncator(note.text).chars(_MAX_LINE), "  ")
+    words = [text or _("(no text)"), *details]
+    return f"- {' · '.join(words)}"

@@ -1,51 +1,101 @@
-"""Coming stops: the buckets, their cards, and the timeline."""
+"""Coming stops (the lanes, their cards, the timeline) and who is on shift.
 
-from collections import defaultdict
+The runs are read once for each version of the fleet, in the order of their ends, and
+everyone who watches shares them. Lanes are parts of that order, so a page counts
+nothing one by one, and reads only the instances of its cards.
+"""
+
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from django.urls import reverse
+from django.utils.timezone import get_current_timezone_name
 
 from dashboard.accounts.models import User
+from dashboard.accounts.permissions import fleet_scope
+from dashboard.edits.late_stops import causes_of
+from dashboard.instances.filters import ListQuery
+from dashboard.instances.listing import rows_at
 from dashboard.instances.models import Instance
-from dashboard.instances.run_state import RUNNING
-from dashboard.instances.selectors import Row, rows, with_news
+from dashboard.instances.open_notebook import console_address
+from dashboard.instances.run_state import (
+    RUNNING,
+    is_idle_lease,
+    late_after,
+    overdue_after,
+)
+from dashboard.instances.selectors import Row
 from dashboard.livepoll.pages import layout_hash, poll_interval
+from dashboard.web.process_cache import ProcessCache
 
-from .buckets import HEADINGS, Bucket, BucketBounds, Heading
 from .filters import DueQuery
-from .timeline import STEP, Run, Timeline, timeline
+from .lanes import HEADINGS, Heading, Lane, LaneBounds
+from .models import Handover
+from .timeline import MAX_BARS, STEP, Run, Timeline, drawn_bars, drawn_columns, floor
 
-MOST_CARDS = 20
-"""Per bucket; the rest is a number and a link."""
+MAX_CARDS = 12
+"""Per lane; for the others there is a link to the list."""
+
+LONGEST_SHIFT = timedelta(hours=12)
+"""A shift ends after this time even if nobody takes over."""
+
+# By (fleet version, scope, filters), the timeline also by what time changes of it. Some
+# filters depend on the time, too.
+_runs = ProcessCache(max_size=64, seconds=5)
+_timelines = ProcessCache(max_size=64, seconds=5)
 
 
 class Column(NamedTuple):
-    """One bucket of the page.
+    """One lane of the page.
 
     Attributes:
-        rows: Soonest first, at most ``MOST_CARDS``.
-        total: Number of all of them.
+        rows: Soonest first, at most ``MAX_CARDS``.
+        total: Number of all its runs.
+        overdue: How many of them are overdue.
+        query: Lists its runs.
     """
 
-    bucket: Bucket
+    lane: Lane
     heading: Heading
     rows: list[Row]
     total: int
+    overdue: int
+    query: dict[str, str]
 
     @property
     def hidden(self) -> int:
         return self.total - len(self.rows)
 
-    @property
-    def query(self) -> dict[str, str]:
-        """Return the query that lists these, or all running ones if no filter fits."""
-        exactly = {Bucket.OVERDUE: "overdue", Bucket.NO_AUTO_STOP: "never"}.get(
-            self.bucket
-        )
-        return {"autostop": exactly} if exactly else {"status": "RUNNING"}
+
+class LateStop(NamedTuple):
+    """An instance that should have stopped.
+
+    Attributes:
+        since: When it should have.
+        cause: What should have stopped it.
+        console: Its page in the vendor's console; empty if unknown.
+    """
+
+    row: Row
+    since: datetime
+    cause: str
+    console: str
+
+
+class LateStops(NamedTuple):
+    """The late stops of a query.
+
+    Attributes:
+        stops: Those that are late for longest first, at most ``MAX_CARDS``.
+        total: Number of all.
+        next_at: When the next stop will be late; None if none is due.
+    """
+
+    stops: list[LateStop]
+    total: int
+    next_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -53,9 +103,11 @@ class Board:
     """The whole page.
 
     Attributes:
-        changes_at_ms: When time alone changes the page next, Unix **ms**.
+        changes_at_ms: When the page changes next without a new fleet version, Unix
+            **ms**.
     """
 
+    late: LateStops
     columns: list[Column]
     timeline: Timeline
     changes_at_ms: int
@@ -66,85 +118,156 @@ class Board:
 
     @property
     def layout(self) -> str:
-        """Return a hash of which cards are in which bucket, and of the totals."""
+        """Return a hash of the late stops, the cards and the total of each lane."""
         return layout_hash(
             [
-                (column.total, [row.instance.pk for row in column.rows])
+                (column.total, column.overdue, [row.instance.pk for row in column.rows])
                 for column in self.columns
+            ]
+            + [
+                (stop.row.instance.pk, stop.row.instance.status, stop.cause)
+                for stop in self.late.stops
             ]
         )
 
     @property
     def interval_seconds(self) -> int:
-        """Return after how many seconds the page polls again."""
         return poll_interval(
             has_open_edit=any(row.has_open_edit for row in self.cards),
-            is_moving=any(row.is_moving for row in self.cards),
+            expects_change=any(row.this_run.expects_change for row in self.cards),
         )
 
 
-def board(query: DueQuery, *, user: User, now: datetime) -> Board:
-    """Return the page at ``now``, in the active time zone."""
-    runs = _running(query, user)
-    bounds = BucketBounds.at(now)
-    by_bucket: dict[Bucket, list[Run]] = defaultdict(list)
-    for run in runs:
-        by_bucket[bounds.bucket(run.stops_at)].append(run)
-    cards = _cards([by_bucket[bucket][:MOST_CARDS] for bucket in HEADINGS], user, now)
-    columns = [
-        Column(
-            bucket,
-            heading,
-            [
-                cards[run.pk]
-                for run in by_bucket[bucket][:MOST_CARDS]
-                if run.pk in cards
-            ],
-            len(by_bucket[bucket]),
+def board(query: DueQuery, *, user: User, version: int, now: datetime) -> Board:
+    """Return the content of the page at ``now``, in the active time zone.
+
+    Args:
+        version: The fleet version, read before.
+    """
+    own = query.instances.seen_by(user)
+    key = (version, fleet_scope(user), own.narrowed)
+    runs: _Runs = _runs.get_or_compute(key, lambda: _running(own, user))
+    bounds = LaneBounds(now)
+    lanes = {lane: runs.ending[part] for lane, part in bounds.slices(runs.ends)}
+    lanes |= {Lane.IDLE: runs.idle, Lane.NEVER: runs.never}
+    totals = tuple(len(part) for part in lanes.values())
+    has_bars = sum(totals) <= MAX_BARS
+    most = MAX_BARS if has_bars else MAX_CARDS
+    shown = [run for part in lanes.values() for run in part[:most]]
+    rows = {row.instance.pk: row for row in rows_at(shown, user=user, now=now)}
+    step = floor(now, STEP)
+    if has_bars:
+        timeline = drawn_bars(lanes, rows, group_by=query.group, now=now)
+    else:
+        timeline = _timelines.get_or_compute(
+            (*key, query.group, step, get_current_timezone_name(), totals),
+            lambda: drawn_columns(lanes, group_by=query.group, now=now),
         )
-        for bucket, heading in HEADINGS.items()
-    ]
-    # The line of "now" moves, too.
-    changes_at = min(bounds.changes_at(run.stops_at for run in runs), now + STEP)
+    # The line of "now" moves as well.
+    late = _late_stops(own, user, now)
+    changes = (bounds.changes_at(runs.ends), late.next_at, step + STEP)
+    changes_at = min(moment for moment in changes if moment)
+    overdue = bisect_right(runs.ends, now - overdue_after())
     return Board(
-        columns=columns,
-        timeline=timeline(runs, group_by=query.group, bounds=bounds),
-        changes_at_ms=_ms_after(changes_at),
+        late=late,
+        columns=[
+            Column(
+                lane,
+                heading,
+                [rows[run.pk] for run in lanes[lane][:MAX_CARDS] if run.pk in rows],
+                total=len(lanes[lane]),
+                overdue=overdue if lane is Lane.NOW else 0,
+                query=bounds.query(lane),
+            )
+            for lane, heading in HEADINGS.items()
+            if lanes[lane] or lane != Lane.IDLE
+        ],
+        timeline=timeline,
+        # Rounded up, so that a poll at this time finds the change.
+        changes_at_ms=int(changes_at.timestamp() * 1000) + 1,
     )
 
 
-def _ms_after(moment: datetime) -> int:
-    """Return Unix **ms**, rounded up: a poll at that time sees the change."""
-    return int(moment.timestamp() * 1000) + 1
+def _late_stops(query: ListQuery, user: User, now: datetime) -> LateStops:
+    instances = query.narrow(Instance.objects.visible_to(user), user=user)
+    due = instances.filter(stop_due_at__lte=now).order_by("stop_due_at", "pk")
+    refs = [_DueStop(*ref) for ref in due.values_list("pk", "version", "stop_due_at")]
+    late = [ref for ref in refs if ref.due_at <= now - late_after()]
+    rows = {
+        row.instance.pk: row for row in rows_at(late[:MAX_CARDS], user=user, now=now)
+    }
+    causes = causes_of([row.instance for row in rows.values()])
+    return LateStops(
+        stops=[
+            LateStop(
+                rows[ref.pk],
+                ref.due_at,
+                str(causes[ref.pk]),
+                console_address(rows[ref.pk].instance),
+            )
+            for ref in late[:MAX_CARDS]
+            if ref.pk in rows
+        ],
+        total=len(late),
+        next_at=refs[len(late)].due_at + late_after() if refs[len(late) :] else None,
+    )
 
 
-def _running(query: DueQuery, user: User) -> list[Run]:
-    """Return running instances by their end.
+class _DueStop(NamedTuple):
+    pk: int
+    version: int
+    due_at: datetime
 
-    Those without one come last, longest first.
+
+class _Runs(NamedTuple):
+    """All running instances that a query matches.
+
+    Attributes:
+        ends: Those of ``ending``, in order.
+        never: The longest first: it has cost most.
     """
-    queryset = query.apply(Instance.objects.visible_to(user).filter(RUNNING))
-    # Values and no models: this reads the whole fleet.
-    values = queryset.order_by("run_ends_at", "run_started_at", "pk").values_list(
-        *("pk", "name", "instance_id", "cloud__name", "owner_name", "flavor"),
-        "run_ends_at",
+
+    ending: Sequence[Run]
+    ends: Sequence[datetime]
+    idle: Sequence[Run]
+    never: Sequence[Run]
+
+
+def _running(query: ListQuery, user: User) -> _Runs:
+    instances = query.narrow(Instance.objects.visible_to(user), user=user)
+    # Values instead of models: this reads the whole fleet.
+    values = (
+        instances.filter(RUNNING)
+        .order_by("run_ends_at", "run_started_at", "pk")
+        .values_list(
+            *("pk", "version", "owner_name", "flavor", "run_ends_at"),
+            *("lease_type", "auto_stop_enable"),
+        )
     )
     runs = [
         Run(
             pk,
-            name,
-            reverse("instances:detail", args=[cloud, instance_id]),
+            version,
             owner,
             flavor,
-            stops_at,
+            end,
+            is_idle=end is None and is_idle_lease(lease_type, on),
         )
-        for pk, name, instance_id, cloud, owner, flavor, stops_at in values
+        for pk, version, owner, flavor, end, lease_type, on in values
     ]
-    # Databases sort NULL differently.
-    return sorted(runs, key=lambda run: run.stops_at is None)
+    ending = [run for run in runs if run.stops_at is not None]
+    return _Runs(
+        ending=ending,
+        ends=[run.stops_at for run in ending if run.stops_at],
+        idle=[run for run in runs if run.is_idle],
+        never=[run for run in runs if run.stops_at is None and not run.is_idle],
+    )
 
 
-def _cards(buckets: Sequence[list[Run]], user: User, now: datetime) -> dict[int, Row]:
-    keys = [run.pk for runs in buckets for run in runs]
-    queryset = with_news(Instance.objects.visible_to(user).filter(pk__in=keys), now)
-    return {row.instance.pk: row for row in rows(queryset, user=user, now=now)}
+def person_on_shift(now: datetime) -> User | None:
+    """Return who took over last; None once that is ``LONGEST_SHIFT`` ago."""
+    recent = Handover.objects.filter(taken_over_at__range=(now - LONGEST_SHIFT, now))
+    last = recent.select_related("taken_over_by").defer("document", "summary")
+    handover = last.order_by("-taken_over_at", "-pk").first()
+    person = handover and handover.taken_over_by
+    return person if person and person.is_active else None

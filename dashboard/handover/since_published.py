@@ -1,109 +1,96 @@
 """Changes since a handover was published."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 
-from django.db.models import Q
-from django.utils.translation import gettext
+from django.db.models import Count, Q
+from django.utils.translation import gettext as _
 
 from dashboard.accounts.models import User
-from dashboard.edits.selectors import edits_visible_to
-from dashboard.instances.models import Instance
+from dashboard.instances.countdown import status_message
+from dashboard.instances.filters import FAILED
+from dashboard.instances.run_state import PRESENT
 from dashboard.instances.selectors import freshness
-from dashboard.policies.models import RuleException
-from dashboard.policies.selectors import exceptions_visible_to
 
-from . import messages, report_data
-from .document import Section
+from . import messages
+from .document import Item, Section
+from .facts import edits_section, instances_item, request_item, section
 from .models import Handover
+from .report_data import Scope, health_item
 
-MOST_NEWS = 10
-"""Lines of each kind; the pages themselves have the rest."""
+MAX_LINES = 15
+"""Of all sections, with "and N more". Changes take what the others leave."""
+
+MAX_STATUSES, MAX_REQUESTS, MAX_CLOUDS = 3, 1, 1
 
 
-@dataclass(frozen=True)
-class SincePublished:
-    """Changes since then.
+def next_handover(handover: Handover) -> Handover | None:
+    """Return the handover of the same scope that was published next."""
+    at = handover.published_at
+    newer = Q(published_at__gt=at) | Q(published_at=at, pk__gt=handover.pk)
+    published = Handover.objects.published().filter(query=handover.query)
+    return published.filter(newer).defer("document", "summary").last()
 
-    Attributes:
-        later: The next handover, which has the changes instead.
-        instances: In another state, new, or gone.
-        requests: Requests for exceptions that are still open.
-        health: Clouds with problems now.
+
+def changes_since(
+    handover: Handover, *, user: User, now: datetime
+) -> list[tuple[str, Section]]:
+    """Return headings and the sections that are not empty.
+
+    These are instances in another status, new or gone, changes, open requests, and
+    clouds with problems now.
     """
-
-    later: Handover | None = None
-    instances: Section | None = None
-    edits: Section | None = None
-    requests: Section | None = None
-    health: Section | None = None
-
-    @property
-    def sections(self) -> list[tuple[str, Section]]:
-        named = (
-            (gettext("Instances"), self.instances),
-            (gettext("Changes"), self.edits),
-            (gettext("Requests"), self.requests),
-            (gettext("Clouds"), self.health),
-        )
-        return [(name, item) for name, item in named if item is not None and item.total]
-
-
-def since(handover: Handover, *, user: User, now: datetime) -> SincePublished:
-    then = handover.published_at
-    assert then is not None  # noqa: S101  (asked by the caller)
-    newer = Q(published_at__gt=then) | Q(published_at=then, pk__gt=handover.pk)
-    later = Handover.objects.published().filter(newer).last()
-    if later:
-        return SincePublished(later=later)
-    return SincePublished(
-        instances=_instances(user, then),
-        edits=_edits(user, then),
-        requests=_requests(user, then),
-        health=_health(now),
-    )
-
-
-def _instances(user: User, then: datetime) -> Section:
-    seen = Instance.objects.visible_to(user).select_related("cloud")
-    queryset = seen.defer("document", "search_text").filter(
-        Q(status_since__gt=then) | Q(first_seen_at__gt=then) | Q(missing_since__gt=then)
-    )
-    lines = []
-    for item in queryset.order_by("-version", "pk")[:MOST_NEWS]:
-        is_new = item.first_seen_at > then and not item.missing_since
-        line = report_data.instance_line(
-            item,
-            status=report_data.status(item),
-            at=item.first_seen_at
-            if is_new
-            else item.missing_since or item.status_since,
-            at_label=messages.DISCOVERED() if is_new else messages.SINCE(),
-        )
-        lines.append(line)
-    return Section("troubled", lines, queryset.count())
-
-
-def _edits(user: User, then: datetime) -> Section:
-    queryset = edits_visible_to(user).filter(created_at__gt=then)
-    lines = [
-        replace(report_data.edit_line(item), at=item.created_at)
-        for item in queryset[:MOST_NEWS]
-    ]
-    return Section("edits", lines, queryset.count())
-
-
-def _requests(user: User, then: datetime) -> Section:
-    queryset = exceptions_visible_to(user).filter(
-        state=RuleException.State.ASKED, asked_at__gt=then
-    )
-    lines = [report_data.request_line(item) for item in queryset[:MOST_NEWS]]
-    return Section("requests", lines, queryset.count())
-
-
-def _health(now: datetime) -> Section:
-    lines = [
-        report_data.health_line(cloud, cloud.problem, cloud.problem_since)
+    then, scope = handover.published_at, Scope(user, handover.query)
+    clouds = [
+        health_item(cloud, cloud.problem, cloud.problem_since)
         for cloud in freshness(now).failing
     ]
-    return Section("health", lines, len(lines))
+    instances = _instances(scope, then)
+    requests = section(
+        "requests",
+        scope.requests.filter(asked_at__gt=then),
+        request_item,
+        limit=MAX_REQUESTS,
+    )
+    health = Section("health", clouds[:MAX_CLOUDS], len(clouds))
+    taken = sum(
+        len(part.items) + bool(part.hidden) for part in (instances, requests, health)
+    )
+    sections = {
+        _("Instances"): instances,
+        _("Changes"): edits_section(
+            "edits",
+            scope.edits.filter(created_at__gt=then),
+            limit=MAX_LINES - taken - 1,
+        ),
+        _("Requests"): requests,
+        _("Clouds"): health,
+    }
+    return [(heading, part) for heading, part in sections.items() if part.total]
+
+
+def _instances(scope: Scope, then: datetime | None) -> Section:
+    """Return a line for each status that instances have now and had not then."""
+    newest = scope.instances.order_by("-version", "pk")
+    moved = newest.filter(PRESENT, status_since__gt=then)
+    failed = instances_item(messages.FAILED(), moved.filter(FAILED))
+    others = moved.exclude(FAILED)
+    numbers = others.order_by().values("status").annotate(number=Count("pk"))
+    statuses = numbers.order_by("-number", "status").values_list("status", flat=True)
+    lines = [
+        instances_item(status_message(status), others.filter(status=status))
+        for status in statuses[:MAX_STATUSES]
+    ]
+    new = newest.filter(PRESENT, first_seen_at__gt=then)
+    gone = newest.filter(missing_since__gt=then)
+    items: list[Item] = [
+        line
+        for line in (
+            failed,
+            instances_item(messages.MISSING(), gone),
+            *lines,
+            instances_item(messages.NEW(), new),
+        )
+        if line
+    ]
+    hidden = others.count() - sum(line.number for line in lines if line)
+    return Section("troubled", items, sum(item.number for item in items) + hidden)

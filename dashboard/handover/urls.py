@@ -28,6 +28,11 @@ urlpatterns = [
         drafts.remove_note,
         name="remove_note",
     ),
+    path(
+        "handover/<int:handover_id>/actions/<int:note_id>/",
+        handovers.mark_action,
+        name="mark_action",
+    ),
     path("walls/", wallboard_links.links, name="walls"),
     path("walls/<int:link_id>/", wallboard_links.link, name="wall_link"),
     path("walls/<int:link_id>/revoke/", wallboard_links.revoke, name="revoke_wall"),

@@ -1,4 +1,7 @@
-"""Creating and revoking links to wallboards, and the token in their URL."""
+"""Links to wallboards, and the token in their URL.
+
+Writes raise ``PermissionDenied`` for people who are neither operator nor admin.
+"""
 
 import hashlib
 import hmac
@@ -6,46 +9,44 @@ import secrets
 from base64 import urlsafe_b64encode
 from datetime import timedelta
 from functools import cache
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext as _
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_hand_over
 from dashboard.audit.services import record_event
 from dashboard.saved.models import SavedView
+from dashboard.saved.queries import normalized, read
 
 from .models import WallLink
 
-MOST_LINKS = 100
-"""In use at a time."""
+MAX_LINKS = 100
 
 _SIGNATURE = 32
-_LONGEST = 100
+_MAX_LENGTH = 100
 _SEEN_EVERY = timedelta(minutes=5)
 
 
 class WallError(Exception):
-    """The message says why it is not possible."""
+    """The message gives people the reason."""
 
 
 def token(link: WallLink) -> str:
-    """Return the token of the URL. Anyone who has it sees the wall."""
+    """Return the token of the URL; anyone who has it sees the wallboard."""
     return f"{link.key}{_signature(link.key)}"
 
 
 def link_of(text: str) -> WallLink | None:
-    """Return the link of a token; None for a forged or revoked one.
-
-    The signature shows a forged one without the database.
-    """
+    """Return the link of a token; None for a forged or revoked one."""
     key, signature = text[:-_SIGNATURE], text[-_SIGNATURE:]
-    if len(text) > _LONGEST or not key or not text.isascii():
+    if len(text) > _MAX_LENGTH or not key or not text.isascii():
         return None
+    # Forged tokens cause no query.
     if not hmac.compare_digest(_signature(key), signature):
         return None
     return WallLink.objects.filter(key=key, revoked_at=None).first()
@@ -66,23 +67,22 @@ def make(
     Args:
         view: None for the whole fleet.
         masked: Whether names are hidden.
-        zone: A zone of the tz database.
 
     Raises:
-        PermissionDenied: Only operators and admins create links.
         WallError: There are too many.
     """
-    _require(actor)
-    if WallLink.objects.filter(revoked_at=None).count() >= MOST_LINKS:
+    require_operator(actor)
+    if WallLink.objects.filter(revoked_at=None).count() >= MAX_LINKS:
         raise WallError(
-            gettext("There are already %(most_links)s links. Revoke one first.")
-            % {"most_links": MOST_LINKS}
+            _("There are already %(most_links)s links. Revoke one first.")
+            % {"most_links": MAX_LINKS}
         )
     link = WallLink.objects.create(
         name=name,
         key=secrets.token_urlsafe(12),
         view=view,
-        query=view.query if view else "",
+        # A wall has no signed-in person, so "@me" becomes the author's own owners.
+        query=normalized(read(view.query).seen_by(actor)) if view else "",
         masked=masked,
         zone=zone,
         scheme=scheme,
@@ -95,30 +95,21 @@ def make(
 
 @transaction.atomic
 def rename(*, link: WallLink, actor: User, name: str) -> WallLink:
-    """Rename a wall; its URL and content stay.
-
-    Raises:
-        PermissionDenied: Only operators and admins change links.
-    """
-    _require(actor)
+    """Rename a wallboard; its URL and content stay."""
+    require_operator(actor)
     row = WallLink.objects.select_for_update(of=("self",)).get(pk=link.pk)
     if row.name != name:
-        before, row.name = row.name, name
+        names = {"before": {"name": row.name}, "after": {"name": name}}
+        row.name = name
         row.save(update_fields=["name"])
-        _record(
-            actor, "wall.renamed", row, before={"name": before}, after={"name": name}
-        )
+        _record(actor, "wall.renamed", row, **names)
     return row
 
 
 @transaction.atomic
 def revoke(*, link: WallLink, actor: User) -> WallLink:
-    """Revoke a link; a second time has no effect.
-
-    Raises:
-        PermissionDenied: Only operators and admins revoke links.
-    """
-    _require(actor)
+    """Revoke a link; a second time has no effect."""
+    require_operator(actor)
     row = WallLink.objects.select_for_update(of=("self",)).get(pk=link.pk)
     if row.revoked_at is None:
         row.revoked_at, row.revoked_by = timezone.now(), actor
@@ -127,23 +118,17 @@ def revoke(*, link: WallLink, actor: User) -> WallLink:
     return row
 
 
-def note_seen(link: WallLink) -> None:
-    """Record, at intervals of some minutes, that a screen has polled."""
+def record_visit(link: WallLink) -> None:
+    """Record that a screen has polled, at most once in some minutes."""
     now = timezone.now()
-    lately = now - _SEEN_EVERY
-    if link.seen_at is None or link.seen_at < lately:
-        WallLink.objects.filter(
-            Q(seen_at=None) | Q(seen_at__lt=lately), pk=link.pk
-        ).update(seen_at=now)
+    if link.seen_at is None or link.seen_at < now - _SEEN_EVERY:
+        WallLink.objects.filter(pk=link.pk, seen_at=link.seen_at).update(seen_at=now)
 
 
 def alias(link: WallLink, pk: int) -> str:
-    """Return the name of an instance on a masked wall, always the same.
-
-    It differs on each wall, so that one reveals nothing about another.
-    """
-    says = f"{link.key}\n{pk}".encode()
-    return hmac.digest(_key(), says, "sha256").hex()[:4].upper()
+    """Return a name for an instance; it differs from those on other wallboards."""
+    text = f"{link.key}\n{pk}".encode()
+    return hmac.digest(_key(), text, "sha256").hex()[:4].upper()
 
 
 def _signature(key: str) -> str:
@@ -157,27 +142,18 @@ def _key() -> bytes:
     return hashlib.sha256(b"curfew.walls\n" + secret).digest()
 
 
-def _require(person: User) -> None:
+def require_operator(person: User) -> None:
     if not can_hand_over(person):
         raise PermissionDenied(
-            gettext("Only operators and admins can create links to wallboards.")
+            _("Only operators and admins can create links to wallboards.")
         )
 
 
-def _record(
-    actor: User,
-    action: str,
-    link: WallLink,
-    *,
-    before: dict[str, str] | None = None,
-    after: dict[str, str] | None = None,
-) -> None:
+def _record(actor: User, action: str, link: WallLink, **values: Any) -> None:
+    values.setdefault("after", {"query": link.query, "masked": link.masked})
     record_event(
         actor=actor,
         action=action,
-        target_kind="wall",
-        target_id=str(link.pk),
-        target_label=link.name,
-        before=before,
-        after=after or {"query": link.query, "masked": link.masked},
+        target=link,
+        **values,
     )

@@ -1,7 +1,5 @@
-"""Labels of what the audit trail records of instances and clouds."""
-
 from django.urls import reverse
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy as _
 
 from dashboard.audit.labels import Field, choice, register
 from dashboard.audit.models import AuditEvent
@@ -15,12 +13,10 @@ GONE = {"missing", MISSING}
 
 
 def duration(value: str) -> str:
-    """Shows a number of **seconds** with units."""
     return exact_text(int(value)) if value.isdecimal() else value
 
 
 def status(value: str) -> str:
-    """Shows the status of an instance as the pages do."""
     return gettext("Missing") if value in GONE else status_badge(value).label
 
 
@@ -32,26 +28,27 @@ def _detail_page(event: AuditEvent) -> str:
 
 register(
     "instance",
-    actions={"stopped": gettext_lazy("Instance stopped")},
+    actions={"stopped": _("Instance stopped")},
     fields={
-        "status": Field(gettext_lazy("status"), status),
-        "cause": Field(gettext_lazy("cause"), choice(InstanceEvent.Reason.choices)),
-        "edit": Field(gettext_lazy("change"), in_row=False),
+        "status": Field(_("status"), status),
+        "cause": Field(_("cause"), choice(InstanceEvent.Reason.choices)),
+        "edit": Field(_("change"), in_row=False),
     },
     page=_detail_page,
 )
 register(
     "cloud",
     actions={
-        "removed": gettext_lazy("Cloud removed from the configuration"),
-        "returned": gettext_lazy("Cloud back in the configuration"),
-        "retired": gettext_lazy("Cloud retired"),
-        "renamed": gettext_lazy("Cloud renamed"),
-        "deleted": gettext_lazy("Cloud deleted"),
+        "removed": _("Cloud removed from the configuration"),
+        "returned": _("Cloud back in the configuration"),
+        "retired": _("Cloud retired"),
+        "renamed": _("Cloud renamed"),
+        "deleted": _("Cloud deleted"),
+        "refreshed": _("Refresh of a cloud requested"),
     },
     fields={
-        "was": Field(gettext_lazy("former name")),
-        "instances": Field(gettext_lazy("instances")),
-        "stayed": Field(gettext_lazy("instances that kept the former name")),
+        "was": Field(_("former name")),
+        "instances": Field(_("instances")),
+        "stayed": Field(_("instances that kept the former name")),
     },
 )

@@ -1,8 +1,8 @@
-"""Clouds come and go: what becomes of one that the configuration lacks.
+"""What happens to clouds that are removed from the configuration.
 
-Its instances stay as they were for ``CURFEW_CLOUD_GRACE_HOURS``, with a notice, since a
-missing line may be a mistake. Then they are given up, as instances that the cloud no
-longer lists are. One that turns up again is read as before.
+Their instances stay as they were for ``CURFEW_CLOUD_GRACE_HOURS``, with a notice, since
+a missing line may be a mistake. Then the cloud is retired: its instances are marked as
+missing. A cloud that is configured again is read as before.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import PROTECT, ManyToOneRel, QuerySet
 from django.utils import timezone
 
 from dashboard.audit.services import record_event
@@ -22,7 +22,8 @@ from dashboard.web.stored_messages import Message
 from . import upstream
 from .messages import message_of
 from .models import Cloud, FleetVersion, Instance
-from .refresh import mark_missing
+from .signals import cloud_renamed, instances_moved
+from .sync import mark_missing
 
 log = structlog.get_logger(__name__)
 
@@ -40,11 +41,13 @@ _HEALTHY = {
 
 
 class CloudError(Exception):
-    """It cannot be done; the message is a sentence that says why."""
+    """The message is a sentence that says why the action is not possible."""
 
 
 def follow_configuration(configured: Sequence[Cloud]) -> None:
-    """Note which clouds have left the configuration or are back; retire the former.
+    """Record clouds that were removed from or added to the configuration.
+
+    Removed ones are retired after some hours.
 
     Args:
         configured: The rows of those that are configured now; not empty.
@@ -60,7 +63,7 @@ def follow_configuration(configured: Sequence[Cloud]) -> None:
             back.update(unconfigured_since=None, retired_at=None)
             for cloud in gone:
                 _record(cloud, "cloud.removed")
-            # A cloud that is no longer read has no problem with being read.
+            # A cloud that is not read has no problem with being read.
             gone.update(unconfigured_since=now, **_HEALTHY)
             FleetVersion.stamp()
     grace = timedelta(hours=settings.CURFEW.cloud_grace_hours)
@@ -69,8 +72,8 @@ def follow_configuration(configured: Sequence[Cloud]) -> None:
         retire_cloud(cloud=cloud)
 
 
-def note_configuration_error(error: ConfigurationError) -> None:
-    """Say of every cloud why it is not read: the configuration cannot be."""
+def record_configuration_error(error: ConfigurationError) -> None:
+    """Record for every cloud that it is not read because the configuration is wrong."""
     present = Cloud.objects.filter(retired_at=None)
     problem = message_of(error)
     stale = present.exclude(problem=problem)
@@ -85,40 +88,35 @@ def note_configuration_error(error: ConfigurationError) -> None:
 
 @transaction.atomic
 def retire_cloud(*, cloud: Cloud) -> int:
-    """Give up the instances of a cloud: they count as missing from now on.
-
-    Returns:
-        How many there were.
-    """
-    present = Instance.objects.filter(cloud=cloud, missing_since=None)
-    given_up = mark_missing(present.values_list("pk", flat=True))
+    """Mark the instances of a cloud as missing; return how many there were."""
+    missing = mark_missing(cloud.instances.all())
     now = timezone.now()
     row = Cloud.objects.filter(pk=cloud.pk)
     row.filter(unconfigured_since=None).update(unconfigured_since=now)
     row.update(retired_at=now, **_HEALTHY)
-    _record(cloud, "cloud.retired", instances=given_up)
+    _record(cloud, "cloud.retired", instances=missing)
     FleetVersion.stamp()
-    log.warning("cloud retired", cloud=cloud.name, instances=given_up)
-    return given_up
+    log.warning("cloud retired", cloud=cloud.name, instances=missing)
+    return missing
 
 
 @transaction.atomic
 def rename_cloud(*, cloud: Cloud, name: str) -> tuple[int, int]:
-    """Let the instances of a cloud, with their history, go on under another name.
+    """Rename a cloud; its instances keep their history.
 
-    Where the new name has been read already, each instance is there twice: the one
-    without a change made in Curfew goes.
+    If the new name has been read already, each instance exists twice. Then the instance
+    of the new name is deleted, unless it has been changed in Curfew.
 
     Args:
-        cloud: Under its former name.
-        name: The one in ``clouds.yaml`` now.
+        cloud: The cloud with its former name.
+        name: The new name in ``clouds.yaml``.
 
     Returns:
-        How many instances came along, and how many stayed since they have been changed
-        under the new name.
+        How many instances were moved, and how many keep the former name because they
+        have been changed under the new one.
 
     Raises:
-        CloudError: The new name cannot be used.
+        CloudError: The new name is unusable.
     """
     if not upstream.is_usable_name(name):
         raise CloudError(f"{name!r} cannot be the name of a cloud.")
@@ -141,16 +139,18 @@ def rename_cloud(*, cloud: Cloud, name: str) -> tuple[int, int]:
         twins.exclude(instance_id__in=changed).delete()
         moving = cloud.instances.exclude(instance_id__in=changed)
         pks = list(moving.values_list("pk", flat=True))
-        # Read anew in any case: what is stored was said under the former name.
+        # The empty hash makes the next refresh write them again.
         moved = moving.update(cloud=new, content_hash="")
         stayed = len(changed)
         FleetVersion.stamp(Instance.objects.filter(pk__in=pks))
+        instances_moved.send(Cloud, cloud=cloud, into=new)
         if stayed:
             retire_cloud(cloud=cloud)
         else:
             for field, rows in _references(cloud):
                 rows.update(**{field: new})
             cloud.delete()
+    cloud_renamed.send(Cloud, was=old_name, name=name, stayed=bool(stayed))
     _record(
         Cloud(name=name), "cloud.renamed", was=old_name, instances=moved, stayed=stayed
     )
@@ -160,17 +160,14 @@ def rename_cloud(*, cloud: Cloud, name: str) -> tuple[int, int]:
 
 @transaction.atomic
 def delete_cloud(*, cloud: Cloud) -> int:
-    """Delete a retired cloud with its instances and their edits, for good.
-
-    The audit trail keeps what was done.
+    """Delete a retired cloud with all that is recorded of it but the audit trail.
 
     Raises:
-        CloudError: It is not retired, or notification settings name it: they would be
-            deleted, too.
+        CloudError: It is not retired, or notification settings refer to it.
     """
     if cloud.retired_at is None:
         raise CloudError(f"{cloud.name} is not retired; retire it first.")
-    if any(rows.exists() for _, rows in _references(cloud)):
+    if any(rows.exists() for _, rows in _references(cloud, protected=True)):
         raise CloudError(
             f"Notification settings or channels name {cloud.name}; have them changed "
             "first."
@@ -183,23 +180,23 @@ def delete_cloud(*, cloud: Cloud) -> int:
     return instances
 
 
-def _references(cloud: Cloud) -> Iterator[tuple[str, QuerySet[Any]]]:
-    """Rows of other apps that point to a cloud, by the name of the field."""
+def _references(
+    cloud: Cloud, protected: bool = False
+) -> Iterator[tuple[str, QuerySet[Any]]]:
+    """Yield the rows of other apps that refer to a cloud, with the field's name.
+
+    Args:
+        protected: Only those that a deletion of the cloud must not take along.
+    """
     for relation in cloud._meta.get_fields(include_hidden=True):
-        if not relation.auto_created or not relation.one_to_many:
+        if not isinstance(relation, ManyToOneRel) or not relation.one_to_many:
             continue
         model = relation.related_model
-        if isinstance(model, type) and model is not Instance:
-            name = relation.field.name  # type: ignore[union-attr]  # of a foreign key
-            yield name, model._base_manager.filter(**{name: cloud})
+        if model is Instance or (protected and relation.on_delete is not PROTECT):
+            continue
+        name = relation.field.name
+        yield name, model._base_manager.filter(**{name: cloud})
 
 
 def _record(cloud: Cloud, action: str, **after: object) -> None:
-    record_event(
-        actor=None,
-        action=action,
-        target_kind="cloud",
-        target_id=cloud.name,
-        target_label=cloud.name,
-        after=after,
-    )
+    record_event(None, action, cloud, target_id=cloud.name, after=after)

@@ -1,9 +1,10 @@
-"""What a person reads about the time an instance has left. Pure functions.
+"""The texts about the status of an instance and the time that it has left.
 
-Two clocks, never blurred (``docs/contract.md``, "Two clocks"): *this run* ends at a
-moment the cloud fixed when the instance started; *next run* is the setting, which
-counts from the next start.
-``static/countdown.js`` redraws the same words each second; a test compares the two.
+*This run* ends at a moment that the cloud fixed when the instance started; *next run*
+is the setting, which counts from the next start (``docs/contract.md``, "Two clocks").
+A notebook has no such setting. Its lease ends at a fixed moment, or it is *idle*: then
+the cloud stops the notebook once nobody has used it for some time.
+``static/countdown.js`` redraws the same texts each second; a test compares the two.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -11,25 +12,26 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy as _
 
+from dashboard.modelarts.instance_state import IDLE
 from dashboard.modelarts.statuses import InstanceStatus
-from dashboard.web.stored_messages import Message, MessageCode, define, verbatim
+from dashboard.web.stored_messages import Message, define, verbatim
 
-from .durations import WORDS
-from .durations import ago_text as ago_text
-from .durations import exact_text as exact_text
-from .durations import remaining_text as remaining_text
-from .run_state import is_running, overdue_after
+from .durations import WORDS, ago_text, exact_text, remaining_text
+from .run_state import is_running, late_since, overdue_after
 
 if TYPE_CHECKING:
     from .models import Instance
 
-_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+_MINUTE, _HOUR = 60, 3_600
 
 
 class State(StrEnum):
-    """Where an instance is in its run."""
+    """What this run does; ``DUE`` is past its end, ``OVERDUE`` for some minutes.
+
+    A late stop is ``OVERDUE``, no matter who requested it.
+    """
 
     COUNTING = "counting"
     DUE = "due"
@@ -38,6 +40,7 @@ class State(StrEnum):
     STOPPED = "stopped"
     NO_AUTO_STOP = "no-auto-stop"
     NO_STOP_TIME = "no-stop-time"
+    IDLE = "idle"
     STARTING = "starting"
     QUEUED = "queued"
     FAILED = "failed"
@@ -45,12 +48,8 @@ class State(StrEnum):
     UNKNOWN = "unknown"
 
 
-MOVING = {State.STARTING, State.STOPPING, State.DUE, State.OVERDUE}
-"""The cloud is about to report something new."""
-
-
 class Urgency(StrEnum):
-    """How near the stop is; decides the colour of a countdown."""
+    """How near the stop is; it decides the color of a countdown."""
 
     NONE = "none"
     SOON = "soon"
@@ -60,6 +59,7 @@ class Urgency(StrEnum):
     OVERDUE = "overdue"
 
 
+_EXPECT_CHANGE = {State.STARTING, State.STOPPING, State.DUE, State.OVERDUE}
 _VERBS = {State.DUE: "scheduled_for", State.OVERDUE: "was_due"}
 
 
@@ -67,10 +67,12 @@ class Countdown(NamedTuple):
     """This run of an instance, as seen at one moment.
 
     Attributes:
-        state: Where the run is.
-        text: All of it in words, without the moment of the stop.
-        stops_at: When it stops or should have; None unless counting, due or overdue.
-        stopped_at: When it was seen to stop; None unless stopped and known.
+        text: Without the moment of the stop.
+        stops_at: None unless counting, due or overdue.
+        stopped_at: When the stop was observed; None unless stopped and known.
+        not_before: The earliest stop of an idle lease, while it is ahead.
+        started_at: When a run with an end began; None unless counting and known.
+        passed_percent: How much of it has passed since, in whole percent.
     """
 
     state: State
@@ -78,25 +80,38 @@ class Countdown(NamedTuple):
     urgency: Urgency = Urgency.NONE
     stops_at: datetime | None = None
     stopped_at: datetime | None = None
+    not_before: datetime | None = None
+    started_at: datetime | None = None
+    passed_percent: int = 0
+
+    @property
+    def expects_change(self) -> bool:
+        """Whether the cloud is about to report something new."""
+        return self.state in _EXPECT_CHANGE
 
     @property
     def verb(self) -> str:
-        """What stands before the moment of the stop."""
         return str(WORDS[_VERBS.get(self.state, "stops")])
 
     @property
     def stops_at_ms(self) -> int | None:
-        """For ``data-stops-at``: Unix **ms**, by our clock."""
         return None if self.stops_at is None else unix_ms(self.stops_at)
 
     @property
+    def started_at_ms(self) -> int | None:
+        return None if self.started_at is None else unix_ms(self.started_at)
+
+    @property
     def stopped_at_ms(self) -> int | None:
-        """For ``data-ago``: Unix **ms**, by our clock."""
         return None if self.stopped_at is None else unix_ms(self.stopped_at)
+
+    @property
+    def not_before_ms(self) -> int | None:
+        return None if self.not_before is None else unix_ms(self.not_before)
 
 
 class StatusBadge(NamedTuple):
-    """A status for the eye: a word, a shape and a colour, each enough by itself."""
+    """A status as a label, an icon and a color, each of which suffices."""
 
     label: str
     icon: str
@@ -104,173 +119,114 @@ class StatusBadge(NamedTuple):
 
 
 _S = InstanceStatus
-_BADGES: dict[str, tuple[MessageCode, str, str]] = {
-    _S.CREATE_QUEUING: (
-        define("instances.status_create_queuing", gettext_lazy("Queued to be created")),
-        "hourglass",
-        "wait",
-    ),
-    _S.CREATING: (
-        define("instances.status_creating", gettext_lazy("Creating")),
-        "loader",
-        "busy",
-    ),
-    _S.CREATE_FAILED: (
-        define("instances.status_create_failed", gettext_lazy("Creation failed")),
-        "triangle-alert",
-        "bad",
-    ),
-    _S.START_QUEUING: (
-        define("instances.status_start_queuing", gettext_lazy("Queued to start")),
-        "hourglass",
-        "wait",
-    ),
-    _S.READY_TO_START: (
-        define("instances.status_ready_to_start", gettext_lazy("Ready to start")),
-        "hourglass",
-        "wait",
-    ),
-    _S.STARTING: (
-        define("instances.status_starting", gettext_lazy("Starting")),
-        "sunrise",
-        "busy",
-    ),
-    _S.RESTARTING: (
-        define("instances.status_restarting", gettext_lazy("Restarting")),
-        "refresh-cw",
-        "busy",
-    ),
-    _S.START_FAILED: (
-        define("instances.status_start_failed", gettext_lazy("Start failed")),
-        "triangle-alert",
-        "bad",
-    ),
-    _S.RUNNING: (
-        define("instances.status_running", gettext_lazy("Running")),
-        "circle-play",
-        "good",
-    ),
-    _S.STOPPING: (
-        define("instances.status_stopping", gettext_lazy("Stopping")),
-        "sunset",
-        "busy",
-    ),
-    _S.STOPPED: (
-        define("instances.status_stopped", gettext_lazy("Stopped")),
-        "moon",
-        "rest",
-    ),
-    _S.UNAVAILABLE: (
-        define("instances.status_unavailable", gettext_lazy("Unavailable")),
-        "triangle-alert",
-        "bad",
-    ),
-    _S.DELETED: (
-        define("instances.status_deleted", gettext_lazy("Deleted")),
-        "trash-2",
-        "rest",
-    ),
-    _S.RESIZING: (
-        define("instances.status_resizing", gettext_lazy("Resizing")),
-        "scaling",
-        "busy",
-    ),
-    _S.RESIZE_FAILED: (
-        define("instances.status_resize_failed", gettext_lazy("Resizing failed")),
-        "triangle-alert",
-        "bad",
-    ),
+_BADGES: dict[str, tuple[Promise, str, str]] = {
+    _S.CREATE_QUEUING: (_("Queued to be created"), "hourglass", "wait"),
+    _S.CREATING: (_("Creating"), "loader", "busy"),
+    _S.CREATE_FAILED: (_("Creation failed"), "triangle-alert", "bad"),
+    _S.START_QUEUING: (_("Queued to start"), "hourglass", "wait"),
+    _S.READY_TO_START: (_("Ready to start"), "hourglass", "wait"),
+    _S.STARTING: (_("Starting"), "sunrise", "busy"),
+    _S.RESTARTING: (_("Restarting"), "refresh-cw", "busy"),
+    _S.START_FAILED: (_("Start failed"), "triangle-alert", "bad"),
+    _S.RUNNING: (_("Running"), "circle-play", "good"),
+    _S.STOPPING: (_("Stopping"), "sunset", "busy"),
+    _S.STOPPED: (_("Stopped"), "moon", "rest"),
+    _S.UNAVAILABLE: (_("Unavailable"), "triangle-alert", "bad"),
+    _S.DELETED: (_("Deleted"), "trash-2", "rest"),
+    _S.RESIZING: (_("Resizing"), "scaling", "busy"),
+    _S.RESIZE_FAILED: (_("Resizing failed"), "triangle-alert", "bad"),
+    _S.INIT: (_("Initializing"), "loader", "busy"),
+    _S.SNAPSHOTTING: (_("Saving image"), "camera", "busy"),
+    _S.DELETING: (_("Deleting"), "trash-2", "busy"),
+    _S.DELETE_FAILED: (_("Deletion failed"), "triangle-alert", "bad"),
+    _S.ERROR: (_("Error"), "triangle-alert", "bad"),
+    _S.FROZEN: (_("Frozen"), "snowflake", "bad"),
 }
-
-
-_STATES: dict[str, State] = {
-    _S.CREATE_QUEUING: State.QUEUED,
-    _S.START_QUEUING: State.QUEUED,
-    _S.READY_TO_START: State.STARTING,
-    _S.CREATING: State.STARTING,
-    _S.STARTING: State.STARTING,
-    _S.RESTARTING: State.STARTING,
-    _S.RESIZING: State.STARTING,
-    _S.STOPPING: State.STOPPING,
-    _S.CREATE_FAILED: State.FAILED,
-    _S.START_FAILED: State.FAILED,
-    _S.RESIZE_FAILED: State.FAILED,
-    _S.UNAVAILABLE: State.FAILED,
-    _S.DELETED: State.GONE,
+_LABELS = {
+    status: define(f"instances.status_{status.lower()}", label)
+    for status, (label, *_rest) in _BADGES.items()
 }
-_UNDER_WAY: dict[str, Promise] = {
-    _S.READY_TO_START: gettext_lazy("ready to start"),
-    _S.CREATING: gettext_lazy("creating"),
-    _S.STARTING: gettext_lazy("starting"),
-    _S.RESTARTING: gettext_lazy("restarting"),
-    _S.RESIZING: gettext_lazy("resizing"),
-    _S.STOPPING: gettext_lazy("stopping"),
-    _S.CREATE_FAILED: gettext_lazy("creation failed"),
-    _S.START_FAILED: gettext_lazy("start failed"),
-    _S.RESIZE_FAILED: gettext_lazy("resizing failed"),
-    _S.UNAVAILABLE: gettext_lazy("unavailable"),
-    _S.DELETED: gettext_lazy("deleted"),
+_WITHOUT_COUNTDOWN: dict[str, tuple[State, Promise]] = {
+    _S.CREATE_QUEUING: (State.QUEUED, _("queued")),
+    _S.START_QUEUING: (State.QUEUED, _("queued")),
+    _S.READY_TO_START: (State.STARTING, _("ready to start")),
+    _S.CREATING: (State.STARTING, _("creating")),
+    _S.STARTING: (State.STARTING, _("starting")),
+    _S.RESTARTING: (State.STARTING, _("restarting")),
+    _S.RESIZING: (State.STARTING, _("resizing")),
+    _S.STOPPING: (State.STOPPING, _("stopping")),
+    _S.CREATE_FAILED: (State.FAILED, _("creation failed")),
+    _S.START_FAILED: (State.FAILED, _("start failed")),
+    _S.RESIZE_FAILED: (State.FAILED, _("resizing failed")),
+    _S.UNAVAILABLE: (State.FAILED, _("unavailable")),
+    _S.DELETED: (State.GONE, _("deleted")),
+    _S.INIT: (State.STARTING, _("initializing")),
+    _S.SNAPSHOTTING: (State.STARTING, _("saving image")),
+    _S.DELETING: (State.STOPPING, _("deleting")),
+    _S.DELETE_FAILED: (State.FAILED, _("deletion failed")),
+    _S.ERROR: (State.FAILED, _("error")),
+    _S.FROZEN: (State.FAILED, _("frozen")),
 }
-"""What stands in place of a countdown."""
+"""The text in place of a countdown."""
+_UNKNOWN = (State.UNKNOWN, _("unknown status"))
 
 
 def status_badge(status: str) -> StatusBadge:
-    """How a status is shown; one we do not know stands verbatim and neutral.
+    """Return how a status is shown; an unknown one verbatim.
 
-    Source: ``docs/modelarts-api.md``, A.7.
+    Source: ``docs/modelarts-api.md``, A.7 and B.4.
     """
-    if known := _BADGES.get(status):
-        label, icon, tone = known
-        return StatusBadge(str(label()), icon, tone)
+    if status in _BADGES:
+        label, icon, tone = _BADGES[status]
+        return StatusBadge(str(label), icon, tone)
     return StatusBadge(status or gettext("Unknown"), "circle-question-mark", "unknown")
 
 
 def status_message(status: str) -> Message:
-    """The label of a status, for messages that name it."""
-    return _BADGES[status][0]() if status in _BADGES else verbatim(status)
+    return _LABELS[status]() if status in _LABELS else verbatim(status)
 
 
 def badge(instance: "Instance") -> StatusBadge:
-    """How an instance's status is shown; what vanished has none any more."""
     if instance.missing_since:
         return StatusBadge(gettext("Missing"), "circle-dashed", "rest")
     return status_badge(instance.status)
 
 
-def is_moving(status: str) -> bool:
-    """Whether a status is one that the cloud is about to leave."""
-    return _STATES.get(status) in {State.STARTING, State.STOPPING}
+def leaves_soon(status: str) -> bool:
+    """Return whether the cloud is about to leave this status."""
+    state, _label = _WITHOUT_COUNTDOWN.get(status, _UNKNOWN)
+    return state in {State.STARTING, State.STOPPING}
 
 
 def this_run(instance: "Instance", now: datetime) -> Countdown:
-    """The present run, at ``now`` (aware)."""
+    """Return this run as seen at ``now`` (aware)."""
     if instance.missing_since is not None:
         return Countdown(State.GONE, gettext("no longer in the cloud"))
+    if due_at := late_since(instance, now):
+        return Countdown(State.OVERDUE, str(WORDS["overdue"]), Urgency.OVERDUE, due_at)
     if is_running(instance):
         return _running(instance, now)
     if instance.status == _S.STOPPED:
         return _stopped(instance, now)
-    state = _STATES.get(instance.status, State.UNKNOWN)
+    state, text = _WITHOUT_COUNTDOWN.get(instance.status, _UNKNOWN)
     if state is State.QUEUED:
-        return Countdown(state, _queue_text(instance, now))
-    if state is State.UNKNOWN:
-        return Countdown(state, gettext("unknown status"))
-    return Countdown(state, str(_UNDER_WAY[instance.status]))
+        return Countdown(state, _queue_text(str(text), instance, now))
+    return Countdown(state, str(text))
 
 
 def next_run(instance: "Instance") -> str:
     """Return how long the next run may last by the present setting, to the second."""
-    if instance.auto_stop_enable is None:
-        return gettext("not reported")
-    if not instance.auto_stop_enable:
+    if not instance.capabilities.has_auto_stop_setting:
+        return gettext("Set at each start")
+    if instance.auto_stop_enable is False:
         return gettext("No auto-stop")
-    if instance.auto_stop_duration is None:
+    if instance.auto_stop_enable is None or instance.auto_stop_duration is None:
         return gettext("Not reported")
     return exact_text(instance.auto_stop_duration)
 
 
 def urgency(seconds: int) -> Urgency:
-    """How near a stop is that comes in so many seconds, or came when negative."""
+    """Return how near a stop is; negative seconds have passed since."""
     if seconds <= 0:
         passed = timedelta(seconds=-seconds)
         return Urgency.OVERDUE if passed >= overdue_after() else Urgency.DUE
@@ -282,29 +238,56 @@ def urgency(seconds: int) -> Urgency:
 
 
 def whole_seconds(span: timedelta) -> int:
-    """Seconds of a span, rounded up, so that nothing reads 0 before its time."""
+    """Return the seconds of a span, rounded up: no countdown shows 0 too early."""
     return -(-span // timedelta(seconds=1))
 
 
 def unix_ms(moment: datetime) -> int:
-    """A moment as Unix time in milliseconds."""
     return round(moment.timestamp() * 1e3)
 
 
 def _running(instance: "Instance", now: datetime) -> Countdown:
-    # Whatever the setting says now: a change counts from the next start only.
+    # The setting does not matter: a change of it counts from the next start.
     if instance.stops_at is not None:
         left = whole_seconds(instance.stops_at - now)
-        near = urgency(left)
+        level = urgency(left)
         if left > 0:
-            state, text = State.COUNTING, remaining_text(left)
-        else:
-            state = State(near.value)
-            text = str(WORDS[near.value])
-        return Countdown(state, text, near, instance.stops_at)
+            text = remaining_text(left)
+            return Countdown(
+                State.COUNTING,
+                text,
+                level,
+                instance.stops_at,
+                started_at=instance.run_started_at,
+                passed_percent=_passed_percent(instance, now),
+            )
+        state = State.OVERDUE if level is Urgency.OVERDUE else State.DUE
+        return Countdown(state, str(WORDS[state]), level, instance.stops_at)
     if instance.auto_stop_enable is False:
         return Countdown(State.NO_AUTO_STOP, gettext("No auto-stop"))
-    return Countdown(State.NO_STOP_TIME, gettext("stop time not reported"))
+    if instance.lease_type == IDLE:
+        return _idle(instance, now)
+    return Countdown(State.NO_STOP_TIME, gettext("No end reported"))
+
+
+def _passed_percent(instance: "Instance", now: datetime) -> int:
+    begun, end = instance.run_started_at, instance.stops_at
+    if begun is None or end is None or end <= begun:
+        return 0
+    return min(100, max(0, round(100 * ((now - begun) / (end - begun)))))
+
+
+def _idle(instance: "Instance", now: datetime) -> Countdown:
+    earliest = instance.idle_stop_at
+    if earliest is not None and earliest <= now:
+        earliest = None
+    if instance.idle_seconds is None:
+        text = gettext("stops when idle")
+    else:
+        text = gettext("stops after %(length)s idle") % {
+            "length": exact_text(instance.idle_seconds)
+        }
+    return Countdown(State.IDLE, text, not_before=earliest)
 
 
 def _stopped(instance: "Instance", now: datetime) -> Countdown:
@@ -319,18 +302,18 @@ def _stopped(instance: "Instance", now: datetime) -> Countdown:
     )
 
 
-def _queue_text(instance: "Instance", now: datetime) -> str:
+def _queue_text(queued: str, instance: "Instance", now: datetime) -> str:
     info: dict[str, Any] = instance.document.get("queuing_info") or {}
-    parts = [gettext("queued")]
+    parts = [queued]
     if rank := info.get("rank"):
-        parts.append(gettext("place %(rank)s") % {"rank": rank})
+        parts.append(gettext("position %(rank)s") % {"rank": rank})
     wait = info.get("remain_time") or 0
     if end_ms := info.get("end_timestamp"):
-        # Told by the upstream's clock, and still true when the copy has aged.
+        # By the cloud's clock; unlike ``remain_time`` it stays true as time passes.
         end = datetime.fromtimestamp(end_ms / 1e3, UTC)
         wait = whole_seconds(end - now - timedelta(milliseconds=instance.cloud.skew_ms))
     if wait > 0:
-        # Not ticking, so no seconds that would be wrong at once.
+        # The page does not count this down, so seconds would be wrong at once.
         parts.append(
             gettext("about %(length)s")
             % {"length": remaining_text(max(wait, 5 * _MINUTE))}

@@ -1,8 +1,9 @@
 """The parameters of the list's URL. Source: ``docs/contract.md``, "URLs"."""
 
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import datetime
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import django_filters
 from django import forms
@@ -11,97 +12,125 @@ from django.db.models.functions import Lower, Upper
 from django.db.models.lookups import Exact, IsNull
 from django.http import QueryDict
 from django.utils import timezone
-from django.utils.translation import gettext_lazy
-from django_filters.fields import IsoDateTimeField
+from django.utils.translation import gettext_lazy as _
 
+from dashboard.accounts.selectors import identifiers_of_team
 from dashboard.livepoll.pages import PollForm
-from dashboard.modelarts.statuses import FAILED as FAILED_STATUSES
-from dashboard.modelarts.statuses import InstanceStatus
+from dashboard.modelarts.generations import Generation
+from dashboard.modelarts.statuses import FAILED as FAILED_STATUSES, InstanceStatus
 from dashboard.web.process_cache import ProcessCache
 
-from . import run_state
+from . import prices, run_state
+from .capabilities import WITH_LEASE, capabilities_of
+from .filter_fields import EXCLUDED, MomentFilter, ValuesFilter
 from .models import Instance
 from .run_state import PRESENT
+from .tag_lookups import has_tag
+
+if TYPE_CHECKING:
+    from dashboard.accounts.permissions import UserOrAnonymous
 
 MISSING = "MISSING"
-"""The one value of ``status`` that is ours: no longer in the cloud's listing."""
+"""A ``status`` of ours: the cloud no longer lists the instance."""
 
 OWN_PAGE = "mine"
-"""In the query of ``/``: show one's own page, whatever opens first."""
+"""In the query of ``/``: show the person's own page, not their default view."""
+
+ME = "@me"
+"""An ``owner``: all ModelArts users that are mapped to the person who looks."""
 
 _SEARCH_WORDS = 8
 
-AUTO_STOP_OFF = PRESENT & Q(auto_stop_enable=False)
-"""The setting, which counts from the next start: these need not run."""
+_HAS_SETTING = PRESENT & (
+    ~Q(generation__in=WITH_LEASE) | Q(status=InstanceStatus.RUNNING)
+)
+"""A notebook has no setting, only the lease of its run. (SQLite covers no query with an
+index that contains a computed column, such as ``is_running``.)"""
 
-FAILED = PRESENT & Q(status__in=[str(one) for one in FAILED_STATUSES])
-UNKNOWN = PRESENT & ~Q(status__in=[str(one) for one in InstanceStatus])
+AUTO_STOP_OFF = _HAS_SETTING & Q(auto_stop_enable=False)
+"""By the setting, which counts from the next start; they need not be running."""
+
+FAILED = PRESENT & Q(status__in=[str(status) for status in FAILED_STATUSES])
+UNKNOWN = PRESENT & ~Q(status__in=[str(status) for status in InstanceStatus])
 """With a status that Curfew does not know."""
 
 
-class UpperCaseChoiceField(forms.ChoiceField):
-    """Choices whose case does not matter."""
-
-    def to_python(self, value: object) -> str:
-        """Compare in upper case."""
-        return str(super().to_python(value)).upper()
-
-
-class UpperCaseChoiceFilter(django_filters.Filter):  # type: ignore[misc]  # untyped
-    """Filter by such a choice."""
-
-    field_class = UpperCaseChoiceField
+def _by_status(value: str) -> Q:
+    """Match a status; the last status of a missing instance does not count."""
+    if value == MISSING:
+        return ~PRESENT
+    if value == InstanceStatus.RUNNING:
+        return run_state.RUNNING
+    return Q(Exact(Upper("status"), value)) & PRESENT
 
 
-class MomentField(IsoDateTimeField):  # type: ignore[misc]  # untyped
-    """A moment in ISO 8601 that can be compared with those of the database."""
-
-    def to_python(self, value: object) -> datetime | None:
-        """Read it.
-
-        Raises:
-            ValidationError: It is none, or no calendar holds it in UTC.
-        """
-        moment: datetime | None = super().to_python(value)
-        try:
-            return moment and moment.astimezone(UTC)
-        except OverflowError:
-            raise forms.ValidationError(self.error_messages["invalid"]) from None
+def _by_auto_stop(value: str) -> Q:
+    """Match by the setting (on, off) or by this run (the other values)."""
+    now = timezone.now()
+    return {
+        "on": _HAS_SETTING & Q(auto_stop_enable=True),
+        "off": AUTO_STOP_OFF,
+        "due": run_state.ends_within_hour(now),
+        "overdue": run_state.overdue(now),
+        "late": run_state.late_stop(now),
+        "never": run_state.WITHOUT_END,
+        "idle": run_state.WHEN_IDLE,
+    }[value]
 
 
-class MomentFilter(django_filters.Filter):  # type: ignore[misc]  # untyped
-    """Filter by such a moment."""
+def _by_owner(value: str) -> Q:
+    return Q(owner_name=value) | Q(owner_id=value)
 
-    field_class = MomentField
+
+def _by_team(name: str) -> Q:
+    owners, workspaces = identifiers_of_team(name)
+    condition = Q(workspace_id__in=workspaces)
+    for identifiers in owners:
+        condition |= Q(owner_name__in=identifiers) | Q(owner_id__in=identifiers)
+    return condition
+
+
+def _by_column(name: str) -> Callable[[str], Q]:
+    return lambda value: Q(**{name: value})
 
 
 class InstanceFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped library
-    """Which instances are listed.
+    """The filters of the list.
 
-    A value that cannot be meant is in ``form.errors`` and filters nothing. The open
-    sets (status, owner, cloud, workspace) take any text and may match nothing; a status
-    that is neither documented nor in use is dropped by ``ListQuery``.
+    An invalid value is in ``form.errors`` and filters nothing. Status, owner, team,
+    cloud and workspace take any text and may match nothing; ``ListQuery`` ignores a
+    status that is neither documented nor in use.
     """
 
     q = django_filters.CharFilter(method="search", max_length=512)
-    status = django_filters.CharFilter(method="by_status", max_length=64)
-    autostop = django_filters.ChoiceFilter(
+    status = ValuesFilter(_by_status, max_length=64, is_upper=True)
+    autostop = ValuesFilter(
+        _by_auto_stop,
         choices=[
-            ("on", gettext_lazy("on (setting)")),
-            ("off", gettext_lazy("off (setting)")),
-            ("due", gettext_lazy("stopping within 1 hour")),
-            ("overdue", gettext_lazy("overdue")),
-            ("never", gettext_lazy("running, no auto-stop")),
+            ("on", _("on (setting)")),
+            ("off", _("off (setting)")),
+            ("due", _("stopping within 1 hour")),
+            ("overdue", _("overdue")),
+            ("late", _("late stop")),
+            ("never", _("running, no auto-stop")),
+            ("idle", _("running, stops when idle")),
         ],
-        method="by_auto_stop",
     )
-    flavor_type = UpperCaseChoiceFilter(
-        choices=[("CPU", "CPU"), ("GPU", "GPU"), ("ASCEND", gettext_lazy("Ascend"))],
+    flavor_type = ValuesFilter(
+        _by_column("flavor_type"),
+        choices=[("CPU", "CPU"), ("GPU", "GPU"), ("ASCEND", _("Ascend"))],
+        is_upper=True,
     )
-    owner = django_filters.CharFilter(method="by_owner", max_length=255)
-    cloud = django_filters.CharFilter("cloud__name", max_length=255)
-    workspace = django_filters.CharFilter("workspace_id", max_length=255)
-    flavor = django_filters.CharFilter(max_length=255)
+    owner = ValuesFilter(_by_owner, max_length=255)
+    team = ValuesFilter(_by_team, max_length=80)
+    cloud = ValuesFilter(_by_column("cloud__name"), max_length=255)
+    workspace = ValuesFilter(_by_column("workspace_id"), max_length=255)
+    generation = ValuesFilter(
+        _by_column("generation"),
+        choices=[(str(value), capabilities_of(value).label) for value in Generation],
+    )
+    tag = ValuesFilter(has_tag, max_length=512)
+    flavor = ValuesFilter(_by_column("flavor"), max_length=255)
     stops_from = MomentFilter(method="by_stop")
     stops_before = MomentFilter(method="by_stop")
 
@@ -112,53 +141,23 @@ class InstanceFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped
     def search(
         self, queryset: QuerySet[Instance], name: str, value: str
     ) -> QuerySet[Instance]:
-        """Every word must occur somewhere in name, description, owner or id."""
+        """Require every word to occur in name, description, owner or id."""
         for word in value.casefold().split()[:_SEARCH_WORDS]:
             queryset = queryset.filter(search_text__contains=word)
         return queryset
 
-    def by_status(
-        self, queryset: QuerySet[Instance], name: str, value: str
-    ) -> QuerySet[Instance]:
-        """By the present status; a vanished instance's last one says nothing."""
-        if value.upper() == MISSING:
-            return queryset.exclude(PRESENT)
-        if value.upper() == InstanceStatus.RUNNING:
-            return queryset.filter(run_state.RUNNING)
-        return queryset.filter(Exact(Upper("status"), value.upper()), PRESENT)
-
-    def by_auto_stop(
-        self, queryset: QuerySet[Instance], name: str, value: str
-    ) -> QuerySet[Instance]:
-        """On and off are the setting; the others are about this run."""
-        now = timezone.now()
-        condition = {
-            "on": PRESENT & Q(auto_stop_enable=True),
-            "off": AUTO_STOP_OFF,
-            "due": run_state.due(now),
-            "overdue": run_state.overdue(now),
-            "never": run_state.WITHOUT_END,
-        }[value]
-        return queryset.filter(condition)
-
     def by_stop(
         self, queryset: QuerySet[Instance], name: str, value: datetime
     ) -> QuerySet[Instance]:
-        """By the end of this run: from one moment on, until just before another."""
         lookup = {"stops_from": "gte", "stops_before": "lt"}[name]
         return queryset.filter(run_state.WITH_END, **{f"run_ends_at__{lookup}": value})
 
-    def by_owner(
-        self, queryset: QuerySet[Instance], name: str, value: str
-    ) -> QuerySet[Instance]:
-        """By the upstream user's name or id."""
-        return queryset.filter(Q(owner_name=value) | Q(owner_id=value))
-
 
 class ListForm(forms.Form):
-    """How the list is ordered and cut into pages."""
-
-    SORTS: ClassVar = ("stops_in", "name", "owner", "status", "updated")
+    SORTS: ClassVar = (
+        *("stops_in", "name", "owner", "status", "updated"),
+        prices.SORT,
+    )
     PER_PAGE: ClassVar = (25, 50, 100)
 
     sort = forms.ChoiceField(
@@ -174,50 +173,53 @@ class ListPollForm(PollForm):
     """What a poll adds to the list's query.
 
     Attributes:
-        held: Keys of the rows whose order must stay, as ``3,1,2``: somebody has the
-            pointer or the focus there. Empty when the order may follow.
+        pinned: Primary keys of the rows whose order must stay, as ``3,1,2``, because
+            the pointer or the focus is there. Empty when rows may move.
+        columns: Keys of the columns of the table on the page, with commas.
     """
 
-    held = forms.RegexField(
+    pinned = forms.RegexField(
         r"\A\d{1,18}(,\d{1,18})*\Z",
         max_length=ListForm.PER_PAGE[-1] * 20,
         required=False,
     )
+    columns = forms.CharField(max_length=128, required=False)
 
-    def clean_held(self) -> list[int]:
-        """Its keys as numbers."""
-        return [int(pk) for pk in self.cleaned_data["held"].split(",") if pk]
+    def clean_pinned(self) -> list[int]:
+        return [int(pk) for pk in self.cleaned_data["pinned"].split(",") if pk]
 
 
 class ListQuery:
-    """The list's part of an address, read with good will.
+    """The parameters of the list in a URL.
 
     Attributes:
         filters: The bound filters.
         sort: A key of ``ListForm.SORTS``, perhaps with a minus.
-        page: From 1; may lie past the end.
-        ignored: What stood in the address and makes no sense, as ``sort=upwards``.
-        kept: The rest, for links from the page.
+        page: From 1; may be past the end.
+        ignored: The invalid parameters, such as ``sort=upwards``.
+        kept: The valid ones, for links from the page.
     """
 
     @classmethod
     def of(cls, data: QueryDict) -> "ListQuery":
-        """Return the query of an address, shared by all requests: never change it.
+        """Return the query of a URL. All requests share it: never change it.
 
         Parsing one takes longer than the rest of a poll without news.
         """
-        if not _is_documented(data):
-            # Whether another status occurs changes with the fleet.
+        if _unusual_statuses(data):
+            # Whether an instance has this status changes with the fleet.
             return cls(data)
-        key = tuple((name, data[name]) for name in _NAMES if name in data)
+        key = tuple((name, *data.getlist(name)) for name in _NAMES if name in data)
         return _queries.get_or_compute(key, lambda: cls(data))
 
     def __init__(self, data: QueryDict) -> None:
         self.ignored: list[str] = []
-        if not (_is_documented(data) or _occurs(str(data["status"]))):
-            self.ignored.append(f"status={data['status']}")
+        unknown = [text for text in _unusual_statuses(data) if not _occurs(text)]
+        if unknown:
+            self.ignored += [f"status={text}" for text in unknown]
+            statuses = data.getlist("status")
             data = data.copy()
-            del data["status"]
+            data.setlist("status", [text for text in statuses if text not in unknown])
         self.filters = InstanceFilter(data, queryset=Instance.objects.none())
         form = ListForm(data)
         errors = {**self.filters.form.errors, **form.errors}
@@ -225,83 +227,138 @@ class ListQuery:
         self.sort: str = form.cleaned_data.get("sort") or "stops_in"
         self.page: int = form.cleaned_data.get("page") or 1
         self.per_page: int = form.cleaned_data.get("per_page") or ListForm.PER_PAGE[0]
-        self.ignored += [f"{name}={data[name]}" for name in known if name in errors]
+        self.ignored += [
+            f"{name}={text}"
+            for name in known
+            if name in errors
+            for text in data.getlist(name)
+        ]
         self.kept = QueryDict(mutable=True)
         for name in known:
-            if name not in errors and data.get(name):
-                self.kept[name] = _spelled(name, str(data[name]))
+            if name in errors:
+                continue
+            cleaned = self.filters.form.cleaned_data.get(name)
+            # As the choices of the page spell them.
+            values = cleaned if isinstance(cleaned, list) else [data.get(name, "")]
+            if values := [text for text in values if text]:
+                self.kept.setlist(name, values)
         self.kept._mutable = False
 
     @cached_property
     def narrowed(self) -> tuple[tuple[str, str], ...]:
-        """Names and values of what narrows the list."""
-        return tuple((name, str(self.kept[name])) for name in self.active_filters)
+        """Names and values of the active filters, a name once for each value."""
+        return tuple(
+            (name, str(value))
+            for name in self.active_filters
+            for value in self.kept.getlist(name)
+        )
 
     @property
-    def linked(self) -> dict[str, Any]:
-        """What narrows the list by a link alone: values of filters without a field."""
+    def lists(self) -> dict[str, list[str]]:
+        """The valid parameters, for the query of another address."""
+        return {name: list(map(str, values)) for name, values in self.kept.lists()}
+
+    @property
+    def linked(self) -> dict[str, datetime]:
+        """Values of the active filters that have no field, only links."""
         cleaned = self.filters.form.cleaned_data
         return {name: cleaned[name] for name in _LINKED if name in self.kept}
 
     @property
-    def linked_fields(self) -> list[tuple[str, str]]:
-        """The same as an address spells it."""
-        return [(name, str(self.kept[name])) for name in self.linked]
-
-    @property
     def active_filters(self) -> list[str]:
-        """Names of what narrows the list."""
         return [name for name in self.filters.form.fields if name in self.kept]
 
-    @property
-    def chosen(self) -> list[str]:
-        """Names of the filters that are chosen under "Filters and order"."""
-        hidden = ("q", *_LINKED)
-        return [name for name in self.active_filters if name not in hidden]
-
     def without(self, *names: str) -> "ListQuery":
-        """The same query with some of its parameters left out."""
         rest = self.kept.copy()
         for name in names:
             rest.pop(name, None)
         return ListQuery.of(rest)
 
-    def apply(self, instances: QuerySet[Instance]) -> QuerySet[Instance]:
-        """Filter and order; ties are broken, so that pages never overlap."""
-        return ordered(self.filters.filter_queryset(instances), self.sort)
+    def seen_by(self, user: "UserOrAnonymous") -> "ListQuery":
+        """Return the query with the names of the person's owners in place of ``ME``."""
+        owners = self.kept.getlist("owner")
+        if not {ME, EXCLUDED + ME} & {*owners}:
+            return self
+        # Without any the list is empty: no one in the cloud has the name "@me".
+        own = sorted(user.cloud_identifiers if user.is_authenticated else ()) or [ME]
+        rest = self.kept.copy()
+        rest.setlist("owner", [])
+        for owner in owners:
+            mark = EXCLUDED if owner.startswith(EXCLUDED) else ""
+            named = own if owner.removeprefix(EXCLUDED) == ME else [owner[len(mark) :]]
+            for name in named:
+                rest.appendlist("owner", mark + name)
+        return ListQuery.of(rest)
+
+    @property
+    def asks_for_own(self) -> bool:
+        return ME in self.kept.getlist("owner")
+
+    def narrow(
+        self, instances: QuerySet[Instance], *, user: "UserOrAnonymous"
+    ) -> QuerySet[Instance]:
+        """Filter, without an order.
+
+        Args:
+            instances: Those that the person may see.
+            user: Whom ``ME`` stands for.
+        """
+        filters = self.seen_by(user).filters
+        if "owner" in filters.form.errors and "owner" in self.kept:
+            # So many ModelArts users are mapped to the person that they are no valid
+            # filter. Without it the list would be everyone's.
+            return instances.none()
+        return cast("QuerySet[Instance]", filters.filter_queryset(instances))
+
+    def apply(
+        self,
+        instances: QuerySet[Instance],
+        *,
+        user: "UserOrAnonymous",
+        group: Expression | F | None = None,
+    ) -> QuerySet[Instance]:
+        """Filter and order. Ties are broken, so that pages never overlap."""
+        return ordered(self.narrow(instances, user=user), self.sort, group)
 
 
 _queries = ProcessCache(max_size=512, seconds=600)
-_LINKED = ("flavor", "stops_from", "stops_before")
+_LINKED = ("stops_from", "stops_before")
 _NAMES = (*InstanceFilter.base_filters, *ListForm.base_fields)
+_STATUSES = {"", MISSING, *map(str, InstanceStatus)}
 
 
-def _is_documented(data: QueryDict) -> bool:
-    return data.get("status", "").upper() in {"", MISSING, *map(str, InstanceStatus)}
+def _unusual_statuses(data: QueryDict) -> list[str]:
+    return [
+        text
+        for text in data.getlist("status")
+        if text.upper().removeprefix(EXCLUDED) not in _STATUSES
+    ]
 
 
 def _occurs(status: str) -> bool:
-    """Whether an instance has this status, which the cloud may have introduced."""
+    """Return whether an instance has this status, which may be new in the cloud."""
     if len(status) > InstanceFilter.base_filters["status"].extra["max_length"]:
         return False
-    status = status.strip().upper()
-    # PostgreSQL refuses a NUL even to compare with.
+    status = status.strip().upper().removeprefix(EXCLUDED)
+    # PostgreSQL refuses to compare with a NUL.
     return "\0" not in status and (
         Instance.objects.filter(Exact(Upper("status"), status)).exists()
     )
 
 
-def _spelled(name: str, value: str) -> str:
-    # As the selects of the page spell them.
-    return value.upper() if name in {"status", "flavor_type"} else value
+def ordered(
+    instances: QuerySet[Instance], sort: str, group: Expression | F | None = None
+) -> QuerySet[Instance]:
+    """Order by a sort key; instances without a value come last in both directions.
 
+    Ordered by stop, runs without an end come after those with one, or before them in
+    reverse; instances that do not run come last. Each order but that by price (see
+    ``page_by_price``) is that of an index (``Instance.Meta``), in one direction of it.
 
-def ordered(instances: QuerySet[Instance], sort: str) -> QuerySet[Instance]:
-    """Order by a sort key; what has no value comes last in both directions.
-
-    By their stop, runs without an end come after all that have one, or before them in
-    reverse; what does not run comes last. Each order is that of an index
-    (``Instance.Meta``), backwards where that will do.
+    Args:
+        instances: What to order.
+        sort: A key of ``ListForm.SORTS``, perhaps with a minus.
+        group: Instances with the same value of it follow each other.
     """
     key = sort.removeprefix("-")
     name, pk = Lower("name"), F("pk")
@@ -311,11 +368,37 @@ def ordered(instances: QuerySet[Instance], sort: str) -> QuerySet[Instance]:
         "owner": [Lower("owner_name"), name, pk],
         "status": [F("status"), name, pk],
         "updated": [F("updated_at"), name, pk],
+        prices.SORT: [name, pk],
     }
     down = sort.startswith("-")
     order = [OrderBy(expression, descending=down) for expression in keys[key]]
     if key == "stops_in":
         order.insert(0, F("is_running").desc())
+    if key == prices.SORT:
+        order = [*prices.by_price(descending=down), *order]
     if key == "updated":
         order.insert(0, OrderBy(IsNull(F("updated_at"), True)))
+    if group is not None:
+        order = [OrderBy(Lower(group)), OrderBy(group), *order]
     return instances.order_by(*order)
+
+
+def page_by_price(
+    instances: QuerySet[Instance], sort: str, first: int, end: int
+) -> QuerySet[Instance]:
+    """Return the instances at some places of the list that is ordered by price.
+
+    Args:
+        instances: What to order.
+        sort: ``prices.SORT``, perhaps with a minus.
+        first: The first place, from 0.
+        end: Behind the last one.
+    """
+    down = sort.startswith("-")
+    ranked = prices.near(instances, first, end, descending=down)
+    ties = [OrderBy(tie, descending=down) for tie in (Lower("name"), F("pk"))]
+    order = [*ranked.order, *ties]
+    near = ranked.instances.order_by(*order).values("pk")
+    # An index has all that the order needs; the rest is read of this page only.
+    places = near[first - ranked.skipped : end - ranked.skipped]
+    return instances.filter(pk__in=places).order_by(*order)

@@ -1,9 +1,10 @@
 """The list's pages and numbers, read once for each version of the fleet.
 
-A page is read in two steps: first which instances are on it, in their order, then
-those that changed since this process last read them. Everyone who watches the same list
-shares both, and the numbers around it. The key contains what a person may see
-(``permissions.fleet_scope``); what a person may edit is checked each time.
+A page is read in two steps: first the keys and versions of its instances, then the
+instances that this process has not cached in that version. Everyone who watches the
+same list shares both, and the numbers around it. The key of a cached value contains
+what a person may see (``permissions.fleet_scope``); what they may edit is checked each
+time.
 
 The version is read before what is cached under it, so nothing cached is older.
 """
@@ -11,39 +12,59 @@ The version is read before what is cached under it, so nothing cached is older.
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import (
+    Count,
+    Exists,
+    Expression,
+    F,
+    Max,
+    Min,
+    OuterRef,
+    QuerySet,
+    Value,
+)
 from django.utils import timezone
 from django.utils.translation import get_language
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import fleet_scope
+from dashboard.accounts.selectors import team_names
 from dashboard.livepoll.pages import poll_interval
+from dashboard.modelarts.generations import Generation
 from dashboard.web.process_cache import ProcessCache
 
-from . import countdown, run_state
-from .filters import ListQuery
+from . import countdown, prices, run_state
+from .display import GROUP_VALUES
+from .filters import ListQuery, page_by_price
 from .models import Cloud, Instance
 from .selectors import Row, edits, rows, with_news
 
-_SHOWN = (
+_COLUMNS = (
     *("cloud__name", "cloud__skew_ms", "instance_id", "name", "description", "status"),
     *("owner_id", "owner_name", "flavor", "flavor_type", "problems", "version"),
     *("auto_stop_enable", "auto_stop_duration", "stops_at", "run_started_at"),
-    *("status_since", "missing_since"),
+    *("status_since", "missing_since", "generation", "lease_type", "idle_seconds"),
+    *("idle_stop_at", "tags", "cloud__unconfigured_since", "workspace_id"),
+    *("stop_requested_at", "cloud__console_url"),
+    "cloud__held_since",  # what a pending edit's chip says
 )
 
-# By (pk, version). The age bounds what an edit's chip may lag, should a change of its
-# state ever not count as one of its instance.
+# By (pk, version). An edit's chip is at most this old if a change of its state did not
+# raise the version of its instance.
 _instances = ProcessCache(max_size=4_096, seconds=60)
-# By (fleet version, scope, …). Some of it depends on the time, too: runs come due.
-_answers = ProcessCache(max_size=512, seconds=5)
+# By (fleet version, scope, …). Some values also depend on the time: runs come due.
+_results = ProcessCache(max_size=512, seconds=5)
 
 
 class RowRef(NamedTuple):
-    """An instance on a page, with what decides whether the row must be read."""
+    """An instance on a page, with the values that decide whether its row is read.
+
+    Attributes:
+        group: Its value of ``display.GROUP_VALUES``; empty in a list without groups.
+    """
 
     pk: int
     version: int
@@ -51,25 +72,28 @@ class RowRef(NamedTuple):
     missing_since: datetime | None
     run_ends_at: datetime | None
     has_open_edit: bool
+    group: str
 
-    def is_moving(self, now: datetime) -> bool:
-        """Whether the cloud is about to report something new."""
+    def expects_change(self, now: datetime) -> bool:
+        """As ``Countdown.expects_change``, without a countdown."""
         if self.run_ends_at is not None:
             return self.run_ends_at <= now
-        return self.missing_since is None and countdown.is_moving(self.status)
+        return self.missing_since is None and countdown.leaves_soon(self.status)
 
 
 class FleetPage(NamedTuple):
     """One page of the list.
 
     Attributes:
-        page: Of numbers, not of instances: for the pager alone.
+        page: For the pager; contains positions instead of instances.
         interval_seconds: How soon the page polls again.
+        groups: Number of instances by group, on all pages.
     """
 
     row_refs: Sequence[RowRef]
     page: Page[int]
     interval_seconds: int
+    groups: dict[str, int]
 
     @property
     def page_numbers(self) -> Iterable[int | str]:
@@ -96,41 +120,62 @@ def moved(displayed: Sequence[int], current: Sequence[int]) -> int:
 
 
 def fleet_page(
-    query: ListQuery, *, user: User, version: int, now: datetime
+    query: ListQuery, *, user: User, version: int, now: datetime, group: str = ""
 ) -> FleetPage:
-    """Return the page of the list that a URL names; the last one when past the end.
+    """Return the page of the list that a URL names; the last page when past the end.
 
     Args:
         query: See ``filters``.
-        user: The person, who sees a part of the fleet.
+        user: The person, who may see a part of the fleet.
         version: The fleet version, read before.
         now: Aware.
+        group: A key of ``display.GROUPS``, by which the rows are ordered first.
     """
+    query = query.seen_by(user)
     key = (version, fleet_scope(user))
-    total = _answers.get_or_compute(
-        (*key, "total", query.narrowed), lambda: _total(query, user)
+    total = _results.get_or_compute(
+        (*key, "total", query.narrowed),
+        lambda: query.narrow(Instance.objects.visible_to(user), user=user).count(),
     )
     page = Paginator(range(total), query.per_page).get_page(query.page)
-    row_refs: list[RowRef] = _answers.get_or_compute(
-        (*key, "row_refs", query.narrowed, query.sort, query.per_page, page.number),
-        lambda: _row_refs(query, user, page),
+    row_refs: list[RowRef] = _results.get_or_compute(
+        (
+            *(*key, "row_refs", query.narrowed, query.sort, group),
+            *(query.per_page, page.number),
+        ),
+        lambda: _row_refs(query, user, page, group),
     )
+    groups: dict[str, int] = {}
+    if group:
+        groups = _results.get_or_compute(
+            (*key, "groups", query.narrowed, group),
+            lambda: _groups(query, user, group),
+        )
     interval_seconds = poll_interval(
         has_open_edit=any(row_ref.has_open_edit for row_ref in row_refs),
-        is_moving=any(row_ref.is_moving(now) for row_ref in row_refs),
+        expects_change=any(row_ref.expects_change(now) for row_ref in row_refs),
     )
-    return FleetPage(row_refs, page, interval_seconds)
+    return FleetPage(row_refs, page, interval_seconds, groups)
 
 
 def row_refs_of(pks: Sequence[int], *, user: User) -> list[RowRef]:
-    """Return the visible ones of these instances, in the given order."""
+    """Return the references of these instances that are visible, in the given order."""
     visible = Instance.objects.visible_to(user).filter(pk__in=pks)
     by_pk = {row_ref.pk: row_ref for row_ref in _as_row_refs(visible)}
     return [by_pk[pk] for pk in pks if pk in by_pk]
 
 
-def rows_at(row_refs: Sequence[RowRef], *, user: User, now: datetime) -> list[Row]:
-    """Return rows of a page; read only what this process has not cached."""
+class Versioned(Protocol):
+    """What names an instance in one version."""
+
+    @property
+    def pk(self) -> int: ...
+    @property
+    def version(self) -> int: ...
+
+
+def rows_at(row_refs: Sequence[Versioned], *, user: User, now: datetime) -> list[Row]:
+    """Return the rows of a page; read only instances that are not cached."""
     instances = {
         row_ref.pk: _instances.get((row_ref.pk, row_ref.version))
         for row_ref in row_refs
@@ -138,14 +183,14 @@ def rows_at(row_refs: Sequence[RowRef], *, user: User, now: datetime) -> list[Ro
     missing = [pk for pk, instance in instances.items() if instance is None]
     if missing:
         queryset = Instance.objects.visible_to(user).filter(pk__in=missing)
-        for instance in with_news(queryset, now).only(*_SHOWN):
+        for instance in with_news(queryset, now).only(*_COLUMNS):
             instances[instance.pk] = instance
             _instances.put((instance.pk, instance.version), instance)
     return rows(filter(None, instances.values()), user=user, now=now)
 
 
 class Counters(NamedTuple):
-    """The fleet in four numbers, defined in ``run_state``."""
+    """Numbers of instances; ``run_state`` defines them."""
 
     total: int
     running: int
@@ -154,15 +199,16 @@ class Counters(NamedTuple):
 
 
 def counters(user: User, *, version: int, within: ListQuery | None = None) -> Counters:
-    """Count what the person may see.
+    """Count the instances that the person may see.
 
     Args:
         user: The person.
         version: The fleet version, read before.
-        within: Count only what this query lists; None for everything.
+        within: Count only the instances of this query; None for all.
     """
+    within = within and within.seen_by(user)
     narrowed = within.narrowed if within else ()
-    return _answers.get_or_compute(
+    return _results.get_or_compute(
         (version, fleet_scope(user), "counters", narrowed),
         lambda: _count(user, within if narrowed else None),
     )
@@ -173,49 +219,82 @@ class Facets(NamedTuple):
 
     statuses: tuple[tuple[str, str], ...]
     owners: tuple[str, ...]
+    teams: tuple[str, ...]
     clouds: tuple[str, ...]
     workspaces: tuple[str, ...]
+    generations: tuple[str, ...]
+    has_tags: bool
 
 
 def facets(user: User, *, version: int) -> Facets:
-    """Return what occurs in the fleet; statuses as (value, label)."""
-    return _answers.get_or_compute(
-        (version, fleet_scope(user), "facets", get_language()), lambda: _choices(user)
+    """Return the values that occur in the fleet; statuses as (value, label)."""
+    return _results.get_or_compute(
+        (version, fleet_scope(user), "facets", get_language()),
+        lambda: _choices(user, generations(user, version=version)),
     )
 
 
-def _total(query: ListQuery, user: User) -> int:
-    return query.apply(Instance.objects.visible_to(user)).count()
+def generations(user: User, *, version: int) -> tuple[str, ...]:
+    """Return the generations of the API that occur in the fleet."""
+    return _results.get_or_compute(
+        (version, fleet_scope(user), "generations"),
+        lambda: _generations(user),
+    )
 
 
-def _row_refs(query: ListQuery, user: User, page: Page[int]) -> list[RowRef]:
-    instances = query.apply(Instance.objects.visible_to(user))
-    first = max(0, page.start_index() - 1)
-    return _as_row_refs(instances[first : page.end_index()])
+def _generations(user: User) -> tuple[str, ...]:
+    # The ends of an index; all distinct values would take a pass over it.
+    ends = Instance.objects.visible_to(user).aggregate(
+        Min("generation"), Max("generation")
+    )
+    return tuple(str(value) for value in Generation if value in ends.values())
 
 
-def _as_row_refs(instances: QuerySet[Instance]) -> list[RowRef]:
+def _row_refs(
+    query: ListQuery, user: User, page: Page[int], group: str
+) -> list[RowRef]:
+    value = GROUP_VALUES.get(group)
+    visible = Instance.objects.visible_to(user)
+    first, end = max(0, page.start_index() - 1), page.end_index()
+    if query.sort.removeprefix("-") == prices.SORT and value is None:
+        narrowed = query.narrow(visible, user=user)
+        return _as_row_refs(page_by_price(narrowed, query.sort, first, end))
+    instances = query.apply(visible, user=user, group=value)
+    return _as_row_refs(instances[first:end], value)
+
+
+def _groups(query: ListQuery, user: User, group: str) -> dict[str, int]:
+    instances = query.narrow(Instance.objects.visible_to(user), user=user).order_by()
+    counted = instances.values(value=GROUP_VALUES[group]).annotate(number=Count("pk"))
+    return dict(counted.values_list("value", "number"))
+
+
+def _as_row_refs(
+    instances: QuerySet[Instance], group: Expression | F | None = None
+) -> list[RowRef]:
     open_edit = Exists(edits.get()().filter(instance=OuterRef("pk"), finished_at=None))
     values = instances.values_list(
-        *("pk", "version", "status", "missing_since", "run_ends_at"), open_edit
+        *("pk", "version", "status", "missing_since", "run_ends_at"),
+        open_edit,
+        Value("") if group is None else group,
     )
     return [RowRef(*columns) for columns in values]
 
 
 def _count(user: User, within: ListQuery | None) -> Counters:
-    instances = Instance.objects.visible_to(user)
+    instances: QuerySet[Instance] = Instance.objects.visible_to(user)
     if within:
-        instances = within.filters.filter_queryset(instances)
+        instances = within.narrow(instances, user=user)
     # Four counts of an index each take a tenth of one pass over all rows.
     return Counters(
         total=instances.count(),
         running=instances.filter(run_state.RUNNING).count(),
-        due=instances.filter(run_state.due(timezone.now())).count(),
+        due=instances.filter(run_state.ends_within_hour(timezone.now())).count(),
         without_end=instances.filter(run_state.WITHOUT_END).count(),
     )
 
 
-def _choices(user: User) -> Facets:
+def _choices(user: User, generations: tuple[str, ...]) -> Facets:
     instances = Instance.objects.visible_to(user).order_by()
 
     def values(field: str) -> tuple[str, ...]:
@@ -223,13 +302,15 @@ def _choices(user: User) -> Facets:
         distinct = set(instances.values_list(field, flat=True).distinct())
         return tuple(sorted(distinct - {""}, key=str.casefold))
 
+    clouds = Cloud.objects.filter(retired_at=None).values_list("name", "has_tags")
     return Facets(
         statuses=tuple(
             (value, countdown.status_badge(value).label) for value in values("status")
         ),
         owners=values("owner_name"),
-        clouds=tuple(
-            Cloud.objects.filter(retired_at=None).values_list("name", flat=True)
-        ),
+        teams=team_names(),
+        clouds=tuple(name for name, _has_tags in clouds),
         workspaces=values("workspace_id"),
+        generations=generations,
+        has_tags=any(has_tags for _name, has_tags in clouds),
     )

@@ -1,43 +1,44 @@
-"""The local mirror of the notebooks: what the cloud last told us."""
+"""The local mirror of the notebooks: their last known state in the cloud."""
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from django.conf import settings
 from django.db import connection, models, transaction
-from django.db.models.functions import Greatest, Lower, Upper
+from django.db.models.functions import Coalesce, Greatest, Least, Lower, Upper
 from django.db.models.lookups import IsNull
 from django.urls import reverse
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from dashboard.accounts.permissions import Owner, fleet_scope
 from dashboard.livepoll import state
-from dashboard.modelarts.results import MADE_UP_ID
+from dashboard.modelarts.generations import Generation
+from dashboard.modelarts.results import UNUSABLE_ID_PREFIX
 from dashboard.web.stored_messages import MessageField
 
+from .capabilities import Capabilities, capabilities_of
 from .edit_states import OPEN_STATES
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from dashboard.accounts.models import User
 
 
+_DEMANAGER = Generation.DEMANAGER.value
 _CURRENT = "SELECT version FROM instances_fleetversion WHERE id = %s"
 
 
 class FleetVersion(models.Model):
-    """A single row whose number grows with each change of the whole fleet.
+    """A single row with a number that grows with each change of the fleet.
 
     ``stamp`` raises it as the last statement of a writing transaction. The row stays
     locked until that commits, so versions become visible in the order of their numbers
-    and a poll that asks for "since v" can never skip one.
+    and a poll for changes "since v" cannot skip one.
 
     The number is the moment of the change in Unix **ms**, or the former number plus one
-    where that is more. So a database that was restored from a backup never gives a
-    number a second time, and no list from before the restore passes for a new one.
+    if that is higher. So a database that was restored from a backup uses no number
+    twice, and a page from before the restore does not count as current.
     """
 
     ROW: ClassVar = 1
@@ -49,29 +50,24 @@ class FleetVersion(models.Model):
 
     @classmethod
     def current(cls) -> int:
-        """The version that a page drawn now may call its own."""
-        # By hand: every poll asks this, and Django takes ten times as long to word it.
+        """Return the version of a page that is drawn now."""
+        # Raw SQL, since every poll needs it; the ORM takes ten times as long.
         with connection.cursor() as cursor:
             cursor.execute(_CURRENT, [cls.ROW])
-            found = cursor.fetchone()
-        return found[0] if found else 0
+            row = cursor.fetchone()
+        return row[0] if row else 0
 
     @classmethod
     def stamp(cls, changed: "models.QuerySet[Instance] | None" = None) -> int:
-        """Note one change; mark the changed instances with the new version.
-
-        Call it last in the transaction of the change: it takes the row's lock.
+        """Raise the version and return it; call it last in the transaction of a change.
 
         Args:
-            changed: The instances whose rows look different now. None when only what
-                stands around the rows changed, such as a cloud's health.
-
-        Returns:
-            The new version.
+            changed: The instances whose rows look different now; they get the new
+                version. None if only something around the rows has changed, such as the
+                health of a cloud.
         """
         if changed is not None:
-            # Everybody locks instances first, then the counter; a refresh has them
-            # already.
+            # Always lock instances before the counter; a refresh has locked them.
             list(changed.select_for_update(no_key=True).order_by("pk").values("pk"))
         now_ms = time.time_ns() // 1_000_000
         higher = {"version": Greatest(models.F("version") + 1, now_ms)}
@@ -81,42 +77,59 @@ class FleetVersion(models.Model):
         version = cls.current()
         if changed is not None:
             changed.update(version=version)
-        # For polls that ask no database; whoever dies before this is covered for there.
+        # For polls, which do not query the database; ``livepoll.state`` handles a
+        # process that dies before this.
         transaction.on_commit(partial(state.put_version, version), robust=True)
         return version
 
 
 class Cloud(models.Model):
-    """One configured cloud project, and how its last refresh went.
+    """A configured cloud project, and the result of its last refresh.
 
     Attributes:
         name: The name in ``clouds.yaml``.
         unconfigured_since: Since when the configuration lacks it.
-        retired_at: When its instances were given up for that reason.
+        retired_at: When its instances were marked as missing for that reason.
         refreshed_at: When the mirror was last complete.
-        incomplete: Why the last listing was not; empty when it was.
-        incomplete_since: Since when it has not been.
-        listed: Of an incomplete listing: how many instances it held.
-        counted: Of an incomplete listing: how many the cloud says there are.
-        problem: Why the last refresh failed; empty when it did not.
-        skew_ms: The upstream's clock minus ours, milliseconds.
-        refresh_lease_until: Until then somebody else is refreshing.
-        refresh_lease_owner: Which process that is, by its sign of life (``life``).
-        failures: Calls for edits that failed without an answer, in a row.
-        held_until: Until then no edit is sent; after that, while ``failures`` says the
-            circuit is open, one at a time to see whether the cloud is back.
-        hold_reason: Why.
-        held_since: When that began.
+        read_at: When all its listings were last read, complete or not (``gaps``).
+        incomplete: Why the last listing was incomplete; empty if it was complete.
+        listed, counted: Of an incomplete listing: number of instances in it, and number
+            that the cloud reports.
+        problem: Why the last refresh failed; empty if it did not.
+        skew_ms: The cloud's clock minus ours, **ms**.
+        refresh_lease_until: End of the lease of the process that is refreshing.
+        refresh_lease_owner: Key of that process (``worker_liveness``).
+        failures: Number of calls for edits that failed without an answer, in a row.
+        held_since, held_until, hold_reason: No edit is sent in this time. After it one
+            edit at a time probes the cloud, while ``failures`` keeps the circuit open.
+        generations: By generation of the API, an ``Answer``; without those that were
+            never asked for.
+        generations_checked_at: When one was last asked for that is not served; when
+            all are, when all were last listed.
+        notebooks_scope: Whose notebooks the last listing contained; empty before one.
+        max_run_hours: Longest run that an extension may ask for, hours from now.
+        allows_no_auto_stop: Whether a notebook may start without auto-stop.
+        has_tags: Whether notebooks have tags.
+        notebook_hosts, console_url: As of ``CloudConfig``.
     """
 
+    class Scope(models.TextChoices):
+        ALL = "all", _("everyone's notebooks")
+        OWN = "own", _("only the account's own notebooks")
+
+    class Answer(models.TextChoices):
+        SERVED = "served", _("served")
+        NOT_SERVED = "not_served", _("not served")
+
     class Incomplete(models.TextChoices):
-        PARTLY_READ = "partly_read", gettext_lazy("partly read")
-        WRONG_COUNT = "wrong_count", gettext_lazy("incomplete")
+        PARTLY_READ = "partly_read", _("partly read")
+        WRONG_COUNT = "wrong_count", _("incomplete")
 
     name = models.CharField(max_length=255, unique=True)
     unconfigured_since = models.DateTimeField(null=True)
     retired_at = models.DateTimeField(null=True)
     refreshed_at = models.DateTimeField(null=True)
+    read_at = models.DateTimeField(null=True)
     incomplete = models.CharField(
         max_length=16, choices=Incomplete, blank=True, default="", db_default=""
     )
@@ -134,6 +147,18 @@ class Cloud(models.Model):
     held_since = models.DateTimeField(null=True)
     held_until = models.DateTimeField(null=True)
     hold_reason = MessageField()
+    generations = models.JSONField(default=dict)
+    generations_checked_at = models.DateTimeField(null=True)
+    notebooks_scope = models.CharField(
+        max_length=8, choices=Scope, blank=True, default="", db_default=""
+    )
+    max_run_hours = models.PositiveIntegerField(default=24, db_default=24)
+    allows_no_auto_stop = models.BooleanField(default=False, db_default=False)
+    has_tags = models.BooleanField(default=False, db_default=False)
+    notebook_hosts = models.JSONField(default=list, db_default=[])
+    console_url = models.CharField(
+        max_length=500, blank=True, default="", db_default=""
+    )
 
     class Meta:
         ordering: ClassVar = ["name"]
@@ -143,32 +168,28 @@ class Cloud(models.Model):
 
     @property
     def refreshed_at_ms(self) -> int | None:
-        """When the mirror was last complete, Unix **ms**."""
         at = self.refreshed_at
         return None if at is None else round(at.timestamp() * 1e3)
 
     @property
-    def retires_at(self) -> "datetime | None":
-        """When its instances are given up; None while it is configured."""
+    def retires_at(self) -> datetime | None:
+        """When its instances count as missing; None while it is configured."""
         since = self.unconfigured_since
         return since and since + timedelta(hours=settings.CURFEW.cloud_grace_hours)
 
     @property
     def waiting_edits(self) -> int:
-        """Edits of its instances whose fate is open."""
         return self.instances.filter(edits__state__in=OPEN_STATES).count()
 
 
 class PartialListing(models.Model):
-    """A listing that took longer than one task may; the next one goes on with it.
+    """The saved ``progress.Progress`` of a listing that takes more than one task.
 
     Attributes:
-        begun_at: When its first page was asked for.
+        begun_at: When its first page was requested.
         saved_at: When its latest page had been written.
-        next_offset: Index of the first record that is still to be read.
-        totals: ``total_count`` of each page that differed from the one before.
-        seen: Ids so far.
-        anonymous: Records so far that had no id.
+        generation: Whose listing is under way; those before it are complete.
+        next_offset: Index of the first record that was not read yet.
     """
 
     cloud = models.OneToOneField(
@@ -176,6 +197,9 @@ class PartialListing(models.Model):
     )
     begun_at = models.DateTimeField()
     saved_at = models.DateTimeField()
+    generation = models.CharField(
+        max_length=16, default=_DEMANAGER, db_default=_DEMANAGER
+    )
     next_offset = models.BigIntegerField()
     totals = models.JSONField()
     seen = models.JSONField()
@@ -185,58 +209,61 @@ class PartialListing(models.Model):
         return f"{len(self.seen)} of {self.cloud_id}"
 
 
-def _both_directions(field: str, name: str) -> list[models.Index]:
-    empty, value = IsNull(models.F(field), True), models.F(field)
-    return [
-        models.Index(empty, value.asc(), Lower("name"), "id", name=name),
-        models.Index(
-            *(empty, value.desc(), Lower("name").desc(), models.F("id").desc()),
-            name=f"{name}_down",
-        ),
-    ]
-
-
 class InstanceQuerySet(models.QuerySet["Instance"]):
-    """Reads of the mirror."""
-
     def visible_to(self, user: "User") -> Self:
-        """What this person may see: everybody signed in sees the team's whole list."""
+        """Return what the person may see: everyone signed in sees the whole fleet."""
         return self if fleet_scope(user) == "all" else self.none()
 
     def owned_by(self, user: "User") -> Self:
-        """Those of the upstream users who are this person (``permissions.owns``)."""
+        """Return the instances of the person's ModelArts users."""
         mine = user.cloud_identifiers
         return self.filter(models.Q(owner_id__in=mine) | models.Q(owner_name__in=mine))
 
 
 class Instance(models.Model):
-    """Last known state of one notebook.
+    """The last known state of a notebook.
 
-    Typed columns hold what is searched, sorted, listed or used in rules; ``document``
-    holds everything else the cloud said, without its secrets. Sources: tables 5, 10,
-    14, 17 and 21 of the vendor's page on the update call.
+    Columns contain what is searched, sorted, listed or used in policies; ``document``
+    is the cloud's document without its secrets. Sources: tables 5, 10, 14, 17 and 21 of
+    the vendor's page on the update call.
 
     Attributes:
-        instance_id: The cloud's id; opaque. Made up where that cannot be used
-            (``modelarts.results.made_up_id``); ``document`` has the received one.
-        status: As the cloud spells it; may be one we do not know.
-        auto_stop_duration: Run time granted at each start, **seconds**.
-        stop_timestamp_ms: The end of this run by the **upstream's** clock, Unix ms.
+        instance_id: The cloud's id. A made-up one if that is unusable
+            (``modelarts.results.replacement_id``); ``document`` has the received one.
+        status: In upper case; may be unknown to us.
+        generation: Which API it speaks.
+        auto_stop_duration: Run time granted at each start, **seconds**; None for a
+            notebook, whose run time is given with each start.
+        stop_timestamp_ms: The end of this run by the **cloud's** clock, Unix ms.
         stops_at: The same moment by our clock.
-        run_started_at: When this run began, as well as we know.
-        status_since: When this status was first observed; None when the instance
-            already had it when we first saw it.
-        problems: What could not be read of the cloud's document.
+        lease_type: Of a notebook: ``timing`` for a fixed end, ``idle`` for one that
+            stops when nobody uses it; empty if unknown, and for other instances.
+        lease_updated_ms: When a notebook's lease last changed, by the cloud's clock.
+        idle_seconds: Of an idle lease: how long it must be idle to stop; None if not
+            known (``idle_time``).
+        idle_stop_at: Of an idle lease: it does not stop before this moment, our clock.
+        tags: Of a notebook, by key.
+        run_started_at: The start of this run, as far as known.
+        status_since: When this status was first observed; None if the instance had it
+            when it was first seen.
+        problems: The parts of the document that could not be read.
         missing_since: When a complete listing first lacked it; None while it exists.
-        content_hash: Of everything that makes the row look as it does.
+        content_hash: Hash of everything that the row shows.
         version: Fleet version of the last visible change.
-        looked_at: When it was last asked for by itself, outside a listing.
-        is_running: Whether the latest complete listing has it running.
-        run_ends_at: ``stops_at`` while it runs. What both mean: ``run_state``.
+        looked_at: When the latest read of it alone, outside a listing, was requested.
+        stop_requested_at: When the stop that is under way was requested, or was seen to
+            begin; None once the run has ended.
+        is_running: Whether it is ``RUNNING`` and not missing.
+        run_ends_at: ``stops_at`` while it runs, else None; for queries.
+        stop_due_at: When it should stop, or should have stopped: at its end or at a
+            request, whichever is first. None unless it is running or stopping.
     """
 
     cloud = models.ForeignKey(Cloud, on_delete=models.PROTECT, related_name="instances")
     instance_id = models.CharField(max_length=255)
+    generation = models.CharField(
+        max_length=16, default=_DEMANAGER, db_default=_DEMANAGER
+    )
     name = models.CharField(max_length=512)
     description = models.TextField(blank=True)
     status = models.CharField(max_length=64)
@@ -250,6 +277,11 @@ class Instance(models.Model):
     auto_stop_prompt = models.BooleanField(null=True)
     stop_timestamp_ms = models.BigIntegerField(null=True)
     stops_at = models.DateTimeField(null=True)
+    lease_type = models.CharField(max_length=16, blank=True, default="", db_default="")
+    lease_updated_ms = models.BigIntegerField(null=True)
+    idle_seconds = models.BigIntegerField(null=True)
+    idle_stop_at = models.DateTimeField(null=True)
+    tags = models.JSONField(default=dict, db_default={})
     run_started_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(null=True)
     updated_at = models.DateTimeField(null=True)
@@ -261,6 +293,7 @@ class Instance(models.Model):
     first_seen_at = models.DateTimeField()
     missing_since = models.DateTimeField(null=True)
     looked_at = models.DateTimeField(null=True)
+    stop_requested_at = models.DateTimeField(null=True)
     version = models.BigIntegerField(default=0)
     is_running = models.GeneratedField(
         expression=models.Case(
@@ -276,6 +309,26 @@ class Instance(models.Model):
         output_field=models.DateTimeField(null=True),
         db_persist=True,
     )
+    stop_due_at = models.GeneratedField(
+        expression=models.Case(
+            models.When(
+                missing_since=None,
+                status="RUNNING",
+                # SQLite's least value is NULL if one of them is.
+                then=Least(
+                    Coalesce("stops_at", "stop_requested_at"),
+                    Coalesce("stop_requested_at", "stops_at"),
+                ),
+            ),
+            models.When(
+                missing_since=None,
+                status="STOPPING",
+                then=models.F("stop_requested_at"),
+            ),
+        ),
+        output_field=models.DateTimeField(null=True),
+        db_persist=True,
+    )
 
     objects = InstanceQuerySet.as_manager()
 
@@ -286,15 +339,15 @@ class Instance(models.Model):
             )
         ]
         indexes: ClassVar = [
-            # One for each order of the list, ties included (``filters.ordered``). What
-            # has no value comes last in both directions: that takes two.
+            # One for each order of the list, ties included (``filters.ordered``). Where
+            # rows without a value come last in both directions, two are needed.
             models.Index(Lower("name"), "id", name="instance_by_name"),
             models.Index(
                 Lower("owner_name"), Lower("name"), "id", name="instance_by_owner"
             ),
             models.Index("status", Lower("name"), "id", name="instance_by_status"),
-            # Stopped instances come last in both directions, too. A run without an end
-            # ends later than any other.
+            # Stopped instances come last in both directions, too; a run without an end
+            # comes after all with one.
             models.Index(
                 *(models.F("is_running").desc(), IsNull(models.F("run_ends_at"), True)),
                 *(models.F("run_ends_at").asc(), Lower("name"), "id"),
@@ -307,65 +360,90 @@ class Instance(models.Model):
                 models.F("id").desc(),
                 name="instance_by_stop_down",
             ),
-            *_both_directions("updated_at", "instance_by_update"),
+            models.Index(
+                *(IsNull(models.F("updated_at"), True), models.F("updated_at").asc()),
+                *(Lower("name"), "id"),
+                name="instance_by_update",
+            ),
+            models.Index(
+                *(IsNull(models.F("updated_at"), True), models.F("updated_at").desc()),
+                *(Lower("name").desc(), models.F("id").desc()),
+                name="instance_by_update_down",
+            ),
             # One for each filter.
             models.Index(Upper("status"), "missing_since", name="instance_of_status"),
             models.Index("owner_name", name="instance_of_owner"),
             models.Index("owner_id", name="instance_of_owner_id"),
             models.Index("flavor_type", name="instance_of_flavor_type"),
             models.Index("workspace_id", name="instance_of_workspace"),
+            # With what the counters ask for, so that they need not read the rows.
             models.Index(
-                "missing_since", "auto_stop_enable", name="instance_of_auto_stop"
+                *("generation", "is_running", "run_ends_at"),
+                *("lease_type", "auto_stop_enable"),
+                name="instance_of_generation",
             ),
-            models.Index("is_running", "run_ends_at", name="instance_of_run"),
+            models.Index(
+                *("missing_since", "auto_stop_enable", "generation", "status"),
+                name="instance_of_auto_stop",
+            ),
+            # Everything that ``/due/`` reads of each run, in its order.
+            models.Index(
+                *("is_running", "run_ends_at", "run_started_at", "id", "owner_name"),
+                *("flavor", "version", "lease_type", "auto_stop_enable"),
+                name="instance_of_run",
+            ),
+            # With what orders instances of the same price.
+            models.Index(
+                *("flavor", "cloud", Lower("name"), "id"), name="instance_of_flavor"
+            ),
             models.Index("version", name="instance_by_version"),
+            models.Index("stop_due_at", name="instance_by_stop_due"),
         ]
 
     def __str__(self) -> str:
         return self.name or self.instance_id
 
     def get_absolute_url(self) -> str:
-        """The detail page."""
         return reverse("instances:detail", args=[self.cloud.name, self.instance_id])
 
     @property
     def has_usable_id(self) -> bool:
-        """Whether the cloud can be asked about it, and told to change it."""
-        return not self.instance_id.startswith(MADE_UP_ID)
+        """Whether it can be read and changed on its own."""
+        return not self.instance_id.startswith(UNUSABLE_ID_PREFIX)
 
     @property
     def reference(self) -> str:
-        """Which one of which cloud, as in ``demo/DE-…``; for the audit trail."""
+        """Cloud and id, such as ``demo/DE-…``, for the audit trail."""
         return f"{self.cloud.name}/{self.instance_id}"
 
     @property
-    def owner(self) -> Owner:
-        """The upstream user who created it."""
-        return Owner(self.owner_id, self.owner_name)
+    def capabilities(self) -> Capabilities:
+        """What the generation of its API allows."""
+        return capabilities_of(self.generation)
 
     @property
-    def stops_at_ms(self) -> int | None:
-        """End of this run by our clock, Unix **ms**, for ``data-stops-at``."""
-        return None if self.stops_at is None else round(self.stops_at.timestamp() * 1e3)
+    def owner(self) -> Owner:
+        return Owner(self.owner_id, self.owner_name)
 
 
 class InstanceEvent(models.Model):
-    """A change of status that was observed, and why as far as it can be told.
+    """An observed change of status, with its likeliest reason.
 
     Attributes:
-        actor: Whose wish led there; None when it was none of ours.
-        edit_id: That wish. No key: edits are above this app.
+        edit_id: The edit that caused it; no foreign key, since ``edits`` is above.
+        actor: The person who requested that edit.
     """
 
     class Reason(models.TextChoices):
-        AUTO_STOP = "auto_stop", gettext_lazy("auto-stop")
-        REQUESTED = "requested", gettext_lazy("requested")
-        RESTARTED = "restarted", gettext_lazy("restarted")
-        NEW_SETTING = "new_setting", gettext_lazy("restarted to apply a change")
-        FROZEN = "frozen", gettext_lazy("frozen by the cloud")
-        LATE = "late", gettext_lazy("applied late by ModelArts")
-        UNDONE = "undone", gettext_lazy("undone by Curfew")
-        UNKNOWN = "unknown", gettext_lazy("reason unknown")
+        AUTO_STOP = "auto_stop", _("auto-stop")
+        IDLE = "idle", _("auto-stop when idle")
+        REQUESTED = "requested", _("requested")
+        RESTARTED = "restarted", _("restarted")
+        NEW_SETTING = "new_setting", _("restarted to apply a change")
+        FROZEN = "frozen", _("frozen by the cloud")
+        LATE = "late", _("applied late by ModelArts")
+        UNDONE = "undone", _("undone by Curfew")
+        UNKNOWN = "unknown", _("reason unknown")
 
     instance = models.ForeignKey(
         Instance, on_delete=models.CASCADE, related_name="events"

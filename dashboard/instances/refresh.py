@@ -1,58 +1,64 @@
-"""Worker side: ask the cloud, write into the mirror what changed.
+"""Reads clouds, and single instances, into the mirror.
 
-Only changed rows are written. An unreadable document never stops the others, and only
-a complete listing says that something is gone. A refresh counts as done when its last
-step was seen to succeed; until then its record says that it was interrupted.
+An unreadable document does not stop the others, and only a complete listing shows that
+an instance is missing. A refresh is stored as interrupted until its last step succeeds.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import InterfaceError, OperationalError, connection, models, transaction
+from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from dashboard.modelarts import schemas
-from dashboard.modelarts.client import (
+from dashboard.modelarts.errors import (
+    InstanceNotFoundError,
+    ModelArtsError,
+    NotServedError,
+    PermissionRefusedError,
+)
+from dashboard.modelarts.instance_api import InstanceApi
+from dashboard.modelarts.results import (
     InstancePage,
     Observation,
-    UnreadableInstance,
+    WireInstance,
     upstream_skew_ms,
 )
-from dashboard.modelarts.errors import InstanceNotFoundError, ModelArtsError
-from dashboard.modelarts.schemas import TRANSITIONAL
+from dashboard.modelarts.statuses import TRANSITIONAL
 from dashboard.web.stored_messages import Message
 
-from . import causes, messages, run_state, upstream, worker_liveness
+from . import gaps, messages, upstream, worker_liveness
+from .document_cache import DocumentCache
 from .models import Cloud, FleetVersion, Instance
 from .progress import Progress
-from .sync import SyncBatch
-from .unchanged import DocumentCache
+from .served_generations import ServedGenerations
+from .signals import gap_ended
+from .sync import CLOCKS_APART, mark_missing, sync, sync_page
 
 log = structlog.get_logger(__name__)
 
 PAGE_SIZE = 200
 READ_SECONDS = 60.0
-"""After this long the rest of a listing is left to the next task: the page under way
-must still end before the task's soft time limit."""
+"""After this long the next task continues the listing. The page under way must still
+end before the soft time limit of this task."""
 
 LEASE = timedelta(seconds=120)
 """Longer than the hard time limit of the refreshing task."""
 
-SKEW_TOLERANCE_MS = 1_500
-"""``remain_time`` is rounded up to a second, so an estimate wobbles by that much."""
-
-CLOCKS_APART = timedelta(minutes=1)
-"""What lies further in the future was not written by this clock as it goes now."""
+SKEW_TOLERANCE_MS, HEADER_TOLERANCE_MS = 1_500, 5_000
+"""``remain_time`` is rounded up to a second, so an estimate varies by that much. The
+clock of the ``Date`` header may be that of another machine; the mirror does not follow
+both in turn."""
 
 REFRESH_AGAIN_AFTER = timedelta(seconds=4)
 EXPECTING_CHANGE_FOR = timedelta(minutes=5)
-MOST_REFRESHES = 20
+LATE_STOP_AGAIN_AFTER = timedelta(seconds=30)
+MAX_REFRESHES = 20
 
 _INTERRUPTED = messages.REFRESH_INTERRUPTED()
 
@@ -62,12 +68,13 @@ class Outcome:
     """What one refresh did.
 
     Attributes:
-        seen: How many instances the listing has held so far.
-        counted: How many there are, as the cloud says.
-        is_partial: Whether the next refresh goes on where this one ended.
-        adds_up: Whether the listing is complete and held as many as the cloud counts.
+        seen: Number of instances that the listing has contained so far.
+        counted: Number of instances that the cloud says there are.
+        is_partial: Whether the next refresh continues this listing.
+        adds_up: Whether the listing is complete and has as many instances as the cloud
+            reports.
         problem: Why it failed; empty when it did not.
-        code: The upstream's code for that.
+        code: The cloud's code for the problem.
     """
 
     cloud: str
@@ -84,54 +91,41 @@ class Outcome:
 
 
 def ensure_clouds() -> list[Cloud]:
-    """The rows of the configured clouds, made where they are new.
+    """Return the rows of the configured clouds; create the missing ones.
 
     Raises:
-        ConfigurationError: No cloud is described anywhere, or one has a name that
-            cannot be used.
+        ConfigurationError: No cloud is configured, or one has an unusable name.
     """
-    names = upstream.usable_cloud_names()
+    names = upstream.cloud_names()
     Cloud.objects.bulk_create(
         [Cloud(name=name) for name in names], ignore_conflicts=True
     )
     return list(Cloud.objects.filter(name__in=names))
 
 
-def due_clouds(max_age: timedelta, clouds: list[Cloud] | None = None) -> list[Cloud]:
-    """The clouds whose last refresh was begun longer ago than ``max_age``.
+def due_clouds(clouds: list[Cloud], max_age: timedelta) -> list[Cloud]:
+    """Return the clouds whose last refresh began longer than ``max_age`` ago.
 
-    One that was begun in the future counts, too: then our clock was set back, and the
-    mirror must not stand still until it has made up for that.
-
-    Args:
-        max_age: See above.
-        clouds: Those that are configured; looked up where they are not given.
+    A refresh that seems to begin in the future counts, too: it was stored before our
+    clock was set back.
     """
     now = timezone.now()
     return [
         cloud
-        for cloud in (ensure_clouds() if clouds is None else clouds)
+        for cloud in clouds
         if cloud.attempted_at is None
         or not now - max_age < cloud.attempted_at <= now + CLOCKS_APART
     ]
 
 
 def refresh_cloud(name: str) -> Outcome | None:
-    """List one cloud and bring the mirror up to date.
-
-    Args:
-        name: ``Cloud.name``.
-
-    Returns:
-        What was done; None when another process is refreshing this cloud.
-    """
+    """Read a cloud into the mirror; None if another process is doing so."""
     if not _claim(name):
         return None
     cloud = Cloud.objects.get(name=name)
     progress, outcome = Progress.of(cloud), Outcome(name)
     try:
-        _refresh(cloud, progress, outcome)
-        outcome.problem = Message()
+        outcome.problem = _refresh(cloud, progress, outcome)
     except ModelArtsError as error:
         outcome.problem = messages.message_of(error)
         outcome.code = error.error_code or ""
@@ -143,16 +137,16 @@ def refresh_cloud(name: str) -> Outcome | None:
     finally:
         _record(cloud, progress, outcome)
     if outcome.new:
-        _count_values()
+        _update_statistics()
     log.info("cloud refreshed", **vars(outcome) | {"problem": str(outcome.problem)})
     return outcome
 
 
 def _claim(name: str) -> bool:
-    """Take the lease; False when somebody who lives has it."""
-    lease_owner = worker_liveness.current_worker()
+    """Take the lease; False if a living worker has it."""
+    this_worker = worker_liveness.current_worker()
     now = timezone.now()
-    # Nobody leases for longer, so later is a clock that was set back since.
+    # A lease that ends later is ignored: it was stored before the clock was set back.
     latest = now + LEASE + CLOCKS_APART
     free = (
         Q(refresh_lease_until=None)
@@ -161,60 +155,160 @@ def _claim(name: str) -> bool:
     )
     cloud = Cloud.objects.filter(name=name)
     with transaction.atomic():
-        held_by = (
-            cloud.exclude(free).values_list("refresh_lease_owner", flat=True).first()
-        )
-        if held_by is not None and worker_liveness.dead_workers([held_by]):
-            free |= Q(refresh_lease_owner=held_by)
+        leased = cloud.exclude(free).values_list("refresh_lease_owner", flat=True)
+        lease_owner = leased.first()
+        if lease_owner is not None and worker_liveness.dead_workers([lease_owner]):
+            free |= Q(refresh_lease_owner=lease_owner)
         claimed = cloud.filter(free).update(
             refresh_lease_until=now + LEASE,
-            refresh_lease_owner=lease_owner,
+            refresh_lease_owner=this_worker,
             attempted_at=now,
         )
     return bool(claimed)
 
 
-def _count_values() -> None:
-    """Tell the database how often which values occur.
+def _update_statistics() -> None:
+    """Update the database's statistics of the values of the columns.
 
-    Without that SQLite sorts thousands of rows to list a hundred, and PostgreSQL does
-    until its own housekeeping comes by.
+    Without them SQLite sorts thousands of rows to list a hundred, and so does
+    PostgreSQL until its next autovacuum.
     """
     with connection.cursor() as cursor:
         cursor.execute(f"ANALYZE {Instance._meta.db_table}")
 
 
-def _refresh(cloud: Cloud, progress: Progress, outcome: Outcome) -> None:
+def _refresh(cloud: Cloud, progress: Progress, outcome: Outcome) -> Message:
+    """List each generation of the API that the cloud serves, one after the other.
+
+    Returns:
+        Why some instances can no longer be read; empty if all can.
+
+    Raises:
+        ModelArtsError: A listing could not be read, or none is served.
+    """
     ends_at = time.monotonic() + READ_SECONDS
+    client = upstream.client_for(cloud.name)
+    served = ServedGenerations(cloud, client.config)
     known = DocumentCache(cloud)
-    present = Instance.objects.filter(cloud=cloud, missing_since=None)
-    pages = upstream.client_for(cloud.name).list_instances(
-        page_size=PAGE_SIZE,
-        unchanged=known.unchanged,
-        offset=progress.next_offset,
-        seen=progress.seen,
-        expected=present.count(),
-    )
-    while not progress.is_complete:
-        if progress.has_advanced and time.monotonic() >= ends_at:
+    for generation in progress.remaining:
+        if not served.is_asked(generation):
+            continue
+        progress.begin(generation)
+        expected = served.present.get(generation, 0)
+        pages = _pages(client.api(generation), progress, known, expected)
+        try:
+            has_ended = _read_pages(pages, progress, known, ends_at, outcome)
+        except NotServedError as error:
+            progress.drop(generation)
+            served.record_refusal(generation, error)
+            continue
+        if progress.totals[generation]:
+            served.record_answer(generation)
+        if not has_ended:
             break
-        asked_at = timezone.now()
-        page = next(pages)
-        _follow_clock(cloud, page.instances, page)
-        outcome.unreadable += len(page.unreadable)
-        known.remember(
-            _write(cloud, page.instances, page.unreadable, asked_at, outcome)
-        )
-        progress.add(page)
+    else:
+        progress.is_complete = True
+        served.check_any()
+        served.record_completion(progress.totals)
+    served.record_scope(progress.notebooks_scope)
     outcome.seen, outcome.counted = progress.listed, progress.counted
     outcome.is_partial = not progress.is_complete
     outcome.adds_up = progress.adds_up
-    if progress.is_complete:
-        known.forget_all_but(progress.seen)
+    if not progress.is_complete:
+        return Message()
+    known.forget_all_but(progress.all_seen)
     if progress.adds_up:
-        outcome.missing = _mark_missing(present, progress.seen)
+        kept = [*served.lost(), *progress.partly_listed]
+        outcome.missing = _mark_missing(cloud, progress, kept)
+        _read_unlisted(cloud, progress, ends_at)
     else:
         log.warning("listing incomplete", cloud=cloud.name, seen=progress.listed)
+    return served.problem()
+
+
+def _pages(
+    api: InstanceApi, progress: Progress, known: DocumentCache, expected: int
+) -> Iterator[InstancePage]:
+    if progress.scopes.get(api.generation) == Cloud.Scope.OWN:
+        expected = 0  # the mirror may have instances of others
+    return api.list_instances(
+        page_size=PAGE_SIZE,
+        find_unchanged=known.find_unchanged,
+        offset=progress.next_offset,
+        seen=progress.seen[api.generation],
+        expected=expected,
+    )
+
+
+def _read_pages(
+    pages: Iterator[InstancePage],
+    progress: Progress,
+    known: DocumentCache,
+    ends_at: float,
+    outcome: Outcome,
+) -> bool:
+    """Read pages into the mirror until the time is over; return whether all were."""
+    cloud = progress.cloud
+    while not progress.has_advanced or time.monotonic() < ends_at:
+        requested_at = timezone.now()
+        page = next(pages)
+        _update_skew(cloud, page.instances, page)
+        was_listed = progress.is_listed_before
+        instances = [wire for wire in page.instances if not was_listed(wire.id)]
+        unreadable = [bad for bad in page.unreadable if not was_listed(bad.instance_id)]
+        for batch in sync_page(cloud, instances, unreadable, requested_at):
+            outcome.new += len(batch.new)
+            outcome.changed += len(batch.changed)
+            outcome.unreadable += batch.unreadable
+            known.remember(batch.hashes)
+        progress.add(page)
+        if page.is_last:
+            return True
+    return False
+
+
+def _mark_missing(cloud: Cloud, progress: Progress, kept: list[str]) -> int:
+    """Mark the instances that no listing contains; return how many there were.
+
+    Args:
+        kept: Generations whose instances stay as they were last seen.
+    """
+    present = Instance.objects.filter(cloud=cloud, missing_since=None)
+    ids = present.exclude(generation__in=kept).values_list("pk", "instance_id")
+    seen = progress.all_seen
+    gone = [pk for pk, instance_id in ids if instance_id not in seen]
+    return mark_missing(Instance.objects.filter(pk__in=gone))
+
+
+def _read_unlisted(cloud: Cloud, progress: Progress, ends_at: float) -> None:
+    """Read instances that a listing without administrator rights does not contain.
+
+    Those read longest ago come first, a few at a time. One that does not exist is
+    marked as missing, one that may not be read stays as it was last seen.
+    """
+    if not progress.partly_listed:
+        return
+    present = Instance.objects.filter(cloud=cloud, missing_since=None)
+    by_age = F("looked_at").asc(nulls_first=True)
+    ids = present.filter(generation__in=progress.partly_listed).order_by(by_age, "pk")
+    seen = progress.all_seen
+    pks = [
+        pk
+        for pk, instance_id in ids.values_list("pk", "instance_id")
+        if instance_id not in seen
+    ][:MAX_REFRESHES]
+    for instance in Instance.objects.filter(pk__in=pks):
+        if not instance.has_usable_id or time.monotonic() >= ends_at:
+            continue
+        instance.cloud = cloud
+        try:
+            read_instance(instance)
+        except PermissionRefusedError:
+            row = Instance.objects.filter(pk=instance.pk)
+            row.update(looked_at=timezone.now())
+        except ModelArtsError as error:
+            log.info("instances not read", cloud=cloud.name, reason=error.sentence)
+            return
 
 
 def _record(cloud: Cloud, progress: Progress, outcome: Outcome) -> None:
@@ -236,189 +330,100 @@ def _record(cloud: Cloud, progress: Progress, outcome: Outcome) -> None:
         fields["incomplete"] = str(partly if outcome.is_partial else wrong)
         fields["incomplete_since"] = cloud.incomplete_since or now
         fields |= {"listed": outcome.seen, "counted": outcome.counted}
+    if not outcome.problem and not outcome.is_partial:
+        fields["read_at"] = now
     if not outcome.problem:
-        # It answers: edits need not wait for their next probe.
+        # The cloud answers, so edits need not wait for their next probe.
         fields |= {"failures": 0, "held_until": None}
         fields |= {"held_since": None, "hold_reason": Message()}
     with transaction.atomic():
         progress.keep(failed=bool(outcome.problem))
         row = Cloud.objects.filter(pk=cloud.pk)
-        held = row.filter(held_since__isnull=False).exists()
+        is_held = row.filter(held_since__isnull=False).exists()
         row.update(**fields)
-        shown = ("problem", "incomplete", "listed", "counted")
+        if "read_at" in fields and gaps.is_gap(cloud.read_at, now):
+            gap_ended.send(Cloud, cloud=cloud, since=cloud.read_at, until=now)
         looks_different = any(
-            name in fields and fields[name] != getattr(cloud, name) for name in shown
+            name in fields and fields[name] != getattr(cloud, name)
+            for name in ("problem", "incomplete", "listed", "counted")
         )
-        released = held and not outcome.problem
-        if looks_different or cloud.refreshed_at is None or released:
+        is_released = is_held and not outcome.problem
+        if looks_different or cloud.refreshed_at is None or is_released:
             FleetVersion.stamp()
 
 
-def _follow_clock(
-    cloud: Cloud, instances: list[schemas.Instance], answer: InstancePage | Observation
+def _update_skew(
+    cloud: Cloud,
+    instances: list[WireInstance],
+    response: InstancePage | Observation,
 ) -> None:
-    skew = upstream_skew_ms(instances, answer.clock)
-    if skew is not None and abs(skew - cloud.skew_ms) > SKEW_TOLERANCE_MS:
-        cloud.skew_ms = skew
-        Cloud.objects.filter(pk=cloud.pk).update(skew_ms=skew)
+    clock, tolerance_ms = response.clock, SKEW_TOLERANCE_MS
+    skew_ms = upstream_skew_ms(instances, clock, by_header=False)
+    if skew_ms is None:
+        skew_ms = upstream_skew_ms([], clock)
+        tolerance_ms = HEADER_TOLERANCE_MS if cloud.refreshed_at else tolerance_ms
+    if skew_ms is not None and abs(skew_ms - cloud.skew_ms) > tolerance_ms:
+        cloud.skew_ms = skew_ms
+        Cloud.objects.filter(pk=cloud.pk).update(skew_ms=skew_ms)
 
 
 def apply_observation(cloud: Cloud, observation: Observation) -> Instance:
-    """Write one instance that was asked for by itself; call it in a transaction.
+    """Write one instance that was read on its own; call it in a transaction.
+
+    A later request may have been written before: then nothing is.
 
     Returns:
-        The row as it is now, stamped with a new version if it looks different.
+        The row; its version is new if it looks different.
     """
     wire = observation.instance
-    _follow_clock(cloud, [wire], observation)
-    now = timezone.now()
-    _write_together(cloud, [wire], [], now, Outcome(cloud.name))
+    _update_skew(cloud, [wire], observation)
+    requested_at = datetime.fromtimestamp(observation.clock.sent_at_ms / 1e3, UTC)
+    sync(cloud, [wire], [], requested_at)
     rows = Instance.objects.filter(cloud=cloud, instance_id=wire.id)
-    rows.update(looked_at=now)
+    latest = timezone.now() + CLOCKS_APART
+    is_older = Q(looked_at__gt=requested_at, looked_at__lte=latest)
+    rows.exclude(is_older).update(looked_at=requested_at)
     return rows.get()
 
 
-def _write(
-    cloud: Cloud,
-    instances: list[schemas.Instance],
-    unreadable: list[UnreadableInstance],
-    asked_at: datetime,
-    outcome: Outcome,
-) -> dict[str, str]:
-    """Write a page; where it is refused for the sake of one, all but that one.
-
-    Returns:
-        The content hashes that follow from the documents alone.
-    """
-    together = _try_to_write(cloud, instances, unreadable, asked_at, outcome)
-    if together is not None:
-        return together
-    hashes: dict[str, str] = {}
-    for wire in instances:
-        alone = _try_to_write(cloud, [wire], [], asked_at, outcome)
-        if alone is not None:
-            hashes |= alone
-            continue
-        outcome.unreadable += 1
-        named = (wire.id, wire.id, wire.name, wire.status)
-        unreadable = [*unreadable, UnreadableInstance(*named, "document")]
-    for bad in unreadable:
-        _try_to_write(cloud, [], [bad], asked_at, outcome)
-    return hashes
-
-
-def _try_to_write(
-    cloud: Cloud,
-    instances: list[schemas.Instance],
-    unreadable: list[UnreadableInstance],
-    asked_at: datetime,
-    outcome: Outcome,
-) -> dict[str, str] | None:
-    """As ``_write_together``; None where a document is at fault, which is logged."""
-    try:
-        return _write_together(cloud, instances, unreadable, asked_at, outcome)
-    except (OperationalError, InterfaceError, SoftTimeLimitExceeded):
-        raise
-    except Exception:
-        ids = [wire.id for wire in instances][:5]
-        log.exception("documents refused", cloud=cloud.name, instances=ids)
-        return None
-
-
-def _write_together(
-    cloud: Cloud,
-    instances: list[schemas.Instance],
-    unreadable: list[UnreadableInstance],
-    asked_at: datetime,
-    outcome: Outcome,
-) -> dict[str, str]:
-    ids = [wire.id for wire in instances]
-    ids += [bad.instance_id for bad in unreadable if bad.instance_id]
-    with transaction.atomic():
-        known = {
-            row.instance_id: row
-            for row in Instance.objects.select_for_update()
-            .filter(cloud=cloud, instance_id__in=ids)
-            # Large, and rarely looked at.
-            .defer("document", "search_text")
-            .fetch_mode(models.FETCH_PEERS)
-        }
-        now = timezone.now()
-        changes = SyncBatch(cloud, known, now)
-        for wire in instances:
-            row = known.get(wire.id)
-            # Somebody looked at it by itself after this listing was asked for.
-            looked_at = row and row.looked_at
-            if looked_at and asked_at < looked_at <= now + CLOCKS_APART:
-                continue
-            changes.add(wire)
-        for bad in unreadable:
-            changes.add_unreadable(bad)
-        changes.save()
-    outcome.new += len(changes.new)
-    outcome.changed += len(changes.changed)
-    return changes.hashes
-
-
-def _mark_missing(present: models.QuerySet[Instance], seen: set[str]) -> int:
-    gone = [
-        pk
-        for pk, instance_id in present.values_list("pk", "instance_id")
-        if instance_id not in seen
-    ]
-    return mark_missing(gone)
-
-
-def mark_missing(pks: Iterable[int]) -> int:
-    """Grey instances that the cloud no longer knows; they are kept, never dropped.
-
-    Returns:
-        How many became missing just now.
-    """
-    with transaction.atomic():
-        rows = Instance.objects.filter(pk__in=list(pks), missing_since=None)
-        vanished = list(rows.select_related("cloud").defer("document", "search_text"))
-        gone = [row.pk for row in vanished]
-        for row in vanished:
-            causes.note_vanished(row)
-        if gone:
-            rows.update(missing_since=timezone.now(), stops_at=None)
-            FleetVersion.stamp(Instance.objects.filter(pk__in=gone))
-    return len(gone)
-
-
 def instances_expecting_change(cloud: Cloud) -> list[Instance]:
-    """Instances about which news is expected any moment, longest unseen first.
+    """Return the instances to refresh on their own, those not read for longest first.
 
-    Those in a transition and those past their stop, for some minutes; a long queue is
-    left to the ordinary refresh.
+    These are in a transition or past their stop, for at most ``EXPECTING_CHANGE_FOR``,
+    and then less often for as long as the stop takes.
     """
     now = timezone.now()
     in_transition = Q(
         status__in=TRANSITIONAL, status_since__gte=now - EXPECTING_CHANGE_FOR
     )
-    past_its_stop = run_state.ends_by(now) & Q(
-        run_ends_at__gte=now - EXPECTING_CHANGE_FOR
-    )
-    unseen = Q(looked_at=None) | Q(looked_at__lte=now - REFRESH_AGAIN_AFTER)
+    past_its_stop = Q(stop_due_at__lte=now, stop_due_at__gte=now - EXPECTING_CHANGE_FOR)
+    still_up = Q(stop_due_at__lt=now - EXPECTING_CHANGE_FOR)
     return list(
-        Instance.objects.filter(in_transition | past_its_stop, unseen)
+        Instance.objects.filter(
+            ((in_transition | past_its_stop) & _not_read(now - REFRESH_AGAIN_AFTER))
+            | (still_up & _not_read(now - LATE_STOP_AGAIN_AFTER))
+        )
         .filter(cloud=cloud, missing_since=None)
-        .order_by(F("looked_at").asc(nulls_first=True))[:MOST_REFRESHES]
+        .order_by(F("looked_at").asc(nulls_first=True))[:MAX_REFRESHES]
     )
+
+
+def _not_read(since: datetime) -> Q:
+    return Q(looked_at=None) | Q(looked_at__lte=since)
 
 
 def read_instance(instance: Instance) -> None:
-    """Ask the cloud about one instance and write down the answer.
+    """Read one instance into the mirror.
 
     Raises:
-        ModelArtsError: The cloud could not be asked; the mirror stays as it is.
+        ModelArtsError: The cloud did not answer; the mirror stays as it is.
     """
     client = upstream.client_for(instance.cloud.name)
+    api = client.api(instance.generation)
     try:
-        observation = client.show_instance(instance.instance_id)
+        observation = api.show_instance(instance.instance_id)
     except InstanceNotFoundError:
-        mark_missing([instance.pk])
+        mark_missing(Instance.objects.filter(pk=instance.pk))
         return
     with transaction.atomic():
         apply_observation(instance.cloud, observation)

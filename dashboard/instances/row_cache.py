@@ -1,102 +1,197 @@
 """Parts of the list as HTML, rendered once for everyone who sees the same.
 
-Rendering a hundred rows took most of a page's time. The key of a part is everything
-that the part shows, so nothing has to be invalidated.
+Rendering a hundred rows took most of a page's time. The key of a part names everything
+that the part shows, so nothing has to be invalidated. The time left changes every
+minute, so it is not part of a key: it is filled in after a row was looked up.
 """
 
-from collections.abc import Hashable, Iterable
-from typing import Any
+from collections.abc import Hashable, Iterable, Mapping
+from html import escape
+from types import MappingProxyType
+from typing import NamedTuple
 
-from django.template.loader import get_template
+from django.template.loader import render_to_string
 from django.utils import timezone, translation
 from django.utils.safestring import SafeString, mark_safe
 
 from dashboard.web.process_cache import ProcessCache
 
-from . import filter_widgets
+from . import filter_widgets, prices
+from .filter_widgets import LIST, Place
 from .filters import ListQuery
 from .listing import Counters, Facets, FleetPage
 from .selectors import Row
 
-# Some 10 MB: most countdowns change their text once a minute.
+# Some 10 MB.
 _rows = ProcessCache(max_size=4_096, seconds=600)
 _filters = ProcessCache(max_size=128, seconds=600)
 _around = ProcessCache(max_size=512, seconds=600)
 
+_AROUND = ("number", "counters", "chips", "foot", "matching")
+
+# Stands for the time left in a cached row. Stored text never contains NUL.
+_TIME_LEFT = "\0"
+
+
+class GroupHead(NamedTuple):
+    """The line above the instances of a group.
+
+    Attributes:
+        number: How many instances it has on all pages.
+        columns: How many columns the line covers.
+    """
+
+    label: str
+    number: int
+    columns: int
+
+
+EMPTY: Mapping[int, GroupHead] = MappingProxyType({})
+
 
 def rows_html(
-    rows: Iterable[Row], *, shows_cloud: bool, out_of_band: bool = False
+    rows: Iterable[Row],
+    *,
+    shown: tuple[str, ...],
+    heads: Mapping[int, GroupHead] = EMPTY,
+    out_of_band: bool = False,
+    template: str = "instances/_row.html",
 ) -> SafeString:
-    """Render rows, each as a ``<tr>``.
+    """Render rows, each as a ``<tr>`` or by another template.
 
     Args:
         rows: Read at the moment whose time left they show.
-        shows_cloud: Whether to name their cloud, because there are several.
+        shown: What they show (``filter_widgets.shown_parts``).
+        heads: By key of an instance, the head of the group that begins with it.
         out_of_band: For the answer to a poll: each replaces the row on the page.
+        template: Draws a ``row`` from nothing but the instance and these arguments.
     """
-    frame = {"shows_cloud": shows_cloud, "oob": out_of_band}
+    frame: dict[str, Hashable] = {"shown": shown, "oob": out_of_band}
+    priced = prices.current.get()() if "price" in shown else None
     reader = (
         timezone.get_current_timezone_name(),
         timezone.localdate(),  # the moment of a stop has its date on other days only
         translation.get_language(),
     )
-    return mark_safe(  # noqa: S308  (a template's output, escaped there)
-        "".join(_row_html(row, frame, reader) for row in rows)
+    html = "".join(
+        _head_html(heads.get(row.instance.pk))
+        + _row_html(row, template, frame, reader, priced)
+        for row in rows
     )
+    return mark_safe(html)  # noqa: S308  (output of a template)
 
 
-def filters_html(facets: Facets, query: ListQuery) -> SafeString:
-    """Render the form of the filters."""
-    return _filters.get_or_compute(
-        (facets, query.kept.urlencode(), translation.get_language()),
-        lambda: _render(
-            "filters",
-            {"query": query, "selects": filter_widgets.selects(facets, query)},
-        ),
-    )
-
-
-def around_html(
-    numbers: Counters, query: ListQuery, fleet: FleetPage, *, may_bulk: bool
+def filters_html(
+    facets: Facets,
+    query: ListQuery,
+    *,
+    place: Place = LIST,
+    others: Mapping[str, list[str]] | None = None,
 ) -> SafeString:
-    """Render what a poll with news sends beside rows: counters, pager, matches."""
-    page = fleet.page
-    total, language = page.paginator.count, translation.get_language()
-    return _around.get_or_compute(
-        (numbers, query.kept.urlencode(), total, page.number, may_bulk, language),
-        lambda: _render(
-            "around",
+    """Render the form of the filters.
+
+    Args:
+        facets: What can be chosen.
+        query: The active filters.
+        place: The page of the form.
+        others: Parameters of the page that are no filters; the form keeps them.
+    """
+    return _filters.get_or_compute(
+        (
+            facets,
+            query.kept.urlencode(),
+            place,
+            str(others),
+            translation.get_language(),
+        ),
+        lambda: render_to_string(
+            "instances/_filters.html",
             {
                 "query": query,
-                "counters": filter_widgets.quick_filters(numbers, query),
-                "fleet": fleet,
-                "may_bulk": may_bulk,
-                "oob": True,
+                "place": place,
+                "others": others or {},
+                "fields": filter_widgets.fields(facets, query, place),
+                "has_tags": facets.has_tags,
             },
         ),
     )
 
 
+def around_html(
+    numbers: Counters,
+    query: ListQuery,
+    fleet: FleetPage,
+    *,
+    may_bulk: bool,
+    out_of_band: bool = False,
+) -> dict[str, SafeString]:
+    """Render the parts of the page around the rows, by the name of their partial."""
+    page = fleet.page
+    frame = {"may_bulk": may_bulk, "oob": out_of_band}
+    key = (
+        *(numbers, query.kept.urlencode(), page.paginator.count, page.number),
+        *frame.values(),
+        translation.get_language(),
+        timezone.get_current_timezone_name(),
+    )
+
+    def render() -> dict[str, SafeString]:
+        counters = filter_widgets.quick_filters(numbers, query)
+        context = {
+            "query": query,
+            "counters": counters,
+            "chips": filter_widgets.chips(query),
+            "fleet": fleet,
+            **frame,
+        }
+        return {
+            part: render_to_string(f"instances/list.html#{part}", context)
+            for part in _AROUND
+        }
+
+    return _around.get_or_compute(key, render)
+
+
+def _head_html(head: GroupHead | None) -> str:
+    if head is None:
+        return ""
+    return _around.get_or_compute(
+        (*head, translation.get_language()),
+        lambda: render_to_string("instances/_group.html", {"head": head}),
+    )
+
+
 def _row_html(
-    row: Row, frame: dict[str, bool], reader: tuple[Hashable, ...]
-) -> SafeString:
-    return _rows.get_or_compute(
-        (*_shown_values(row), *frame.values(), *reader),
-        lambda: _render("row", {"row": row, "run": row.this_run, **frame}),
+    row: Row,
+    template: str,
+    frame: dict[str, Hashable],
+    reader: tuple[Hashable, ...],
+    priced: prices.Prices | None,
+) -> str:
+    instance, run, edit = row.instance, row.this_run, row.edit
+    price = priced and priced.of(instance.cloud.name, instance.flavor)
+    key = (
+        *(instance.pk, instance.version, instance.cloud.name),
+        *(run.state, run.urgency, run.not_before, row.may_edit, row.may_extend),
+        *(row.may_start, row.may_stop),
+        edit and (edit.pk, edit.state, edit.waits_for_next_start, edit.may_be_undone),
+        edit and instance.cloud.held_since,
+        row.override and row.override.pk,
+        price and (price.running, price.currency),
+        template,
+        *frame.values(),
+        *reader,
     )
-
-
-def _shown_values(row: Row) -> tuple[Hashable, ...]:
-    instance, edit = row.instance, row.edit
-    return (
-        *(instance.pk, instance.instance_id, instance.cloud.name, instance.name),
-        *(instance.description, instance.owner_name, instance.flavor_type),
-        *(instance.flavor, instance.missing_since is None, bool(instance.problems)),
-        *(row.look, row.this_run, row.next_run, row.may_edit),
-        edit and (edit.pk, edit.kind, edit.state, edit.waits_for_next_start),
+    row_html = _rows.get_or_compute(
+        key,
+        lambda: render_to_string(
+            template,
+            {
+                "row": row,
+                "run": run._replace(text=_TIME_LEFT),
+                "price": price,
+                **frame,
+            },
+        ),
     )
-
-
-def _render(partial: str, context: dict[str, Any]) -> SafeString:
-    html = get_template(f"instances/list.html#{partial}").render(context)
-    return mark_safe(html)  # noqa: S308  (a template's output, escaped there)
+    return row_html.replace(_TIME_LEFT, escape(run.text))

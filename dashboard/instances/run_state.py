@@ -1,11 +1,15 @@
 """Which instances run, and which runs end soon, never or too late.
 
-Every page, the API and the metrics take their numbers from here, so that one question
-has one answer. An instance *runs* while a listing holds it with the status ``RUNNING``.
-A run *has an end* when the cloud reports a stop time for it; without one nothing stops
-it, whatever its auto-stop setting says, since the setting counts from the next start.
-A run that has reached its end is *stopping*; it is *overdue* once it has been stopping
-for ``CURFEW_OVERDUE_AFTER_MINUTES``.
+Pages, API and metrics take their numbers from here, so that all of them agree. An
+instance *runs* while the cloud lists it with the status ``RUNNING``. A run *has an end*
+when the cloud reports a stop time for it. Without one nothing stops it, because the
+auto-stop setting counts from the next start, unless its lease is idle: then the cloud
+stops it once nobody uses it. A run that has reached its end is *due* (pages say
+"stopping…"); it is *overdue* once it has been due for ``CURFEW_OVERDUE_AFTER_MINUTES``.
+
+A stop is *late* once it has been due for ``CURFEW_LATE_STOP_MINUTES`` and the instance
+is still running or stopping. It is due at the end of the run, or when the cloud was
+first asked for it. Overdue is a warning on the pages, a late stop is an alarm.
 """
 
 from datetime import datetime, timedelta
@@ -14,61 +18,98 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db.models import Q
 
+from dashboard.modelarts.instance_state import IDLE
 from dashboard.modelarts.statuses import InstanceStatus
 
 if TYPE_CHECKING:
     from .models import Instance
 
-SOON = timedelta(minutes=15)
-"""How near the end of a run is that ends soon."""
-
-DUE_WITHIN = timedelta(hours=1)
-"""How near the end of a run is that is due."""
+QUARTER, HOUR, SHIFT = timedelta(minutes=15), timedelta(hours=1), timedelta(hours=8)
 
 PRESENT = Q(missing_since=None)
 """In the latest complete listing of its cloud."""
 
 RUNNING = Q(is_running=True)
 WITH_END = Q(is_running=True, run_ends_at__isnull=False)
-WITHOUT_END = Q(is_running=True, run_ends_at=None)
-"""Running, and nothing stops it but a person."""
+WHEN_IDLE = Q(is_running=True, run_ends_at=None, lease_type=IDLE) & ~Q(
+    auto_stop_enable=False
+)
+"""Running until nobody has used it for some time."""
+
+WITHOUT_END = Q(is_running=True, run_ends_at=None) & (
+    ~Q(lease_type=IDLE) | Q(auto_stop_enable=False)
+)
+"""Running until a person stops it."""
 
 
-def due(now: datetime) -> Q:
-    """Runs that end within the hour, those past their end included."""
-    return ends_by(now + DUE_WITHIN)
+def ends_within_hour(now: datetime) -> Q:
+    """Match runs that end within the hour, and those past their end."""
+    return ends_by(now + HOUR)
 
 
-def soon(now: datetime) -> Q:
-    """Runs that end within 15 minutes or are stopping; not those overdue."""
-    return ends_by(now + SOON) & Q(run_ends_at__gt=now - overdue_after())
+def ends_within_quarter(now: datetime) -> Q:
+    """Match runs that end within 15 minutes or are stopping, not overdue ones."""
+    return ends_by(now + QUARTER) & Q(run_ends_at__gt=now - overdue_after())
 
 
 def overdue(now: datetime) -> Q:
-    """Runs that should have ended longer ago than a stop takes."""
     return ends_by(now - overdue_after())
 
 
 def ends_by(moment: datetime) -> Q:
-    """Runs whose end is not later than ``moment``."""
     return Q(is_running=True, run_ends_at__lte=moment)
 
 
 def overdue_after() -> timedelta:
-    """How long after its end a run is overdue."""
     return timedelta(minutes=settings.CURFEW.overdue_after_minutes)
 
 
 def is_overdue(ends_at: datetime, now: datetime) -> bool:
-    """Whether ``overdue`` holds for a run with this end."""
     return ends_at <= now - overdue_after()
 
 
+def late_stop(now: datetime) -> Q:
+    """Match instances that should have stopped, but are still running or stopping."""
+    return Q(stop_due_at__lte=now - late_after())
+
+
+def late_after() -> timedelta:
+    return timedelta(minutes=settings.CURFEW.late_stop_minutes)
+
+
+def late_since(instance: "Instance", now: datetime) -> datetime | None:
+    """Return when it should have stopped; None unless ``late_stop`` matches it.
+
+    The instance need not be stored.
+    """
+    due_at = stop_due_at(instance)
+    return due_at if due_at and due_at <= now - late_after() else None
+
+
+def stop_due_at(instance: "Instance") -> datetime | None:
+    """Return the column of this name; the instance need not be stored."""
+    moments = [instance.stop_requested_at]
+    if is_running(instance):
+        moments.append(instance.stops_at)
+    elif instance.missing_since or instance.status != InstanceStatus.STOPPING:
+        return None
+    return min((moment for moment in moments if moment), default=None)
+
+
 def is_running(instance: "Instance") -> bool:
-    """Whether ``RUNNING`` holds for an instance that need not be stored."""
+    """Return whether ``RUNNING`` matches an instance; it need not be stored."""
     return instance.missing_since is None and instance.status == InstanceStatus.RUNNING
 
 
 def is_without_end(instance: "Instance") -> bool:
-    """Whether ``WITHOUT_END`` holds for an instance that need not be stored."""
-    return is_running(instance) and instance.stops_at is None
+    """Return whether ``WITHOUT_END`` matches an instance; it need not be stored."""
+    return (
+        is_running(instance)
+        and instance.stops_at is None
+        and not is_idle_lease(instance.lease_type, instance.auto_stop_enable)
+    )
+
+
+def is_idle_lease(lease_type: str, auto_stop_enable: bool | None) -> bool:
+    """Return whether a run with these values ends once nobody uses it."""
+    return lease_type == IDLE and auto_stop_enable is not False

@@ -1,5 +1,3 @@
-"""Reads of the mirror for its pages."""
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,15 +17,21 @@ from dashboard.livepoll.state import FleetState
 from dashboard.web.provided import Provided
 from dashboard.web.raw_queries import all_rows
 
-from . import countdown
+from . import availability, countdown
+from .durations import ago_text
 from .edit_states import RETRYABLE_STATES, InstanceEdit
 from .models import Cloud, Instance
 
-_SETTLED_STAYS = timedelta(minutes=10)
+_COMPLETED_STAYS = timedelta(minutes=10)
 _FAILED_STAYS = timedelta(days=1)
+_TAGS_IN_ROW = 2
 
 edits: Provided[Callable[[], QuerySet[Any]]] = Provided()
-"""All edits; ``dashboard.edits`` provides them."""
+"""All edits; ``dashboard.edits`` provides them, since only it may import their model.
+The edits of one instance are ``instance.edits``."""
+
+overrides: Provided[Callable[[], QuerySet[Any]]] = Provided()
+"""The overrides of schedules that have not ended, with their authors, likewise."""
 
 
 @dataclass(frozen=True)
@@ -36,24 +40,39 @@ class Row:
 
     Attributes:
         edit: The latest edit while it is open or news; else None.
+        override: The override of schedules in effect; else None.
+        may_extend, may_start, may_stop: Whether the person may do that now.
     """
 
     instance: Instance
-    look: countdown.StatusBadge
     this_run: countdown.Countdown
-    next_run: str
     edit: InstanceEdit | None
+    override: Any
     may_edit: bool
+    may_extend: bool
+    may_start: bool
+    may_stop: bool
 
     @property
-    def is_moving(self) -> bool:
-        """Whether the cloud is about to report something new."""
-        return self.this_run.state in countdown.MOVING
+    def badge(self) -> countdown.StatusBadge:
+        return countdown.badge(self.instance)
+
+    @property
+    def next_run(self) -> str:
+        return countdown.next_run(self.instance)
+
+    @property
+    def tags(self) -> list[tuple[str, str]]:
+        """The first tags by key; the page of the instance has all of them."""
+        return sorted(self.instance.tags.items())[:_TAGS_IN_ROW]
+
+    @property
+    def more_tags(self) -> int:
+        return max(0, len(self.instance.tags) - _TAGS_IN_ROW)
 
     @property
     def has_open_edit(self) -> bool:
-        """Whether a wish for it is under way."""
-        return bool(self.edit and self.edit.is_open)
+        return bool(self.edit and self.edit.is_under_way)
 
 
 def with_news(instances: QuerySet[Instance], now: datetime) -> QuerySet[Instance]:
@@ -62,14 +81,17 @@ def with_news(instances: QuerySet[Instance], now: datetime) -> QuerySet[Instance
         edits.get()()
         .filter(
             Q(finished_at=None)
-            | Q(finished_at__gte=now - _SETTLED_STAYS)
+            | Q(finished_at__gte=now - _COMPLETED_STAYS)
             | Q(state__in=RETRYABLE_STATES, finished_at__gte=now - _FAILED_STAYS)
         )
         .order_by("-seq")
     )
     return (
         instances.select_related("cloud")
-        .prefetch_related(Prefetch("edits", news, to_attr="news"))
+        .prefetch_related(
+            Prefetch("edits", news, to_attr="news"),
+            Prefetch("overrides", overrides.get()(), to_attr="open_overrides"),
+        )
         .fetch_mode(models.FETCH_PEERS)
     )
 
@@ -77,24 +99,38 @@ def with_news(instances: QuerySet[Instance], now: datetime) -> QuerySet[Instance
 def rows(instances: Iterable[Instance], *, user: User, now: datetime) -> list[Row]:
     """Return rows for instances that were read ``with_news``."""
     may_act = cache(partial(can_edit, user))
-    return [
-        Row(
-            instance=instance,
-            look=countdown.badge(instance),
-            this_run=countdown.this_run(instance, now),
-            next_run=countdown.next_run(instance),
-            edit=_news(instance, now),
-            may_edit=instance.missing_since is None and may_act(instance.owner),
-        )
-        for instance in instances
-    ]
+    return [_row(instance, may_act(instance.owner), now) for instance in instances]
+
+
+def _row(instance: Instance, may_act: bool, now: datetime) -> Row:
+    return Row(
+        instance=instance,
+        this_run=countdown.this_run(instance, now),
+        edit=_news(instance, now),
+        override=override_of(instance, now),
+        may_edit=may_act and instance.missing_since is None,
+        may_extend=may_act and not availability.why_not_extendable(instance),
+        may_start=may_act and not availability.why_not_startable(instance),
+        may_stop=may_act and not availability.why_not_stoppable(instance),
+    )
+
+
+def override_of(instance: Instance, now: datetime) -> Any:
+    """Return the override in effect; None without one.
+
+    One query, unless the instance was read ``with_news``.
+    """
+    opened = getattr(instance, "open_overrides", None)
+    if opened is None:
+        opened = overrides.get()().filter(instance=instance)
+    return next((item for item in opened if item.is_in_effect(now)), None)
 
 
 def _news(instance: Instance, now: datetime) -> InstanceEdit | None:
     """Return the latest edit that is news, as the instance may be from a cache."""
     news: list[InstanceEdit] = instance.news  # type: ignore[attr-defined]  # by ``with_news``
     for edit in news:
-        stays = _FAILED_STAYS if edit.state in RETRYABLE_STATES else _SETTLED_STAYS
+        stays = _FAILED_STAYS if edit.state in RETRYABLE_STATES else _COMPLETED_STAYS
         if edit.finished_at is None or edit.finished_at >= now - stays:
             return edit
     return None
@@ -108,12 +144,12 @@ class Age(StrEnum):
 
 @dataclass(frozen=True)
 class Freshness:
-    """How old the mirror is, and which clouds have trouble.
+    """How old the mirror is, and which clouds have problems.
 
     Attributes:
         clouds: All but the retired ones.
-        as_of: When the cloud that lags most was last read completely; None when one
-            never was. Removed clouds do not count: they are not read any more.
+        as_of: When every configured cloud had been read completely; None if one never
+            was.
     """
 
     clouds: list[Cloud]
@@ -126,30 +162,54 @@ class Freshness:
 
     @property
     def failing(self) -> list[Cloud]:
-        """Clouds whose latest refresh failed."""
         return [cloud for cloud in self.configured if cloud.problem]
 
     @property
+    def silent(self) -> list[Cloud]:
+        """Clouds that are not read any more, though nothing says why.
+
+        Their workers may be down, or beat, which starts all of their work.
+        """
+        minutes = settings.CURFEW.silence_minutes
+        since = self.now - timedelta(minutes=minutes)
+        return [
+            cloud
+            for cloud in self.configured
+            if minutes and cloud.refreshed_at and cloud.refreshed_at <= since
+            if not (cloud.problem or cloud.incomplete)
+        ]
+
+    @property
+    def has_trouble(self) -> bool:
+        """Whether pages tell of something that an operator can look into."""
+        troubles = (self.paused, self.failing, self.silent, self.miscounted)
+        return any(troubles) or bool(self.removed)
+
+    @property
     def configured(self) -> list[Cloud]:
-        """Clouds of the configuration: those that are read."""
         return [cloud for cloud in self.clouds if cloud.unconfigured_since is None]
 
     @property
     def removed(self) -> list[Cloud]:
-        """Clouds that left the configuration and are not retired yet."""
         return [cloud for cloud in self.clouds if cloud.unconfigured_since is not None]
 
     @property
     def partly_read(self) -> list[Cloud]:
-        """Clouds whose listing is under way, in more than one task."""
+        """Clouds whose listing takes more than one task and is not complete yet."""
         reason = Cloud.Incomplete.PARTLY_READ
         return [cloud for cloud in self.configured if cloud.incomplete == reason]
 
     @property
     def miscounted(self) -> list[Cloud]:
-        """Clouds that list another number of instances than they count."""
+        """Clouds that list fewer or more instances than they count."""
         reason = Cloud.Incomplete.WRONG_COUNT
         return [cloud for cloud in self.configured if cloud.incomplete == reason]
+
+    @property
+    def listing_own_only(self) -> list[Cloud]:
+        """Clouds that list only the notebooks of Curfew's own account."""
+        own = Cloud.Scope.OWN
+        return [cloud for cloud in self.configured if cloud.notebooks_scope == own]
 
     @property
     def read_at_ms(self) -> dict[int, int | None]:
@@ -157,28 +217,24 @@ class Freshness:
         return {cloud.pk: cloud.refreshed_at_ms for cloud in self.configured}
 
     @property
-    def held(self) -> list[Cloud]:
-        """Clouds to which no edit is sent for now."""
+    def paused(self) -> list[Cloud]:
+        """Clouds to which no edit is sent, since they do not answer."""
         return [cloud for cloud in self.clouds if cloud.held_since]
 
     @property
     def never_read(self) -> bool:
-        """Whether no cloud was ever read completely."""
         return not any(cloud.refreshed_at for cloud in self.clouds)
 
     @property
     def as_of_ms(self) -> int | None:
-        """For ``data-ago``: Unix **ms**."""
         return None if self.as_of is None else countdown.unix_ms(self.as_of)
 
     @property
     def text(self) -> str:
-        """As in ``12 s ago``."""
-        return "" if self.as_of is None else countdown.ago_text(self._seconds)
+        return "" if self.as_of is None else ago_text(self._seconds)
 
     @property
     def age(self) -> Age:
-        """How far the mirror can be trusted."""
         if self.as_of is None or self._seconds * 1000 >= self.stale_ms:
             return Age.STALE
         return Age.OLD if self._seconds * 1000 >= self.old_ms else Age.FRESH
@@ -195,12 +251,11 @@ class Freshness:
 
     @property
     def _seconds(self) -> int:
-        assert self.as_of is not None  # noqa: S101  (asked by the callers)
+        assert self.as_of is not None  # noqa: S101  (the callers check it)
         return max(0, (self.now - self.as_of) // timedelta(seconds=1))
 
 
 def freshness(now: datetime) -> Freshness:
-    """Return how old the mirror is at ``now``."""
     clouds = [
         cloud for cloud in all_rows(Cloud, order_by="name") if not cloud.retired_at
     ]
@@ -211,7 +266,7 @@ def freshness(now: datetime) -> Freshness:
 
 
 def count_by_owner(limit: int) -> QuerySet[Instance, tuple[str, str, int]]:
-    """Name, ID and number of instances of the owners who have most of them."""
+    """Return name, ID and number of instances of the owners with most instances."""
     return (
         Instance.objects.exclude(owner_name="", owner_id="")
         .values_list("owner_name", "owner_id")

@@ -1,159 +1,200 @@
-"""What one page of a listing changes in the mirror, and what happened in between."""
+"""Compares what the cloud lists with the mirror and writes what differs.
+
+``wire`` is an instance as the cloud sent it, ``row`` is the one in the database.
+"""
 
 import copy
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import groupby
 
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import InterfaceError, OperationalError, models, transaction
+from django.utils import timezone
 
-from dashboard.modelarts import schemas
-from dashboard.modelarts.client import UnreadableInstance
-from dashboard.modelarts.schemas import InstanceStatus
+from dashboard.modelarts.results import UnreadableInstance, WireInstance
+from dashboard.modelarts.statuses import InstanceStatus
 
 from . import causes, mapping
 from .models import Cloud, FleetVersion, Instance, InstanceEvent
+from .signals import statuses_changed
+from .transitions import Transition
 
 log = structlog.get_logger(__name__)
 
-_LONGEST_SHOWN = 1_000
-"""Of an id that cannot be used, so many characters are kept to be looked at."""
+CLOCKS_APART = timedelta(minutes=1)
+"""A stored time further in the future is ignored: it was written before the clock was
+set back."""
+
+_MAX_ID_LENGTH = 1_000
+"""How many characters of an unusable id are stored."""
 
 
 class SyncBatch:
-    """The rows of one page that differ from what the cloud says now."""
+    """The rows of one page that differ from what the cloud says now.
+
+    Attributes:
+        hashes: ``content_hash`` of the documents that determine it alone.
+    """
 
     def __init__(self, cloud: Cloud, known: dict[str, Instance], now: datetime) -> None:
         self.cloud, self.known, self.now = cloud, known, now
         self.new: dict[str, Instance] = {}
         self.changed: dict[str, Instance] = {}
         self.events: list[InstanceEvent] = []
+        self.transitions: list[Transition] = []
         self.hashes: dict[str, str] = {}
+        self.unreadable = 0
 
-    def add(self, wire: schemas.Instance) -> None:
-        """Take up what the cloud says of one instance."""
+    def add(self, wire: WireInstance) -> None:
         before = self.known.get(wire.id)
         values = mapping.columns(
             wire, skew_ms=self.cloud.skew_ms, known=before, now=self.now
         )
-        if wire.spec is not None:
+        if not wire.state().is_partial:
             self.hashes[wire.id] = values["content_hash"]
         if before is None:
             row = Instance(
                 cloud=self.cloud, instance_id=wire.id, first_seen_at=self.now, **values
             )
-            mapping.follow_run(row, before=None, now=self.now)
+            self._set_run_start(row, before=None)
+            if row.status == InstanceStatus.STOPPING:
+                row.stop_requested_at = self.now
             self.new[wire.id] = row
             return
-        same = before.content_hash == values["content_hash"]
-        if same and before.missing_since is None:
+        is_same = before.content_hash == values["content_hash"]
+        if is_same and before.missing_since is None:
             return
-        row = Instance(
-            pk=before.pk,
-            cloud=self.cloud,
-            instance_id=before.instance_id,
-            first_seen_at=before.first_seen_at,
-            status_since=before.status_since,
-            run_started_at=before.run_started_at,
-            version=before.version,
-            looked_at=before.looked_at,
-            missing_since=None,
-            **values,
-        )
-        mapping.follow_run(row, before=before, now=self.now)
+        row = copy.copy(before)
+        for name, value in values.items():
+            setattr(row, name, value)
+        row.missing_since = None
+        self._set_run_start(row, before)
+        row.stop_requested_at = mapping.stop_requested_at(before, row, self.now)
+        if before.missing_since is not None:
+            self._add_transition(row, "", row.status, None, self.now, before)
         if mapping.is_new_run(before, row):
-            self._note_unseen_stop(before, row, row.run_started_at or self.now)
+            self._add_unseen_stop(before, row, row.run_started_at or self.now)
         elif causes.starts_again(before, row):
-            self._note_unseen_stop(before, row, self.now)
+            self._add_unseen_stop(before, row, self.now)
         elif row.status != before.status:
-            self._note_transition(before, row)
+            cause = causes.cause_of(before, row, self.now)
+            row.status_since = _moment_of(cause, before, self.now)
+            self._add_event(
+                row, before.status, row.status, cause, row.status_since, before
+            )
+            causes.record_stop(before, row, cause)
         self.changed[wire.id] = row
 
-    def _note_transition(self, before: Instance, row: Instance) -> None:
-        cause = causes.cause_of(before, row, self.now)
-        row.status_since = self._moment_of(cause, before, self.now)
-        self._add_event(row, before.status, row.status, cause, row.status_since)
-        causes.note_stop(before, row, cause)
-
-    def _note_unseen_stop(self, before: Instance, row: Instance, at: datetime) -> None:
-        """Two steps in one: the end of a run that nobody saw, and the start after."""
-        status, cause = causes.unseen_stop(before, row, at)
-        ended_at = self._moment_of(cause, before, at)
-        between = copy.copy(row)
-        between.status, between.status_since = status, ended_at
-        self._add_event(row, before.status, status, cause, ended_at)
-        causes.note_stop(before, between, cause)
-        if status == InstanceStatus.STOPPED:
-            cause = causes.cause_of(between, row, self.now)
-        row.status_since = at
-        self._add_event(row, status, row.status, cause, at)
-
-    def _moment_of(
-        self, cause: causes.Cause, before: Instance, at: datetime
-    ) -> datetime:
-        if cause.reason == InstanceEvent.Reason.AUTO_STOP and before.stops_at:
-            return min(before.stops_at, at)
-        return at
-
-    def _add_event(
-        self, row: Instance, was: str, becomes: str, cause: causes.Cause, at: datetime
-    ) -> None:
-        self.events.append(
-            InstanceEvent(
-                instance_id=row.pk,
-                at=at,
-                from_status=was,
-                to_status=becomes,
-                reason=cause.reason,
-                actor=cause.wish.actor if cause.wish else None,
-                edit_id=cause.wish.pk if cause.wish else None,
-            )
-        )
-
     def add_unreadable(self, bad: UnreadableInstance) -> None:
-        """Put a notice on an instance whose document makes no sense."""
         log.warning(
             "unreadable instance",
             cloud=self.cloud.name,
             instance=bad.instance_id,
             problem=bad.problem,
         )
+        self.unreadable += 1
         if bad.instance_id is None:
             return
         row = self.known.get(bad.instance_id)
         if row is None:
-            received = (bad.received_id or "")[:_LONGEST_SHOWN]
-            row = Instance(
+            received_id = (bad.received_id or "")[:_MAX_ID_LENGTH]
+            self.new[bad.instance_id] = Instance(
                 cloud=self.cloud,
                 instance_id=bad.instance_id,
-                name=mapping.cut(bad.name or received, *mapping.MOST_NAME),
+                name=mapping.cut(bad.name or received_id, *mapping.MAX_NAME_SIZE),
                 status=(bad.status or "UNKNOWN")[:64],
                 first_seen_at=self.now,
-                document={"received_id": received},
-                search_text=f"{bad.name or ''}\n{received}".casefold(),
+                document={"received_id": received_id},
+                search_text=f"{bad.name or ''}\n{received_id}".casefold(),
                 problems=[bad.problem],
             )
-            self.new[bad.instance_id] = row
         elif row.problems != [bad.problem] or row.missing_since:
-            # What was last readable stays, with the notice; the next readable
-            # document differs from this hash and so replaces it.
+            # The last readable values stay. The empty hash makes the next readable
+            # document replace them.
             row.problems, row.missing_since, row.content_hash = [bad.problem], None, ""
             self.changed[bad.instance_id] = row
 
     def save(self) -> None:
-        """Write all of it and raise the version of the fleet; call in a transaction."""
+        """Write all rows and raise the fleet version; call it in a transaction."""
         if not self.new and not self.changed:
             return
         Instance.objects.bulk_create(self.new.values())
         if len(self.changed) == 1:
-            # As after each delivery, a fifth of which went into wording that.
+            # As after each delivery; ``bulk_update`` took a fifth of its time.
             (row,) = self.changed.values()
             values = {name: getattr(row, name) for name in _WRITTEN}
             Instance.objects.filter(pk=row.pk).update(**values)
         else:
             Instance.objects.bulk_update(self.changed.values(), _WRITTEN)
         InstanceEvent.objects.bulk_create(self.events)
-        touched = [*self.new, *self.changed]
+        for row in self.new.values():
+            self._add_transition(row, "", row.status, None, self.now, None)
+        _send(self.cloud, self.transitions)
+        ids = [*self.new, *self.changed]
         FleetVersion.stamp(
-            Instance.objects.filter(cloud=self.cloud, instance_id__in=touched)
+            Instance.objects.filter(cloud=self.cloud, instance_id__in=ids)
+        )
+
+    def _set_run_start(self, row: Instance, before: Instance | None) -> None:
+        skew_ms = self.cloud.skew_ms
+        mapping.set_run_start(row, before=before, skew_ms=skew_ms, now=self.now)
+
+    def _add_unseen_stop(self, before: Instance, row: Instance, at: datetime) -> None:
+        """Add two events for a stop that Curfew did not see: the stop and the start."""
+        status, cause = causes.unseen_stop(before, row, at)
+        ended_at = _moment_of(cause, before, at)
+        between = copy.copy(row)
+        between.status, between.status_since = status, ended_at
+        self._add_event(row, before.status, status, cause, ended_at, before)
+        causes.record_stop(before, between, cause)
+        if status == InstanceStatus.STOPPED:
+            cause = causes.cause_of(between, row, self.now)
+        row.status_since = at
+        self._add_event(row, status, row.status, cause, at, before)
+
+    def _add_event(
+        self,
+        row: Instance,
+        from_status: str,
+        to_status: str,
+        cause: causes.Cause,
+        at: datetime,
+        before: Instance,
+    ) -> None:
+        if before.missing_since is None:
+            self._add_transition(row, from_status, to_status, cause, at, before)
+        self.events.append(
+            InstanceEvent(
+                instance_id=row.pk,
+                at=at,
+                from_status=from_status,
+                to_status=to_status,
+                reason=cause.reason,
+                actor=cause.edit.actor if cause.edit else None,
+                edit_id=cause.edit.pk if cause.edit else None,
+            )
+        )
+
+    def _add_transition(
+        self,
+        row: Instance,
+        from_status: str,
+        to_status: str,
+        cause: causes.Cause | None,
+        at: datetime,
+        before: Instance | None,
+    ) -> None:
+        self.transitions.append(
+            Transition(
+                row,
+                from_status,
+                to_status,
+                at,
+                cause,
+                before,
+                _seen_at(self.cloud, before),
+            )
         )
 
 
@@ -164,3 +205,119 @@ _WRITTEN = [
     not in {"id", "cloud", "instance_id", "first_seen_at", "version", "looked_at"}
     and not field.generated
 ]
+
+
+def sync_page(
+    cloud: Cloud,
+    instances: list[WireInstance],
+    unreadable: list[UnreadableInstance],
+    requested_at: datetime,
+) -> list[SyncBatch]:
+    """Write one page of a listing, in one batch.
+
+    If that fails because of a document, each instance is written in a batch of its own,
+    and the one at fault is marked as unreadable.
+    """
+    try:
+        return [sync(cloud, instances, unreadable, requested_at)]
+    except (OperationalError, InterfaceError, SoftTimeLimitExceeded):
+        raise
+    except Exception:  # whatever it is, one document must not stop the others
+        ids = [wire.id for wire in instances][:5]
+        log.exception("documents refused", cloud=cloud.name, instances=ids)
+    parts: list[tuple[list[WireInstance], list[UnreadableInstance]]] = []
+    if len(instances) + len(unreadable) > 1:
+        parts = [
+            *(([wire], []) for wire in instances),
+            *(([], [bad]) for bad in unreadable),
+        ]
+    elif instances:
+        wire = instances[0]
+        bad = UnreadableInstance(wire.id, wire.id, wire.name, wire.status, "document")
+        parts = [([], [bad])]
+    return [batch for part in parts for batch in sync_page(cloud, *part, requested_at)]
+
+
+def sync(
+    cloud: Cloud,
+    instances: list[WireInstance],
+    unreadable: list[UnreadableInstance],
+    requested_at: datetime,
+) -> SyncBatch:
+    """Write instances that were requested from the cloud at this moment."""
+    ids = [wire.id for wire in instances]
+    ids += [bad.instance_id for bad in unreadable if bad.instance_id]
+    with transaction.atomic():
+        known = {
+            row.instance_id: row
+            for row in Instance.objects.select_for_update()
+            .filter(cloud=cloud, instance_id__in=ids)
+            # Large, and rarely needed.
+            .defer("document", "search_text")
+            .fetch_mode(models.FETCH_PEERS)
+        }
+        now = timezone.now()
+        batch = SyncBatch(cloud, known, now)
+        for wire in instances:
+            row = known.get(wire.id)
+            looked_at = row and row.looked_at
+            # It was read on its own by a later request.
+            if looked_at and requested_at < looked_at <= now + CLOCKS_APART:
+                continue
+            batch.add(wire)
+        for bad in unreadable:
+            batch.add_unreadable(bad)
+        batch.save()
+    return batch
+
+
+def mark_missing(instances: models.QuerySet[Instance]) -> int:
+    """Mark instances that the cloud no longer lists; no row is deleted.
+
+    Returns:
+        How many were not missing before.
+    """
+    with transaction.atomic():
+        present = instances.filter(missing_since=None)
+        rows = list(
+            present.select_related("cloud")
+            .defer("document", "search_text")
+            .order_by("cloud", "pk")
+        )
+        for row in rows:
+            causes.record_vanished(row)
+        if rows:
+            now = timezone.now()
+            for cloud, group in groupby(rows, key=lambda row: row.cloud):
+                gone = [
+                    Transition(
+                        *(row, row.status, "", now),
+                        before=row,
+                        seen_before_at=_seen_at(cloud, row),
+                    )
+                    for row in group
+                ]
+                _send(cloud, gone)
+            missing = Instance.objects.filter(pk__in=[row.pk for row in rows])
+            names = ("stops_at", "idle_stop_at", "stop_requested_at")
+            missing.update(missing_since=now, **dict.fromkeys(names))
+            FleetVersion.stamp(missing)
+    return len(rows)
+
+
+def _seen_at(cloud: Cloud, before: Instance | None) -> datetime | None:
+    if before is None:
+        return None
+    moments = (cloud.read_at, before.looked_at)
+    return max((moment for moment in moments if moment), default=None)
+
+
+def _send(cloud: Cloud, transitions: list[Transition]) -> None:
+    if transitions:
+        statuses_changed.send(Cloud, cloud=cloud, transitions=transitions)
+
+
+def _moment_of(cause: causes.Cause, before: Instance, at: datetime) -> datetime:
+    if cause.reason == InstanceEvent.Reason.AUTO_STOP and before.stops_at:
+        return min(before.stops_at, at)
+    return at

@@ -1,4 +1,4 @@
-"""The one place that hands out cloud clients: one per process and cloud."""
+"""The cloud clients of this process, one for each cloud."""
 
 import os
 import threading
@@ -9,22 +9,24 @@ import redis
 import structlog
 from django.conf import settings
 
-from dashboard.modelarts import clouds, messages
+from dashboard.modelarts import clouds
 from dashboard.modelarts.client import ModelArtsClient
+from dashboard.modelarts.cloud_files import Fingerprint, fingerprint
 from dashboard.modelarts.errors import ConfigurationError, ThrottledError
-from dashboard.web.shared import shared_redis
+from dashboard.modelarts.messages import Problem
+from dashboard.web.redis_clients import shared_redis
 
 from . import upstream_metrics
 
 log = structlog.get_logger(__name__)
 
-LONGEST_WAIT_SECONDS = 5.0
+MAX_WAIT_SECONDS = 5.0
 BURST = 5
-LONGEST_NAME = 255
-"""Of a cloud, as its column."""
+MAX_NAME = 255
+"""Longest name of a cloud, as its column allows."""
 
-# One shared schedule per cloud (the generic cell rate algorithm): each request books
-# the next free slot and is told how long to wait for it. The clock is Redis's own.
+# The generic cell rate algorithm, shared by all processes: a request books the next
+# free slot of its cloud and gets the time to wait for it, by the clock of Redis.
 _BOOK_A_SLOT = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
@@ -37,67 +39,54 @@ return tostring(wait)
 """
 
 _clients: dict[str, ModelArtsClient] = {}
-_files: clouds.Fingerprint | None = None
-"""State of the files that the clients were made from."""
+_files: Fingerprint | None = None
+"""The files that the clients were made from."""
 
 _lock = threading.Lock()
 
 
 def cloud_names() -> list[str]:
-    """The clouds that form the fleet: ``CURFEW_CLOUDS``, else ``OS_CLOUD``, else all.
+    """Return the clouds of ``CURFEW_CLOUDS``, else of ``OS_CLOUD``, else all.
 
     Raises:
-        ConfigurationError: No cloud is described anywhere; the message says where to.
+        ConfigurationError: No cloud is configured, or one has an unusable name.
     """
-    if settings.CURFEW.clouds:
-        return settings.CURFEW.clouds
-    if chosen := os.environ.get("OS_CLOUD"):
-        return [chosen]
-    return clouds.configured_clouds()
-
-
-def usable_cloud_names() -> list[str]:
-    """The same, if Curfew can serve every one of them under its name.
-
-    Raises:
-        ConfigurationError: There is none, or one that no row, page or log can name.
-    """
-    names = cloud_names()
+    names = settings.CURFEW.clouds
     if not names:
-        raise ConfigurationError(messages.NO_CLOUD)
+        only = os.environ.get("OS_CLOUD")
+        names = [only] if only else clouds.configured_clouds()
+    if not names:
+        raise ConfigurationError(Problem.NO_CLOUD)
     for name in names:
         if not is_usable_name(name):
-            unusable = {"cloud": repr(name[:LONGEST_NAME]), "longest": LONGEST_NAME}
-            raise ConfigurationError(messages.UNUSABLE_NAME, unusable)
+            unusable = {"cloud": repr(name[:MAX_NAME]), "longest": MAX_NAME}
+            raise ConfigurationError(Problem.UNUSABLE_NAME, unusable)
     return names
 
 
 def is_usable_name(name: str) -> bool:
-    """Whether rows, pages and logs can name a cloud so."""
-    return bool(name.strip()) and name.isprintable() and len(name) <= LONGEST_NAME
+    """Return whether a cloud can have this name in rows, pages and logs."""
+    return bool(name.strip()) and name.isprintable() and len(name) <= MAX_NAME
 
 
 def client_for(cloud: str) -> ModelArtsClient:
-    """The pooled client of this process for one cloud.
+    """Return the client of this process for one of ``cloud_names``.
 
-    A new one once a file that describes clouds has changed, so that corrected
+    It is a new one after a file that configures clouds has changed, so that corrected
     credentials count without a restart.
 
-    Args:
-        cloud: A name from ``cloud_names``.
-
     Raises:
-        ConfigurationError: The cloud is not described, or not completely.
+        ConfigurationError: The cloud is not configured completely.
     """
     global _files
     with _lock:
-        files = clouds.fingerprint()
+        files = fingerprint()
         if files != _files:
-            # Not closed: another thread may be using one. Its pool goes with it.
+            # Not closed, since another thread may be using one.
             _clients.clear()
             _files = files
         if cloud not in _clients:
-            _clients[cloud] = ModelArtsClient.from_config(
+            _clients[cloud] = ModelArtsClient(
                 clouds.load_cloud(cloud, proxy=settings.CURFEW.cloud_proxy_url),
                 before_request=partial(_wait_for_turn, cloud),
                 after_call=partial(upstream_metrics.count, cloud),
@@ -106,7 +95,6 @@ def client_for(cloud: str) -> ModelArtsClient:
 
 
 def forget_clients() -> None:
-    """Close every client, so that the next one reads its configuration anew."""
     with _lock:
         for client in _clients.values():
             client.close()
@@ -114,25 +102,21 @@ def forget_clients() -> None:
 
 
 def _wait_for_turn(cloud: str) -> None:
-    """Keep all processes together below ``CURFEW_UPSTREAM_RATE`` for this cloud.
+    """Sleep until this cloud may be called: all processes share its rate.
 
     Raises:
-        ThrottledError: The queue is longer than ``LONGEST_WAIT_SECONDS``.
+        ThrottledError: The wait would exceed ``MAX_WAIT_SECONDS``.
     """
     interval = 1 / settings.CURFEW.upstream_rate
-    arguments = (interval, BURST, LONGEST_WAIT_SECONDS)
+    arguments = (interval, BURST, MAX_WAIT_SECONDS)
     try:
-        answer = shared_redis().eval(
-            _BOOK_A_SLOT, 1, f"curfew:rate:{cloud}", *arguments
+        wait = float(
+            shared_redis().eval(_BOOK_A_SLOT, 1, f"curfew:rate:{cloud}", *arguments)
         )
-        wait = float(answer)
     except redis.RedisError as error:
-        # Without Redis no process knows of the others: go slowly rather than not.
+        # Without Redis the processes cannot share the rate, so each one goes slowly.
         log.warning("rate limit without redis", cloud=cloud, reason=str(error)[:200])
         wait = interval
     if wait < 0:
-        raise ThrottledError(
-            messages.OWN_RATE_LIMIT,
-            retry_after_seconds=min(-wait, 60),
-        )
+        raise ThrottledError(Problem.OWN_RATE_LIMIT, retry_after_seconds=min(-wait, 60))
     time.sleep(wait)

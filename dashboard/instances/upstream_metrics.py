@@ -1,77 +1,119 @@
-"""Counts of the calls to each cloud, by all processes and over their restarts.
+"""Counts of the calls to each cloud by all processes.
 
-Kept in Redis, since the processes that call are not those that are asked for metrics. A
-Redis that lost its memory starts again at zero, as a counter may.
+They are in Redis, since workers make the calls and the web server reports the metrics.
+If Redis loses its data, the counters start again at zero.
 """
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import redis
 import structlog
 
 from dashboard.modelarts.call_metrics import Call
-from dashboard.web.shared import shared_redis
+from dashboard.modelarts.generations import Generation
+from dashboard.web.redis_clients import shared_redis
 
 log = structlog.get_logger(__name__)
 
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Upper ends, seconds; a call lasts six at the most."""
+"""Upper bounds, seconds; a call takes at most six."""
+
+
+MINUTE = 60
+SLICE_SECONDS = 10
+"""Calls are also counted in slices of time, which expire."""
+
+
+class Operation(NamedTuple):
+    """A call of one generation of the API, such as ``notebooks``, ``renew``."""
+
+    generation: str
+    name: str
 
 
 @dataclass
 class UpstreamMetrics:
-    """What is known of the calls to one cloud.
+    """The calls to one cloud.
 
     Attributes:
         outcomes: Number of calls by operation and outcome.
-        buckets: Number of calls by operation, for each of ``BUCKETS`` and for those
-            above, not cumulated.
-        seconds: Their sum by operation.
+        buckets: Number of calls by operation, for each of ``BUCKETS`` and for longer
+            ones, not cumulative.
+        seconds: Sum by operation.
     """
 
-    outcomes: dict[tuple[str, str], int] = field(default_factory=dict)
-    buckets: dict[str, list[int]] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
+    outcomes: dict[tuple[Operation, str], int] = field(default_factory=dict)
+    buckets: dict[Operation, list[int]] = field(default_factory=dict)
+    seconds: dict[Operation, float] = field(default_factory=dict)
 
 
 def count(cloud: str, call: Call) -> None:
-    """Add one call. Never raises: what is not counted is no harm."""
+    """Add one call. Never raises, since a missing count does no harm."""
     bucket = sum(call.seconds > end for end in BUCKETS)
+    operation = f"{call.generation}.{call.operation}"
     try:
         with shared_redis().pipeline(transaction=False) as pipe:
-            pipe.hincrby(_key(cloud), f"outcome|{call.operation}|{call.outcome}", 1)
-            pipe.hincrby(_key(cloud), f"bucket|{call.operation}|{bucket}", 1)
+            pipe.hincrby(_key(cloud), f"outcome|{operation}|{call.outcome}", 1)
+            pipe.hincrby(_key(cloud), f"bucket|{operation}|{bucket}", 1)
             pipe.hincrbyfloat(
-                _key(cloud), f"seconds|{call.operation}|", round(call.seconds, 6)
+                _key(cloud), f"seconds|{operation}|", round(call.seconds, 6)
             )
+            recent = _recent_key(cloud, _slice())
+            pipe.incr(recent)
+            pipe.expire(recent, 2 * MINUTE)
             pipe.execute()
     except redis.RedisError as error:
         log.warning("call not counted", cloud=cloud, reason=str(error)[:200])
 
 
 def read(clouds: Iterable[str]) -> dict[str, UpstreamMetrics]:
-    """The counts by cloud.
+    """Return the counts by cloud.
 
     Raises:
-        redis.RedisError: They cannot be had.
+        redis.RedisError: Redis does not answer.
     """
     return {cloud: _parsed(shared_redis().hgetall(_key(cloud))) for cloud in clouds}
 
 
-def _parsed(held: Mapping[bytes | str, bytes | str]) -> UpstreamMetrics:
-    traffic = UpstreamMetrics()
-    for name, value in held.items():
+def calls_last_minute(cloud: str) -> int:
+    """Return how many calls all processes made in the last minute, to about 10 s.
+
+    Raises:
+        redis.RedisError: Redis does not answer.
+    """
+    newest = _slice()
+    slices = range(newest - MINUTE // SLICE_SECONDS, newest)
+    counts = shared_redis().mget([_recent_key(cloud, number) for number in slices])
+    return sum(int(number) for number in counts if number)
+
+
+def _parsed(counts: Mapping[bytes | str, bytes | str]) -> UpstreamMetrics:
+    metrics = UpstreamMetrics()
+    for name, value in counts.items():
         text = name.decode() if isinstance(name, bytes) else name
-        kind, operation, rest = text.split("|", 2)
+        kind, operation_text, rest = text.split("|", 2)
+        generation, _, operation_name = operation_text.rpartition(".")
+        # An older release counted without the generation.
+        operation = Operation(generation or Generation.DEMANAGER.value, operation_name)
         if kind == "outcome":
-            traffic.outcomes[operation, rest] = int(value)
+            metrics.outcomes[operation, rest] = int(value)
         elif kind == "bucket":
             empty = [0] * (len(BUCKETS) + 1)
-            traffic.buckets.setdefault(operation, empty)[int(rest)] = int(value)
+            metrics.buckets.setdefault(operation, empty)[int(rest)] = int(value)
         else:
-            traffic.seconds[operation] = float(value)
-    return traffic
+            metrics.seconds[operation] = float(value)
+    return metrics
+
+
+def _slice() -> int:
+    return int(time.time()) // SLICE_SECONDS
+
+
+def _recent_key(cloud: str, number: int) -> str:
+    return f"{_key(cloud)}:{number}"
 
 
 def _key(cloud: str) -> str:

@@ -1,12 +1,11 @@
-"""Signs of life: whether a process that holds a lease is still there.
+"""Liveness locks, which show whether the process that owns a lease is still alive.
 
-Without them what a dead worker held would be free only when its lease ends. On
-PostgreSQL the sign is a session advisory lock on a connection kept for nothing else
-(Django's own connections come and go between tasks); on SQLite, which lives on one
-host, it is a lock on a file. Both are given up by the operating system when the process
-dies, however it dies. A sign that is lost while its process lives does no harm: the
-fencing token of a queue keeps a late worker from sending and from recording, and two
-refreshes at a time only read the same list twice.
+Without them the leases of a dead worker would only become free when they end. On
+PostgreSQL the lock is a session advisory lock on a connection of its own, since Django
+closes its connections between tasks. On SQLite, which is used on one host only, it is a
+lock on a file. The operating system releases both when the process dies. A lock that is
+lost while its process lives does no harm: a fencing token keeps a late worker from
+sending and recording, and two refreshes at a time only read the same list twice.
 """
 
 import fcntl
@@ -23,11 +22,11 @@ from django.db import connection
 
 _NAMESPACE = 0x43757266  # "Curf": keeps our advisory locks apart from others'
 _lock = threading.Lock()
-_own: "_Sign | None" = None
+_own: "_LivenessLock | None" = None
 
 
-class _Sign:
-    """The sign of one process. A fork must make its own."""
+class _LivenessLock:
+    """The lock of one process; a fork needs another one."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
@@ -44,7 +43,7 @@ class _Sign:
             self._file = _path(self.key).open("w")
             fcntl.flock(self._file, fcntl.LOCK_EX)
 
-    def holds(self) -> bool:
+    def is_valid(self) -> bool:
         if self.pid != os.getpid():
             return False
         if self._connection is None:
@@ -57,23 +56,23 @@ class _Sign:
 
 
 def current_worker() -> int:
-    """The key under which this process holds leases, its sign of life being up."""
+    """Return the key under which this process owns leases; take its lock if needed."""
     global _own
     with _lock:
-        if _own is None or not _own.holds():
-            _own = _Sign()
+        if _own is None or not _own.is_valid():
+            _own = _LivenessLock()
         return _own.key
 
 
 def dead_workers(keys: Iterable[int]) -> set[int]:
-    """Those of the keys whose processes are gone; call it in a transaction."""
-    return {key for key in keys if not _alive(key)}
+    """Return the keys whose processes are dead; call it in a transaction."""
+    return {key for key in keys if not _is_alive(key)}
 
 
-def _alive(key: int) -> bool:
+def _is_alive(key: int) -> bool:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            # Given back at the end of the transaction.
+            # Released at the end of the transaction.
             cursor.execute(
                 "SELECT pg_try_advisory_xact_lock(%s, %s)", (_NAMESPACE, key)
             )
@@ -92,10 +91,9 @@ def _alive(key: int) -> bool:
 
 
 def _path(key: int) -> Path:
-    """Beside the database, which is as local as the lock has to be."""
     name = str(connection.settings_dict["NAME"])
     if ":memory:" in name or "mode=memory" in name:
-        # No other process can see this database: only tests come here.
+        # In tests, where no other process can use the database.
         name = str(Path(tempfile.gettempdir()) / f"curfew-{os.getpid()}")
     folder = Path(f"{name}.workers")
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What every page that polls needs: its poller, the query of a poll, the answer 204."""
+"""The parts of a page that polls: its poller, the query of a poll, the answer 204."""
 
 import hashlib
 import time
@@ -12,18 +12,19 @@ from django.http import HttpRequest, HttpResponse
 from dashboard.livepoll import shortcut, token
 from dashboard.livepoll.state import FleetState
 
-FIRST_RUN = "nothing"
-"""``layout`` of the page that stands in for a list until a cloud was read."""
+NEVER_READ = "nothing"
+"""``layout`` of the page that is shown until a cloud was read."""
 
 
 class PollForm(forms.Form):
     """What a poll adds to the query of its page.
 
     Attributes:
-        since: Fleet version of the page as drawn.
+        since: Version of what the page shows: the fleet's or, on the page of one
+            instance, that instance's.
         layout: ``layout_hash`` of the page as drawn; empty when unknown.
-        until: Unix **ms** at which the page changes without a new version; empty or 0
-            for never.
+        until: When the page changes without a new version, Unix **ms**; empty or 0 for
+            never.
     """
 
     since = forms.IntegerField(min_value=0, max_value=2**63 - 1)
@@ -32,7 +33,6 @@ class PollForm(forms.Form):
 
     @property
     def is_past(self) -> bool:
-        """Whether the page has changed with time."""
         until_ms = self.cleaned_data["until"]
         return bool(until_ms) and time.time() * 1000 >= until_ms
 
@@ -42,9 +42,9 @@ class PollForm(forms.Form):
 
     def needs_all_rows(self, *, version: int, layout: str) -> bool:
         """Whether the rows that changed are not enough to update the page."""
-        # A version from the future is of another database: do not trust it.
-        since = self.cleaned_data["since"]
-        return bool(self.cleaned_data["layout"] != layout or since > version)
+        # A version from the future is of another database.
+        is_unknown = self.cleaned_data["since"] > version
+        return bool(is_unknown or self.cleaned_data["layout"] != layout)
 
 
 class Poller(NamedTuple):
@@ -60,16 +60,16 @@ def layout_hash(layout: object) -> str:
     return hashlib.blake2b(repr(layout).encode(), digest_size=6).hexdigest()
 
 
-def poll_interval(*, has_open_edit: bool = False, is_moving: bool = False) -> int:
+def poll_interval(*, has_open_edit: bool = False, expects_change: bool = False) -> int:
     """Return after how many seconds a page polls again.
 
     Args:
-        has_open_edit: Whether an edit of anything on the page is open.
-        is_moving: Whether the cloud is about to report something new.
+        has_open_edit: Whether an edit of an instance on the page is under way.
+        expects_change: Whether the cloud is about to report a change of one.
     """
     if has_open_edit:
         return 1
-    return 2 if is_moving else 5
+    return 2 if expects_change else 5
 
 
 def poller(
@@ -86,15 +86,14 @@ def poller(
 
     Args:
         request: The request for the page.
-        path: What the poller requests.
-        params: The query of that.
+        path, params: What the poller requests; a list repeats a parameter.
         interval_seconds: See ``poll_interval``.
-        version: The fleet's, read before what the page shows. Without one the poller
-            has no poll token, and Django answers all its polls.
+        version: The fleet version, read before what the page shows. Without one the
+            poller has no poll token, and Django answers all its polls.
         cloud_pk: The cloud whose age the page shows; 0 for all.
         until_ms: When the page changes without a new version, Unix **ms**.
     """
-    url = f"{path}?{urlencode(params)}"
+    url = f"{path}?{urlencode(params, doseq=True)}"
     poll_token = ""
     if version is not None:
         poll_token = _poll_token(request, url, version, cloud_pk, until_ms)
@@ -111,11 +110,10 @@ def not_modified(
     """Return 204; ``HX-Trigger`` has the mirror's age and a new poll token.
 
     Args:
-        fleet: Its version was read before the page was found to be unchanged. None
-            for a page that shows no age.
-        request: The poll. None for a page whose poller has no poll token.
-        cloud_pk: See ``poller``.
-        until_ms: See ``poller``.
+        fleet: Read before the page was found to be unchanged; None for a page that
+            shows no age.
+        request: The poll; None for a page whose poller has no poll token.
+        cloud_pk, until_ms: See ``poller``.
     """
     poll_token = ""
     if fleet and request:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class PollShortcut:
     """WSGI application that answers 204 to polls whose poll token is still current.
 
-    It runs in front of Django and is no middleware: Django's request and response
-    objects alone cost more than all that is done here (``docs/performance.md``).
+    It runs in front of Django, because Django's request and response objects alone take
+    more time than all of this (``docs/performance.md``).
     """
 
     def __init__(
@@ -32,46 +32,43 @@ class PollShortcut:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Answer the poll, or pass the request on."""
-        text = environ.get(token.ENVIRON_KEY)
-        event = text and self._not_modified(text, environ)
-        if not event:
+        response = self._not_modified(environ)
+        if response is None:
             return self._application(environ, start_response)
-        start_response("204 No Content", [("HX-Trigger", event), *self._headers])
+        start_response(*response)
         return ()
 
     def from_memory(
         self, environ: "WSGIEnvironment"
     ) -> tuple[str, list[tuple[str, str]]] | None:
-        """Answer the poll without a call to Redis, for callers that must not wait.
+        """Return status line and headers; None if that takes a call to Redis or Django.
 
-        Returns:
-            Status line and headers; None when Redis or the full path has to answer.
+        For callers that must not wait.
         """
-        text = environ.get(token.ENVIRON_KEY)
-        if not text or not self._cache.is_fresh:
-            return None
-        event = self._not_modified(text, environ)
-        if not event:
-            return None
-        return "204 No Content", [("HX-Trigger", event), *self._headers]
+        return self._not_modified(environ) if self._cache.is_fresh else None
 
-    def _not_modified(self, text: str, environ: "WSGIEnvironment") -> str:
-        """Return the event of a 204; empty when the full path has to answer."""
-        if environ["REQUEST_METHOD"] != "GET":
-            return ""
+    def _not_modified(
+        self, environ: "WSGIEnvironment"
+    ) -> tuple[str, list[tuple[str, str]]] | None:
+        """Return status line and headers; None if Django has to answer."""
+        text = environ.get(token.ENVIRON_KEY)
+        if not text or environ["REQUEST_METHOD"] != "GET":
+            return None
         poll_token = token.read(
             text,
             session_key=self._session_key(environ.get("HTTP_COOKIE", "")),
-            path=environ["PATH_INFO"].encode("latin-1"),
+            path=f"{environ.get('SCRIPT_NAME', '')}{environ['PATH_INFO']}".encode(
+                "latin-1"
+            ),
             query=environ["QUERY_STRING"],
         )
         fleet = poll_token and self._cache.read()
         if not poll_token or not fleet:
-            return ""
+            return None
         if fleet.version != poll_token.version or poll_token.user_pk in fleet.revoked:
-            return ""
-        return unchanged_event(fleet.as_of_ms(poll_token.cloud_pk))
+            return None
+        event = unchanged_event(fleet.as_of_ms(poll_token.cloud_pk))
+        return "204 No Content", [("HX-Trigger", event), *self._headers]
 
     def _session_key(self, cookies: str) -> str:
         for cookie in cookies.split(";"):
@@ -89,5 +86,6 @@ def unchanged_event(as_of_ms: int | None, *, poll_token: str = "") -> str:
     """
     now_ms = time.time_ns() // 1_000_000
     age = "null" if as_of_ms is None else as_of_ms
+    # Written by hand, since every poll pays for it and ``json.dumps`` takes longer.
     renewed = f',"poll_token":"{poll_token}"' if poll_token else ""
     return f'{{"curfew:unchanged":{{"now_ms":{now_ms},"as_of_ms":{age}{renewed}}}}}'

@@ -1,13 +1,13 @@
 """The state of the fleet for polls, in Redis.
 
-Three keys expire: the fleet's version, when each cloud was last read, and the people
-whose poll tokens are revoked. A fourth stays, the highest version ever: a database
-below it was restored from a backup.
+Three keys expire: the fleet version, when each cloud was last read, and the people
+whose poll tokens are revoked. A fourth stays, the highest version ever: a database with
+a lower one was restored from a backup.
 
-The database remains the truth. The keys are written after a commit, by the sweep every
-second, and by a poll that had to ask the database. A process that dies between a commit
-and the write delays polls by at most ``LIFE_SECONDS``. Without Redis polls ask the
-database.
+The keys are copies from the database. They are written after a commit, by the sweep
+every second, and by a poll that had to query the database. A process that dies between
+a commit and the write delays polls by at most ``LIFE_SECONDS``. Without Redis polls
+query the database.
 """
 
 import json
@@ -21,7 +21,7 @@ import redis
 import structlog
 
 from dashboard.livepoll import token
-from dashboard.web.shared import quick_redis
+from dashboard.web.redis_clients import quick_redis
 
 log = structlog.get_logger(__name__)
 
@@ -38,9 +38,9 @@ _VERSION, _READ, _REVOKED, _HIGHEST = (
     f"curfew:live:{name}" for name in ("v", "read", "revoked", "highest")
 )
 
-# A version never decreases: two writers may come in the other order than they
-# committed, and a reader of the database may be slow. A lower one, as after a restored
-# backup, is written when this expires. A value that is no version is overwritten.
+# A version never decreases, because two writers may come in another order than their
+# commits. A lower one, as after a restored backup, is written when this one expires. A
+# value that is no version is overwritten.
 _PUT_VERSION = """
 local known = tonumber(redis.pcall('GET', KEYS[1]) or -1) or -1
 if tonumber(ARGV[1]) >= known then
@@ -55,10 +55,10 @@ end
 
 @dataclass(frozen=True)
 class FleetState:
-    """What polls need to know about the fleet.
+    """The state of the fleet.
 
     Attributes:
-        version: The fleet's.
+        version: The fleet version.
         read_at_ms: When each cloud was last read completely, Unix **ms**, by its key;
             None for never.
         revoked: Keys of the people whose poll tokens are revoked.
@@ -78,7 +78,7 @@ class FleetState:
 
 
 class _Backoff:
-    """Keeps a process from calling Redis just after a failure: a call may be slow."""
+    """Pauses the calls to Redis after a failure, since each of them may be slow."""
 
     until = float("-inf")
 
@@ -101,7 +101,7 @@ _backoff = _Backoff()
 class FleetStateCache:
     """The state as this process has read it, at most ``MEMORY_SECONDS`` old.
 
-    Thread-safe: while one thread reads, the others use what is known.
+    Thread-safe: while one thread reads, the others use the last state.
     """
 
     def __init__(self) -> None:
@@ -111,18 +111,16 @@ class FleetStateCache:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether ``read`` needs no call to Redis now."""
         return time.monotonic() - self._read_at <= MEMORY_SECONDS
 
     def read(self) -> FleetState | None:
-        """Return the state; None when the database has to be asked."""
+        """Return the state; None if the database has to be queried."""
         now = time.monotonic()
         if now - self._read_at <= MEMORY_SECONDS:
             return self._fleet
         if _backoff.is_over and self._reading.acquire(blocking=False):
             try:
                 self._fleet = self._fetch()
-                # As of before the question was sent.
                 self._read_at = now
             finally:
                 self._reading.release()
@@ -153,7 +151,7 @@ cache = FleetStateCache()
 
 
 def put_version(version: int) -> None:
-    """Publish the fleet's version, just committed. Never raises."""
+    """Publish the fleet version that was just committed. Never raises."""
     if _backoff.is_over:
         with _backoff.after_failure("fleet version not published"):
             keys = (_VERSION, _HIGHEST)
@@ -161,12 +159,7 @@ def put_version(version: int) -> None:
 
 
 def put(version: int, read_at_ms: Mapping[int, int | None]) -> None:
-    """Publish what the database says. Never raises.
-
-    Args:
-        version: The fleet's.
-        read_at_ms: See ``FleetState``.
-    """
+    """Publish the values of a ``FleetState`` from the database. Never raises."""
     if not _backoff.is_over:
         return
     with (

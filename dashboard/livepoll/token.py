@@ -1,9 +1,9 @@
 """Poll tokens: with one, a poll of an unchanged page is answered without SQL.
 
-A page's poller sends one. A token is bound to the session and to the URL of the poll,
-including its filters, names a fleet version, and expires after a minute. It contains
-no data and gives access to none: it shows at most that the fleet is still at that
-version. A poll of a page that changed takes the full path with all checks.
+A token is bound to the session and to the URL of the poll with its filters. It names a
+fleet version and expires after a minute. It gives access to no data: it shows at most
+that the fleet is still at that version. Django answers the poll of a page that has
+changed, with all checks.
 """
 
 import hashlib
@@ -19,18 +19,17 @@ from django.conf import settings
 HEADER = "Curfew-Poll-Token"
 ENVIRON_KEY = "HTTP_CURFEW_POLL_TOKEN"
 LIFE_SECONDS = 60
-"""How long at most a session that ended still gets 204."""
+"""A session that has ended gets 204 for at most this long."""
 
-_LONGEST = 200
+_MAX_LENGTH = 200
 
 
 class PollToken(NamedTuple):
     """The content of a poll token.
 
     Attributes:
-        version: The fleet's, of the page as drawn.
+        version: Fleet version of the page as drawn.
         expires_at: Unix time in seconds.
-        user_pk: The person it was issued to.
         cloud_pk: The cloud whose age the page shows; 0 for all.
     """
 
@@ -51,15 +50,14 @@ def issue(
 ) -> str:
     """Return a poll token for the next minute.
 
-    Call it only where session, person and all rights were just checked.
+    Call it only after session, person and permissions were checked.
 
     Args:
         version: Read before what the page shows.
-        user_pk: The person who polls.
-        session_key: Of that person's session.
-        url: Path and query that the poller requests.
+        user_pk, session_key: The person who polls, and their session.
+        url: Path, from the root of the host, and query that the poller requests.
         cloud_pk: See ``PollToken``.
-        until_ms: When the page changes without a new version, Unix **ms**: the token
+        until_ms: When the page changes without a new version, Unix **ms**; the token
             expires before.
     """
     expires_at = int(time.time()) + LIFE_SECONDS
@@ -77,10 +75,10 @@ def read(text: str, *, session_key: str, path: bytes, query: str) -> PollToken |
     Args:
         text: The header.
         session_key: From the cookie.
-        path: Of the request, percent-decoded.
-        query: Of the request, as received.
+        path: Percent-decoded.
+        query: As received.
     """
-    content, _, mac = text[:_LONGEST].rpartition(".")
+    content, _, mac = text[:_MAX_LENGTH].rpartition(".")
     if not hmac.compare_digest(_mac(content, session_key, path, query), mac.encode()):
         return None
     version, expires_at, user_pk, cloud_pk = map(int, content.split("."))

@@ -5,14 +5,14 @@ from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
-"""A proxy's own address is private too, but what it forwards comes from anywhere."""
+"""A proxy's own address is private, but the requests it forwards may not be."""
 
 
 def may_read(request: HttpRequest) -> bool:
     """Return whether this request may read the metrics.
 
-    With ``CURFEW_METRICS_TOKEN``, it has to carry that token; without, the peer has to
-    connect directly from a private address.
+    It needs ``CURFEW_METRICS_TOKEN``, if that is set, or must come directly from a
+    private address.
     """
     token = settings.CURFEW.metrics_token.get_secret_value()
     if token:

@@ -1,18 +1,17 @@
-"""Values of ``/metrics``, read from the database and Redis on request.
+"""The metrics of ``/metrics``, read from the database and Redis on request.
 
-The web server keeps no counters in memory: its processes come and go, and others do the
+Counters in memory would be useless: there are several web processes, and workers do the
 work.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from itertools import accumulate
 
 import redis
-from celery import current_app
-from django.conf import settings
 from django.db import DatabaseError
 from django.db.models import Count, Min, Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -24,26 +23,27 @@ from prometheus_client.registry import Collector
 
 from dashboard.edits.delivery import heartbeat
 from dashboard.edits.delivery.circuit_breaker import OPENS_AT
-from dashboard.edits.models import Edit
+from dashboard.edits.models import WAITS_FOR_STOP, Edit
 from dashboard.instances import run_state, upstream_metrics
 from dashboard.instances.filters import AUTO_STOP_OFF
 from dashboard.instances.models import Cloud, Instance
 
-DAY = timedelta(days=1)
-REDIS_SECONDS = 0.5
+from . import cost_metrics, queues
 
-Metrics = Iterable[Metric]
+DAY = timedelta(days=1)
 
 
 class CurfewCollector(Collector):
-    """Read database and broker; one that fails only sets its ``_up`` metric to 0."""
+    """Reads database and broker; a failure of one only sets its ``_up`` metric to 0."""
 
     def collect(self) -> Iterator[Metric]:
         yield from _part("curfew_database_up", "The database answers.", _of_database)
         yield from _part("curfew_broker_up", "The broker answers.", _of_redis)
 
 
-def _part(name: str, text: str, read: Callable[[], Metrics]) -> Iterator[Metric]:
+def _part(
+    name: str, text: str, read: Callable[[], Iterable[Metric]]
+) -> Iterator[Metric]:
     metrics: list[Metric] = []
     try:
         metrics = list(read())
@@ -58,6 +58,7 @@ def _of_database() -> Iterator[Metric]:
     yield from _fleet()
     yield from _clouds()
     yield from _edits()
+    yield from cost_metrics.metrics(timezone.now())
 
 
 def _fleet() -> Iterator[Metric]:
@@ -65,20 +66,25 @@ def _fleet() -> Iterator[Metric]:
     now = timezone.now()
     yield _by(
         "curfew_instances",
-        "Instances by cloud and status.",
+        "Instances by cloud, generation of the API, and status.",
         here,
-        ["cloud__name", "status"],
+        ["cloud__name", "generation", "status"],
     )
     for name, text, rows in (
         (
             "curfew_instances_due",
             "Running instances that stop within 15 minutes, or are stopping.",
-            here.filter(run_state.soon(now)),
+            here.filter(run_state.ends_within_quarter(now)),
         ),
         (
             "curfew_instances_overdue",
             "Running instances past their stop by more than a stop takes.",
             here.filter(run_state.overdue(now)),
+        ),
+        (
+            "curfew_instances_late_stops",
+            "Running or stopping instances that should have stopped long ago.",
+            here.filter(run_state.late_stop(now)),
         ),
         (
             "curfew_instances_without_end",
@@ -92,7 +98,7 @@ def _fleet() -> Iterator[Metric]:
         ),
         (
             "curfew_instances_unreadable",
-            "Instances of which something could not be read.",
+            "Instances with members that could not be read.",
             here.exclude(problems=[]),
         ),
     ):
@@ -112,45 +118,52 @@ def _by(
 
 
 def _clouds() -> Iterator[Metric]:
-    age = GaugeMetricFamily(
+    clouds = Cloud.objects.filter(retired_at=None)
+    configured = [cloud for cloud in clouds if not cloud.unconfigured_since]
+    now = timezone.now()
+    yield _gauge_by_cloud(
         "curfew_mirror_age_seconds",
         "Age of our copy of a cloud's instances.",
-        labels=["cloud"],
+        {
+            cloud: (now - cloud.refreshed_at).total_seconds()
+            for cloud in configured
+            if cloud.refreshed_at is not None
+        },
     )
-    problem = GaugeMetricFamily(
-        "curfew_mirror_problem", "1 while refreshes fail.", labels=["cloud"]
+    yield _gauge_by_cloud(
+        "curfew_mirror_problem",
+        "1 while refreshes fail.",
+        {cloud: bool(cloud.problem) for cloud in configured},
     )
-    incomplete = GaugeMetricFamily(
+    yield _gauge_by_cloud(
         "curfew_mirror_incomplete",
         "1 while a listing is only partly read or does not add up.",
-        labels=["cloud"],
+        {cloud: bool(cloud.incomplete) for cloud in configured},
     )
-    removed = GaugeMetricFamily(
+    yield _gauge_by_cloud(
         "curfew_cloud_removed",
         "1 while the configuration lacks a cloud whose instances are still kept.",
-        labels=["cloud"],
+        {cloud: bool(cloud.unconfigured_since) for cloud in clouds},
     )
-    circuit = GaugeMetricFamily(
-        "curfew_circuit_open", "1 while edits of a cloud wait.", labels=["cloud"]
+    yield _gauge_by_cloud(
+        "curfew_circuit_open",
+        "1 while edits of a cloud wait.",
+        {cloud: cloud.failures >= OPENS_AT for cloud in configured},
     )
-    skew = GaugeMetricFamily(
+    yield _gauge_by_cloud(
         "curfew_cloud_skew_seconds",
         "How far a cloud's clock is ahead of ours.",
-        labels=["cloud"],
+        {cloud: cloud.skew_ms / 1000 for cloud in configured},
     )
-    now = timezone.now()
-    for cloud in Cloud.objects.filter(retired_at=None):
-        removed.add_metric([cloud.name], bool(cloud.unconfigured_since))
-        if cloud.unconfigured_since:
-            continue
-        if cloud.refreshed_at is not None:
-            seconds = (now - cloud.refreshed_at).total_seconds()
-            age.add_metric([cloud.name], seconds)
-        problem.add_metric([cloud.name], bool(cloud.problem))
-        incomplete.add_metric([cloud.name], bool(cloud.incomplete))
-        circuit.add_metric([cloud.name], cloud.failures >= OPENS_AT)
-        skew.add_metric([cloud.name], cloud.skew_ms / 1000)
-    yield from (age, problem, incomplete, removed, circuit, skew)
+
+
+def _gauge_by_cloud(
+    name: str, text: str, values: Mapping[Cloud, float]
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, text, labels=["cloud"])
+    for cloud, value in values.items():
+        family.add_metric([cloud.name], value)
+    return family
 
 
 def _edits() -> Iterator[Metric]:
@@ -160,13 +173,13 @@ def _edits() -> Iterator[Metric]:
     for name, text, states, rows in (
         (
             "curfew_edits_open",
-            "Edits whose fate is undecided, by state.",
+            "Edits without an outcome yet, by state.",
             sorted(Edit.OPEN),
             open_edits,
         ),
         (
             "curfew_edits_last_day",
-            "Edits accepted in the last 24 hours, by present state.",
+            "Edits accepted in the last 24 hours, by current state.",
             Edit.State.values,
             recent,
         ),
@@ -178,10 +191,13 @@ def _edits() -> Iterator[Metric]:
         for state, number in rows.aggregate(**counts).items():
             family.add_metric([state], number)
         yield family
-    oldest = open_edits.aggregate(oldest=Min("created_at"))["oldest"]
+    # One that waits for the stop of its instance may wait for weeks.
+    due = open_edits.exclude(WAITS_FOR_STOP).exclude(not_before__gt=now)
+    begin = Coalesce("not_before", "created_at")
+    oldest = due.aggregate(oldest=Min(begin))["oldest"]
     yield GaugeMetricFamily(
         "curfew_oldest_open_edit_seconds",
-        "Age of the oldest edit whose fate is undecided; 0 where there is none.",
+        "Age of the oldest due edit without an outcome that waits for no stop; else 0.",
         value=(now - oldest).total_seconds() if oldest else 0,
     )
 
@@ -190,7 +206,7 @@ def _of_redis() -> Iterator[Metric]:
     yield from _queues()
     age = heartbeat.sweep_age_seconds()
     family = GaugeMetricFamily(
-        "curfew_sweep_age_seconds", "Seconds since due edits were last looked for."
+        "curfew_sweep_age_seconds", "Seconds since the last search for due edits."
     )
     if age is not None:
         family.add_metric([], age)
@@ -200,33 +216,29 @@ def _of_redis() -> Iterator[Metric]:
 
 def _queues() -> Iterator[Metric]:
     family = GaugeMetricFamily(
-        "curfew_queue_messages", "Messages that wait, by queue.", labels=["queue"]
+        "curfew_queue_messages", "Waiting messages, by queue.", labels=["queue"]
     )
-    prefix = current_app.conf.broker_transport_options["global_keyprefix"]
-    with redis.Redis.from_url(
-        settings.BROKER_URL,
-        socket_timeout=REDIS_SECONDS,
-        socket_connect_timeout=REDIS_SECONDS,
-    ) as client:
-        for queue in sorted(current_app.conf.task_queues):
-            family.add_metric([queue], client.llen(f"{prefix}{queue}"))
-        unacked = client.hlen(f"{prefix}unacked")
+    found = queues.read()
+    for queue, number in found.waiting.items():
+        family.add_metric([queue], number)
     yield family
     yield GaugeMetricFamily(
-        "curfew_queue_unacknowledged", "Messages that workers hold.", value=unacked
+        "curfew_queue_unacknowledged",
+        "Messages that workers process.",
+        value=found.unacknowledged,
     )
 
 
 def _traffic() -> Iterator[Metric]:
     calls = CounterMetricFamily(
         "curfew_upstream_calls",
-        "Calls to a cloud, by operation and outcome.",
-        labels=["cloud", "operation", "outcome"],
+        "Calls to a cloud, by generation of the API, operation and outcome.",
+        labels=["cloud", "generation", "operation", "outcome"],
     )
     latency = HistogramMetricFamily(
         "curfew_upstream_seconds",
         "How long calls to a cloud took.",
-        labels=["cloud", "operation"],
+        labels=["cloud", "generation", "operation"],
     )
     ends = [*map(str, upstream_metrics.BUCKETS), "+Inf"]
     try:
@@ -235,10 +247,10 @@ def _traffic() -> Iterator[Metric]:
         return  # curfew_database_up reports it
     for cloud, counted in upstream_metrics.read(names).items():
         for (operation, outcome), number in sorted(counted.outcomes.items()):
-            calls.add_metric([cloud, operation, outcome], number)
+            calls.add_metric([cloud, *operation, outcome], number)
         for operation, buckets in sorted(counted.buckets.items()):
             latency.add_metric(
-                [cloud, operation],
+                [cloud, *operation],
                 list(zip(ends, accumulate(buckets), strict=True)),
                 counted.seconds.get(operation, 0),
             )

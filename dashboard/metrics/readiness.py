@@ -1,5 +1,5 @@
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import redis
 from django.conf import settings
@@ -10,10 +10,13 @@ from redis.retry import Retry
 
 from dashboard.instances.models import Cloud
 from dashboard.web.process_cache import ProcessCache
+from dashboard.web.stored_messages import Message
+
+from . import messages
 
 BROKER_SECONDS = 0.5
 MISSED_REFRESHES = 5
-"""A mirror is too old after this many missed refreshes, at least a minute."""
+"""After this many missed refreshes, and at least a minute, a mirror is too old."""
 
 RECENT_SECONDS = 1
 
@@ -23,16 +26,18 @@ class Readiness:
     """The result of a readiness check.
 
     Attributes:
-        reasons: Why the site is not ready, a sentence each. Anyone may read them, so
-            they contain no address and no error text.
-        notices: What an operator should know although the site works; as public.
-        under_way: What takes time and is no fault; as public.
+        reasons: Why the site is not ready. They are public, so they contain no address
+            and no error text.
+        notices: Problems of a site that works; also public.
+        in_progress: Reads that take time; also public.
+        limits: Instances that an account may not list; also public.
         mirror_age_seconds: By cloud; None before the first complete refresh.
     """
 
-    reasons: list[str] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
-    under_way: list[str] = field(default_factory=list)
+    reasons: list[Message] = field(default_factory=list)
+    notices: list[Message] = field(default_factory=list)
+    in_progress: list[Message] = field(default_factory=list)
+    limits: list[Message] = field(default_factory=list)
     mirror_age_seconds: dict[str, float | None] = field(default_factory=dict)
 
 
@@ -44,11 +49,11 @@ def measure() -> Readiness:
     try:
         clouds = list(Cloud.objects.all())
     except DatabaseError:
-        state.reasons.append("The database does not answer.")
+        state.reasons.append(messages.DATABASE_SILENT())
     else:
-        judge_mirror(state, clouds, timezone.now())
+        check_mirrors(state, clouds, timezone.now())
     if not broker_answers():
-        state.reasons.append("The broker does not answer.")
+        state.reasons.append(messages.BROKER_SILENT())
     return state
 
 
@@ -70,56 +75,47 @@ def broker_answers() -> bool:
         return False
 
 
-def oldest_mirror() -> timedelta:
-    """Return the age up to which a mirror counts as fresh."""
-    seconds = MISSED_REFRESHES * settings.CURFEW.refresh_seconds
-    return timedelta(seconds=max(60, seconds))
+def allowed_age_seconds() -> float:
+    """Return the age from which on a mirror is too old."""
+    return max(60, MISSED_REFRESHES * settings.CURFEW.refresh_seconds)
 
 
-def judge_mirror(state: Readiness, clouds: list[Cloud], now: datetime) -> None:
-    allowed = oldest_mirror()
+def check_mirrors(state: Readiness, clouds: list[Cloud], now: datetime) -> None:
+    """Add the problems of the clouds to a readiness."""
+    allowed_seconds = allowed_age_seconds()
     for cloud in clouds:
+        name = cloud.name
         if cloud.unconfigured_since:
-            state.notices += _of_removed(cloud)
+            if not cloud.retired_at:
+                removed = messages.CLOUD_REMOVED(
+                    cloud=name,
+                    since=_utc(cloud.unconfigured_since),
+                    retires_at=_utc(cloud.retires_at),
+                )
+                state.notices.append(removed)
             continue
+        counts = {"cloud": name, "counted": cloud.counted, "listed": cloud.listed}
         if cloud.incomplete == Cloud.Incomplete.WRONG_COUNT:
-            state.notices.append(
-                f"The listing of {cloud.name} has been incomplete since "
-                f"{_utc(cloud.incomplete_since)}: it counts {cloud.counted} instances "
-                f"and lists {cloud.listed}."
-            )
+            since = _utc(cloud.incomplete_since)
+            state.notices.append(messages.WRONG_COUNT(**counts, since=since))
         elif cloud.incomplete:
-            state.under_way.append(
-                f"{cloud.name} is partly read: {cloud.listed} of {cloud.counted} "
-                "instances so far."
-            )
+            state.in_progress.append(messages.PARTLY_READ(**counts))
         if cloud.problem:
             since = _utc(cloud.problem_since)
-            state.notices.append(
-                f"Refreshes of {cloud.name} have failed since {since}."
-            )
-        age = None if cloud.refreshed_at is None else now - cloud.refreshed_at
-        state.mirror_age_seconds[cloud.name] = (
-            None if age is None else round(age.total_seconds(), 1)
-        )
-        if age is None:
-            state.reasons.append(f"The mirror of {cloud.name} was never complete.")
-        elif age > allowed:
-            state.reasons.append(
-                f"The mirror of {cloud.name} is {age.total_seconds():.0f} s old."
-            )
+            state.notices.append(messages.REFRESHES_FAIL(cloud=name, since=since))
+        if cloud.notebooks_scope == Cloud.Scope.OWN:
+            state.limits.append(messages.OWN_ONLY(cloud=name))
+        if cloud.refreshed_at is None:
+            state.mirror_age_seconds[name] = None
+            state.reasons.append(messages.NEVER_READ(cloud=name))
+            continue
+        age_seconds = (now - cloud.refreshed_at).total_seconds()
+        state.mirror_age_seconds[name] = round(age_seconds, 1)
+        if age_seconds > allowed_seconds:
+            old = messages.MIRROR_OLD(cloud=name, seconds=round(age_seconds))
+            state.reasons.append(old)
     if not state.mirror_age_seconds:
-        state.reasons.append("No cloud was asked yet.")
-
-
-def _of_removed(cloud: Cloud) -> list[str]:
-    if cloud.retired_at:
-        return []
-    return [
-        f"{cloud.name} left the configuration at {_utc(cloud.unconfigured_since)}; "
-        f"its instances are given up at {_utc(cloud.retires_at)}. Add it to "
-        "clouds.yaml again, or run manage.py cloud rename or retire."
-    ]
+        state.reasons.append(messages.NO_CLOUD_READ())
 
 
 def _utc(moment: datetime | None) -> str:

@@ -1,30 +1,35 @@
-"""What the metrics count about a call."""
+"""What the metrics count about a call to the cloud."""
 
 from dataclasses import dataclass
 
 from dashboard.modelarts.codes import meaning_of
 from dashboard.modelarts.errors import ModelArtsError
+from dashboard.modelarts.generations import Generation
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call that is over.
+    """A finished call.
 
     Attributes:
-        operation: ``list``, ``show``, ``update``, ``start`` or ``stop``.
-        outcome: ``ok``; the upstream's code where it is a documented one; else
-            ``http_<status>``; else the kind of error, such as ``NotSent``; or
-            ``interrupted``. So there are never more than are written down somewhere.
-        seconds: How long it took, the wait for the rate limit not counted.
+        operation: ``list``, ``show``, ``update``, ``start`` or ``stop``; with notebooks
+            also ``list_own``, ``show_lease``, ``renew``, ``add_tags``, ``delete_tags``
+            or ``list_tags``; ``rate`` of the billing service.
+        outcome: ``ok``; upstream's code if it is documented; else ``http_<status>``;
+            else the kind of error, such as ``NotSent``; or ``interrupted``. So the
+            number of outcomes is limited.
+        seconds: How long it took, without the wait for the rate limit.
+        generation: The API that was called: a ``Generation``, or ``billing``.
     """
 
     operation: str
     outcome: str
     seconds: float
+    generation: str = Generation.DEMANAGER
 
 
 def outcome_of(error: ModelArtsError) -> str:
-    """Return the name of a failure. See ``Call.outcome``."""
+    """Return the outcome of a failed call. See ``Call.outcome``."""
     if error.error_code and meaning_of(error.status or 0, error.error_code):
         return error.error_code
     if error.status is not None:

@@ -1,85 +1,86 @@
-"""Which clouds there are and how to reach them.
+"""The configured clouds.
 
-Found by ``openstack.config``, so with the files, variables and precedence that the
-``openstack`` client, Terraform and otcextensions know. Credentials stay in the
-returned objects; nothing here prints or stores them.
+``openstack.config`` finds them, so files, variables and precedence are those of the
+``openstack`` client, Terraform and otcextensions. Credentials stay in the returned
+objects; nothing here prints or stores them.
 """
 
 import warnings
+from pathlib import Path
 
 from openstack.exceptions import ConfigException
 
-from dashboard.modelarts import messages
-from dashboard.modelarts.cloud_config import CloudConfig, describe
-from dashboard.modelarts.cloud_files import (
-    CloudFiles,
-    Fingerprint,
-    fingerprint,
-    open_files,
-)
+from dashboard.modelarts.cloud_config import CloudConfig, make_config
+from dashboard.modelarts.cloud_files import CloudFiles, open_files, open_folder
 from dashboard.modelarts.errors import ConfigurationError
+from dashboard.modelarts.messages import Problem
 from dashboard.outbound.transport import ssl_context
-
-__all__ = [
-    "CloudConfig",
-    "Fingerprint",
-    "configured_clouds",
-    "fingerprint",
-    "load_cloud",
-]
 
 
 def configured_clouds() -> list[str]:
-    """Names of every cloud in the files, in their order.
+    """Return the names of the clouds in the files, in their order.
 
-    Where no file describes one but OS_* variables do, the name of that cloud
-    (``envvars``, unless OS_CLOUD_NAME says otherwise).
+    If only OS_* variables configure a cloud, return its name (``envvars``, unless
+    OS_CLOUD_NAME sets another).
 
     Raises:
         ConfigurationError: A file cannot be read, or the files contradict each other.
     """
-    return _names(open_files())
+    return names_in(open_files())
 
 
 def load_cloud(name: str | None = None, *, proxy: str | None = None) -> CloudConfig:
-    """Describe one cloud.
+    """Return the configuration of one cloud.
 
     Args:
-        name: Name in clouds.yaml. None means what the ``openstack`` client would take:
+        name: Name in clouds.yaml. With None, chosen like the ``openstack`` client does:
             OS_CLOUD, else the OS_* variables, else the only cloud of the file.
-        proxy: Address of the HTTP proxy on the way to the cloud.
+        proxy: Address of the HTTP proxy to the cloud.
 
     Raises:
-        ConfigurationError: There is no such cloud or something is missing; the
-            message says what to do.
+        ConfigurationError: The cloud is unknown or its configuration is incomplete;
+            the message says what to do.
     """
     files = open_files()
     if name is None:
         name = _default_name(files)
-    elif name not in _names(files) and name != files.envvar_key:
-        known = ", ".join(_names(files)) or "none"
+    elif name not in names_in(files) and name != files.envvar_key:
+        known = ", ".join(names_in(files)) or "none"
         raise ConfigurationError(
-            messages.UNKNOWN_CLOUD, {"cloud": repr(name), "known": known}
+            Problem.UNKNOWN_CLOUD, {"cloud": repr(name), "known": known}
         )
+    return _load(files, name, proxy)
+
+
+def load_cloud_of(folder: Path, name: str, *, proxy: str | None = None) -> CloudConfig:
+    """Return the configuration of a cloud by the files of a folder alone.
+
+    Raises:
+        ConfigurationError: As ``load_cloud``.
+    """
+    return _load(open_folder(folder), name, proxy)
+
+
+def _load(files: CloudFiles, name: str, proxy: str | None) -> CloudConfig:
     if fault := files.faults.get(name):
         raise fault
     cloud = {"cloud": repr(name)}
     try:
         with warnings.catch_warnings():
-            # About keys that the library deprecates, and InfluxDB in any case.
+            # The library warns about deprecated keys, and always about InfluxDB.
             warnings.simplefilter("ignore")
             region = files.get_one(name, validate=False)
             verify, _ = region.get_requests_verify_args()
     except ConfigException as error:
         raise ConfigurationError(
-            messages.CLOUD_REFUSED, cloud | {"reason": str(error)}
+            Problem.CLOUD_REFUSED, cloud | {"reason": str(error)}
         ) from None
     except (KeyError, IndexError, ValueError):
-        raise ConfigurationError(messages.CLOUD_AUTH_URL_PLACEHOLDER, cloud) from None
+        raise ConfigurationError(Problem.CLOUD_AUTH_URL_PLACEHOLDER, cloud) from None
     except (AttributeError, TypeError):
-        raise ConfigurationError(messages.CLOUD_VALUE_SHAPE, cloud) from None
+        raise ConfigurationError(Problem.CLOUD_VALUE_SHAPE, cloud) from None
     key = "cacert" if region.config.get("cacert") else "verify"
-    return describe(
+    return make_config(
         name,
         region.config,
         verify=_checked_verify(name, key, verify),
@@ -87,28 +88,29 @@ def load_cloud(name: str | None = None, *, proxy: str | None = None) -> CloudCon
     )
 
 
-def _names(files: CloudFiles) -> list[str]:
-    # Any OS_* variable beside a file makes up one more cloud, even OS_CACERT alone.
+def names_in(files: CloudFiles) -> list[str]:
+    """Return the names of the clouds, as ``configured_clouds``."""
+    # Any OS_* variable next to a file adds a cloud, even OS_CACERT alone.
     if files.in_files:
         return files.in_files
-    made_up = str(files.envvar_key)
-    return [made_up] if made_up in files.cloud_config["clouds"] else []
+    name = str(files.envvar_key)
+    return [name] if name in files.cloud_config["clouds"] else []
 
 
 def _default_name(files: CloudFiles) -> str:
     name = files.default_cloud
-    names = _names(files)
+    names = names_in(files)
     if name == files.envvar_key and names and name not in names:
-        # OS_* beside a file: a cloud of its own only if it can sign in.
+        # OS_* variables next to a file are a cloud only if they can sign in.
         variables = files.cloud_config["clouds"][name]
         keys = ("password", "token", "ak", "access_key")
         if not any(variables.get(key) for key in keys):
             name = names[0] if len(names) == 1 else None
     if not names:
-        raise ConfigurationError(messages.NO_CLOUD)
+        raise ConfigurationError(Problem.NO_CLOUD)
     if name is None:
         known = {"known": ", ".join(names)}
-        raise ConfigurationError(messages.NO_CLOUD_CHOSEN, known)
+        raise ConfigurationError(Problem.NO_CLOUD_CHOSEN, known)
     return str(name)
 
 
@@ -117,9 +119,9 @@ def _checked_verify(name: str, key: str, verify: bool | str | None) -> bool | st
         return verify is not False
     try:
         ssl_context(verify)
-    except OSError:  # ssl.SSLError is one, too
+    except OSError:  # includes ssl.SSLError
         raise ConfigurationError(
-            messages.CLOUD_CACERT if key == "cacert" else messages.CLOUD_VERIFY,
+            Problem.CLOUD_CACERT if key == "cacert" else Problem.CLOUD_VERIFY,
             {"cloud": repr(name), "path": repr(verify)},
         ) from None
     return verify

@@ -1,225 +1,170 @@
-"""What the documented error codes mean: whose matter it is, in plain words.
+"""The meaning of the documented error codes: who has to act, and what people read.
 
 Sources: ModelArts API Reference, "Error Codes"; API Gateway User Guide, "Error Codes";
-IAM API Reference, "Error Codes". Some codes mean different things under different
-HTTP statuses, so those are keyed by both.
+IAM API Reference, "Error Codes"; ``docs/modelarts-api.md``, E.1.
 """
 
 from enum import Enum, auto
 from typing import NamedTuple
 
-from dashboard.modelarts import messages
+from dashboard.modelarts.messages import Problem
 
 
 class Kind(Enum):
-    """Whose matter a refusal is."""
+    """Who has to act on a refusal, or what it is about."""
 
     INPUT = auto()  # the person who typed the values
-    STATE = auto()  # the instance is elsewhere in its life
+    STATE = auto()  # the instance is in another state
     GONE = auto()  # the instance does not exist
-    LATER = auto()  # nobody's: resources, load, a transient fault
-    CREDENTIALS = auto()  # token, key or project of ours
+    LATER = auto()  # no one: resources, load, a transient fault
+    CREDENTIALS = auto()  # our token, key or project
     PERMISSION = auto()  # rights, quotas and bills of the account
-    OPERATOR = auto()  # configuration here, or the vendor
+    OPERATOR = auto()  # our configuration, or the vendor
 
 
 class Meaning(NamedTuple):
-    """Whose matter a code is, and what it says to people: one of ``messages``."""
-
     kind: Kind
-    message: str
+    message: Problem
 
 
-_INPUT: dict[str, str] = {
-    "ModelArts.6301": messages.NAME_TAKEN,
-    "ModelArts.6303": messages.NOT_SORTABLE,
-    "ModelArts.6316": messages.BAD_STORAGE,
-    "ModelArts.6317": messages.BAD_STORAGE,
-    "ModelArts.6318": messages.STORAGE_SLASH,
-    "ModelArts.6323": messages.BAD_FLAVOR,
-    "ModelArts.6324": messages.STORAGE_TYPE,
-    "ModelArts.6330": messages.HARDWARE_MISMATCH,
-    "ModelArts.6331": messages.DISK_SIZE,
-    "ModelArts.6332": messages.WRONG_TYPE,
-    "ModelArts.6334": messages.BAD_CHARACTER,
-    "ModelArts.6335": messages.VALUE_MISSING,
-    "ModelArts.6336": messages.BAD_VALUE,
-    "ModelArts.6341": messages.BAD_GIT,
-    "ModelArts.6343": messages.BAD_GIT,
-    "ModelArts.6344": messages.BAD_GIT,
-    "ModelArts.6345": messages.BAD_GIT,
-    "ModelArts.6346": messages.STOP_IN_PAST,
-    "ModelArts.6348": messages.RUN_TIME_MISSING,
-    "ModelArts.6349": messages.RUN_TIME_RANGE,
-    "ModelArts.6358": messages.STORAGE_DIRECTORY,
-    "ModelArts.6371": messages.STORAGE_CLASS,
-    "ModelArts.6400": messages.NOT_UNDERSTOOD,
-    "ModelArts.6600": messages.BAD_VALUE,
-    "ModelArts.6768": messages.BAD_SETTING,
-    "ModelArts.6782": messages.BAD_SETTING,
-    "ModelArts.6789": messages.BAD_SETTING,
-    "ModelArts.6792": messages.BAD_SETTING,
-    "ModelArts.6797": messages.BAD_SETTING,
-    "ModelArts.6870": messages.BAD_SETTING,
-    "ModelArts.0101": messages.BAD_VALUE,
-    "ModelArts.0102": messages.NO_WORKSPACE,
-    "ModelArts.0104": messages.BAD_VALUE,
-    "ModelArts.0107": messages.BAD_VALUE,
-    "ModelArts.4104": messages.REQUEST_TOO_LARGE,
-    "APIG.0106": messages.CLOUD_DID_NOT_UNDERSTAND,
-    "APIG.0602": messages.CLOUD_DID_NOT_UNDERSTAND,
+# A code that means different things under different HTTP statuses has the status in
+# front of it.
+_CODES: dict[Kind, dict[Problem, str]] = {
+    Kind.INPUT: {
+        Problem.NAME_TAKEN: "ModelArts.6301",
+        Problem.NOT_SORTABLE: "ModelArts.6303",
+        Problem.BAD_STORAGE: (
+            "ModelArts.6316 ModelArts.6317 ModelArts.6772 ModelArts.6927"
+        ),
+        Problem.STORAGE_SLASH: "ModelArts.6318",
+        Problem.BAD_FLAVOR: "ModelArts.6323",
+        Problem.STORAGE_TYPE: "ModelArts.6324 ModelArts.6702",
+        Problem.HARDWARE_MISMATCH: "ModelArts.6330",
+        Problem.DISK_SIZE: "ModelArts.6331",
+        Problem.WRONG_TYPE: "ModelArts.6332",
+        Problem.BAD_CHARACTER: "ModelArts.6334",
+        Problem.VALUE_MISSING: "ModelArts.6335",
+        Problem.BAD_VALUE: (
+            "ModelArts.6336 ModelArts.6600 ModelArts.0101 ModelArts.0104 ModelArts.0107"
+        ),
+        Problem.BAD_GIT: "ModelArts.6341 ModelArts.6343 ModelArts.6344 ModelArts.6345",
+        Problem.STOP_IN_PAST: "ModelArts.6346",
+        Problem.RUN_TIME_MISSING: "ModelArts.6348",
+        Problem.RUN_TIME_RANGE: "ModelArts.6349",
+        Problem.STORAGE_DIRECTORY: "ModelArts.6358",
+        Problem.STORAGE_CLASS: "ModelArts.6371",
+        Problem.NOT_UNDERSTOOD: "ModelArts.6400",
+        Problem.BAD_SETTING: (
+            "ModelArts.6768 ModelArts.6782 ModelArts.6789 ModelArts.6792 "
+            "ModelArts.6797 ModelArts.6870 ModelArts.6967"
+        ),
+        Problem.NO_WORKSPACE: "ModelArts.0102",
+        Problem.REQUEST_TOO_LARGE: (
+            "ModelArts.4104 413/APIG.0201 414/APIG.0201 494/APIG.0201"
+        ),
+        Problem.NO_PRICE: "CBC.99006006",
+        Problem.BILLING_REFUSED: "CBC.0100 CBC.99006050 CBC.99006055 CBC.99006074",
+        Problem.CLOUD_DID_NOT_UNDERSTAND: "APIG.0106 APIG.0602 400/APIG.0201",
+    },
+    Kind.STATE: {
+        Problem.MUST_BE_STOPPED: "ModelArts.6304",
+        Problem.ALREADY_RUNNING: "ModelArts.6305",
+        Problem.STILL_STARTING: "ModelArts.6306",
+        Problem.ALREADY_STOPPED: "ModelArts.6307",
+        Problem.STILL_STOPPING: "ModelArts.6308",
+        Problem.NOT_RUNNING: "ModelArts.6327",
+        Problem.RESTORING: "ModelArts.6333",
+        Problem.WRONG_STATE: "ModelArts.6347",
+        Problem.OTHER_OPERATION: "ModelArts.6357",
+    },
+    Kind.GONE: {
+        Problem.GONE: "ModelArts.6309 ModelArts.6404",
+    },
+    Kind.LATER: {
+        Problem.SOLD_OUT: "ModelArts.6329 ModelArts.6716",
+        Problem.POOL_NOT_READY: "ModelArts.6355",
+        Problem.FEW_RESOURCES: "ModelArts.6360",
+        Problem.DISKS_SOLD_OUT: "ModelArts.6528",
+        Problem.TIMED_OUT: "ModelArts.6100",
+        Problem.BUSY: "ModelArts.6101",
+        Problem.INTERNAL_ERROR: "ModelArts.0010 ModelArts.6102 APIG.0601 CBC.0999",
+        Problem.NO_RESOURCES: "ModelArts.6200",
+        Problem.NETWORK_ERROR: "ModelArts.6699",
+        Problem.GATEWAY_FAILED: "APIG.0201",
+        Problem.GATEWAY_UNREACHABLE: "APIG.0202 APIG.0610",
+        Problem.GATEWAY_TIMED_OUT: "APIG.0203",
+        Problem.TOO_MANY_REQUESTS: "APIG.0308 CBC.0250",
+        Problem.SIGN_IN_UNAVAILABLE: "APIG.0613",
+        Problem.SIGN_IN_INTERNAL_ERROR: "IAM.0006",
+        Problem.SIGN_IN_TOO_MANY_REQUESTS: "IAM.0012",
+    },
+    Kind.CREDENTIALS: {
+        Problem.NOT_SIGNED_IN: (
+            "ModelArts.0201 ModelArts.0202 ModelArts.0205 ModelArts.0208 "
+            "ModelArts.6401 ModelArts.6608 ModelArts.6620 APIG.0301 APIG.0307 "
+            "IAM.0066 IAM.0067 401/ModelArts.0203 401/ModelArts.0204 "
+            "401/ModelArts.0206 403/ModelArts.0203 CBC.0154"
+        ),
+        Problem.WRONG_PROJECT: (
+            "ModelArts.0207 ModelArts.0212 400/ModelArts.0204 400/ModelArts.0210 "
+            "403/ModelArts.0210"
+        ),
+        Problem.BAD_SIGNATURE: "APIG.0303 APIG.0305 403/ModelArts.0206",
+        Problem.UNKNOWN_CREDENTIALS: "IAM.0001",
+        Problem.UNKNOWN_USER: "IAM.0004",
+        Problem.USER_LOCKED: "IAM.0061",
+        Problem.WRONG_PASSWORD: "IAM.0062",
+    },
+    Kind.PERMISSION: {
+        Problem.TOO_MANY_INSTANCES: "ModelArts.6302",
+        Problem.STORAGE_KEY: (
+            "ModelArts.6319 ModelArts.6320 ModelArts.6350 ModelArts.6353 ModelArts.6354"
+        ),
+        Problem.IN_ARREARS: "ModelArts.6326",
+        Problem.NO_HARDWARE_RIGHT: "ModelArts.6328",
+        Problem.NO_AGENCY: (
+            "ModelArts.6374 ModelArts.6376 ModelArts.6377 ModelArts.6378 "
+            "ModelArts.6379 401/ModelArts.0428"
+        ),
+        Problem.NO_RIGHTS: (
+            "ModelArts.6407 ModelArts.0108 APIG.0302 APIG.0304 APIG.0306 IAM.0002 "
+            "IAM.0003 401/ModelArts.0112"
+        ),
+        Problem.NO_BILLING_RIGHT: "CBC.0151",
+        Problem.QUOTA: "ModelArts.0113 ModelArts.0116 ModelArts.0118",
+        Problem.ACCOUNT_SUSPENDED: "ModelArts.6201",
+        Problem.ACCOUNT_RESTRICTED: "ModelArts.6203",
+        Problem.OWNER_ONLY: "ModelArts.6653",
+        Problem.PROJECT_UNAVAILABLE: "APIG.0310",
+        Problem.ADDRESS_BLOCKED: "APIG.0401 APIG.0402",
+        Problem.USER_DISABLED: "IAM.0080",
+        Problem.CONSOLE_ONLY: "IAM.0081",
+        Problem.SIGN_IN_FORBIDDEN: "IAM.0082",
+        Problem.NO_REGION_RIGHTS: "IAM.0083",
+        Problem.NO_WORKSPACE_RIGHT: "403/ModelArts.0112",
+    },
+    Kind.OPERATOR: {
+        Problem.INTERNAL_ERROR: "ModelArts.6361",
+        Problem.WRONG_ADDRESS: "APIG.0101",
+    },
 }
-
-_STATE: dict[str, str] = {
-    "ModelArts.6304": messages.MUST_BE_STOPPED,
-    "ModelArts.6305": messages.ALREADY_RUNNING,
-    "ModelArts.6306": messages.STILL_STARTING,
-    "ModelArts.6307": messages.ALREADY_STOPPED,
-    "ModelArts.6308": messages.STILL_STOPPING,
-    "ModelArts.6327": messages.NOT_RUNNING,
-    "ModelArts.6333": messages.RESTORING,
-    "ModelArts.6347": messages.WRONG_STATE,
-    "ModelArts.6357": messages.OTHER_OPERATION,
-}
-
-_GONE: dict[str, str] = {
-    "ModelArts.6309": messages.GONE,
-    "ModelArts.6404": messages.GONE,
-}
-
-_LATER: dict[str, str] = {
-    "ModelArts.6329": messages.SOLD_OUT,
-    "ModelArts.6355": messages.POOL_NOT_READY,
-    "ModelArts.6360": messages.FEW_RESOURCES,
-    "ModelArts.6528": messages.DISKS_SOLD_OUT,
-    "ModelArts.6716": messages.SOLD_OUT,
-    "ModelArts.6100": messages.TIMED_OUT,
-    "ModelArts.6101": messages.BUSY,
-    "ModelArts.0010": messages.INTERNAL_ERROR,
-    "ModelArts.6102": messages.INTERNAL_ERROR,
-    "ModelArts.6200": messages.NO_RESOURCES,
-    "ModelArts.6699": messages.NETWORK_ERROR,
-    "APIG.0201": messages.GATEWAY_FAILED,
-    "APIG.0202": messages.GATEWAY_UNREACHABLE,
-    "APIG.0203": messages.GATEWAY_TIMED_OUT,
-    "APIG.0308": messages.TOO_MANY_REQUESTS,
-    "APIG.0601": messages.INTERNAL_ERROR,
-    "APIG.0610": messages.GATEWAY_UNREACHABLE,
-    "APIG.0613": messages.SIGN_IN_UNAVAILABLE,
-    "IAM.0006": messages.SIGN_IN_INTERNAL_ERROR,
-    "IAM.0012": messages.SIGN_IN_TOO_MANY_REQUESTS,
-}
-
-_CREDENTIALS: dict[str, str] = {
-    "ModelArts.0201": messages.NOT_SIGNED_IN,
-    "ModelArts.0202": messages.NOT_SIGNED_IN,
-    "ModelArts.0205": messages.NOT_SIGNED_IN,
-    "ModelArts.0207": messages.WRONG_PROJECT,
-    "ModelArts.0208": messages.NOT_SIGNED_IN,
-    "ModelArts.0212": messages.WRONG_PROJECT,
-    "ModelArts.6401": messages.NOT_SIGNED_IN,
-    "ModelArts.6608": messages.NOT_SIGNED_IN,
-    "ModelArts.6620": messages.NOT_SIGNED_IN,
-    "APIG.0301": messages.NOT_SIGNED_IN,
-    "APIG.0303": messages.BAD_SIGNATURE,
-    "APIG.0305": messages.BAD_SIGNATURE,
-    "APIG.0307": messages.NOT_SIGNED_IN,
-    "IAM.0001": messages.UNKNOWN_CREDENTIALS,
-    "IAM.0004": messages.UNKNOWN_USER,
-    "IAM.0061": messages.USER_LOCKED,
-    "IAM.0062": messages.WRONG_PASSWORD,
-    "IAM.0066": messages.NOT_SIGNED_IN,
-    "IAM.0067": messages.NOT_SIGNED_IN,
-}
-
-_PERMISSION: dict[str, str] = {
-    "ModelArts.6302": messages.TOO_MANY_INSTANCES,
-    "ModelArts.6319": messages.STORAGE_KEY,
-    "ModelArts.6320": messages.STORAGE_KEY,
-    "ModelArts.6326": messages.IN_ARREARS,
-    "ModelArts.6328": messages.NO_HARDWARE_RIGHT,
-    "ModelArts.6350": messages.STORAGE_KEY,
-    "ModelArts.6353": messages.STORAGE_KEY,
-    "ModelArts.6354": messages.STORAGE_KEY,
-    "ModelArts.6374": messages.NO_AGENCY,
-    "ModelArts.6376": messages.NO_AGENCY,
-    "ModelArts.6377": messages.NO_AGENCY,
-    "ModelArts.6378": messages.NO_AGENCY,
-    "ModelArts.6379": messages.NO_AGENCY,
-    "ModelArts.6407": messages.NO_RIGHTS,
-    "ModelArts.0108": messages.NO_RIGHTS,
-    "ModelArts.0113": messages.QUOTA,
-    "ModelArts.0116": messages.QUOTA,
-    "ModelArts.0118": messages.QUOTA,
-    "ModelArts.6201": messages.ACCOUNT_SUSPENDED,
-    "ModelArts.6203": messages.ACCOUNT_RESTRICTED,
-    "ModelArts.6653": messages.OWNER_ONLY,
-    "APIG.0302": messages.NO_RIGHTS,
-    "APIG.0304": messages.NO_RIGHTS,
-    "APIG.0306": messages.NO_RIGHTS,
-    "APIG.0310": messages.PROJECT_UNAVAILABLE,
-    "APIG.0401": messages.ADDRESS_BLOCKED,
-    "APIG.0402": messages.ADDRESS_BLOCKED,
-    "IAM.0002": messages.NO_RIGHTS,
-    "IAM.0003": messages.NO_RIGHTS,
-    "IAM.0080": messages.USER_DISABLED,
-    "IAM.0081": messages.CONSOLE_ONLY,
-    "IAM.0082": messages.SIGN_IN_FORBIDDEN,
-    "IAM.0083": messages.NO_REGION_RIGHTS,
-}
-
-_OPERATOR: dict[str, str] = {
-    "ModelArts.6361": messages.INTERNAL_ERROR,
-    "APIG.0101": messages.WRONG_ADDRESS,
-}
-
-_BY_CODE: dict[str, Meaning] = {
+_MEANINGS = {
     code: Meaning(kind, message)
-    for kind, table in (
-        (Kind.INPUT, _INPUT),
-        (Kind.STATE, _STATE),
-        (Kind.GONE, _GONE),
-        (Kind.LATER, _LATER),
-        (Kind.CREDENTIALS, _CREDENTIALS),
-        (Kind.PERMISSION, _PERMISSION),
-        (Kind.OPERATOR, _OPERATOR),
-    )
-    for code, message in table.items()
-}
-
-_BY_STATUS: dict[tuple[int, str], Meaning] = {
-    (400, "APIG.0201"): Meaning(Kind.INPUT, messages.CLOUD_DID_NOT_UNDERSTAND),
-    (413, "APIG.0201"): Meaning(Kind.INPUT, messages.REQUEST_TOO_LARGE),
-    (414, "APIG.0201"): Meaning(Kind.INPUT, messages.REQUEST_TOO_LARGE),
-    (494, "APIG.0201"): Meaning(Kind.INPUT, messages.REQUEST_TOO_LARGE),
-    (400, "ModelArts.0204"): Meaning(Kind.CREDENTIALS, messages.WRONG_PROJECT),
-    (400, "ModelArts.0210"): Meaning(Kind.CREDENTIALS, messages.WRONG_PROJECT),
-    (401, "ModelArts.0112"): Meaning(Kind.PERMISSION, messages.NO_RIGHTS),
-    (401, "ModelArts.0203"): Meaning(Kind.CREDENTIALS, messages.NOT_SIGNED_IN),
-    (401, "ModelArts.0204"): Meaning(Kind.CREDENTIALS, messages.NOT_SIGNED_IN),
-    (401, "ModelArts.0206"): Meaning(Kind.CREDENTIALS, messages.NOT_SIGNED_IN),
-    (401, "ModelArts.0428"): Meaning(Kind.PERMISSION, messages.NO_AGENCY),
-    (403, "ModelArts.0112"): Meaning(
-        Kind.PERMISSION,
-        messages.NO_WORKSPACE_RIGHT,
-    ),
-    (403, "ModelArts.0203"): Meaning(Kind.CREDENTIALS, messages.NOT_SIGNED_IN),
-    (403, "ModelArts.0206"): Meaning(Kind.CREDENTIALS, messages.BAD_SIGNATURE),
-    (403, "ModelArts.0210"): Meaning(Kind.CREDENTIALS, messages.WRONG_PROJECT),
+    for kind, messages in _CODES.items()
+    for message, codes in messages.items()
+    for code in codes.split()
 }
 
 
 def meaning_of(status: int, code: str | None) -> Meaning | None:
-    """What a code means under an HTTP status.
+    """Return the meaning of a code under an HTTP status.
 
     Args:
         status: HTTP status of the answer.
-        code: Upstream code; ``APIGW.`` (Huawei Cloud) counts as ``APIG.``.
+        code: Upstream's code; ``APIGW.`` (Huawei Cloud) counts as ``APIG.``.
 
     Returns:
         None for a code that is not documented, or not under this status.
     """
-    if code is None:
-        return None
-    code = code.replace("APIGW.", "APIG.", 1)
-    return _BY_STATUS.get((status, code)) or _BY_CODE.get(code)
+    code = (code or "").replace("APIGW.", "APIG.", 1)
+    return _MEANINGS.get(f"{status}/{code}") or _MEANINGS.get(code)

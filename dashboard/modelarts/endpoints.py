@@ -1,18 +1,20 @@
-"""Where ModelArts is, for a region or an address somebody configured."""
+"""Addresses of the cloud, by region or from the configuration."""
 
 import ipaddress
 import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from dashboard.modelarts import messages
+from dashboard.modelarts.messages import Problem
 
 SERVICE_TYPE = "modelartsv1"
 """Type of ModelArts in the service catalog of a token."""
 
 OTC_REGIONS = ("eu-de", "eu-nl")
-"""The regions that Open Telekom Cloud publishes its address pattern for."""
+"""The regions for which Open Telekom Cloud publishes the pattern of addresses."""
 
+_HUAWEI_HOST = re.compile(r"([a-z0-9-]+\.)*(?P<site>myhuaweicloud\.(com|eu))")
+_MODELARTS_HOST = re.compile(r"modelarts\.(?P<region>[a-z]+(-[a-z0-9]+)+)\..+")
 _PROJECT_PATH = re.compile(r"/v1(?:/(?P<project_id>[^/]+))?$")
 # As keystoneauth, service catalogs, and our own documentation write it.
 _PLACEHOLDER = re.compile(
@@ -22,21 +24,17 @@ _HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?|[0-9A-Fa-f:.]+")
 
 
 class Endpoint(NamedTuple):
-    """Root address without ``/v1``, and the project if the address named one."""
+    """Root address without ``/v1``, and the project if the address contains one."""
 
     root: str
     project_id: str | None
 
 
 def split_endpoint(address: str) -> Endpoint:
-    """Take an address apart that may end in ``/v1`` or ``/v1/{project_id}``.
+    """Split an address that may end in ``/v1`` or ``/v1/{project_id}``.
 
-    Args:
-        address: The project may be an id or a placeholder: ``%(project_id)s``,
-            ``$(project_id)s``, ``{project_id}``, or the same with ``tenant_id``.
-
-    Returns:
-        No project where the address has none or a placeholder.
+    A placeholder counts as no project: ``%(project_id)s``, ``$(project_id)s``,
+    ``{project_id}``, or the same with ``tenant_id``.
     """
     address = address.strip().rstrip("/")
     match = _PROJECT_PATH.search(address)
@@ -48,37 +46,54 @@ def split_endpoint(address: str) -> Endpoint:
     return Endpoint(address[: match.start()], project_id)
 
 
-def address_fault(address: str) -> str | None:
-    """What is wrong with an HTTP address of a cloud, as one of ``messages``.
-
-    Returns:
-        None where requests can be sent there.
-    """
+def address_fault(address: str) -> Problem | None:
+    """Return what is wrong with an HTTP address; None if requests can be sent to it."""
     try:
         parts = urlsplit(address.strip())
         _ = parts.port
     except ValueError:
-        return messages.CLOUD_ADDRESS_INVALID
+        return Problem.CLOUD_ADDRESS_INVALID
     if parts.scheme not in {"https", "http"}:
-        return messages.CLOUD_ADDRESS_SCHEME
+        return Problem.CLOUD_ADDRESS_SCHEME
     if re.search(r"[{}$%(]", parts.netloc + parts.path):
-        return messages.CLOUD_ADDRESS_PLACEHOLDER
+        return Problem.CLOUD_ADDRESS_PLACEHOLDER
     if not _HOST.fullmatch(parts.hostname or ""):
-        return messages.CLOUD_ADDRESS_HOST
+        return Problem.CLOUD_ADDRESS_HOST
     if parts.query or parts.fragment:
-        return messages.CLOUD_ADDRESS_QUERY
+        return Problem.CLOUD_ADDRESS_QUERY
     return None
 
 
 def region_endpoint(region: str | None) -> str | None:
-    """Root address in a region of Open Telekom Cloud, None elsewhere."""
+    """Return the root address in a region of Open Telekom Cloud, None elsewhere."""
     if region not in OTC_REGIONS:
         return None
     return f"https://modelarts.{region}.otc.t-systems.com"
 
 
+def region_of(endpoint: str | None) -> str | None:
+    """Return the region in an address of ModelArts; None if it has none."""
+    match = _MODELARTS_HOST.fullmatch(_host(endpoint))
+    return match["region"] if match else None
+
+
+def billing_endpoint(*addresses: str | None) -> str | None:
+    """Return the billing service of Huawei Cloud's site with one of these addresses."""
+    for address in addresses:
+        if match := _HUAWEI_HOST.fullmatch(_host(address)):
+            return f"https://bss.{match['site']}"
+    return None
+
+
+def _host(address: str | None) -> str:
+    try:
+        return urlsplit((address or "").strip()).hostname or ""
+    except ValueError:
+        return ""
+
+
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address never leaves this machine."""
+    """Return whether a host name or address is this machine itself."""
     host = host.strip("[]").rstrip(".").lower()
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -86,7 +101,7 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def sends_in_clear(address: str) -> bool:
-    """Whether what is sent there could be read on the way: http beyond loopback."""
+def sends_unencrypted(address: str) -> bool:
+    """Return whether requests are unencrypted: http, except to loopback."""
     parts = urlsplit(address)
     return parts.scheme == "http" and not is_loopback(parts.hostname or "")

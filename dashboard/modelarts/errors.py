@@ -1,46 +1,48 @@
-"""Everything the client raises, in one tree.
+"""Everything that the client raises, in one tree.
 
 ::
 
     ModelArtsError
     ├── NotSentError            nothing reached ModelArts: no connection, no token
-    ├── AmbiguousError          it may have been done: no, late or broken answer
-    ├── ThrottledError          not done, asked to wait: 429, 503 with Retry-After
-    ├── AuthenticationError     the cloud does not know our credentials
-    ├── PermissionRefusedError  it knows them and says no
-    ├── InstanceNotFoundError   no such instance (any more)
-    ├── StateRefusedError       not in the instance's present state
-    ├── InvalidInputError       the values sent are not acceptable
-    ├── RefusedError            any other no, redirects among them
-    └── ConfigurationError      our own description of the cloud is wrong
-        └── InsecureEndpointError  it would send credentials in clear
+    ├── AmbiguousError          it may have been carried out: no, late or broken answer
+    ├── ThrottledError          not carried out, wait: 429, 503 with Retry-After
+    ├── AuthenticationError     the cloud does not accept our credentials
+    ├── PermissionRefusedError  it accepts them, but the account may not do this
+    ├── InstanceNotFoundError   the instance does not exist (any more)
+    ├── StateRefusedError       the instance's state does not allow it
+    ├── InvalidInputError       a value that was sent is not acceptable
+    ├── NotServedError          the cloud does not have this generation or call
+    ├── RefusedError            any other refusal, including redirects
+    └── ConfigurationError      our configuration of the cloud is wrong
+        └── InsecureEndpointError  it would send credentials unencrypted
 
-Which answer becomes which error is decided in ``answers`` and ``failures``; what the
-documented codes mean is written in ``codes``.
+``responses`` and ``transport_errors`` choose the error; ``codes`` explains the
+documented codes.
 """
 
 from collections.abc import Mapping
 from typing import ClassVar
 
-from dashboard.modelarts.messages import Text
+from dashboard.modelarts.messages import Problem, ProblemText
 
 
 class ModelArtsError(Exception):
     """A call that did not succeed.
 
-    Never holds a credential, a request body or a raw answer.
+    It never contains a credential, a request body or a raw answer.
 
     Attributes:
-        code: Which of ``messages`` it is: what happened, and who can fix it.
-        params: The values of that message.
-        status: HTTP status, None where no answer came.
-        error_code: Upstream code as ``ModelArts.6309``, ``APIG.0308``, ``IAM.0061``.
-        upstream_message: Upstream's own words, at most 300 characters, one line.
-        request_id: Upstream's name for the exchange, to quote to its support.
-        retry_after_seconds: How long upstream asks to wait, 0 to 60; None where it
-            does not say.
-        retryable: Whether the same call may succeed later without anybody's doing.
-        ambiguous: Whether a write may have been carried out all the same.
+        code: Code of the message, which says what happened and who can fix it.
+        params: Values of the message.
+        status: HTTP status; None without an answer.
+        error_code: Upstream's code, such as ``ModelArts.6309``, ``APIG.0308`` or
+            ``IAM.0061``.
+        upstream_message: Upstream's own text, one line of at most 300 characters.
+        request_id: Upstream's ID of the exchange, for its support.
+        retry_after_seconds: How long upstream asks to wait, 0 to 60; None if it does
+            not say.
+        retryable: Whether the same call may succeed later without any change.
+        ambiguous: Whether a write may have been carried out nevertheless.
     """
 
     retryable: ClassVar[bool] = False
@@ -48,7 +50,7 @@ class ModelArtsError(Exception):
 
     def __init__(
         self,
-        code: str,
+        message: Problem,
         params: Mapping[str, object] | None = None,
         *,
         status: int | None = None,
@@ -57,9 +59,8 @@ class ModelArtsError(Exception):
         request_id: str | None = None,
         retry_after_seconds: float | None = None,
     ) -> None:
-        """Take the message for people and what upstream said."""
-        super().__init__(code)
-        self.code = code
+        super().__init__(message)
+        self.message = message
         self.params = dict(params or {})
         self.status = status
         self.error_code = error_code
@@ -68,15 +69,19 @@ class ModelArtsError(Exception):
         self.retry_after_seconds = retry_after_seconds
 
     @property
+    def code(self) -> str:
+        return self.message.code
+
+    @property
     def sentence(self) -> str:
         """The message in English, for logs and commands."""
-        return str(Text(self.code, self.params))
+        return str(ProblemText(self.message, self.params))
 
     def __str__(self) -> str:
-        """The message in English, with status and upstream's code for logs."""
-        facts = [f"HTTP {self.status}"] if self.status is not None else []
-        facts += [self.error_code] if self.error_code else []
-        return f"{self.sentence} ({', '.join(facts)})" if facts else self.sentence
+        """Return the message in English, with the status and upstream's code."""
+        parts = [f"HTTP {self.status}"] if self.status is not None else []
+        parts += [self.error_code] if self.error_code else []
+        return f"{self.sentence} ({', '.join(parts)})" if parts else self.sentence
 
 
 class NotSentError(ModelArtsError):
@@ -86,47 +91,48 @@ class NotSentError(ModelArtsError):
 
 
 class AmbiguousError(ModelArtsError):
-    """No trustworthy answer came: a write may have been carried out or not.
-
-    For a read it only means that there is nothing to show.
-    """
+    """No reliable answer arrived: a write may have been carried out or not."""
 
     retryable = True
     ambiguous = True
 
 
 class ThrottledError(ModelArtsError):
-    """Not carried out; wait ``retry_after_seconds``, or back off where it is None."""
+    """Not carried out; wait ``retry_after_seconds``, or back off if it is None."""
 
     retryable = True
 
 
 class AuthenticationError(ModelArtsError):
-    """The cloud refuses our credentials: hold everything for it, do not retry."""
+    """The cloud refuses our credentials: stop all calls to it, do not retry."""
 
 
 class PermissionRefusedError(ModelArtsError):
-    """The credentials are fine, but the account may not do this."""
+    """The credentials are valid, but the account may not do this."""
 
 
 class InstanceNotFoundError(ModelArtsError):
-    """The instance does not exist, or no longer."""
+    """The instance does not exist, or no longer exists."""
 
 
 class StateRefusedError(ModelArtsError):
-    """The instance's present state does not allow it: read it again."""
+    """The instance's state does not allow the call: read the instance again."""
 
 
 class InvalidInputError(ModelArtsError):
     """A value that was sent is not acceptable."""
 
 
+class NotServedError(ModelArtsError):
+    """The cloud does not serve this call, or nothing at all at this address."""
+
+
 class RefusedError(ModelArtsError):
-    """Refused for another reason; repeating it unchanged is useless."""
+    """Refused for another reason; sending it again unchanged is useless."""
 
 
 class ConfigurationError(ModelArtsError):
-    """A cloud is not described well enough; the message says what to do."""
+    """The configuration of a cloud is wrong; the message says how to correct it."""
 
 
 class InsecureEndpointError(ConfigurationError):

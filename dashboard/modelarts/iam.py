@@ -1,8 +1,8 @@
 """Tokens from the identity service.
 
 Source: IAM API Reference, "Obtaining a User Token Through Password Authentication".
-The token is in the header ``X-Subject-Token`` of a 201; its life and its project are in
-the body.
+The token is in the header ``X-Subject-Token`` of a 201; its lifetime and its project
+are in the body.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from dashboard.modelarts import json_reader, messages, responses
+from dashboard.modelarts import json_reader, responses
 from dashboard.modelarts.endpoints import SERVICE_TYPE
 from dashboard.modelarts.errors import (
     AuthenticationError,
@@ -22,36 +22,24 @@ from dashboard.modelarts.errors import (
     NotSentError,
     ThrottledError,
 )
-from dashboard.modelarts.transport_errors import (
-    ConnectMessages,
-    connect_message,
-)
+from dashboard.modelarts.messages import Problem
+from dashboard.modelarts.transport_errors import connect_message
 from dashboard.outbound.transport import NEVER_SENT, open_http
 
-_SIGN_IN = ConnectMessages(
-    messages.SIGN_IN_TOO_MANY_CALLS,
-    messages.SIGN_IN_PROXY_FAILED,
-    messages.SIGN_IN_UNTRUSTED,
-    messages.SIGN_IN_TLS_FAILED,
-    messages.SIGN_IN_NO_ADDRESS,
-    messages.SIGN_IN_CONNECTION_REFUSED,
-    messages.SIGN_IN_CONNECT_TIMED_OUT,
-    messages.SIGN_IN_UNREACHABLE,
-)
-_DEFAULT_LIFE_SECONDS = 3_600.0  # documented are 24 h; used where the answer is silent
+_DEFAULT_LIFE_SECONDS = 3_600.0
+"""Used if the answer has no lifetime; 24 h are documented."""
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordCredentials:
-    """Who signs in, and for which project.
+    """A user's password, and the project to sign in for.
 
     Attributes:
         auth_url: Address of IAM, with or without ``/v3``.
         username: Name of the user, unless ``user_id`` is given.
-        password: Not in the repr.
-        user_domain_name: Account the user belongs to; or its id.
-        project_id: Project the token is scoped to; wins over the name.
-        project_name: Looked up in the user's own domain unless another is named.
+        user_domain_name: The user's account, unless ``user_domain_id`` is given.
+        project_id: The token's project; wins over ``project_name``.
+        project_name: IAM looks it up in the user's domain unless another is given.
     """
 
     auth_url: str
@@ -71,16 +59,19 @@ class IssuedToken:
     """A token as IAM issued it.
 
     Attributes:
-        value: For ``X-Auth-Token``; not in the repr.
-        life_seconds: From its issue to its expiry, by IAM's own clock.
-        project_id: Project it is scoped to.
-        endpoint: Address of ModelArts in its catalog, None where there is none.
+        value: For ``X-Auth-Token``.
+        life_seconds: Lifetime from its issue, by IAM's clock.
+        project_id: The token's project.
+        endpoint: Address of ModelArts in the token's catalog, if any.
+        password_expires_at: When the password will no longer be accepted; None if
+            never, or if IAM does not say.
     """
 
     value: str = field(repr=False)
     life_seconds: float
     project_id: str | None
     endpoint: str | None
+    password_expires_at: datetime | None = None
 
 
 def fetch_token(
@@ -92,25 +83,20 @@ def fetch_token(
     proxy: str | None = None,
     transport: httpx.BaseTransport | None = None,
 ) -> IssuedToken:
-    """Sign in once; never repeated here, since wrong passwords lock the user.
-
-    The connection is not kept: the next sign-in is hours away.
+    """Sign in once, without a retry: wrong passwords lock the user.
 
     Args:
         credentials: Who signs in.
         with_catalog: Whether the service catalog is needed.
-        region: Whose ModelArts to take from the catalog.
+        region: The region whose ModelArts to take from the catalog.
         verify: See ``transport.open_http``.
         proxy: See ``transport.open_http``.
         transport: See ``transport.open_http``.
 
-    Returns:
-        The token.
-
     Raises:
-        AuthenticationError: IAM refuses (any 4xx but 408 and 429).
+        AuthenticationError: IAM refuses the sign-in (any 4xx except 408 and 429).
         ThrottledError: IAM asks to wait.
-        NotSentError: IAM cannot be reached or has trouble; ModelArts was not asked.
+        NotSentError: IAM cannot be reached or has a problem; ModelArts got no request.
         ConfigurationError: The address is no HTTP address.
     """
     error: ModelArtsError
@@ -126,12 +112,12 @@ def fetch_token(
             return _issued_token(response, region)
         error = _refusal(response, credentials)
     except (httpx.UnsupportedProtocol, httpx.InvalidURL):
-        error = ConfigurationError(messages.AUTH_URL_NOT_HTTP)
+        error = ConfigurationError(Problem.AUTH_URL_NOT_HTTP)
     except NEVER_SENT as failure:
-        error = NotSentError(*connect_message(failure, _SIGN_IN))
+        error = NotSentError(*connect_message(failure, to_sign_in=True))
     except httpx.RequestError:
-        error = NotSentError(messages.SIGN_IN_TIMED_OUT)
-    # Raised out here, since httpx's error holds the request with the password.
+        error = NotSentError(Problem.SIGN_IN_TIMED_OUT)
+    # Raised outside the handlers, since httpx's error holds the password.
     raise error
 
 
@@ -177,22 +163,22 @@ def _refusal(
     status = response.status_code
     refusal = responses.error_from(response)
     kind: type[ModelArtsError] = AuthenticationError
-    code = messages.SIGN_IN_REFUSED
+    message = Problem.SIGN_IN_REFUSED
     if status == 429 or (status == 503 and refusal.retry_after_seconds is not None):
-        kind, code = ThrottledError, messages.SIGN_IN_TOO_MANY_REQUESTS
+        kind, message = ThrottledError, Problem.SIGN_IN_TOO_MANY_REQUESTS
     elif status >= 500 or status == 408:
-        kind, code = NotSentError, messages.SIGN_IN_SERVER_ERROR
+        kind, message = NotSentError, Problem.SIGN_IN_SERVER_ERROR
     elif refusal.error_code and refusal.error_code.startswith("IAM."):
-        code = refusal.code
+        message = refusal.message
     elif status < 400 or status in {404, 405}:
-        code = messages.NO_SIGN_IN_SERVICE
-    message = refusal.upstream_message
+        message = Problem.NO_SIGN_IN_SERVICE
+    text = refusal.upstream_message
     return kind(
-        code,
+        message,
         status=status,
         error_code=refusal.error_code,
-        # Some servers quote what they were sent.
-        upstream_message=message and message.replace(credentials.password, "…"),
+        # Some servers quote the request.
+        upstream_message=text and text.replace(credentials.password, "…"),
         request_id=refusal.request_id,
         retry_after_seconds=refusal.retry_after_seconds,
     )
@@ -201,7 +187,7 @@ def _refusal(
 def _issued_token(response: httpx.Response, region: str | None) -> IssuedToken:
     value = response.headers.get("X-Subject-Token", "").strip()
     if not value or not value.isascii():
-        raise NotSentError(messages.SIGN_IN_WITHOUT_TOKEN)
+        raise NotSentError(Problem.SIGN_IN_WITHOUT_TOKEN)
     try:
         body = json_reader.read_json(response.content)
     except ValueError:
@@ -213,11 +199,14 @@ def _issued_token(response: httpx.Response, region: str | None) -> IssuedToken:
         life_seconds=_life_seconds(token),
         project_id=project_id if isinstance(project_id, str) else None,
         endpoint=_catalog_endpoint(token, region),
+        password_expires_at=_moment(
+            _member(_member(token, "user"), "password_expires_at")
+        ),
     )
 
 
 def _life_seconds(token: json_reader.Json) -> float:
-    """Expiry minus issue: both by IAM's clock, so ours need not be right."""
+    """Return expiry minus issue: both by IAM's clock, so ours need not be right."""
     expires_at = _moment(_member(token, "expires_at"))
     issued_at = _moment(_member(token, "issued_at")) or datetime.now(UTC)
     if expires_at is None or expires_at <= issued_at:

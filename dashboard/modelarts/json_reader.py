@@ -1,7 +1,7 @@
-"""Bytes off the wire -> plain values that are safe to keep.
+"""Parses JSON bodies into plain values that can be stored.
 
-A body may be anything: the upstream is not ours, and its text fields are typed by
-people. What leaves this module can be stored in PostgreSQL and written as UTF-8.
+A body may contain anything: upstream is not ours, and people type its texts. The values
+that this module returns can be stored in PostgreSQL and written as UTF-8.
 """
 
 import json
@@ -9,12 +9,15 @@ import math
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
 
 type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
 
 MAX_DEPTH = 32
-"""Levels of nesting kept; the documented answers need nine."""
+"""Levels of nesting that are kept; the documented answers have nine."""
 
+_CONTAINERS = frozenset({dict, list})
 _REPLACEMENT = "\ufffd"
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _MAY_BE_UNSTORABLE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
@@ -27,22 +30,18 @@ _SECRET_PARTS = re.compile(
 )
 _CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _USER_INFO = re.compile(r"(?<=://)[^/?#\s]*@")
+_HOST_NAME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9._~/-]*")
 _QUERY_MEMBER = re.compile(r"([?&;#])([^=&;#?\s]+)=([^&;#\s]*)")
 _JSON_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
 
 
 def read_json(body: bytes) -> Json:
-    """Read a JSON body, tolerantly.
+    """Parse a JSON body leniently; a byte order mark is ignored.
 
-    Invalid UTF-8, NUL and lone surrogates become U+FFFD, which neither PostgreSQL nor
-    UTF-8 refuses. ``NaN``, ``Infinity`` and numbers too large to hold become None, as
-    does what is nested deeper than ``MAX_DEPTH``. Of equal keys the last one wins.
-
-    Args:
-        body: Bytes as received, with or without a byte order mark.
-
-    Returns:
-        The value, all strings and keys cleaned.
+    Invalid UTF-8, NUL and lone surrogates become U+FFFD, which PostgreSQL and UTF-8
+    accept. ``NaN``, ``Infinity``, numbers that are too large and values nested deeper
+    than ``MAX_DEPTH`` become None. The last of equal keys wins.
 
     Raises:
         ValueError: The body is not JSON.
@@ -52,23 +51,23 @@ def read_json(body: bytes) -> Json:
         value = _loads(text)
     except RecursionError:
         value = _loads(_without_depths(text))
-    # JSON holds neither NUL nor surrogates but as escapes: most bodies are clean, and
-    # copying them took longer than parsing.
+    # JSON contains NUL and surrogates only as escapes. Most bodies have none, and
+    # copying them takes longer than parsing.
     if _MAY_BE_UNSTORABLE.search(text) or _is_deeper(value, MAX_DEPTH):
         return _clean(value, depth=0)
     return value
 
 
 def clean_text(text: str) -> str:
-    """Text that PostgreSQL and UTF-8 can hold: NUL and surrogates become U+FFFD."""
+    """Replace NUL and surrogates, which PostgreSQL or UTF-8 refuse, by U+FFFD."""
     return _UNSTORABLE.sub(_REPLACEMENT, text)
 
 
 @lru_cache(maxsize=4_096)
 def is_secret_key(key: str) -> bool:
-    """Whether a member of this name may hold a secret.
+    """Return whether a member with this name may be a secret.
 
-    Errs towards yes: for free maps, whose keys nobody documents.
+    In doubt it returns True, since the keys of free maps are not documented.
     """
     words = _CAMEL_HUMP.sub("_", key).lower()
     words = re.sub(r"[^a-z0-9]+", "_", words)
@@ -78,7 +77,7 @@ def is_secret_key(key: str) -> bool:
 
 
 def redact(value: Json) -> Json:
-    """A copy without members that may be secret, at any depth (see is_secret_key)."""
+    """Return a copy without members that may be secret, at any depth."""
     if isinstance(value, dict):
         return {k: redact(v) for k, v in value.items() if not is_secret_key(k)}
     if isinstance(value, list):
@@ -87,9 +86,26 @@ def redact(value: Json) -> Json:
 
 
 def redact_address(text: str) -> str:
-    """Take user, password and secret query members out of addresses in a text."""
+    """Remove users, passwords and secret query members from addresses in a text."""
     without_user = _USER_INFO.sub("", text)
     return _QUERY_MEMBER.sub(_without_secret_value, without_user)
+
+
+def page_address(text: str) -> str:
+    """Return scheme, host and path of an ``https`` address; empty for any other text.
+
+    What else an address may have can be a secret: user, query, parameters, fragment.
+    """
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return ""
+    if parts.scheme != "https" or not _HOST_NAME.fullmatch(parts.hostname or ""):
+        return ""
+    if not _PLAIN_PATH.fullmatch(parts.path):
+        return ""
+    return f"https://{parts.hostname}{f':{port}' if port else ''}{parts.path}"
 
 
 def _without_secret_value(member: re.Match[str]) -> str:
@@ -117,17 +133,20 @@ def _finite_number(digits: str) -> float | None:
 
 
 def _is_deeper(value: Json, levels: int) -> bool:
-    """Whether lists and objects are nested in more levels."""
-    if not isinstance(value, list | dict):
-        return False
-    if levels == 0:
-        return True
-    members = value.values() if isinstance(value, dict) else value
-    return any(
-        _is_deeper(member, levels - 1)
-        for member in members
-        if isinstance(member, list | dict)
-    )
+    """Return whether lists and objects are nested in more levels."""
+    # Level by level: calling itself for each of a listing's objects would take longer
+    # than parsing them.
+    level: list[Any] = [value] if type(value) in _CONTAINERS else []
+    for _ in range(levels):
+        if not level:
+            return False
+        level = [
+            member
+            for parent in level
+            for member in (parent.values() if type(parent) is dict else parent)
+            if type(member) in _CONTAINERS
+        ]
+    return bool(level)
 
 
 def _clean(value: Json, *, depth: int) -> Json:
@@ -143,7 +162,7 @@ def _clean(value: Json, *, depth: int) -> Json:
 
 
 def _without_depths(text: str) -> str:
-    """Put null for what is nested too deeply for the JSON parser's stack."""
+    """Replace values nested too deeply for the JSON parser's stack by null."""
     return "".join(_shallow_parts(text))
 
 

@@ -1,7 +1,7 @@
-"""The tolerant reading of upstream members, for ``schemas``.
+"""Lenient fields and models for ``schemas`` and ``notebook_schemas``.
 
-A member of the wrong type is no reason to lose an instance: it becomes None and its
-path is noted. Numbers may come as strings and strings as numbers.
+A member with the wrong type becomes None and its path is recorded, so that the rest of
+the instance can be read. Numbers may be strings, and strings numbers.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     ValidationError,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
@@ -22,13 +23,14 @@ from pydantic import (
 from dashboard.modelarts import json_reader
 
 _INT64 = 2**63
-_FIRST_MOMENT_MS = 946_684_800_000  # 2000: what is less was told in seconds
-_LAST_MOMENT_MS = 253_402_300_799_999  # end of the year 9999: datetime's own limit
-_LONGEST_SECONDS = 10**10  # about 300 years: still fits datetime arithmetic
+_FIRST_MOMENT_MS = 946_684_800_000  # the year 2000: a smaller number is in seconds
+_LAST_MOMENT_MS = 253_402_300_799_999  # end of the year 9999, datetime's limit
+_MAX_SECONDS = 10**10  # about 300 years: works in datetime arithmetic
+_MAX_MS = _MAX_SECONDS * 1_000
 
 
 class Reading:
-    """Where we are inside one document, and what could not be read there."""
+    """The position in the document that is read, and the members with problems."""
 
     _current: ContextVar["Reading | None"] = ContextVar("reading", default=None)
 
@@ -38,7 +40,7 @@ class Reading:
 
     @classmethod
     @contextmanager
-    def begun(cls) -> Iterator[Self]:
+    def start(cls) -> Iterator[Self]:
         """Collect the problems of everything validated inside the block."""
         reading = cls()
         previous = cls._current.set(reading)
@@ -49,42 +51,31 @@ class Reading:
 
     @classmethod
     def current(cls) -> "Reading":
-        """The reading under way, or a throwaway one outside any block."""
+        """Return the reading of the enclosing block; without one, a new one."""
         return cls._current.get() or Reading()
 
-    @contextmanager
-    def at(self, name: str) -> Iterator[None]:
-        """Inside the member of this name."""
-        self.path.append(name)
-        try:
-            yield
-        finally:
-            self.path.pop()
-
-    def note(self) -> None:
-        """The member we are at could not be read."""
-        path = ".".join(self.path)
+    def record(self, *names: str) -> None:
+        """Record that the current member, or a member below it, could not be read."""
+        path = ".".join([*self.path, *names])
         if path not in self.problems:
             self.problems.append(path)
 
 
 class LenientModel(BaseModel):
-    """Base of everything that is read from an answer.
+    """Base of the models for answers.
 
-    Unknown members are ignored, and a member that cannot be read becomes None. So
-    every field of a subclass has the default None, unless nothing works without it.
+    Unknown members are ignored, and a member that cannot be read becomes None. So every
+    field has the default None, unless the document is useless without it.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     @field_validator("*", mode="wrap")
     @classmethod
-    def _forgive(
+    def _none_if_unreadable(
         cls, value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo
     ) -> Any:
         name = info.field_name or ""
-        # Not ``reading.at``: called for each member of each instance of a listing, a
-        # context manager is most of the reading.
         reading = Reading.current()
         reading.path.append(name)
         try:
@@ -92,7 +83,7 @@ class LenientModel(BaseModel):
         except ValidationError:
             if cls.model_fields[name].is_required():
                 raise
-            reading.note()
+            reading.record()
             return None
         finally:
             reading.path.pop()
@@ -106,7 +97,12 @@ def _text(value: Any) -> str | None:
     raise ValueError("not a text")
 
 
-def _whole(value: Any) -> int | None:
+def integer(value: Any) -> int | None:
+    """Return a whole number, also from a string; None for an absent one.
+
+    Raises:
+        ValueError: It is something else, or has more than 64 bits.
+    """
     if value is None or value == "":
         return None
     number = _number(value)
@@ -126,20 +122,27 @@ def _number(value: Any) -> int:
 
 
 def _moment(value: Any) -> int | None:
-    number = _whole(value)
+    number = integer(value)
     if number is not None and not _FIRST_MOMENT_MS <= number <= _LAST_MOMENT_MS:
         raise ValueError("not a moment")
     return number
 
 
 def _seconds(value: Any) -> int | None:
-    number = _whole(value)
-    if number is not None and abs(number) > _LONGEST_SECONDS:
+    number = integer(value)
+    if number is not None and abs(number) > _MAX_SECONDS:
         raise ValueError("not a sensible number of seconds")
     return number
 
 
-def _flag(value: Any) -> bool | None:
+def _milliseconds(value: Any) -> int | None:
+    number = integer(value)
+    if number is not None and abs(number) > _MAX_MS:
+        raise ValueError("not a sensible number of milliseconds")
+    return number
+
+
+def _boolean(value: Any) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
     known = {"true": True, "1": True, "false": False, "0": False}
@@ -154,23 +157,41 @@ def _address(value: Any) -> str | None:
     return None if text is None else json_reader.redact_address(text)
 
 
+def _page_address(value: Any) -> str | None:
+    return json_reader.page_address(_text(value) or "") or None
+
+
+def _instance_id(value: Any) -> str:
+    text = str(value) if type(value) is int else value
+    if not isinstance(text, str):
+        raise ValueError("no id")
+    # The id becomes part of paths, ours and the cloud's. An id that could not be
+    # decoded cannot be requested.
+    unusable = "/" in text or "\N{REPLACEMENT CHARACTER}" in text
+    if unusable or not text.isprintable() or text.strip(". ") != text:
+        raise ValueError("unusable id")
+    return text
+
+
 def _free_map(value: Any) -> dict[str, json_reader.Json] | None:
     if value is None:
         return None
     if not isinstance(value, dict):
         raise ValueError("not a map")
     return {
-        str(key): _freed(member) for key, member in value.items() if member is not None
+        str(key): _redacted_member(member)
+        for key, member in value.items()
+        if member is not None
     }
 
 
-def _freed(value: json_reader.Json) -> json_reader.Json:
+def _redacted_member(value: json_reader.Json) -> json_reader.Json:
     if isinstance(value, str):
         return json_reader.redact_address(value)
     if isinstance(value, dict):
-        return {key: _freed(member) for key, member in value.items()}
+        return {key: _redacted_member(member) for key, member in value.items()}
     if isinstance(value, list):
-        return [_freed(member) for member in value]
+        return [_redacted_member(member) for member in value]
     return value
 
 
@@ -186,34 +207,41 @@ def _text_map(value: Any) -> dict[str, str] | None:
         elif isinstance(member, str | int | float):
             texts[key] = str(member)
         else:
-            with reading.at(key):
-                reading.note()
+            reading.record(key)
     return texts
 
 
-Text = Annotated[str | None, BeforeValidator(_text)]
-"""A string; a number is written out."""
+InstanceId = Annotated[
+    str, BeforeValidator(_instance_id), Field(min_length=1, max_length=128)
+]
+"""The id of an instance: at most 128 printable characters, no slash."""
 
-Whole = Annotated[int | None, BeforeValidator(_whole)]
-"""A whole number of 64 bits; read from a string, too."""
+Text = Annotated[str | None, BeforeValidator(_text)]
+"""A string; a number becomes one."""
+
+Integer = Annotated[int | None, BeforeValidator(integer)]
+"""A whole number of 64 bits, also from a string."""
 
 MomentMs = Annotated[int | None, BeforeValidator(_moment)]
-"""Unix time in milliseconds, from a string or number: the years 2000 to 9999."""
+"""Unix time in milliseconds, from a string or number; in the years 2000 to 9999."""
 
 Seconds = Annotated[int | None, BeforeValidator(_seconds)]
-"""A span in whole seconds, short enough for datetime arithmetic."""
+"""A duration in whole seconds, short enough for datetime arithmetic."""
 
-Flag = Annotated[bool | None, BeforeValidator(_flag)]
-"""A boolean; read from its name or from 0 and 1, too."""
+Milliseconds = Annotated[int | None, BeforeValidator(_milliseconds)]
+"""A duration in milliseconds, short enough for datetime arithmetic."""
+
+Boolean = Annotated[bool | None, BeforeValidator(_boolean)]
+"""A boolean, also from its name or from 0 and 1."""
 
 Address = Annotated[str | None, BeforeValidator(_address)]
-"""An address, freed of user, password and secret query members."""
+"""Text with addresses, without their users, passwords and secret query members."""
 
-Message = Annotated[str | None, BeforeValidator(_address)]
-"""The cloud's own words; addresses that they quote are freed like an ``Address``."""
+PageAddress = Annotated[str | None, BeforeValidator(_page_address)]
+"""An ``https`` address of a page: host and path alone; None for any other text."""
 
 TextMap = Annotated[dict[str, str] | None, BeforeValidator(_text_map)]
-"""Free map of texts, without members that may be secret."""
+"""Free map of texts; ``Instance`` drops members that may be secret."""
 
 FreeMap = Annotated[dict[str, Any] | None, BeforeValidator(_free_map)]
-"""Free map of anything, without members that may be secret."""
+"""Free map of JSON values, as in ``TextMap``."""

@@ -1,19 +1,20 @@
-"""From an HTTP answer to a value, or to the error it stands for.
+"""Turns an HTTP answer into a document or an error.
 
-Decided by status first, then by code, as "Error Codes" of the ModelArts API Reference
-needs: the same code means different things under different statuses.
+The status decides first, then the code: some codes mean different things under
+different statuses (ModelArts API Reference, "Error Codes").
 """
 
 import math
 import re
 import time
+from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 import httpx
 
-from dashboard.modelarts import json_reader, messages
+from dashboard.modelarts import json_reader
 from dashboard.modelarts.codes import Kind, Meaning, meaning_of
 from dashboard.modelarts.errors import (
     AmbiguousError,
@@ -21,48 +22,49 @@ from dashboard.modelarts.errors import (
     InstanceNotFoundError,
     InvalidInputError,
     ModelArtsError,
+    NotServedError,
     PermissionRefusedError,
     RefusedError,
     StateRefusedError,
     ThrottledError,
 )
+from dashboard.modelarts.messages import Problem
 
 MAX_RETRY_AFTER_SECONDS = 60.0
-"""Longest wait that upstream may ask for; more is cut to this."""
+"""Longest wait that upstream may ask for; a longer one is cut."""
 
 _MESSAGE_LENGTH = 300
 _NAME_LENGTH = 128
 _CODE_KEYS = ("error_code", "errorCode", "code")
 _MESSAGE_KEYS = ("error_message", "error_msg", "errorMsg", "message")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-# Nothing a person reads is that long; a token or a key is.
+# No readable word is that long, but a token or a key is.
 _LONG_RUN = re.compile(r"[A-Za-z0-9+/_=-]{60,}")
 
 _ERRORS: dict[Kind, type[ModelArtsError]] = {
     Kind.INPUT: InvalidInputError,
     Kind.STATE: StateRefusedError,
     Kind.GONE: InstanceNotFoundError,
+    # 408, 429 and 5xx are handled before. The rest, such as sold-out hardware, is final
+    # for this call: a person decides when to try again.
     Kind.LATER: RefusedError,
     Kind.CREDENTIALS: AuthenticationError,
     Kind.PERMISSION: PermissionRefusedError,
     Kind.OPERATOR: RefusedError,
 }
-_BY_STATUS: dict[int, Meaning] = {
-    401: Meaning(Kind.CREDENTIALS, messages.CREDENTIALS_REFUSED),
-    403: Meaning(Kind.PERMISSION, messages.FORBIDDEN),
-    409: Meaning(Kind.STATE, messages.STATE_CONFLICT),
-    413: Meaning(Kind.INPUT, messages.REQUEST_TOO_LARGE),
-    414: Meaning(Kind.INPUT, messages.REQUEST_TOO_LARGE),
-    422: Meaning(Kind.INPUT, messages.BAD_VALUE),
+_NOT_SERVED = frozenset({404, 405, 410})
+_BY_STATUS: dict[int, tuple[type[ModelArtsError], Problem]] = {
+    401: (AuthenticationError, Problem.CREDENTIALS_REFUSED),
+    403: (PermissionRefusedError, Problem.FORBIDDEN),
+    409: (StateRefusedError, Problem.STATE_CONFLICT),
+    413: (InvalidInputError, Problem.REQUEST_TOO_LARGE),
+    414: (InvalidInputError, Problem.REQUEST_TOO_LARGE),
+    422: (InvalidInputError, Problem.BAD_VALUE),
 }
-_GONE = Meaning(Kind.GONE, messages.GONE)
-_REFUSED = Meaning(Kind.OPERATOR, messages.REFUSED)
-_NO_SUCH_API = Meaning(Kind.OPERATOR, messages.NO_MODELARTS)
-_REDIRECT = Meaning(Kind.OPERATOR, messages.REDIRECTED)
 
 
 class ErrorBody(NamedTuple):
-    """What an error body of any of the documented shapes says; None where silent."""
+    """The content of an error body; None for members that it does not have."""
 
     code: str | None = None
     message: str | None = None
@@ -70,10 +72,10 @@ class ErrorBody(NamedTuple):
 
 
 def read_document(response: httpx.Response) -> dict[str, json_reader.Json]:
-    """Return the JSON object of a successful answer that was read.
+    """Return the JSON object of a successful answer that has been read.
 
     Raises:
-        AmbiguousError: The body is no JSON object.
+        AmbiguousError: The body is not a JSON object.
     """
     try:
         document = json_reader.read_json(response.content)
@@ -85,28 +87,33 @@ def read_document(response: httpx.Response) -> dict[str, json_reader.Json]:
 
 
 def unreadable(response: httpx.Response) -> AmbiguousError:
-    """Return the error for a successful answer in an undocumented shape."""
+    """Return the error for a successful answer with an undocumented body."""
     return AmbiguousError(
-        messages.UNREADABLE,
+        Problem.UNREADABLE,
         status=response.status_code,
         request_id=_request_id(response, ErrorBody()),
     )
 
 
 def error_from(
-    response: httpx.Response, *, about_instance: bool = False
+    response: httpx.Response,
+    *,
+    about_instance: bool = False,
+    special: Mapping[Problem, Meaning] | None = None,
 ) -> ModelArtsError:
-    """Return the error that a 3xx, 4xx or 5xx answer stands for.
+    """Return the error for a 3xx, 4xx or 5xx answer.
 
     Args:
-        response: Already read, as far as it could be.
-        about_instance: Whether the path named an instance, so that a bare 404 means
-            that instance.
+        response: Already read, as far as possible.
+        about_instance: Whether a 404 without a code means that the instance does not
+            exist.
+        special: What some problems mean for this call alone.
     """
     status = response.status_code
     body = read_error_body(response.content)
-    meaning = meaning_of(status, body.code)
-    kind, message = _classify(response, body, meaning, about_instance)
+    kind, message = _classify(response, body, about_instance)
+    if special and message in special:
+        kind, message = _ERRORS[special[message].kind], special[message].message
     return kind(
         message,
         status=status,
@@ -117,19 +124,11 @@ def error_from(
     )
 
 
-def is_credentials_refusal(response: httpx.Response) -> bool:
-    """Whether the cloud refuses our credentials, so that a new token may help."""
-    return isinstance(error_from(response), AuthenticationError)
-
-
 def read_error_body(body: bytes) -> ErrorBody:
-    """Read the error body of ModelArts, of its gateway or of IAM.
+    """Read the error body of ModelArts, its gateway or IAM.
 
-    Args:
-        body: JSON of any documented shape, HTML, or nothing.
-
-    Returns:
-        All None for what is no such JSON; nobody should be shown a page of HTML.
+    It may have any of the documented structures, be HTML or be empty. All members of
+    the result are None unless it is a JSON object.
     """
     try:
         document = json_reader.read_json(body)
@@ -146,9 +145,9 @@ def read_error_body(body: bytes) -> ErrorBody:
 
 
 def retry_after_seconds(headers: httpx.Headers) -> float | None:
-    """Return the seconds of a Retry-After header, 0 to 60; None if it has none.
+    """Return the seconds of the Retry-After header, 0 to 60; None without one.
 
-    A date in it is relative to the ``Date`` header.
+    A date is relative to the ``Date`` header.
     """
     text = headers.get("Retry-After", "").strip()
     if not text:
@@ -183,27 +182,30 @@ def clean_message(text: str) -> str:
 
 
 def _classify(
-    response: httpx.Response,
-    body: ErrorBody,
-    meaning: Meaning | None,
-    about_instance: bool,
-) -> tuple[type[ModelArtsError], str]:
+    response: httpx.Response, body: ErrorBody, about_instance: bool
+) -> tuple[type[ModelArtsError], Problem]:
     status = response.status_code
+    meaning = meaning_of(status, body.code)
     waits = retry_after_seconds(response.headers) is not None
     if status == 429 or (status == 503 and waits):
-        return ThrottledError, _transient_message(meaning, messages.BUSY)
+        return ThrottledError, _transient_message(meaning, Problem.BUSY)
     if status >= 500 or status == 408:
-        return AmbiguousError, _transient_message(meaning, messages.SERVER_ERROR)
+        return AmbiguousError, _transient_message(meaning, Problem.SERVER_ERROR)
     if status < 400:
-        meaning = _REDIRECT
-    if meaning is None and status == 404:
-        gone = about_instance and not (body.code or "").startswith("APIG")
-        meaning = _GONE if gone else _NO_SUCH_API
-    meaning = meaning or _BY_STATUS.get(status, _REFUSED)
-    return _ERRORS[meaning.kind], meaning.message
+        return RefusedError, Problem.REDIRECTED
+    if meaning is not None and meaning.message is Problem.WRONG_ADDRESS:
+        return NotServedError, meaning.message
+    if meaning is None and status in _NOT_SERVED:
+        from_gateway = (body.code or "").startswith("APIG")
+        if status == 404 and about_instance and not from_gateway:
+            return InstanceNotFoundError, Problem.GONE
+        return NotServedError, Problem.NO_MODELARTS
+    if meaning is not None:
+        return _ERRORS[meaning.kind], meaning.message
+    return _BY_STATUS.get(status, (RefusedError, Problem.REFUSED))
 
 
-def _transient_message(meaning: Meaning | None, default: str) -> str:
+def _transient_message(meaning: Meaning | None, default: Problem) -> Problem:
     return meaning.message if meaning and meaning.kind is Kind.LATER else default
 
 
@@ -226,7 +228,7 @@ def _first_message(levels: list[dict[str, json_reader.Json]]) -> str | None:
 
 
 def _name(value: json_reader.Json) -> str | None:
-    """A code or an id: short, one printable word, or nothing."""
+    """Return a printable code or id, shortened; None for anything else."""
     if not isinstance(value, str) or not value.isprintable():
         return None
     return value[:_NAME_LENGTH].strip() or None

@@ -1,59 +1,69 @@
-"""What an answer showed, and when: the values that the client returns."""
+"""The values that the client returns: instances, and the time of the answer."""
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence, Set as AbstractSet
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import httpx
 from pydantic import ValidationError
 
-from dashboard.modelarts import json_reader, responses, schemas
+from dashboard.modelarts import json_reader, notebook_schemas, responses, schemas
+from dashboard.modelarts.lenient import integer
 
-_RECEIVED_AT_KEY = "curfew_received_at_ms"
+_SENT_AT_KEY, _RECEIVED_AT_KEY = "curfew_sent_at_ms", "curfew_received_at_ms"
 
-FURTHEST_APART_MS = 3_600_000
-"""A clock that a document tells is believed up to an hour from the answer's own."""
+MAX_CLOCK_DIFFERENCE_MS = 3_600_000
+"""How far the clock in a document may be from the ``Date`` of its answer."""
 
-MADE_UP_ID = "unusable-id-"
-"""Begin of the ids that stand for those which ModelArts cannot be asked by."""
+UNUSABLE_ID_PREFIX = "unusable-id-"
+"""Prefix of the ids that replace ids which cannot be used in a request."""
 
-type Familiar = Callable[[Sequence[json_reader.Json]], AbstractSet[str]]
-"""Of the records of a page as received, the ids of those that need not be read."""
+type WireInstance = schemas.Instance | notebook_schemas.Notebook
+"""An instance as an answer contains it, of either generation."""
+
+type WireModel = type[schemas.Instance] | type[notebook_schemas.Notebook]
+
+type Scope = Literal["all", "own"]
+"""Whose instances a listing contains: everyone's, or those of the cloud's user."""
+
+type FindUnchanged = Callable[[Sequence[json_reader.Json]], AbstractSet[str]]
+"""Takes the records of a page as received; returns the ids of those to skip."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClockReading:
-    """Two clocks at one moment.
+    """Our clock and the cloud's at the same moment.
 
     Attributes:
+        sent_at_ms: Our clock when the request was sent, Unix ms.
         received_at_ms: Our clock when the head of the answer arrived, Unix ms.
-        date_ms: The answer's ``Date`` header, Unix ms in whole seconds; None where
-            there is none.
+        date_ms: The ``Date`` header of the answer, Unix ms in whole seconds, if any.
     """
 
+    sent_at_ms: int
     received_at_ms: int
     date_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One instance as it was at one moment."""
+    """An instance, and when it was read."""
 
-    instance: schemas.Instance
+    instance: WireInstance
     clock: ClockReading
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadableInstance:
-    """An element of a list that is no usable instance.
+    """An element of a list that is not a usable instance.
 
     Attributes:
-        instance_id: Made up from the one received (``made_up_id``); None without one.
-        received_id: The id as received; it may hold anything and be of any length.
-        name, status: As far as they could be read.
-        problem: What of it is wrong: a member, or ``document`` for all of it.
+        instance_id: Replaces the received id (``replacement_id``); None without one.
+        received_id: The id as received; it may contain anything and have any length.
+        name: As far as it could be read; status likewise.
+        problem: The invalid member, or ``document`` for the whole element.
     """
 
     instance_id: str | None
@@ -68,46 +78,77 @@ class InstancePage:
     """One page of a listing.
 
     Attributes:
-        instances: Readable ones that no earlier page held.
+        instances: Readable instances that were on no earlier page.
         unreadable: The others, in the order of the answer.
-        total_count: How many match in all, as upstream says with this page.
+        total_count: Number of all matches, according to this answer.
         offset: Index of the first record of this page.
-        records: How many records the answer held, repeated ones included.
+        records: Number of records in the answer, including repeated ones.
         clock: When the page was received.
-        unchanged: Ids of those that the caller said need not be read.
+        unchanged: Ids that the caller asked to skip.
         is_last: Whether the listing ends here.
+        scope: Whose instances the listing contains.
     """
 
-    instances: list[schemas.Instance]
+    instances: list[WireInstance]
     unreadable: list[UnreadableInstance]
     total_count: int
     offset: int
     records: int
     clock: ClockReading
-    unchanged: list[str] = field(default_factory=list)
+    unchanged: list[str]
     is_last: bool = False
+    scope: Scope = "all"
 
     @property
-    def is_empty(self) -> bool:
-        """Whether all ids of this page were on earlier pages."""
-        named = (bad.instance_id for bad in self.unreadable)
-        return not (self.instances or self.unchanged or any(named))
+    def has_nothing_new(self) -> bool:
+        """Whether earlier pages contained all ids of this page."""
+        named = any(record.instance_id for record in self.unreadable)
+        return not (self.instances or self.unchanged or named)
 
 
-def note_arrival(response: httpx.Response) -> None:
-    """Store when the head of an answer arrived (an httpx hook)."""
+class Layout(NamedTuple):
+    """How the answer to a list call is laid out.
+
+    Attributes:
+        model: Reads an element.
+        total: Member with the number of all matches.
+        records: Member with the elements of this page.
+    """
+
+    model: WireModel
+    total: str
+    records: str
+
+
+def record_departure(request: httpx.Request) -> None:
+    """Store when a request was sent; an httpx hook."""
+    request.extensions[_SENT_AT_KEY] = time.time_ns() // 1_000_000
+
+
+def record_arrival(response: httpx.Response) -> None:
+    """Store when the head of an answer arrived; an httpx hook."""
     response.extensions[_RECEIVED_AT_KEY] = time.time_ns() // 1_000_000
 
 
-def read_observation(response: httpx.Response) -> Observation:
+def read_observation(
+    response: httpx.Response,
+    model: WireModel,
+    document: json_reader.Json = None,
+) -> Observation:
     """Return the instance of a successful answer.
 
+    Args:
+        response: Already read.
+        model: Reads the document.
+        document: That of the answer, if it has been read or completed.
+
     Raises:
-        AmbiguousError: It holds no usable instance.
+        AmbiguousError: It contains no usable instance.
     """
-    document = responses.read_document(response)
+    if document is None:
+        document = responses.read_document(response)
     try:
-        instance = schemas.Instance.model_validate(document)
+        instance = model.model_validate(document)
     except ValidationError:
         raise responses.unreadable(response) from None
     return Observation(instance, _clock_reading(response))
@@ -115,107 +156,126 @@ def read_observation(response: httpx.Response) -> Observation:
 
 def read_page(
     response: httpx.Response,
+    layout: Layout,
     *,
     offset: int,
     seen: set[str],
-    unchanged: Familiar | None = None,
+    find_unchanged: FindUnchanged | None = None,
 ) -> InstancePage:
     """Return one page of a listing.
 
     Args:
         response: Successful and already read.
+        layout: How it is laid out.
         offset: Index of its first record.
         seen: Ids of earlier pages; those of this page are added.
-        unchanged: Asked which records need not be read.
+        find_unchanged: Finds the records to skip.
 
     Raises:
-        AmbiguousError: It is no list, or does not say how many match in all.
+        AmbiguousError: It contains no list, or no number of all matches.
     """
-    listing = schemas.InstanceList.model_validate(responses.read_document(response))
-    total = listing.total_count
-    records = listing.instances
-    if total is None or total < 0 or (records is None and total > 0):
-        raise responses.unreadable(response)
-    records = records or []
-    clock = _clock_reading(response)
-    page = InstancePage([], [], total, offset, len(records), clock)
-    known = unchanged(records) if unchanged else frozenset()
+    total, records = _listing(response, layout)
+    instances, unreadable, unchanged = [], [], []
+    to_skip = find_unchanged(records) if find_unchanged else frozenset()
     for record in records:
-        if (name := _unchanged_id(record, known)) is not None:
-            if name not in seen:
-                seen.add(name)
-                page.unchanged.append(name)
+        received_id = record.get("id") if isinstance(record, dict) else None
+        if isinstance(received_id, str) and received_id in to_skip:
+            if received_id not in seen:
+                seen.add(received_id)
+                unchanged.append(received_id)
             continue
         try:
-            instance = schemas.Instance.model_validate(record)
+            instance = layout.model.model_validate(record)
         except ValidationError:
             bad = _unreadable(record)
             if bad.instance_id not in seen:
-                page.unreadable.append(bad)
+                unreadable.append(bad)
             if bad.instance_id:
                 seen.add(bad.instance_id)
             continue
         if instance.id not in seen:
             seen.add(instance.id)
-            page.instances.append(instance)
-    return page
+            instances.append(instance)
+    clock = _clock_reading(response)
+    return InstancePage(
+        instances, unreadable, total, offset, len(records), clock, unchanged
+    )
 
 
-def made_up_id(received: str) -> str:
-    """Return a usable, stable id in place of a long or unprintable one."""
+def replacement_id(received: str) -> str:
+    """Return a usable, stable id that replaces a long or unprintable one."""
     digest = hashlib.sha256(received.encode("utf-8", "surrogatepass"))
-    return f"{MADE_UP_ID}{digest.hexdigest()[:32]}"
+    return f"{UNUSABLE_ID_PREFIX}{digest.hexdigest()[:32]}"
 
 
 def upstream_skew_ms(
-    instances: list[schemas.Instance], clock: ClockReading
+    instances: Sequence[WireInstance], clock: ClockReading, *, by_header: bool = True
 ) -> int | None:
     """Return how far the cloud's clock is ahead of ours, in milliseconds.
 
-    ``stop_timestamp - remain_time * 1000`` is the cloud's own now, up to a second too
-    early since ``remain_time`` is rounded up: so the greatest of several estimates is
-    the closest, once those that stand out are left aside.
+    ``stop_timestamp - remain_time * 1000`` is the cloud's time, up to a second too
+    early since ``remain_time`` is rounded up. So the greatest of several estimates is
+    the best, apart from outliers. Documents far from the ``Date`` header are ignored.
 
     Args:
-        instances: Of the answer that ``clock`` belongs to.
-        clock: When that answer came.
+        instances: The instances of the answer that ``clock`` belongs to.
+        clock: When that answer was received.
+        by_header: Whether the ``Date`` header counts where no instance tells the time.
 
     Returns:
-        From the running instances, else from the ``Date`` header, else None. A document
-        that is far from that header tells no clock: its stop cannot be right.
+        From the running instances, else from the ``Date`` header, else None.
     """
-    date_ms = clock.date_ms
     estimates = sorted(
-        stop.stop_timestamp - stop.remain_time * 1_000
+        estimate
         for instance in instances
-        if instance.spec is not None
-        and (stop := instance.spec.auto_stop) is not None
-        and stop.stop_timestamp is not None
-        and stop.remain_time is not None
-        and stop.remain_time > 0
+        if (estimate := _cloud_time_ms(instance)) is not None
         and (
-            date_ms is None
-            or abs(stop.stop_timestamp - stop.remain_time * 1_000 - date_ms)
-            <= FURTHEST_APART_MS
+            clock.date_ms is None
+            or abs(estimate - clock.date_ms) <= MAX_CLOCK_DIFFERENCE_MS
         )
     )
     if estimates:
         middle = estimates[(len(estimates) - 1) // 2]
         closest = max(e for e in estimates if e <= middle + 1_000)
         return closest - clock.received_at_ms
-    return None if clock.date_ms is None else clock.date_ms - clock.received_at_ms
+    if clock.date_ms is None or not by_header:
+        return None
+    return clock.date_ms - clock.received_at_ms
+
+
+def _cloud_time_ms(instance: WireInstance) -> int | None:
+    state = instance.state()
+    if state.cloud_time_ms is not None:
+        return state.cloud_time_ms
+    if state.stop_timestamp_ms is None or state.remain_time is None:
+        return None
+    if state.remain_time <= 0:
+        return None
+    return state.stop_timestamp_ms - state.remain_time * 1_000
 
 
 def _clock_reading(response: httpx.Response) -> ClockReading:
     return ClockReading(
+        sent_at_ms=response.request.extensions[_SENT_AT_KEY],
         received_at_ms=response.extensions[_RECEIVED_AT_KEY],
         date_ms=responses.http_date_ms(response.headers.get("Date", "")),
     )
 
 
-def _unchanged_id(record: json_reader.Json, known: AbstractSet[str]) -> str | None:
-    name = record.get("id") if isinstance(record, dict) else None
-    return name if isinstance(name, str) and name in known else None
+def _listing(
+    response: httpx.Response, layout: Layout
+) -> tuple[int, list[json_reader.Json]]:
+    document = responses.read_document(response)
+    try:
+        total = integer(document.get(layout.total))
+    except ValueError:
+        total = None
+    records = document.get(layout.records)
+    if not isinstance(records, list):
+        records = None
+    if total is None or total < 0 or (records is None and total > 0):
+        raise responses.unreadable(response)
+    return total, records or []
 
 
 def _unreadable(record: json_reader.Json) -> UnreadableInstance:
@@ -226,6 +286,6 @@ def _unreadable(record: json_reader.Json) -> UnreadableInstance:
         for key in ("id", "name", "status")
     )
     return UnreadableInstance(
-        made_up_id(instance_id) if instance_id else None,
+        replacement_id(instance_id) if instance_id else None,
         *(instance_id, name, status, "id"),
     )

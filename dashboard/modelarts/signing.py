@@ -13,7 +13,7 @@ ALGORITHM = "SDK-HMAC-SHA256"
 
 
 def canonical_query(pairs: Iterable[tuple[str, str]]) -> str:
-    """Return a query, sorted and encoded as it is signed; send exactly this text."""
+    """Return a query sorted and encoded for the signature; send exactly this text."""
     return "&".join(
         f"{_encode(name)}={_encode(value)}" for name, value in sorted(pairs)
     )
@@ -32,9 +32,9 @@ def authorization(
     """Return the value of the ``Authorization`` header.
 
     Args:
-        path: Path as sent, percent-encoded; signed with a slash at its end.
+        path: Path as sent, percent-encoded. A slash is added for the signature.
         query: Result of ``canonical_query``.
-        headers: All headers to sign, ``X-Sdk-Date`` among them.
+        headers: All headers to sign, including ``X-Sdk-Date``.
         body: Exact bytes of the body.
     """
     signed = {name.lower(): value.strip() for name, value in headers.items()}

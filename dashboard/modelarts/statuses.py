@@ -1,16 +1,16 @@
-"""Statuses of an instance, and what each of them allows.
+"""The statuses of an instance, and what each allows.
 
 Source: "Querying a List of Development Environment Instances" (twelve statuses),
-``queuing_info`` of "Modifying the Description..." (the two queues). READY_TO_START is
-named by Huawei Cloud's edition only. The list may grow: an instance's status is a
-plain string that need not be one of these.
+``queuing_info`` of "Modifying the Description..." (the two queues). Only Huawei Cloud's
+edition lists READY_TO_START. The last six are of notebooks (``docs/modelarts-api.md``,
+B.4). The list may grow: an instance's status is a plain string that need not be in it.
 """
 
 from enum import StrEnum
 
 
 class InstanceStatus(StrEnum):
-    """A documented status; compares equal to the plain string of an answer."""
+    """A documented status; equal to the plain string in an answer."""
 
     CREATE_QUEUING = "CREATE_QUEUING"
     CREATING = "CREATING"
@@ -27,6 +27,12 @@ class InstanceStatus(StrEnum):
     DELETED = "DELETED"
     RESIZING = "RESIZING"
     RESIZE_FAILED = "RESIZE_FAILED"
+    INIT = "INIT"
+    SNAPSHOTTING = "SNAPSHOTTING"
+    DELETING = "DELETING"
+    DELETE_FAILED = "DELETE_FAILED"
+    ERROR = "ERROR"
+    FROZEN = "FROZEN"
 
 
 TRANSITIONAL = frozenset(
@@ -39,9 +45,12 @@ TRANSITIONAL = frozenset(
         InstanceStatus.RESTARTING,
         InstanceStatus.STOPPING,
         InstanceStatus.RESIZING,
+        InstanceStatus.INIT,
+        InstanceStatus.SNAPSHOTTING,
+        InstanceStatus.DELETING,
     }
 )
-"""On the way to another status: poll, offer nothing. So is an unknown status."""
+"""Changing to another status: poll, offer no action. So does an unknown status."""
 
 FAILED = frozenset(
     {
@@ -49,9 +58,13 @@ FAILED = frozenset(
         InstanceStatus.START_FAILED,
         InstanceStatus.RESIZE_FAILED,
         InstanceStatus.UNAVAILABLE,
+        InstanceStatus.DELETE_FAILED,
+        InstanceStatus.ERROR,
+        InstanceStatus.FROZEN,
     }
 )
-"""Something went wrong: look at ``spec.failed_reasons`` and ``error_code``."""
+"""Something went wrong: look at ``spec.failed_reasons`` and ``error_code``, or at
+``fail_reason`` of a notebook."""
 
 STARTABLE = frozenset(
     {
@@ -60,20 +73,24 @@ STARTABLE = frozenset(
         InstanceStatus.RESIZE_FAILED,
     }
 )
-"""Start may be offered."""
+"""A start may be offered."""
 
 STOPPABLE = frozenset({InstanceStatus.RUNNING})
-"""Stop may be offered."""
+"""A stop may be offered."""
 
 NEVER_RUN = frozenset(
     {
         InstanceStatus.CREATE_FAILED,
         InstanceStatus.UNAVAILABLE,
         InstanceStatus.DELETED,
+        InstanceStatus.DELETING,
+        InstanceStatus.DELETE_FAILED,
+        InstanceStatus.ERROR,
+        InstanceStatus.FROZEN,
     }
 )
-"""Neither running nor to be started: all that is left is to delete it."""
+"""Not running and not startable: it can only be deleted, or be unfrozen by paying."""
 
 AUTO_STOP_FIXED = NEVER_RUN | {InstanceStatus.RESIZING}
-"""The cloud refuses a change of auto-stop (6347). No document lists them: these follow
-from what is offered in each status."""
+"""The cloud refuses a change of auto-stop (6347). No document lists these statuses;
+they follow from the actions that each status offers."""

@@ -1,19 +1,17 @@
-"""Errors for HTTP exchanges that broke off."""
+"""Errors for HTTP exchanges that failed without a complete answer."""
 
 import socket
 import ssl
-from typing import NamedTuple
 
 import httpx
 
-from dashboard.modelarts import messages
 from dashboard.modelarts.errors import (
     AmbiguousError,
     ConfigurationError,
     ModelArtsError,
     NotSentError,
 )
-from dashboard.modelarts.messages import Text
+from dashboard.modelarts.messages import Problem, ProblemText
 from dashboard.outbound.transport import (
     NEVER_SENT,
     EncodedAnswerError,
@@ -21,67 +19,56 @@ from dashboard.outbound.transport import (
     causes,
 )
 
-_UNUSABLE = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
-
-
-class ConnectMessages(NamedTuple):
-    """Messages about a service that cannot be reached, by the reason."""
-
-    too_many_calls: str
-    proxy_failed: str
-    untrusted: str
-    tls_failed: str
-    no_address: str
-    refused: str
-    timed_out: str
-    unreachable: str
-
-
-_MODELARTS = ConnectMessages(
-    messages.TOO_MANY_CALLS,
-    messages.PROXY_FAILED,
-    messages.UNTRUSTED,
-    messages.TLS_FAILED,
-    messages.NO_ADDRESS,
-    messages.CONNECTION_REFUSED,
-    messages.CONNECT_TIMED_OUT,
-    messages.UNREACHABLE,
-)
-
 
 def error_from_failure(failure: httpx.RequestError) -> ModelArtsError:
     """Return the error for a ModelArts call without a complete answer.
 
-    A failure before the connection is open means that nothing was sent; after a later
-    one the call may have been carried out.
+    Nothing was sent if the failure occurred before the connection was open; after that
+    the call may have been carried out.
     """
-    if isinstance(failure, _UNUSABLE):
-        return ConfigurationError(messages.NOT_SENDABLE)
+    if isinstance(failure, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
+        return ConfigurationError(Problem.NOT_SENDABLE)
     if isinstance(failure, NEVER_SENT):
-        return NotSentError(*connect_message(failure, _MODELARTS))
+        return NotSentError(*connect_message(failure))
     if isinstance(failure, OversizedAnswerError):
-        return AmbiguousError(messages.OVERSIZED)
+        return AmbiguousError(Problem.OVERSIZED)
     if isinstance(failure, EncodedAnswerError):
-        return AmbiguousError(messages.COMPRESSED)
+        return AmbiguousError(Problem.COMPRESSED)
     if isinstance(failure, httpx.TimeoutException):
-        return AmbiguousError(messages.TIMED_OUT)
-    return AmbiguousError(messages.CONNECTION_LOST)
+        return AmbiguousError(Problem.TIMED_OUT)
+    return AmbiguousError(Problem.CONNECTION_LOST)
 
 
-def connect_message(failure: httpx.RequestError, of: ConnectMessages) -> Text:
-    """Return why no connection was made, in the messages of the service."""
+def connect_message(
+    failure: httpx.RequestError, *, to_sign_in: bool = False
+) -> ProblemText:
+    """Return why no connection to ModelArts was made.
+
+    Args:
+        failure: One of ``NEVER_SENT``.
+        to_sign_in: The connection was to the sign-in service instead.
+    """
+    reason, params = _reason(failure)
+    return ProblemText(
+        Problem[f"SIGN_IN_{reason.name}"] if to_sign_in else reason, params
+    )
+
+
+def _reason(failure: httpx.RequestError) -> ProblemText:
     if isinstance(failure, httpx.PoolTimeout):
-        return Text(of.too_many_calls)
+        return ProblemText(Problem.TOO_MANY_CALLS)
     if isinstance(failure, httpx.ProxyError):
-        return Text(of.proxy_failed)
+        return ProblemText(Problem.PROXY_FAILED)
     for cause in causes(failure):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return Text(of.untrusted, {"verify_message": cause.verify_message})
+            return ProblemText(
+                Problem.UNTRUSTED, {"verify_message": cause.verify_message}
+            )
         if isinstance(cause, ssl.SSLError):
-            return Text(of.tls_failed)
+            return ProblemText(Problem.TLS_FAILED)
         if isinstance(cause, socket.gaierror):
-            return Text(of.no_address)
+            return ProblemText(Problem.NO_ADDRESS)
         if isinstance(cause, ConnectionRefusedError):
-            return Text(of.refused)
+            return ProblemText(Problem.CONNECTION_REFUSED)
     timed_out = isinstance(failure, httpx.ConnectTimeout)
-    return Text(of.timed_out if timed_out else of.unreachable)
+    return ProblemText(Problem.CONNECT_TIMED_OUT if timed_out else Problem.UNREACHABLE)

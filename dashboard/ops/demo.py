@@ -1,27 +1,26 @@
-"""The demo: everything Curfew needs, on one machine, started by one command.
+"""The demo: a stack with an emulated cloud, started by one command.
 
 ``prepare_environment`` runs before Django reads its settings, the rest after. Nothing
-here is fit for production, and ``manage.py run`` uses none of it.
+here is fit for production, and ``manage.py serve`` uses none of it.
 """
 
 import argparse
 import os
 import secrets
-import socket
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 
 from dashboard.config import SECRETS
+from dashboard.paths import MANAGE_NAME, VAR
 
-from .broker import EmbeddedBroker
-from .demo_files import DemoError, Files
-from .managed_process import PROJECT, ManagedProcess
+from . import broker, stack
+from .data_directory import StartError
+from .demo_files import DemoFiles
 from .ports import LOOPBACK, free_port
+from .stack import ANY_ADDRESS, Stack, answering, between, in_url, site_address
 from .supervisor import Supervisor
 
 STARTED = time.monotonic()
@@ -33,7 +32,6 @@ NOT_FOR_THE_DEMO = (
     *("CURFEW_CLOUD_PROXY", "CURFEW_WEBHOOK_HOSTS"),
     *(f"CURFEW_{field.upper()}_FILE" for field in SECRETS),
 )
-ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 (compared, not bound)
 
 
 @dataclass(frozen=True)
@@ -45,66 +43,57 @@ class Person:
 
 
 PEOPLE = (
-    Person("ada", "admin", "acts on every instance, and on people"),
-    Person("oskar", "operator", "acts on every instance"),
-    Person("anna", "scientist", "acts on anna.schmidt's", ("anna.schmidt",)),
-    Person("li", "scientist", "acts on li.wei's", ("li.wei",)),
-    Person("vera", "viewer", "sees everything, changes nothing"),
+    Person("ada", "admin", "manages all instances and people"),
+    Person("oskar", "operator", "manages all instances"),
+    Person(
+        "anna", "scientist", "manages the instances of anna.schmidt", ("anna.schmidt",)
+    ),
+    Person("li", "scientist", "manages the instances of li.wei", ("li.wei",)),
+    Person("mira", "manager", "can view everything, also the audit trail"),
+    Person("vera", "viewer", "can view everything"),
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--host", default=LOOPBACK, help="address to listen on (%(default)s)"
-    )
-    parser.add_argument(
-        "--port", type=_port, default=8000, help="port of the web server (%(default)s)"
-    )
+    stack.add_arguments(parser, data_dir=VAR / "demo")
     parser.add_argument(
         "--fleet",
-        type=_count,
-        default=60,
+        type=between(0, 10_000),
+        default=80,
         metavar="N",
         help="instances in the emulated cloud (%(default)s)",
     )
     parser.add_argument(
-        "--seed", type=int, default=1, help="makes another fleet (%(default)s)"
+        "--notebooks",
+        type=between(0, 100),
+        default=50,
+        metavar="PERCENT",
+        help="share of them in the newer generation of the API (%(default)s)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, help="seed of the random fleet (%(default)s)"
     )
     parser.add_argument(
         "--speed",
         type=_factor,
         default=1.0,
         metavar="X",
-        help="how much faster the emulated cloud's time runs (%(default)s)",
+        help="speed of the emulated cloud's clock (%(default)s)",
     )
     parser.add_argument(
-        "--data-dir",
-        type=Path,
-        default=PROJECT / "var" / "demo",
-        help="where the demo keeps its files, new at each start (var/demo)",
+        "--working-day",
+        type=between(2, 120),
+        nargs="?",
+        const=10,
+        metavar="MINUTES",
+        help="add schedules that act within minutes, so that a whole working day "
+        "happens before your eyes (10 without a number)",
     )
     parser.add_argument(
         "--hostile",
         action="store_true",
-        help="make every text of the emulated cloud an attack, for tests",
+        help="fill all texts of the emulated cloud with attacks, for tests",
     )
-    parser.add_argument(
-        "--verbose-logs", action="store_true", help="show the processes' logs, too"
-    )
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 1 <= port <= 65_535:
-        raise argparse.ArgumentTypeError("must be between 1 and 65535")
-    return port
-
-
-def _count(text: str) -> int:
-    count = int(text)
-    if not 0 <= count <= 10_000:
-        raise argparse.ArgumentTypeError("must be between 0 and 10000")
-    return count
 
 
 def _factor(text: str) -> float:
@@ -124,15 +113,15 @@ def prepare_environment(arguments: Sequence[str]) -> None:
         arguments: The command line behind ``demo``.
     """
     parser = argparse.ArgumentParser(
-        prog="manage.py demo", description="Start everything, with an emulated cloud."
+        prog=f"{MANAGE_NAME} demo", description="Run Curfew with an emulated cloud."
     )
     add_arguments(parser)
     # Django parses its own options (--verbosity …).
     options, _ = parser.parse_known_args(arguments)
-    files = Files(options.data_dir.resolve())
+    files = DemoFiles(options.data_dir.resolve())
     try:
-        files.claim()
-    except DemoError as error:
+        files.create()
+    except StartError as error:
         raise SystemExit(str(error)) from None
     # Credentials and names of real clouds must not reach the demo.
     for name in [name for name in os.environ if name.startswith("OS_")]:
@@ -142,157 +131,103 @@ def prepare_environment(arguments: Sequence[str]) -> None:
     hosts = (
         "*"
         if options.host in ANY_ADDRESS
-        else f"localhost,{LOOPBACK},{_in_address(options.host)}"
+        else f"localhost,{LOOPBACK},{in_url(options.host)}"
     )
     os.environ |= {
+        "CURFEW_DATA_DIR": str(files.folder),
         "CURFEW_SECRET_KEY": secrets.token_urlsafe(48),
         "CURFEW_DATABASE_URL": f"sqlite:///{files.database}",
-        "CURFEW_REDIS_URL": f"redis://{LOOPBACK}:{free_port()}/0",
+        "CURFEW_REDIS_URL": broker.url(free_port(), secrets.token_urlsafe(24)),
         "CURFEW_ALLOWED_HOSTS": hosts,
         "CURFEW_HTTPS": "false",
-        "CURFEW_URL": _address(options.host, options.port),
+        "CURFEW_URL": site_address(options.host, options.port),
         "OS_CLIENT_CONFIG_FILE": str(files.clouds),
         "OS_CLIENT_SECURE_FILE": str(files.secure),
     }
     os.environ.setdefault("CURFEW_REFRESH_SECONDS", "5")
 
 
-def _address(host: str, port: int) -> str:
-    reached = LOOPBACK if host in ANY_ADDRESS else host
-    return f"http://{_in_address(reached)}:{port}"
+class Demo(Stack):
+    """A stack with an emulated cloud."""
 
+    files: DemoFiles
 
-def _in_address(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
-def check_port(host: str, port: int) -> None:
-    """Check that the port is free for the web server.
-
-    Raises:
-        DemoError: It is not.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        # As the server does: lingering connections of an earlier run do no harm.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise DemoError(
-                f"Cannot listen on {host}, port {port} ({error.strerror}). Choose "
-                f"another, for example: manage.py demo --port {port % 65_535 + 1}"
-            ) from None
-
-
-class Demo:
     def __init__(
         self,
         *,
-        options: argparse.Namespace,
-        broker_port: int,
+        files: DemoFiles,
         supervisor: Supervisor,
+        options: argparse.Namespace,
+        broker_url: str,
     ) -> None:
+        super().__init__(
+            files=files, supervisor=supervisor, options=options, broker_url=broker_url
+        )
         self.options = options
-        self.files = Files(options.data_dir.resolve())
-        self.supervisor = supervisor
         self.emulator_port = free_port()
-        self.address = f"{_address(options.host, options.port)}/"
-        self.broker = EmbeddedBroker(port=broker_port, data_dir=self.files.broker)
-        self.broker.child.pid_path = self.files.pids / "broker.pid"
-        manage = str(PROJECT / "manage.py")
-        self.emulator = self._child(
+        self.emulator = self.child(
             "emulator",
             "-m",
             "dashboard.emulator",
             *("--port", str(self.emulator_port)),
             *("--fleet", str(options.fleet)),
+            *("--notebooks", str(options.notebooks)),
             *("--seed", str(options.seed)),
             *("--speed", str(options.speed)),
             *("--clouds-file", str(self.files.clouds)),
             *(["--hostile"] if options.hostile else []),
         )
-        self.web = self._child(
-            "web", manage, "run", "--host", options.host, "--port", str(options.port)
-        )
-        celery = ("-m", "celery", "--app", "dashboard")
-        self.worker = self._child(
-            "worker",
-            *celery,
-            "worker",
-            *("--queues", "edits,refresh,default"),
-            *("--concurrency", "4"),
-            # There is no other worker to talk to.
-            *("--without-gossip", "--without-mingle"),
-        )
-        self.beat = self._child(
-            "beat",
-            *celery,
-            "beat",
-            *("--pidfile", ""),
-        )
-
-    def _child(self, name: str, *arguments: str) -> ManagedProcess:
-        return ManagedProcess(
-            name=name,
-            command=[sys.executable, *arguments],
-            log_path=self.files.logs / f"{name}.log",
-            pid_path=self.files.pids / f"{name}.pid",
-        )
 
     def forget_earlier_run(self) -> None:
-        for child in (
-            self.web,
-            self.worker,
-            self.beat,
-            self.emulator,
-            self.broker.child,
-        ):
-            child.reap()
+        super().forget_earlier_run()
+        self.emulator.reap()
         self.files.clear()
 
-    def start_broker_and_emulator(self) -> None:
-        self.supervisor.start(self.broker.child)
-        self.supervisor.start(self.emulator)
-        self.supervisor.wait_for(self.broker.child, self.broker.answers, seconds=20)
+    def start_emulator(self) -> None:
+        self.supervisor.start(self.emulator, is_backing=True)
 
     def wait_for_emulator(self) -> None:
         """Wait until the emulated cloud answers and has written its clouds.yaml."""
-        answers = _answering(f"http://{LOOPBACK}:{self.emulator_port}/v3")
+        answers = answering(f"http://{LOOPBACK}:{self.emulator_port}/v3")
         self.supervisor.wait_for(
             self.emulator,
             lambda: self.files.clouds.stat().st_size > 0 and answers(),
             seconds=60,
         )
 
-    def start_web(self) -> None:
-        self.supervisor.start(self.web)
+    def stop_half_of_the_fleet(self) -> None:
+        """Stop every second running instance, past all rules: it is night."""
+        with self._control_plane() as cloud:
+            instances = cloud.get("instances").raise_for_status().json()
+            running = [item for item in instances if item["status"] == "RUNNING"]
+            for item in running[::2]:
+                changed = cloud.post(
+                    f"instances/{item['id']}", json={"status": "STOPPED"}
+                )
+                changed.raise_for_status()
 
-    def wait_for_web(self) -> None:
-        self.supervisor.wait_for(
-            self.web, _answering(f"{self.address}healthz"), seconds=60
-        )
+    def run_starts(self) -> dict[str, int | None]:
+        """Return when each run began, by the cloud's ID, Unix **ms**.
 
-    def start_worker_and_beat(self) -> None:
-        self.supervisor.start(self.worker)
-        self.supervisor.start(self.beat)
+        The cloud's API does not tell it of all of them.
+        """
+        with self._control_plane() as cloud:
+            listings = [cloud.get(name) for name in ("instances", "notebooks")]
+        return {
+            item["id"]: item["run_started_ms"]
+            for listing in listings
+            for item in listing.raise_for_status().json()
+        }
 
-
-def _answering(url: str) -> Callable[[], bool]:
-    def answers() -> bool:
-        try:
-            return httpx.get(url, timeout=2, trust_env=False).status_code < 500
-        except httpx.TransportError:
-            return False
-
-    return answers
+    def _control_plane(self) -> httpx.Client:
+        url = f"http://{LOOPBACK}:{self.emulator_port}/_emulator/"
+        return httpx.Client(base_url=url, timeout=10, trust_env=False)
 
 
-def welcome(demo: Demo, wall: str) -> str:
-    """Return the URL and the accounts, in a box; ``wall`` is a wallboard's URL."""
-    heads = ("name", "password", "role", "")
+def summary(demo: Demo, wallboard_url: str, timetable: str = "") -> str:
+    """Return the URLs and the accounts, in a box, and the working day."""
     rows = [
-        heads,
+        ("name", "password", "role", ""),
         *((person.name, PASSWORD, person.role, person.can) for person in PEOPLE),
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -305,7 +240,7 @@ def welcome(demo: Demo, wall: str) -> str:
         "",
         *table,
         "",
-        f"Started in {time.monotonic() - STARTED:.0f} s.  Ctrl-C stops everything.",
+        f"Started in {time.monotonic() - STARTED:.0f} s.  Press Ctrl-C to stop.",
     ]
     width = max(map(len, text))
     return "\n".join(
@@ -315,7 +250,8 @@ def welcome(demo: Demo, wall: str) -> str:
             *(f"│ {line.ljust(width)} │" for line in text),
             f"╰─{'─' * width}─╯",
             f"Logs: {demo.files.logs}",
-            f"Wallboard: {wall}",
+            f"Wallboard: {wallboard_url}",
+            *(["Working day:", timetable] if timetable else []),
             "",
         ]
     )

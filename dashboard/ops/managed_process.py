@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -7,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[2]
+from dashboard.paths import ROOT as PROJECT
+
 DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 POLL_SECONDS = 0.05
+OLD_LOGS = 3
 
 
 class ManagedProcess:
@@ -22,6 +25,7 @@ class ManagedProcess:
     Attributes:
         log_path: Standard output and error are appended here.
         env: Added to our own environment.
+        grace_seconds: How long it may take to end after SIGTERM.
     """
 
     def __init__(
@@ -32,12 +36,14 @@ class ManagedProcess:
         log_path: Path,
         pid_path: Path,
         env: Mapping[str, str] | None = None,
+        grace_seconds: float = 5,
     ) -> None:
         self.name = name
         self.command = list(command)
         self.log_path = log_path
         self.pid_path = pid_path
         self.env = dict(env or {})
+        self.grace_seconds = grace_seconds
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -60,8 +66,7 @@ class ManagedProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=os.environ | self.env,
-                cwd=PROJECT,
+                env=os.environ | _python_path() | self.env,
                 start_new_session=True,
             )
         pid = self._process.pid
@@ -72,19 +77,19 @@ class ManagedProcess:
         if self._process and self._process.poll() is None:
             self._process.terminate()
 
-    def stop(self, grace_seconds: float = 5) -> None:
-        """Stop it and everything it started; SIGKILL after the grace period."""
+    def stop(self) -> None:
+        """Stop it and everything it started; SIGKILL after ``grace_seconds``."""
         if self._process is None:
             return
         self.ask_to_stop()
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(grace_seconds)
+            self._process.wait(self.grace_seconds)
         _kill_group(self._process.pid)
         self._process.wait()
         self._process = None
         self.pid_path.unlink(missing_ok=True)
 
-    def reap(self, grace_seconds: float = 5) -> None:
+    def reap(self) -> None:
         """Stop the process of an earlier run that the pid file names.
 
         The file has its start time, too, so that another process with the same pid is
@@ -93,13 +98,38 @@ class ManagedProcess:
         pid = self._remembered()
         if pid is None:
             return
-        deadline = time.monotonic() + grace_seconds
+        deadline = time.monotonic() + self.grace_seconds
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
         while self._remembered() == pid and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
         _kill_group(pid)
         self.pid_path.unlink(missing_ok=True)
+
+    def send(self, number: signal.Signals) -> None:
+        if self._process and self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def rotate_log(self, max_bytes: int) -> bool:
+        """Move a log above this size aside, and keep ``OLD_LOGS`` of them.
+
+        The process has the file open for appending, so it is copied and then emptied.
+
+        Returns:
+            Whether it was rotated.
+        """
+        try:
+            if self.log_path.stat().st_size <= max_bytes:
+                return False
+        except FileNotFoundError:
+            return False
+        names = [self.log_path.with_suffix(f".log.{n}") for n in range(1, OLD_LOGS + 1)]
+        for older, newer in zip(names[:0:-1], names[-2::-1], strict=True):
+            if newer.exists():
+                newer.replace(older)
+        shutil.copyfile(self.log_path, names[0])
+        os.truncate(self.log_path, 0)
+        return True
 
     def last_lines(self, count: int = 20) -> list[str]:
         if not self.log_path.exists():
@@ -127,6 +157,19 @@ def dying_with_parent(command: list[str]) -> list[str]:
         str(os.getpid()),
         *command,
     ]
+
+
+def _python_path() -> dict[str, str]:
+    """Let a process find this project's modules, in whatever directory it starts.
+
+    The directory stays ours, since paths of the environment and ``./clouds.yaml`` are
+    relative to it. Modules there must not take the place of others.
+    """
+    paths = [str(PROJECT), os.environ.get("PYTHONPATH", "")]
+    return {
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "PYTHONSAFEPATH": "1",
+    }
 
 
 def _start_time(pid: int) -> str:

@@ -1,4 +1,5 @@
 import fcntl
+import json
 from pathlib import Path
 
 from django.conf import settings
@@ -21,13 +22,15 @@ def collect() -> None:
 
 
 def _is_collected() -> bool:
+    manifest = settings.STATIC_ROOT / "staticfiles.json"
     try:
-        collected_at = (settings.STATIC_ROOT / "staticfiles.json").stat().st_ctime
+        collected_at = manifest.stat().st_ctime
+        collected = json.loads(manifest.read_text())["paths"]
     except FileNotFoundError:
         return False
     # The inode's time: installers keep old modification times.
     return all(
-        Path(storage.path(name)).stat().st_ctime < collected_at
+        name in collected and Path(storage.path(name)).stat().st_ctime < collected_at
         for finder in get_finders()
         for name, storage in finder.list([])
     )

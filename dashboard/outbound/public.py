@@ -1,4 +1,4 @@
-"""Which addresses are on the internet, and not in a network that only we reach."""
+"""Tells public addresses from those in private networks."""
 
 import ipaddress
 import socket
@@ -12,7 +12,7 @@ _AZURE_HOST = ipaddress.ip_address("168.63.129.16")
 """A public address that leads to the host of every virtual machine on Azure."""
 
 _ISATAP = frozenset({0x00005EFE, 0x02005EFE})
-"""The second half of such addresses begins so; an IPv4 address follows (RFC 5214)."""
+"""The second half of these addresses begins so; an IPv4 address follows (RFC 5214)."""
 
 
 class PrivateAddressError(httpx.TransportError):
@@ -20,7 +20,7 @@ class PrivateAddressError(httpx.TransportError):
 
 
 def public_addresses(host: str, port: int) -> list[str]:
-    """Look a host up and return its addresses, all of them public.
+    """Look up a host and return its addresses if all of them are public.
 
     Raises:
         PrivateAddressError: At least one address is not public.
@@ -37,7 +37,7 @@ def public_addresses(host: str, port: int) -> list[str]:
 
 
 def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether the address is public, as well as any IPv4 address inside it."""
+    """Return whether the address is public, including any IPv4 address inside it."""
     if isinstance(address, ipaddress.IPv6Address):
         if address.teredo or address.is_site_local or address in _IPV4_COMPATIBLE:
             return False

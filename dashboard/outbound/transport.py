@@ -1,10 +1,10 @@
-"""HTTP with a deadline, a largest answer and, for webhooks, public addresses only.
+"""HTTP with a deadline, a size limit and, for webhooks, public addresses only.
 
-httpx bounds each read, not a call: a server that sends one byte a second would occupy a
-caller for ever. So the deadline is enforced beneath HTTP, on the socket itself. It
-covers the connection, TLS, headers and body, and the calls to the identity service that
-a call needs first. It does not cover the name lookup: the C library offers no way to
-end one.
+httpx limits the time of each read but not of the whole call, so a server that sends one
+byte a second would block a caller without end. So this module enforces a deadline on
+the socket. The deadline covers the connection, TLS, headers and body, and the calls to
+the identity service that a call needs first. It does not cover the name lookup, which
+the C library cannot interrupt.
 """
 
 import ssl
@@ -21,7 +21,7 @@ import httpx
 from dashboard.outbound.public import public_addresses
 
 TOTAL_SECONDS = 6.0
-"""Longest that one call may take, from its first to its last byte."""
+"""The deadline of a call, from its first to its last byte."""
 
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 5.0
@@ -29,17 +29,17 @@ WRITE_SECONDS = 5.0
 POOL_SECONDS = 2.0
 
 MAX_BYTES = 1_000_000
-"""Largest answer to a call that did not ask for more."""
+"""The size limit of an answer, unless ``largest_answer`` raises it."""
 
 NEVER_SENT = (
     *(httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout),
     httpx.ProxyError,
 )
-"""Failures before a request is on its way."""
+"""Failures before any part of a request is sent."""
 
 _MAX_BYTES_KEY = "curfew_max_bytes"
 _MAX_CONNECTIONS = 4
-# Gateways close idle connections without a word; be the first to do so.
+# Gateways close idle connections without notice; close them earlier.
 _KEEPALIVE_SECONDS = 15.0
 
 
@@ -48,18 +48,18 @@ class OversizedAnswerError(httpx.TransportError):
 
 
 class EncodedAnswerError(httpx.TransportError):
-    """The answer is compressed although that was not asked for: it could be a bomb."""
+    """The answer is compressed although the request forbids it: it could be a bomb."""
 
 
 class Deadline:
-    """The moment by which the present call must be over, by the monotonic clock."""
+    """The time by which the current call must end, by the monotonic clock."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._ends = time.monotonic() + seconds
 
     def spent_seconds(self) -> float:
-        """Return the seconds since the beginning, without pauses."""
+        """Return the seconds since the start, without pauses."""
         return self._seconds - self.remaining_seconds()
 
     def remaining_seconds(self) -> float:
@@ -81,9 +81,9 @@ _deadline: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 
 @contextmanager
 def deadline(seconds: float | None = None) -> Iterator[Deadline]:
-    """Bound all that is sent and received inside the block, in this thread.
+    """Apply a deadline to all requests of this thread inside the block.
 
-    Inside another deadline this is the same one: the outermost counts.
+    A block inside another has the deadline of the outer block.
 
     Args:
         seconds: From now on; None means ``TOTAL_SECONDS``.
@@ -92,10 +92,10 @@ def deadline(seconds: float | None = None) -> Iterator[Deadline]:
     if outer is not None:
         yield outer
         return
-    mine = Deadline(TOTAL_SECONDS if seconds is None else seconds)
-    token = _deadline.set(mine)
+    new = Deadline(TOTAL_SECONDS if seconds is None else seconds)
+    token = _deadline.set(new)
     try:
-        yield mine
+        yield new
     finally:
         _deadline.reset(token)
 
@@ -113,16 +113,16 @@ def open_http(
     transport: httpx.BaseTransport | None = None,
     **options: Any,
 ) -> httpx.Client:
-    """Return a client with a pool, these limits, no redirects and no proxy of its own.
+    """Return a client with a pool and limits; it ignores redirects and ``*_PROXY``.
 
     Args:
         verify: Whether to check certificates, or the path of the authority's file or
-            directory. TLS 1.2 or newer either way.
-        proxy: Address of an HTTP proxy, ``http://user:password@host:3128``. Through it
-            https is a tunnel, so that it sees the names of hosts and nothing else.
+            directory. TLS 1.2 or newer in any case.
+        proxy: Address of an HTTP proxy, ``http://user:password@host:3128``. It tunnels
+            https, so it sees only the names of hosts.
         public_only: Whether to refuse a host that has an address in a private network.
-            The host is looked up once, and the connection made to a checked address.
-        transport: Instead of the network, for tests.
+            The host is looked up once, and the connection uses a checked address.
+        transport: Replaces the network, for tests.
         options: For ``httpx.Client``.
     """
     return httpx.Client(
@@ -141,7 +141,7 @@ def open_http(
 
 
 def ssl_context(verify: bool | str) -> ssl.SSLContext:
-    """TLS 1.2 or newer. See ``open_http`` for ``verify``.
+    """Return a context for TLS 1.2 or newer. See ``open_http`` for ``verify``.
 
     Raises:
         OSError: There is no readable certificate authority at that path.
@@ -160,7 +160,7 @@ def ssl_context(verify: bool | str) -> ssl.SSLContext:
 
 
 class BoundedTransport(httpx.BaseTransport):
-    """HTTP/1.1 over a small pool, under the deadline and the size limit."""
+    """HTTP/1.1 over a small pool, with the deadline and the size limit."""
 
     def __init__(
         self, verify: bool | str, proxy: str | None = None, *, public_only: bool = False
@@ -177,7 +177,7 @@ class BoundedTransport(httpx.BaseTransport):
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request and return when the head of its answer is here.
+        """Send a request; return when the head of its answer has arrived.
 
         Reading the body may raise ``OversizedAnswerError`` or ``EncodedAnswerError``.
 
@@ -263,7 +263,7 @@ class _DeadlineBackend(httpcore.SyncBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         failure: Exception
-        # TLS names the host of the URL either way, never an address from here.
+        # TLS checks the host of the URL in any case, not this address.
         for address in public_addresses(host, port) if self._public_only else [host]:
             limit = _shortened(timeout, httpcore.ConnectTimeout)
             try:
@@ -309,11 +309,11 @@ class _DeadlineStream(httpcore.NetworkStream):
 
 
 def _shortened(timeout: float | None, expired: type[Exception]) -> float | None:
-    """Return the timeout, or the rest of the present call if that is shorter."""
-    present = _deadline.get()
-    if present is None:
+    """Return the timeout, or the time left until the deadline if that is shorter."""
+    current = _deadline.get()
+    if current is None:
         return timeout
-    remaining = present.remaining_seconds()
+    remaining = current.remaining_seconds()
     if remaining <= 0:
         raise expired("the call took too long")
     return remaining if timeout is None else min(timeout, remaining)
@@ -321,7 +321,7 @@ def _shortened(timeout: float | None, expired: type[Exception]) -> float | None:
 
 @contextmanager
 def _httpx_errors() -> Iterator[None]:
-    """Raise httpcore's errors as those of httpx with the same names."""
+    """Raise httpx's error of the same name for an error of httpcore."""
     try:
         yield
     except (
@@ -336,7 +336,7 @@ def _httpx_errors() -> Iterator[None]:
 
 
 def causes(failure: BaseException) -> Iterator[BaseException]:
-    """Yield the failure and, one after the other, what it was raised from."""
+    """Yield the failure and then its causes, one after the other."""
     cause: BaseException | None = failure
     while cause is not None:
         yield cause

@@ -1,50 +1,70 @@
 """Audit trail labels of policies and exceptions."""
 
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from dashboard.audit.labels import Field, choice, moment, register
 from dashboard.instances.audit_labels import duration, status
 
-from .models import Rule, RuleException
+from .models import Question, Rule, RuleException
 
 register(
     "rule",
     actions={
-        "added": gettext_lazy("Policy added"),
-        "changed": gettext_lazy("Policy changed"),
-        "removed": gettext_lazy("Policy removed"),
-        "acts": gettext_lazy("Automatic enforcement turned on"),
-        "dry_run": gettext_lazy("Automatic enforcement paused"),
+        "added": _("Policy added"),
+        "changed": _("Policy changed"),
+        "removed": _("Policy removed"),
+        "moved": _("Policy moved"),
+        "acts": _("Automatic enforcement turned on"),
+        "dry_run": _("Automatic enforcement paused"),
     },
     fields={
-        "name": Field(gettext_lazy("name")),
-        "reason": Field(gettext_lazy("reason")),
-        "kind": Field(gettext_lazy("kind"), choice(Rule.Kind.choices)),
-        "mode": Field(gettext_lazy("mode"), choice(Rule.Mode.choices)),
-        "max_seconds": Field(gettext_lazy("maximum run time"), duration),
-        "quiet_from": Field(gettext_lazy("quiet from")),
-        "quiet_until": Field(gettext_lazy("quiet until")),
-        "time_zone": Field(gettext_lazy("time zone")),
-        "cloud": Field(gettext_lazy("cloud")),
-        "workspace_id": Field(gettext_lazy("workspace")),
-        "flavor_type": Field(gettext_lazy("flavor type")),
-        "owner": Field(gettext_lazy("owner")),
-        "status": Field(gettext_lazy("status"), status),
-        "acts": Field(gettext_lazy("automatic enforcement")),
-        "cancelled": Field(gettext_lazy("cancelled changes")),
+        "name": Field(_("name")),
+        "reason": Field(_("reason")),
+        "kind": Field(_("kind"), choice(Rule.Kind.choices)),
+        "mode": Field(_("mode"), choice(Rule.Mode.choices)),
+        "max_seconds": Field(_("maximum run time"), duration),
+        "answer_seconds": Field(_("time to answer"), duration),
+        "again_seconds": Field(_("ask again after"), duration),
+        "quiet_from": Field(_("quiet from")),
+        "quiet_until": Field(_("quiet until")),
+        "time_zone": Field(_("time zone")),
+        "cloud": Field(_("cloud")),
+        "workspace_id": Field(_("workspace")),
+        "flavor_type": Field(_("flavor type")),
+        "owner": Field(_("owner")),
+        "tag": Field(_("tag")),
+        "position": Field(_("place in the order")),
+        "team": Field(_("team")),
+        "status": Field(_("status"), status),
+        "acts": Field(_("automatic enforcement")),
+        "cancelled": Field(_("cancelled changes")),
     },
 )
 register(
     "exception",
     actions={
-        "asked": gettext_lazy("Exception requested"),
-        "approved": gettext_lazy("Exception approved"),
-        "denied": gettext_lazy("Exception denied"),
-        "ended": gettext_lazy("Exception revoked"),
-        "expired": gettext_lazy("Exception expired"),
+        "asked": _("Exception requested"),
+        "approved": _("Exception approved"),
+        "denied": _("Exception denied"),
+        "ended": _("Exception revoked"),
+        "expired": _("Exception expired"),
     },
     fields={
-        "state": Field(gettext_lazy("state"), choice(RuleException.State.choices)),
-        "until": Field(gettext_lazy("until"), moment),
+        "state": Field(_("state"), choice(RuleException.State.choices)),
+        "until": Field(_("until"), moment),
+    },
+)
+register(
+    "question",
+    actions={
+        "asked": _("Asked if a run is still needed"),
+        "kept": _("Run still needed"),
+        "stopped": _("Run no longer needed"),
+        "unanswered": _("No answer whether a run is still needed"),
+        "withdrawn": _("Question withdrawn"),
+    },
+    fields={
+        "state": Field(_("state"), choice(Question.State.choices)),
+        "deadline": Field(_("answer by"), moment),
     },
 )

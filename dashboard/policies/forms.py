@@ -1,5 +1,3 @@
-"""Forms of policies and exceptions."""
-
 import zoneinfo
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -8,15 +6,15 @@ from typing import Any, ClassVar
 from django import forms
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.translation import gettext, gettext_lazy, ngettext
+from django.utils.translation import gettext, gettext_lazy as _, ngettext
 
 from dashboard.instances.countdown import status_badge
-from dashboard.web.widgets import ClockInput
+from dashboard.web.widgets import ClockInput, TimeZoneInput
 
 from .models import Rule
 
-LONGEST_EXCEPTION = timedelta(days=366)
-_QUIET = ("quiet_from", "quiet_until", "time_zone")
+MAX_EXCEPTION_LENGTH = timedelta(days=366)
+_QUESTION = ("ask_hours", "answer_minutes", "again_hours")
 _SCOPE = ("cloud", "workspace_id", "flavor_type", "owner", "status")
 
 
@@ -32,65 +30,104 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check t
         min_value=1,
         max_value=24,
         step_size=Decimal("0.5"),
-        label=gettext_lazy("Maximum run time, in hours"),
+        label=_("Maximum run time, in hours"),
+    )
+
+    ask_hours = forms.DecimalField(
+        required=False,
+        min_value=1,
+        max_value=168,
+        step_size=Decimal("0.5"),
+        label=_("Ask after, in hours"),
+    )
+    answer_minutes = forms.IntegerField(
+        required=False,
+        min_value=5,
+        max_value=24 * 60,
+        label=_("Time to answer, in minutes"),
+    )
+    again_hours = forms.DecimalField(
+        required=False,
+        min_value=1,
+        max_value=168,
+        step_size=Decimal("0.5"),
+        label=_("Ask again after, in hours"),
     )
 
     class Meta:
         model = Rule
         fields: ClassVar = [
             *("name", "reason", "kind", "quiet_from", "quiet_until", "time_zone"),
-            *(*_SCOPE, "mode"),
+            *(*_SCOPE, "tag", "team", "mode"),
         ]
         labels: ClassVar = {
-            "name": gettext_lazy("Name"),
-            "reason": gettext_lazy("Why"),
-            "kind": gettext_lazy("Requirement"),
-            "quiet_from": gettext_lazy("Quiet from"),
-            "quiet_until": gettext_lazy("until"),
-            "time_zone": gettext_lazy("Time zone"),
-            "cloud": gettext_lazy("Cloud"),
-            "workspace_id": gettext_lazy("Workspace"),
-            "owner": gettext_lazy("Owner"),
-            "status": gettext_lazy("Status"),
-            "mode": gettext_lazy("Mode"),
-            "flavor_type": gettext_lazy("Flavor type"),
+            "name": _("Name"),
+            "reason": _("Why"),
+            "kind": _("Requirement"),
+            "quiet_from": _("Quiet from"),
+            "quiet_until": _("Until"),
+            "time_zone": _("Time zone"),
+            "cloud": _("Cloud"),
+            "workspace_id": _("Workspace"),
+            "owner": _("Owner"),
+            "tag": _("Tag"),
+            "team": _("Team"),
+            "status": _("Status"),
+            "mode": _("Mode"),
+            "flavor_type": _("Flavor type"),
         }
         widgets: ClassVar = {
             "kind": forms.RadioSelect,
             "mode": forms.RadioSelect,
             "quiet_from": ClockInput(),
             "quiet_until": ClockInput(),
+            "time_zone": TimeZoneInput,
         }
 
     def __init__(self, *args: Any, scopes: dict[str, list[str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for number, names in enumerate((("max_hours",), _QUIET), start=1):
-            for name in names:
-                # Typing beside a requirement chooses it, see static/forms.js.
-                self.fields[name].widget.attrs["data-chooses"] = f"id_kind_{number}"
         for name in ("kind", "mode"):
             field = self.fields[name]
             # Leave out the empty choice.
             field.choices = [choice for choice in field.choices if choice[0]]  # type: ignore[attr-defined]
         for name in _SCOPE:
+            values = scopes.get(name, [])
             current = getattr(self.instance, name)
-            known = scopes.get(name, [])
-            label_of = _status_label if name == "status" else str
-            values = known if current in ("", *known) else [*known, current]
-            choices = [(value, label_of(value)) for value in values]
-            label = self.fields[name].label
+            if current not in ("", *values):
+                values = [*values, current]
             self.fields[name] = forms.ChoiceField(
-                choices=[("", gettext("Any")), *choices],
+                choices=[
+                    ("", gettext("Any")),
+                    *((value, _scope_label(name, value)) for value in values),
+                ],
                 required=False,
-                label=label,
+                label=self.fields[name].label,
             )
+        team = self.fields["team"]
+        team.empty_label = gettext("Any")  # type: ignore[attr-defined]
+        if not team.queryset.exists():  # type: ignore[attr-defined]
+            del self.fields["team"]
         for name in ("quiet_from", "quiet_until"):
             self.fields[name].required = False
-        if self.instance.max_seconds:
-            self.initial["max_hours"] = f"{self.instance.max_seconds / 3600:g}"
+        rule = self.instance
+        if rule.max_seconds:
+            asks = rule.kind == Rule.Kind.STILL_NEEDED
+            name = "ask_hours" if asks else "max_hours"
+            self.initial[name] = f"{rule.max_seconds / 3600:g}"
+        if rule.answer_seconds:
+            self.initial["answer_minutes"] = rule.answer_seconds // 60
+            self.initial["again_hours"] = f"{(rule.again_seconds or 0) / 3600:g}"
         if self.instance.quiet_from is None:
             self.initial["quiet_from"], self.initial["quiet_until"] = time(22), time(6)
             self.initial["time_zone"] = timezone.get_current_timezone_name()
+
+    def clean_tag(self) -> str:
+        tag: str = self.cleaned_data["tag"].strip()
+        if '"' in tag or "\\" in tag:
+            raise forms.ValidationError(
+                gettext("A tag contains no quotation marks and no backslashes.")
+            )
+        return tag
 
     def clean_time_zone(self) -> str:
         name: str = self.cleaned_data["time_zone"]
@@ -107,6 +144,14 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check t
         needs_hours = kind == Rule.Kind.MAX_HOURS and data.get("max_hours") is None
         if needs_hours and "max_hours" not in self.errors:
             self.add_error("max_hours", gettext("Enter the maximum run time."))
+        if kind == Rule.Kind.STILL_NEEDED:
+            for name in _QUESTION:
+                if data.get(name) is None and name not in self.errors:
+                    self.add_error(name, gettext("Required for the question."))
+            answer, again = data.get("answer_minutes"), data.get("again_hours")
+            if answer and again and answer > again * 60:
+                text = gettext("Ask again only after the time to answer is over.")
+                self.add_error("again_hours", text)
         if kind == Rule.Kind.QUIET_HOURS:
             for name in ("quiet_from", "quiet_until", "time_zone"):
                 if not data.get(name) and name not in self.errors:
@@ -115,20 +160,25 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check t
                 self.add_error("quiet_until", gettext("Start and end must differ."))
         return data
 
-    def built(self) -> Rule:
+    def build_rule(self) -> Rule:
         """Return the rule of a valid form, unsaved, without fields of other kinds."""
         rule: Rule = self.save(commit=False)
+        has_limit = rule.kind == Rule.Kind.MAX_HOURS
         hours = self.cleaned_data["max_hours"]
-        limited = rule.kind == Rule.Kind.MAX_HOURS
-        rule.max_seconds = int(hours * 3600) if limited else None
+        rule.max_seconds = int(hours * 3600) if has_limit else None
+        rule.answer_seconds = rule.again_seconds = None
+        if rule.kind == Rule.Kind.STILL_NEEDED:
+            rule.max_seconds = int(self.cleaned_data["ask_hours"] * 3600)
+            rule.answer_seconds = self.cleaned_data["answer_minutes"] * 60
+            rule.again_seconds = int(self.cleaned_data["again_hours"] * 3600)
         if rule.kind != Rule.Kind.QUIET_HOURS:
             rule.quiet_from = rule.quiet_until = None
             rule.time_zone = ""
         return rule
 
 
-def _status_label(status: str) -> str:
-    return status_badge(status).label
+def _scope_label(field: str, value: str) -> str:
+    return status_badge(value).label if field == "status" else value
 
 
 class ExceptionForm(forms.Form):
@@ -144,12 +194,12 @@ class ExceptionForm(forms.Form):
         coerce=int, required=False, widget=forms.RadioSelect, initial=USUAL_DAYS
     )
     until = forms.DateField(
-        label=gettext_lazy("Or choose a last day"),
+        label=_("Or choose a last day"),
         required=False,
         widget=forms.DateInput(attrs={"type": "date"}),
     )
     reason = forms.CharField(
-        label=gettext_lazy("Why"),
+        label=_("Why"),
         max_length=300,
         widget=forms.Textarea(attrs={"rows": 3}),
     )
@@ -159,30 +209,23 @@ class ExceptionForm(forms.Form):
         today = timezone.localdate()
         field = self.fields["days"]
         assert isinstance(field, forms.TypedChoiceField)  # noqa: S101 (declared above)
-        field.choices = [
-            (
+        choices = []
+        for number in self.DAYS:
+            day = date_format(today + timedelta(days=number), gettext("D j M Y"))
+            label = ngettext(
+                "%(number)s day, through %(day)s",
+                "%(number)s days, through %(day)s",
                 number,
-                ngettext(
-                    "%(number)s day, through %(day)s",
-                    "%(number)s days, through %(day)s",
-                    number,
-                )
-                % {
-                    "number": number,
-                    "day": date_format(
-                        today + timedelta(days=number), gettext("D j M Y")
-                    ),
-                },
             )
-            for number in self.DAYS
-        ]
+            choices.append((number, label % {"number": number, "day": day}))
+        field.choices = choices
 
     def clean_until(self) -> date | None:
         day: date | None = self.cleaned_data["until"]
         today = timezone.localdate()
         if day and day < today:
             raise forms.ValidationError(gettext("Choose a day in the future."))
-        if day and day > today + LONGEST_EXCEPTION:
+        if day and day > today + MAX_EXCEPTION_LENGTH:
             raise forms.ValidationError(
                 gettext("An exception can last at most one year.")
             )
@@ -203,6 +246,6 @@ class ExceptionForm(forms.Form):
 
 class DecisionForm(forms.Form):
     decision = forms.ChoiceField(
-        choices=[("approve", gettext_lazy("Approve")), ("deny", gettext_lazy("Deny"))]
+        choices=[("approve", _("Approve")), ("deny", _("Deny"))]
     )
     answer = forms.CharField(max_length=300, required=False)

@@ -1,6 +1,6 @@
-"""What a rule would have done lately, from the status changes that Curfew observed.
+"""What a rule would have done in the last days, by the status changes in the mirror.
 
-Curfew does not store which end a past run had, so rules about the end are judged for
+Curfew does not store when a past run would have ended, so ``AUTO_STOP`` counts for
 current runs only.
 """
 
@@ -15,9 +15,9 @@ from dashboard.instances.models import Instance, InstanceEvent
 from dashboard.modelarts.statuses import InstanceStatus
 
 from .models import Rule
-from .rules import applies
-from .runs import TOLERANCE, present_run, quiet_times
-from .selectors import exempt
+from .rules import applicable
+from .runs import TOLERANCE, current_run, quiet_times
+from .selectors import exempt, shadowing
 
 LOOKS_BACK = timedelta(days=14)
 _RUNNING = InstanceStatus.RUNNING
@@ -36,7 +36,7 @@ class PastRun(NamedTuple):
     since: datetime
     is_exact: bool
     ended_at: datetime | None
-    over: timedelta
+    over: timedelta = timedelta()
 
 
 @dataclass
@@ -47,7 +47,7 @@ class History:
         since: Start of the days examined.
         runs: Number of runs in them.
         stopped: The runs that the rule would have ended, most time saved first.
-        unknown: Number of runs that could not be judged.
+        unknown: Number of runs about which too little is known.
     """
 
     since: datetime
@@ -67,15 +67,15 @@ class History:
 
 
 def history(rule: Rule, now: datetime) -> History:
-    """Judge recent runs by the rule, with its present scope and exceptions."""
+    """Apply the rule to the recent runs, with today's scope, order and exceptions."""
     result = History(now - LOOKS_BACK)
-    exceptions = exempt(now)
+    exceptions, rules = exempt(now), [*shadowing(rule), rule]
     instances = {
         instance.pk: instance
         for instance in Instance.objects.select_related("cloud").defer(
             "document", "problems", "search_text", "description"
         )
-        if applies(rule, instance, _RUNNING)
+        if rule in applicable(rules, instance, _RUNNING)
         and (rule.pk, instance.pk) not in exceptions
     }
     for run in _runs(instances, result.since, now):
@@ -93,7 +93,6 @@ def _runs(
     instances: dict[int, Instance], since: datetime, now: datetime
 ) -> Iterator[PastRun]:
     starts: dict[int, datetime] = {}
-    nothing = timedelta()
     events = InstanceEvent.objects.filter(
         Q(from_status=_RUNNING) | Q(to_status=_RUNNING), at__gte=since, at__lte=now
     )
@@ -107,14 +106,14 @@ def _runs(
             starts[pk] = at
             continue
         start = starts.pop(pk, None)
-        first = max(since, instance.first_seen_at)
-        yield PastRun(instance, start or first, start is not None, at, nothing)
+        earliest = max(since, instance.first_seen_at)
+        yield PastRun(instance, start or earliest, start is not None, at)
     for pk, instance in instances.items():
         if instance.missing_since is not None or instance.status != _RUNNING:
             continue
         start = starts.get(pk) or instance.run_started_at
         seen = instance.status_since or instance.first_seen_at
-        yield PastRun(instance, start or seen, start is not None, None, nothing)
+        yield PastRun(instance, start or seen, start is not None, None)
 
 
 def _over(rule: Rule, run: PastRun, now: datetime) -> timedelta | None:
@@ -123,16 +122,17 @@ def _over(rule: Rule, run: PastRun, now: datetime) -> timedelta | None:
     if rule.kind == Rule.Kind.AUTO_STOP:
         if run.ended_at is not None:
             return None
-        current = present_run(run.instance)
+        current = current_run(run.instance)
         if current is None:
             return None
-        return timedelta() if current.ends_at else until - run.since
-    if rule.kind == Rule.Kind.MAX_HOURS:
-        longest = timedelta(seconds=rule.max_seconds or 0)
-        over = until - run.since - longest
+        return timedelta() if current.stops_itself else until - run.since
+    if rule.kind in {Rule.Kind.MAX_HOURS, Rule.Kind.STILL_NEEDED}:
+        over = until - run.since - timedelta(seconds=rule.max_seconds or 0)
         if over > TOLERANCE:
             return over
         return timedelta() if run.is_exact else None
-    quiet = quiet_times(rule, run.since, until)
-    spans = (min(until, end) - max(run.since, begin) for begin, end in quiet)
-    return sum(spans, timedelta())
+    overlaps = (
+        min(until, end) - max(run.since, begin)
+        for begin, end in quiet_times(rule, run.since, until)
+    )
+    return sum(overlaps, timedelta())

@@ -7,9 +7,9 @@ from dashboard.instances.models import Instance
 from dashboard.web.stored_messages import Message
 
 from .models import Rule
-from .rules import applies, run_fault, setting_fault
-from .runs import wanted_end
-from .selectors import exempt, judged
+from .rules import applicable, run_fault, setting_fault
+from .runs import required_end
+from .selectors import candidates, exempt, shadowing
 
 
 class Remedy(NamedTuple):
@@ -32,41 +32,25 @@ def remedies(
 ) -> list[Remedy]:
     """Return what to change of each instance that violates a rule without an exception.
 
-    Args:
-        rule: Of any mode.
-        now: Aware.
-        ahead: Include runs that will violate it within this time.
+    Instances for which an earlier rule counts are left alone. Includes runs that will
+    violate it within ``ahead``.
     """
-    exceptions = exempt(now)
+    if rule.kind == Rule.Kind.STILL_NEEDED:
+        return []  # The owners are asked; see ``questions``.
+    exceptions, rules = exempt(now), [*shadowing(rule), rule]
     result = []
-    for instance in judged(Instance.objects.all(), [rule], now, ahead=ahead):
+    for instance in candidates(Instance.objects.all(), [rule], now, ahead=ahead):
         if (rule.pk, instance.pk) in exceptions:
             continue
-        fixes, end = bool(setting_fault(rule, instance)), None
+        if rule not in applicable(rules, instance):
+            continue
+        fixes_setting = bool(setting_fault(rule, instance))
         sentence = run_fault(rule, instance, now)
-        if applies(rule, instance, instance.status):
-            end = wanted_end(rule, instance, now)
+        end = required_end(rule, instance, now)
         if end is not None and not sentence:
             # It will violate the rule from then on, such as in quiet hours.
             sentence = run_fault(rule, instance, end)
             end = end if end <= now + ahead else None
-        if fixes or end is not None:
-            result.append(Remedy(instance, fixes, end, sentence))
+        if fixes_setting or end is not None:
+            result.append(Remedy(instance, fixes_setting, end, sentence))
     return result
-
-
-def breaking(rule: Rule, now: datetime) -> list[int]:
-    """Return the keys of all instances that violate a rule without an exception."""
-    return [remedy.instance.pk for remedy in remedies(rule, now)]
-
-
-def breaking_by_setting(rule: Rule, now: datetime) -> list[int]:
-    """Return those whose setting violates it."""
-    return [
-        remedy.instance.pk for remedy in remedies(rule, now) if remedy.fixes_setting
-    ]
-
-
-def breaking_by_run(rule: Rule, now: datetime) -> list[int]:
-    """Return those whose current run violates it."""
-    return [remedy.instance.pk for remedy in remedies(rule, now) if remedy.stop_at]

@@ -2,6 +2,11 @@
 
 The auto-stop setting does not count for the current run: ModelArts applies a new
 setting from the next start.
+
+A lease that ends once nobody uses the notebook is auto-stop without a fixed end. It
+complies with "auto-stop on", and with a maximum until the run has lasted that long. A
+request for such a lease is refused under a maximum, since nothing but enforcement would
+end a run that is always in use.
 """
 
 from datetime import datetime, time, timedelta
@@ -23,73 +28,73 @@ class Run(NamedTuple):
     Attributes:
         since: Its start.
         is_exact: False when its start was not observed, so that it has lasted longer.
-        ends_at: When the cloud stops it; None without an end.
+        ends_at: When the cloud stops it; None without a fixed end.
+        stops_itself: Whether something stops it: its end, or a lease that ends once
+            nobody uses the instance.
     """
 
     since: datetime
     is_exact: bool
     ends_at: datetime | None
+    stops_itself: bool
 
 
-def present_run(instance: Instance) -> Run | None:
+def current_run(instance: Instance) -> Run | None:
     """Return the current run; None without one, or if the cloud reports too little."""
     if not run_state.is_running(instance):
         return None
     if run_state.is_without_end(instance) and instance.auto_stop_enable is None:
         # A document without ``spec`` says nothing about auto-stop.
         return None
-    if instance.run_started_at is not None:
-        return Run(instance.run_started_at, True, instance.stops_at)
-    seen = instance.status_since or instance.first_seen_at
-    return Run(seen, False, instance.stops_at)
+    start = instance.run_started_at
+    observed_since = instance.status_since or instance.first_seen_at
+    stops_itself = instance.stops_at is not None or (
+        instance.capabilities.has_lease and bool(instance.auto_stop_enable)
+    )
+    return Run(
+        start or observed_since, start is not None, instance.stops_at, stops_itself
+    )
 
 
-def wanted_end(rule: Rule, instance: Instance, now: datetime) -> datetime | None:
+def required_end(rule: Rule, instance: Instance, now: datetime) -> datetime | None:
     """Return when the current run must end to comply with the rule; may be in the past.
 
-    Args:
-        rule: Of any scope.
-        instance: An instance in the mirror.
-        now: Aware.
-
-    Returns:
-        None when nothing runs, or the run ends early enough anyway.
+    None when nothing runs, or the run ends early enough anyway.
     """
-    run = present_run(instance)
-    if run is None:
+    run = current_run(instance)
+    if run is None or rule.kind == Rule.Kind.STILL_NEEDED:
         return None
-    if rule.kind == Rule.Kind.AUTO_STOP:
-        return run.since if run.ends_at is None else None
-    if rule.kind == Rule.Kind.MAX_HOURS:
-        end = run.since + timedelta(seconds=rule.max_seconds or 0)
-        grace = TOLERANCE
-    else:
-        begin = quiet_begin(rule, now)
-        if begin is None:
-            return None
-        end, grace = begin, timedelta()
+    end = latest_end(rule, run, now)
+    if end is None:
+        return None if run.stops_itself else run.since
+    grace = TOLERANCE if rule.kind == Rule.Kind.MAX_HOURS else timedelta()
     return None if run.ends_at and run.ends_at <= end + grace else end
+
+
+def latest_end(rule: Rule, run: Run, now: datetime) -> datetime | None:
+    """Return the latest end of a run that complies; None when any end does."""
+    if rule.kind in {Rule.Kind.AUTO_STOP, Rule.Kind.STILL_NEEDED}:
+        return None
+    if rule.kind == Rule.Kind.MAX_HOURS:
+        return run.since + timedelta(seconds=rule.max_seconds or 0)
+    return quiet_begin(rule, now)
+
+
+def is_long(rule: Rule, instance: Instance, now: datetime) -> bool:
+    """Whether the current run is so long that ``STILL_NEEDED`` asks about it."""
+    run = current_run(instance)
+    longest = timedelta(seconds=rule.max_seconds or 0)
+    return run is not None and now - run.since >= longest
 
 
 def is_quiet(rule: Rule, now: datetime) -> bool:
     """Whether ``now`` is in the rule's quiet hours."""
-    if rule.quiet_from is None or rule.quiet_until is None:
-        return False
-    local = now.astimezone(rule.zone).time()
-    if rule.quiet_from < rule.quiet_until:
-        return rule.quiet_from <= local < rule.quiet_until
-    return local >= rule.quiet_from or local < rule.quiet_until
+    return quiet_begin(rule, now) <= now
 
 
-def quiet_begin(rule: Rule, now: datetime) -> datetime | None:
+def quiet_begin(rule: Rule, now: datetime) -> datetime:
     """Return when the current quiet hours began, or when the next ones begin."""
-    if rule.quiet_from is None or rule.quiet_until is None:
-        return None
-    step = -1 if is_quiet(rule, now) else 1
-    local = now.astimezone(rule.zone)
-    begin = _at(rule.quiet_from, local)
-    if (begin - local) * step < timedelta():
-        begin = _at(rule.quiet_from, local + timedelta(days=step))
+    begin, _ = quiet_times(rule, now, now + timedelta(days=2))[0]
     return begin
 
 

@@ -1,46 +1,60 @@
-"""Reads of rules, violations and exceptions."""
-
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain, islice
 from typing import Any
 
 from django.db import models
 from django.db.models import QuerySet
-from django.utils.translation import gettext
+from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import (
     can_decide_exceptions,
     can_edit,
+    can_see_fleet,
     can_write_rules,
+    fleet_scope,
 )
-from dashboard.instances.countdown import exact_text
-from dashboard.instances.models import Instance
-from dashboard.instances.run_state import PRESENT
+from dashboard.instances.durations import exact_text
+from dashboard.instances.models import FleetVersion, Instance
 from dashboard.modelarts.statuses import InstanceStatus
+from dashboard.web.process_cache import ProcessCache
 from dashboard.web.stored_messages import Message
 
-from .models import PlannedStop, Rule, RuleException
+from .faults import Fault, Faults, faults, violating
+from .models import PlannedStop, Question, Rule, RuleException
 from .rules import (
-    Change,
+    EndLimit,
+    RunLimit,
     Violation,
+    end_limits,
+    is_restricted,
+    matches,
     refusals,
-    run_fault,
-    setting_fault,
-    suspects,
+    requirement,
+    run_limits,
     violations,
 )
 
-_JUDGED = (
-    *("cloud__name", "instance_id", "name", "status", "owner_id", "owner_name"),
+_COLUMNS = (
+    *("cloud", "instance_id", "name", "status", "owner_id", "owner_name"),
     *("workspace_id", "flavor", "flavor_type", "missing_since", "run_started_at"),
     *("status_since", "first_seen_at", "stops_at"),
-    *("auto_stop_enable", "auto_stop_duration"),
+    *("auto_stop_enable", "auto_stop_duration", "generation", "lease_type"),
+    "tags",
 )
 """The columns of an instance that rules and their page need."""
 
-_A_MINUTE = timedelta(minutes=1)
+_REQUIRES = ~models.Q(kind=Rule.Kind.STILL_NEEDED)
+
+_MINUTE = timedelta(minutes=1)
+
+_RULE_COLUMNS = tuple(field.attname for field in Rule._meta.concrete_fields)
+# By (fleet version, scope, rules). Some rules also depend on the time.
+_results = ProcessCache(max_size=16, seconds=5)
 
 Exempt = frozenset[tuple[int, int]]
 """Keys of rule and instance, of the exceptions in effect."""
@@ -51,15 +65,15 @@ class Finding:
     """An instance that violates a rule.
 
     Attributes:
-        may_ask: Whether the reader may request an exception.
-        is_asked: Whether an exception has been requested.
+        may_request: Whether the reader may request an exception.
+        is_requested: Whether an exception has been requested.
     """
 
     instance: Instance
     sentence: Message
     running_for: str
-    may_ask: bool
-    is_asked: bool
+    may_request: bool
+    is_requested: bool
 
 
 @dataclass(frozen=True)
@@ -67,23 +81,50 @@ class RuleFindings:
     """A rule that is not off, and its violations.
 
     Attributes:
+        findings: The instances to list, longest run first.
         number: How many instances violate it.
         settings: How many of them by their setting.
         runs: How many of them by their current run.
-        findings: The instances to list, longest run first.
         excepted: How many more instances have an exception.
     """
 
     rule: Rule
+    findings: list[Finding]
     number: int
     settings: int
     runs: int
-    findings: Sequence[Finding]
     excepted: int
+
+    @property
+    def requirement(self) -> str:
+        return requirement(self.rule)
 
 
 def enforced() -> list[Rule]:
-    return list(Rule.objects.filter(mode=Rule.Mode.ENFORCE))
+    """Return the enforced rules that instances and changes have to comply with."""
+    return list(Rule.objects.filter(_REQUIRES, mode=Rule.Mode.ENFORCE))
+
+
+def asking() -> list[Rule]:
+    """Return the rules that ask whether runs are still needed, enforced or not."""
+    return list(Rule.objects.exclude(_REQUIRES).exclude(mode=Rule.Mode.OFF))
+
+
+def last_position() -> int:
+    last: int | None = Rule.objects.aggregate(last=models.Max("position"))["last"]
+    return last or 0
+
+
+def shadowing(rule: Rule) -> list[Rule]:
+    """Return the other rules that may count in place of one; see ``rules.matches``."""
+    same_kind = Rule.objects.filter(mode=Rule.Mode.ENFORCE, kind=rule.kind)
+    return list(same_kind.exclude(pk=rule.pk).select_related("team"))
+
+
+def shadow(rule: Rule, instance: Instance) -> Rule | None:
+    """Return the rule that counts for an instance in place of one; None if it does."""
+    found = matches([*shadowing(rule), rule], instance)
+    return next((match.shadowed_by for match in found if match.rule == rule), None)
 
 
 def exempt(now: datetime, instances: Iterable[int] | None = None) -> Exempt:
@@ -108,62 +149,71 @@ def without_exempt(
 
 
 def compliance(
-    user: User, now: datetime, *, most: int, whole: str = "", own: bool = False
+    user: User, now: datetime, *, limit: int, unlimited: str = "", own: bool = False
 ) -> list[RuleFindings]:
     """Return every rule that is not off, with the instances that violate it.
 
     Args:
         user: The reader.
-        now: Aware.
-        most: How many instances to list for each rule.
-        whole: ``pk`` of the rule whose instances are all listed.
+        limit: How many instances to list for each rule.
+        unlimited: ``pk`` of the rule whose instances are all listed.
         own: Only the reader's own instances.
     """
-    rules = list(Rule.objects.exclude(mode=Rule.Mode.OFF))
+    version = FleetVersion.current()
+    rules = list(Rule.objects.filter(_REQUIRES).exclude(mode=Rule.Mode.OFF))
     exceptions = exempt(now)
-    asked = frozenset(
+    requests = frozenset(
         RuleException.objects.filter(state=RuleException.State.ASKED).values_list(
             "rule_id", "instance_id"
         )
     )
-    broken: dict[int, list[tuple[Instance, Message]]] = {rule.pk: [] for rule in rules}
-    excepted, settings, runs = (dict.fromkeys(broken, 0) for _ in range(3))
+    # Judging a fleet takes longer than all the rest of the page.
+    key = (
+        *(version, fleet_scope(user), frozenset(user.cloud_identifiers) if own else ""),
+        *(getattr(rule, name) for rule in rules for name in _RULE_COLUMNS),
+    )
     visible = Instance.objects.visible_to(user)
-    for instance in judged(visible.owned_by(user) if own else visible, rules, now):
-        for rule, sentence in violations(rules, instance, now):
-            if (rule.pk, instance.pk) in exceptions:
-                excepted[rule.pk] += 1
-            else:
-                broken[rule.pk].append((instance, sentence))
-                settings[rule.pk] += bool(setting_fault(rule, instance))
-                runs[rule.pk] += bool(run_fault(rule, instance, now))
-
-    def finding(rule: Rule, instance: Instance, sentence: Message) -> Finding:
-        is_asked = (rule.pk, instance.pk) in asked
-        return Finding(
-            instance,
-            sentence,
-            running_for(instance, now),
-            may_ask=can_edit(user, instance.owner) and not is_asked,
-            is_asked=is_asked,
+    found: list[Faults] = _results.get_or_compute(
+        key, lambda: faults(visible.owned_by(user) if own else visible, rules, now)
+    )
+    listed: list[list[int]] = []
+    for rule, by_pk in zip(rules, found, strict=True):
+        shown = (pk for pk in by_pk if (rule.pk, pk) not in exceptions)
+        most = None if unlimited == str(rule.pk) else limit
+        listed.append(list(islice(shown, most)))
+    instances: dict[int, Instance] = _results.get_or_compute(
+        (*key, *map(tuple, listed)),
+        lambda: _read(visible).in_bulk({*chain.from_iterable(listed)}),
+    )
+    results = []
+    for rule, by_pk, pks in zip(rules, found, listed, strict=True):
+        excepted = {instance for pk, instance in exceptions if pk == rule.pk}
+        counts = Counter(fault for pk, fault in by_pk.items() if pk not in excepted)
+        findings = [
+            Finding(
+                instance,
+                violation.sentence,
+                running_for(instance, now),
+                may_request=can_edit(user, instance.owner)
+                and (rule.pk, instance.pk) not in requests,
+                is_requested=(rule.pk, instance.pk) in requests,
+            )
+            for pk in pks
+            if (instance := instances.get(pk))
+            for violation in violations([rule], instance, now)
+        ]
+        both = counts[Fault.SETTING | Fault.RUN]
+        results.append(
+            RuleFindings(
+                rule,
+                findings,
+                number=counts.total(),
+                settings=counts[Fault.SETTING] + both,
+                runs=counts[Fault.RUN] + both,
+                excepted=len(by_pk) - counts.total(),
+            )
         )
-
-    def findings(rule: Rule) -> list[Finding]:
-        longest = sorted(broken[rule.pk], key=lambda pair: _longest_first(pair[0]))
-        limit = None if whole == str(rule.pk) else most
-        return [finding(rule, *pair) for pair in longest[:limit]]
-
-    return [
-        RuleFindings(
-            rule,
-            len(broken[rule.pk]),
-            settings[rule.pk],
-            runs[rule.pk],
-            findings(rule),
-            excepted[rule.pk],
-        )
-        for rule in rules
-    ]
+    return results
 
 
 def planned_stops() -> QuerySet[PlannedStop]:
@@ -174,22 +224,60 @@ def planned_stops() -> QuerySet[PlannedStop]:
 
 
 def refused(
-    instance: Instance, change: Change, values: Mapping[str, Any], now: datetime
+    instance: Instance,
+    values: Mapping[str, Any],
+    patch: Mapping[str, Any],
+    now: datetime,
+    *,
+    starts: bool,
 ) -> list[Violation]:
     """Return the enforced rules that refuse a change, exceptions considered.
 
-    Args:
-        instance: With its cloud.
-        change: The requested change.
-        values: The settings without the change.
-        now: Aware.
+    For the arguments, see ``refusals``.
     """
-    if not change.is_judged:
+    if not is_restricted(patch, starts=starts):
         return []
-    violated = refusals(enforced(), instance, change, values, now)
-    if not violated:
+    violated = refusals(enforced(), instance, values, patch, now, starts=starts)
+    exceptions = exempt(now, [instance.pk]) if violated else frozenset()
+    return without_exempt(violated, instance, exceptions)
+
+
+def limits_of_end(instance: Instance, now: datetime) -> list[EndLimit]:
+    """Return how enforced rules limit the end of the current run, strictest first.
+
+    Exceptions are considered. At most two queries.
+    """
+    limits = end_limits(enforced(), instance, now)
+    exceptions = exempt(now, [instance.pk]) if limits else frozenset()
+    limits = [item for item in limits if (item.rule.pk, instance.pk) not in exceptions]
+    return sorted(limits, key=lambda item: item.latest)
+
+
+def limits_of_start(instance: Instance, now: datetime) -> list[RunLimit]:
+    """Return how enforced rules limit the run time that is given with a start.
+
+    Exceptions are considered. At most two queries.
+    """
+    limits = run_limits(enforced(), instance)
+    exceptions = exempt(now, [instance.pk]) if limits else frozenset()
+    return [item for item in limits if (item.rule.pk, instance.pk) not in exceptions]
+
+
+def questions_visible_to(user: User) -> QuerySet[Question]:
+    """Return the open questions about every instance that the user may see."""
+    return Question.objects.filter(
+        state=Question.State.ASKED,
+        deadline__gt=timezone.now(),
+        instance__in=Instance.objects.visible_to(user),
+    ).select_related("rule", "instance__cloud")
+
+
+def questions_for(user: User) -> list[Question]:
+    """Return the open questions about the user's own instances; at most one query."""
+    if not user.cloud_identifiers or not can_see_fleet(user):
         return []
-    return without_exempt(violated, instance, exempt(now, [instance.pk]))
+    own = Instance.objects.visible_to(user).owned_by(user)
+    return list(questions_visible_to(user).filter(instance__in=own))
 
 
 def exceptions_visible_to(user: User) -> QuerySet[RuleException]:
@@ -217,12 +305,11 @@ def scope_choices(user: User) -> dict[str, list[str]]:
         "owner": "owner_name",
         "status": "status",
     }
-    rows = set(
-        Instance.objects.visible_to(user).values_list(*fields.values()).distinct()
-    )
+    rows = Instance.objects.visible_to(user).values_list(*fields.values()).distinct()
+    columns = zip(*rows, strict=True)
     return {
-        name: sorted({row[number] for row in rows} - {""}, key=str.casefold)
-        for number, name in enumerate(fields)
+        name: sorted(set(column) - {""}, key=str.casefold)
+        for name, column in zip(fields, columns, strict=False)
     }
 
 
@@ -236,42 +323,36 @@ def running_for(instance: Instance, now: datetime) -> str:
         return ""
     started = instance.run_started_at
     if started is not None and started <= now:
-        return _lasted(now - started)
-    seen = instance.status_since or instance.first_seen_at
-    return (
-        gettext("at least %(length)s") % {"length": _lasted(now - seen)}
-        if now - seen >= _A_MINUTE
-        else gettext("not known")
-    )
+        return _minutes_text(now - started)
+    observed = now - (instance.status_since or instance.first_seen_at)
+    if observed < _MINUTE:
+        return _("not known")
+    return _("at least %(length)s") % {"length": _minutes_text(observed)}
 
 
-def _lasted(span: timedelta) -> str:
-    minutes = span // _A_MINUTE
-    return exact_text(minutes * 60) if minutes else gettext("less than a minute")
+def _minutes_text(duration: timedelta) -> str:
+    minutes = duration // _MINUTE
+    return exact_text(minutes * 60) if minutes else _("less than a minute")
 
 
-def judged(
+def candidates(
     instances: QuerySet[Instance],
     rules: Sequence[Rule],
     now: datetime,
     *,
     ahead: timedelta = timedelta(),
 ) -> QuerySet[Instance]:
-    """Return the instances that may violate a rule; see ``rules.suspects``."""
-    suspected = instances.filter(PRESENT).filter(suspects(rules, now, ahead=ahead))
-    return suspected.select_related("cloud").only(*_JUDGED)
+    """Return the instances that violate a rule, or will; see ``faults.violating``."""
+    return _read(instances.filter(violating(rules, now, ahead=ahead)))
 
 
-def _longest_first(instance: Instance) -> tuple[bool, float, str]:
-    started = instance.run_started_at
-    # A run whose start was not observed counts as the longest.
-    moment = started.timestamp() if started else 0.0
-    runs = instance.status == InstanceStatus.RUNNING
-    return (not runs, moment, instance.name.casefold())
+def _read(instances: QuerySet[Instance]) -> QuerySet[Instance]:
+    # Thousands of instances share a few clouds: joined, each would get a copy.
+    return instances.prefetch_related("cloud").only(*_COLUMNS)
 
 
 def tabs(user: User, current: str) -> dict[str, Any]:
-    """Context of the tabs above the pages of policies."""
+    """Return the context of ``policies/_tabs.html``."""
     return {
         "current": current,
         "may_write": can_write_rules(user),

@@ -1,12 +1,17 @@
-"""Writes of rules and exceptions."""
+"""Writes of rules and exceptions.
 
+They raise ``PermissionDenied`` if the actor lacks the permission.
+"""
+
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.forms import model_to_dict
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext as _
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import (
@@ -17,73 +22,115 @@ from dashboard.accounts.permissions import (
 from dashboard.audit.services import record_event
 from dashboard.instances.models import FleetVersion, Instance
 
-from . import stops
-from .models import Rule, RuleException
+from . import questions, selectors, stops
+from .models import Question, Rule, RuleException
 from .signals import acting_ended
 
 State = RuleException.State
+
+_RECORDED = (
+    *("name", "reason", "kind", "max_seconds", "time_zone", "mode"),
+    *("cloud", "workspace_id", "flavor_type", "owner", "tag", "status"),
+    *("quiet_from", "quiet_until", "team", "answer_seconds", "again_seconds"),
+)
+"""Fields of a rule in the audit trail."""
 
 
 class PolicyError(Exception):
     """The current state does not allow this; the message says why."""
 
 
+def values_of(rule: Rule) -> dict[str, Any]:
+    """Return the values of a rule that people set, as the audit trail has them."""
+    values = model_to_dict(rule, _RECORDED)
+    for name in ("quiet_from", "quiet_until"):
+        if values[name]:
+            values[name] = values[name].isoformat("minutes")
+    values["team"] = rule.team.name if rule.team else ""
+    return values
+
+
+def changed_fields(rule: Rule) -> set[str]:
+    """Return the fields in which a rule differs from the stored one; all of a new."""
+    values, stored = values_of(rule), Rule.objects.filter(pk=rule.pk).first()
+    before = values_of(stored) if stored else {}
+    return {name for name, value in values.items() if before.get(name, ...) != value}
+
+
 @transaction.atomic
 def save_rule(*, rule: Rule, actor: User) -> Rule:
-    """Save a new or changed rule.
+    """Save a new or changed rule, which is validated. A new one comes last.
 
     A change returns the rule to its dry run and cancels what it has planned, since an
     admin turned on enforcement for the former rule.
-
-    Args:
-        rule: Validated, with the new values.
-        actor: An admin.
-
-    Raises:
-        PermissionDenied: The actor may not write rules.
     """
     _require(can_write_rules(actor))
     stored = _locked_rule(rule.pk)
-    before = _values(stored) if stored else {}
-    if before != _values(rule):
+    before = values_of(stored) if stored else {}
+    if before != values_of(rule):
         rule.acts, rule.checked_at, rule.found = False, None, 0
         rule.acting_approved_by = rule.acting_since = None
         if stored:
             _end_acting(stored, actor)
+    rule.position = stored.position if stored else selectors.last_position() + 1
     rule.save()
     action = "rule.changed" if stored else "rule.added"
-    _record(actor, action, rule, before, _values(rule))
+    _record(actor, action, rule, before, values_of(rule))
     return rule
 
 
 @transaction.atomic
-def delete_rule(*, rule: Rule, actor: User) -> None:
-    """Delete a rule and its exceptions, and cancel its edits that are waiting.
+def move_rule(*, rule: Rule, actor: User, is_up: bool) -> bool:
+    """Move a rule before the previous one of its kind, or after the next.
 
-    Raises:
-        PermissionDenied: The actor may not write rules.
+    It goes on acting: owners of runs that it reaches by this are warned as usual.
+
+    Returns:
+        Whether there was a rule to pass.
     """
+    _require(can_write_rules(actor))
+    rules = list(Rule.objects.select_for_update(no_key=True))
+    same_kind = [item for item in rules if item.kind == rule.kind]
+    place = next((n for n, item in enumerate(same_kind) if item.pk == rule.pk), None)
+    if place is None:
+        return False
+    other = place - 1 if is_up else place + 1
+    if not 0 <= other < len(same_kind):
+        return False
+    moved, passed = same_kind[place], same_kind[other]
+    before = {"position": moved.position}
+    one, two = rules.index(moved), rules.index(passed)
+    rules[one], rules[two] = passed, moved
+    for position, item in enumerate(rules, start=1):
+        item.position = position
+    Rule.objects.bulk_update(rules, ["position"])
+    _record(actor, "rule.moved", moved, before, {"position": moved.position})
+    return True
+
+
+@transaction.atomic
+def delete_rule(*, rule: Rule, actor: User) -> None:
+    """Delete a rule and its exceptions, and cancel its edits that are waiting."""
     _require(can_write_rules(actor))
     if stored := _locked_rule(rule.pk):
         _end_acting(stored, actor)
-    _record(actor, "rule.removed", rule, _values(rule), {})
+    _record(actor, "rule.removed", rule, values_of(rule), {})
     rule.delete()
 
 
 @transaction.atomic
-def let_act(*, rule: Rule, actor: User) -> Rule:
+def turn_on_enforcement(*, rule: Rule, actor: User) -> Rule:
     """Turn on automatic enforcement of a rule.
 
     The rule acts in its own name, so it continues when the actor's role changes.
 
     Raises:
-        PermissionDenied: The actor may not write rules.
         PolicyError: The rule's mode is not ``ENFORCE``.
     """
     _require(can_write_rules(actor))
     rule = Rule.objects.select_for_update(no_key=True).get(pk=rule.pk)
     if rule.mode != Rule.Mode.ENFORCE:
-        raise PolicyError(gettext("Automatic enforcement needs the mode “Enforce”."))
+        raise PolicyError(_("Automatic enforcement needs the mode “Enforce”."))
     if rule.acts:
         return rule
     rule.acts = True
@@ -94,14 +141,11 @@ def let_act(*, rule: Rule, actor: User) -> Rule:
 
 
 @transaction.atomic
-def pause(*, rule: Rule, actor: User) -> int:
+def pause_enforcement(*, rule: Rule, actor: User) -> int:
     """Return a rule to its dry run, and cancel its edits that are waiting.
 
     Returns:
         How many edits were cancelled; those being sent cannot be.
-
-    Raises:
-        PermissionDenied: The actor may not write rules.
     """
     _require(can_write_rules(actor))
     stored = _locked_rule(rule.pk)
@@ -117,7 +161,7 @@ def pause(*, rule: Rule, actor: User) -> int:
 
 
 @transaction.atomic
-def ask_exception(
+def request_exception(
     *,
     rule: Rule,
     instance: Instance,
@@ -129,15 +173,10 @@ def ask_exception(
     """Request an exception; it is approved at once if the actor may decide.
 
     Args:
-        rule: The rule that the instance may violate.
-        instance: An instance that the actor may edit.
-        actor: The requester.
         until: End of the exception, in the future.
-        reason: Why, in one or two sentences.
         through: The last day as typed, which ends at ``until``.
 
     Raises:
-        PermissionDenied: The actor may not edit this instance.
         PolicyError: An exception exists or has been requested.
     """
     _require(can_edit(actor, instance.owner))
@@ -146,9 +185,9 @@ def ask_exception(
     now = timezone.now()
     for earlier in RuleException.objects.filter(rule=rule, instance=instance):
         if earlier.state == State.ASKED:
-            raise PolicyError(gettext("An exception has already been requested."))
-        if earlier.holds(now):
-            raise PolicyError(gettext("An exception already exists."))
+            raise PolicyError(_("An exception has already been requested."))
+        if earlier.is_in_effect(now):
+            raise PolicyError(_("An exception already exists."))
     exception = RuleException.objects.create(
         rule=rule,
         instance=instance,
@@ -157,7 +196,7 @@ def ask_exception(
         through=through,
         reason=reason,
     )
-    _record_exception(actor, "exception.asked", exception, {})
+    _record_exception(actor, exception, before={})
     FleetVersion.stamp(Instance.objects.filter(pk=instance.pk))
     if can_decide_exceptions(actor):
         return decide_exception(exception=exception, actor=actor, approve=True)
@@ -171,34 +210,70 @@ def decide_exception(
     """Approve or deny a request.
 
     Raises:
-        PermissionDenied: The actor may not decide on exceptions.
         PolicyError: It has been decided already, or its last day has passed.
     """
     _require(can_decide_exceptions(actor))
     exception = _locked(exception)
     if exception.state != State.ASKED:
-        raise PolicyError(gettext("This request has already been decided."))
+        raise PolicyError(_("This request has already been decided."))
     if approve and exception.until <= timezone.now():
-        raise PolicyError(
-            gettext("The last day has passed. You can only deny this request.")
-        )
+        raise PolicyError(_("The last day has passed. You can only deny this request."))
     state = State.APPROVED if approve else State.DENIED
-    return _move(exception, state, actor, answer)
+    return _set_state(exception, state, actor, answer)
 
 
 @transaction.atomic
-def end_exception(*, exception: RuleException, actor: User) -> RuleException:
+def revoke_exception(*, exception: RuleException, actor: User) -> RuleException:
     """Revoke an exception.
 
     Raises:
-        PermissionDenied: The actor may not decide on exceptions.
         PolicyError: It is not in effect.
     """
     _require(can_decide_exceptions(actor))
     exception = _locked(exception)
-    if not exception.holds(timezone.now()):
-        raise PolicyError(gettext("This exception has already ended."))
-    return _move(exception, State.ENDED, actor, exception.answer)
+    if not exception.is_in_effect(timezone.now()):
+        raise PolicyError(_("This exception has already ended."))
+    return _set_state(exception, State.ENDED, actor, exception.answer)
+
+
+@transaction.atomic
+def grant_exceptions(
+    *,
+    rules: Iterable[Rule],
+    instance: Instance,
+    actor: User,
+    until: datetime,
+    reason: str,
+) -> list[RuleException]:
+    """Create exceptions that are approved from the start, as part of something else.
+
+    Requests that wait for a decision, and shorter exceptions, stay as they are.
+    """
+    _require(can_decide_exceptions(actor))
+    granted = []
+    for rule in rules:
+        exception = RuleException(
+            rule=rule, instance=instance, asked_by=actor, until=until, reason=reason
+        )
+        granted.append(_set_state(exception, State.APPROVED, actor, ""))
+    return granted
+
+
+@transaction.atomic
+def end_exceptions(
+    *, exceptions: Iterable[RuleException], actor: User | None, now: datetime
+) -> None:
+    """End those that are in effect, with what they are part of.
+
+    Args:
+        exceptions: Of ``grant_exceptions``.
+        actor: Who ended that; None if it ended by itself. There is no check.
+        now: When it ended.
+    """
+    for exception in exceptions:
+        locked = _locked(exception)
+        if locked.is_in_effect(now):
+            _set_state(locked, State.ENDED, actor, locked.answer)
 
 
 @transaction.atomic
@@ -212,12 +287,12 @@ def expire_exceptions() -> int:
     )
     exceptions = list(expired.select_related("rule", "instance"))
     for exception in exceptions:
-        _move(exception, State.EXPIRED, None, exception.answer)
+        _set_state(exception, State.EXPIRED, None, exception.answer)
     return len(exceptions)
 
 
 @transaction.atomic
-def note_check(*, rule: Rule, found: int) -> None:
+def record_check(*, rule: Rule, found: int) -> None:
     """Store how many edits a check of the rule created, or would create."""
     Rule.objects.filter(pk=rule.pk).update(checked_at=timezone.now(), found=found)
 
@@ -227,19 +302,24 @@ def _locked(exception: RuleException) -> RuleException:
     return rows.select_related("rule", "instance").get(pk=exception.pk)
 
 
-def _move(
+def _set_state(
     exception: RuleException, state: State, actor: User | None, answer: str
 ) -> RuleException:
-    before = {"state": exception.state}
+    before = {} if exception.pk is None else {"state": exception.state}
     exception.state = state
     if actor is not None:
         exception.decided_by, exception.decided_at = actor, timezone.now()
         exception.answer = answer
-    exception.save(update_fields=["state", "decided_by", "decided_at", "answer"])
-    _record_exception(actor, f"exception.{state}", exception, before)
+    exception.save(
+        update_fields=["state", "decided_by", "decided_at", "answer"]
+        if exception.pk
+        else None
+    )
+    _record_exception(actor, exception, before)
     rule, instance = exception.rule, exception.instance
     if state == State.APPROVED:
         stops.end_stops(rule=rule, instance=instance, now=timezone.now())
+        questions.withdraw(Question.objects.filter(rule=rule, instance=instance))
     FleetVersion.stamp(Instance.objects.filter(pk=instance.pk))
     return exception
 
@@ -251,8 +331,9 @@ def _locked_rule(pk: int) -> Rule | None:
 
 
 def _end_acting(rule: Rule, actor: User) -> int:
-    """Cancel the rule's planned stops and waiting edits; return how many edits."""
+    """Cancel a rule's planned stops, questions and waiting edits; count the edits."""
     stops.end_stops(rule=rule, now=timezone.now())
+    questions.withdraw(Question.objects.filter(rule=rule))
     responses: list[tuple[Any, Any]] = acting_ended.send(
         sender=Rule, rule=rule, actor=actor
     )
@@ -261,49 +342,30 @@ def _end_acting(rule: Rule, actor: User) -> int:
 
 def _require(allowed: bool) -> None:
     if not allowed:
-        raise PermissionDenied(gettext("You don't have permission to do this."))
-
-
-def _values(rule: Rule) -> dict[str, Any]:
-    """Return the values that the audit trail records."""
-    names = (
-        *("name", "reason", "kind", "max_seconds", "time_zone", "mode"),
-        *("cloud", "workspace_id", "flavor_type", "owner", "status"),
-    )
-    times = {"quiet_from": rule.quiet_from, "quiet_until": rule.quiet_until}
-    return {name: getattr(rule, name) for name in names} | {
-        name: value.isoformat("minutes") if value else None
-        for name, value in times.items()
-    }
-
-
-def _record(
-    actor: User, action: str, rule: Rule, before: dict[str, Any], after: dict[str, Any]
-) -> None:
-    record_event(
-        actor=actor,
-        action=action,
-        target_kind="rule",
-        target_id=str(rule.pk),
-        target_label=rule.name,
-        before=before,
-        after=after,
-    )
+        raise PermissionDenied(_("You don't have permission to do this."))
 
 
 def _record_exception(
+    actor: User | None, exception: RuleException, before: dict[str, Any]
+) -> None:
+    after = {"state": exception.state, "until": exception.until.isoformat()}
+    action = f"exception.{exception.state}"
+    _record(actor, action, exception, before, after, exception.reason)
+
+
+def _record(
     actor: User | None,
     action: str,
-    exception: RuleException,
+    target: Rule | RuleException,
     before: dict[str, Any],
+    after: dict[str, Any],
+    reason: str = "",
 ) -> None:
     record_event(
         actor=actor,
         action=action,
-        target_kind="exception",
-        target_id=str(exception.pk),
-        target_label=str(exception),
+        target=target,
         before=before,
-        after={"state": exception.state, "until": exception.until.isoformat()},
-        reason=exception.reason,
+        after=after,
+        reason=reason,
     )

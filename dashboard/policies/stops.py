@@ -22,10 +22,8 @@ def plan_stops(
     Call it under the lock of the rule's row.
 
     Args:
-        rule: The rule.
-        remedies: All of its remedies, ``notice`` ahead.
+        remedies: All remedies of the rule, ``notice`` ahead.
         notice: How long before a stop its owner is notified.
-        now: Aware.
     """
     due = {
         remedy.instance.pk: remedy
@@ -35,7 +33,7 @@ def plan_stops(
     obsolete, kept = [], set()
     for plan in PlannedStop.objects.filter(rule=rule, ended_at=None):
         remedy = due.get(plan.instance_id)
-        if remedy and _seen_since(remedy.instance) == plan.run_seen_since:
+        if remedy and _observed_since(remedy.instance) == plan.run_seen_since:
             kept.add(plan.instance_id)
         else:
             obsolete.append(plan)
@@ -44,7 +42,7 @@ def plan_stops(
         PlannedStop(
             rule=rule,
             instance=remedy.instance,
-            run_seen_since=_seen_since(remedy.instance),
+            run_seen_since=_observed_since(remedy.instance),
             sentence=remedy.sentence,
             planned_at=now,
             stops_at=max(remedy.stop_at or earliest, earliest),
@@ -54,7 +52,7 @@ def plan_stops(
     ]
     _end(obsolete, now)
     PlannedStop.objects.bulk_create(new, batch_size=_ROWS)
-    _stamp(plan.instance_id for plan in (*obsolete, *new))
+    _stamp(plan.instance_id for plan in new)
 
 
 @transaction.atomic
@@ -63,19 +61,16 @@ def end_stops(*, rule: Rule, now: datetime, instance: Instance | None = None) ->
     plans = PlannedStop.objects.filter(rule=rule, ended_at=None)
     if instance is not None:
         plans = plans.filter(instance=instance)
-    cancelled = list(plans)
-    _end(cancelled, now)
-    _stamp(plan.instance_id for plan in cancelled)
+    _end(list(plans), now)
 
 
 @transaction.atomic
-def note_warned(*, plans: Iterable[int], least: timedelta, now: datetime) -> None:
+def record_warning(*, plans: Iterable[int], least: timedelta, now: datetime) -> None:
     """Record the first warning of owners, and move stops that are too near.
 
     Args:
         plans: ``PlannedStop.pk``.
         least: The least time between the warning and the stop.
-        now: Aware.
     """
     first = PlannedStop.objects.filter(pk__in=list(plans), warned_at=None)
     keys = list(first.values_list("pk", flat=True))
@@ -89,9 +84,10 @@ def note_warned(*, plans: Iterable[int], least: timedelta, now: datetime) -> Non
 def _end(plans: list[PlannedStop], now: datetime) -> None:
     keys = [plan.pk for plan in plans]
     PlannedStop.objects.filter(pk__in=keys).update(ended_at=now)
+    _stamp(plan.instance_id for plan in plans)
 
 
-def _seen_since(instance: Instance) -> datetime:
+def _observed_since(instance: Instance) -> datetime:
     return instance.status_since or instance.first_seen_at
 
 

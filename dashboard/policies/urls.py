@@ -9,6 +9,7 @@ urlpatterns = [
     path("", rules.rule_list, name="rules"),
     path("new/", rules.new_rule, name="new"),
     path("<int:rule_pk>/", rules.rule, name="rule"),
+    path("<int:rule_pk>/move/", rules.move, name="move"),
     path("<int:rule_pk>/delete/", rules.delete, name="delete"),
     path("compliance/", rules.compliance, name="compliance"),
     path("exceptions/", exceptions.exception_list, name="exceptions"),

@@ -1,47 +1,65 @@
-"""Labels of what the audit trail records of notifications."""
-
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from dashboard.audit.labels import Field, choice, register
 
-from .models import NotificationSettings
+from .models import NotificationSettings, Reminder
 
-_WANTED = {
-    "lead_times": Field(gettext_lazy("minutes before a stop")),
-    "on_failure": Field(gettext_lazy("on failed instances")),
-    "on_failed_edit": Field(gettext_lazy("on failed changes")),
-    "scope": Field(
-        gettext_lazy("instances"), choice(NotificationSettings.Scope.choices)
-    ),
-    "owner": Field(gettext_lazy("owner")),
-    "cloud": Field(gettext_lazy("cloud")),
-    "quiet_from": Field(gettext_lazy("quiet from")),
-    "quiet_until": Field(gettext_lazy("quiet until")),
-    "time_zone": Field(gettext_lazy("time zone")),
+_SETTINGS = {
+    "lead_times": Field(_("minutes before a stop")),
+    "on_failure": Field(_("on failed instances")),
+    "on_failed_edit": Field(_("on failed changes")),
+    "on_overdue": Field(_("on late stops")),
+    "on_no_end": Field(_("on GPUs without auto-stop")),
+    "on_cloud": Field(_("on clouds that can't be read")),
+    "on_handover": Field(_("on handovers")),
+    "on_budget": Field(_("on budgets")),
+    "scope": Field(_("instances"), choice(NotificationSettings.Scope.choices)),
+    "owner": Field(_("owner")),
+    "cloud": Field(_("cloud")),
+    "team": Field(_("team")),
+    "quiet_from": Field(_("quiet from")),
+    "quiet_until": Field(_("quiet until")),
+    "time_zone": Field(_("time zone")),
 }
 
 register(
     "reminder",
-    actions={"settings_changed": gettext_lazy("Notification settings changed")},
-    fields=_WANTED
+    actions={
+        "settings_changed": _("Notification settings changed"),
+        "acknowledged": _("Notification acknowledged"),
+    },
+    fields=_SETTINGS
     | {
-        "in_page": Field(gettext_lazy("in Curfew")),
-        "by_mail": Field(gettext_lazy("by email")),
-        "on_stopped": Field(gettext_lazy("on stops by others")),
+        "in_page": Field(_("in Curfew")),
+        "by_mail": Field(_("by email")),
+        "weekly_digest": Field(_("weekly digest")),
+        "on_others": Field(_("on changes by others")),
+        # Of events before this setting included changes and starts.
+        "on_stopped": Field(_("on stops by others")),
+        "on_request": Field(_("on requests")),
+        "stops_only_mine": Field(_("only own stops")),
+        "only_on_call": Field(_("not while someone else is on call")),
+        "kind": Field(_("kind"), choice(Reminder.Kind.choices)),
+        "subject": Field(_("subject")),
     },
 )
 register(
     "channel",
     actions={
-        "added": gettext_lazy("Channel added"),
-        "changed": gettext_lazy("Channel changed"),
-        "removed": gettext_lazy("Channel removed"),
-        "tested": gettext_lazy("Channel tested"),
+        "added": _("Channel added"),
+        "changed": _("Channel changed"),
+        "removed": _("Channel removed"),
+        "tested": _("Channel tested"),
     },
-    fields=_WANTED
+    fields=_SETTINGS
     | {
-        "name": Field(gettext_lazy("name")),
-        "address": Field(gettext_lazy("address")),
-        "active": Field(gettext_lazy("active")),
+        "name": Field(_("name")),
+        "address": Field(_("address")),
+        "active": Field(_("active")),
     },
+)
+register(
+    "on_call",
+    actions={"replaced": _("On-call roster replaced")},
+    fields={"shifts": Field(_("shifts")), "names": Field(_("names"))},
 )

@@ -1,4 +1,4 @@
-"""Addresses in messages: of this site, and signed ones that lead to one action."""
+"""URLs in messages: absolute ones, and signed ones that lead to one action."""
 
 from typing import NamedTuple
 
@@ -8,18 +8,19 @@ from django.urls import reverse
 
 LASTS_SECONDS = 24 * 3_600
 _SALT = "curfew.reminders.action"
+_ANSWER_SALT = "curfew.reminders.answer"
 
 
 class LinkError(Exception):
-    """The link is none of ours, or was changed on its way."""
+    """The link was not made here, or was changed."""
 
 
 class ExpiredLinkError(LinkError):
-    """It was ours, and has run out."""
+    pass
 
 
-class Act(NamedTuple):
-    """What a link opens: a reminder of a person, and the action on it."""
+class ActionLink(NamedTuple):
+    """An action on a reminder, for one person."""
 
     person_pk: int
     reminder_pk: int
@@ -27,23 +28,48 @@ class Act(NamedTuple):
 
 
 def absolute(path: str) -> str:
-    """The address of a page, for messages that leave the site."""
-    return f"{settings.CURFEW.site_url}{path}"
+    """Return the URL of a path from the root of the host, as ``reverse`` returns it."""
+    return f"{settings.CURFEW.origin}{path}"
 
 
-def action_link(act: Act) -> str:
-    """A signed address that serves this person alone, for a day."""
-    return absolute(action_path(act))
-
-
-def action_path(act: Act) -> str:
-    """The same, within the site."""
-    token = signing.dumps(list(act), salt=_SALT, compress=False)
+def action_path(link: ActionLink) -> str:
+    """Return the path of a signed link, which works for a day."""
+    token = signing.dumps(list(link), salt=_SALT, compress=False)
     return reverse("reminders:act", args=[token])
 
 
-def read(token: str) -> Act:
-    """What a link says.
+class QuestionLink(NamedTuple):
+    """An answer to the question whether a run is still needed, for one person.
+
+    It needs no sign-in, so it allows nothing but this answer until the deadline.
+    """
+
+    person_pk: int
+    question_pk: int
+    answer: str
+
+
+def answer_path(link: QuestionLink) -> str:
+    """Return the path of a signed link to the page with the answer."""
+    token = signing.dumps(list(link), salt=_ANSWER_SALT, compress=False)
+    return reverse("reminders:answer", args=[token])
+
+
+def read_answer(token: str) -> QuestionLink:
+    """Return the content of a link to an answer; the question has the deadline.
+
+    Raises:
+        LinkError: It was not made here.
+    """
+    try:
+        person, question, answer = signing.loads(token, salt=_ANSWER_SALT)
+        return QuestionLink(int(person), int(question), str(answer))
+    except (signing.BadSignature, ValueError, TypeError) as error:
+        raise LinkError from error
+
+
+def read(token: str) -> ActionLink:
+    """Return the content of a signed link.
 
     Raises:
         ExpiredLinkError: It is older than a day.
@@ -53,7 +79,7 @@ def read(token: str) -> Act:
         person, reminder, action = signing.loads(
             token, salt=_SALT, max_age=LASTS_SECONDS
         )
-        return Act(int(person), int(reminder), str(action))
+        return ActionLink(int(person), int(reminder), str(action))
     except signing.SignatureExpired as error:
         raise ExpiredLinkError from error
     except (signing.BadSignature, ValueError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""Where webhooks may go, and how a request to one ends."""
+"""Requests to webhooks, and the hosts that they may go to."""
 
 import ipaddress
 import os
@@ -20,15 +20,11 @@ TOTAL_SECONDS = 12.0
 TIMEOUT = httpx.Timeout(8.0, connect=3.0)
 HTTPS = 443
 TRY_LATER = frozenset({429, 503})
-"""Statuses that say nothing was done."""
+"""Statuses that mean that nothing was done."""
 
 
 class ForbiddenError(Exception):
-    """Nothing is sent there.
-
-    Attributes:
-        message: Why, for people.
-    """
+    """Nothing may be sent there; ``message`` gives people the reason."""
 
     def __init__(self, message: Message) -> None:
         super().__init__(message.code)
@@ -45,7 +41,7 @@ def post(address: str, payload: dict[str, Any]) -> Outcome:
         if url.scheme != "https":
             raise ForbiddenError(messages.ONLY_HTTPS())
         check(url.host, url.port or HTTPS)
-        # The variable of OpenID Connect's requests: one bundle for both.
+        # The variable that requests for OpenID Connect read: one bundle for both.
         verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
         with (
             deadline(TOTAL_SECONDS),
@@ -68,7 +64,7 @@ def post(address: str, payload: dict[str, Any]) -> Outcome:
 
 
 def check(host: str, port: int) -> None:
-    """Refuse what is forbidden whatever a name server would answer.
+    """Refuse hosts and ports that no answer of a name server can make allowed.
 
     Raises:
         ForbiddenError: Nothing may be sent there.
@@ -81,7 +77,7 @@ def check(host: str, port: int) -> None:
     try:
         address = ipaddress.ip_address(bare)
     except ValueError:
-        # Names without a dot, and numbers spelled in ways that resolvers understand.
+        # Names without a dot, and numbers in notations that resolvers understand.
         if "." not in bare or bare.rpartition(".")[2][:1].isdigit():
             raise ForbiddenError(messages.HOST_NOT_PUBLIC()) from None
         if bare.endswith((".localhost", ".local", ".internal")):
@@ -92,7 +88,7 @@ def check(host: str, port: int) -> None:
 
 
 def is_allowed(host: str) -> bool:
-    """Whether ``CURFEW_WEBHOOK_HOSTS`` names it."""
+    """Return whether ``CURFEW_WEBHOOK_HOSTS`` names this host."""
     names = {name.lower() for name in settings.CURFEW.webhook_hosts}
     return host.strip("[]").rstrip(".").lower() in names
 

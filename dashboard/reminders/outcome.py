@@ -1,5 +1,6 @@
-"""How an attempt to send ended."""
+"""The outcome of an attempt to send."""
 
+from functools import partial
 from typing import NamedTuple
 
 from dashboard.web.stored_messages import Message
@@ -10,12 +11,12 @@ Kind = Attempt.Outcome
 
 
 class Outcome(NamedTuple):
-    """The end of one try.
+    """The outcome of one attempt.
 
     Attributes:
-        kind: ``NOT_SENT`` means certainly not and may be tried again; ``REFUSED`` that
-            trying again is of no use; ``UNKNOWN`` that it may have left.
-        detail: Why, without addresses or secrets.
+        kind: After ``NOT_SENT`` it may be tried again, after ``REFUSED`` that is
+            useless; ``UNKNOWN`` may have been sent.
+        detail: The reason, without addresses or secrets.
     """
 
     kind: str
@@ -23,15 +24,6 @@ class Outcome(NamedTuple):
 
 
 SENT = Outcome(Kind.SENT)
-
-
-def not_sent(detail: Message) -> Outcome:
-    return Outcome(Kind.NOT_SENT, detail)
-
-
-def refused(detail: Message) -> Outcome:
-    return Outcome(Kind.REFUSED, detail)
-
-
-def unknown(detail: Message) -> Outcome:
-    return Outcome(Kind.UNKNOWN, detail)
+not_sent = partial(Outcome, Kind.NOT_SENT)
+refused = partial(Outcome, Kind.REFUSED)
+unknown = partial(Outcome, Kind.UNKNOWN)

@@ -1,4 +1,4 @@
-"""Preferences, channels and what was read: the only writers of them."""
+"""Writes of preferences, channels and read marks."""
 
 import uuid
 from functools import partial
@@ -6,26 +6,42 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from dashboard.accounts.models import User
-from dashboard.accounts.permissions import can_manage_channels
+from dashboard.accounts.permissions import can_acknowledge, can_manage_channels
 from dashboard.audit.services import record_event
 from dashboard.web.encryption import encrypt
 
-from . import tasks, webhooks
-from .drafts import OF_USE
-from .models import Channel, NotificationSettings, Preferences, Reminder
+from . import messages, tasks, webhooks
+from .ics import Roster
+from .models import (
+    LIFETIME,
+    Acknowledgement,
+    Channel,
+    NotificationSettings,
+    OnCall,
+    Preferences,
+    Reminder,
+)
 
-WANTED = (
+State = Reminder.State
+
+_SETTINGS = (
     *("lead_times", "on_failure", "on_failed_edit", "scope", "owner"),
+    *("on_overdue", "on_no_end", "on_cloud", "on_handover", "on_budget"),
     *("quiet_from", "quiet_until", "time_zone"),
+)
+_PREFERENCES = (
+    *("in_page", "by_mail", "weekly_digest", "on_others", "on_request"),
+    *("stops_only_mine", "only_on_call"),
 )
 
 
 @transaction.atomic
 def save_preferences(*, preferences: Preferences) -> Preferences:
-    """Keep what a person wants to be told, as ``forms.PreferencesForm`` has it."""
     former = Preferences.objects.filter(user=preferences.user).first()
     before = _values(former) if former else {}
     preferences.save()
@@ -35,7 +51,7 @@ def save_preferences(*, preferences: Preferences) -> Preferences:
             actor=preferences.user,
             action="reminder.settings_changed",
             target_kind="user",
-            target_id=str(preferences.user.pk),
+            target=preferences.user,
             target_label=preferences.user.get_username(),
             before=before,
             after=after,
@@ -45,24 +61,23 @@ def save_preferences(*, preferences: Preferences) -> Preferences:
 
 @transaction.atomic
 def save_channel(*, channel: Channel, actor: User, address: str = "") -> Channel:
-    """Set up a channel, or change one.
+    """Create or change a channel.
 
     Args:
-        channel: As ``forms.ChannelForm`` has it.
-        actor: Who does it.
-        address: The webhook; empty keeps the one that it has.
+        address: Of the webhook; empty keeps the present one.
 
     Raises:
-        PermissionDenied: Not theirs to set up.
+        PermissionDenied: Only admins manage channels.
         webhooks.WebhookError: Nothing may be sent there.
     """
-    _require_right(actor)
+    require_channel_manager(actor)
     former = Channel.objects.filter(pk=channel.pk).first()
     if address:
-        channel.service, channel.shown = webhooks.recognise(address)
-        channel.sealed = encrypt(address, webhooks.PURPOSE)
+        channel.service = webhooks.recognize(address)
+        channel.masked_address = webhooks.mask(address)
+        channel.encrypted_address = encrypt(address, webhooks.PURPOSE)
     channel.save()
-    _record(
+    record_event(
         actor,
         "channel.changed" if former else "channel.added",
         channel,
@@ -74,16 +89,16 @@ def save_channel(*, channel: Channel, actor: User, address: str = "") -> Channel
 
 @transaction.atomic
 def remove_channel(*, channel: Channel, actor: User) -> None:
-    """Forget a channel, its address and what was sent there."""
-    _require_right(actor)
-    _record(actor, "channel.removed", channel, before=_values(channel))
+    """Delete a channel with its address and its reminders."""
+    require_channel_manager(actor)
+    record_event(actor, "channel.removed", channel, before=_values(channel))
     channel.delete()
 
 
 @transaction.atomic
 def test_channel(*, channel: Channel, actor: User) -> Reminder:
-    """Have a word sent there; the log tells what came of it."""
-    _require_right(actor)
+    """Create a test notification; the log shows its outcome."""
+    require_channel_manager(actor)
     now = timezone.now()
     reminder = Reminder.objects.create(
         key=f"c{channel.pk}:test:{uuid.uuid4()}",
@@ -93,47 +108,126 @@ def test_channel(*, channel: Channel, actor: User) -> Reminder:
         moment=now,
         created_at=now,
         due_at=now,
-        expires_at=now + OF_USE,
+        expires_at=now + LIFETIME,
     )
-    _record(actor, "channel.tested", channel)
+    record_event(actor, "channel.tested", channel)
     transaction.on_commit(partial(tasks.enqueue, reminder.pk), robust=True)
     return reminder
 
 
-def mark_read(*, user: User, keys: list[int] | None = None) -> int:
-    """Take entries of a person's own as read; all of them without ``keys``."""
+def mark_read(*, actor: User, keys: list[int] | None = None) -> None:
+    """Mark the actor's entries as read; all of them without ``keys``."""
     unread = Reminder.objects.filter(
-        person=user, medium=Reminder.Medium.PAGE, read_at=None
+        person=actor, medium=Reminder.Medium.PAGE, read_at=None
     )
     if keys is not None:
         unread = unread.filter(pk__in=keys)
-    return unread.update(read_at=timezone.now())
+    unread.update(read_at=timezone.now())
 
 
-def _values(wants: NotificationSettings) -> dict[str, Any]:
-    values: dict[str, Any] = {name: getattr(wants, name) for name in WANTED}
-    values["cloud"] = str(wants.cloud or "")
-    if isinstance(wants, Preferences):
-        names = ("in_page", "by_mail", "on_stopped")
-        values |= {name: getattr(wants, name) for name in names}
-    elif isinstance(wants, Channel):
-        values |= {"address": wants.shown, "active": wants.active, "name": wants.name}
+@transaction.atomic
+def acknowledge(*, reminder: Reminder, actor: User) -> None:
+    """Record that the actor looks after an event, or after all events of a list.
+
+    It is escalated no further and is unread for no one. The first one counts.
+
+    Raises:
+        PermissionDenied: Only operators and admins look after the events of the team.
+    """
+    if not (can_acknowledge(actor) and reminder.for_team):
+        raise PermissionDenied(
+            _("Only operators and admins can acknowledge the team's notifications.")
+        )
+    now = timezone.now()
+    members = reminder.members.filter(state=State.GROUPED).select_related("instance")
+    events = {
+        item.event: str(item.instance or item.cloud or item.batch or item.subject)
+        for item in (members if reminder.is_list else [reminder])
+    }
+    events = {
+        event: label
+        for event, label in events.items()
+        if not Acknowledgement.objects.filter(event=event).exists()
+    }
+    # The unique key decides if two people acknowledge at once.
+    Acknowledgement.objects.bulk_create(
+        (Acknowledgement(event=event, person=actor, at=now) for event in events),
+        ignore_conflicts=True,
+    )
+    known = Reminder.objects.filter(
+        event__in=events, for_team=True, person__isnull=False
+    )
+    known.filter(medium=Reminder.Medium.PAGE, read_at=None).update(read_at=now)
+    unsent = Q(state=State.WAITING) | Q(
+        state=State.GROUPED, part_of__state=State.WAITING
+    )
+    known.filter(unsent).exclude(medium=Reminder.Medium.PAGE).update(
+        state=State.CANCELLED, note=messages.ACKNOWLEDGED(person=str(actor))
+    )
+    open_members = Reminder.objects.filter(
+        part_of=OuterRef("pk"), state=State.GROUPED, read_at=None
+    )
+    lists = Reminder.objects.filter(
+        ~Exists(open_members), members__in=known, is_list=True, read_at=None
+    )
+    Reminder.objects.filter(pk__in=list(lists.values_list("pk", flat=True))).update(
+        read_at=now
+    )
+    if events:
+        record_event(
+            actor,
+            "reminder.acknowledged",
+            reminder.instance or reminder,
+            after={"kind": reminder.kind, "subject": sorted(events.values())[:20]},
+        )
+
+
+@transaction.atomic
+def replace_roster(*, roster: Roster, actor: User) -> list[OnCall]:
+    """Replace the roster; return its shifts.
+
+    Raises:
+        PermissionDenied: Only admins set up who is on call.
+    """
+    require_channel_manager(actor)
+    OnCall.objects.all().delete()
+    people = User.objects.filter(is_active=True)
+    shifts = OnCall.objects.bulk_create(
+        OnCall(
+            name=shift.name[:200],
+            person=shift.person_among(people),
+            starts_at=shift.starts_at,
+            ends_at=shift.ends_at,
+        )
+        for shift in roster
+    )
+    record_event(
+        actor=actor,
+        action="on_call.replaced",
+        target_kind="on_call",
+        target=None,
+        target_label="",
+        after={"shifts": len(shifts), "names": sorted({item.name for item in shifts})},
+    )
+    return shifts
+
+
+def _values(settings: NotificationSettings) -> dict[str, Any]:
+    names = _SETTINGS + (_PREFERENCES if isinstance(settings, Preferences) else ())
+    values: dict[str, Any] = {name: getattr(settings, name) for name in names}
+    values["cloud"] = str(settings.cloud or "")
+    values["team"] = str(settings.team or "")
+    if isinstance(settings, Channel):
+        values |= {
+            "address": settings.masked_address,
+            "active": settings.active,
+            "name": settings.name,
+        }
     for name in ("quiet_from", "quiet_until"):
         values[name] = f"{values[name]:%H:%M}" if values[name] else ""
     return values
 
 
-def _require_right(actor: User) -> None:
+def require_channel_manager(actor: User) -> None:
     if not can_manage_channels(actor):
-        raise PermissionDenied
-
-
-def _record(actor: User, action: str, channel: Channel, **values: Any) -> None:
-    record_event(
-        actor=actor,
-        action=action,
-        target_kind="channel",
-        target_id=str(channel.pk),
-        target_label=channel.name,
-        **values,
-    )
+        raise PermissionDenied(_("Only admins can manage notification channels."))

@@ -1,5 +1,3 @@
-"""The Celery tasks of reminders: a name and ids, no decisions."""
-
 import structlog
 from celery import shared_task
 from kombu.exceptions import OperationalError
@@ -13,7 +11,7 @@ EVERY_SECONDS = 15
 
 @shared_task(name="reminders.remind", ignore_result=True)
 def remind() -> None:
-    """Find what is to be told, and name what is due to be sent."""
+    """Create the reminders that have become due, and enqueue those to send."""
     planning.plan()
     for reminder_pk in planning.due():
         enqueue(reminder_pk)
@@ -23,17 +21,14 @@ def remind() -> None:
 def deliver(reminder_pk: int) -> None:
     """Send one reminder.
 
-    Only a message: safe to run twice, late or never, since the row says whether it was
-    taken, and the next round names what is left.
-
-    Args:
-        reminder_pk: ``Reminder.pk``.
+    This may run twice, late or never: the row is claimed once, and the next round
+    enqueues what remains.
     """
     delivery.deliver(reminder_pk)
 
 
 def enqueue(reminder_pk: int) -> None:
-    """Ask a worker to send a reminder; never raises when the broker is away."""
+    """Enqueue the delivery of a reminder; only log if the broker is unavailable."""
     try:
         deliver.apply_async(args=(reminder_pk,), expires=EVERY_SECONDS)
     except (OperationalError, OSError) as error:

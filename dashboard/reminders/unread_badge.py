@@ -1,4 +1,4 @@
-"""Keeps the bell of an open page up to date, with the answers to its polls."""
+"""Updates the number of unread notifications through the answers to polls."""
 
 from django.http import HttpRequest, HttpResponse
 from django_htmx.http import trigger_client_event
@@ -8,14 +8,14 @@ from dashboard.web.middleware import GetResponse
 
 from . import selectors
 
-EVENT = "curfew:bell"
+EVENT = "curfew:unread"
 
 
 class UnreadBadgeMiddleware:
     """Adds the number of unread reminders to the answer to a poll, with one query.
 
-    A poll that ``livepoll.shortcut`` answers does not come here. Since a poll token
-    expires within ``token.LIFE_SECONDS``, the bell of a quiet page is at most so old.
+    ``livepoll.shortcut`` answers some polls before this. Since a poll token expires
+    within ``token.LIFE_SECONDS``, the number is never older than that.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -24,13 +24,11 @@ class UnreadBadgeMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Add the event of ``static/polling.js`` to ``HX-Trigger``."""
         response = self.get_response(request)
-        is_answer = response.status_code in {200, 204}
-        if (
-            is_answer
-            and token.HEADER in request.headers
-            and request.user.is_authenticated
-        ):
-            trigger_client_event(
-                response, EVENT, {"unread": selectors.unread(request.user)}
-            )
+        is_answer = token.HEADER in request.headers and response.status_code in {
+            200,
+            204,
+        }
+        if is_answer and request.user.is_authenticated:
+            unread = selectors.unread(request.user)
+            trigger_client_event(response, EVENT, {"unread": unread})
         return response

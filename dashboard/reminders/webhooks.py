@@ -6,13 +6,13 @@ from html import escape
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext as _
 
 from . import messages, network
+from .notification import Notification
 from .outcome import Outcome, refused
-from .texts import Notification
 
-LONGEST = 2_000
+MAX_LENGTH = 2_000
 PURPOSE = "webhooks"
 
 _DISCORD_LONGEST = 2_000
@@ -22,7 +22,7 @@ Payload = dict[str, Any]
 
 
 class WebhookError(Exception):
-    """An address that nothing is sent to; the text says why, for people."""
+    """Nothing is sent to this address; the message gives people the reason."""
 
 
 def _slack(notification: Notification, alarm: bool) -> Payload:
@@ -64,15 +64,14 @@ def _teams(notification: Notification, alarm: bool) -> Payload:
 
 def _discord(notification: Notification, alarm: bool) -> Payload:
     # https://docs.discord.com/developers/resources/webhook#execute-webhook
-    content = f"{notification.subject}\n{notification.text}"
+    content = "\n".join(notification)[:_DISCORD_LONGEST]
     # A name such as @everyone must not call everyone.
-    return {"content": content[:_DISCORD_LONGEST], "allowed_mentions": {"parse": []}}
+    return {"content": content, "allowed_mentions": {"parse": []}}
 
 
 def _mattermost(notification: Notification, alarm: bool) -> Payload:
     # https://developers.mattermost.com/integrate/webhooks/incoming/
-    text = f"{notification.subject}\n{notification.text}"
-    return {"text": text, "username": "Curfew"}
+    return {"text": "\n".join(notification), "username": "Curfew"}
 
 
 def _json(notification: Notification, alarm: bool) -> Payload:
@@ -89,118 +88,81 @@ class Service(NamedTuple):
     """A kind of webhook.
 
     Attributes:
-        address: Pattern of what stands between ``https://`` and the query.
+        pattern: Of the address without ``https://`` and the query.
     """
 
     name: str
     label: str
-    address: re.Pattern[str]
+    pattern: re.Pattern[str]
     payload: Callable[[Notification, bool], Payload]
 
-    def has(self, address: str) -> bool:
+    def matches(self, address: str) -> bool:
         scheme, _, rest = address.partition("?")[0].partition("://")
-        place = rest.removesuffix("/")
-        return scheme.lower() == "https" and bool(self.address.fullmatch(place))
+        path = rest.removesuffix("/")
+        return scheme.lower() == "https" and bool(self.pattern.fullmatch(path))
 
 
 _HOST = r"[a-z0-9_.-]+(:\d+)?"
-_WORKFLOW = r"/workflows/[a-z0-9_-]+/triggers/manual/paths/invoke"
-_AUTOMATE = r"(/powerautomate/automations/direct(/cu/\d+)?)?"
+_SLACK = r"hooks\.slack(-gov)?\.com/services(/[a-z0-9]+){3}"
+_SLACK_WORKFLOW = r"hooks\.slack\.com/(workflows|triggers)/[a-z0-9/_-]+"
+_TEAMS = (
+    rf"{_HOST}(/powerautomate/automations/direct(/cu/\d+)?)?"
+    r"/workflows/[a-z0-9_-]+/triggers/manual/paths/invoke"
+)
+_DISCORD = r"discord(app)?\.com/api/webhooks/\d+/[a-z0-9_-]+"
+_MATTERMOST = rf"mattermost\.{_HOST}/hooks/[a-z0-9_-]+"
 SERVICES = (
-    Service(
-        "slack",
-        "Slack",
-        re.compile(r"hooks\.slack(-gov)?\.com/services(/[a-z0-9]+){3}", re.IGNORECASE),
-        _slack,
-    ),
-    Service(
-        "slack",
-        "Slack",
-        re.compile(
-            r"hooks\.slack\.com/(workflows|triggers)/[a-z0-9/_-]+", re.IGNORECASE
-        ),
-        _slack_workflow,
-    ),
-    Service(
-        "teams",
-        "Microsoft Teams",
-        re.compile(rf"{_HOST}{_AUTOMATE}{_WORKFLOW}", re.IGNORECASE),
-        _teams,
-    ),
-    Service(
-        "discord",
-        "Discord",
-        re.compile(r"discord(app)?\.com/api/webhooks/\d+/[a-z0-9_-]+", re.IGNORECASE),
-        _discord,
-    ),
-    Service(
-        "mattermost",
-        "Mattermost",
-        re.compile(rf"mattermost\.{_HOST}/hooks/[a-z0-9_-]+", re.IGNORECASE),
-        _mattermost,
-    ),
+    Service("slack", "Slack", re.compile(_SLACK, re.I), _slack),
+    Service("slack", "Slack", re.compile(_SLACK_WORKFLOW, re.I), _slack_workflow),
+    Service("teams", "Microsoft Teams", re.compile(_TEAMS, re.I), _teams),
+    Service("discord", "Discord", re.compile(_DISCORD, re.I), _discord),
+    Service("mattermost", "Mattermost", re.compile(_MATTERMOST, re.I), _mattermost),
     Service("json", "JSON", re.compile(r".+"), _json),
 )
 LABELS = {service.name: service.label for service in SERVICES}
 
 
-class Address(NamedTuple):
-    """An address that may be sent to.
-
-    Attributes:
-        service: A name of ``SERVICES``.
-        shown: As much of it as people may see.
-    """
-
-    service: str
-    shown: str
-
-
-def recognise(address: str) -> Address:
-    """Return the service of an address; sends and looks up nothing.
+def recognize(address: str) -> str:
+    """Return the name of the service that an address belongs to.
 
     Raises:
         WebhookError: Nothing may be sent there.
     """
-    if len(address) > LONGEST or not address.isprintable() or " " in address:
-        raise WebhookError(gettext("Enter a valid address."))
+    if len(address) > MAX_LENGTH or not address.isprintable() or " " in address:
+        raise WebhookError(_("Enter a valid address."))
     try:
         parts = urlsplit(address)
         host, port = parts.hostname or "", parts.port or network.HTTPS
     except ValueError:
-        raise WebhookError(gettext("Enter a valid address.")) from None
+        raise WebhookError(_("Enter a valid address.")) from None
     if parts.scheme != "https" or not host:
-        raise WebhookError(gettext("The URL must start with https://."))
+        raise WebhookError(_("The URL must start with https://."))
     if parts.username or parts.password or parts.fragment:
-        raise WebhookError(
-            gettext("The address cannot contain a user name or a fragment.")
-        )
+        raise WebhookError(_("The URL cannot contain a username or a fragment."))
     try:
         network.check(host, port)
     except network.ForbiddenError as error:
         raise WebhookError(str(error.message)) from None
-    service = next(service for service in SERVICES if service.has(address))
-    return Address(service.name, _shown(address))
+    return next(service.name for service in SERVICES if service.matches(address))
 
 
 def send(
     address: str, service: str, notification: Notification, *, alarm: bool
 ) -> Outcome:
-    """Send one notification; never raises for what the other side does.
+    """Send one notification; failures of the webhook are outcomes, not exceptions.
 
     Args:
-        address: As it was recognised.
-        service: A name of ``SERVICES``.
-        notification: Its subject and text.
-        alarm: Whether it is bad news, which some services color.
+        service: As ``recognize`` returned it.
+        alarm: Whether it is bad news, which some services show in another color.
     """
     for candidate in SERVICES:
-        if candidate.name == service and candidate.has(address):
+        if candidate.name == service and candidate.matches(address):
             return network.post(address, candidate.payload(notification, alarm))
     return refused(messages.ADDRESS_UNSUPPORTED())
 
 
-def _shown(address: str) -> str:
+def mask(address: str) -> str:
+    """Return the host of an address, and the end of a secret that is long enough."""
     parts = urlsplit(address)
     secret = parts.path + parts.query
     tail = re.sub(r"\W", "", secret)[-4:] if len(secret) >= 24 else ""

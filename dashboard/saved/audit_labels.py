@@ -1,6 +1,4 @@
-"""Audit trail labels of saved views and exports."""
-
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from dashboard.audit.labels import Field, register
 
@@ -11,29 +9,36 @@ def _query(value: str) -> str:
     return ", ".join(describe(read(value)))
 
 
-_QUERY = Field(gettext_lazy("filter"), _query)
+_QUERY = Field(_("filter"), _query)
 
 register(
     "view",
     actions={
-        "saved": gettext_lazy("View saved"),
-        "changed": gettext_lazy("View changed"),
-        "deleted": gettext_lazy("View deleted"),
-        "first": gettext_lazy("Default view set"),
-        "not_first": gettext_lazy("Default view cleared"),
+        "saved": _("View saved"),
+        "changed": _("View changed"),
+        "deleted": _("View deleted"),
+        "first": _("Default view set"),
+        "not_first": _("Default view cleared"),
     },
     fields={
-        "name": Field(gettext_lazy("name")),
+        "name": Field(_("name")),
         "query": _QUERY,
-        "shared": Field(gettext_lazy("shared")),
+        "shared": Field(_("shared")),
     },
 )
 register(
     "list",
-    actions={"exported": gettext_lazy("Instance list exported")},
+    actions={
+        "exported": _("Instance list exported"),
+        "display_changed": _("Display of the list changed"),
+    },
     fields={
-        "format": Field(gettext_lazy("format"), str.upper),
+        "format": Field(_("format"), str.upper),
         "query": _QUERY,
-        "instances": Field(gettext_lazy("instances")),
+        "instances": Field(_("instances")),
+        "hidden": Field(_("hidden columns"), ", ".join),
+        "compact": Field(_("compact rows")),
+        "group": Field(_("groups")),
+        "time_zone": Field(_("time zone")),
     },
 )

@@ -1,11 +1,13 @@
-"""The columns of an export. Each has its line in ``docs/export.md``."""
+"""The columns of an export, each described in ``docs/export.md``."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from dashboard.costs.estimates import price_now
+from dashboard.costs.money import amount_text
 from dashboard.instances.models import Instance
 
-Value = str | int | float | bool | None
+Value = str | int | float | bool | dict[str, str] | None
 
 
 def _moment(value: datetime | None) -> str | None:
@@ -14,16 +16,27 @@ def _moment(value: datetime | None) -> str | None:
     return value.astimezone(UTC).isoformat(timespec="seconds")
 
 
-def _hours(instance: Instance) -> float | None:
-    seconds = instance.auto_stop_duration
+def _hours(seconds: int | None) -> float | None:
     return None if seconds is None else round(seconds / 3600, 4)
+
+
+def _price_per_hour(instance: Instance) -> str | None:
+    price = price_now(instance)
+    return None if price is None else amount_text(price.running)
+
+
+def _currency(instance: Instance) -> str | None:
+    price = price_now(instance)
+    return None if price is None else price.currency
 
 
 COLUMNS: dict[str, Callable[[Instance], Value]] = {
     "cloud": lambda instance: instance.cloud.name,
     "instance_id": lambda instance: instance.instance_id,
+    "generation": lambda instance: instance.generation,
     "name": lambda instance: instance.name,
     "description": lambda instance: instance.description,
+    "tags": lambda instance: instance.tags,
     "status": lambda instance: instance.status,
     "status_since": lambda instance: _moment(instance.status_since),
     "missing_since": lambda instance: _moment(instance.missing_since),
@@ -32,15 +45,20 @@ COLUMNS: dict[str, Callable[[Instance], Value]] = {
     "workspace_id": lambda instance: instance.workspace_id,
     "flavor": lambda instance: instance.flavor,
     "flavor_type": lambda instance: instance.flavor_type,
+    "price_per_hour": _price_per_hour,
+    "currency": _currency,
     "run_started_at": lambda instance: _moment(instance.run_started_at),
     "stops_at": lambda instance: _moment(instance.stops_at),
+    "lease_type": lambda instance: instance.lease_type,
+    "idle_hours": lambda instance: _hours(instance.idle_seconds),
+    "idle_stop_at": lambda instance: _moment(instance.idle_stop_at),
     "auto_stop": lambda instance: instance.auto_stop_enable,
-    "next_run_hours": _hours,
+    "next_run_hours": lambda instance: _hours(instance.auto_stop_duration),
     "created_at": lambda instance: _moment(instance.created_at),
     "updated_at": lambda instance: _moment(instance.updated_at),
 }
 
-NEEDLESS = ("document", "problems", "search_text", "content_hash")
+DEFERRED = ("document", "problems", "search_text", "content_hash")
 """Large columns of an instance that no export contains."""
 
 

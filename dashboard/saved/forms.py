@@ -1,20 +1,20 @@
-"""Forms of saved views."""
-
-import unicodedata
 from typing import Any
 
 from django import forms
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy as _
 
 from dashboard.accounts.models import User
+from dashboard.instances.display import GROUPS, OPTIONAL, Display
+from dashboard.web.fields import NameField
+from dashboard.web.time_zones import validate_time_zone
 
 from .models import SavedView
 from .permissions import can_share
-from .queries import canonical, read
+from .queries import normalized, read
 
 
 class ViewForm(forms.Form):
-    name = forms.CharField(max_length=SavedView.NAME_LENGTH)
+    name = NameField(max_length=SavedView.NAME_LENGTH)
     shared = forms.BooleanField(required=False)
 
     def __init__(
@@ -27,10 +27,8 @@ class ViewForm(forms.Form):
             del self.fields["shared"]
 
     def clean_name(self) -> str:
-        """Return the name on one line; it must differ from the owner's other views."""
-        name = " ".join(str(self.cleaned_data["name"]).split())
-        if any(unicodedata.category(letter) in {"Cc", "Cf"} for letter in name):
-            raise forms.ValidationError(gettext("Use visible characters only."))
+        """Return the name; it must differ from those of the owner's other views."""
+        name: str = self.cleaned_data["name"]
         others = SavedView.objects.filter(owner=self._owner, name__iexact=name)
         if self._view:
             others = others.exclude(pk=self._view.pk)
@@ -50,14 +48,44 @@ class NewViewForm(ViewForm):
     )
 
     def clean_query(self) -> str:
-        """Return the canonical query, without the invalid parts."""
-        query = canonical(read(self.cleaned_data["query"]))
+        query = normalized(read(self.cleaned_data["query"]))
         if len(query) > SavedView.QUERY_LENGTH:
             raise forms.ValidationError(gettext("This filter is too long to save."))
         return query
 
 
-class FirstForm(forms.Form):
+class DefaultViewForm(forms.Form):
     """The default view; empty for none."""
 
     view = forms.IntegerField(min_value=1, max_value=2**63 - 1, required=False)
+
+
+class DisplayForm(forms.Form):
+    """How the person sees the list, in the menu above it.
+
+    Attributes:
+        query: The list's, to return to.
+    """
+
+    columns = forms.MultipleChoiceField(choices=list(OPTIONAL.items()), required=False)
+    density = forms.ChoiceField(
+        choices=[("comfortable", _("Comfortable")), ("compact", _("Compact"))]
+    )
+    group = forms.ChoiceField(
+        choices=[("", _("No groups")), *GROUPS.items()], required=False
+    )
+    time_zone = forms.CharField(
+        max_length=64, required=False, validators=[validate_time_zone]
+    )
+    query = forms.CharField(
+        max_length=SavedView.QUERY_LENGTH, required=False, strip=False
+    )
+
+    def display(self) -> Display:
+        """Return the choice; call it when the form is valid."""
+        chosen = self.cleaned_data
+        return Display(
+            hidden=frozenset(OPTIONAL) - {*chosen["columns"]},
+            is_compact=chosen["density"] == "compact",
+            group=chosen["group"],
+        )

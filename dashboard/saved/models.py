@@ -1,5 +1,3 @@
-"""Saved views of the list of instances."""
-
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from django.conf import settings
@@ -14,17 +12,16 @@ if TYPE_CHECKING:
 
 class SavedViewQuerySet(models.QuerySet["SavedView"]):
     def visible_to(self, user: "User") -> Self:
-        """Return the user's own views and the shared ones."""
         return self.filter(Q(owner=user) | Q(shared=True))
 
     def for_menu(self, user: "User") -> Self:
-        """Return the visible views; ``is_first`` marks the user's default."""
-        default = FirstView.objects.filter(user=user, view=OuterRef("pk"))
+        """Return the visible views; ``is_default`` marks the user's default."""
+        default = DefaultView.objects.filter(user=user, view=OuterRef("pk"))
         return (
             self.visible_to(user)
             .select_related("owner")
-            .annotate(is_first=Exists(default))
-            .order_by("-is_first", Lower("name"), "pk")
+            .annotate(is_default=Exists(default))
+            .order_by("-is_default", Lower("name"), "pk")
         )
 
 
@@ -32,7 +29,7 @@ class SavedView(models.Model):
     """A named filter of the list.
 
     Attributes:
-        query: Query string of the list, as ``queries.canonical`` returns it. It may
+        query: Query string of the list, as ``queries.normalized`` returns it. It may
             refer to instances, owners or filters that no longer exist.
         shared: Whether the whole team sees it; admins may then change it, too.
     """
@@ -65,13 +62,33 @@ class SavedView(models.Model):
         return f"{url}?{self.query}" if self.query else url
 
 
-class FirstView(models.Model):
+class DefaultView(models.Model):
     """The default view of a person: one of their own or a shared one."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="default_view"
     )
-    view = models.ForeignKey(SavedView, on_delete=models.CASCADE, related_name="firsts")
+    view = models.ForeignKey(
+        SavedView, on_delete=models.CASCADE, related_name="default_for"
+    )
 
     def __str__(self) -> str:
         return f"{self.user_id} opens {self.view_id}"
+
+
+class ListDisplay(models.Model):
+    """How a person sees the list; without one, ``instances.display.DEFAULT``.
+
+    Attributes:
+        hidden: Keys of ``instances.display.OPTIONAL``.
+    """
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="list_display"
+    )
+    hidden = models.JSONField(default=list)
+    is_compact = models.BooleanField(default=False)
+    group = models.CharField(max_length=16, blank=True, default="")
+
+    def __str__(self) -> str:
+        return f"list of {self.user_id}"

@@ -1,21 +1,18 @@
-"""Permissions for saved views. Pure functions."""
+from dashboard.accounts.models import User
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from dashboard.accounts.models import User
-
-    from .models import SavedView
+from .models import SavedView
 
 
-def can_share(user: "User") -> bool:
-    return user.is_active and user.role != user.Role.VIEWER
+def can_share(user: User) -> bool:
+    readers = {user.Role.VIEWER, user.Role.MANAGER}
+    return user.is_active and user.role not in readers
 
 
-def can_change(user: "User", view: "SavedView") -> bool:
-    """Whether the user may rename or delete the view: its owner, or an admin."""
-    if not user.is_active:
-        return False
-    if view.owner_id == user.pk:
-        return True
-    return view.shared and user.role == user.Role.ADMIN
+def can_change(user: User, view: SavedView) -> bool:
+    """Return whether the user may rename or delete the view.
+
+    Its owner may, and admins may if it is shared.
+    """
+    is_owner = view.owner_id == user.pk
+    is_admin = user.role == user.Role.ADMIN
+    return user.is_active and (is_owner or (view.shared and is_admin))

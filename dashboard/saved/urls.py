@@ -1,5 +1,3 @@
-"""Addresses of saved views and of the list's export."""
-
 from django.urls import path
 
 from .views import export, saved_views
@@ -8,7 +6,8 @@ app_name = "saved"
 urlpatterns = [
     path("views/", saved_views.saved_views, name="list"),
     path("views/new/", saved_views.new_view, name="new"),
-    path("views/first/", saved_views.first, name="first"),
+    path("views/first/", saved_views.set_default, name="set_default"),
+    path("views/display/", saved_views.set_display, name="set_display"),
     path("views/<int:view_id>/", saved_views.view, name="view"),
     path("views/<int:view_id>/delete/", saved_views.delete, name="delete"),
     path("instances/export.csv", export.as_csv, name="csv"),

@@ -11,14 +11,11 @@ _WITH_PORT = re.compile(r"\[(?P<v6>[^\]]*)\](:\d*)?|(?P<v4>[^:]*):\d*")
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """Return the client's address, as far as its sources can be trusted.
+    """Return the client's address in canonical spelling; None if it has none.
 
     Without trusted proxies that is the peer of the connection; anyone can write
     ``X-Forwarded-For``. Each trusted proxy appends the address that called it, so with
     n proxies the n-th from the end is right.
-
-    Returns:
-        The address in canonical spelling, or None.
     """
     proxies: int = settings.CURFEW.trusted_proxies
     candidate = request.META.get("REMOTE_ADDR", "")
@@ -51,9 +48,8 @@ def network_of(address: str) -> str:
 
 
 def bind_address(sender: object, request: HttpRequest, **_: Any) -> None:
-    """Bind the address to the log context, next to the request id.
+    """Bind the address to the log context, where audit and tasks read it, too.
 
-    A receiver of django-structlog's ``bind_extra_request_metadata``. Audit and tasks
-    read it there, too.
+    A receiver of django-structlog's ``bind_extra_request_metadata``.
     """
     structlog.contextvars.bind_contextvars(address=client_address(request))

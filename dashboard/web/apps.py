@@ -16,6 +16,6 @@ class WebConfig(AppConfig):
 
         from .address import bind_address
 
-        # Processes that never write a stored message have to render it.
+        # Every process may have to show the stored messages of every app.
         autodiscover_modules("messages")
         bind_extra_request_metadata.connect(bind_address)

@@ -9,7 +9,7 @@ from psycopg_pool import ConnectionPool
 
 SHARED_CONNECTIONS = 16
 PATIENCE_SECONDS = 5
-"""Wait for a lock or a connection; after it, ``web.unavailable`` shows "busy"."""
+"""Wait for a lock or a connection; after it, ``web.errors`` shows "busy"."""
 
 STALL_SECONDS = 17
 """No statement runs this long: the server ends it after 15 s (``settings``)."""

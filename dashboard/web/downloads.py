@@ -1,6 +1,6 @@
 """Limits for downloads: each file covers all instances or all audit entries.
 
-Counts are in Redis, as those of ``limits``; without Redis nothing is limited.
+Redis counts them, as in ``limits``; without Redis nothing is limited.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -12,8 +12,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase, StreamingHttpResponse
 
-from .limits import HOUSEHOLD, Limit, allows, refusal
-from .shared import quick_redis
+from .limits import allows, refusal
+from .redis_clients import quick_redis
 
 log = structlog.get_logger(__name__)
 
@@ -36,8 +36,7 @@ def limited(view: View) -> View:
     def within_limits(
         request: HttpRequest, *args: object, **options: object
     ) -> HttpResponseBase:
-        most = settings.CURFEW.downloads_per_minute
-        if not allows("downloads", request, Limit(most, HOUSEHOLD * most)):
+        if not allows("downloads", request, settings.CURFEW.downloads_per_minute):
             return refusal(request, "downloads")
         slot = _take_slot(request.user.pk)
         if slot is None:
@@ -58,15 +57,14 @@ def limited(view: View) -> View:
 
 
 def _take_slot(user_pk: int | None) -> str | None:
-    key = ""
+    slots = [f"curfew:download:{user_pk}:{number}" for number in range(AT_ONCE)]
     try:
-        for number in range(AT_ONCE):
-            key = f"curfew:download:{user_pk}:{number}"
-            if quick_redis().set(key, 1, nx=True, ex=SLOT_SECONDS):
-                return key
+        for slot in slots:
+            if quick_redis().set(slot, 1, nx=True, ex=SLOT_SECONDS):
+                return slot
     except redis.RedisError as error:
         log.warning("downloads not counted", reason=str(error)[:200])
-        return key
+        return slots[0]
     return None
 
 

@@ -1,4 +1,4 @@
-"""Encryption of what has to be read again, but not with the database alone."""
+"""Encryption of values that nobody may read with the database alone."""
 
 import base64
 import secrets
@@ -24,8 +24,8 @@ def encrypt(text: str, purpose: str) -> str:
     """
     nonce = secrets.token_bytes(_NONCE_BYTES)
     key = derived(settings.SECRET_KEY, purpose)
-    sealed = AESGCM(key).encrypt(nonce, text.encode(), None)
-    return MARK + base64.urlsafe_b64encode(nonce + sealed).decode()
+    encrypted = AESGCM(key).encrypt(nonce, text.encode(), None)
+    return MARK + base64.urlsafe_b64encode(nonce + encrypted).decode()
 
 
 def decrypt(text: str, purpose: str) -> str:
@@ -34,11 +34,13 @@ def decrypt(text: str, purpose: str) -> str:
     Raises:
         InvalidTag: No key of ours encrypted it for this purpose.
     """
-    sealed = base64.urlsafe_b64decode(text.removeprefix(MARK))
-    nonce, sealed = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+    data = base64.urlsafe_b64decode(text.removeprefix(MARK))
+    nonce, encrypted = data[:_NONCE_BYTES], data[_NONCE_BYTES:]
     for key in secret_keys():
         try:
-            return AESGCM(derived(key, purpose)).decrypt(nonce, sealed, None).decode()
+            return (
+                AESGCM(derived(key, purpose)).decrypt(nonce, encrypted, None).decode()
+            )
         except InvalidTag:
             continue
     raise InvalidTag

@@ -1,9 +1,8 @@
 """Runs Django in threads while the event loop handles the network.
 
-An ASGI application in front of a WSGI one. A request goes to a thread once it has
-arrived whole, and the thread is free as soon as the response is ready; slow clients
-block no one. Responses that need no lookup are sent from the loop itself, without a
-thread.
+A request is passed to a thread when it has arrived completely, and the thread is free
+as soon as the response is ready, so slow clients occupy no thread. The event loop sends
+responses that need no lookup itself.
 """
 
 import asyncio
@@ -31,16 +30,16 @@ MEMORY_BYTES = 1024 * 1024
 """Longer responses wait for their reader in a temporary file."""
 
 CHUNK_BYTES = 64 * 1024
-"""The loop sends this much at a time, and continues when the client has taken it."""
+"""The loop sends this much at a time and waits until the client has read it."""
 
 READER_GRACE_SECONDS = 30
 READER_BYTES_PER_SECOND = 16 * 1024
 """After the grace period, slower readers are disconnected."""
 
-MOST_FILES = 16
-"""Long responses in progress per process; another one cuts off the oldest."""
+MAX_FILES = 16
+"""Long responses in progress per process; one more disconnects the oldest."""
 
-MOST_QUEUED = 1_024
+MAX_QUEUED = 1_024
 """Requests that wait for a thread per process; more get 503."""
 
 RETRY_AFTER_SECONDS = 5
@@ -57,7 +56,7 @@ class Answer(NamedTuple):
 
 
 class Gateway:
-    """ASGI outside, WSGI inside.
+    """An ASGI application that calls a WSGI one.
 
     Args:
         shortcut: Returns the status line and headers of a response without a body, or
@@ -66,6 +65,7 @@ class Gateway:
         longest_body: Bytes. Of a longer body the application gets only the length, by
             which it rejects it.
         plain_headers: For responses that the application does not make.
+        prefix: Path below which the proxy shows the application, such as ``/curfew``.
     """
 
     def __init__(
@@ -76,19 +76,21 @@ class Gateway:
         threads: int,
         longest_body: int,
         plain_headers: Headers,
+        prefix: str = "",
     ) -> None:
         self._application = application
         self._shortcut = shortcut
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
         self._longest_body = longest_body
         self._plain_headers = plain_headers
+        self._prefix = prefix
         self._queued = 0
         self._files: dict[asyncio.Timeout, None] = {}
 
     async def __call__(
         self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
-        environ = environ_of(scope)
+        environ = environ_of(scope, self._prefix)
         if short := self._shortcut(environ):
             status, headers = short
             await _send(send, Answer(int(status[:3]), _encoded(headers), b""))
@@ -97,7 +99,7 @@ class Gateway:
             is_whole = await self._read_body(environ, receive)
         except ClientGoneError:
             return
-        answer = await self._ask(environ)
+        answer = await self._call_application(environ)
         if not is_whole:
             answer.headers.append((b"connection", b"close"))
         if isinstance(answer.body, bytes):
@@ -126,10 +128,10 @@ class Gateway:
         environ["wsgi.input"] = BytesIO(body)
         return is_whole
 
-    async def _ask(self, environ: "WSGIEnvironment") -> Answer:
-        if self._queued >= MOST_QUEUED:
+    async def _call_application(self, environ: "WSGIEnvironment") -> Answer:
+        if self._queued >= MAX_QUEUED:
             headers = [("Retry-After", str(RETRY_AFTER_SECONDS))]
-            return self._plain(503, "Too much is asked at this moment.", headers)
+            return self._plain(503, "Too many requests at this moment.", headers)
         loop = asyncio.get_running_loop()
         self._queued += 1
         try:
@@ -142,10 +144,9 @@ class Gateway:
         try:
             return _answer_of(self._application, environ)
         except Exception:
-            # Django turns every exception into a page; this one comes from making that
-            # page.
+            # Django shows a page for every exception; making that page has failed.
             log.exception("no answer", path=environ["PATH_INFO"])
-            return self._plain(500, "A fault in Curfew; its log says more.", [])
+            return self._plain(500, "An error in Curfew; its log says more.", [])
 
     def _plain(self, status: int, sentence: str, headers: Headers) -> Answer:
         text = f"{sentence}\n".encode()
@@ -156,7 +157,7 @@ class Gateway:
         )
 
     async def _send_file(self, send: ASGISendCallable, answer: Answer) -> None:
-        if len(self._files) >= MOST_FILES:
+        if len(self._files) >= MAX_FILES:
             oldest = next(iter(self._files))
             del self._files[oldest]
             if not oldest.expired():
@@ -169,17 +170,24 @@ class Gateway:
             self._files.pop(timeout, None)
 
 
-def environ_of(scope: HTTPScope) -> "WSGIEnvironment":
+def environ_of(scope: HTTPScope, prefix: str = "") -> "WSGIEnvironment":
     """Convert the request to a WSGI environ without a body (PEP 3333).
 
     Headers with an underscore are dropped: to WSGI ``X_Forwarded_For`` is
     ``X-Forwarded-For``, and no proxy has vouched for it (CVE-2015-0219).
+
+    Args:
+        prefix: Becomes ``SCRIPT_NAME``. A path without it is kept whole: health checks
+            ask past the proxy, and some proxies take the prefix off.
     """
     host, port = scope["server"] or ("", None)
+    path = unquote_to_bytes(scope["raw_path"]).decode("latin-1")
+    if prefix and f"{path}/".startswith(f"{prefix}/"):
+        path = path.removeprefix(prefix)
     environ: dict[str, Any] = {
         "REQUEST_METHOD": scope["method"],
-        "SCRIPT_NAME": "",
-        "PATH_INFO": unquote_to_bytes(scope["raw_path"]).decode("latin-1"),
+        "SCRIPT_NAME": prefix,
+        "PATH_INFO": path,
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "SERVER_NAME": host,
         "SERVER_PORT": str(port or ""),
@@ -228,11 +236,8 @@ def _answer_of(application: "WSGIApplication", environ: "WSGIEnvironment") -> An
             chunks.close()
     status, headers = int(started[0][0][:3]), _encoded(started[0][1])
     has_length = any(name == b"content-length" for name, _ in headers)
-    if (
-        not has_length
-        and environ["REQUEST_METHOD"] != "HEAD"
-        and _may_have_body(status)
-    ):
+    may_have_body = status >= 200 and status not in {204, 304}
+    if not has_length and may_have_body and environ["REQUEST_METHOD"] != "HEAD":
         headers.append((b"content-length", str(_length(body)).encode()))
     return Answer(status, headers, body)
 
@@ -247,7 +252,7 @@ def _collected(chunks: Iterable[bytes]) -> bytes | IO[bytes]:
             break
     else:
         return b"".join(parts)
-    file = TemporaryFile()  # noqa: SIM115 (closed by who sends it)
+    file = TemporaryFile()  # noqa: SIM115  (``_send`` closes it)
     try:
         file.writelines(parts)
         file.writelines(iterator)
@@ -297,10 +302,6 @@ def _patience(answer: Answer) -> float:
 
 def _length(body: bytes | IO[bytes]) -> int:
     return len(body) if isinstance(body, bytes) else body.seek(0, 2)
-
-
-def _may_have_body(status: int) -> bool:
-    return status >= 200 and status not in {204, 304}
 
 
 def _encoded(headers: Headers) -> list[tuple[bytes, bytes]]:

@@ -10,9 +10,8 @@ from django.middleware.csp import ContentSecurityPolicyMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.urls import get_callable
 
-from .api_requests import is_api_request
 from .limits import READS
-from .middleware import GetResponse
+from .middleware import GetResponse, is_api_request
 from .release import release_mark
 
 PERMISSIONS_POLICY = ", ".join(
@@ -32,11 +31,8 @@ PERMISSIONS_POLICY = ", ".join(
 )
 """Pages need none of these features; passkeys and full screen stay allowed."""
 
-OURS = frozenset({"same-origin", "none"})
+OWN_SITES = frozenset({"same-origin", "none"})
 """``Sec-Fetch-Site`` of requests from our own pages or typed by the person."""
-
-
-_POLICY = "Content-Security-Policy"
 
 RELEASE_HEADER = "Curfew-Release"
 """On responses to htmx: a page drawn by another release asks to be reloaded."""
@@ -62,42 +58,42 @@ class HeadersMiddleware:
 def fixed_headers() -> list[tuple[str, str]]:
     """Return the headers for a response that Django does not make.
 
-    The policies for documents are missing: that response has no body, and only our
-    script gets it, by a header that no other page can send. They would be two thirds of
-    its bytes, and an open page gets hundreds of them in an hour.
+    It lacks the policies for documents: that response has no body, and only our script
+    gets it, because no other page can send the header that asks for it. They would be
+    two thirds of its bytes, and an open page gets hundreds of responses in an hour.
     """
-    answer = _bare_answer(htmx=True)
-    for name in ("Permissions-Policy", _POLICY):
-        del answer.headers[name]
-    return list(answer.headers.items())
+    response = _bare_response(htmx=True)
+    for name in ("Permissions-Policy", "Content-Security-Policy"):
+        del response.headers[name]
+    return list(response.headers.items())
 
 
 def plain_headers() -> list[tuple[str, str]]:
     """Return the same for a plain-text error that Django cannot send."""
-    return list(_bare_answer(htmx=False).headers.items())
+    return list(_bare_response(htmx=False).headers.items())
 
 
-def _bare_answer(*, htmx: bool) -> HttpResponse:
+def _bare_response(*, htmx: bool) -> HttpResponse:
     # HSTS is only sent over https; behind the proxy everything is.
     scheme = "https" if settings.SECURE_SSL_REDIRECT else "http"
     environ = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": scheme}
     if htmx:
         environ["HTTP_HX_REQUEST"] = "true"
     request = WSGIRequest(environ | {"wsgi.input": BytesIO()})
-    answer = HttpResponse(headers={"Cache-Control": "private, no-store"})
-    del answer.headers["Content-Type"]
-    answer = HeadersMiddleware(lambda _: answer)(request)
+    bare = HttpResponse(headers={"Cache-Control": "private, no-store"})
+    del bare.headers["Content-Type"]
+
+    def view(request: HttpRequest) -> HttpResponse:
+        return bare
+
+    response = HeadersMiddleware(view)(request)
     for middleware in (
         ContentSecurityPolicyMiddleware,
         XFrameOptionsMiddleware,
         SecurityMiddleware,
     ):
-        answer = middleware(_never).process_response(request, answer)
-    return answer
-
-
-def _never(request: HttpRequest) -> HttpResponse:
-    raise AssertionError("only what follows the answer is asked of a middleware")
+        response = middleware(view).process_response(request, response)
+    return response
 
 
 class SameOriginMiddleware:
@@ -111,12 +107,11 @@ class SameOriginMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer; a write from elsewhere is rejected like one with a wrong token."""
         site = request.headers.get("Sec-Fetch-Site", "none")
         trusted = request.headers.get("Origin") in settings.CSRF_TRUSTED_ORIGINS
         # No browser adds a bearer token on its own, so CSRF does not apply.
         by_token = is_api_request(request)
-        if by_token or request.method in READS or site in OURS or trusted:
+        if by_token or request.method in READS or site in OWN_SITES or trusted:
             return self.get_response(request)
         refuse = get_callable(settings.CSRF_FAILURE_VIEW)
         refusal: HttpResponse = refuse(request, reason=f"sent by a page {site}")

@@ -4,8 +4,6 @@ A page loads the catalog of its language before its scripts. English has none: t
 scripts contain the English messages and use them where ``gettext`` is missing.
 """
 
-from functools import cache
-
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -26,26 +24,20 @@ URL_NAME = "javascript_catalog"
 def catalog_url() -> str:
     """Return the URL of the catalog in the active language; empty in English."""
     language = translation.get_language() or settings.LANGUAGE_CODE
-    return "" if language == settings.LANGUAGE_CODE else _url(language)
-
-
-@cache
-def _url(language: str) -> str:
+    if language == settings.LANGUAGE_CODE:
+        return ""
     return reverse(URL_NAME, args=[language, release_mark()])
 
 
 @method_decorator(login_not_required, name="dispatch")
 class CatalogView(JavaScriptCatalog):
     def get(self, request: HttpRequest, language: str, release: str) -> HttpResponse:
-        """Return the catalog.
+        """Return the catalog; 404 for a language that the site does not have.
 
         Args:
             language: May differ from the reader's own.
-            release: The release that drew the page, so that browsers may keep the
-                catalog for a year. That of another release is not cached.
-
-        Raises:
-            Http404: The site does not have this language.
+            release: The release that drew the page. Browsers keep its catalog for a
+                year; that of another release is not cached.
         """
         if not is_spoken(language):
             raise Http404

@@ -11,8 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 
-from .api_requests import is_api_request
-from .middleware import GetResponse
+from .middleware import GetResponse, is_api_request
 
 AS_BROWSER = ""
 """The choice to follow the browser."""
@@ -54,8 +53,7 @@ def remember(response: HttpResponse, language: str) -> None:
     )
 
 
-def language_without_asking(request: HttpRequest) -> str:
-    """Return the language without a database lookup, as for an error page."""
+def language_without_query(request: HttpRequest) -> str:
     known: str = getattr(request, "language", AS_BROWSER)
     return known or translation.get_language_from_request(request)
 

@@ -5,7 +5,6 @@ everything is allowed: slow work behind a page is better than no page.
 """
 
 import time
-from typing import NamedTuple
 
 import redis
 import structlog
@@ -14,35 +13,36 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from .address import client_address, network_of
-from .api_requests import is_api_request
-from .middleware import GetResponse
-from .shared import quick_redis
+from .middleware import GetResponse, is_api_request
+from .redis_clients import quick_redis
 
 log = structlog.get_logger(__name__)
 
 WINDOW_SECONDS = 60
-HOUSEHOLD = 5
+PEOPLE_PER_ADDRESS = 5
 """An address, such as an office, gets this many times the limit of one person."""
 
 READS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-_PATIENCE_SECONDS = 5.0
-_away_until = 0.0
+_BACKOFF_SECONDS = 5.0
+_backoff_until = 0.0
 
 
-class Limit(NamedTuple):
-    """Requests in a minute; 0 means no limit."""
-
-    person: int
-    address: int
-
-
-def allows(what: str, request: HttpRequest, limit: Limit) -> bool:
-    """Count a request and return whether it is within the limit.
+def allows(
+    what: str, request: HttpRequest, most: int, *, people: int = PEOPLE_PER_ADDRESS
+) -> bool:
+    """Count a request and return whether it is within the limits of this minute.
 
     Args:
         what: Each kind is counted separately.
+        most: Requests of one person; 0 means no limit.
+        people: An address may send this many times as many.
     """
-    return within(_counters(what, request, limit))
+    address = client_address(request)
+    network = network_of(address) if address else "unknown"
+    counters = [(key(what, f"at:{network}"), people * most)]
+    if request.user.is_authenticated:
+        counters.append((key(what, f"by:{request.user.pk}"), most))
+    return within(counters)
 
 
 def within(counted: list[tuple[str, int]]) -> bool:
@@ -51,9 +51,9 @@ def within(counted: list[tuple[str, int]]) -> bool:
     Args:
         counted: Pairs of a key, from ``key``, and its limit; 0 means none.
     """
-    global _away_until
+    global _backoff_until
     counters = [(key, most) for key, most in counted if most > 0]
-    if not counters or time.monotonic() < _away_until:
+    if not counters or time.monotonic() < _backoff_until:
         return True
     try:
         with quick_redis().pipeline(transaction=False) as pipe:
@@ -62,7 +62,7 @@ def within(counted: list[tuple[str, int]]) -> bool:
                 pipe.expire(key, 2 * WINDOW_SECONDS)
             counts = pipe.execute()[::2]
     except redis.RedisError as error:
-        _away_until = time.monotonic() + _PATIENCE_SECONDS
+        _backoff_until = time.monotonic() + _BACKOFF_SECONDS
         log.warning("requests not counted", reason=str(error)[:200])
         return True
     return all(
@@ -71,7 +71,7 @@ def within(counted: list[tuple[str, int]]) -> bool:
 
 
 def key(what: str, whose: str) -> str:
-    """Return the key that counts one thing of one party in the present minute."""
+    """Return the key that counts one kind of request of one party in this minute."""
     return f"curfew:limit:{what}:{int(time.time() // WINDOW_SECONDS)}:{whose}"
 
 
@@ -79,23 +79,13 @@ def seconds_left() -> int:
     return WINDOW_SECONDS - int(time.time() % WINDOW_SECONDS)
 
 
-def _counters(what: str, request: HttpRequest, limit: Limit) -> list[tuple[str, int]]:
-    address = client_address(request)
-    place = network_of(address) if address else "unknown"
-    counters = [(key(what, f"at:{place}"), limit.address)]
-    if request.user.is_authenticated:
-        counters.append((key(what, f"by:{request.user.pk}"), limit.person))
-    return counters
-
-
 class LimitsMiddleware:
-    """Reject writes and polls that come faster than from any person with many tabs."""
+    """Reject writes and polls that come faster than from a person with many tabs."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer; 429 with a plain page and ``Retry-After`` beyond the limit."""
         if is_api_request(request):
             return self.get_response(request)  # dashboard.api counts by token
         if request.method not in READS:
@@ -104,7 +94,7 @@ class LimitsMiddleware:
             what, most = "polls", settings.CURFEW.polls_per_minute
         else:
             return self.get_response(request)
-        if allows(what, request, Limit(most, HOUSEHOLD * most)):
+        if allows(what, request, most):
             return self.get_response(request)
         return refusal(request, what)
 

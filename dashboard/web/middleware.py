@@ -1,4 +1,3 @@
-import zoneinfo
 from collections.abc import Callable
 from typing import Any
 
@@ -6,20 +5,28 @@ from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
 
-from .api_requests import is_api_request
 from .refusals import sign_in_and_send_again
+from .time_zones import time_zone
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
+
+API_PREFIX = "/api/"
+"""Middlewares meant for browsers ignore requests below this prefix."""
 
 TIME_ZONE_COOKIE = "curfew_tz"
 """``static/time.js`` writes it: the browser's zone, such as ``Europe/Berlin``.
 
 Over https with the prefix ``__Host-``.
 """
+
+
+def is_api_request(request: HttpRequest) -> bool:
+    return request.path_info.startswith(API_PREFIX)
 
 
 class SignInRequiredMiddleware(LoginRequiredMiddleware):
@@ -35,7 +42,6 @@ class SignInRequiredMiddleware(LoginRequiredMiddleware):
         view_args: tuple[Any, ...],
         view_kwargs: dict[str, Any],
     ) -> HttpResponseBase | None:
-        """Let in signed-in people, and every API request."""
         if is_api_request(request):
             return None
         return super().process_view(request, view_func, view_args, view_kwargs)
@@ -56,10 +62,12 @@ class SignInRequiredMiddleware(LoginRequiredMiddleware):
             return super().handle_no_permission(request, view_func)
         # A fragment's own URL is no page to return to.
         try:
-            return_to = request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]
+            return_to = request.htmx.current_url_abs_path  # type: ignore[attr-defined]
         except ValueError:  # not a URL, such as "//[x"
-            return_to = "/"
-        login = redirect_to_login(return_to, self.get_login_url(view_func))
+            return_to = None
+        login = redirect_to_login(
+            return_to or reverse("home"), self.get_login_url(view_func)
+        )
         response = HttpResponseClientRedirect(login.url)
         # Scripts would take 200 for "saved".
         response.status_code = 401
@@ -81,7 +89,10 @@ class PersonalPagesMiddleware:
 
 
 class TimeZoneMiddleware:
-    """Show times in the viewer's zone, which the browser sets; in UTC to programs."""
+    """Show times in the viewer's zone; in UTC to programs.
+
+    It is the one that the person has chosen, else the browser's, which sets a cookie.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -89,10 +100,10 @@ class TimeZoneMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         prefix = "__Host-" if request.is_secure() else ""
         name = request.COOKIES.get(prefix + TIME_ZONE_COOKIE, "")
-        try:
-            known = bool(name) and not is_api_request(request)
-            zone = zoneinfo.ZoneInfo(name) if known else None
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-            zone = None
+        if is_api_request(request):
+            name = "UTC"
+        elif chosen := getattr(request.user, "time_zone", ""):
+            name = chosen
+        zone = time_zone(name)
         with timezone.override(zone):
             return self.get_response(request)

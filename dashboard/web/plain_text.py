@@ -29,7 +29,7 @@ def without_links(text: str) -> str:
 
     It looks the same to people.
     """
-    return _LINKS.sub(lambda found: f"{found[0]}{_JOINER}", text)
+    return _LINKS.sub(lambda match: f"{match[0]}{_JOINER}", text)
 
 
 def _is_shown(text: str, place: int) -> bool:

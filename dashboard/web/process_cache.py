@@ -1,7 +1,7 @@
 """A cache in the memory of one process, bounded in size and age.
 
-A key names everything that its value depends on, so nothing is ever invalidated. The
-age is a second bound, in case a key lacks something.
+A key contains everything that its value depends on, so nothing is ever invalidated.
+The age limit is a safeguard, in case a key lacks something.
 """
 
 import threading
@@ -16,7 +16,7 @@ _caches: "WeakSet[ProcessCache]" = WeakSet()
 
 
 class ProcessCache:
-    """The most recently used values. All threads share them: nobody may change one."""
+    """The most recently used values. Threads share them, so never change a value."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class ProcessCache:
     def get_or_compute[Value](
         self, key: Hashable, compute: Callable[[], Value]
     ) -> Value:
-        """Return the value, computed if need be; perhaps by several threads at once."""
+        """Return the value. Several threads may compute it at the same time."""
         value: Value | None = self.get(key)
         if value is None:
             value = compute()
@@ -54,6 +54,6 @@ class ProcessCache:
 
 
 def clear_all() -> None:
-    """Empty every cache of this process, as when the database is another one."""
+    """Empty every cache of this process, as when another database is used."""
     for cache in list(_caches):
         cache.clear()

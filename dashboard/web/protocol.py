@@ -1,9 +1,8 @@
 """HTTP/1.1 of uvicorn, with limits on everything a client can delay.
 
-Uvicorn only closes connections that are idle between two requests. A client could open
-a connection and send nothing, send a head or a body byte by byte or without end, or
-never read the response. Each such connection costs memory and a file descriptor, but no
-thread.
+Uvicorn only closes connections that are idle between two requests. A client could also
+send nothing, send a head or a body slowly or without end, or never read the response.
+Each such connection takes memory and a file descriptor, but no thread.
 """
 
 import asyncio
@@ -13,7 +12,7 @@ from typing import Any, ClassVar
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 REQUEST_SECONDS = 10
-"""From the first byte of a request, or the connection, to the end of its body."""
+"""From the connection, or the first byte of a request, to the end of its body."""
 
 READER_SECONDS = 30
 """For a client to take what the process has buffered for it (64 KiB)."""
@@ -21,7 +20,7 @@ READER_SECONDS = 30
 HEAD_BYTES = 64 * 1024
 """Of the request line and the headers together."""
 
-MOST_CONNECTIONS = 4_096
+MAX_CONNECTIONS = 4_096
 """Per process.
 
 Beyond it, the connection that has waited longest for its request is closed, so that new
@@ -44,8 +43,8 @@ _waiting: dict["BoundedProtocol", None] = {}
 def most_connections() -> int:
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
-        return MOST_CONNECTIONS
-    return min(MOST_CONNECTIONS, max(files - _SPARE_FILES, files // 2))
+        return MAX_CONNECTIONS
+    return min(MAX_CONNECTIONS, max(files - _SPARE_FILES, files // 2))
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -98,14 +97,14 @@ class BoundedProtocol(HttpToolsProtocol):
         )
         if size > HEAD_BYTES:
             self._refused_with = 431
-            raise ValueError("too large a head")
+            raise ValueError("the head is too large")
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Stop the timer: from here on the time is ours."""
+        """Stop the timer: the client has sent everything."""
         self._arrived += 1
         _waiting.pop(self, None)
-        self._forget_request()
+        self._stop_request_timer()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -118,22 +117,21 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._expect_request()
 
     def pause_writing(self) -> None:
-        """Start the timer for reading what is buffered."""
         super().pause_writing()
         self._reader_timer = self.loop.call_later(READER_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
-        self._forget_reader()
+        self._stop_reader_timer()
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         _waiting.pop(self, None)
-        self._forget_request()
-        self._forget_reader()
+        self._stop_request_timer()
+        self._stop_reader_timer()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what the parser rejects, or what we refused."""
+        """Answer what the parser or ``on_headers_complete`` rejects."""
         self._refuse(self._refused_with)
 
     def _expect_request(self) -> None:
@@ -146,18 +144,16 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()  # no request was ever started
 
-    def _forget_request(self) -> None:
+    def _stop_request_timer(self) -> None:
         if self._request_timer is not None:
             self._request_timer.cancel()
             self._request_timer = None
 
-    def _forget_reader(self) -> None:
+    def _stop_reader_timer(self) -> None:
         if self._reader_timer is not None:
             self._reader_timer.cancel()
-            self._reader_timer = None
 
     def _refuse(self, status: int) -> None:
-        """Answer instead of the application and disconnect."""
         body = f"{_SENTENCES[status]}\n".encode()
         headers = [
             *self.plain_headers,

@@ -12,12 +12,12 @@ from django.shortcuts import render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 
 TOKEN_HEADER = "Curfew-CSRF-Token"  # noqa: S105 (the name of a header)
-"""On a rejected token: the one that fits the browser's present cookie."""
+"""Sent when a token is rejected: the one that fits the browser's current cookie."""
 
 USER_HEADER = "Curfew-User"
-"""Next to it: primary key of the signed-in person, empty for none.
+"""Sent with it: primary key of the signed-in person, empty for none.
 
-A page drawn for another person must not be sent in this person's name.
+A form of a page drawn for another person must not be sent in this person's name.
 """
 
 _FORM_TOKEN = "csrfmiddlewaretoken"  # noqa: S105 (the name of a field)
@@ -28,16 +28,16 @@ _SECRET = ("password", "code", "credential", "secret", "token")
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer 403 with a page; Django's ``CSRF_FAILURE_VIEW``.
 
-    A form of another site gets nothing back: the button would make it ours.
+    The values of another site's form are not handed back: sending them from our page
+    would make the form ours.
     """
     is_ours = request.headers.get("Sec-Fetch-Site") == "same-origin"
     context = {"fields": fields_to_send_again(request) if is_ours else []}
     response = render(request, "403_csrf.html", context, status=403)
     if is_ours and "HX-Request" in request.headers:
         user = getattr(request, "user", None)
-        signed_in = user is not None and user.is_authenticated
         response.headers[TOKEN_HEADER] = get_token(request)
-        response.headers[USER_HEADER] = str(user.pk) if user and signed_in else ""
+        response.headers[USER_HEADER] = str((user and user.pk) or "")
     return response
 
 

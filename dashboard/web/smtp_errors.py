@@ -2,81 +2,70 @@ import smtplib
 import socket
 import ssl
 
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 
-from .stored_messages import Message, define
+from .stored_messages import Message, MessageCode, define
 
-WRONG_PASSWORD = define(
-    "smtp.wrong_password",
-    gettext_lazy("The mail server rejects the user and password in CURFEW_MAIL_URL."),
-)
-NO_STARTTLS = define(
+ANSWERED = define("smtp.answered", _("The mail server answered %(code)s."))
+_NO_STARTTLS = define(
     "smtp.no_starttls",
-    gettext_lazy(
-        "The mail server offers no STARTTLS. Use an smtps:// address, or set "
-        "CURFEW_MAIL_STARTTLS=false to send in clear."
+    _(
+        "The mail server does not support STARTTLS. Use an smtps:// URL, or set "
+        "CURFEW_MAIL_STARTTLS=false to send unencrypted mail."
     ),
 )
-NO_PASSWORDS = define(
-    "smtp.no_passwords",
-    gettext_lazy(
-        "The mail server takes no user and password; remove them from CURFEW_MAIL_URL."
-    ),
-)
-RECIPIENT_REFUSED = define(
-    "smtp.recipient_refused", gettext_lazy("The mail server refuses the recipient.")
-)
-ANSWERED = define("smtp.answered", gettext_lazy("The mail server answered %(code)s."))
-UNTRUSTED = define(
+_UNTRUSTED = define(
     "smtp.untrusted",
-    gettext_lazy("The certificate of the mail server is not trusted (%(reason)s)."),
+    _("The certificate of the mail server is not trusted (%(reason)s)."),
 )
-NO_TLS = define(
-    "smtp.no_tls",
-    gettext_lazy(
-        "The mail server speaks no TLS on this port. smtps:// is for port 465, "
-        "smtp:// for port 587."
+_UNREACHABLE = define("smtp.unreachable", _("The mail server cannot be reached."))
+_BY_TYPE: dict[type[Exception], MessageCode] = {
+    smtplib.SMTPAuthenticationError: define(
+        "smtp.wrong_password",
+        _("The mail server rejects the user and password in CURFEW_MAIL_URL."),
     ),
-)
-UNKNOWN_HOST = define(
-    "smtp.unknown_host",
-    gettext_lazy("The name of the mail server cannot be looked up."),
-)
-CONNECTION_REFUSED = define(
-    "smtp.connection_refused",
-    gettext_lazy("The mail server refuses the connection."),
-)
-TIMED_OUT = define("smtp.timed_out", gettext_lazy("The mail server does not answer."))
-DISCONNECTED = define(
-    "smtp.disconnected", gettext_lazy("The mail server closed the connection.")
-)
-UNREACHABLE = define(
-    "smtp.unreachable", gettext_lazy("The mail server cannot be reached.")
-)
+    smtplib.SMTPNotSupportedError: define(
+        "smtp.no_passwords",
+        _(
+            "The mail server does not accept a username and password; remove them from "
+            "CURFEW_MAIL_URL."
+        ),
+    ),
+    smtplib.SMTPRecipientsRefused: define(
+        "smtp.recipient_refused",
+        _("The mail server refuses the recipient."),
+    ),
+    smtplib.SMTPServerDisconnected: define(
+        "smtp.disconnected", _("The mail server closed the connection.")
+    ),
+    ssl.SSLError: define(
+        "smtp.no_tls",
+        _(
+            "The mail server does not support TLS on this port. Use smtps:// with port "
+            "465 and smtp:// with port 587."
+        ),
+    ),
+    socket.gaierror: define(
+        "smtp.unknown_host",
+        _("The name of the mail server cannot be looked up."),
+    ),
+    ConnectionRefusedError: define(
+        "smtp.connection_refused",
+        _("The mail server refuses the connection."),
+    ),
+    TimeoutError: define("smtp.timed_out", _("The mail server does not answer.")),
+}
 
 
 def smtp_problem(error: Exception) -> Message:
     match error:
-        case smtplib.SMTPAuthenticationError():
-            return WRONG_PASSWORD()
         case smtplib.SMTPNotSupportedError() if "STARTTLS" in str(error):
-            return NO_STARTTLS()
-        case smtplib.SMTPNotSupportedError():
-            return NO_PASSWORDS()
-        case smtplib.SMTPRecipientsRefused():
-            return RECIPIENT_REFUSED()
-        case smtplib.SMTPResponseException():
-            return ANSWERED(code=error.smtp_code)
+            return _NO_STARTTLS()
         case ssl.SSLCertVerificationError():
-            return UNTRUSTED(reason=error.verify_message)
-        case ssl.SSLError():
-            return NO_TLS()
-        case socket.gaierror():
-            return UNKNOWN_HOST()
-        case ConnectionRefusedError():
-            return CONNECTION_REFUSED()
-        case TimeoutError():
-            return TIMED_OUT()
-        case smtplib.SMTPServerDisconnected():
-            return DISCONNECTED()
-    return UNREACHABLE()
+            return _UNTRUSTED(reason=error.verify_message)
+    for type_, message in _BY_TYPE.items():
+        if isinstance(error, type_):
+            return message()
+    if isinstance(error, smtplib.SMTPResponseException):
+        return ANSWERED(code=error.smtp_code)
+    return _UNREACHABLE()

@@ -1,9 +1,8 @@
 """Messages that are stored as a code with parameters and translated when shown.
 
-Workers and forms do not know who will read what they write. So they store the code of a
-message and its values; the reader's request makes the sentence, in the reader's
-language. Each app defines its messages in a module ``messages``, such as ``TOO_LATE =
-define("edits.too_late", gettext_lazy("Not sent. %(reason)s"))``.
+A message may have readers of several languages, so its sentence is made when it is
+read. Each app defines its messages in a module ``messages``, such as ``TOO_LATE =
+define("edits.too_late", _("Not sent. %(reason)s"))``.
 ``TOO_LATE(reason=edit.message)`` is then a ``Message`` for a ``MessageField``.
 
 Messages that do not outlive their request use ``gettext``.
@@ -11,6 +10,7 @@ Messages that do not outlive their request use ``gettext``.
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from django.db import models
@@ -26,46 +26,41 @@ A function makes the text from the stored values: a duration, a status.
 _templates: dict[str, Template] = {}
 
 
+@dataclass(frozen=True)
 class Message:
     """A stored message.
 
-    Args:
+    Attributes:
         code: Such as ``edits.too_late``; empty for no message.
         params: Values for its template: text, numbers, other messages, or lists of
-            these. Text is shown as it is, whatever the language.
+            these. Text is not translated.
     """
 
-    __slots__ = ("code", "params")
-
-    def __init__(self, code: str = "", params: Mapping[str, Any] | None = None) -> None:
-        self.code = code
-        self.params = dict(params or {})
+    code: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """Return the translation; the code itself if no app defines the message."""
+        """Return the translation; the code if the template or a value is missing."""
         template = _templates.get(self.code)
         if template is None:
             return self.code
-        if callable(template):
-            return template(**self.params)
         values = {name: self._render(value) for name, value in self.params.items()}
-        return str(template % values)
-
-    def __repr__(self) -> str:
-        return f"Message({self.code!r}, {self.params!r})"
+        try:
+            if callable(template):
+                return template(**self.params)
+            return str(template % values)
+        except (KeyError, TypeError):
+            # An older release has stored the message without this value.
+            return self.code
 
     def __bool__(self) -> bool:
         return bool(self.code)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Message) and self.to_json() == other.to_json()
 
     def __hash__(self) -> int:
         return hash(json.dumps(self.to_json(), sort_keys=True))
 
     @property
     def in_english(self) -> str:
-        """Return the English text, for files and records."""
         with override("en"):
             return str(self)
 
@@ -115,10 +110,6 @@ def define(code: str, template: Template) -> MessageCode:
     return MessageCode(code)
 
 
-def defined() -> dict[str, Template]:
-    return dict(_templates)
-
-
 _VERBATIM = define("verbatim", "%(text)s")
 _SENTENCES = define("sentences", "%(parts)s").code
 
@@ -154,11 +145,9 @@ class MessageField(models.JSONField):
         return Message.from_json(stored or {})
 
     def to_python(self, value: Any) -> Any:
-        """The message of a fixture."""
         return Message.from_json(value) if isinstance(value, dict) else value
 
     def value_to_string(self, obj: models.Model) -> Any:
-        """What a fixture holds."""
         return self.value_from_object(obj).to_json()
 
 

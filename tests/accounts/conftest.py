@@ -1,4 +1,4 @@
-"""Single sign-on with a real provider."""
+"""Fixtures for single sign-on with a real provider."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +18,7 @@ def provider(
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> Iterator[Provider]:
-    """The provider, running, and Curfew set up for it; people by ``groups``.
+    """Run a provider, and configure Curfew for it.
 
     Parametrize it indirectly with other settings.
     """

@@ -1,4 +1,4 @@
-"""A real OpenID provider on loopback, and ways to make it lie."""
+"""A real OpenID provider on loopback that can send forged answers."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ Tamper = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class Provider:
-    """The provider, seen by a test.
+    """The provider, as tests control it.
 
     Attributes:
         issuer: Its address.
@@ -36,18 +36,18 @@ class Provider:
         self.overrides: dict[str, Any] = {}
 
     def know(self, sub: str, **claims: Any) -> None:
-        """Have it know somebody."""
+        """Add a person to the provider."""
         url = f"{self.issuer}/users/{sub}"
         httpx.put(url, json=claims, trust_env=False).raise_for_status()
 
     def begin(self, client: Client, query: str = "") -> str:
-        """Press the button here; returns the provider's address it leads to."""
+        """Start a sign-in; return the URL of the provider."""
         response = client.get(LOGIN + query)
         assert response.status_code == 302, response.text
         return response.headers["Location"]
 
     def consent(self, address: str, sub: str) -> str:
-        """Be somebody there; returns the address back here, with the code."""
+        """Consent as a person; return the callback URL with the code."""
         response = httpx.post(address, data={"sub": sub}, trust_env=False)
         assert response.status_code == 302, response.text
         parts = urlsplit(response.headers["Location"])
@@ -55,18 +55,18 @@ class Provider:
         return f"{parts.path}?{parts.query}"
 
     def sign_in(self, client: Client, sub: str, query: str = "") -> Any:
-        """All of it; returns our answer to the address back."""
+        """Sign in; return the response to the callback."""
         return client.get(self.consent(self.begin(client, query), sub))
 
 
 def query_of(address: str) -> dict[str, str]:
-    """The query of an address, each name once."""
+    """Return the query parameters of a URL, each of which occurs once."""
     return {name: value for name, (value,) in parse_qs(urlsplit(address).query).items()}
 
 
 @contextmanager
 def running() -> Iterator[Provider]:
-    """Run it on a free port. ``AUTHLIB_INSECURE_TRANSPORT`` must allow http."""
+    """Run a provider on a free port. Needs ``AUTHLIB_INSECURE_TRANSPORT``."""
     app = oidc_provider_mock.app(require_nonce=True, user_claims=[User(sub="nobody")])
     seen: list[Provider] = []
 

@@ -1,4 +1,4 @@
-"""``manage.py adduser``: where the first admin comes from."""
+"""``manage.py adduser``, which creates the first admin."""
 
 import io
 from typing import Any
@@ -15,15 +15,15 @@ pytestmark = pytest.mark.django_db
 
 def add(monkeypatch: pytest.MonkeyPatch, password: str, **options: Any) -> str:
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{password}\nignored\n"))
-    said = io.StringIO()
+    output = io.StringIO()
     given = {"role": "admin", "password_stdin": True} | options
-    call_command("adduser", "ada", stdout=said, **given)
-    return said.getvalue()
+    call_command("adduser", "ada", stdout=output, **given)
+    return output.getvalue()
 
 
 def test_the_first_admin(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = add(monkeypatch, PASSWORD, cloud_user=["anna.schmidt", "1234"])
-    assert said == "ada can sign in now, as admin.\n"
+    output = add(monkeypatch, PASSWORD, cloud_user=["anna.schmidt", "1234"])
+    assert output == "ada can sign in now, as admin.\n"
     ada = User.objects.get()
     assert (ada.role, ada.is_active) == ("admin", True)
     assert ada.check_password(PASSWORD)

@@ -1,4 +1,4 @@
-"""The short way from a cookie to a person has the checks of the long one."""
+"""The faster lookup of sessions and users has Django's checks."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from dashboard.accounts.models import User
 
 @pytest.fixture
 def session_key(client: Client, viewer: User) -> str:
-    """Of somebody who is signed in."""
+    """Return the session key of a signed-in viewer."""
     client.force_login(viewer)
     key = client.session.session_key
     assert key
@@ -26,20 +26,20 @@ def session_key(client: Client, viewer: User) -> str:
 def whose(session_key: str) -> User | AnonymousUser:
     request: Any = RequestFactory().get("/")
     request.session = SessionStore(session_key)
-    found = get_user(request)
-    assert isinstance(found, User | AnonymousUser)
-    return found
+    user = get_user(request)
+    assert isinstance(user, User | AnonymousUser)
+    return user
 
 
-def test_one_look_for_the_session_and_one_for_the_person(
+def test_a_request_reads_session_and_user_once(
     session_key: str, viewer: User, django_assert_num_queries: Any
 ) -> None:
     with django_assert_num_queries(2):
         assert whose(session_key) == viewer
-    found = whose(session_key)
-    # All of the row, so that nothing of it is read once more.
+    user = whose(session_key)
+    # All fields of the row have been read.
     with django_assert_num_queries(0):
-        assert vars(found).keys() >= {"role", "password", "one_time_until", "email"}
+        assert vars(user).keys() >= {"role", "password", "one_time_until", "email"}
 
 
 def test_an_expired_session_is_nobody_s(session_key: str) -> None:
@@ -67,7 +67,7 @@ def test_a_session_of_another_password_is_nobody_s(
     assert whose(session_key).is_anonymous
 
 
-def test_who_was_deactivated_or_is_gone_is_nobody(
+def test_deactivated_and_deleted_users_are_anonymous(
     session_key: str, viewer: User
 ) -> None:
     User.objects.update(is_active=False)

@@ -1,9 +1,10 @@
-"""A forgotten password, where there is a mail server: a link by mail, good once."""
+"""Password resets by mail."""
 
 import importlib
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.core import mail
@@ -13,12 +14,12 @@ from django.urls import clear_url_caches, reverse
 import dashboard.urls
 from dashboard.accounts import sign_in_urls
 from dashboard.accounts.models import User
-from dashboard.api.services import make_token
+from dashboard.api.services import create_token
+from dashboard.audit.models import AuditEvent
 from dashboard.mail import mailer
 from dashboard.ops.ports import free_port
 
-from .test_second_factor import AUTHENTICATE, LOGIN, is_inside
-from .test_second_factor import secret as _set_up
+from .test_second_factor import AUTHENTICATE, LOGIN, is_inside, secret as _set_up
 from .test_two_factor import sign_in
 
 RESET = "/accounts/password/reset/"
@@ -37,7 +38,7 @@ def _draw_urls() -> None:
 
 @pytest.fixture
 def mailing(settings: Any) -> Iterator[None]:
-    """With ``CURFEW_MAIL_URL`` there are addresses for it."""
+    """Add the URLs of resets, which exist only with ``CURFEW_MAIL_URL``."""
     before = settings.CURFEW
     settings.CURFEW = before.model_copy(update={"mail_url": "smtps://mail.example"})
     _draw_urls()
@@ -48,19 +49,19 @@ def mailing(settings: Any) -> Iterator[None]:
 
 @pytest.fixture
 def vera(viewer: User) -> User:
-    """A viewer with an address."""
+    """A viewer with an email address."""
     viewer.email = "vera@example.org"
     viewer.save()
     return viewer
 
 
 def ask(address: str) -> str:
-    """Ask for a link; returns what the page says."""
+    """Request a link; return the text of the page."""
     answer = Client().post(RESET, {"email": address}, follow=True)
     assert answer.status_code == 200
-    _, _, said = answer.text.partition("<main")
-    assert "Check your email" in said
-    return said
+    _, _, content = answer.text.partition("<main")
+    assert "Check your email" in content
+    return content
 
 
 def test_a_mail_server_that_is_away_tells_no_stranger_who_has_an_account(
@@ -73,15 +74,15 @@ def test_a_mail_server_that_is_away_tells_no_stranger_who_has_an_account(
 
 
 def link() -> str:
-    """The path of the link in the one mail that was sent."""
+    """Return the path of the link in the only mail that was sent."""
     [sent] = mail.outbox
-    found = re.search(r"https?://[^/]+(/\S+)", str(sent.body))
-    assert found
-    return found[1]
+    match = re.search(r"https?://[^/]+(/\S+)", str(sent.body))
+    assert match
+    return match[1]
 
 
 def choose(browser: Client, path: str, password: str) -> str:
-    """Follow the link, and choose a password; returns the last page."""
+    """Open the link and choose a password; return the last page."""
     form = browser.get(path, follow=True)
     where = form.request["PATH_INFO"]
     both = {"password1": password, "password2": password}
@@ -97,7 +98,7 @@ def test_the_mail_speaks_for_us(vera: User) -> None:
     assert "testserver" not in sent.body.replace("http://testserver/", "")
 
 
-def test_it_is_no_way_around_the_second_factor(vera: User, secret: str) -> None:
+def test_a_reset_does_not_bypass_2fa(vera: User, secret: str) -> None:
     browser = Client()
     ask("vera@example.org")
     assert "Password saved" in choose(browser, link(), OTHER)
@@ -107,7 +108,7 @@ def test_it_is_no_way_around_the_second_factor(vera: User, secret: str) -> None:
     assert not is_inside(browser)
 
 
-def test_it_ends_all_sessions_and_the_old_password(vera: User) -> None:
+def test_a_reset_ends_all_sessions_and_the_old_password(vera: User) -> None:
     before = sign_in("viewer")
     assert is_inside(before)
     ask("vera@example.org")
@@ -116,21 +117,21 @@ def test_it_ends_all_sessions_and_the_old_password(vera: User) -> None:
     assert not is_inside(sign_in("viewer"))
 
 
-def test_it_is_good_once(vera: User) -> None:
+def test_a_link_works_once(vera: User) -> None:
     ask("vera@example.org")
     path = link()
     choose(Client(), path, OTHER)
     assert "This link is not valid" in Client().get(path, follow=True).text
 
 
-def test_it_takes_no_bad_password(vera: User) -> None:
+def test_a_reset_rejects_bad_passwords(vera: User) -> None:
     ask("vera@example.org")
     assert "too short" in choose(Client(), link(), "short")
     assert is_inside(sign_in("viewer"))
 
 
 @pytest.mark.parametrize("address", ["nobody@example.org", "anna@example.org"])
-def test_it_says_nothing_of_which_accounts_exist(vera: User, address: str) -> None:
+def test_a_reset_does_not_reveal_accounts(vera: User, address: str) -> None:
     User.objects.create(username="anna", email="anna@example.org", is_active=False)
     assert ask(address) == ask("vera@example.org")
     assert [sent.to for sent in mail.outbox] == [["vera@example.org"]]
@@ -152,7 +153,7 @@ def test_the_link_leads_to_curfew_url_whoever_asks(
     [sent] = mail.outbox
     links = re.findall(r"https?://\S+", str(sent.body))
     assert links
-    assert all(one.startswith("https://curfew.example.org/") for one in links)
+    assert all(link.startswith("https://curfew.example.org/") for link in links)
 
 
 def test_a_person_of_the_identity_provider_gets_no_link(vera: User) -> None:
@@ -163,10 +164,10 @@ def test_a_person_of_the_identity_provider_gets_no_link(vera: User) -> None:
 
 
 @pytest.mark.parametrize(("ticked", "left"), [({"end_tokens": "on"}, 0), ({}, 1)])
-def test_by_the_link_the_tokens_end_too_unless_the_tick_is_taken_out(
+def test_a_reset_revokes_tokens_unless_unchecked(
     vera: User, ticked: dict[str, str], left: int
 ) -> None:
-    make_token(owner=vera, name="laptop", scopes=["read"], days=1)
+    create_token(owner=vera, name="laptop", scopes=["read"], days=1)
     ask("vera@example.org")
     browser = Client()
     page = browser.get(link(), follow=True)
@@ -176,3 +177,43 @@ def test_by_the_link_the_tokens_end_too_unless_the_tick_is_taken_out(
     vera.refresh_from_db()
     assert vera.check_password(OTHER)
     assert vera.api_tokens.filter(revoked_at=None).count() == left
+
+
+def test_an_invited_person_chooses_a_password_once(client: Client, admin: User) -> None:
+    client.force_login(admin)
+    text = "username,email\nzoe,zoe@example.org\nlee,"
+    preview = client.post("/people/import/", {"text": text, "invite": "on"}).text
+    [seen] = re.findall(r'name="confirm" value="(\w+)"', preview)
+    form = {"text": text, "invite": "on", "confirm": seen}
+    assert client.post("/people/import/", form).status_code == 303
+    [message] = mail.outbox
+    assert message.to == ["zoe@example.org"], "lee has no address"
+    zoe = User.objects.get(username="zoe")
+    assert "not accepted yet" in client.get("/people/").text
+    assert "zoe" in message.body
+    link = urlsplit(re.findall(r"https?://\S+", message.body)[0]).path
+    guest = Client()
+    page = guest.get(link, follow=True)
+    assert "Welcome to Curfew" in page.text
+    chosen = {"password1": OTHER, "password2": OTHER}
+    guest.post(page.request["PATH_INFO"], chosen)
+    zoe.refresh_from_db()
+    assert zoe.check_password(OTHER)
+    assert zoe.invited_at is None
+    assert "This link is not valid" in Client().get(link, follow=True).text
+    assert client.post(f"/people/{zoe.pk}/invite/").status_code == 409
+    actions = AuditEvent.objects.filter(target_id=str(zoe.pk)).values_list("action")
+    assert {"user.invited", "user.password_changed"} <= {row[0] for row in actions}
+
+
+def test_an_invitation_that_has_expired_is_mailed_again_on_request(
+    client: Client, admin: User, vera: User
+) -> None:
+    vera.set_unusable_password()
+    vera.save()
+    client.force_login(admin)
+    ask(vera.email)
+    assert not mail.outbox, "the account is for single sign-on"
+    assert client.post(f"/people/{vera.pk}/invite/").status_code == 303
+    ask(vera.email)
+    assert len(mail.outbox) == 2

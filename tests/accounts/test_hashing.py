@@ -1,4 +1,4 @@
-"""Passwords are hashed while nobody waits for the database."""
+"""Passwords are hashed outside of transactions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,14 +13,14 @@ from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-held: list[bool] = []
+in_transaction: list[bool] = []
 
 
 class Watched(MD5PasswordHasher):
-    """Notes for each hash whether a transaction was under way."""
+    """Records for each hash whether it ran in a transaction."""
 
     def encode(self, password: str, salt: str) -> str:
-        held.append(connection.in_atomic_block)
+        in_transaction.append(connection.in_atomic_block)
         encoded: str = super().encode(password, salt)
         return encoded
 
@@ -39,6 +39,6 @@ def test_no_transaction_waits_for_a_hash(
 ) -> None:
     ada = services.add_user(username="ada", role="admin")
     settings.PASSWORD_HASHERS = [f"{__name__}.Watched"]
-    held.clear()
+    in_transaction.clear()
     write(ada)
-    assert held == [False]
+    assert in_transaction == [False]

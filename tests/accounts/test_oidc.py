@@ -10,6 +10,7 @@ import pytest
 from allauth.account.internal.flows.login import perform_login
 from allauth.account.models import Login
 from allauth.core import context
+from allauth.socialaccount.models import SocialAccount
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.messages.storage.fallback import FallbackStorage
@@ -46,25 +47,27 @@ def test_somebody_new_comes_in_as_their_claims_say(
 def test_the_request_is_bound_to_this_browser(
     client: Client, provider: Provider
 ) -> None:
-    asked = query_of(provider.begin(client))
-    assert asked["response_type"] == "code"
-    assert asked["code_challenge_method"] == "S256"
-    assert set(asked["scope"].split()) == {"openid", "profile", "email"}
-    assert len(asked["state"]) >= 22, "128 bits"
-    assert len(asked["nonce"]) == 64
-    again = query_of(provider.begin(client))
+    query = query_of(provider.begin(client))
+    assert query["response_type"] == "code"
+    assert query["code_challenge_method"] == "S256"
+    assert set(query["scope"].split()) == {"openid", "profile", "email"}
+    assert len(query["state"]) >= 22, "128 bits"
+    assert len(query["nonce"]) == 64
+    second = query_of(provider.begin(client))
     for name in ("state", "nonce", "code_challenge"):
-        assert asked[name] != again[name]
+        assert query[name] != second[name]
     provider.sign_in(client, "42")
     assert len(provider.tokens[-1]["code_verifier"]) >= 43
 
 
-def test_nobody_adds_to_what_is_asked(client: Client, provider: Provider) -> None:
-    asked = query_of(
+def test_the_url_cannot_add_scopes_or_parameters(
+    client: Client, provider: Provider
+) -> None:
+    query = query_of(
         provider.begin(client, "?scope=admin&auth_params=nonce%3D1&process=connect")
     )
-    assert "admin" not in asked["scope"]
-    assert asked["nonce"] != "1"
+    assert "admin" not in query["scope"]
+    assert query["nonce"] != "1"
 
 
 def test_role_and_upstream_users_follow_at_each_sign_in(
@@ -74,7 +77,7 @@ def test_role_and_upstream_users_follow_at_each_sign_in(
     provider.know("42", preferred_username="renamed", groups=["science", "admins"])
     client.post(reverse("account_logout"))
     provider.sign_in(client, "42")
-    # The greatest of the roles; the account is known by its sub, not by its name.
+    # The highest role counts. ``sub`` identifies the account, not the username.
     user = User.objects.get()
     assert (user.username, user.role) == ("anna", "admin")
     assert user.cloud_identifiers == frozenset()
@@ -164,7 +167,7 @@ def test_an_unverified_address_is_nobody_s(client: Client, provider: Provider) -
     assert User.objects.get().email == ""
 
 
-# -- what is not to be trusted -------------------------------------------------------
+# -- forged answers ------------------------------------------------------------------
 
 
 def refused(response: Any, client: Client) -> bool:
@@ -178,10 +181,10 @@ def refused(response: Any, client: Client) -> bool:
 
 def claims_of(token: str) -> dict[str, Any]:
     payload = token.split(".")[1]
-    found: dict[str, Any] = json.loads(
+    claims: dict[str, Any] = json.loads(
         base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
     )
-    return found
+    return claims
 
 
 def test_another_issuer(client: Client, provider: Provider) -> None:
@@ -202,7 +205,7 @@ def sign_anew(
     change: dict[str, Any],
     typ: str | None = "JWT",
 ) -> None:
-    """Have the provider publish a key of ours, and say something else with it."""
+    """Sign a token with other claims, by a key that the provider publishes."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     published = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
     keys = {"keys": [published | {"kid": "k", "use": "sig", "alg": "RS256"}]}
@@ -223,7 +226,7 @@ def sign_anew(
 def test_a_token_signed_anew_is_good(
     client: Client, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So it is what the next test changes that is refused, not the way it does."""
+    """The forged tokens of the next test are thus refused for their claims."""
     sign_anew(provider, monkeypatch, {})
     provider.sign_in(client, "42")
     assert is_inside(client)
@@ -292,8 +295,8 @@ def test_a_replayed_answer(client: Client, provider: Provider) -> None:
     back = provider.consent(provider.begin(client), "42")
     assert client.get(back).status_code == 302
     client.post(reverse("account_logout"))
-    again = client.get(back)
-    assert again.status_code == 401
+    second = client.get(back)
+    assert second.status_code == 401
     assert not is_inside(client)
 
 
@@ -303,7 +306,7 @@ def test_a_state_of_another_browser(client: Client, provider: Provider) -> None:
 
 
 def test_a_code_of_another_sign_in(client: Client, provider: Provider) -> None:
-    """The code is theirs, the state is the victim's: the nonce does not fit."""
+    """The code is the attacker's, the state the victim's: the nonce differs."""
     mallory = query_of(provider.consent(provider.begin(Client()), "42"))
     state = query_of(provider.begin(client))["state"]
     back = f"{CALLBACK}?code={mallory['code']}&state={state}"
@@ -332,7 +335,9 @@ def test_another_site_cannot_begin(
 
 
 @pytest.mark.parametrize("where", ["https://evil.example/", "//evil.example", "/\\e"])
-def test_nobody_is_led_astray(client: Client, provider: Provider, where: str) -> None:
+def test_the_sign_in_redirects_to_this_site_only(
+    client: Client, provider: Provider, where: str
+) -> None:
     response = provider.sign_in(client, "42", f"?next={where}")
     assert response.headers["Location"] == "/"
 
@@ -383,3 +388,42 @@ def test_a_person_of_the_provider_comes_in_by_nothing_else(
         answer = perform_login(request, Login(user=anna))
     assert answer.headers["Location"] == "/accounts/login/"
     assert not request.user.is_authenticated
+
+
+def test_an_admin_sees_what_a_sign_in_would_give_and_nobody_signs_in(
+    client: Client, provider: Provider, admin: User
+) -> None:
+    client.force_login(admin)
+    provider.know(
+        "43",
+        preferred_username="zoe",
+        groups=["everybody", "science"],
+        refresh_token="canary-1",
+        other="aaaaaaaaaaaa.bbbbbbbbbbbb.canary-2",
+    )
+    assert provider.issuer in client.get(reverse("people:sso")).text
+    begun = client.get(reverse("people:sso_test")).headers["Location"]
+    assert query_of(begun)["prompt"] == "login"
+    callback = provider.consent(begun.replace("prompt=login", "prompt=consent"), "43")
+    response = client.get(callback)
+    assert response.status_code == 200
+    for text in ("This sign-in would succeed", "<strong>Scientist<", "zoe", "science"):
+        assert text in response.text
+    assert "canary" not in response.text
+    assert "nonce" in response.text
+    assert query_of(begun)["nonce"] not in response.text
+    assert [*User.objects.all()] == [admin]
+    assert not SocialAccount.objects.exists()
+    assert client.session["_auth_user_id"] == str(admin.pk)
+    [event] = AuditEvent.objects.filter(action="user.sso_tested")
+    assert (event.actor_label, event.target_label) == ("admin", "zoe")
+    assert event.after == {"role": "scientist"}
+    assert client.get(callback).status_code == 401, "it works once"
+
+    provider.know("44", preferred_username="admin", groups=["science"])
+    begun = client.get(reverse("people:sso_test")).headers["Location"]
+    callback = provider.consent(begun.replace("prompt=login", "prompt=consent"), "44")
+    User.objects.filter(pk=admin.pk).update(role="viewer")
+    assert client.get(callback).status_code == 403, "no longer an admin"
+    User.objects.filter(pk=admin.pk).update(role="admin")
+    assert "Another account has your username" in client.get(callback).text

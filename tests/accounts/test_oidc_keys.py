@@ -1,4 +1,4 @@
-"""Single sign-on: whose keys count, and where they may come from."""
+"""The keys that verify the tokens of single sign-on."""
 
 import base64
 import hashlib
@@ -30,11 +30,11 @@ KNOWN_TO_ALL = b"a key that everybody can read where it is published"
 
 
 class Place:
-    """Publishes keys under an address of its own.
+    """A server that publishes keys.
 
     Attributes:
-        keys: As JSON Web Keys.
-        asked: How often somebody read them.
+        keys: JSON Web Keys.
+        asked: How often they were read.
     """
 
     def __init__(self, url: str) -> None:
@@ -45,15 +45,15 @@ class Place:
 
 @pytest.fixture
 def place(provider: Provider) -> Iterator[Place]:
-    """Where the provider says its keys are: ``/keys``, or a redirect, ``/moved``."""
+    """Serve keys at ``/keys``, and a redirect to them at ``/moved``."""
     app = flask.Flask(__name__)
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    made = Place(f"http://127.0.0.1:{server.server_port}")
+    place = Place(f"http://127.0.0.1:{server.server_port}")
 
     @app.get("/keys")
     def keys() -> dict[str, Any]:
-        made.asked += 1
-        return {"keys": made.keys}
+        place.asked += 1
+        return {"keys": place.keys}
 
     @app.get("/moved")
     def moved() -> Any:
@@ -61,9 +61,9 @@ def place(provider: Provider) -> Iterator[Place]:
 
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    made.keys += httpx.get(f"{provider.issuer}/jwks", trust_env=False).json()["keys"]
-    provider.overrides = {"jwks_uri": f"{made.url}/keys"}
-    yield made
+    place.keys += httpx.get(f"{provider.issuer}/jwks", trust_env=False).json()["keys"]
+    provider.overrides = {"jwks_uri": f"{place.url}/keys"}
+    yield place
     server.shutdown()
     thread.join()
     server.server_close()
@@ -76,7 +76,7 @@ def encoded(part: bytes) -> str:
 def signed_by_hand(
     claims: dict[str, Any], header: dict[str, Any], secret: bytes
 ) -> str:
-    """A token as PyJWT itself refuses to make it."""
+    """Return a token that PyJWT refuses to create."""
     parts = [encoded(json.dumps(each).encode()) for each in (header, claims)]
     signature = hmac.new(secret, ".".join(parts).encode(), hashlib.sha256).digest()
     if header["alg"] == "none":
@@ -85,7 +85,7 @@ def signed_by_hand(
 
 
 def say(provider: Provider, header: dict[str, Any], secret: bytes) -> None:
-    """Have the token endpoint hand out a token that makes an admin of anybody."""
+    """Let the token endpoint return a token of an admin."""
 
     def forge(answer: dict[str, Any]) -> dict[str, Any]:
         claims = claims_of(answer["id_token"]) | {"groups": ["admins"]}
@@ -95,7 +95,7 @@ def say(provider: Provider, header: dict[str, Any], secret: bytes) -> None:
 
 
 def publish_a_shared_secret(place: Place) -> dict[str, str]:
-    """As some providers do by mistake; returns the header of what it signs."""
+    """Publish a shared secret; return the header of its tokens."""
     place.keys.append(
         {"kty": "oct", "kid": "shared", "alg": "HS256", "k": encoded(KNOWN_TO_ALL)}
     )
@@ -117,10 +117,10 @@ def test_a_key_that_everybody_knows(
     assert refused(provider.sign_in(client, "42"), client)
 
 
-def test_it_would_be_good_if_shared_secrets_were(
+def test_a_shared_secret_works_if_hs256_is_allowed(
     client: Client, provider: Provider, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So the token above is a live one."""
+    """The token of the test above is refused only for its algorithm."""
     monkeypatch.setattr(oidc, "ALGORITHMS", [*oidc.ALGORITHMS, "HS256"])
     say(provider, publish_a_shared_secret(place), KNOWN_TO_ALL)
     provider.sign_in(client, "42")
@@ -133,7 +133,7 @@ def test_it_would_be_good_if_shared_secrets_were(
 def test_a_public_key_is_no_secret(
     client: Client, provider: Provider, place: Place, algorithm: str, form: str
 ) -> None:
-    """Signed with what verifies: the oldest forgery of them all, and no signature."""
+    """The public key is used as an HMAC secret, or there is no signature."""
     (key,) = place.keys
     public = jwt.PyJWK(key).key
     secret = {
@@ -150,15 +150,15 @@ def test_a_public_key_is_no_secret(
 def test_a_key_that_the_token_brings_along(
     client: Client, provider: Provider, place: Place, kind: str
 ) -> None:
-    """``jwk``, ``jku`` and ``x5u`` of a header are nobody's word."""
-    made: Any
+    """``jwk``, ``jku`` and ``x5u`` of a header are not trusted."""
+    key: Any
     if kind == "rsa":
-        made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         algorithm: Any = jwt.algorithms.RSAAlgorithm
     else:
-        made = ec.generate_private_key(ec.SECP256R1())
+        key = ec.generate_private_key(ec.SECP256R1())
         algorithm = jwt.algorithms.ECAlgorithm
-    public = json.loads(algorithm.to_jwk(made.public_key()))
+    public = json.loads(algorithm.to_jwk(key.public_key()))
     header = {"jwk": public, "jku": f"{place.url}/keys", "x5u": f"{place.url}/keys"}
     if "kid" in place.keys[0]:
         header["kid"] = place.keys[0]["kid"]
@@ -166,7 +166,7 @@ def test_a_key_that_the_token_brings_along(
     def forge(answer: dict[str, Any]) -> dict[str, Any]:
         claims = claims_of(answer["id_token"]) | {"groups": ["admins"]}
         name = {"rsa": "RS256", "ec": "ES256"}[kind]
-        token = jwt.encode(claims, made, name, headers=header)
+        token = jwt.encode(claims, key, name, headers=header)
         return answer | {"id_token": token}
 
     provider.tamper = forge
@@ -208,11 +208,11 @@ def test_an_address_that_is_taken_stays_where_it_is(
 
 
 def test_no_token_of_theirs_is_kept(client: Client, provider: Provider) -> None:
-    """They serve for the one sign-in; none is stored, shown or passed on."""
-    kept: list[str] = []
+    """Tokens of the provider are not stored, shown or logged."""
+    stored: list[str] = []
 
     def note(answer: dict[str, Any]) -> dict[str, Any]:
-        kept.extend(
+        stored.extend(
             value for name, value in answer.items() if name.endswith("_token") and value
         )
         return answer
@@ -224,6 +224,6 @@ def test_no_token_of_theirs_is_kept(client: Client, provider: Provider) -> None:
     session = json.dumps(dict(client.session.items()), default=str)
     account = User.objects.get().socialaccount_set.get()
     assert not account.socialtoken_set.exists()
-    assert len(kept) >= 2
+    assert len(stored) >= 2
     places = [page.text, session, str(response.headers), str(account.extra_data)]
-    assert [token for token in kept for text in places if token in text] == []
+    assert [token for token in stored for text in places if token in text] == []

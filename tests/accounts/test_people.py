@@ -1,4 +1,4 @@
-"""The pages about people: admins only."""
+"""The pages of people, for admins."""
 
 import re
 
@@ -44,11 +44,11 @@ def can_work(browser: Client) -> bool:
     return browser.get("/instances/").status_code == 200
 
 
-# -- who may -------------------------------------------------------------------------
+# -- permissions ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("role", ["viewer", "scientist", "operator"])
-def test_nobody_else_gets_there(
+def test_only_admins_see_these_pages(
     client: Client, request: pytest.FixtureRequest, admin: User, role: str
 ) -> None:
     client.force_login(request.getfixturevalue(role))
@@ -128,9 +128,9 @@ def test_a_one_time_password_is_shown_once_and_opens_one_page(inside: Client) ->
     page = inside.post(ADD, form)
     assert page.status_code == 200
     assert "no-store" in page.headers["Cache-Control"]
-    found = re.search(r'class="copyable secret">([^<]+)<', page.text)
-    assert found
-    password = found[1]
+    match = re.search(r'class="copyable secret">([^<]+)<', page.text)
+    assert match
+    password = match[1]
     maria = User.objects.get(username="maria")
     assert maria.cloud_identifiers == {"maría.fernández"}
     assert password not in inside.get(url("person", maria)).text
@@ -173,7 +173,7 @@ def test_a_one_time_password_expires(client: Client, viewer: User, admin: User) 
         ({"username": "x", "role": "viewer", "email": "A@EXAMPLE.org"}, "has this"),
     ],
 )
-def test_what_is_wrong_is_said_in_the_form(
+def test_errors_are_shown_in_the_form(
     inside: Client, admin: User, form: dict[str, str], sentence: str
 ) -> None:
     User.objects.filter(pk=admin.pk).update(email="a@example.org")
@@ -207,7 +207,7 @@ def test_a_role(inside: Client, admin: User, viewer: User) -> None:
     event = AuditEvent.objects.get(action="user.role_changed")
     assert (event.actor_label, event.target_label) == ("admin", "viewer")
     assert (event.before, event.after) == ({"role": "viewer"}, {"role": "operator"})
-    # The same again is no change, and no event.
+    # The same values again are no change, and no event.
     inside.post(url("role", viewer), {"role": "operator"})
     assert AuditEvent.objects.filter(action="user.role_changed").count() == 1
 
@@ -228,7 +228,7 @@ def test_the_last_admin_stays(inside: Client, admin: User) -> None:
     assert (admin.role, admin.is_active) == ("admin", True)
 
 
-def test_one_of_two_admins_may_go(inside: Client, admin: User) -> None:
+def test_one_of_two_admins_can_step_down(inside: Client, admin: User) -> None:
     User.objects.create_user("other", role="admin")
     assert inside.post(url("role", admin), {"role": "viewer"}).status_code == 303
     assert inside.get(LIST).status_code == 403
@@ -242,7 +242,7 @@ def test_upstream_users_are_suggested_from_the_mirror(
     make_instance(owner_name="", owner_id="")
     page = inside.get(url("person", stranger)).text
     suggested = re.findall(r'name="seen"\s+value="([^"]*)"', page)
-    # Who is nobody's yet comes first.
+    # Unmapped ModelArts users come first.
     assert suggested == ["li.wei", "anna.schmidt"]
     assert "also <bdi>scientist</bdi>" in page
 
@@ -261,7 +261,7 @@ def test_upstream_users_are_mapped(
     assert theirs.get(edit).status_code == 200
     event = AuditEvent.objects.get(action="user.cloud_users_changed")
     assert event.before == {"cloud_users": ["anna.schmidt"]}
-    # What was typed before stands where it was typed.
+    # Typed names stay in the text field.
     page = inside.get(url("person", scientist)).text
     assert f"{'c' * 32}</textarea>" in page
 
@@ -275,7 +275,7 @@ def test_upstream_users_are_mapped(
         {"others": "\n".join(map(str, range(51)))},
     ],
 )
-def test_what_no_upstream_user_is_called(
+def test_invalid_names_of_modelarts_users_are_rejected(
     inside: Client, scientist: User, form: dict[str, object]
 ) -> None:
     page = inside.post(url("cloud_users", scientist), form)
@@ -284,7 +284,7 @@ def test_what_no_upstream_user_is_called(
     assert scientist.cloud_identifiers == {"anna.schmidt"}
 
 
-def test_who_is_deactivated_is_out_at_once(
+def test_deactivating_ends_sessions_at_once(
     inside: Client, theirs: Client, scientist: User
 ) -> None:
     assert can_work(theirs)
@@ -297,7 +297,7 @@ def test_who_is_deactivated_is_out_at_once(
     assert page.status_code == 302
     assert not can_work(theirs)
     inside.post(url("active", scientist), {"active": "yes"})
-    # The old session does not come back to life.
+    # The old session is not restored.
     assert not can_work(theirs)
     actions = AuditEvent.objects.filter(target_id=str(scientist.pk))
     assert {"user.deactivated", "user.reactivated"} <= set(

@@ -1,4 +1,4 @@
-"""Who may do what: every question, every role."""
+"""Every permission, for every role."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from django.contrib.auth.models import AnonymousUser
 
 from dashboard.accounts import permissions
 from dashboard.accounts.models import User
-from dashboard.accounts.permissions import Owner
+from dashboard.accounts.permissions import Owner, has_permission
 
 MINE, THEIRS, NOBODYS = Owner("1", "anna"), Owner("2", "tom"), Owner("", "")
 QUESTIONS: dict[str, Callable[[Any], bool]] = {
@@ -18,11 +18,23 @@ QUESTIONS: dict[str, Callable[[Any], bool]] = {
     "edit nobody's": lambda user: permissions.can_edit(user, NOBODYS),
     "own page": permissions.has_own_page,
     "people": permissions.can_manage_people,
+    "bulk": permissions.can_bulk,
+    "policies": permissions.can_write_rules,
+    "exceptions": permissions.can_decide_exceptions,
+    "hand over": permissions.can_hand_over,
+    "remind of others": permissions.can_remind_of_others,
+    "channels": permissions.can_manage_channels,
+    "audit": lambda user: has_permission(user, "audit.view_auditevent"),
+    "export of audit": lambda user: has_permission(user, "audit.export_auditevent"),
 }
 ANSWERS = {
     "viewer": {"see fleet"},
-    "scientist": {"see fleet", "edit mine", "own page"},
-    "operator": {"see fleet", "edit mine", "edit theirs", "edit nobody's"},
+    "scientist": {"see fleet", "edit mine", "own page", "bulk"},
+    "manager": {"see fleet", "audit", "export of audit"},
+    "operator": {
+        *("see fleet", "edit mine", "edit theirs", "edit nobody's", "bulk"),
+        *("exceptions", "hand over", "remind of others", "audit"),
+    },
     "admin": set(QUESTIONS) - {"own page"},
 }
 
@@ -41,10 +53,10 @@ def test_each_role(role: str, question: str) -> None:
 
 @pytest.mark.parametrize("question", QUESTIONS)
 @pytest.mark.parametrize("role", User.Role.values)
-def test_nobody_who_is_deactivated(role: str, question: str) -> None:
+def test_deactivated_people_may_do_nothing(role: str, question: str) -> None:
     assert QUESTIONS[question](person(role, is_active=False)) is False
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_nobody_who_is_not_signed_in(question: str) -> None:
+def test_anonymous_people_may_do_nothing(question: str) -> None:
     assert QUESTIONS[question](AnonymousUser()) is False

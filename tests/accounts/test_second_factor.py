@@ -42,22 +42,22 @@ def code_of(secret: str, steps: int = 0) -> str:
 
 @pytest.fixture
 def secret(client: Client, viewer: User) -> str:
-    """The app is set up, with this secret; nobody is signed in."""
+    """Set up an app and sign out; return its secret."""
     sign_in(client)
-    # So near to the keys, the password is asked for again.
+    # Pages that show secrets require reauthentication.
     assert client.get(ACTIVATE).headers["Location"] == f"{CONFIRM}?next={ACTIVATE_}"
     client.post(CONFIRM, {"password": PASSWORD})
     page = client.get(ACTIVATE).text
-    found = re.search(r'class="copyable">([A-Z2-7]+)<', page)
-    assert found
-    # Neither data: addresses nor inline styles, which our content policy forbids.
+    match = re.search(r'class="copyable">([A-Z2-7]+)<', page)
+    assert match
+    # The content security policy forbids data: URLs and inline styles.
     assert "<svg" in page
     assert "data:image" not in page
     assert "style=" not in page
-    response = client.post(ACTIVATE, {"code": code_of(found[1], -1)})
+    response = client.post(ACTIVATE, {"code": code_of(match[1], -1)})
     assert response.headers["Location"] == reverse("mfa_view_recovery_codes")
     client.post(reverse("account_logout"))
-    return found[1]
+    return match[1]
 
 
 def is_inside(client: Client) -> bool:
@@ -83,10 +83,10 @@ def test_a_code_opens_and_counts_once(client: Client, secret: str) -> None:
 
 
 @pytest.mark.parametrize("seconds", [31, 59])
-def test_nor_does_it_count_a_step_later(
+def test_a_used_code_is_rejected_a_step_later(
     client: Client, secret: str, settings: Any, seconds: int
 ) -> None:
-    # A cache whose clock moves with ours.
+    # This cache uses the moved clock.
     settings.CACHES = {
         "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
     }
@@ -105,7 +105,9 @@ def test_nor_does_it_count_a_step_later(
         assert is_inside(other)
 
 
-def test_nor_does_the_one_that_set_the_app_up(client: Client, viewer: User) -> None:
+def test_the_code_of_the_setup_is_rejected_at_the_sign_in(
+    client: Client, viewer: User
+) -> None:
     sign_in(client)
     client.post(CONFIRM, {"password": PASSWORD})
     code = code_of(client.get(ACTIVATE).context["form"].secret)
@@ -117,8 +119,8 @@ def test_nor_does_the_one_that_set_the_app_up(client: Client, viewer: User) -> N
 
 
 def test_a_recovery_code_opens_and_counts_once(client: Client, secret: str) -> None:
-    kept = Authenticator.objects.get(type=Authenticator.Type.RECOVERY_CODES)
-    code = kept.wrap().get_unused_codes()[0]
+    codes = Authenticator.objects.get(type=Authenticator.Type.RECOVERY_CODES)
+    code = codes.wrap().get_unused_codes()[0]
     sign_in(client)
     client.post(AUTHENTICATE, {"code": code})
     assert is_inside(client)
@@ -140,8 +142,8 @@ def test_guessing_codes_is_slowed_down(client: Client, secret: str) -> None:
 def test_the_seed_is_sealed_in_the_database(client: Client, secret: str) -> None:
     stored = str(list(Authenticator.objects.values_list("data", flat=True)))
     assert secret not in stored
-    for kept in Authenticator.objects.filter(type="recovery_codes"):
-        assert kept.data["seed"].startswith("gcm:")
+    for codes in Authenticator.objects.filter(type="recovery_codes"):
+        assert codes.data["seed"].startswith("gcm:")
 
 
 def test_an_admin_resets_it(
@@ -196,7 +198,7 @@ def test_pages_keep_to_the_content_policy(
         *("password/reset/", "2fa/webauthn/signup/"),
     ],
 )
-def test_what_we_have_no_use_for_is_not_there(
+def test_unused_pages_of_allauth_do_not_exist(
     client: Client, viewer: User, path: str
 ) -> None:
     sign_in(client)

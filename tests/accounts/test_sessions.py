@@ -1,4 +1,4 @@
-"""How long a session lasts, and how it ends."""
+"""The lifetime of sessions."""
 
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urljoin, urlsplit
@@ -74,7 +74,7 @@ def test_a_session_that_does_not_say_when_it_began_ends(
 
 
 def test_signing_in_changes_the_key(client: Client, viewer: User) -> None:
-    """Who planted a session key in somebody's browser gains nothing (fixation)."""
+    """A session key that an attacker has planted is worthless (session fixation)."""
     session = client.session
     session["planted"] = True
     session.save()
@@ -201,7 +201,7 @@ def test_people_see_and_end_their_sessions(client: Client, viewer: User) -> None
     ],
 )
 @pytest.mark.parametrize("way", ["login", "logout"])
-def test_nobody_is_led_to_another_site(
+def test_redirects_stay_on_this_site(
     client: Client, viewer: User, where: str, way: str
 ) -> None:
     if way == "login":
@@ -213,7 +213,7 @@ def test_nobody_is_led_to_another_site(
     assert response.status_code == 302
     location = response.headers["Location"]
     assert not {"\r", "\n"} & set(location)
-    # As a browser reads it: backslashes are slashes, white space before it is nothing.
+    # Browsers read backslashes as slashes and skip leading white space.
     seen = urljoin("http://testserver/", location.strip().replace("\\", "/"))
     assert urlsplit(seen).netloc == "testserver"
 

@@ -1,4 +1,4 @@
-"""Signing in and out."""
+"""Sign-in and sign-out."""
 
 import pytest
 from django.test import Client
@@ -34,7 +34,9 @@ def test_a_person_gets_in_and_back_to_where_they_were(
 
 
 @pytest.mark.parametrize("next_page", ["https://evil.example/", "//evil.example"])
-def test_nobody_is_led_astray(client: Client, viewer: User, next_page: str) -> None:
+def test_redirects_stay_on_this_site(
+    client: Client, viewer: User, next_page: str
+) -> None:
     form = {"login": "viewer", "password": PASSWORD, "next": next_page}
     assert client.post(LOGIN, form).headers["Location"] == "/"
 
@@ -45,7 +47,7 @@ def test_a_wrong_password_is_one_plain_sentence(
 ) -> None:
     response = client.post(LOGIN, {"login": login, "password": "wrong"})
     assert response.status_code == 200
-    # The same for both: it must not tell which accounts exist.
+    # The same message for both, which does not reveal accounts.
     sentence = "Incorrect username or password."
     assert response.text.count(sentence) == 1
     assert f'value="{login}"' in response.text
@@ -57,12 +59,14 @@ def test_guessing_is_slowed_down(client: Client, viewer: User) -> None:
     for _ in range(12):
         response = client.post(LOGIN, form)
     assert "Too many failed" in response.text or response.status_code == 429
-    # Then the right one does not help, either.
+    # Then even the right password is refused.
     response = client.post(LOGIN, form | {"password": PASSWORD})
     assert response.status_code != 302
 
 
-def test_nobody_locks_out_somebody_else(client: Client, viewer: User) -> None:
+def test_failed_attempts_lock_out_no_other_network(
+    client: Client, viewer: User
+) -> None:
     stranger = {"REMOTE_ADDR": "10.0.0.66"}
     for _ in range(12):
         client.post(LOGIN, {"login": "viewer", "password": "wrong"}, **stranger)
@@ -86,7 +90,7 @@ def test_signing_out_takes_a_post(client: Client, viewer: User) -> None:
     assert client.get("/instances/").status_code == 302
 
 
-def test_nobody_signs_up(client: Client, db: None) -> None:
+def test_sign_up_is_closed(client: Client, db: None) -> None:
     page = client.get(LOGIN).text
     assert "sign up" not in page.lower()
     response = client.post(

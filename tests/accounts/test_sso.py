@@ -1,4 +1,4 @@
-"""From claims to a standing: pure functions."""
+"""The profile that claims give."""
 
 from typing import Any
 
@@ -59,6 +59,8 @@ def test_only_verified_addresses(verified: object, address: object, taken: str) 
     assert profile_from_claims(claims, config()).email == taken
 
 
-def test_what_is_not_mapped_there_is_left_alone() -> None:
-    found = profile_from_claims({"preferred_username": "x", "groups": ["a"]}, config())
-    assert (found.role, found.cloud_users) == (None, None)
+def test_unconfigured_claims_set_nothing() -> None:
+    profile = profile_from_claims(
+        {"preferred_username": "x", "groups": ["a"]}, config()
+    )
+    assert (profile.role, profile.cloud_users) == (None, None)

@@ -1,4 +1,4 @@
-"""Who must have a second factor, and what ends when factors change."""
+"""Which roles need two-factor authentication, and which sessions end on changes."""
 
 import math
 from collections.abc import Callable
@@ -13,7 +13,6 @@ from cryptography.exceptions import InvalidTag
 from django.test import Client
 from django.urls import reverse
 
-from dashboard.accounts import mfa
 from dashboard.accounts.models import User
 from dashboard.accounts.passwords import one_time_password
 from tests.conftest import PASSWORD
@@ -36,13 +35,13 @@ def sign_in(name: str) -> Client:
 
 @pytest.fixture
 def wanted(settings: Any) -> None:
-    """Operators and admins need one."""
+    """Require it of operators and admins."""
     roles = {"second_factor_roles": ["operator", "admin"]}
     settings.CURFEW = settings.CURFEW.model_copy(update=roles)
 
 
 def set_up(browser: Client) -> str:
-    """An authenticator app, through the pages; returns its secret."""
+    """Set up an authenticator app through the pages; return its secret."""
     browser.post(CONFIRM, {"password": PASSWORD})
     secret: str = browser.get(ACTIVATE).context["form"].secret
     response = browser.post(ACTIVATE, {"code": code_of(secret)})
@@ -113,7 +112,7 @@ def test_single_sign_on_is_the_provider_s(client: Client, provider: Provider) ->
 
 
 @pytest.mark.usefixtures("wanted")
-def test_it_costs_no_query_once_it_is_known(
+def test_a_known_factor_costs_no_query(
     operator: User, django_assert_max_num_queries: Callable[..., Any]
 ) -> None:
     browser = sign_in("operator")
@@ -136,7 +135,7 @@ def test_other_sessions_end_when_factors_change(
         secret = set_up(here)
     other = sign_in("viewer")
     if secret:
-        # The code of this step was used up by setting the app up.
+        # The setup has used the code of this step.
         other.post(AUTHENTICATE, {"code": code_of(secret, 1)})
     assert is_inside(other)
     here.post(CONFIRM, {"password": PASSWORD})
@@ -166,27 +165,25 @@ def test_ending_sessions_wants_to_know_who_it_is(viewer: User) -> None:
     assert not is_inside(other)
 
 
-def test_seals_of_before_still_open(settings: Any) -> None:
+def test_secrets_are_decrypted_with_former_keys_only(settings: Any) -> None:
     adapter = get_adapter()
-    key = mfa._former_fernet()
-    assert adapter.decrypt(key.encrypt(b"seed").decode()) == "seed"
-    sealed = adapter.encrypt("seed")
-    assert adapter.encrypt("seed") != sealed, "never the same twice"
-    assert adapter.decrypt(sealed) == "seed"
+    encrypted = adapter.encrypt("seed")
+    assert adapter.encrypt("seed") != encrypted, "never the same twice"
+    assert adapter.decrypt(encrypted) == "seed"
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "another" * 8
-    assert adapter.decrypt(sealed) == "seed"
+    assert adapter.decrypt(encrypted) == "seed"
     settings.SECRET_KEY_FALLBACKS = []
     with pytest.raises(InvalidTag):
-        adapter.decrypt(sealed)
-    flipped = sealed[:-3] + ("A" if sealed[-3] != "A" else "B") + sealed[-2:]
+        adapter.decrypt(encrypted)
+    flipped = encrypted[:-3] + ("A" if encrypted[-3] != "A" else "B") + encrypted[-2:]
     settings.SECRET_KEY = "only-for-tests-" * 4
     with pytest.raises(InvalidTag):
         adapter.decrypt(flipped)
 
 
 def test_codes_cannot_be_guessed(viewer: User) -> None:
-    """Twenty bits at least; authenticator seeds have 160."""
+    """At least 20 bits; seeds of apps have 160."""
     codes = RecoveryCodes.activate(viewer).generate_codes()
     assert len(set(codes)) == len(codes) == 10
     assert all(code.isdigit() and len(code) >= 8 for code in codes)
@@ -194,12 +191,12 @@ def test_codes_cannot_be_guessed(viewer: User) -> None:
     assert generate_totp_secret() != generate_totp_secret()
 
 
-def test_nor_can_one_time_passwords() -> None:
-    """128 bits at least; each sign that occurs is as likely as any other."""
+def test_one_time_passwords_cannot_be_guessed() -> None:
+    """At least 128 bits; all characters are equally likely."""
     drawn = [one_time_password() for _ in range(200)]
     assert len(set(drawn)) == len(drawn)
     signs = set("".join(drawn)) - {"-"}
-    counts = {len(one.replace("-", "")) for one in drawn}
+    counts = {len(code.replace("-", "")) for code in drawn}
     assert min(counts) * math.log2(len(signs)) >= 128
 
 

@@ -1,4 +1,4 @@
-"""The audit trail, read by programs."""
+"""The audit trail in the API."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,13 +12,13 @@ from dashboard.audit.models import AuditEvent
 
 from .conftest import Program, Programs
 
-Judge = Callable[..., Any]
+ProblemCheck = Callable[..., Any]
 
 
 def test_the_audit_trail(program: Programs, admin: User, viewer: User) -> None:
     asks = program(admin, "audit")
-    told = asks.get("/audit?action=token.made")
-    (event,) = told["items"]
+    body = asks.get("/audit?action=token.made")
+    (event,) = body["items"]
     assert event["actor"] == "admin"
     assert event["target"] == "laptop of admin"
     assert event["after"]["scopes"] == ["audit"]
@@ -29,7 +29,7 @@ def test_the_audit_trail(program: Programs, admin: User, viewer: User) -> None:
 
 @pytest.mark.parametrize("role", ["viewer", "scientist"])
 def test_the_audit_trail_is_not_everybody_s(
-    program: Programs, request: pytest.FixtureRequest, problem: Judge, role: str
+    program: Programs, request: pytest.FixtureRequest, problem: ProblemCheck, role: str
 ) -> None:
     asks = program(request.getfixturevalue(role))
     problem(asks("get", "/audit"), 403, "forbidden")
@@ -40,13 +40,13 @@ def test_the_audit_trail_is_not_everybody_s(
     [
         *("action=x", "outcome=x", "time_zone=Mars/Base"),
         *("since=yesterday", "since=2026-02-30", "until=9999-12-31"),
-        # No offset; a plus that the address has made a space.
+        # Without an offset; with a plus sign that became a space.
         *("since=2026-11-25T12:00:00", "since=2026-11-25T12:00:00+01:00"),
         "since=0001-01-01T00:00:00%2B14:00",
     ],
 )
 def test_no_guessing_in_the_audit_trail(
-    program: Programs, admin: User, problem: Judge, query: str
+    program: Programs, admin: User, problem: ProblemCheck, query: str
 ) -> None:
     problem(program(admin)("get", f"/audit?{query}"), 422, "invalid")
 
@@ -65,10 +65,10 @@ def at(moment: datetime) -> None:
 
 def found(asks: Program, query: str) -> list[str]:
     items = asks.get(f"/audit?action=x.y&{query}")["items"]
-    return [one["target"][11:16] for one in reversed(items)]
+    return [item["target"][11:16] for item in reversed(items)]
 
 
-def test_it_takes_its_own_timestamps(asks: Program) -> None:
+def test_timestamps_of_responses_are_accepted(asks: Program) -> None:
     start = datetime(2026, 11, 25, 12, 0, 0, 123_456, tzinfo=UTC)
     for minutes in range(3):
         at(start + timedelta(minutes=minutes))

@@ -1,4 +1,4 @@
-"""Instances, changed: the form's rules, conflicts, doubles, rights."""
+"""Changes of instances: validation, conflicts, idempotency and permissions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,12 +11,12 @@ from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
 from dashboard.edits.models import Edit
 from dashboard.instances.models import Instance
-from tests.factories import make_instance
+from tests.factories import make_instance, make_notebook
 from tests.policies.conftest import make_rule
 
 from .conftest import Program, Programs
 
-Judge = Callable[..., Any]
+ProblemCheck = Callable[..., Any]
 
 
 @pytest.fixture
@@ -31,10 +31,10 @@ def path(instance: Instance) -> str:
 
 def patch_of(response: Any) -> dict[str, Any]:
     assert response.status_code == 202, response.content
-    told = response.json()
-    assert response.headers["Location"] == f"/api/v1/edits/{told['id']}"
-    assert told["state"] == "queued"
-    edit = Edit.objects.get(pk=told["id"])
+    body = response.json()
+    assert response.headers["Location"] == f"/api/v1/edits/{body['id']}"
+    assert body["state"] == "queued"
+    edit = Edit.objects.get(pk=body["id"])
     patch: dict[str, Any] = edit.patch
     return patch
 
@@ -71,7 +71,7 @@ def test_switched_on_with_the_run_time_it_has(asks: Program) -> None:
     "sent", [{}, {"description": "Churn model, second try"}, {"auto_stop_hours": 8},
              {"auto_stop_enable": True}, {"auto_stop_seconds": 28_800}]
 )  # fmt: skip
-def test_what_is_so_already_is_204(
+def test_a_change_that_is_already_set_is_204(
     asks: Program, path: str, sent: dict[str, Any]
 ) -> None:
     assert asks("patch", path, sent).status_code == 204
@@ -102,35 +102,35 @@ def test_what_is_so_already_is_204(
     ],
 )
 def test_the_form_s_rules_hold(
-    asks: Program, path: str, problem: Judge, sent: dict[str, Any], field: str
+    asks: Program, path: str, problem: ProblemCheck, sent: dict[str, Any], field: str
 ) -> None:
-    told = problem(asks("patch", path, sent), 422, "invalid")
-    assert told["errors"][0]["field"] == field
+    body = problem(asks("patch", path, sent), 422, "invalid")
+    assert body["errors"][0]["field"] == field
     assert not Edit.objects.exists()
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity"])
 def test_no_number_is_no_number(
-    asks: Program, path: str, problem: Judge, text: str
+    asks: Program, path: str, problem: ProblemCheck, text: str
 ) -> None:
     response = asks("patch", path, f'{{"auto_stop_hours": {text}}}')
     problem(response, 422, "invalid")
 
 
 def test_a_run_time_means_nothing_while_auto_stop_is_off(
-    asks: Program, problem: Judge
+    asks: Program, problem: ProblemCheck
 ) -> None:
     instance = make_instance(auto_stop_enable=False)
     response = asks("patch", f"/instances/{instance.reference}", {"auto_stop_hours": 4})
-    told = problem(response, 422, "invalid")
-    assert "switch it on" in told["detail"]
+    body = problem(response, 422, "invalid")
+    assert "Turn it on" in body["detail"]
 
 
 def test_a_page_says_the_same_of_the_same_text(
-    asks: Program, path: str, operator: User, instance: Instance, problem: Judge
+    asks: Program, path: str, operator: User, instance: Instance, problem: ProblemCheck
 ) -> None:
     bad = 'He said "no" & left'
-    told = problem(asks("patch", path, {"description": bad}), 422, "invalid")
+    body = problem(asks("patch", path, {"description": bad}), 422, "invalid")
     client = Client()
     client.force_login(operator)
     url = reverse("edits:edit", args=[instance.cloud.name, instance.instance_id])
@@ -138,17 +138,17 @@ def test_a_page_says_the_same_of_the_same_text(
     page = client.post(url, form)
     assert page.status_code == 422
     (sentence,) = page.context["form"].errors["description"]
-    assert told["errors"] == [{"field": "description", "message": sentence}]
+    assert body["errors"] == [{"field": "description", "message": sentence}]
 
 
 def test_changed_since_is_a_conflict_with_both_values(
-    asks: Program, path: str, instance: Instance, problem: Judge
+    asks: Program, path: str, instance: Instance, problem: ProblemCheck
 ) -> None:
     seen = asks.get(path)["seen"]
     Instance.objects.filter(pk=instance.pk).update(auto_stop_duration=7_200)
-    wish = {"auto_stop_hours": 4, "seen": seen}
-    told = problem(asks("patch", path, wish), 409, "conflict")
-    assert told["differences"] == [
+    body = {"auto_stop_hours": 4, "seen": seen}
+    content = problem(asks("patch", path, body), 409, "conflict")
+    assert content["differences"] == [
         {
             "field": "auto_stop_seconds",
             "seen": 28_800,
@@ -156,33 +156,33 @@ def test_changed_since_is_a_conflict_with_both_values(
             "requested": 14_400,
         }
     ]
-    # The same again, in the knowledge of what is now.
-    again = asks("patch", path, wish | {"seen": told["seen"]})
-    assert patch_of(again) == {"auto_stop_duration": 14_400}
+    # The same change again, with the current values as its base.
+    second = asks("patch", path, body | {"seen": content["seen"]})
+    assert patch_of(second) == {"auto_stop_duration": 14_400}
 
 
 def test_seen_of_another_instance_is_no_use(
-    asks: Program, path: str, problem: Judge
+    asks: Program, path: str, problem: ProblemCheck
 ) -> None:
     other = asks.get(f"/instances/{make_instance().reference}")["seen"]
     for seen in (other, "forged"):
         response = asks("patch", path, {"description": "x", "seen": seen})
-        told = problem(response, 409, "conflict")
-    assert told["seen"]
+        body = problem(response, 409, "conflict")
+    assert body["seen"]
 
 
 def test_the_same_key_is_the_same_edit(
-    asks: Program, path: str, problem: Judge
+    asks: Program, path: str, problem: ProblemCheck
 ) -> None:
-    wish = {"auto_stop_hours": 4, "description": "Mine"}
-    first = asks("patch", path, wish, Idempotency_Key="k-1")
+    body = {"auto_stop_hours": 4, "description": "Mine"}
+    first = asks("patch", path, body, Idempotency_Key="k-1")
     assert first.status_code == 202
-    # Others come between, and it is applied: still the same.
+    # Other edits follow, and it is applied: the answer stays the same.
     assert asks("patch", path, {"description": "Later"}).status_code == 202
     Edit.objects.filter(pk=first.json()["id"]).update(state="applied")
-    again = asks("patch", path, wish, Idempotency_Key="k-1")
-    assert again.status_code == 200
-    assert again.json()["id"] == first.json()["id"]
+    second = asks("patch", path, body, Idempotency_Key="k-1")
+    assert second.status_code == 200
+    assert second.json()["id"] == first.json()["id"]
     assert Edit.objects.count() == 2
     changed = asks("patch", path, {"auto_stop_hours": 5}, Idempotency_Key="k-1")
     problem(changed, 409, "key-reused")
@@ -195,13 +195,13 @@ def test_the_same_key_is_the_same_edit(
     [
         ({"description": "a"}, {"description": "a", "auto_stop_hours": 4}),
         ({"description": "a", "auto_stop_hours": 4}, {"description": "a"}),
-        # As it is already: not in the edit, and yet in the request.
+        # A value that is already set is in the request, but not in the edit.
         ({"description": "a", "auto_stop_hours": 8}, {"description": "a"}),
         ({"auto_stop_hours": 4}, {"auto_stop_hours": 4, "prompt": False}),
     ],
 )
 def test_the_same_key_with_more_or_fewer_fields_is_another_request(
-    asks: Program, path: str, problem: Judge, first: Any, second: Any
+    asks: Program, path: str, problem: ProblemCheck, first: Any, second: Any
 ) -> None:
     assert asks("patch", path, first, Idempotency_Key="k").status_code == 202
     assert asks("patch", path, first, Idempotency_Key="k").status_code == 200
@@ -210,12 +210,12 @@ def test_the_same_key_with_more_or_fewer_fields_is_another_request(
 
 
 def test_a_key_of_another_instance_or_person(
-    asks: Program, path: str, program: Programs, admin: User, problem: Judge
+    asks: Program, path: str, program: Programs, admin: User, problem: ProblemCheck
 ) -> None:
-    wish = {"description": "Mine"}
-    first = asks("patch", path, wish, Idempotency_Key="k").json()["id"]
+    body = {"description": "Mine"}
+    first = asks("patch", path, body, Idempotency_Key="k").json()["id"]
     other = f"/instances/{make_instance().reference}"
-    problem(asks("patch", other, wish, Idempotency_Key="k"), 409, "key-reused")
+    problem(asks("patch", other, body, Idempotency_Key="k"), 409, "key-reused")
     theirs = {"description": "Theirs"}
     second = program(admin)("patch", path, theirs, Idempotency_Key="k")
     assert second.status_code == 202
@@ -223,27 +223,53 @@ def test_a_key_of_another_instance_or_person(
 
 
 def test_start_and_stop(
-    asks: Program, path: str, instance: Instance, problem: Judge
+    asks: Program, path: str, instance: Instance, problem: ProblemCheck
 ) -> None:
     problem(asks("post", f"{path}/start"), 409, "not-now")
     response = asks("post", f"{path}/stop", Idempotency_Key="s")
     assert patch_of(response) == {}
     assert response.json()["kind"] == "stop"
     Instance.objects.filter(pk=instance.pk).update(status="STOPPED")
-    # Where it would now be refused, the key still leads to what was done.
-    again = asks("post", f"{path}/stop", Idempotency_Key="s")
-    assert (again.status_code, again.json()["id"]) == (200, response.json()["id"])
+    # A request that would now be refused still returns the first edit.
+    second = asks("post", f"{path}/stop", Idempotency_Key="s")
+    assert (second.status_code, second.json()["id"]) == (200, response.json()["id"])
     problem(asks("post", f"{path}/stop"), 409, "not-now")
     assert asks("post", f"{path}/start").json()["kind"] == "start"
 
 
-def test_a_rule_stands_against_it(asks: Program, path: str, problem: Judge) -> None:
+def test_restart(
+    asks: Program, path: str, instance: Instance, problem: ProblemCheck
+) -> None:
+    response = asks("post", f"{path}/restart", Idempotency_Key="r")
+    assert response.status_code == 202
+    stop = response.json()
+    assert response.headers["Location"] == f"/api/v1/edits/{stop['id']}"
+    start = asks.get(f"/edits/{stop['start']}")
+    assert (stop["kind"], start["kind"]) == ("stop", "start")
+    assert start["waits_for_stop"]
+    again = asks("post", f"{path}/restart", Idempotency_Key="r")
+    assert (again.status_code, again.json()["start"]) == (200, stop["start"])
+    assert Edit.objects.count() == 2
+    plain_stop = asks("post", f"{path}/stop", Idempotency_Key="r")
+    problem(plain_stop, 409, "key-reused")
+    asks("post", f"/edits/{stop['id']}/cancel")
+    assert asks.get(f"/edits/{stop['start']}")["state"] == "cancelled"
+    Instance.objects.filter(pk=instance.pk).update(status="STOPPED")
+    problem(asks("post", f"{path}/restart"), 409, "not-now")
+    notebook = make_notebook()
+    each_start = asks("post", f"/instances/{notebook.reference}/restart")
+    assert "its own run time" in problem(each_start, 409, "not-now")["detail"]
+
+
+def test_a_rule_stands_against_it(
+    asks: Program, path: str, problem: ProblemCheck
+) -> None:
     make_rule(name="Short", kind="max_hours", max_seconds=6 * 3600)
-    told = problem(asks("patch", path, {"auto_stop_hours": 7}), 409, "rule-refused")
-    assert "Short" in told["detail"]
+    body = problem(asks("patch", path, {"auto_stop_hours": 7}), 409, "rule-refused")
+    assert "Short" in body["detail"]
 
 
-def test_gone_is_gone(asks: Program, problem: Judge) -> None:
+def test_gone_is_gone(asks: Program, problem: ProblemCheck) -> None:
     from datetime import UTC, datetime
 
     instance = make_instance(missing_since=datetime.now(UTC))
@@ -254,12 +280,13 @@ def test_gone_is_gone(asks: Program, problem: Judge) -> None:
 @pytest.mark.parametrize("role", ["viewer", "stranger"])
 def test_not_yours_to_change(
     program: Programs, request: pytest.FixtureRequest, path: str, role: str,
-    problem: Judge,
+    problem: ProblemCheck,
 ) -> None:  # fmt: skip
     asks = program(request.getfixturevalue(role))
     problem(asks("patch", path, {"description": "x"}), 403, "forbidden")
     problem(asks("post", f"{path}/stop"), 403, "forbidden")
     problem(asks("post", f"{path}/start"), 403, "forbidden")
+    problem(asks("post", f"{path}/restart"), 403, "forbidden")
     event = AuditEvent.objects.filter(action="request.refused").first()
     assert event
     assert (event.actor_label, str(event.via)) == (role, "token laptop")

@@ -1,4 +1,4 @@
-"""The OpenAPI document, and that answers are what it says."""
+"""The OpenAPI document, and responses that conform to it."""
 
 import json
 from typing import Any
@@ -16,6 +16,7 @@ from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import CANARIES
 from dashboard.instances.models import Instance
 from tests.instances.pages import add_edit
+from tests.schedules.conftest import make_schedule
 
 from .conftest import Program, Programs
 
@@ -23,7 +24,7 @@ DOCUMENT = json.loads(document())
 
 
 def conforms(body: Any, path: str, method: str, response: Any) -> None:
-    """Whether an answer has the shape that the document gives it."""
+    """Check that a response conforms to the document."""
     operation = DOCUMENT["paths"][f"/api/v1{path}"][method]
     described = operation["responses"][str(response.status_code)]
     if response.status_code == 204:
@@ -35,7 +36,7 @@ def conforms(body: Any, path: str, method: str, response: Any) -> None:
     Draft202012Validator(whole).validate(body)
 
 
-def test_it_is_valid_openapi() -> None:
+def test_the_document_is_valid_openapi() -> None:
     validate(DOCUMENT)
     assert DOCUMENT["openapi"].startswith("3.")
 
@@ -60,12 +61,12 @@ def test_every_operation_wants_a_token_and_says_what_goes_wrong() -> None:
                 "responses"
             ].keys()
             seen.add(operation["operationId"])
-    assert len(seen) == 20
+    assert len(seen) == 49
     assert "apiKey" not in json.dumps(DOCUMENT["components"]["securitySchemes"])
 
 
 def test_no_default_is_there_for_clients_to_send() -> None:
-    """Clients that are made from the document send defaults as values."""
+    """Generated clients would send every default."""
     sent = [
         operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
         for methods in DOCUMENT["paths"].values()
@@ -73,7 +74,7 @@ def test_no_default_is_there_for_clients_to_send() -> None:
         if "requestBody" in operation
     ]
     bodies = {ref.rpartition("/")[2] for ref in sent} | {"Selection"}
-    assert {"Change", "BulkRequest", "Confirmation"} <= bodies
+    assert {"Change", "BulkRequest", "Confirmation", "Start", "Extension"} <= bodies
     for name in bodies:
         for field in DOCUMENT["components"]["schemas"][name]["properties"].values():
             assert "default" not in field
@@ -85,13 +86,13 @@ def test_no_default_is_there_for_clients_to_send() -> None:
 
 def test_the_header_is_named_as_it_is_read() -> None:
     change = DOCUMENT["paths"]["/api/v1/instances/{cloud}/{instance_id}"]["patch"]
-    headers = [one["name"] for one in change["parameters"] if one["in"] == "header"]
+    headers = [item["name"] for item in change["parameters"] if item["in"] == "header"]
     assert headers == ["Idempotency-Key"]
 
 
 @pytest.fixture
 def known(instance: Instance, operator: User) -> dict[str, str]:
-    """Ids for the paths."""
+    """IDs for the paths."""
     EditQueue.objects.create(instance=instance, next_seq=2)
     edit: Edit = add_edit(instance, operator, state="failed", base={})
     instance.events.create(at=instance.first_seen_at, to_status="RUNNING")
@@ -99,6 +100,10 @@ def known(instance: Instance, operator: User) -> dict[str, str]:
         "cloud": instance.cloud.name,
         "instance_id": instance.instance_id,
         "edit_id": str(edit.pk),
+        "schedule_id": str(make_schedule(starts=True).pk),
+        "question_id": "1",
+        "price_id": "1",
+        "calendar": "Home",
     }
 
 
@@ -111,12 +116,12 @@ def test_answers_have_the_shapes_of_the_document(
     conforms(draft.json(), "/bulk", "post", draft)
     known["batch_id"] = draft.json()["id"]
     yes = {"preview": draft.json()["preview"]}
-    judged = {("post", "/bulk")}
+    checked = {("post", "/bulk")}
     order = sorted(DOCUMENT["paths"].items(), key=lambda item: "confirm" not in item[0])
     for path, methods in order:
         path = path.removeprefix("/api/v1")
         for method in methods:
-            if (method, path) in judged:
+            if (method, path) in checked:
                 continue
             body = yes if path.endswith("/confirm") else {"description": "New words"}
             response = asks(
@@ -126,11 +131,11 @@ def test_answers_have_the_shapes_of_the_document(
             )
             assert response.status_code < 500, path
             if response.status_code < 400:
-                judged.add((method, path))
+                checked.add((method, path))
             conforms(
                 response.json() if response.content else None, path, method, response
             )
-    assert len(judged) >= 16, "most of them work in this order"
+    assert len(checked) >= 16, "most of them work in this order"
 
 
 def test_errors_have_the_shape_of_the_document(
@@ -152,6 +157,6 @@ def test_errors_have_the_shape_of_the_document(
 
 def test_each_kind_of_problem_says_something() -> None:
     for kind in problems.KINDS:
-        told = json.loads(problems.answer(kind).content)
-        assert told["status"] == problems.KINDS[kind].status
-        assert told["detail"].endswith(".")
+        problem = json.loads(problems.answer(kind).content)
+        assert problem["status"] == problems.KINDS[kind].status
+        assert problem["detail"].endswith(".")

@@ -1,4 +1,4 @@
-"""What stops soon, clouds, oneself, audit."""
+"""Instances that stop soon, clouds, and the owner of the token."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from tests.factories import make_cloud, make_instance
 
 from .conftest import Programs
 
-Judge = Callable[..., Any]
+ProblemCheck = Callable[..., Any]
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 
@@ -26,15 +26,14 @@ def _noon() -> Any:
         yield
 
 
-def buckets(told: Any) -> dict[str, list[str]]:
+def lanes(told: Any) -> dict[str, list[str]]:
     return {
-        bucket["bucket"]: [one["name"] for one in bucket["items"]]
-        for bucket in told["buckets"]
+        lane["lane"]: [item["name"] for item in lane["items"]] for lane in told["lanes"]
     }
 
 
 @pytest.mark.usefixtures("_noon")
-def test_what_stops_soon_in_the_buckets_of_the_page(
+def test_instances_that_stop_soon_are_in_the_lanes_of_the_page(
     program: Programs, viewer: User
 ) -> None:
     make_instance(name="late", stops_in=-600)
@@ -46,25 +45,23 @@ def test_what_stops_soon_in_the_buckets_of_the_page(
     )
     make_instance(name="tom's", stops_in=600, owner_name="tom.becker")
     asks = program(viewer)
-    told = asks.get("/due?owner=anna.schmidt")
-    assert buckets(told) == {
-        "overdue": ["late"],
+    content = asks.get("/due?owner=anna.schmidt")
+    assert lanes(content) == {
+        "now": ["late"],
         "quarter": ["soon"],
         "hour": ["hour"],
-        "today": ["evening"],
-        "later": [],
-        "no_auto_stop": ["no_auto_stop"],
+        "eight_hours": [],
+        "later": ["evening"],
+        "never": ["no_auto_stop"],
     }
-    # In Berlin it is past midnight by then.
-    told = buckets(asks.get("/due?owner=anna.schmidt&time_zone=Europe/Berlin"))
-    assert (told["today"], told["later"]) == ([], ["evening"])
+    assert lanes(asks.get("/due?q=soon&flavor_type=GPU"))["quarter"] == ["soon"]
 
 
 @pytest.mark.parametrize(
-    "query", ["time_zone=Mars/Base", "time_zone=../etc", "group=colour", "x=1"]
+    "query", ["time_zone=Europe/Berlin", "group=flavor", "sort=name", "x=1"]
 )
-def test_what_makes_no_sense_is_refused(
-    program: Programs, viewer: User, problem: Judge, query: str
+def test_invalid_parameters_are_422(
+    program: Programs, viewer: User, problem: ProblemCheck, query: str
 ) -> None:
     problem(program(viewer)("get", f"/due?{query}"), 422, "invalid")
 
@@ -76,22 +73,22 @@ def test_the_clouds_and_their_age(program: Programs, viewer: User) -> None:
         "old", refreshed_at=now - timedelta(hours=1), problem=verbatim("No answer.")
     )
     make_cloud("new", refreshed_at=None)
-    told = {one["name"]: one for one in program(viewer).get("/clouds")["items"]}
-    assert [told[name]["age"] for name in ("fresh", "old", "new")] == [
+    content = {item["name"]: item for item in program(viewer).get("/clouds")["items"]}
+    assert [content[name]["age"] for name in ("fresh", "old", "new")] == [
         "fresh",
         "stale",
         "stale",
     ]
-    assert 3_599 < told["old"]["age_seconds"] < 3_700
-    assert told["old"]["problem"] == "No answer."
-    assert told["new"]["age_seconds"] is None
+    assert 3_599 < content["old"]["age_seconds"] < 3_700
+    assert content["old"]["problem"] == "No answer."
+    assert content["new"]["age_seconds"] is None
 
 
 def test_oneself(program: Programs, operator: User, viewer: User) -> None:
-    told = program(operator).get("/me")
-    assert (told["may_bulk"], told["may_read_audit"]) == (True, True)
-    told = program(viewer).get("/me")
-    assert (told["may_bulk"], told["may_read_audit"]) == (False, False)
+    content = program(operator).get("/me")
+    assert (content["may_bulk"], content["may_read_audit"]) == (True, True)
+    content = program(viewer).get("/me")
+    assert (content["may_bulk"], content["may_read_audit"]) == (False, False)
 
 
 @pytest.mark.parametrize("path", ["/due", "/audit?per_page=100", "/clouds"])

@@ -1,4 +1,4 @@
-"""Pages about tokens: making, listing, revoking."""
+"""Pages of tokens: create, list and revoke."""
 
 import re
 from collections.abc import Callable
@@ -23,14 +23,14 @@ from .conftest import Program, Programs
 
 pytestmark = pytest.mark.usefixtures("_empty_cache")
 
-MINE, EVERYBODYS = reverse("tokens:mine"), reverse("tokens:everybodys")
+MINE, EVERYBODYS = reverse("tokens:mine"), reverse("tokens:all")
 FORM = {"name": "laptop", "scopes": ["read", "write"], "days": "30"}
 SignedIn = Callable[[User], Client]
 
 
 @pytest.fixture
 def signed_in() -> SignedIn:
-    """Sign in, and prove it once more, as making a token asks for."""
+    """Sign in and reauthenticate, which creating a token requires."""
 
     def client_of(person: User) -> Client:
         client = Client()
@@ -52,14 +52,14 @@ def test_made_shown_once_and_good(
 ) -> None:
     person = request.getfixturevalue(role)
     client = signed_in(person)
-    made = client.post(MINE, FORM)
-    assert made.status_code == 200
-    assert "no-store" in made.headers["Cache-Control"]
-    (secret,) = secrets_in(made.text)
+    created = client.post(MINE, FORM)
+    assert created.status_code == 200
+    assert "no-store" in created.headers["Cache-Control"]
+    (secret,) = secrets_in(created.text)
     assert Program(secret).get("/me")["username"] == role
-    again = client.get(MINE)
-    assert secrets_in(again.text) == []
-    assert f"curfew_…{secret[-4:]}" in again.text
+    second = client.get(MINE)
+    assert secrets_in(second.text) == []
+    assert f"curfew_…{secret[-4:]}" in second.text
     event = AuditEvent.objects.get(action="token.made")
     assert (event.actor, event.target_label) == (person, f"laptop of {role}")
     assert event.after["scopes"] == ["read", "write"]
@@ -73,9 +73,9 @@ def test_the_password_is_asked_for_before(client: Client, viewer: User) -> None:
     assert asked.status_code == 302
     assert asked.headers["Location"].startswith(reverse("account_reauthenticate"))
     assert not ApiToken.objects.exists()
-    # What was typed is not lost: the answer to the password is the token.
-    made = client.post(asked.headers["Location"], {"password": PASSWORD})
-    assert len(secrets_in(made.text)) == 1
+    # The form is not lost: the response to the password shows the token.
+    created = client.post(asked.headers["Location"], {"password": PASSWORD})
+    assert len(secrets_in(created.text)) == 1
     assert ApiToken.objects.get().name == "laptop"
 
 
@@ -114,14 +114,14 @@ def test_the_longest_life_is_the_site_s(
     left = ApiToken.objects.get().expires_at - timezone.now()
     assert timedelta(days=6, hours=23) < left <= timedelta(days=7)
     with pytest.raises(services.TokenError):
-        services.make_token(owner=viewer, name="x", scopes=["read"], days=8)
+        services.create_token(owner=viewer, name="x", scopes=["read"], days=8)
 
 
 def test_not_more_than_a_person_can_look_after(
     signed_in: SignedIn, viewer: User
 ) -> None:
-    for number in range(services.MOST):
-        services.make_token(owner=viewer, name=f"{number}", scopes=["read"], days=1)
+    for number in range(services.MAX_LIVE):
+        services.create_token(owner=viewer, name=f"{number}", scopes=["read"], days=1)
     client = signed_in(viewer)
     refused = client.post(MINE, FORM)
     assert refused.status_code == 422
@@ -182,7 +182,7 @@ def test_admins_see_and_revoke_everybody_s(
 
 
 @pytest.mark.parametrize("role", ["viewer", "scientist", "operator"])
-def test_nobody_else_sees_everybody_s(
+def test_only_admins_see_all_tokens(
     client: Client, request: pytest.FixtureRequest, role: str
 ) -> None:
     client.force_login(request.getfixturevalue(role))
@@ -198,11 +198,11 @@ def test_a_fixed_number_of_queries(client: Client, admin: User, url: str) -> Non
             assert client.get(url).status_code == 200
         return len(captured)
 
-    services.make_token(owner=admin, name="one", scopes=["read"], days=1)
+    services.create_token(owner=admin, name="one", scopes=["read"], days=1)
     client.get(url)
     few = queries()
     for number in range(10):
-        services.make_token(owner=admin, name=f"{number}", scopes=["read"], days=1)
+        services.create_token(owner=admin, name=f"{number}", scopes=["read"], days=1)
     assert queries() == few
 
 

@@ -1,4 +1,4 @@
-"""After a theft: what ends a person's tokens besides revoking each."""
+"""What revokes all tokens of a person."""
 
 from typing import Any
 
@@ -57,7 +57,7 @@ def test_the_person_s_page_lists_what_still_opens_something(
     as_admin: Client, scientist: User, viewer: User
 ) -> None:
     for owner, name in ((scientist, "laptop"), (scientist, "gone"), (viewer, "other")):
-        services.make_token(owner=owner, name=name, scopes=["read"], days=1)
+        services.create_token(owner=owner, name=name, scopes=["read"], days=1)
     gone = ApiToken.objects.get(name="gone")
     services.revoke_token(token=gone, actor=scientist)
     text = as_admin.get(reverse("people:person", args=[scientist.pk])).text
@@ -79,7 +79,7 @@ def test_a_one_time_password_ends_them_unless_the_tick_is_taken_out(
 
 
 @pytest.mark.parametrize(("ticked", "left"), [(TICK, 0), ({}, 1)])
-def test_so_does_a_password_of_one_s_own(
+def test_a_new_password_revokes_tokens(
     program: Programs, scientist: User, ticked: Any, left: int
 ) -> None:
     program(scientist)
@@ -103,7 +103,7 @@ def test_a_wrong_form_ends_nothing(program: Programs, scientist: User) -> None:
     assert live() == 1
 
 
-def test_who_has_none_is_not_asked(scientist: User) -> None:
+def test_people_without_tokens_see_no_checkbox(scientist: User) -> None:
     client = Client()
     client.force_login(scientist)
     assert "end_tokens" not in client.get(CHANGE).text

@@ -1,4 +1,4 @@
-"""The audit trail as CSV: for admins, streamed, harmless in a spreadsheet."""
+"""The export of the audit trail as CSV."""
 
 import csv
 import io
@@ -39,8 +39,10 @@ def rows(client: Client, query: str = "") -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-@pytest.mark.parametrize(("role", "may"), [("operator", False), ("admin", True)])
-def test_for_admins_only(
+@pytest.mark.parametrize(
+    ("role", "may"), [("operator", False), ("manager", True), ("admin", True)]
+)
+def test_only_managers_and_admins_export(
     client: Client, request: pytest.FixtureRequest, role: str, may: bool
 ) -> None:
     client.force_login(request.getfixturevalue(role))
@@ -49,7 +51,9 @@ def test_for_admins_only(
     assert (f'href="{EXPORT}"' in page) == may
 
 
-def test_it_is_streamed_under_a_safe_name(client: Client, admin: User) -> None:
+def test_the_export_is_streamed_with_a_safe_file_name(
+    client: Client, admin: User
+) -> None:
     client.force_login(admin)
     response = client.get(EXPORT)
     assert response.streaming
@@ -59,7 +63,7 @@ def test_it_is_streamed_under_a_safe_name(client: Client, admin: User) -> None:
     assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_it_has_what_the_page_would_find(client: Client, admin: User) -> None:
+def test_the_export_has_the_events_of_the_page(client: Client, admin: User) -> None:
     record("one", "edit.applied")
     record("two", "edit.failed")
     client.force_login(admin)
@@ -121,12 +125,14 @@ def test_plain_text_stays_as_it_is() -> None:
     assert "\0" not in harmless("\0=1")
 
 
-def test_it_says_by_what_somebody_acted(client: Client, admin: User) -> None:
+def test_the_export_names_the_token(client: Client, admin: User) -> None:
     with acting_through(verbatim("token laptop")):
         record("one", "test.via")
     record("two", "test.via")
     client.force_login(admin)
-    told = {row["target"]: row["via"] for row in rows(client, "?action=test.via")}
-    assert told == {"one": "token laptop", "two": ""}
+    via_by_target = {
+        row["target"]: row["via"] for row in rows(client, "?action=test.via")
+    }
+    assert via_by_target == {"one": "token laptop", "two": ""}
     page = client.get(reverse("audit:list")).text
     assert page.count("by token laptop") == 1

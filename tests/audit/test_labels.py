@@ -12,16 +12,21 @@ from dashboard.audit.models import AuditEvent
 from dashboard.edits.models import Edit
 from dashboard.instances.models import InstanceEvent
 from dashboard.modelarts.statuses import InstanceStatus
-from dashboard.policies.models import Rule, RuleException
+from dashboard.policies.models import Question, Rule, RuleException
 from tests.test_security_papers import actions
 
-STATES = {"edit.<state>": Edit.State, "exception.<state>": RuleException.State}
+STATES = {
+    "edit.<state>": Edit.State,
+    "exception.<state>": RuleException.State,
+    "question.<state>": Question.State,
+}
 CHOICES = [
     ("edit.applied", "state", Edit.State),
     ("edit.corrected", "outcome", Edit.Outcome),
     ("edit.submitted", "asked for", Edit.Kind),
     ("batch.submitted", "kind", Edit.Kind),
     ("exception.ended", "state", RuleException.State),
+    ("question.kept", "state", Question.State),
     ("rule.changed", "kind", Rule.Kind),
     ("rule.changed", "mode", Rule.Mode),
     ("rule.changed", "status", InstanceStatus),
@@ -34,12 +39,14 @@ CHOICES = [
 
 
 def recorded() -> set[str]:
-    """All actions in the code, those with a state once for each state."""
-    found = actions()
+    """Return all actions in the code, those with a state once for each state."""
+    recorded_actions = actions()
     for pattern, states in STATES.items():
-        found.remove(pattern)
-        found |= {pattern.replace("<state>", state) for state in states.values}
-    return found
+        recorded_actions.remove(pattern)
+        recorded_actions |= {
+            pattern.replace("<state>", state) for state in states.values
+        }
+    return recorded_actions
 
 
 def test_each_action_has_a_label_and_each_label_an_action() -> None:
@@ -63,7 +70,7 @@ def test_a_code_among_the_values_is_shown_with_its_label(
         assert not {value for value in choices if show(value) == value}
 
 
-def test_what_nobody_registers_is_shown_as_it_is_stored() -> None:
+def test_values_without_a_label_are_shown_as_stored() -> None:
     assert labels.action_label("gone.away") == "gone.away"
     assert labels.field("gone.away", "two_words").label == "two words"
     assert labels.field("edit.applied", "state").show("new_state") == "new_state"

@@ -1,6 +1,6 @@
-"""The audit page: who may read it, what it finds, how it counts its queries."""
+"""The audit page: permissions, filters and number of queries."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,9 @@ from dashboard.accounts.models import User
 from dashboard.audit.messages import ANONYMOUS, AUDIT_TRAIL, UNKNOWN_NAME
 from dashboard.audit.models import AuditEvent
 from dashboard.audit.services import record_event
+from dashboard.edits.extension import base_of, patch_until
+from dashboard.edits.services import submit_extension
+from tests.factories import make_notebook
 
 PAGE = reverse("audit:list")
 pytestmark = pytest.mark.usefixtures("_empty_cache")
@@ -30,9 +33,15 @@ def record(**fields: Any) -> AuditEvent:
 
 @pytest.mark.parametrize(
     ("role", "status"),
-    [("viewer", 403), ("scientist", 403), ("operator", 200), ("admin", 200)],
+    [
+        ("viewer", 403),
+        ("scientist", 403),
+        ("manager", 200),
+        ("operator", 200),
+        ("admin", 200),
+    ],
 )
-def test_operators_and_admins_read_it(
+def test_managers_operators_and_admins_read_it(
     client: Client, request: pytest.FixtureRequest, role: str, status: int
 ) -> None:
     client.force_login(request.getfixturevalue(role))
@@ -47,7 +56,7 @@ def test_not_signed_in_and_wrong_method(client: Client, operator: User) -> None:
     assert client.post(PAGE).status_code == 405
 
 
-def test_who_what_target_values_and_why_are_told(
+def test_an_event_shows_actor_action_target_values_and_reason(
     client: Client, operator: User
 ) -> None:
     record(
@@ -101,17 +110,38 @@ def test_the_row_of_an_edit_tells_the_change_with_units(
         after={"state": "applied", "auto_stop_duration": 28_800, "policy": "Nights"},
     )
     response = client.get(PAGE)
-    told = [tuple(change) for change in response.context["lines"][0].in_row]
-    assert told == [
+    changes = [tuple(change) for change in response.context["lines"][0].in_row]
+    assert changes == [
         ("auto-stop after", "1 h 30 min", "8 h"),
         ("policy", "", "Nights"),
     ]
-    # To the receipt from what was done, to the instance from its name.
+    # The action links to the change, the name to the instance.
     for link in (
         "/edits/7f0c3c52-6a39-4d7c-9f0c-1a6d6f1f0000/",
         "/instances/demo/DE-1/",
     ):
         assert f'href="{link}"' in response.text
+
+
+def test_the_row_of_an_extension_tells_when_the_run_ends(
+    client: Client, scientist: User, admin: User
+) -> None:
+    start = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    with time_machine.travel(start, tick=False):
+        client.force_login(admin)
+        instance = make_notebook(idle_seconds=5_400)
+        submit_extension(
+            instance=instance,
+            actor=scientist,
+            patch=patch_until(instance, start + timedelta(hours=6), start),
+            base=base_of(instance),
+        )
+        response = client.get(PAGE)
+    assert [tuple(change) for change in response.context["lines"][0].changes] == [
+        ("action", "", "Extend"),
+        ("end of the run", "", "21 Nov 2026, 18:00 UTC"),
+        ("stops", "when idle", "at a fixed time"),
+    ]
 
 
 @time_machine.travel(datetime(2026, 11, 21, 12, tzinfo=UTC), tick=False)
@@ -121,7 +151,7 @@ def test_one_link_shows_the_last_seven_days(client: Client, operator: User) -> N
     assert f'id="last-week" href="{PAGE}?person=ada&amp;since=2026-11-15"' in page
 
 
-def test_who_may_not_read_it_learns_why(client: Client, viewer: User) -> None:
+def test_people_without_the_right_see_the_reason(client: Client, viewer: User) -> None:
     client.force_login(viewer)
     page = client.get(PAGE).text
     assert "Only operators and admins can read the audit trail." in page
@@ -146,22 +176,22 @@ def test_who_may_not_read_it_learns_why(client: Client, viewer: User) -> None:
 def test_filters(
     client: Client, operator: User, query: str, expected: list[str]
 ) -> None:
-    told: list[dict[str, Any]] = [
+    changes: list[dict[str, Any]] = [
         {"target_label": "a", "instance": "demo/DE-7"},
         {"target_label": "b", "actor": operator},
         {"target_label": "c", "action": "edit.failed", "outcome": "failed"},
     ]
-    for day, fields in enumerate(told, start=20):
+    for day, fields in enumerate(changes, start=20):
         with time_machine.travel(datetime(2026, 11, day, 12, tzinfo=UTC), tick=False):
             record(**fields)
     client.force_login(operator)
     lines = client.get(f"{PAGE}?{query}").context["lines"]
-    found = [line.event.target_label for line in lines]
-    assert [label for label in found if label in {"a", "b", "c"}] == expected
+    targets = [line.event.target_label for line in lines]
+    assert [label for label in targets if label in {"a", "b", "c"}] == expected
 
 
 @pytest.mark.parametrize("query", ["since=yesterday", "outcome=grand", "action=no.no"])
-def test_what_makes_no_sense_is_said_and_filters_nothing(
+def test_invalid_filters_are_explained_and_ignored(
     client: Client, operator: User, query: str
 ) -> None:
     record()
@@ -188,7 +218,7 @@ def test_the_number_of_queries_does_not_grow(
         record(actor=operator)
     client.force_login(operator)
     client.get(PAGE)
-    # Session, person, actions to choose from (for choice and check), count, the page.
+    # Session, user, actions (for the choices and their validation), count, page.
     with django_assert_max_num_queries(7):
         client.get(PAGE)
 

@@ -1,4 +1,4 @@
-"""Sign-ins, failed ones, sign-outs and refusals leave their lines."""
+"""Sign-ins, failed sign-ins, sign-outs and refusals are recorded."""
 
 import pytest
 from django.db import DatabaseError
@@ -19,7 +19,7 @@ def edit_path(instance: Instance) -> str:
     return reverse("edits:edit", args=[instance.cloud.name, instance.instance_id])
 
 
-def test_in_and_out(client: Client, viewer: User) -> None:
+def test_sign_ins_and_sign_outs_are_recorded(client: Client, viewer: User) -> None:
     client.post(LOGIN, {"login": "viewer", "password": PASSWORD})
     client.post(LOGOUT)
     came, left = AuditEvent.objects.filter(action__startswith="user.s").order_by("pk")
@@ -37,7 +37,7 @@ def test_a_wrong_password_is_a_refusal(client: Client, viewer: User) -> None:
     assert event.target_id == str(viewer.pk)
 
 
-def test_what_was_typed_instead_of_a_name_is_not_kept(client: Client, db: None) -> None:
+def test_unknown_usernames_are_not_stored(client: Client, db: None) -> None:
     client.post(LOGIN, {"login": "my-secret-password", "password": "x"})
     event = AuditEvent.objects.latest("pk")
     assert event.action == "user.sign_in_failed"
@@ -63,10 +63,10 @@ def test_a_form_without_its_token_is_a_refusal_too(db: None) -> None:
     assert (event.actor, event.actor_label) == (None, "not signed in")
 
 
-def test_who_is_refused_all_the_time_does_not_fill_the_database(
+def test_many_refusals_do_not_fill_the_database(
     client: Client, viewer: User, instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(middleware, "MOST", middleware.limits.Limit(3, 6))
+    monkeypatch.setattr(middleware, "PER_MINUTE", 3)
     client.force_login(viewer)
     for _ in range(9):
         assert client.get(edit_path(instance)).status_code == 403
@@ -74,7 +74,7 @@ def test_who_is_refused_all_the_time_does_not_fill_the_database(
     assert 3 <= refused <= 6, "three in a minute, and a minute may end meanwhile"
 
 
-def test_it_stays_refused_when_that_cannot_be_written_down(
+def test_a_refusal_that_cannot_be_recorded_stays_a_refusal(
     client: Client, viewer: User, instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(**_: object) -> None:

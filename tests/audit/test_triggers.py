@@ -68,16 +68,16 @@ def test_the_model_refuses_before_the_database_is_asked(event: AuditEvent) -> No
 
 def test_an_account_goes_and_its_entries_stay(event: AuditEvent, admin: User) -> None:
     admin.delete()
-    kept = AuditEvent.objects.get(pk=event.pk)
-    assert kept.actor_label == "admin"
-    assert kept.actor_id == event.actor_id
+    stored = AuditEvent.objects.get(pk=event.pk)
+    assert stored.actor_label == "admin"
+    assert stored.actor_id == event.actor_id
 
 
 def test_without_the_triggers_it_would_be_possible(event: AuditEvent) -> None:
-    # What the tests above prove is the triggers' doing, not the ORM's.
-    triggers.drop(connection)
+    # Without the triggers, the ORM would allow the writes above.
+    triggers.TRIGGERS.drop(connection)
     assert AuditEvent.objects.update(actor_label="nobody") == 1
-    triggers.install(connection)
+    triggers.TRIGGERS.install(connection)
     with pytest.raises(DatabaseError, match=triggers.REFUSAL), transaction.atomic():
         AuditEvent.objects.update(actor_label="somebody")
 

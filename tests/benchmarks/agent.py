@@ -1,9 +1,11 @@
 """Our hand in a place's database: the orders that can be given there."""
 
+import json
 import logging
 import resource
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import django
@@ -12,16 +14,20 @@ django.setup()
 
 from django.contrib.auth import SESSION_KEY  # noqa: E402 (needs the set-up)
 from django.core.management import call_command  # noqa: E402
-from django.db import connection  # noqa: E402
+from django.db import connection, transaction  # noqa: E402
+from django.db.models import QuerySet  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
+from django.utils import timezone  # noqa: E402
 
 from dashboard.accounts.models import User  # noqa: E402
 from dashboard.edits import merge, services  # noqa: E402
 from dashboard.edits.models import Attempt, Edit  # noqa: E402
 from dashboard.instances import refresh, upstream  # noqa: E402
 from dashboard.instances.models import Cloud, FleetVersion, Instance  # noqa: E402
-from dashboard.modelarts import schemas  # noqa: E402
+from dashboard.modelarts import notebook_schemas, schemas  # noqa: E402
+from dashboard.modelarts.generations import Generation  # noqa: E402
+from dashboard.policies.models import Rule  # noqa: E402
 from dashboard.web import process_cache  # noqa: E402
 from tests.agents import obey  # noqa: E402
 
@@ -33,6 +39,9 @@ def prepare() -> dict[str, Any]:
     call_command("migrate", verbosity=0)
     refresh.ensure_clouds()
     refresh.refresh_cloud("demo")
+    Rule.objects.create(name="Auto-stop", kind=Rule.Kind.AUTO_STOP, reason="Cost.")
+    hours = {"max_seconds": 8 * 3_600}
+    Rule.objects.create(name="8 h", kind=Rule.Kind.MAX_HOURS, reason="Cost.", **hours)
     sessions = []
     for number in range(PEOPLE):
         user = User.objects.create_superuser(
@@ -47,15 +56,41 @@ def prepare() -> dict[str, Any]:
 
 def stamp(pks: list[int]) -> None:
     """Have rows look changed."""
-    FleetVersion.stamp(Instance.objects.filter(pk__in=pks))
+    with transaction.atomic():
+        FleetVersion.stamp(Instance.objects.filter(pk__in=pks))
+
+
+def move_an_end() -> None:
+    """Have one run end an hour later, as a refresh would."""
+    runs = Instance.objects.filter(run_ends_at__gt=timezone.now())
+    with transaction.atomic():
+        one = runs.select_for_update().order_by("version", "pk")[:1].get()
+        one.stops_at += timedelta(hours=1)
+        one.save(update_fields=["stops_at"])
+        FleetVersion.stamp(Instance.objects.filter(pk=one.pk))
 
 
 def some_instances(number: int) -> list[dict[str, Any]]:
     """Instances that can be edited."""
-    found = Instance.objects.filter(status__in=["RUNNING", "STOPPED"]).order_by("pk")
+    found = Instance.objects.filter(
+        status__in=["RUNNING", "STOPPED"], generation=Generation.DEMANAGER
+    )
+    return _named(found, number)
+
+
+def some_notebooks(number: int) -> list[dict[str, Any]]:
+    """Notebooks whose run can be extended by hours."""
+    soon = timezone.now() + timedelta(hours=10)
+    found = Instance.objects.filter(
+        generation=Generation.NOTEBOOKS, lease_type="timing", run_ends_at__lt=soon
+    )
+    return _named(found.filter(run_ends_at__gt=timezone.now()), number)
+
+
+def _named(rows: QuerySet[Instance], number: int) -> list[dict[str, Any]]:
     return [
         {"pk": one.pk, "id": one.instance_id, "url": one.get_absolute_url()}
-        for one in found.select_related("cloud")[:number]
+        for one in rows.select_related("cloud").order_by("pk")[:number]
     ]
 
 
@@ -101,7 +136,8 @@ def vacuum() -> None:
 def refresh_and_parse(rounds: int) -> dict[str, Any]:
     """CPU of refreshing an unchanged fleet, beside reading the same bytes alone."""
     client = upstream.client_for("demo")
-    original = client._http.send
+    http = client._connection._http
+    original = http.send
     bodies: list[bytes] = []
 
     def keep(*args: Any, **how: Any) -> Any:
@@ -110,9 +146,9 @@ def refresh_and_parse(rounds: int) -> dict[str, Any]:
         bodies.append(response.content)
         return response
 
-    client._http.send = keep  # type: ignore[method-assign]
+    http.send = keep  # type: ignore[method-assign]
     refresh.refresh_cloud("demo")
-    client._http.send = original  # type: ignore[method-assign]
+    http.send = original  # type: ignore[method-assign]
     found: dict[str, Any] = {"refresh": [], "pydantic": [], "writes": []}
     for _ in range(rounds):
         with CaptureQueriesContext(connection) as queries:
@@ -130,9 +166,11 @@ def refresh_and_parse(rounds: int) -> dict[str, Any]:
         found["writes"].append([outcome.changed, len(written)])
         began = time.process_time()
         for body in bodies:
-            listing = schemas.InstanceList.model_validate_json(body)
-            for record in listing.instances or []:
+            answer = json.loads(body)
+            for record in answer.get("instances", ()):
                 schemas.Instance.model_validate(record)
+            for record in answer.get("data", ()):
+                notebook_schemas.Notebook.model_validate(record)
         found["pydantic"].append(time.process_time() - began)
     found["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     found["bytes"] = sum(map(len, bodies))
@@ -186,7 +224,16 @@ def release() -> None:
 ORDERS: dict[str, Callable[..., Any]] = {
     order.__name__: order
     for order in (
-        *(prepare, stamp, some_instances, look, vacuum, refresh_and_parse),
+        *(
+            prepare,
+            stamp,
+            move_an_end,
+            some_instances,
+            some_notebooks,
+            look,
+            vacuum,
+            refresh_and_parse,
+        ),
         *(submit, last_turn, open_edits, states, release),
     )
 }

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -18,17 +19,43 @@ CONNECTIONS = 4
 
 def click_to_put(place: Place, clicks: int) -> dict[str, Any]:
     """From the form's POST to the arrival of the PUT, while nothing else happens."""
+    instances = place.ask("some_instances", number=clicks)
+
+    def typed(number: int) -> dict[str, str]:
+        return {
+            "description": f"click {number} {time.time()}",
+            "auto_stop_hours": "8",
+        }
+
+    return _clicks(place, instances, "edit/", typed, "update")
+
+
+def click_to_patch(place: Place, clicks: int) -> dict[str, Any]:
+    """The same for an extension: from the POST to the arrival of the PATCH."""
+    notebooks = place.ask("some_notebooks", number=clicks)
+    return _clicks(
+        place, notebooks, "extend/", lambda _: {"hours": "20"}, "notebooks.renew"
+    )
+
+
+def _clicks(
+    place: Place,
+    instances: list[dict[str, Any]],
+    page: str,
+    typed: Callable[[int], dict[str, str]],
+    route: str,
+) -> dict[str, Any]:
     waits, answers, turns = [], [], []
-    for number, one in enumerate(place.ask("some_instances", number=clicks)):
+    for number, one in enumerate(instances):
         browser = _Browser(place, 1)
-        form = browser.form(f"{one['url']}edit/")
-        form |= {"description": f"click {number} {time.time()}", "auto_stop_hours": "8"}
-        before = len(place.log("update"))
+        url = f"{one['url']}{page}"
+        form = browser.form(url) | typed(number)
+        before = len(place.log(route))
         sent_ms = time.time() * 1000
-        assert browser.post(f"{one['url']}edit/", form).status_code == 303
+        assert browser.post(url, form).status_code == 303
         answers.append(time.time() * 1000 - sent_ms)
-        wait_until(lambda n=before: len(place.log("update")) > n, seconds=20)
-        waits.append(place.log("update")[before]["wall_ms"] - sent_ms)
+        wait_until(lambda n=before: len(place.log(route)) > n, seconds=20)
+        waits.append(place.log(route)[before]["wall_ms"] - sent_ms)
         turns.append([at - sent_ms for at in place.ask("last_turn")])
         time.sleep(0.3)
     return {
@@ -37,7 +64,7 @@ def click_to_put(place: Place, clicks: int) -> dict[str, Any]:
         "answered_ms": middle(answers),
         **{
             name: middle([turn[at] for turn in turns])
-            for at, name in enumerate(("accepted_ms", "claimed_ms", "about_to_send_ms"))
+            for at, name in enumerate(("accepted_ms", "claimed_ms", "authorized_ms"))
         },
         "clicks": len(waits),
     }
@@ -86,9 +113,9 @@ def _submit(place: Place, pks: list[int]) -> tuple[float, float]:
     browser = _Browser(place, 0)
     form = browser.form("/instances/?per_page=25")
     began = time.perf_counter()
-    wish = {"action": "hours", "auto_stop_hours": "7.5"}
+    change = {"action": "hours", "auto_stop_hours": "7.5"}
     picked = {"picked": ",".join(map(str, pks))}
-    drafted = browser.post("/bulk/", form | picked | wish)
+    drafted = browser.post("/bulk/", form | picked | change)
     assert drafted.status_code == 303, drafted.status_code
     draft = drafted.headers["Location"]
     preview = browser.form(draft)
@@ -163,8 +190,8 @@ async def _loop(
         async def one(instance: dict[str, Any]) -> None:
             for method in calls:
                 path = f"{root}/{instance['id']}"
-                wish = body if method == "PUT" else None
-                answer = await client.request(method, path, json=wish)
+                payload = body if method == "PUT" else None
+                answer = await client.request(method, path, json=payload)
                 answer.raise_for_status()
 
         await asyncio.gather(*(one(instance) for instance in chosen))

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -26,6 +27,7 @@ FILTERS: dict[str, dict[str, str]] = {
     "owner=anna.schmidt": {"owner_name": "anna.schmidt"},
     "cloud=demo": {"cloud__name": "demo"},
     "workspace=0": {"workspace_id": "0"},
+    "generation=notebooks": {"generation__exact": "notebooks"},
 }
 """Each filter of ours and what it is in the admin's address."""
 
@@ -197,10 +199,16 @@ _SCAN = re.compile(r"SCAN instances_instance$|Seq Scan on instances_instance\b")
 def single_pages(
     place: Place, seconds: float, rounds: int
 ) -> dict[str, tuple[Cost, int]]:
-    """The page of one instance and its form: cost, and number of queries."""
+    """Pages of one instance of each generation: cost, and number of queries."""
     ask = Requests(place, seconds)
     (one,) = place.ask("some_instances", number=1)
-    paths = {"detail": one["url"], "form": f"{one['url']}edit/"}
+    (notebook,) = place.ask("some_notebooks", number=1)
+    paths = {
+        "detail": one["url"],
+        "form": f"{one['url']}edit/",
+        "a notebook's detail": notebook["url"],
+        "a notebook's extend": f"{notebook['url']}extend/",
+    }
     costs = in_turns({name: ask.work(path) for name, path in paths.items()}, rounds)
     return {
         name: (
@@ -209,3 +217,37 @@ def single_pages(
         )
         for name, path in paths.items()
     }
+
+
+WIDE_PAGES = {
+    "list of 100 rows": "/instances/?per_page=100",
+    "due": "/due/",
+    "compliance": "/policies/compliance/?whose=all",
+}
+"""Pages about the whole fleet; the list is what the others are compared with."""
+
+
+def wide_pages(place: Place, seconds: float, rounds: int) -> dict[str, Cost]:
+    """Pages about the whole fleet, in turns: again, and first after a change."""
+    ask = Requests(place, seconds)
+    again = {name: ask.work(path) for name, path in WIDE_PAGES.items()}
+    first = {
+        f"{name}, first after a change": partial(
+            _first_after_a_change, place, path, round(10 * seconds) + 1
+        )
+        for name, path in WIDE_PAGES.items()
+    }
+    return in_turns(again, rounds) | in_turns(first, rounds)
+
+
+def _first_after_a_change(place: Place, path: str, requests: int) -> Cost:
+    assert place.web.pid
+    used = waited = 0.0
+    for _ in range(requests):
+        place.ask("move_an_end")
+        before, began = cpu_seconds(place.web.pid), time.perf_counter()
+        status, _, _ = get(place, path)
+        waited += time.perf_counter() - began
+        used += cpu_seconds(place.web.pid) - before
+        assert status == 200
+    return Cost(used * 1000 / requests, requests / waited)

@@ -20,6 +20,12 @@ from tests.servers import PostgresServer
 class Place:
     """A fleet of some size, mirrored, and a web server in front of it.
 
+    Args:
+        fleet: Number of instances.
+        notebooks: Percent of them that are notebooks, of the newer generation.
+        postgres: PostgreSQL instead of SQLite.
+        rate: Requests a second to the cloud.
+
     Attributes:
         port: The web server's.
         cloud_url: The emulator's.
@@ -27,9 +33,15 @@ class Place:
     """
 
     def __init__(
-        self, fleet: int, *, postgres: bool = False, rate: float = 1_000
+        self,
+        fleet: int,
+        *,
+        notebooks: int = 50,
+        postgres: bool = False,
+        rate: float = 1_000,
     ) -> None:
         self._stack = ExitStack()
+        self._notebooks = notebooks
         self._fleet, self._postgres, self._rate = fleet, postgres, rate
         self.port, cloud_port = free_port(), free_port()
         self.cloud_url = f"http://127.0.0.1:{cloud_port}"
@@ -73,7 +85,9 @@ class Place:
         self.child(
             "emulator",
             *("-m", "dashboard.emulator", "--port", str(self._cloud_port)),
-            *("--fleet", str(self._fleet), "--clouds-file", str(clouds)),
+            *("--fleet", str(self._fleet), "--notebooks", str(self._notebooks)),
+            *("--serves", "both" if self._notebooks else "demanager"),
+            *("--clouds-file", str(clouds)),
         )
         wait_until(lambda: clouds.exists() and clouds.stat().st_size > 0)
         agent = Agent(

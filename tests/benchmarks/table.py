@@ -2,9 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
+from .costs import DAYS
 from .measure import Cost, exponent
+
+LIST = "list of 100 rows"
+"""What pages about the whole fleet are compared with."""
 
 
 class Line(NamedTuple):
@@ -43,7 +48,8 @@ def lines(found: dict[str, Any]) -> list[Line]:
     if len(fleets) > 1:
         table += _growth(fleets)
     for name, draw in {
-        "click": _click,
+        "click": partial(_click, "click to PUT"),
+        "extend": partial(_click, "click to PATCH of an extension"),
         "bulk": _bulk,
         "watchers": _watchers,
         "start": _start,
@@ -52,6 +58,8 @@ def lines(found: dict[str, Any]) -> list[Line]:
             table += draw(found[name])
     for database in ("SQLite", "PostgreSQL"):
         table += _plans(database, found.get(f"plans, {database}", {}))
+        if year := found.get(f"year of costs, {database}"):
+            table += _year(database, year)
     return table
 
 
@@ -97,6 +105,7 @@ def _fleet(size: str, fleet: dict[str, Any]) -> Iterator[Line]:
     for name, (cost, queries) in fleet["pages"].items():
         yield at_most(f"{size}: {name} page, ms CPU", cost.cpu_ms, 15)
         yield at_most(f"{size}: {name} page, queries", queries, 8)
+    yield from _wide(size, fleet["wide"])
     refresh = fleet["refresh"]
     yield at_most(
         f"{size}: refresh / pydantic alone",
@@ -124,6 +133,18 @@ def _fleet(size: str, fleet: dict[str, Any]) -> Iterator[Line]:
         yield at_most(f"{size}: click to PUT, SQLite, median ms", click, 150)
 
 
+def _wide(size: str, costs: dict[str, Cost]) -> Iterator[Line]:
+    """Pages about the whole fleet, beside the list under the same condition."""
+    for name, cost in costs.items():
+        page, _, condition = name.partition(", ")
+        base = ", ".join(filter(None, (LIST, condition)))
+        if page != LIST:
+            usual = costs[base]
+            ratio = cost.cpu_ms / usual.cpu_ms
+            shown = f"{ratio:.2f}, {cost.cpu_ms:.1f} to {usual.cpu_ms:.1f} ms CPU"
+            yield at_most(f"{size}: {name} / {LIST}", ratio, 2, shown)
+
+
 def _growth(fleets: dict[int, Any]) -> Iterator[Line]:
     def line(what: str, costs: dict[int, float], usual: str) -> Line:
         return Line(f"growth: {what}", f"n^{exponent(costs):.2f}", usual)
@@ -148,16 +169,34 @@ def _growth(fleets: dict[int, Any]) -> Iterator[Line]:
     yield line("refresh", costs, "n^1")
 
 
-def _click(click: dict[str, Any]) -> Iterator[Line]:
+def _year(database: str, year: dict[str, Any]) -> Iterator[Line]:
+    seconds, cpu = year["seconds"], year["cpu_seconds"]
+    base = seconds["baseline"]
+    is_whole = year["days"] == DAYS
+    rows = year["rows"]["UsageDay"]
+    period = "year" if is_whole else f"{year['days']} days, {rows:,} rows"
+    for name in [name for name in seconds if name != "baseline"]:
+        shown = (
+            f"{seconds[name]:.2f} s ({cpu[name]:.2f} s CPU), "
+            f"{seconds[name] / base:.1f} times a sum"
+        )
+        what = f"{period} of costs, {database}: {name}"
+        if name == "all" and is_whole:
+            yield at_most(f"{what}, s", seconds[name], 1, shown)
+        else:
+            yield Line(f"{what}", shown)
+
+
+def _click(what: str, click: dict[str, Any]) -> Iterator[Line]:
     yield at_most(
-        "click to PUT, PostgreSQL, median ms",
+        f"{what}, PostgreSQL, median ms",
         click["median_ms"],
         150,
         f"{click['median_ms']:.0f}, worst {click['worst_ms']:.0f}",
     )
-    steps = ("accepted", "answered", "claimed", "about_to_send")
+    steps = ("accepted", "answered", "claimed", "authorized")
     yield Line(
-        "click to PUT, PostgreSQL, its steps, ms",
+        f"{what}, PostgreSQL, its steps, ms",
         ", ".join(f"{step} {click[f'{step}_ms']:.0f}" for step in steps),
     )
 

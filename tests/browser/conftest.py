@@ -14,7 +14,7 @@ import yaml
 from playwright.sync_api import BrowserContext, Page, expect
 
 from dashboard.ops.demo import PASSWORD
-from dashboard.ops.demo_files import Files
+from dashboard.ops.demo_files import DemoFiles
 from dashboard.ops.managed_process import PROJECT
 from dashboard.ops.ports import free_port
 from tests.ops.processes import wait_until
@@ -109,7 +109,7 @@ class Demo:
             cwd=PROJECT,
             env=os.environ
             | {
-                "CURFEW_DATABASE_URL": f"sqlite:///{Files(self.folder).database}",
+                "CURFEW_DATABASE_URL": f"sqlite:///{DemoFiles(self.folder).database}",
                 "DJANGO_SETTINGS_MODULE": "dashboard.settings",
             },
             input=typed,
@@ -141,7 +141,9 @@ def demo(
     Each test that changes an instance has one of its own. Without a browser there is no
     need of a demo.
     """
-    demo = Demo(tmp_path_factory.mktemp("browser") / "demo")
+    # Sixty instances of the old API, which tests name, and thirty notebooks.
+    options = ("--fleet", "90", "--notebooks", "33")
+    demo = Demo(tmp_path_factory.mktemp("browser") / "demo", *options)
     try:
         demo.wait_until_ready()
         demo.hold_still()

@@ -19,6 +19,13 @@ from .conftest import FAR_BEYOND_MS, Demo
 RUNS = "embeddings-refresh"
 STOPPED = "fraud-features"
 CHANGED = "notebook-b1b8"
+NOTEBOOKS = {
+    "notebook": "speaker-id",
+    "idle": "interactive-lab",
+    "stopped-notebook": "customer-segments",
+}
+"""Of the new API, by what they stand for."""
+
 FAULTY = ("weekend-job", "prévision-été")
 SLOW = ("한국어-분류기", "auto-stop-off")
 
@@ -70,14 +77,17 @@ def leave_traces(page: Page, demo: Demo) -> Traces:
     traces.paths["instance"] = instance
     traces.paths["stopped"] = detail_of(page, STOPPED)
     traces.paths["changed"] = detail_of(page, CHANGED)
+    for trace, name in NOTEBOOKS.items():
+        traces.paths[trace] = detail_of(page, name)
     page.goto(f"{instance}edit/")
     page.get_by_label("Description").fill("Nightly refresh of the product embeddings")
     page.locator("[name=auto_stop_hours]").fill("6")
     page.get_by_role("button", name="Save").click()
     page.locator("#outcome [data-state=applied]").wait_for()
     page.goto("/edits/")
-    receipt = page.locator("[data-edit] a").first.get_attribute("href")
-    traces.paths["receipt"] = receipt or ""
+    change = page.locator("[data-edit] a").first.get_attribute("href")
+    traces.paths["change"] = change or ""
+    traces.paths["undo"] = f"{change}undo/"
     traces.paths["draft"] = draft(page, "/instances/?owner=anna.schmidt")
     traces.paths["preview"] = draft(page, "/instances/?per_page=25")
     preview(page, "12")
@@ -89,18 +99,49 @@ def leave_traces(page: Page, demo: Demo) -> Traces:
     page.goto("/people/")
     person = page.locator("[data-row-link]").first.get_attribute("href")
     traces.paths["person"] = person or ""
+    page.goto("/people/teams/")
+    team = page.locator("[data-row-link]").first.get_attribute("href")
+    traces.paths["team"] = team or ""
     page.goto("/views/new/?q=gpu")
     page.get_by_label("Name").fill("Everything with a GPU")
     page.locator("main").get_by_role("button", name="Save").click()
     page.goto("/views/")
-    view = page.get_by_role("link", name="Change Everything").get_attribute("href")
+    view = page.get_by_role("link", name="Edit Everything").get_attribute("href")
     traces.paths["view"] = view or ""
     page.goto("/reminders/channels/new/")
     page.get_by_label("Name").fill("Night shift")
-    page.get_by_label("Webhook address").fill("https://example.org/hook")
+    page.get_by_label("Webhook URL").fill("https://example.org/hook")
     page.locator("main").get_by_role("button", name="Save").click()
     page.get_by_role("button", name="Send test").wait_for()
     traces.paths["channel"] = page.url.removeprefix(demo.url)
+    page.goto("/policies/schedules/holidays/")
+    page.get_by_label("Name").fill("Berlin")
+    page.get_by_role("button", name="Create calendar").click()
+    page.get_by_label("Days, one per line").fill("2026-12-25 Christmas")
+    page.get_by_role("button", name="Add days").click()
+    page.get_by_text("1 day added.").wait_for()
+    traces.paths["holidays"] = page.url.removeprefix(demo.url)
+    page.goto("/costs/prices/new/")
+    page.get_by_label("Flavor").fill("modelarts.vm.gpu.*")
+    page.get_by_label("An hour while running").fill("12.50")
+    page.get_by_label("Currency").fill("EUR")
+    page.get_by_role("button", name="Save price").click()
+    page.get_by_text("Price added.").wait_for()
+    price = page.get_by_role("link", name="modelarts.vm.gpu.*", exact=True)
+    traces.paths["price"] = price.first.get_attribute("href") or ""
+    page.goto("/policies/schedules/new/")
+    page.get_by_label("Name").fill("Office hours of a tour")
+    page.get_by_label("Berlin", exact=True).check()
+    page.get_by_role("button", name="Save schedule").click()
+    page.locator("#switch-on").wait_for()
+    traces.paths["schedule"] = page.url.removeprefix(demo.url)
+    page.goto("/costs/budgets/new/")
+    page.get_by_label("Name").fill("Everything of a tour")
+    page.get_by_label("Amount a month").fill("5000")
+    page.get_by_label("Currency").fill("EUR")
+    page.get_by_role("button", name="Save budget").click()
+    page.get_by_role("link", name="Edit").wait_for()
+    traces.paths["budget"] = page.url.removeprefix(demo.url)
     return traces
 
 
@@ -114,6 +155,7 @@ def detail_of(page: Page, name: str) -> str:
 def draft(page: Page, path: str) -> str:
     """Begin a bulk change of all that a list matches; the path of its draft."""
     page.goto(path)
+    page.locator("#pick-page").check()
     page.locator("#bulk-matching").click()
     page.wait_for_url("**/bulk/*/")
     return page.url.partition("/bulk/")[1] + page.url.partition("/bulk/")[2]
@@ -129,8 +171,9 @@ def preview(page: Page, hours: str) -> None:
 
 def batch(page: Page, *names: str) -> str:
     """Give these a run time of 4.5 hours; the path of the batch."""
-    page.goto("/instances/?per_page=100")
-    page.locator("#pick-page").wait_for()
+    page.goto("/instances/?per_page=100&generation=demanager")
+    # A draft that was left unconfirmed keeps its selection.
+    page.locator("#pick-none").click()
     for name in names:
         page.get_by_label(f"Select {name}", exact=True).check()
     page.locator("#bulk-picked").click()
@@ -164,15 +207,39 @@ def _rows_ticked(page: Page, _: Traces) -> None:
     expect(page.locator("#picked-count")).to_have_text("3 selected")
 
 
+def _budget_with_errors(page: Page, _: Traces) -> None:
+    page.goto("/costs/budgets/new/")
+    page.get_by_label("Owner", exact=True).first.check()
+    page.get_by_role("button", name="Save budget").click()
+    expect(page.get_by_role("alert").first).to_contain_text("Not saved.")
+
+
 def _views_menu(page: Page, _: Traces) -> None:
     page.goto("/instances/?status=RUNNING&flavor_type=CPU")
     page.locator("#views-menu > summary").click()
+
+
+def _display_menu(page: Page, _: Traces) -> None:
+    page.goto("/instances/?owner=@me")
+    page.locator("#display-menu > summary").click()
+
+
+def _filter_menu(page: Page, _: Traces) -> None:
+    page.goto("/instances/?status=RUNNING&owner=!li.wei")
+    page.locator("#filter-menu > summary").click()
 
 
 def _shortcuts(page: Page, _: Traces) -> None:
     page.goto("/instances/")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def _palette(page: Page, _: Traces) -> None:
+    page.goto("/instances/")
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox").fill("gpu")
+    expect(page.get_by_role("option", name="Search in the list")).to_be_visible()
 
 
 def _edit_with_errors(page: Page, traces: Traces) -> None:
@@ -183,12 +250,28 @@ def _edit_with_errors(page: Page, traces: Traces) -> None:
     expect(page.get_by_role("alert").first).to_contain_text("Fix the following to save")
 
 
+def _notebook_with_errors(page: Page, traces: Traces) -> None:
+    page.goto(f"{traces['notebook']}edit/")
+    page.get_by_label("Name").fill("not a name!")
+    page.get_by_role("button", name="Add tag").click()
+    page.get_by_label("Key", exact=True).last.fill("a&b")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert").first).to_contain_text("Fix the following to save")
+
+
+def _extend_with_errors(page: Page, traces: Traces) -> None:
+    page.goto(f"{traces['notebook']}extend/")
+    page.get_by_label("Or stop this many hours").fill("999")
+    page.get_by_role("button", name="Extend", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("Not extended.")
+
+
 def _token_made(page: Page, _: Traces) -> None:
     page.goto("/accounts/tokens/")
-    make_token(page, "laptop")
+    create_token(page, "laptop")
 
 
-def make_token(page: Page, name: str) -> str:
+def create_token(page: Page, name: str) -> str:
     """From the page of tokens: make one; its text. It asks who is there before."""
     page.get_by_label("Name").fill(name)
     page.get_by_role("button", name="Create token").click()
@@ -225,7 +308,7 @@ def _batch_under_way(page: Page, traces: Traces) -> None:
     # What was chosen before need not be so any more.
     hours = traces.paths.setdefault("hours", "3")
     traces.paths["hours"] = f"{float(hours) + 0.5:g}"
-    page.goto("/instances/?per_page=100")
+    page.goto("/instances/?per_page=100&generation=demanager")
     for name in SLOW:
         page.get_by_label(f"Select {name}", exact=True).check()
     page.locator("#bulk-picked").click()
@@ -261,7 +344,7 @@ def _bulk_number_wrong(page: Page, traces: Traces) -> None:
 def _signed_out_of_a_form(page: Page, _: Traces) -> None:
     """Fill in a form whose session ends before it is sent."""
     page.goto("/views/new/?q=x")
-    page.get_by_label("Name").fill("Autosaved before the session ended")
+    page.get_by_label("Name").fill("Typed before the session ended")
     page.context.clear_cookies(name=re.compile("session"))
     page.locator("main").get_by_role("button", name="Save").click()
     expect(page.locator("main")).to_contain_text("401")
@@ -273,6 +356,13 @@ def _rule_with_errors(page: Page, _: Traces) -> None:
     page.locator(".errorlist").first.wait_for()
 
 
+def _schedule_with_errors(page: Page, _: Traces) -> None:
+    page.goto("/policies/schedules/new/")
+    page.locator("[name=times-0-stop]").fill("25:00")
+    page.get_by_role("button", name="Save schedule").click()
+    page.locator(".errorlist").first.wait_for()
+
+
 def _person_with_errors(page: Page, _: Traces) -> None:
     page.goto("/people/add/")
     page.get_by_label("Username").fill("not a name!")
@@ -281,17 +371,75 @@ def _person_with_errors(page: Page, _: Traces) -> None:
     page.locator(".errorlist").first.wait_for()
 
 
+def _import_preview(page: Page, _: Traces) -> None:
+    page.goto("/people/import/")
+    lines = "username,role,owners\nnew,viewer,someone\nother,chief,\nanna,,li.wei"
+    page.get_by_label("Or paste the lines").fill(lines)
+    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("button", name="Import").wait_for()
+
+
+def _price_with_errors(page: Page, _: Traces) -> None:
+    page.goto("/costs/prices/new/")
+    page.get_by_label("An hour while running").fill("1,234")
+    page.get_by_role("button", name="Save price").click()
+    page.locator(".errorlist").first.wait_for()
+
+
+def _prices_preview(page: Page, _: Traces) -> None:
+    page.goto("/costs/prices/import/")
+    lines = (
+        "flavor,running,currency,valid_from\nmodelarts.vm.cpu.*,0.35,EUR,2026-01-01\n"
+        "modelarts.vm.gpu.*,11,EUR,\nmodelarts.kat1.xlarge,free,EUR,"
+    )
+    page.get_by_label("Or paste the lines").fill(lines)
+    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("button", name="Import").wait_for()
+
+
+def _prices_fetched(page: Page, _: Traces) -> None:
+    page.goto("/costs/prices/fetch/")
+    page.get_by_role("button", name="Fetch prices").first.click()
+    page.locator("#answer form").wait_for()
+
+
 def _channel_with_errors(page: Page, _: Traces) -> None:
     page.goto("/reminders/channels/new/")
-    page.get_by_label("Webhook address").fill("http://10.0.0.1/")
+    page.get_by_label("Webhook URL").fill("http://10.0.0.1/")
     page.locator("main").get_by_role("button", name="Save").click()
     page.locator(".errorlist").first.wait_for()
 
 
-def _reminder_act(page: Page, _: Traces) -> None:
+def open_inbox(page: Page) -> None:
+    """Open the inbox, and the lists in it."""
     page.goto("/reminders/")
-    page.locator(".inbox").get_by_role("link", name="Stop now").first.click()
-    page.locator("main").get_by_role("button", name="Stop now").wait_for()
+    for more in page.locator(".inbox summary").all():
+        more.click()
+
+
+def _digest_off(page: Page, _: Traces) -> None:
+    page.goto("/costs/digest/")
+    text = page.locator(".digest-text").text_content() or ""
+    page.goto("/costs/digest/off/" + text.partition("/costs/digest/off/")[2].strip())
+
+
+def _reminder_act(page: Page, _: Traces) -> None:
+    _follow_a_reminder(page, "Stop now", "main form button.danger")
+
+
+def _reminder_extend(page: Page, _: Traces) -> None:
+    _follow_a_reminder(page, "Extend", "main .ends")
+
+
+def _follow_a_reminder(page: Page, name: str, asks: str) -> None:
+    """Open the first link of the inbox that still asks: some runs have ended since."""
+    open_inbox(page)
+    links = page.locator(".inbox").get_by_role("link", name=name).all()
+    for address in [link.get_attribute("href") for link in links]:
+        page.goto(address or "")
+        if page.locator(asks).count():
+            return
+    raise AssertionError(f"no notification asks to {name.lower()}")
 
 
 def _wall(page: Page, _: Traces) -> None:
@@ -316,7 +464,14 @@ PLACES: dict[str, Place] = {
     "list-ticked": Place("instances:list", _rows_ticked),
     "list-nothing": Place("instances:list", at("/instances/?q=nothing-is-so-called")),
     "list-menu": Place("instances:list", _views_menu),
+    "list-filters": Place("instances:list", _filter_menu),
+    "list-display": Place("instances:list", _display_menu),
+    "palette": Place("instances:palette", _palette),
     "shortcuts": Place("instances:list", _shortcuts),
+    "clouds": Place("instances:clouds", at("/instances/clouds/")),
+    "system": Place("system:overview", at("/system/")),
+    "system-operator": Place("system:overview", at("/system/"), "oskar"),
+    "release-notes": Place("system:release_notes", at("/system/release-notes/")),
     "detail": Place("instances:detail", of("instance")),
     "detail-viewer": Place("instances:detail", of("instance"), "vera"),
     "edit": Place("edits:edit", of("instance", "edit/")),
@@ -324,8 +479,20 @@ PLACES: dict[str, Place] = {
     "edit-conflict": Place("edits:edit", _conflict),
     "start": Place("edits:start", of("stopped", "start/")),
     "stop": Place("edits:stop", of("instance", "stop/")),
+    "restart": Place("edits:restart", of("instance", "restart/")),
+    "extend": Place("edits:extend", of("notebook", "extend/")),
+    "extend-errors": Place("edits:extend", _extend_with_errors),
+    "extend-idle": Place("edits:extend", of("idle", "extend/")),
+    "extend-refused": Place("edits:extend", of("instance", "extend/")),
+    "overrides": Place("edits:overrides", at("/policies/overrides/?whose=all")),
+    "override": Place("edits:override", of("instance", "override/")),
+    "override-ignore": Place("edits:override", of("notebook", "override/?kind=ignore")),
+    "detail-notebook": Place("instances:detail", of("notebook")),
+    "edit-notebook": Place("edits:edit", _notebook_with_errors),
+    "start-notebook": Place("edits:start", of("stopped-notebook", "start/")),
     "edits": Place("edits:list", at("/edits/")),
-    "receipt": Place("edits:detail", of("receipt")),
+    "change": Place("edits:detail", of("change")),
+    "undo": Place("edits:undo", of("undo")),
     "bulk-nothing": Place("edits:bulk", _bulk_nothing),
     "bulk-draft": Place("edits:bulk_draft", of("draft")),
     "bulk-draft-errors": Place("edits:bulk_draft", _draft_with_errors),
@@ -344,9 +511,51 @@ PLACES: dict[str, Place] = {
     "compliance-li": Place("policies:compliance", at("/policies/compliance/"), "li"),
     "exceptions": Place("policies:exceptions", at("/policies/exceptions/")),
     "exception-ask": Place("policies:ask", at("/policies/1/exceptions/1/")),
+    "schedules": Place("schedules:list", at("/policies/schedules/")),
+    "schedules-viewer": Place("schedules:list", at("/policies/schedules/"), "vera"),
+    "schedule": Place("schedules:schedule", of("schedule")),
+    "schedule-viewer": Place("schedules:schedule", of("schedule"), "vera"),
+    "schedule-new": Place("schedules:new", at("/policies/schedules/new/")),
+    "schedule-edit": Place("schedules:edit", of("schedule", "edit/")),
+    "schedule-errors": Place("schedules:new", _schedule_with_errors),
+    "holiday-calendars": Place(
+        "schedules:calendars", at("/policies/schedules/holidays/")
+    ),
+    "holidays": Place("schedules:calendar", of("holidays")),
+    "holidays-viewer": Place("schedules:calendar", of("holidays"), "vera"),
+    "budgets": Place("costs:budgets", at("/costs/budgets/")),
+    "budgets-li": Place("costs:budgets", at("/costs/budgets/"), "li"),
+    "budget": Place("costs:budget", of("budget")),
+    "budget-new": Place("costs:new_budget", at("/costs/budgets/new/")),
+    "budget-errors": Place("costs:new_budget", _budget_with_errors),
+    "budget-edit": Place("costs:edit_budget", of("budget", "edit/")),
+    "prices": Place("costs:prices", at("/costs/prices/")),
+    "prices-viewer": Place("costs:prices", at("/costs/prices/"), "vera"),
+    "price": Place("costs:price", of("price")),
+    "price-new": Place("costs:new_price", at("/costs/prices/new/")),
+    "price-errors": Place("costs:new_price", _price_with_errors),
+    "price-remove": Place("costs:remove_price", of("price", "remove/")),
+    "prices-import": Place("costs:import_prices", at("/costs/prices/import/")),
+    "prices-import-preview": Place("costs:import_prices", _prices_preview),
+    "prices-fetch": Place("costs:fetch_prices", at("/costs/prices/fetch/")),
+    "prices-fetched": Place("costs:proposal", _prices_fetched),
+    "digest": Place("digests:preview", at("/costs/digest/")),
+    "digest-anna": Place("digests:preview", at("/costs/digest/"), "anna"),
+    "digest-off": Place("digests:off", _digest_off, "anna"),
+    "digest-off-broken": Place("digests:off", at("/costs/digest/off/broken/"), ""),
+    "question": Place("edits:question", at("/questions/1/")),
+    "answer-broken": Place("reminders:answer", at("/reminders/answer/broken/"), ""),
     "due": Place("handover:due", at("/due/")),
     "due-flavours": Place("handover:due", at("/due/?group=flavor")),
     "due-nothing": Place("handover:due", at("/due/?owner=nobody")),
+    "costs": Place("costs:report", at("/costs/")),
+    "costs-hours": Place("costs:report", at("/costs/?measure=hours&step=week")),
+    "costs-scientist": Place("costs:report", at("/costs/?period=last_week"), "li"),
+    "costs-errors": Place(
+        "costs:report", at("/costs/?period=custom&since=2026-02-01&until=2026-01-01")
+    ),
+    "runs": Place("costs:runs", at("/costs/runs/")),
+    "savings": Place("costs:savings", at("/costs/savings/")),
     "handovers": Place("handover:list", at("/handover/")),
     "handovers-viewer": Place("handover:list", at("/handover/"), "vera"),
     "handover-new": Place("handover:new", at("/handover/new/")),
@@ -363,11 +572,13 @@ PLACES: dict[str, Place] = {
     "reminders": Place("reminders:inbox", at("/reminders/")),
     "reminders-none": Place("reminders:inbox", at("/reminders/"), "vera"),
     "reminder-act": Place("reminders:act", _reminder_act),
+    "reminder-extend": Place("reminders:act", _reminder_extend),
     "reminder-link": Place("reminders:act", at("/reminders/act/broken/")),
     "reminder-settings": Place("reminders:settings", at("/reminders/settings/")),
     "reminder-settings-li": Place(
         "reminders:settings", at("/reminders/settings/"), "li"
     ),
+    "on-call": Place("reminders:on_call", at("/reminders/on-call/")),
     "reminder-log": Place("reminders:log", at("/reminders/log/")),
     "channels": Place("reminders:channels", at("/reminders/channels/")),
     "channel-new": Place("reminders:new_channel", at("/reminders/channels/new/")),
@@ -378,11 +589,17 @@ PLACES: dict[str, Place] = {
     "person": Place("people:person", of("person")),
     "person-add": Place("people:add", at("/people/add/")),
     "person-add-errors": Place("people:add", _person_with_errors),
+    "people-import": Place("people:import", at("/people/import/")),
+    "people-import-preview": Place("people:import", _import_preview),
+    "owners": Place("people:owners", at("/people/owners/")),
+    "teams": Place("people:teams", at("/people/teams/")),
+    "team": Place("people:team", of("team")),
+    "team-add": Place("people:add_team", at("/people/teams/add/")),
     "account": Place("mfa_index", at("/accounts/2fa/")),
     "sessions": Place("usersessions_list", at("/accounts/sessions/")),
     "token-made": Place("tokens:mine", _token_made),
     "tokens": Place("tokens:mine", at("/accounts/tokens/")),
-    "tokens-of-all": Place("tokens:everybodys", at("/people/tokens/")),
+    "tokens-of-all": Place("tokens:all", at("/people/tokens/")),
     "password": Place("account_change_password", at("/accounts/password/change/")),
     "is-it-you": Place("account_reauthenticate", at("/accounts/reauthenticate/")),
     # As somebody who goes nowhere else: their browser is signed out then.

@@ -12,7 +12,8 @@ from .conftest import Demo, SignIn
 
 pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(300)]
 
-STOPPED_CPUS = "/instances/?status=STOPPED&flavor_type=CPU&per_page=25"
+OLD_API = "generation=demanager"
+STOPPED_CPUS = f"/instances/?status=STOPPED&flavor_type=CPU&per_page=25&{OLD_API}"
 
 
 def test_everything_that_matches(sign_in: SignIn, demo: Demo) -> None:
@@ -27,6 +28,7 @@ def test_everything_that_matches(sign_in: SignIn, demo: Demo) -> None:
     page.goto(STOPPED_CPUS)
     names = page.locator("[data-row-link]").all_inner_texts()
     assert len(names) >= 3
+    page.locator("#pick-page").check()
     page.get_by_role("button", name=re.compile("Edit all")).click()
     page.wait_for_url("**/bulk/*/")
     expect(page.get_by_role("heading", level=1)).to_contain_text(f"{len(names)}")
@@ -50,7 +52,7 @@ def test_a_selection_lives_through_polls_filters_and_pages(
     sign_in: SignIn, demo: Demo
 ) -> None:
     page = sign_in("oskar")
-    page.goto("/instances/?sort=name&per_page=25")
+    page.goto(f"/instances/?sort=name&per_page=25&{OLD_API}")
     first = page.locator("input[name=pick]").first
     first.check()
     expect(page.locator("#picked-count")).to_have_text("1 selected")
@@ -69,7 +71,7 @@ def test_a_selection_lives_through_polls_filters_and_pages(
     expect(page.get_by_role("heading", level=1)).to_have_text(
         f"Change {here + 1} instances"
     )
-    page.goto("/instances/?sort=name&per_page=25")
+    page.goto(f"/instances/?sort=name&per_page=25&{OLD_API}")
     expect(page.locator("#picked-count")).to_contain_text(f"{here + 1} selected")
     page.get_by_role("button", name="Clear selection").click()
     expect(page.locator("#picked-count")).to_have_text("")
@@ -96,10 +98,30 @@ def test_from_the_row_to_the_batch_by_keyboard(sign_in: SignIn) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Change 1 instance")
 
 
+def test_five_rows_get_their_hours_by_seven_keys(sign_in: SignIn, demo: Demo) -> None:
+    page = sign_in("oskar")
+    page.goto(f"/instances/?sort=name&status=RUNNING&{OLD_API}")
+    loaded = page.evaluate("performance.timeOrigin")
+    for key in ("j", "Shift+J", "Shift+J", "Shift+J", "Shift+J"):
+        page.keyboard.press(key)
+    expect(page.locator("#picked-count")).to_have_text("5 selected")
+    names = page.locator("tr:has(:checked) [data-row-link]").all_inner_texts()
+    page.keyboard.press("8")
+    expect(page.locator("#confirm-button")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#popover")).to_be_hidden()
+    expect(page.locator("#picked-count")).to_have_text("")
+    for name in names:
+        row = page.locator("#rows tr").filter(has_text=name).first
+        expect(row.locator("[data-row-edit] .clock-setting")).to_have_text("8 h")
+        assert demo.instance(name)["auto_stop"]["duration_seconds"] == 8 * 3600
+    assert page.evaluate("performance.timeOrigin") == loaded
+
+
 def test_what_breaks_a_rule_is_put_right(sign_in: SignIn, demo: Demo) -> None:
     page = sign_in("oskar")
     page.goto("/policies/compliance/")
-    page.get_by_role("button", name=re.compile("Fix .* GPUs switch")).click()
+    page.get_by_role("button", name=re.compile("Fix .* GPUs need")).click()
     page.wait_for_url("**/bulk/*/")
     names = page.locator(".names").first.get_by_role("link").all_inner_texts()
     assert names
@@ -117,7 +139,7 @@ def test_without_javascript(demo: Demo, browser: Browser) -> None:
         page.locator("[name=password]").fill(PASSWORD)
         page.keyboard.press("Enter")
         page.wait_for_url("**/instances/")
-        page.goto("/instances/?status=STOPPED&flavor_type=GPU")
+        page.goto(f"/instances/?status=STOPPED&flavor_type=GPU&{OLD_API}")
         ticks = page.locator("input[name=pick]")
         for number in range(2):
             ticks.nth(number).check()

@@ -15,7 +15,7 @@ from dashboard.ops.ports import free_port
 from tests.ops.processes import wait_until
 
 from .conftest import Demo, SignIn
-from .places import make_token
+from .places import create_token
 
 pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -78,7 +78,7 @@ def test_list_due_set_and_watch(sign_in: SignIn, demo: Demo, tmp_path: Path) -> 
     page.goto("/accounts/tokens/")
     for box in page.locator("[name=scopes]").all():
         box.check()
-    shell = Shell(demo.url, make_token(page, "shell"), tmp_path)
+    shell = Shell(demo.url, create_token(page, "shell"), tmp_path)
 
     code, printed, _ = shell.run("list", "--q", MINE)
     assert code == 0

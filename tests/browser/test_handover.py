@@ -1,5 +1,6 @@
 """A shift is handed over in a real browser, and a wall hangs beside it."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -50,8 +51,15 @@ def test_draft_publish_take_over(sign_in: SignIn, colleague: Page) -> None:
     address = begin(page)
     page.get_by_label("Summary").fill("All quiet.")
     saved(page, "summary")
+    fact = page.locator("[data-fact]").first
+    fact.click()
+    noted = page.locator(".note").last.get_by_label("Note")
+    expect(noted).to_have_value(json.loads(fact.get_attribute("value") or "")["text"])
+    notes = page.locator(".note")
+    before = notes.count()
     page.get_by_role("button", name="Add note").click()
-    note = page.locator(".note").last
+    expect(notes).to_have_count(before + 1)
+    note = notes.last
     note.get_by_label("Note").fill("Disk is full")
     note.get_by_label("Owner").fill("oskar")
     note.get_by_label("Next action").fill("Call the platform team")
@@ -68,6 +76,9 @@ def test_draft_publish_take_over(sign_in: SignIn, colleague: Page) -> None:
     colleague.get_by_role("button", name="Take over").click()
     expect(colleague.get_by_text("You have taken over")).to_be_visible()
     expect(colleague.locator(".signatures")).to_contain_text("by oskar")
+    colleague.get_by_role("button", name="Done: Disk is full").click()
+    expect(colleague.locator(".action[data-done]")).to_contain_text("Done by oskar")
+    assert 1 <= len(re.findall(rb"/Type\s*/Page\b", colleague.pdf())) <= 2
     page.reload()
     expect(page.get_by_text("I'm staying on")).to_have_count(0)
 
@@ -119,13 +130,13 @@ def test_without_a_connection_it_says_so_and_goes_on(
     page = sign_in("ada")
     address = begin(page)
     context.set_offline(True)
-    page.get_by_label("Summary").fill("Autosaved in a tunnel")
+    page.get_by_label("Summary").fill("Typed in a tunnel")
     expect(page.locator("#connection")).to_contain_text("Not saved yet")
     context.set_offline(False)
     saved(page, "summary")
     expect(page.locator("#connection")).to_have_text("")
     page.goto(address)
-    expect(page.get_by_label("Summary")).to_have_value("Autosaved in a tunnel")
+    expect(page.get_by_label("Summary")).to_have_value("Typed in a tunnel")
     # htmx says so, too; nothing else may have complained.
     assert all(one.startswith("htmx:") or "ERR_" in one for one in complaints)
     complaints.clear()
@@ -177,10 +188,22 @@ def test_the_wall(sign_in: SignIn, browser: Browser, demo: Demo) -> None:
     screen.clock.install()  # goes on, and can be moved
     screen.goto(address)
     assert screen.url == address
-    assert screen.locator(".tile").count() == 5
+    assert screen.locator(".tile").count() == 7
     assert screen.locator(".stop").count() == 10
     fits = "document.documentElement.scrollHeight <= innerHeight"
     assert screen.evaluate(fits)
+    # With trouble above there is room for fewer stops, each of them whole.
+    bands = "board => board.prepend(...Array.from({length: 3}, () => {"
+    bands += "const band = document.createElement('p'); band.textContent = 'Late';"
+    bands += "band.className = 'wall-trouble'; return band; }))"
+    screen.locator("#wall").evaluate(bands)
+    assert screen.evaluate(fits)
+    whole = "stops => stops.map(stop => stop.getBoundingClientRect())"
+    whole += ".filter(stop => stop.left < innerWidth)"
+    whole += ".map(stop => stop.bottom <= innerHeight)"
+    shown = screen.locator(".stop").evaluate_all(whole)
+    assert 3 <= len(shown) < 10
+    assert all(shown)
     smallest = "parseFloat(getComputedStyle(document.querySelector('{}')).fontSize)"
     assert screen.evaluate(smallest.format(".stop-left")) >= 30
     assert screen.evaluate(smallest.format(".tile strong")) >= 100
@@ -199,13 +222,13 @@ def test_the_wall(sign_in: SignIn, browser: Browser, demo: Demo) -> None:
     expect(age).to_have_attribute("data-age", "stale")
     context.set_offline(False)
 
-    line.get_by_role("link", name="Change").click()
+    line.get_by_role("link", name="Edit").click()
     page.get_by_label("Name").fill("Test wall, renamed")
     page.get_by_role("button", name="Save").click()
     screen.clock.fast_forward(61_000)  # a screen is not loaded anew more often
     expect(screen.get_by_text("Test wall, renamed")).to_be_visible()
     line = page.locator("tr", has=page.get_by_role("link", name="Test wall, renamed"))
-    line.get_by_role("link", name="Change").click()
+    line.get_by_role("link", name="Edit").click()
     page.get_by_role("button", name="Revoke link").click()
     expect(screen.get_by_text("This link does not work")).to_be_visible(timeout=60_000)
     assert screen.locator(".tile").count() == 0

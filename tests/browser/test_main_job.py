@@ -11,6 +11,7 @@ from dashboard.ops.demo import PASSWORD
 from tests.ops.processes import wait_until
 
 from .conftest import Demo, SignIn
+from .places import fault
 
 pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -25,8 +26,9 @@ def row_of(page: Page, name: str):  # type: ignore[no-untyped-def]
 
 def open_instance(page: Page, name: str) -> None:
     page.goto(f"/instances/?q={name}")
-    page.get_by_role("link", name=name, exact=True).click()
-    page.wait_for_url("**/instances/demo/**")
+    link = page.get_by_role("link", name=name, exact=True)
+    # A click opens the side sheet.
+    page.goto(link.get_attribute("href") or "")
 
 
 def test_a_wrong_password_is_told_in_one_sentence(page: Page, demo: Demo) -> None:
@@ -63,7 +65,7 @@ def test_bad_input_then_good_until_the_cloud_confirms(
     name = "ablation-5000s"
     page = sign_in("anna")
     open_instance(page, name)
-    page.get_by_role("link", name="Edit", exact=True).click()
+    page.locator("#detail [data-row-edit]").click()
 
     text = page.get_by_label("Description")
     text.fill("Bad <text> & more")
@@ -76,9 +78,11 @@ def test_bad_input_then_good_until_the_cloud_confirms(
     text.fill("Good words, once more")
     page.locator("[name=auto_stop_hours]").fill("6")
     expect(page.locator("#hours-slider")).to_have_value("6")
+    chip = page.locator("#outcome [data-edit]").first
+    former = chip.get_attribute("data-edit") if chip.count() else ""
     page.get_by_role("button", name="Save").click()
     page.wait_for_url(re.compile(r"/instances/demo/[^/]+/$"))
-    chip = page.locator("#outcome [data-edit]").first
+    expect(chip).not_to_have_attribute("data-edit", former or "")
     expect(chip).to_have_attribute("data-state", "applied")
     expect(page.locator("#outcome")).to_contain_text("next start")
     there = demo.instance(name)
@@ -96,7 +100,7 @@ def test_a_value_off_the_grid_is_kept_when_only_the_words_change(
     assert stored % 1800
     page = sign_in("oskar")
     open_instance(page, name)
-    page.get_by_role("link", name="Edit", exact=True).click()
+    page.locator("#detail [data-row-edit]").click()
     page.get_by_label("Description").fill("Only words")
     page.get_by_role("button", name="Save").click()
     chip = page.locator("#outcome [data-edit]").first
@@ -123,10 +127,10 @@ def test_the_list_shows_the_chip_without_a_reload(
         page.keyboard.press("Enter")
         page.wait_for_url("**/instances/")
         open_instance(page, name)
-        page.get_by_role("link", name="Edit", exact=True).click()
-        page.get_by_label("Description").fill("FormSnapshot from the list")
+        page.locator("#detail [data-row-edit]").click()
+        page.get_by_label("Description").fill("Seen from the list")
         page.get_by_role("button", name="Save").click()
-        expect(row_of(watcher, name)).to_contain_text("FormSnapshot from the list")
+        expect(row_of(watcher, name)).to_contain_text("Seen from the list")
         expect(row_of(watcher, name).locator("[data-edit]")).to_have_attribute(
             "data-state", "applied"
         )
@@ -146,7 +150,7 @@ def test_a_countdown_reaches_zero_and_becomes_stopped(
     text = row.locator("[data-stops-at] .clock-text")
     # The cloud is late: it stays due until the cloud gets round to it.
     expect(text).to_have_text("stopping…")
-    expect(row).not_to_contain_text("0:00")
+    expect(text).not_to_contain_text("0:00")
     demo.force(name, stops_in_seconds=0, late_seconds=0)
     expect(row.locator(".status")).to_contain_text("Stopped")
     expect(row).to_contain_text(re.compile("stopped (just now|\\d+ (s|min) ago)"))
@@ -156,11 +160,77 @@ def test_focus_and_typed_text_survive_the_polls(sign_in: SignIn, demo: Demo) -> 
     name = "ocr-finetune"
     page = sign_in("oskar")
     page.goto(f"/instances/?q={name}")
-    edit = row_of(page, name).get_by_role("link", name="Edit")
+    edit = row_of(page, name).locator("[data-row-edit]")
     edit.focus()
     demo.force(name, description="Changed under the focus")
     expect(row_of(page, name)).to_contain_text("Changed under the focus")
-    expect(row_of(page, name).get_by_role("link", name="Edit")).to_be_focused()
+    expect(row_of(page, name).locator("[data-row-edit]")).to_be_focused()
+
+
+def test_a_row_is_changed_and_opened_where_it_stands(
+    sign_in: SignIn, demo: Demo
+) -> None:
+    """Auto-stop in two clicks, undone in one; the side sheet leaves all as it was."""
+    name = "llm-eval-nightly"
+    page = sign_in("oskar")
+    page.goto(f"/instances/?q={name}")
+    listed, loaded = page.url, page.evaluate("performance.timeOrigin")
+    before = demo.instance(name)["auto_stop"]["duration_seconds"]
+    row = row_of(page, name)
+    row.locator("[data-row-edit]").click()
+    page.get_by_role("dialog").get_by_role("button", name="12 h").click()
+    expect(page.locator("#popover")).to_be_hidden()
+    expect(row.locator("[data-state=applied]")).to_be_visible()
+    assert demo.instance(name)["auto_stop"]["duration_seconds"] == 12 * 3600
+    expect(page.locator("#announcer")).to_contain_text(f"{name}: Applied")
+    expect(row.locator("[data-row-edit]")).to_be_focused()
+    changed = row.locator("[data-edit]").get_attribute("data-edit")
+    row.get_by_role("link", name="Undo").click()
+    expect(row.locator("[data-edit]")).not_to_have_attribute("data-edit", changed or "")
+    expect(row.locator("[data-state=applied]")).to_be_visible()
+    assert demo.instance(name)["auto_stop"]["duration_seconds"] == before
+    row.get_by_role("link", name=name, exact=True).focus()
+    page.keyboard.press("Enter")
+    sheet = page.get_by_role("dialog", name=name)
+    expect(sheet.locator(".auto-stop-card")).to_be_visible()
+    demo.force(name, description="Changed under the sheet")
+    expect(sheet).to_contain_text("Changed under the sheet")
+    sheet.locator("[data-row-edit]").click()
+    sheet.get_by_label("Description").fill("Typed in the sheet")
+    asked: list[str] = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+    page.keyboard.press("Escape")
+    expect(sheet.get_by_label("Description")).to_have_value("Typed in the sheet")
+    assert asked == ["Discard your unsaved changes?"]
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.keyboard.press("Escape")
+    expect(sheet).to_be_hidden()
+    expect(row.get_by_role("link", name=name, exact=True)).to_be_focused()
+    assert (page.url, page.evaluate("performance.timeOrigin")) == (listed, loaded)
+
+
+def test_a_failed_change_is_retried_where_it_stands(
+    sign_in: SignIn, demo: Demo
+) -> None:
+    name = "radar-demo-58"
+    page = sign_in("oskar")
+    page.goto(f"/instances/?q={name}")
+    listed, loaded = page.url, page.evaluate("performance.timeOrigin")
+    fault(demo, name, kind="status", status=400, code="ModelArts.6347", times=1)
+    row = row_of(page, name)
+    row.locator("[data-row-edit]").click()
+    page.get_by_role("dialog").get_by_role("button", name="12 h").click()
+    expect(row.locator("[data-state=failed]")).to_be_visible()
+    expect(page.locator("#announcer")).to_contain_text(f"{name}: Failed")
+    failed = row.locator("[data-edit]").get_attribute("data-edit")
+    row.get_by_role("link", name="Retry").click()
+    expect(row.locator("[data-state=applied]")).to_be_visible()
+    expect(row.locator("[data-edit]")).not_to_have_attribute("data-edit", failed or "")
+    expect(row.get_by_role("link", name="Retry")).to_have_count(0)
+    expect(row.locator("[data-row-edit]")).to_be_focused()
+    expect(page.locator("#announcer")).to_contain_text(f"{name}: Applied")
+    assert demo.instance(name)["auto_stop"]["duration_seconds"] == 12 * 3600
+    assert (page.url, page.evaluate("performance.timeOrigin")) == (listed, loaded)
 
 
 def test_the_page_recovers_after_the_server_was_away(
@@ -202,22 +272,22 @@ def test_keyboard_only(sign_in: SignIn, demo: Demo) -> None:
             break
     expect(link).to_be_focused()
     page.keyboard.press("Enter")
-    page.wait_for_url("**/instances/demo/**")
-    edit = page.get_by_role("link", name="Edit", exact=True)
+    edit = page.locator("#detail [data-row-edit]")
+    expect(edit).to_be_visible()
     for _ in range(40):
         page.keyboard.press("Tab")
         if edit.evaluate("element => element === document.activeElement"):
             break
     expect(edit).to_be_focused()
     page.keyboard.press("Enter")
-    text = page.get_by_label("Description")
+    text = page.locator("#edit-form").get_by_label("Description")
     expect(text).to_be_visible()
     for _ in range(40):
         page.keyboard.press("Tab")
         if text.evaluate("element => element === document.activeElement"):
             break
     page.keyboard.press("Control+a")
-    page.keyboard.type("Autosaved without a mouse")
+    page.keyboard.type("Typed without a mouse")
     page.keyboard.press("Tab")
     for _ in range(40):
         if page.evaluate("document.activeElement.id") == "save-button":
@@ -226,10 +296,7 @@ def test_keyboard_only(sign_in: SignIn, demo: Demo) -> None:
     page.keyboard.press("Enter")
     chip = page.locator("#outcome [data-edit]").first
     expect(chip).to_have_attribute("data-state", "applied")
-    assert (
-        demo.instance("dialect-classifier")["description"]
-        == "Autosaved without a mouse"
-    )
+    assert demo.instance("dialect-classifier")["description"] == "Typed without a mouse"
 
 
 def test_stop_asks_first_and_says_what_is_lost(sign_in: SignIn, demo: Demo) -> None:
@@ -237,9 +304,10 @@ def test_stop_asks_first_and_says_what_is_lost(sign_in: SignIn, demo: Demo) -> N
     page = sign_in("oskar")
     open_instance(page, name)
     page.locator("#stop-button").click()
-    expect(page.locator("main")).to_contain_text("/home/ma-user/work")
+    question = page.get_by_role("dialog")
+    expect(question).to_contain_text("/home/ma-user/work")
     assert demo.instance(name)["status"] == "RUNNING"
-    page.get_by_role("button", name="Stop").click()
+    question.get_by_role("button", name="Stop").click()
     expect(page.locator("#actions .status")).to_contain_text(
         re.compile("Stopping|Stopped")
     )
@@ -249,7 +317,7 @@ def test_stop_asks_first_and_says_what_is_lost(sign_in: SignIn, demo: Demo) -> N
 def test_a_viewer_is_offered_nothing(sign_in: SignIn) -> None:
     page = sign_in("vera")
     open_instance(page, "embeddings-refresh")
-    expect(page.get_by_role("link", name="Edit", exact=True)).to_have_count(0)
+    expect(page.locator("#detail [data-row-edit]")).to_have_count(0)
     answer = page.request.get(page.url + "edit/")
     assert answer.status == 403
 
@@ -269,7 +337,7 @@ def test_without_javascript_everything_still_works(
         page.keyboard.press("Enter")
         page.wait_for_url("**/instances/")
         open_instance(page, name)
-        page.get_by_role("link", name="Edit", exact=True).click()
+        page.locator("#detail [data-row-edit]").click()
         page.get_by_label("Description").fill("Written without scripts")
         page.get_by_role("button", name="Save").click()
         page.wait_for_url(re.compile(r"/instances/demo/[^/]+/$"))

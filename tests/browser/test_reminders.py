@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 from tests.ops.processes import wait_until
 
 from .conftest import Demo, SignIn
+from .places import open_inbox
 
 pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -14,7 +15,8 @@ def test_a_reminder_leads_to_the_stop(sign_in: SignIn, demo: Demo) -> None:
     name = "pool-trainer-01"
     page = sign_in("ada")
     page.locator(".topbar").get_by_role("link", name="Notifications").click()
-    told = page.locator(".inbox > li").filter(
+    open_inbox(page)
+    told = page.locator(".inbox-item").filter(
         has=page.get_by_role("link", name=f"{name} stops soon")
     )
     told.get_by_role("link", name="Stop now").click()
@@ -28,7 +30,7 @@ def test_a_reminder_leads_to_the_stop(sign_in: SignIn, demo: Demo) -> None:
     )
 
     def nothing_to_stop() -> bool:
-        page.goto("/reminders/")
+        open_inbox(page)
         return told.get_by_role("link", name="Stop now").count() == 0
 
     wait_until(nothing_to_stop, seconds=60)

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from .conftest import Demo, SignIn
-from .places import make_token
+from .places import create_token
 
 pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(300)]
 def test_made_used_and_revoked(sign_in: SignIn, demo: Demo) -> None:
     page = sign_in("vera")
     page.goto("/accounts/tokens/")
-    secret = make_token(page, "browser")
+    secret = create_token(page, "browser")
     bearer = {"Authorization": f"Bearer {secret}"}
     with httpx.Client(base_url=demo.url, headers=bearer, trust_env=False) as client:
         told = client.get("/api/v1/me").json()

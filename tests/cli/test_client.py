@@ -1,5 +1,8 @@
-"""Configuration, lost answers, and the live table."""
+"""Configuration, lost responses, and the live table."""
 
+import time
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +13,9 @@ from dashboard.cli import config, show
 from dashboard.cli.client import Api
 from dashboard.cli.commands import FILTERS
 from dashboard.cli.errors import Code, CommandError, UnreachableError
+from dashboard.cli.moments import end_of
 from dashboard.cli.watch import Watch
-from dashboard.instances import countdown
+from dashboard.instances.durations import remaining_text
 from dashboard.instances.filters import InstanceFilter
 from tests.test_docs import ROOT, rows
 
@@ -19,8 +23,8 @@ HERE = config.Config("http://localhost", "canary")
 
 
 def api(handler: Any, pauses: list[float] | None = None) -> Api:
-    told = pauses if pauses is not None else []
-    return Api(HERE, transport=httpx.MockTransport(handler), pause=told.append)
+    waits = pauses if pauses is not None else []
+    return Api(HERE, transport=httpx.MockTransport(handler), pause=waits.append)
 
 
 def test_the_environment_first(tmp_path: Path) -> None:
@@ -29,8 +33,8 @@ def test_the_environment_first(tmp_path: Path) -> None:
     path.chmod(0o600)
     where = {"CURFEW_CONFIG": str(path)}
     assert config.read(where) == ("https://file.example", "of-the-file")
-    said = where | {"CURFEW_TOKEN": "said"}
-    assert config.read(said) == ("https://file.example", "said")
+    environ = where | {"CURFEW_TOKEN": "said"}
+    assert config.read(environ) == ("https://file.example", "said")
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
@@ -78,7 +82,7 @@ def test_no_token_goes_out_in_clear(url: str, is_safe: bool) -> None:
     [("https://[x", "t"), ("https://curfew.example.org", "curfew_é"),
      ("https://curfew.example.org", "curfew_1\n")],
 )  # fmt: skip
-def test_what_cannot_be_sent_is_a_sentence(url: str, token: str) -> None:
+def test_invalid_tokens_are_explained(url: str, token: str) -> None:
     environ = {"CURFEW_URL": url, "CURFEW_TOKEN": token, "CURFEW_CONFIG": "/nowhere"}
     with pytest.raises(CommandError) as ended:
         config.read(environ)
@@ -87,7 +91,7 @@ def test_what_cannot_be_sent_is_a_sentence(url: str, token: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["https://[", "https://curfew.example.org:port"])
-def test_what_is_no_address_is_told(url: str) -> None:
+def test_invalid_urls_are_explained(url: str) -> None:
     environ = {"CURFEW_URL": url, "CURFEW_TOKEN": "t", "CURFEW_CONFIG": "/nowhere"}
     with pytest.raises(CommandError, match="malformed"):
         config.read(environ)
@@ -114,7 +118,7 @@ def test_a_lost_answer_is_asked_for_again_under_the_same_key() -> None:
     assert pauses == [2, 7]
 
 
-def test_it_gives_up_in_the_end() -> None:
+def test_writes_are_repeated_only_a_few_times() -> None:
     with pytest.raises(UnreachableError, match="503"):
         api(lambda request: httpx.Response(503)).write("POST", "/x")
 
@@ -125,19 +129,19 @@ def test_another_site_is_found_out() -> None:
 
 
 def test_the_token_goes_nowhere_else() -> None:
-    asked = []
+    requests = []
 
     def handler(request: httpx.Request) -> httpx.Response:
-        asked.append(str(request.url))
+        requests.append(str(request.url))
         return httpx.Response(302, headers={"Location": "https://evil.example/"})
 
     with pytest.raises(CommandError):
         api(handler).get("/me")
-    assert asked == ["http://localhost/api/v1/me"]
+    assert requests == ["http://localhost/api/v1/me"]
 
 
 class Site:
-    """Answers as it is told to, and keeps what it was asked."""
+    """A server with prepared answers that records the requests."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
@@ -153,7 +157,7 @@ class Site:
         if query.get("since") == str(self.version):
             return httpx.Response(204)
         run = {"stops_at_ms": int(self.now + 100) * 1_000, "text": ""}
-        one = {
+        instance = {
             "name": "nb",
             "status_text": "Running",
             "owner": {"name": "anna"},
@@ -161,8 +165,8 @@ class Site:
             "next_run_text": "8 h",
             "edit": None,
         }
-        told = {"version": self.version, "items": [one], "count": 1}
-        return httpx.Response(200, json=told)
+        content = {"version": self.version, "items": [instance], "count": 1}
+        return httpx.Response(200, json=content)
 
 
 def test_watch_asks_only_for_news_and_counts_down_by_itself() -> None:
@@ -219,7 +223,7 @@ def test_watch_ends_where_waiting_does_not_help() -> None:
     "seconds", [1, 59, 60, 299, 300, 3_599, 3_600, 7_260, 172_800, 172_801, 400_000]
 )
 def test_time_left_in_the_words_of_the_pages(seconds: int) -> None:
-    assert show.remaining(seconds) == countdown.remaining_text(seconds)
+    assert show.remaining(seconds) == remaining_text(seconds)
 
 
 def test_columns_stand_where_they_should_whatever_the_script() -> None:
@@ -238,5 +242,31 @@ def test_the_filters_are_those_of_the_list() -> None:
 
 
 def test_every_exit_code_has_its_line() -> None:
-    told = rows((ROOT / "docs" / "cli.md").read_text())
-    assert {str(code.value) for code in Code} <= told.keys()
+    content = rows((ROOT / "docs" / "cli.md").read_text())
+    assert {str(code.value) for code in Code} <= content.keys()
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("18:00", "2026-11-25T18:00:00+01:00"),
+        ("09:00", "2026-11-26T09:00:00+01:00"),
+        ("12:00", "2026-11-26T12:00:00+01:00"),
+        ("2026-12-01T09:00", "2026-12-01T09:00:00+01:00"),
+        ("2026-12-01 09:00Z", "2026-12-01T09:00:00+00:00"),
+        ("2026-07-01T09:00", "2026-07-01T09:00:00+02:00"),
+    ],
+)
+def test_an_end_as_people_type_it(in_berlin: None, typed: str, expected: str) -> None:
+    noon = datetime.fromisoformat("2026-11-25T12:00:00")
+    assert end_of(typed, noon) == datetime.fromisoformat(expected)
+
+
+@pytest.fixture
+def in_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Move this machine."""
+    with monkeypatch.context() as moved:
+        moved.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        yield
+    time.tzset()

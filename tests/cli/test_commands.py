@@ -1,76 +1,30 @@
-"""The commands, against the application itself."""
+"""The commands, with the real application."""
 
 import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from functools import partial
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
-from django.core import signals
-from django.core.handlers.wsgi import WSGIHandler
-from django.db import close_old_connections
+from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.api.services import make_token
-from dashboard.cli import client, commands
+from dashboard.cli import commands, show
 from dashboard.cli.errors import Code
 from dashboard.edits.models import Edit
-from dashboard.instances.models import Instance
+from dashboard.instances.models import Cloud, Instance
 from dashboard.ops.managed_process import PROJECT
-from tests.factories import make_cloud, make_instance
+from dashboard.policies.models import Question, Rule
+from dashboard.schedules.models import Override
+from tests.factories import make_cloud, make_instance, make_notebook
+from tests.policies.conftest import make_rule
+from tests.schedules.conftest import make_schedule
 
-pytestmark = pytest.mark.usefixtures("_empty_cache")
+from .conftest import Run
 
-
-@pytest.fixture(autouse=True)
-def _connected() -> Iterator[None]:
-    """Whole requests close the database's connection, which here is the test's own."""
-    ends = (signals.request_started, signals.request_finished)
-    for end in ends:
-        end.disconnect(close_old_connections)
-    yield
-    for end in ends:
-        end.connect(close_old_connections)
-
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[[User], Run]:
-    """Somebody's shell."""
-    transport = httpx.WSGITransport(app=WSGIHandler(), raise_app_exceptions=False)
-    monkeypatch.setattr(commands, "Api", partial(client.Api, transport=transport))
-    monkeypatch.setattr(commands.time, "sleep", lambda seconds: None)
-
-    def shell_of(person: User) -> Run:
-        _, secret = make_token(
-            owner=person, name="shell", scopes=["read", "write"], days=1
-        )
-        monkeypatch.setenv("CURFEW_URL", "http://localhost")
-        monkeypatch.setenv("CURFEW_TOKEN", secret)
-
-        def command(*arguments: str) -> tuple[int, str, str]:
-            capsys.readouterr()
-            code = commands.main(arguments)
-            printed = capsys.readouterr()
-            assert secret not in printed.out + printed.err
-            return code, printed.out, printed.err
-
-        return command
-
-    return shell_of
-
-
-@pytest.fixture
-def shell(run: Callable[[User], Run], operator: User) -> Run:
-    return run(operator)
+pytestmark = pytest.mark.usefixtures("_empty_cache", "_connected")
 
 
 def test_list_prints_a_table(shell: Run, instance: Instance) -> None:
@@ -88,21 +42,56 @@ def test_list_reads_all_pages_and_filters(shell: Run) -> None:
         make_instance()
     make_instance(name="other", status="STOPPED")
     code, out, _ = shell("--json", "list", "--status", "running", "--sort=-name")
-    found = json.loads(out)
-    assert (code, len(found)) == (0, 101)
-    assert found[0]["name"] > found[-1]["name"]
+    instances = json.loads(out)
+    assert (code, len(instances)) == (0, 101)
+    assert instances[0]["name"] > instances[-1]["name"]
     code, _, err = shell("list", "--autostop", "perhaps")
     assert code == Code.REFUSED
     assert "perhaps" in err
 
 
-def test_due_prints_lanes(shell: Run) -> None:
+def test_schedules_prints_them_in_order(shell: Run) -> None:
+    make_schedule(name="GPUs", flavor_type="GPU", tag="team=a")
+    make_schedule(name="All", mode="dry_run")
+    make_schedule(name="Never", mode="off")
+    code, out, _ = shell("schedules")
+    lines = [line.split() for line in out.splitlines()]
+    assert code == Code.DONE
+    assert lines[0] == ["#", "NAME", "MODE", "SCOPE", "INSTANCES", "NEXT"]
+    assert lines[1][:5] == ["1", "GPUs", "on", "GPU,", "team=a"]
+    assert lines[1][6] == "stop"
+    assert lines[2][:5] == ["2", "All", "dry", "run", "all"]
+    assert lines[3] == ["3", "Never", "off", "all", "0"]
+    assert json.loads(shell("schedules", "--json")[1])["items"][0]["name"] == "GPUs"
+
+
+def test_policies_and_overrides_are_printed(shell: Run, admin: User) -> None:
+    Rule.objects.create(
+        name="GPUs", position=1, kind="auto_stop", flavor_type="GPU", mode="enforce"
+    )
+    code, out, _ = shell("policies")
+    assert code == Code.DONE
+    assert out.splitlines()[1].split()[:4] == ["1", "GPUs", "enforce", "GPU"]
+    Override.objects.create(
+        instance=make_instance(name="train"),
+        kind="keep",
+        until=timezone.now() + timedelta(hours=3),
+        reason="Demo",
+        created_by=admin,
+    )
+    code, out, _ = shell("overrides")
+    assert code == Code.DONE
+    words = out.splitlines()[1].split()
+    assert (words[:2], words[-1]) == (["train", "keep"], "Demo")
+
+
+def test_due_prints_groups(shell: Run) -> None:
     make_instance(name="soon", stops_in=600)
     code, out, _ = shell("due")
     assert code == Code.DONE
     assert "15 minutes (1)" in out
     assert "soon" in out
-    assert json.loads(shell("--json", "due")[1])["buckets"]
+    assert json.loads(shell("--json", "due")[1])["lanes"]
 
 
 @pytest.mark.parametrize(
@@ -124,19 +113,108 @@ def test_set(
     assert str(edit.pk) in out
 
 
+def test_an_instance_is_kept_and_no_longer(shell: Run, instance: Instance) -> None:
+    code, out, _ = shell("keep", instance.name, "--until", "23:59", "--starts-again")
+    assert code == Code.DONE
+    assert "Kept until" in out
+    override = Override.objects.get()
+    assert (override.kind, override.starts_again) == ("keep", True)
+    code, out, _ = shell("ignore", instance.name, "--until", "23:59")
+    assert "Ignores schedules until" in out
+    code, out, _ = shell("ignore", instance.name, "--end")
+    assert (code, "again" in out) == (Code.DONE, True)
+    assert not Override.objects.filter(ended_at=None).exists()
+    code, _, err = shell("skip", instance.name)
+    assert code == Code.REFUSED
+    assert "No schedule stops" in err
+    assert shell("keep", instance.name)[0] == Code.USAGE
+
+
+@pytest.fixture
+def question(instance: Instance) -> Question:
+    """Whether the run of an instance is still needed; open for an hour."""
+    now = timezone.now()
+    return Question.objects.create(
+        rule=make_rule(name="Long runs", kind="still_needed", max_seconds=3600),
+        instance=instance,
+        run_seen_since=now,
+        asked_at=now,
+        deadline=now + timedelta(hours=1),
+    )
+
+
+def test_questions_prints_what_is_asked_until_when(
+    shell: Run, question: Question
+) -> None:
+    code, out, _ = shell("questions")
+    assert code == Code.DONE
+    deadline = show.local(question.deadline.isoformat())
+    for text in (question.instance.name, f"answer by {deadline}", "Long runs"):
+        assert text in out
+    (asked,) = json.loads(shell("questions", "--json")[1])
+    assert asked["id"] == question.pk
+    Question.objects.update(state=Question.State.KEPT)
+    assert shell("questions")[1] == "No open questions.\n"
+    assert json.loads(shell("--json", "questions")[1]) == []
+
+
+def test_yes_lets_the_run_go_on(shell: Run, question: Question) -> None:
+    make_instance(name="other")
+    code, _, err = shell("answer", "other", "yes")
+    assert (code, "No open question" in err) == (Code.NOT_APPLIED, True)
+    code, out, _ = shell("answer", question.instance.name, "yes")
+    assert (code, out) == (Code.DONE, "The run goes on.\n")
+    question.refresh_from_db()
+    assert question.state == Question.State.KEPT
+    assert not Edit.objects.exists()
+    code, _, err = shell("answer", question.instance.name, "yes")
+    assert (code, "No open question" in err) == (Code.NOT_APPLIED, True)
+
+
+def test_stop_as_an_answer_is_confirmed_and_stops_the_run(
+    shell: Run, question: Question, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = question.instance.name
+    assert shell("answer", name, "stop")[0] == Code.USAGE, "no terminal"
+    monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
+    code, _, err = shell("answer", name, "stop")
+    assert (code, "Cancelled." in err) == (Code.NOT_APPLIED, True)
+    question.refresh_from_db()
+    assert question.state == Question.State.ASKED
+    code, out, _ = shell("answer", name, "stop", "--yes", "--json")
+    edit = Edit.objects.get()
+    assert (code, json.loads(out)["id"]) == (Code.DONE, str(edit.pk))
+    assert (edit.kind, edit.instance) == ("stop", question.instance)
+    question.refresh_from_db()
+    assert question.state == Question.State.STOPPED
+
+
+@pytest.mark.parametrize("answer", ["yes", "stop"])
+def test_a_viewer_cannot_answer(
+    run: Any, question: Question, viewer: User, answer: str
+) -> None:
+    code, _, err = run(viewer)("answer", question.instance.name, answer, "--yes")
+    assert code == Code.REFUSED
+    assert err
+    question.refresh_from_db()
+    assert question.state == Question.State.ASKED
+
+
 @pytest.mark.parametrize("by", ["name", "instance_id", "reference"])
 def test_an_instance_by_name_or_id(shell: Run, instance: Instance, by: str) -> None:
     assert shell("stop", getattr(instance, by), "--yes")[0] == Code.DONE
     assert Edit.objects.get().kind == "stop"
 
 
-def test_what_is_so_already(shell: Run, instance: Instance) -> None:
+def test_a_change_that_is_already_set_does_nothing(
+    shell: Run, instance: Instance
+) -> None:
     code, out, _ = shell("set", instance.name, "--hours", "8")
     assert (code, Edit.objects.count()) == (Code.DONE, 0)
     assert "Already set" in out
 
 
-def test_nobody_and_several(shell: Run) -> None:
+def test_unknown_and_ambiguous_names_are_errors(shell: Run) -> None:
     make_instance(name="twin", cloud=make_cloud("a"))
     make_instance(name="twin", cloud=make_cloud("b"))
     assert shell("stop", "nobody")[0] == Code.NOT_FOUND
@@ -147,8 +225,83 @@ def test_nobody_and_several(shell: Run) -> None:
     assert "b/DE-" in err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "patch"),
+    [
+        ([], {"auto_stop_enable": True, "auto_stop_duration": 3_600}),
+        (["--hours", "2.5"], {"auto_stop_enable": True, "auto_stop_duration": 9_000}),
+        (["--no-auto-stop"], {"auto_stop_enable": False}),
+    ],
+)
+def test_start_a_notebook(
+    shell: Run, arguments: list[str], patch: dict[str, Any]
+) -> None:
+    stopped = make_notebook(status="STOPPED")
+    Cloud.objects.update(allows_no_auto_stop=True)
+    assert shell("start", stopped.name, *arguments)[0] == Code.DONE
+    assert Edit.objects.get().patch == patch
+
+
+@pytest.mark.parametrize(
+    ("arguments", "patch"),
+    [
+        (["--name", "churn-2"], {"name": "churn-2"}),
+        (["--tag", "gpu=1"], {"tags": {"team": "vision", "gpu": "1"}}),
+        (["--tag", "gpu", "--remove-tag", "team"], {"tags": {"gpu": ""}}),
+    ],
+)
+def test_set_of_a_notebook(
+    shell: Run, arguments: list[str], patch: dict[str, Any]
+) -> None:
+    notebook = make_notebook()
+    Cloud.objects.update(has_tags=True)
+    code, _, err = shell("set", notebook.name, *arguments)
+    assert code == Code.DONE, err
+    assert Edit.objects.get().patch == patch
+
+
+def test_extend(shell: Run) -> None:
+    notebook = make_notebook()
+    code, out, err = shell("extend", notebook.name, "--hours", "4.5")
+    assert code == Code.DONE, err
+    assert "End: 20" in out
+    until = (datetime.now(UTC) + timedelta(hours=6)).replace(microsecond=0)
+    code, out, _ = shell(
+        "--json", "extend", notebook.name, "--until", until.isoformat()
+    )
+    assert datetime.fromisoformat(json.loads(out)["until"]) == until
+    assert shell("extend", notebook.name, "--idle-hours", "2")[0] == Code.DONE
+    assert [edit.kind for edit in Edit.objects.all()] == ["extend"] * 3
+
+
+def test_extend_is_refused_with_the_reason(shell: Run, instance: Instance) -> None:
+    code, _, err = shell("extend", instance.name, "--hours", "4")
+    assert code == Code.REFUSED
+    assert "old API" in err
+    code, _, err = shell("extend", make_notebook().name, "--hours", "99")
+    assert code == Code.REFUSED
+    assert "at most 24 hours" in err
+
+
+def test_list_has_the_columns_that_tell_instances_apart(shell: Run) -> None:
+    make_notebook(name="old", generation="demanager", tags={})
+    head = shell("list")[1].splitlines()[0]
+    assert not {"GENERATION", "TAGS"} & set(head.split())
+    earliest = (datetime.now(UTC) + timedelta(minutes=5)).astimezone()
+    make_notebook(
+        idle_seconds=3600, idle_stop_at=earliest, tags={"team": "vision", "gpu": ""}
+    )
+    head, *lines = shell("list")[1].splitlines()
+    assert {"GENERATION", "TAGS"} <= set(head.split())
+    [line] = [line for line in lines if "notebooks" in line]
+    assert f"stops after 1 h idle, not before {earliest:%H:%M}" in line
+    assert "gpu, team=vision" in line
+    assert len(shell("list", "--generation", "notebooks")[1].splitlines()) == 2
+    assert "vision" in shell("list", "--tag", "team=vision")[1]
+
+
 class Terminal(io.StringIO):
-    """Somebody who types."""
+    """Standard input that is a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -166,12 +319,12 @@ def test_a_stop_is_confirmed_by_who_sees_which_it_is(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal(typed))
     code, out, err = shell("stop", instance.name, "--json")
-    for said in (instance.reference, "anna.schmidt", instance.flavor, "Running"):
-        assert said in err
+    for text in (instance.reference, "anna.schmidt", instance.flavor, "Running"):
+        assert text in err
     assert "since 20" in err
     assert Edit.objects.count() == stopped
     assert code == (Code.DONE if stopped else Code.NOT_APPLIED)
-    # What a script reads holds no question.
+    # Standard output does not contain the question.
     assert json.loads(out)["kind"] == "stop" if stopped else not out
 
 
@@ -182,17 +335,74 @@ def test_without_a_terminal_a_stop_has_to_be_meant(
     assert code == Code.USAGE
     assert "--yes" in err
     assert not Edit.objects.exists()
-    # A start is not asked about.
+    # A start needs no confirmation.
     assert shell("start", instance.name)[0] == Code.REFUSED
+
+
+def test_restart(
+    shell: Run, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert shell("restart", instance.name)[0] == Code.USAGE
+    monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
+    code, _, err = shell("restart", instance.name)
+    assert (code, Edit.objects.count()) == (Code.NOT_APPLIED, 0)
+    assert "Restart? [y/N]" in err
+    code, out, _ = shell("restart", instance.name, "--yes", "--json")
+    assert code == Code.DONE
+    start = Edit.objects.get(kind="start")
+    assert json.loads(out)["start"] == str(start.pk)
+
+
+@pytest.mark.parametrize(
+    ("ends", "code", "shown"),
+    [
+        ({"stop": "applied", "start": "applied"}, Code.DONE, "start"),
+        ({"stop": "failed", "start": "cancelled"}, Code.NOT_APPLIED, "stop"),
+        ({"stop": "applied", "start": "failed"}, Code.NOT_APPLIED, "start"),
+    ],
+)
+def test_restart_waits_for_the_start(
+    shell: Run,
+    instance: Instance,
+    monkeypatch: pytest.MonkeyPatch,
+    ends: dict[str, str],
+    code: Code,
+    shown: str,
+) -> None:
+    waiting = iter(ends.items())
+
+    def deliver(seconds: float) -> None:
+        kind, state = next(waiting)
+        Edit.objects.filter(kind=kind).update(state=state)
+
+    monkeypatch.setattr(commands.time, "sleep", deliver)
+    ended, out, _ = shell("restart", instance.name, "--yes", "--wait", "--json")
+    assert (ended, json.loads(out)["kind"]) == (code, shown)
+
+
+def test_undo(shell: Run, instance: Instance) -> None:
+    assert shell("set", instance.reference, "--description", "x")[0] == Code.DONE
+    edit = Edit.objects.get()
+    assert shell("undo", str(edit.pk))[0] == Code.REFUSED
+    Edit.objects.update(state="applied", finished_at=timezone.now())
+    Instance.objects.update(description="x")
+    assert shell("undo", str(edit.pk))[0] == Code.DONE
+    assert edit.undos.get().patch == {"description": instance.description}
+    # The undo of a start is a stop, which has to be meant.
+    Edit.objects.filter(pk=edit.pk).update(kind="start", patch={})
+    edit.undos.all().delete()
+    assert shell("undo", str(edit.pk))[0] == Code.USAGE
+    assert shell("undo", str(edit.pk), "--yes")[0] == Code.DONE
+    assert edit.undos.get().kind == "stop"
 
 
 def test_json_before_and_behind_the_command(shell: Run, instance: Instance) -> None:
     for arguments in (("--json", "list"), ("list", "--json")):
-        (one,) = json.loads(shell(*arguments)[1])
-        assert one["name"] == instance.name
-    assert json.loads(shell("due", "--json")[1])["buckets"]
-    told = shell("set", instance.name, "--hours", "4", "--json")[1]
-    assert json.loads(told)["wish"] == {"auto_stop_seconds": 14_400}
+        (entry,) = json.loads(shell(*arguments)[1])
+        assert entry["name"] == instance.name
+    assert json.loads(shell("due", "--json")[1])["lanes"]
+    output = shell("set", instance.name, "--hours", "4", "--json")[1]
+    assert json.loads(output)["change"] == {"auto_stop_seconds": 14_400}
 
 
 def test_watch_prints_a_line_of_json_for_each_change(
@@ -204,7 +414,7 @@ def test_watch_prints_a_line_of_json_for_each_change(
     monkeypatch.setattr(commands.time, "sleep", interrupted)
     code, out, _ = shell("watch", "--json")
     assert code == Code.INTERRUPTED
-    assert [one["name"] for one in json.loads(out)] == [instance.name]
+    assert [entry["name"] for entry in json.loads(out)] == [instance.name]
 
 
 @pytest.mark.parametrize(
@@ -233,6 +443,12 @@ def test_a_typo_is_no_empty_list(
         ("set", "x", "--hours", "1e999"),
         ("stop", "x", "--timeout", "inf"),
         ("list", "--colour"),
+        ("set", "x", "--tag", "=1"),
+        ("extend", "x"),
+        ("extend", "x", "--hours", "1", "--until", "18:00"),
+        ("extend", "x", "--until", "soon"),
+        ("undo", "x"),
+        ("start", "x", "--hours", "1", "--no-auto-stop"),
     ],
 )
 def test_arguments_that_are_none(shell: Run, arguments: tuple[str, ...]) -> None:
@@ -268,7 +484,7 @@ def test_a_token_that_has_ended(shell: Run, operator: User) -> None:
         ("cancelled", Code.NOT_APPLIED),
     ],
 )
-def test_wait_until_it_is_settled(
+def test_wait_until_it_is_completed(
     shell: Run,
     instance: Instance,
     monkeypatch: pytest.MonkeyPatch,
@@ -296,8 +512,8 @@ def test_a_terminal_obeys_no_notebook(shell: Run) -> None:
     assert not {"\x1b", "\x07", "\u202e"} & set(out)
 
 
-def test_it_needs_neither_django_nor_settings() -> None:
-    ask = "import sys, dashboard.cli.commands; print('django' in sys.modules)"
+def test_the_command_needs_neither_django_nor_settings() -> None:
+    ask = "import sys, dashboard.cli.command_line; print('django' in sys.modules)"
     ended = subprocess.run(
         [sys.executable, "-c", ask],
         cwd=PROJECT,

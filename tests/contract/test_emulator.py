@@ -1,87 +1,21 @@
-"""The emulator against the contract: every answer validates, every sample is taken."""
+"""The emulator's answers match the contract, and it accepts the sample requests."""
 
-import http.client
-import json
-import re
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 
 from dashboard.emulator import Emulator
-from dashboard.emulator.people import DOMAIN_NAME
 
-DOCUMENTS = Path(__file__).parent / "documents"
-CONTRACT = yaml.safe_load(
-    (DOCUMENTS / "modelarts-demanager.openapi.yaml").read_text(encoding="utf-8")
-)
+from .contracts import CheckedApi, Contract, members, sample
+
+CONTRACT = Contract("modelarts-demanager.openapi.yaml")
 #: Emulated seconds after the start at which the whole fleet is looked at.
 MOMENTS = (0, 60, 600, 3_600, 86_400)
 
 
-def sample(name: str) -> Any:
-    return json.loads((DOCUMENTS / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def validate(value: Any, schema: dict[str, Any]) -> None:
-    whole = schema | {"components": CONTRACT["components"]}
-    jsonschema.Draft202012Validator(whole).validate(value)
-
-
-def schema_of(method: str, path: str, status: int) -> dict[str, Any]:
-    """Return the schema the contract has for this answer; KeyError if it has none."""
-    for template, item in CONTRACT["paths"].items():
-        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
-            response = item[method.lower()]["responses"][str(status)]
-            if "$ref" in response:
-                name = response["$ref"].rpartition("/")[2]
-                response = CONTRACT["components"]["responses"][name]
-            schema: dict[str, Any] = response["content"]["application/json"]["schema"]
-            return schema
-    raise KeyError(path)
-
-
-class CheckedApi:
-    """Validates every answer of ModelArts before handing it out."""
-
-    def __init__(self, cloud: Emulator) -> None:
-        self.cloud = cloud
-        self.base = f"/v1/{cloud.project_id}/demanager/instances"
-        self.headers = {"Content-Type": "application/json"}
-        user = cloud.service_user
-        identity = sample("iam-token-request-project-scope")["auth"]["identity"]
-        identity["password"]["user"] = {
-            "name": user.name,
-            "password": user.password,
-            "domain": {"name": DOMAIN_NAME},
-        }
-        auth = {"identity": identity, "scope": {"project": {"id": cloud.project_id}}}
-        _, self.token, headers = self.raw("POST", "/v3/auth/tokens", {"auth": auth})
-        self.headers["X-Auth-Token"] = headers["X-Subject-Token"]
-
-    def raw(
-        self, method: str, path: str, body: Any = None
-    ) -> tuple[int, Any, dict[str, str]]:
-        host, port = self.cloud.url.removeprefix("http://").split(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=30)
-        data = None if body is None else json.dumps(body).encode()
-        connection.request(method, path, data, self.headers)
-        response = connection.getresponse()
-        answer = response.status, json.loads(response.read()), dict(response.headers)
-        connection.close()
-        return answer
-
-    def send(self, method: str, path: str = "", body: Any = None) -> tuple[int, Any]:
-        target = f"{self.base}{path}"
-        status, document, _ = self.raw(method, target, body)
-        validate(document, schema_of(method, target.partition("?")[0], status))
-        return status, document
-
-    def id_of(self, name: str) -> str:
-        return next(i.id for i in self.cloud.fleet.instances() if i.name == name)
+def id_of(api: CheckedApi, name: str) -> str:
+    return next(i.id for i in api.cloud.fleet.instances() if i.name == name)
 
 
 @pytest.fixture
@@ -92,14 +26,14 @@ def cloud() -> Iterator[Emulator]:
 
 @pytest.fixture
 def api(cloud: Emulator) -> CheckedApi:
-    return CheckedApi(cloud)
+    return CheckedApi(cloud, CONTRACT, "demanager/instances")
 
 
-def test_the_validator_can_say_no(api: CheckedApi) -> None:
-    _, document = api.send("GET", f"/{api.id_of('ocr-finetune')}")
+def test_the_validator_rejects_wrong_answers(api: CheckedApi) -> None:
+    _, document = api.send("GET", f"/{id_of(api, 'ocr-finetune')}")
     broken = document | {"creation_timestamp": int(document["creation_timestamp"])}
     with pytest.raises(jsonschema.ValidationError):
-        validate(broken, {"$ref": "#/components/schemas/Instance"})
+        CONTRACT.validate(broken, {"$ref": "#/components/schemas/Instance"})
 
 
 def test_the_whole_fleet_validates_at_any_time(api: CheckedApi) -> None:
@@ -113,7 +47,7 @@ def test_the_whole_fleet_validates_at_any_time(api: CheckedApi) -> None:
 
 
 def test_the_sample_requests_are_accepted(api: CheckedApi) -> None:
-    one = api.id_of("weekend-job")
+    one = id_of(api, "weekend-job")
     status, document = api.send("PUT", f"/{one}", sample("demanager-update-request"))
     assert (status, document["description"]) == (200, "This is for test.")
     status, document = api.send(
@@ -160,10 +94,10 @@ def test_gateway_refusals_have_the_printed_shape(api: CheckedApi) -> None:
         ("composed/demanager-composed-queued", "needs-a-gpu"),
     ],
 )
-def test_no_member_of_the_samples_is_wanting(
+def test_no_member_of_the_samples_is_missing(
     api: CheckedApi, name: str, instance: str
 ) -> None:
-    _, document = api.send("GET", f"/{api.id_of(instance)}")
+    _, document = api.send("GET", f"/{id_of(api, instance)}")
     missing = members(sample(name)) - members(document)
     # Facts of one flavour, of one build of an image and of one caller.
     assert not {path for path in missing if ".params." not in path} - {
@@ -174,7 +108,7 @@ def test_no_member_of_the_samples_is_wanting(
 
 
 def test_a_pool_and_a_repository_have_all_members(api: CheckedApi) -> None:
-    _, document = api.send("GET", f"/{api.id_of('pool-trainer-01')}")
+    _, document = api.send("GET", f"/{id_of(api, 'pool-trainer-01')}")
     composed = sample("composed/demanager-composed-pool-and-repository")
     for part in ("pool", "repository"):
         assert members(document[part]) == members(composed[part])
@@ -194,13 +128,3 @@ def test_tokens_and_projects_have_the_printed_members(api: CheckedApi) -> None:
     printed = sample("iam-projects-response")
     assert projects.keys() == printed.keys()
     assert projects["projects"][0].keys() == printed["projects"][0].keys()
-
-
-def members(value: Any, path: str = "") -> set[str]:
-    """Return the paths of all members, arrays passed over."""
-    if not isinstance(value, dict):
-        return set()
-    found = set()
-    for name, inner in value.items():
-        found |= {f"{path}.{name}"} | members(inner, f"{path}.{name}")
-    return found

@@ -1,4 +1,4 @@
-"""What delivery and the pages of edits are tested with."""
+"""Fixtures for delivery and the pages of edits."""
 
 import re
 from datetime import timedelta
@@ -6,14 +6,23 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits import tasks
+from dashboard.edits import dispatch
 from dashboard.edits.models import Edit
 from dashboard.edits.services import submit_edit
+from dashboard.edits.snapshot import FormSnapshot
 from dashboard.emulator import Emulator
-from dashboard.instances.models import Instance
+from dashboard.instances.models import Cloud, Instance
+
+from .deliveries import mirrored
+
+NOTEBOOKS = pytest.mark.parametrize(
+    "empty_cloud", [{"fleet": 8, "notebooks": 6}], indirect=True
+)
+"""Marks the tests whose cloud has notebooks, too."""
 
 HTMX = {"HX-Request": "true"}
 
@@ -28,7 +37,7 @@ def as_operator(client: Client, operator: User) -> Client:
 @pytest.fixture
 def edit(instance: Instance, operator: User, monkeypatch: pytest.MonkeyPatch) -> Edit:
     """An operator's new description, waiting."""
-    monkeypatch.setattr(tasks, "enqueue", lambda pk: None)
+    monkeypatch.setattr(dispatch, "enqueue", lambda *args, **options: None)
     return submit_edit(
         instance=instance,
         actor=operator,
@@ -56,7 +65,17 @@ def stopped(cloud: Emulator) -> Instance:
     raise AssertionError("the fleet has no instance that could be started")
 
 
-def settle(edit: Edit, state: str, **changes: Any) -> None:
+@pytest.fixture
+def notebook(cloud: Emulator) -> Instance:
+    """A notebook of the mirror that runs for two more hours; needs ``NOTEBOOKS``."""
+    stored = next(one for one in cloud.notebooks.notebooks() if one.doomed is None)
+    cloud.notebooks.force(stored.id, status="RUNNING", lease={"type": "TIMING"})
+    cloud.notebooks.force(stored.id, stops_in_seconds=7_200)
+    Cloud.objects.update(max_run_hours=72, allows_no_auto_stop=True, has_tags=True)
+    return mirrored(cloud, stored.id)
+
+
+def finish(edit: Edit, state: str, **changes: Any) -> None:
     """Bring an edit to its end behind everybody's back."""
     Edit.objects.filter(pk=edit.pk).update(
         state=state, finished_at=edit.created_at, **changes
@@ -68,3 +87,20 @@ def hidden(html: str, name: str) -> str:
     found = re.search(rf'name="{name}" value="([^"]*)"', html)
     assert found, f"no hidden field {name}"
     return found[1]
+
+
+def form_url(instance: Instance) -> str:
+    return reverse("edits:edit", args=[instance.cloud.name, instance.instance_id])
+
+
+def form_fields(instance: Instance, **typed: Any) -> dict[str, Any]:
+    """Return what a browser posts from a new form; None leaves a field out."""
+    fields = {
+        "seen": FormSnapshot.now(instance).token(instance),
+        "description": instance.description,
+        "auto_stop_enable": "on",
+        "auto_stop_hours": "8",
+        "prompt_shown": "1",
+        "prompt": "on",
+    }
+    return {name: text for name, text in (fields | typed).items() if text is not None}

@@ -1,8 +1,10 @@
 """The pages of a bulk change: selection, preview, confirmation, progress."""
 
+from datetime import timedelta
 from typing import Any
 from unittest.mock import Mock
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
@@ -10,8 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits import batches, messages
-from dashboard.edits.delivery import heartbeat
+from dashboard.edits import batches, dispatch, messages
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.edits.plans import BulkChange
 from dashboard.instances.models import Instance
@@ -27,7 +28,7 @@ OFF = BulkChange(Edit.Kind.UPDATE, {"auto_stop_enable": False})
 
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heartbeat, "ask_for_sweep", Mock())
+    monkeypatch.setattr(dispatch, "enqueue", Mock())
 
 
 def make_batch(actor: User, size: int = 3) -> EditBatch:
@@ -36,14 +37,14 @@ def make_batch(actor: User, size: int = 3) -> EditBatch:
     draft = batches.draft_batch(
         actor=actor, selection=[one.pk for one in many], source=messages.SELECTED()
     )
-    draft = batches.preview_batch(batch=draft, wish=OFF)
+    draft = batches.preview_batch(batch=draft, change=OFF)
     return batches.confirm_batch(batch=draft, preview=batches.preview_of(draft))
 
 
 def test_from_the_list_to_the_batch(as_operator: Client, instance: Instance) -> None:
     other = factories.make_instance(name="<b>other</b>", auto_stop_enable=False)
     listed = as_operator.get("/instances/").content.decode()
-    assert f'name="pick" value="{instance.pk}" form="bulk"' in listed
+    assert f'name="pick" value="{instance.pk}" form="bulk"' in " ".join(listed.split())
     answer = as_operator.post(
         BULK, {"scope": "picked", "pick": [instance.pk], "picked": f"{other.pk},"}
     )
@@ -52,10 +53,10 @@ def test_from_the_list_to_the_batch(as_operator: Client, instance: Instance) -> 
     assert "Change 2 instances" in as_operator.get(draft).content.decode()
     answer = as_operator.post(draft, {"action": "off"})
     assert (answer.status_code, answer["Location"]) == (303, draft)
-    said = as_operator.get(draft).content.decode()
-    assert "Already set, or set by" in said
-    assert "&lt;b&gt;other&lt;/b&gt;" in said
-    confirm = {"preview": hidden(said, "preview")}
+    html = as_operator.get(draft).content.decode()
+    assert "Already set, or set by" in html
+    assert "&lt;b&gt;other&lt;/b&gt;" in html
+    confirm = {"preview": hidden(html, "preview")}
     answer = as_operator.post(f"{draft}confirm/", confirm)
     batch = answer["Location"]
     assert batch.startswith("/batches/")
@@ -68,12 +69,87 @@ def test_from_the_list_to_the_batch(as_operator: Client, instance: Instance) -> 
     )
 
 
+def test_many_runs_are_extended_each_from_its_own_end(as_operator: Client) -> None:
+    notebooks = [factories.make_notebook(stops_in=3600 * hours) for hours in (2, 3)]
+    old = factories.make_instance(name="old")
+    picked = {"pick": [one.pk for one in (*notebooks, old)]}
+    draft = as_operator.post(BULK, picked)["Location"]
+    answer = as_operator.post(draft, {"action": "extend", "extend_hours": "1,5"})
+    assert answer.status_code == 303
+    html = as_operator.get(draft).text
+    assert "Extend each run by 1 h 30 min" in html
+    assert "Extend 2 runs" in html
+    assert "the old API" in html
+    as_operator.post(f"{draft}confirm/", {"preview": hidden(html, "preview")})
+    ends = {
+        edit.instance: edit.patch["stop_timestamp_ms"] for edit in Edit.objects.all()
+    }
+    assert ends == {one: one.stop_timestamp_ms + 5_400_000 for one in notebooks}
+
+
+def test_many_runs_are_extended_to_one_end_in_the_person_s_zone(
+    as_operator: Client,
+) -> None:
+    as_operator.cookies["curfew_tz"] = "Asia/Tokyo"
+    notebook = factories.make_notebook(stops_in=3600)
+    draft = as_operator.post(BULK, {"pick": [notebook.pk]})["Location"]
+    until = timezone.now().replace(second=0, microsecond=0) + timedelta(hours=5)
+    typed = until.astimezone(ZoneInfo("Asia/Tokyo")).strftime("%Y-%m-%dT%H:%M")
+    as_operator.post(draft, {"action": "until", "until": typed})
+    html = as_operator.get(draft).text
+    assert f'value="{typed}"' in html
+    as_operator.post(f"{draft}confirm/", {"preview": hidden(html, "preview")})
+    end_ms = Edit.objects.get().patch["stop_timestamp_ms"]
+    assert end_ms == round(until.timestamp() * 1000)
+
+
+def test_many_notebooks_are_started_for_so_long(as_operator: Client) -> None:
+    notebook = factories.make_notebook(status="STOPPED")
+    old = factories.make_instance(status="STOPPED")
+    draft = as_operator.post(BULK, {"pick": [notebook.pk, old.pk]})["Location"]
+    as_operator.post(draft, {"action": "start", "start_hours": "2"})
+    html = as_operator.get(draft).text
+    as_operator.post(f"{draft}confirm/", {"preview": hidden(html, "preview")})
+    patches = {edit.instance: edit.patch for edit in Edit.objects.all()}
+    run = {"auto_stop_enable": True, "auto_stop_duration": 7200}
+    assert patches == {notebook: run, old: {}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"action": "extend", "extend_hours": "x"}, "Enter a number of hours"),
+        ({"action": "extend"}, "Enter a number of hours"),
+        ({"action": "until"}, "Enter a date and a time."),
+        ({"action": "until", "until": "soon"}, 'id="until-errors"'),
+        ({"action": "start", "start_hours": "-1"}, "Enter a number of hours"),
+    ],
+)
+def test_an_end_that_cannot_be_read_is_said(
+    as_operator: Client, fields: dict[str, str], words: str
+) -> None:
+    draft = as_operator.post(BULK, {"pick": [factories.make_notebook().pk]})
+    answer = as_operator.post(draft["Location"], fields)
+    assert answer.status_code == 422
+    assert words in answer.text
+
+
+def test_extensions_are_offered_only_where_one_is_possible(
+    as_operator: Client, instance: Instance
+) -> None:
+    draft = as_operator.post(BULK, {"pick": [instance.pk]})["Location"]
+    html = as_operator.get(draft).text
+    assert 'value="extend"' not in html
+    assert 'value="until"' not in html
+    assert "start_hours" not in html
+
+
 def test_everything_that_matches(as_operator: Client) -> None:
-    wanted = {factories.make_instance(status="STOPPED").pk for _ in range(30)}
+    expected = {factories.make_instance(status="STOPPED").pk for _ in range(30)}
     factories.make_instance()
     as_operator.post(BULK, {"scope": "matching", "query": "status=STOPPED&page=2"})
     draft = EditBatch.objects.get()
-    assert set(draft.selection) == wanted
+    assert set(draft.selection) == expected
     assert str(draft.source) == "Filter: status Stopped"
 
 
@@ -119,9 +195,9 @@ def test_a_choice_that_makes_no_sense(
 
 def test_at_once_to_the_preview(as_operator: Client, instance: Instance) -> None:
     posted = {"pick": instance.pk, "action": "hours", "auto_stop_hours": "4"}
-    said = as_operator.get(as_operator.post(BULK, posted)["Location"]).content.decode()
-    assert "Preview: Auto-stop on, run time 4 h" in said
-    assert "Applies from each" in said
+    html = as_operator.get(as_operator.post(BULK, posted)["Location"]).content.decode()
+    assert "Preview: Auto-stop on, run time 4 h" in html
+    assert "Applies from each" in html
 
 
 @pytest.mark.parametrize(
@@ -139,11 +215,11 @@ def test_what_it_costs_is_said_before(
 def test_what_breaks_a_rule(as_operator: Client, instance: Instance) -> None:
     factories.make_instance(auto_stop_enable=False)
     rule = Rule.objects.create(name="On", reason="Money.", kind="auto_stop")
-    said = as_operator.get(
+    html = as_operator.get(
         as_operator.post(BULK, {"rule": rule.pk})["Location"]
     ).content.decode()
-    assert "This fixes violations of" in said
-    assert "Change 1 instance" in said
+    assert "This fixes violations of" in html
+    assert "Change 1 instance" in html
     draft = EditBatch.objects.get()
     assert (draft.kind, len(draft.plan)) == ("update", 1)
     assert as_operator.post(BULK, {"rule": "7000"}).status_code == 404
@@ -151,12 +227,12 @@ def test_what_breaks_a_rule(as_operator: Client, instance: Instance) -> None:
 
 
 def test_runs_that_break_a_rule_are_stopped(as_operator: Client) -> None:
-    endless = factories.make_instance(stops_in=None, run_started_at=None)
+    no_auto_stop = factories.make_instance(stops_in=None, run_started_at=None)
     factories.make_instance(auto_stop_enable=False)
     rule = Rule.objects.create(name="On", reason="Money.", kind="auto_stop")
     as_operator.post(BULK, {"rule": rule.pk, "runs": "on"})
     draft = EditBatch.objects.get()
-    assert (draft.kind, draft.selection) == ("stop", [endless.pk])
+    assert (draft.kind, draft.selection) == ("stop", [no_auto_stop.pk])
 
 
 def test_a_scientist_puts_right_their_own(client: Client, scientist: User) -> None:
@@ -175,9 +251,9 @@ def test_a_scientist_changes_only_what_is_theirs(
     client.force_login(scientist)
     posted = {"pick": [instance.pk, foreign.pk], "action": "off"}
     draft = client.post(BULK, posted)["Location"]
-    said = client.get(draft).content.decode()
-    assert "Only its owner and operators" in said
-    client.post(f"{draft}confirm/", {"preview": hidden(said, "preview")})
+    html = client.get(draft).content.decode()
+    assert "Only its owner and operators" in html
+    client.post(f"{draft}confirm/", {"preview": hidden(html, "preview")})
     assert [edit.instance for edit in Edit.objects.all()] == [instance]
 
 
@@ -231,11 +307,11 @@ def test_results_by_state(as_operator: Client, operator: User) -> None:
     ]:
         page = as_operator.get(f"{at}?state={state}")
         assert page.context["page"].paginator.count == number
-    said = as_operator.get(f"{at}?state=skipped").content.decode()
-    assert "no longer lists this instance" in said
+    html = as_operator.get(f"{at}?state=skipped").content.decode()
+    assert "no longer lists this instance" in html
 
 
-def settle(batch: EditBatch, *states: str) -> None:
+def finish_edits(batch: EditBatch, *states: str) -> None:
     """Let the batch's edits end in these states, in the order of their instances."""
     for edit, state in zip(batch.edits.order_by("instance"), states, strict=True):
         edit.state = state
@@ -246,11 +322,11 @@ def test_a_cancelled_batch_claims_no_success(
     as_operator: Client, operator: User
 ) -> None:
     batch = make_batch(operator)
-    settle(batch, "applied", "cancelled", "cancelled")
+    finish_edits(batch, "applied", "cancelled", "cancelled")
     page = as_operator.get(batch.get_absolute_url()).text
     outcome = page.partition('id="outcome"')[2].partition("</p>")[0]
     assert 'data-tone="info"' in outcome
-    assert "<strong>Cancelled.</strong> 1 applied, 2 cancelled." in outcome
+    assert "<strong>Cancelled: 1 changed, 2 not sent.</strong>" in outcome
     assert "<progress" not in page
     assert "1 applied, 2 cancelled" in as_operator.get("/batches/").text
 
@@ -258,10 +334,14 @@ def test_a_cancelled_batch_claims_no_success(
 @pytest.mark.parametrize(
     ("states", "tone", "words"),
     [
-        (("applied", "applied", "applied"), "good", "Every change was read back"),
-        (("applied", "superseded", "applied"), "info", "2 applied, 1 replaced."),
+        (
+            ("applied", "applied", "applied"),
+            "good",
+            "ModelArts has confirmed every change",
+        ),
+        (("applied", "superseded", "applied"), "info", "2 applied, 1 superseded."),
         (("applied", "failed", "conflict"), "warn", "1 applied, 2 failed."),
-        (("applied", "cancelled", "failed"), "info", "1 cancelled, 1 failed."),
+        (("applied", "cancelled", "failed"), "info", "1 not sent, 1 failed."),
         (("applied", "queued", "failed"), "busy", "updates automatically"),
     ],
 )
@@ -273,7 +353,7 @@ def test_a_batch_says_what_was_seen_of_it(
     words: str,
 ) -> None:
     batch = make_batch(operator)
-    settle(batch, *states)
+    finish_edits(batch, *states)
     page = as_operator.get(batch.get_absolute_url()).text
     outcome = page.partition('id="outcome"')[2].partition("</p>")[0]
     assert f'data-tone="{tone}"' in outcome
@@ -284,15 +364,16 @@ def test_a_retry_takes_the_place_of_what_failed(
     as_operator: Client, operator: User
 ) -> None:
     batch = make_batch(operator)
-    settle(batch, "applied", "failed", "failed")
+    finish_edits(batch, "applied", "failed", "failed")
     draft = batches.retry_failed(batch=batch, actor=operator)
     again = batches.confirm_batch(batch=draft, preview=batches.preview_of(draft))
-    settle(again, "applied", "applied")
+    finish_edits(again, "applied", "applied")
     page = as_operator.get(batch.get_absolute_url()).text
     assert 'id="retry-button"' not in page
-    assert f'<a href="{again.get_absolute_url()}">Retried</a>: 2 of 2 applied.' in page
-    assert "1 applied, 2 retried." in page
-    assert batch.get_absolute_url() in as_operator.get(again.get_absolute_url()).text
+    assert "ModelArts has confirmed every change." in page
+    assert "1 applied, 2 retried" in page
+    moved = as_operator.get(again.get_absolute_url())
+    assert moved["Location"] == batch.get_absolute_url()
     with pytest.raises(batches.BatchError):
         batches.retry_failed(batch=batch, actor=operator)
 
@@ -383,9 +464,11 @@ def test_the_number_of_queries_does_not_grow(
             selection=batch.edits.values_list("instance_id", flat=True),
             source=Message(),
         )
-        draft = batches.preview_batch(batch=draft, wish=BulkChange(Edit.Kind.STOP, {}))
+        draft = batches.preview_batch(
+            batch=draft, change=BulkChange(Edit.Kind.STOP, {})
+        )
         for path in (batch.get_absolute_url(), draft.get_absolute_url(), "/batches/"):
-            with django_assert_max_num_queries(12) as captured:
+            with django_assert_max_num_queries(13) as captured:
                 as_operator.get(path)
             counted.append(len(captured))
-    assert counted[:3] == counted[3:]
+    assert all(many <= few for few, many in zip(counted[:3], counted[3:], strict=True))

@@ -1,5 +1,6 @@
 """Many edits at once: draft, preview, confirmation, second thoughts."""
 
+from datetime import timedelta
 from typing import Any
 from unittest.mock import Mock
 
@@ -9,8 +10,8 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import batches, messages, services
-from dashboard.edits.delivery import heartbeat, queue, send
+from dashboard.edits import batches, dispatch, messages, services
+from dashboard.edits.delivery import queue, send
 from dashboard.edits.models import Edit, EditBatch, EditQueue
 from dashboard.edits.plans import BulkChange
 from dashboard.emulator import Emulator
@@ -28,18 +29,18 @@ STOP, START = BulkChange(Edit.Kind.STOP, {}), BulkChange(Edit.Kind.START, {})
 
 
 @pytest.fixture(autouse=True)
-def asked(monkeypatch: pytest.MonkeyPatch) -> Mock:
+def enqueue(monkeypatch: pytest.MonkeyPatch) -> Mock:
     """Stands for the broker."""
-    asked = Mock()
-    monkeypatch.setattr(heartbeat, "ask_for_sweep", asked)
-    return asked
+    enqueue = Mock()
+    monkeypatch.setattr(dispatch, "enqueue", enqueue)
+    return enqueue
 
 
-def preview(actor: User, wish: BulkChange, *instances: Instance) -> EditBatch:
+def preview(actor: User, change: BulkChange, *instances: Instance) -> EditBatch:
     batch = batches.draft_batch(
         actor=actor, selection=[one.pk for one in instances], source=messages.SELECTED()
     )
-    return batches.preview_batch(batch=batch, wish=wish)
+    return batches.preview_batch(batch=batch, change=change)
 
 
 def confirm(batch: EditBatch) -> EditBatch:
@@ -51,7 +52,7 @@ def reasons(batch: EditBatch) -> list[str]:
 
 
 def test_a_batch_is_many_edits_like_any_other(
-    operator: User, asked: Mock, django_capture_on_commit_callbacks: Any
+    operator: User, enqueue: Mock, django_capture_on_commit_callbacks: Any
 ) -> None:
     many = [factories.make_instance() for _ in range(3)]
     services.submit_edit(
@@ -60,17 +61,17 @@ def test_a_batch_is_many_edits_like_any_other(
     version = FleetVersion.current()
     with django_capture_on_commit_callbacks(execute=True):
         batch = confirm(preview(operator, SIX_HOURS, *many))
-    asked.assert_called_once_with()
+    enqueue.assert_called_once_with(dispatch.SWEEP, expires_seconds=1)
     edits = list(batch.edits.order_by("instance_id"))
     assert [edit.seq for edit in edits] == [2, 1, 1]
     # What is so already is not sent: only what changes.
     assert all(edit.patch == {"auto_stop_duration": 6 * 3600} for edit in edits)
     assert all(edit.base == {"auto_stop_duration": 8 * 3600} for edit in edits)
     assert set(EditQueue.objects.values_list("next_seq", flat=True)) == {3, 2}
-    assert set(queue.due_instances()) == {one.pk for one in many}
+    assert set(queue.take_due_queues()) == {one.pk for one in many}
     events = AuditEvent.objects.filter(action="edit.submitted")
-    told = set(events.values_list("target_id", flat=True))
-    assert told >= {str(edit.pk) for edit in edits}
+    ids = set(events.values_list("target_id", flat=True))
+    assert ids >= {str(edit.pk) for edit in edits}
     assert AuditEvent.objects.get(action="batch.submitted").actor == operator
     assert FleetVersion.current() > version
     versions = set(Instance.objects.values_list("version", flat=True))
@@ -88,11 +89,11 @@ def test_who_is_left_out_and_why(scientist: User) -> None:
     ]
     batch = preview(scientist, OFF, fine, *left_out)
     assert [item["pk"] for item in batch.plan] == [fine.pk]
-    said = {skip.instance_id: str(skip.reason) for skip in batch.skips.all()}
-    assert said[left_out[0].pk] == str(messages.NOT_YOURS())
-    assert said[left_out[1].pk] == str(messages.ALREADY_SET())
-    assert "no longer lists" in said[left_out[2].pk]
-    assert "deleted" in said[left_out[3].pk]
+    skips = {skip.instance_id: str(skip.reason) for skip in batch.skips.all()}
+    assert skips[left_out[0].pk] == str(messages.NOT_YOURS())
+    assert skips[left_out[1].pk] == str(messages.ALREADY_SET())
+    assert "no longer lists" in skips[left_out[2].pk]
+    assert "deleted" in skips[left_out[3].pk]
 
 
 def test_wrong_states_of_starts_and_stops(operator: User) -> None:
@@ -156,7 +157,7 @@ def test_another_preview_or_nothing_left_is_not_confirmed(
 ) -> None:
     batch = preview(operator, OFF, instance)
     seen = batches.preview_of(batch)
-    batch = batches.preview_batch(batch=batch, wish=SIX_HOURS)
+    batch = batches.preview_batch(batch=batch, change=SIX_HOURS)
     with pytest.raises(batches.BatchError, match="out of date"):
         batches.confirm_batch(batch=batch, preview=seen)
     Instance.objects.update(missing_since=timezone.now())
@@ -188,12 +189,12 @@ def test_nothing_too_much_and_not_allowed(operator: User, viewer: User) -> None:
         batches.draft_batch(actor=viewer, selection=[1], source=Message())
 
 
-def test_a_confirmed_batch_takes_no_other_wish(
+def test_a_confirmed_batch_takes_no_other_change(
     operator: User, instance: Instance
 ) -> None:
     batch = confirm(preview(operator, OFF, instance))
     with pytest.raises(batches.BatchError, match="Already confirmed"):
-        batches.preview_batch(batch=batch, wish=SIX_HOURS)
+        batches.preview_batch(batch=batch, change=SIX_HOURS)
 
 
 def test_old_drafts_are_forgotten(operator: User, instance: Instance) -> None:
@@ -278,7 +279,7 @@ def test_the_last_of_many_has_time_to_wait_for_its_turn(
 def test_delivered_to_the_cloud(cloud: Emulator, operator: User) -> None:
     many = list(Instance.objects.filter(status="STOPPED")[:5])
     batch = confirm(preview(operator, SIX_HOURS, *many))
-    for pk in queue.due_instances():
+    for pk in queue.take_due_queues():
         send.drain(pk)
     assert set(batch.edits.values_list("state", flat=True)) == {"applied"}
     for edit in batch.edits.select_related("instance"):
@@ -286,9 +287,22 @@ def test_delivered_to_the_cloud(cloud: Emulator, operator: User) -> None:
         assert edit.instance.auto_stop_enable is True
 
 
+def test_of_a_batch_the_runs_that_end_first_come_first(operator: User) -> None:
+    """An extension that waits behind others would come after the end of its run."""
+    now = timezone.now()
+    minutes = [(7 * number) % 25 + 1 for number in range(25)]
+    by_end = {
+        end: factories.make_instance(stops_at=now + timedelta(minutes=end))
+        for end in minutes
+    }
+    confirm(preview(operator, OFF, *by_end.values()))
+    soonest = [by_end[end].pk for end in sorted(by_end)]
+    assert queue.take_due_queues() == soonest[:10]
+
+
 def test_the_sweeper_hands_out_what_the_cloud_can_answer(operator: User) -> None:
     many = [factories.make_instance() for _ in range(25)]
     confirm(preview(operator, OFF, *many))
-    first, second = queue.due_instances(), queue.due_instances()
+    first, second = queue.take_due_queues(), queue.take_due_queues()
     assert len(first) == len(second) == 10
     assert not set(first) & set(second)

@@ -54,11 +54,11 @@ def test_it_opens_after_some_failures_and_says_why(open_circuit: Cloud) -> None:
 def test_while_it_is_open_nothing_is_sent_and_edits_wait(
     cloud: Emulator, open_circuit: Cloud, waiting: Sequence[Edit]
 ) -> None:
-    asked = len(cloud.log.entries())
+    before = len(cloud.log.entries())
     for edit in waiting:
         send.drain(edit.instance_id)
-    assert len(cloud.log.entries()) == asked
-    assert queue.due_instances() == []
+    assert len(cloud.log.entries()) == before
+    assert queue.take_due_queues() == []
     assert not Edit.objects.exclude(state__in=Edit.OPEN).exists()
 
 
@@ -66,7 +66,7 @@ def test_one_probe_at_a_time_asks_whether_it_is_back(
     cloud: Emulator, open_circuit: Cloud, waiting: Sequence[Edit]
 ) -> None:
     let_time_pass()
-    assert len(queue.due_instances()) == 1
+    assert len(queue.take_due_queues()) == 1
     for edit in waiting:
         send.drain(edit.instance_id)
     assert Attempt.objects.count() == circuit_breaker.OPENS_AT + 1

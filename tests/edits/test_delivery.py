@@ -11,21 +11,21 @@ from django.utils import timezone
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
 from dashboard.edits import services
-from dashboard.edits.delivery import outcome, send
+from dashboard.edits.delivery import record, send
 from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Instance
 from dashboard.instances.refresh import refresh_cloud
 
-from .deliveries import deliver, puts, wish
+from .deliveries import deliver, puts, submit
 
 State = Edit.State
 
 
-def test_what_was_wished_is_sent_read_back_and_mirrored(
+def test_the_requested_change_is_sent_read_back_and_mirrored(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
-    edit = deliver(wish(running, operator, description="New words"))
+    edit = deliver(submit(running, operator, description="New words"))
     assert edit.state == State.APPLIED
     assert edit.result == {"description": "New words"}
     assert puts(cloud, running) == [{"description": "New words"}]
@@ -37,7 +37,7 @@ def test_auto_stop_waits_for_the_next_start(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
     stops_at = running.stops_at
-    edit = deliver(wish(running, operator, auto_stop_duration=7_200))
+    edit = deliver(submit(running, operator, auto_stop_duration=7_200))
     assert puts(cloud, running) == [
         {"spec": {"auto_stop": {"enable": True, "duration": 7_200}}}
     ]
@@ -55,7 +55,7 @@ def test_what_became_of_it_is_written_down_once_the_database_takes_it(
     times: int,
 ) -> None:
     failures = iter([OperationalError("disk full")] * times)
-    finish = outcome._finish
+    finish = record._finish
 
     def finish_in_the_end(*args: Any) -> None:
         """The last step of a record."""
@@ -63,9 +63,9 @@ def test_what_became_of_it_is_written_down_once_the_database_takes_it(
             raise failure
         finish(*args)
 
-    monkeypatch.setattr(outcome, "_finish", finish_in_the_end)
+    monkeypatch.setattr(record, "_finish", finish_in_the_end)
     with stamina.set_testing(True, attempts=5):  # without the pauses
-        edit = deliver(wish(running, operator, description="New words"))
+        edit = deliver(submit(running, operator, description="New words"))
     assert edit.state == State.APPLIED
     assert Attempt.objects.get().outcome == "applied"
     assert len(puts(cloud, running)) == 1
@@ -77,10 +77,10 @@ def test_a_database_that_never_takes_it_is_given_up(
     def fail(*args: Any) -> None:
         raise OperationalError("disk full")
 
-    edit = wish(running, operator, description="New words")
+    edit = submit(running, operator, description="New words")
     with monkeypatch.context() as patched:
         patched.setattr(send, "RECORD_SECONDS", 0.5)
-        patched.setattr(outcome, "_finish", fail)
+        patched.setattr(record, "_finish", fail)
         with pytest.raises(OperationalError):
             deliver(edit)
     edit.refresh_from_db()
@@ -94,7 +94,7 @@ def test_a_database_that_never_takes_it_is_given_up(
 def test_every_change_of_state_leaves_one_audit_event(
     running: Instance, operator: User
 ) -> None:
-    edit = deliver(wish(running, operator, description="New words"))
+    edit = deliver(submit(running, operator, description="New words"))
     actions = AuditEvent.objects.filter(target_id=str(edit.pk)).order_by("pk")
     assert list(actions.values_list("action", flat=True)) == [
         "edit.submitted",
@@ -103,10 +103,10 @@ def test_every_change_of_state_leaves_one_audit_event(
     ]
 
 
-def test_nothing_is_sent_when_the_cloud_is_already_as_wished(
+def test_nothing_is_sent_when_the_cloud_is_already_as_requested(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
-    edit = wish(running, operator, description="New words")
+    edit = submit(running, operator, description="New words")
     cloud.fleet.force(running.instance_id, description="New words")
     assert deliver(edit).state == State.APPLIED
     assert puts(cloud, running) == []
@@ -115,7 +115,7 @@ def test_nothing_is_sent_when_the_cloud_is_already_as_wished(
 def test_a_strangers_change_is_a_conflict_and_nothing_is_sent(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
-    edit = wish(running, operator, description="New words")
+    edit = submit(running, operator, description="New words")
     cloud.fleet.force(running.instance_id, description="From the console")
     edit = deliver(edit)
     assert edit.state == State.CONFLICT
@@ -127,10 +127,10 @@ def test_a_strangers_change_is_a_conflict_and_nothing_is_sent(
 def test_waiting_edits_are_merged_into_one_put(
     cloud: Emulator, running: Instance, operator: User, admin: User
 ) -> None:
-    first = wish(running, operator, description="First")
-    other = wish(running, admin, auto_stop_duration=7_200)
+    first = submit(running, operator, description="First")
+    other = submit(running, admin, auto_stop_duration=7_200)
     running.description = "First"
-    last = wish(running, operator, description="Last")
+    last = submit(running, operator, description="Last")
     send.drain(running.pk)
     states = {edit.pk: edit.state for edit in Edit.objects.all()}
     assert states == {
@@ -148,7 +148,7 @@ def test_a_refusal_fails_at_once_with_the_clouds_own_words(
     cloud.faults.add(
         Fault("status", method="PUT", status=400, code="ModelArts.6347", times=1)
     )
-    edit = deliver(wish(running, operator, auto_stop_duration=7_200))
+    edit = deliver(submit(running, operator, auto_stop_duration=7_200))
     assert edit.state == State.FAILED
     assert edit.error_code == "ModelArts.6347"
     assert edit.error_message == "A scripted fault."
@@ -159,7 +159,7 @@ def test_a_refusal_fails_at_once_with_the_clouds_own_words(
 def test_an_instance_that_is_gone_fails_its_edit(
     cloud: Emulator, stopped: Instance, operator: User
 ) -> None:
-    edit = wish(stopped, operator, description="New words")
+    edit = submit(stopped, operator, description="New words")
     cloud.faults.add(
         Fault(
             "status",
@@ -199,15 +199,29 @@ def test_starting_what_runs_is_success(
     assert not [entry for entry in cloud.log.entries() if entry.route == "action"]
 
 
+def test_a_start_of_the_old_api_has_no_run_time_of_its_own(
+    stopped: Instance, operator: User
+) -> None:
+    start = services.submit_power(
+        instance=stopped,
+        actor=operator,
+        kind=Edit.Kind.START,
+        patch={"auto_stop_enable": True, "auto_stop_duration": 7_200},
+    )
+    assert start.patch == {}
+    assert deliver(start).state == State.APPLIED
+
+
 def test_the_new_duration_counts_once_a_new_run_is_seen(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
-    edit = deliver(wish(running, operator, auto_stop_duration=10_800))
+    edit = deliver(submit(running, operator, auto_stop_duration=10_800))
     # All of it some time ago, since moving the cloud's clock moves its past, too.
     ago = timezone.now() - timedelta(hours=1)
     Edit.objects.update(finished_at=ago)
     Instance.objects.update(run_started_at=ago - timedelta(hours=1))
     edit = Edit.objects.select_related("instance").get(pk=edit.pk)
+    running.refresh_from_db()
     for kind in (Edit.Kind.STOP, Edit.Kind.START):
         assert edit.waits_for_next_start
         switch = services.submit_power(instance=running, actor=operator, kind=kind)

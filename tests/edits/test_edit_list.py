@@ -13,7 +13,7 @@ from dashboard.edits.services import submit_edit
 from dashboard.instances.models import FleetVersion, Instance
 from tests import factories
 
-from .conftest import HTMX, settle
+from .conftest import HTMX, finish
 
 LIST = "/edits/"
 
@@ -54,7 +54,7 @@ def test_everybody_sees_the_team_s_edits(
 
 def test_filters(as_operator: Client, edits: list[Edit]) -> None:
     first, second, third = edits
-    settle(first, "failed")
+    finish(first, "failed")
     assert shown(as_operator, "?state=failed") == [first]
     assert shown(as_operator, "?state=open") == [third, second]
     assert shown(as_operator, "?actor=admin") == [third, second]
@@ -104,17 +104,17 @@ def test_the_number_of_queries_does_not_grow(
 ) -> None:
     submit(instance, operator, "one")
     as_operator.get(LIST)
-    # Session, user, bell, exceptions to decide, version, count, edits, two selects.
-    with django_assert_num_queries(9):
+    # Session, user, unread, exceptions to decide, version, count, edits, three selects.
+    with django_assert_num_queries(10):
         as_operator.get(LIST)
     for number in range(10):
         submit(factories.make_instance(), operator, f"text {number}")
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         as_operator.get(LIST)
 
 
 def poll_of(html: str) -> str:
-    found = re.search(r'<div id="poller"[^>]* hx-get="([^"]+)"', html)
+    found = re.search(r'<div id="poller"[^>]*\shx-get="([^"]+)"', html)
     assert found
     return found[1].replace("&amp;", "&")
 
@@ -130,7 +130,7 @@ def test_a_poll_sends_the_edit_whose_state_changed(
     page = as_operator.get(LIST).text
     assert 'data-interval="1"' in page
     for edit in edits:
-        settle(edit, "applied")
+        finish(edit, "applied")
     FleetVersion.stamp(Instance.objects.filter(pk=edits[2].instance_id))
     answer = as_operator.get(poll_of(page)).text
     assert re.findall(r'<tr id="edit-([\w-]+)"', answer) == [str(edits[2].pk)]
@@ -148,7 +148,7 @@ def test_a_poll_sends_all_when_one_came_or_no_longer_matches(
     waiting = poll_of(as_operator.get(f"{LIST}?state=open&per_page=50").text)
     assert "state=open" in waiting
     assert "per_page=50" in waiting
-    settle(edits[0], "applied")
+    finish(edits[0], "applied")
     late = submit(edits[0].instance, admin, "four")
     answer = as_operator.get(everything).text
     assert '<div id="results" class="stack" hx-swap-oob="true">' in answer

@@ -1,4 +1,4 @@
-"""One edit's receipt, its progress, and the second thoughts."""
+"""The page of an edit: its progress, and cancelling it."""
 
 import uuid
 from typing import Any
@@ -13,7 +13,7 @@ from dashboard.edits.models import Attempt, Edit
 from dashboard.instances.models import Instance
 from dashboard.web.stored_messages import verbatim
 
-from .conftest import HTMX, settle
+from .conftest import HTMX, finish
 
 State = Edit.State
 
@@ -31,7 +31,7 @@ def test_it_says_what_was_asked_and_by_whom(as_operator: Client, edit: Edit) -> 
     assert "Churn model, second try" in html
     assert "Third try" in html
     assert "<bdi>operator</bdi>" in html
-    assert "Queued. It will be sent" in html
+    assert "It will be sent in a few seconds" in html
     assert "No attempts yet." in html
     assert f'data-edit="{edit.pk}" data-state="queued"' in html
 
@@ -40,14 +40,14 @@ def test_it_says_what_was_asked_and_by_whom(as_operator: Client, edit: Edit) -> 
 def test_every_state_has_its_sentence(
     as_operator: Client, edit: Edit, state: str
 ) -> None:
-    settle(edit, state)
+    finish(edit, state)
     assert f'data-state="{state}"' in text(as_operator, edit)
 
 
 def test_an_applied_one_shows_what_the_cloud_holds(
     as_operator: Client, edit: Edit
 ) -> None:
-    settle(edit, State.APPLIED, result={"description": "as read back"})
+    finish(edit, State.APPLIED, result={"description": "as read back"})
     html = text(as_operator, edit)
     assert "Confirmed value" in html
     assert "as read back" in html
@@ -58,7 +58,7 @@ def test_one_that_was_refused_says_why_and_offers_a_way_on(
     as_operator: Client, instance: Instance, edit: Edit, state: str
 ) -> None:
     Instance.objects.update(description="theirs")
-    settle(
+    finish(
         edit,
         state,
         message=verbatim("The instance is frozen."),
@@ -72,7 +72,7 @@ def test_one_that_was_refused_says_why_and_offers_a_way_on(
         "&lt;b&gt;frozen",
         "Current value in ModelArts",
         "theirs",
-        "Try again" if state == State.FAILED else "Overwrite with mine",
+        "Retry" if state == State.FAILED else "Overwrite with mine",
     ):
         assert words in html
     answer = as_operator.post(address("retry", edit))
@@ -85,7 +85,7 @@ def test_one_that_was_refused_says_why_and_offers_a_way_on(
 def test_an_auto_stop_change_of_a_running_one_waits_for_the_next_start(
     as_operator: Client, instance: Instance, edit: Edit
 ) -> None:
-    settle(
+    finish(
         edit,
         State.APPLIED,
         patch={"auto_stop_enable": True},
@@ -117,7 +117,7 @@ def test_attempts_are_told_with_what_support_asks_for(
 
 
 class TestProgress:
-    """The live part of the receipt."""
+    """The live part of the page."""
 
     def test_nothing_new_is_no_content(self, as_operator: Client, edit: Edit) -> None:
         layout = as_operator.get(address("detail", edit)).context["layout"]
@@ -129,7 +129,7 @@ class TestProgress:
     ) -> None:
         assert 'id="poller"' in text(as_operator, edit)
         layout = as_operator.get(address("detail", edit)).context["layout"]
-        settle(edit, State.APPLIED)
+        finish(edit, State.APPLIED)
         url = f"{address('progress', edit)}?layout={layout}"
         html = as_operator.get(url, headers=HTMX).content.decode()
         assert 'data-state="applied"' in html
@@ -153,11 +153,11 @@ def test_it_can_be_taken_back_while_it_waits(as_operator: Client, edit: Edit) ->
     answer = as_operator.post(address("cancel", edit), follow=True)
     edit.refresh_from_db()
     assert edit.state == State.CANCELLED
-    assert "Cancelled before it was sent." in answer.content.decode()
+    assert "Nothing was sent to ModelArts." in answer.content.decode()
 
 
 def test_too_late_is_said(as_operator: Client, edit: Edit) -> None:
-    settle(edit, State.APPLIED)
+    finish(edit, State.APPLIED)
     assert "Cancel change" not in text(as_operator, edit)
     answer = as_operator.post(address("cancel", edit), follow=True)
     assert "It is too late to cancel this change." in answer.content.decode()
@@ -173,8 +173,8 @@ def test_who_may_not_change_the_instance_may_only_look(
     client.force_login(request.getfixturevalue(person))
     assert "Cancel change" not in text(client, edit)
     assert client.post(address("cancel", edit)).status_code == 403
-    settle(edit, State.FAILED)
-    assert "Try again" not in text(client, edit)
+    finish(edit, State.FAILED)
+    assert "Retry" not in text(client, edit)
     assert client.post(address("retry", edit)).status_code == 403
     edit.refresh_from_db()
     assert edit.state == State.FAILED

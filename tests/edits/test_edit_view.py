@@ -1,43 +1,23 @@
-"""The page of the edit form, and what becomes of what is posted there."""
+"""The page of the edit form, and its submission."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from html import unescape
 from typing import Any
 
 import pytest
-import time_machine
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.edits.models import Edit
-from dashboard.edits.services import submit_edit
-from dashboard.edits.snapshot import FormSnapshot, SnapshotError
+from dashboard.edits.snapshot import FormSnapshot
 from dashboard.instances.models import Instance
-from dashboard.web.templatetags.pages import moment_text
 from tests import factories
 
-from .conftest import HTMX, hidden, settle
+from .conftest import HTMX, finish, form_fields, form_url, hidden
 
 FORM = "edits/edit.html"
-
-
-def address(instance: Instance) -> str:
-    return reverse("edits:edit", args=[instance.cloud.name, instance.instance_id])
-
-
-def fields(instance: Instance, **typed: Any) -> dict[str, Any]:
-    """What a browser posts from the form as opened now; None leaves a field out."""
-    shown = {
-        "seen": FormSnapshot.now(instance).token(instance),
-        "description": instance.description,
-        "auto_stop_enable": "on",
-        "auto_stop_hours": "8",
-        "prompt_shown": "1",
-        "prompt": "on",
-    }
-    return {name: text for name, text in (shown | typed).items() if text is not None}
 
 
 def latest() -> Edit:
@@ -47,18 +27,18 @@ def latest() -> Edit:
 def test_the_form_shows_what_the_mirror_holds(
     as_operator: Client, instance: Instance
 ) -> None:
-    html = as_operator.get(address(instance)).content.decode()
+    html = as_operator.get(form_url(instance)).content.decode()
     assert "Churn model, second try</textarea>" in html
     assert 'name="auto_stop_hours"' in html
-    assert 'min="1" max="24" step="0.5"' in html
+    assert 'min="1" max="24" step="0.5"' in " ".join(html.split())
     assert 'value="8"' in html
 
 
 def test_a_change_is_accepted_and_leads_to_the_instance(
     as_operator: Client, instance: Instance, operator: User
 ) -> None:
-    posted = fields(instance, description="one\r\ntwo", auto_stop_hours="4.5")
-    answer = as_operator.post(address(instance), posted)
+    posted = form_fields(instance, description="one\r\ntwo", auto_stop_hours="4.5")
+    answer = as_operator.post(form_url(instance), posted)
     assert answer.status_code == 303
     assert answer["Location"] == instance.get_absolute_url()
     assert latest().patch == {"description": "one\ntwo", "auto_stop_duration": 16_200}
@@ -73,24 +53,44 @@ def test_a_change_is_accepted_and_leads_to_the_instance(
 def test_htmx_is_sent_to_the_instance_too(
     as_operator: Client, instance: Instance
 ) -> None:
-    posted = fields(instance, description="new")
-    answer = as_operator.post(address(instance), posted, headers=HTMX)
+    posted = form_fields(instance, description="new")
+    answer = as_operator.post(form_url(instance), posted, headers=HTMX)
     assert answer["HX-Redirect"] == instance.get_absolute_url()
+
+
+def test_in_the_card_of_an_instance_the_form_is_a_fragment_and_the_page_stays(
+    as_operator: Client, instance: Instance
+) -> None:
+    slot = f"edit-slot-{instance.pk}"
+    headers = HTMX | {"HX-Target": slot}
+    page = as_operator.get(form_url(instance), headers=headers).text
+    assert "<html" not in page
+    assert f'hx-target="#{slot}"' in page
+    assert 'id="cancel-edit"' in page
+    posted = form_fields(instance, auto_stop_hours="30")
+    refused = as_operator.post(form_url(instance), posted, headers=headers)
+    assert refused.status_code == 422
+    assert f'hx-target="#{slot}"' in refused.text
+    posted = form_fields(instance, auto_stop_hours="3")
+    accepted = as_operator.post(form_url(instance), posted, headers=headers)
+    assert accepted.status_code == 202
+    assert "curfew:accepted" in accepted["HX-Trigger"]
+    assert latest().patch == {"auto_stop_duration": 10_800}
 
 
 def test_the_same_form_sent_twice_is_one_edit(
     as_operator: Client, instance: Instance
 ) -> None:
-    posted = fields(instance, description="new")
-    as_operator.post(address(instance), posted)
-    as_operator.post(address(instance), posted)
+    posted = form_fields(instance, description="new")
+    as_operator.post(form_url(instance), posted)
+    as_operator.post(form_url(instance), posted)
     assert Edit.objects.count() == 1
 
 
 def test_a_form_without_changes_makes_no_edit(
     as_operator: Client, instance: Instance
 ) -> None:
-    answer = as_operator.post(address(instance), fields(instance), follow=True)
+    answer = as_operator.post(form_url(instance), form_fields(instance), follow=True)
     assert "No changes to save." in answer.content.decode()
     assert not Edit.objects.exists()
 
@@ -99,8 +99,10 @@ def test_a_form_without_changes_makes_no_edit(
 def test_the_reminder_counts_only_where_the_form_showed_it(
     as_operator: Client, instance: Instance, prompt_shown: str | None
 ) -> None:
-    posted = fields(instance, description="new", prompt=None, prompt_shown=prompt_shown)
-    as_operator.post(address(instance), posted)
+    posted = form_fields(
+        instance, description="new", prompt=None, prompt_shown=prompt_shown
+    )
+    as_operator.post(form_url(instance), posted)
     assert ("auto_stop_prompt" in latest().patch) == (prompt_shown is not None)
 
 
@@ -108,8 +110,8 @@ def test_the_reminder_counts_only_where_the_form_showed_it(
 def test_wrong_values_come_back_with_all_that_was_typed(
     as_operator: Client, instance: Instance, headers: dict[str, str]
 ) -> None:
-    posted = fields(instance, description="R&D <3", auto_stop_hours="8.3")
-    answer = as_operator.post(address(instance), posted, headers=headers)
+    posted = form_fields(instance, description="R&D <3", auto_stop_hours="8.3")
+    answer = as_operator.post(form_url(instance), posted, headers=headers)
     html = answer.content.decode()
     assert answer.status_code == 422
     assert "R&amp;D &lt;3</textarea>" in html
@@ -126,123 +128,12 @@ def test_wrong_values_come_back_with_all_that_was_typed(
 def test_the_form_is_opened_on_the_edits_under_way(
     as_operator: Client, instance: Instance, edit: Edit
 ) -> None:
-    html = as_operator.get(address(instance)).content.decode()
+    html = as_operator.get(form_url(instance)).content.decode()
     assert "Third try</textarea>" in html
     assert "Pending changes." in html
 
 
-class TestConflict:
-    """Somebody else changed the same field between opening and saving."""
-
-    def test_nothing_is_saved_and_all_three_values_are_shown(
-        self, as_operator: Client, instance: Instance
-    ) -> None:
-        posted = fields(instance, description="mine")
-        Instance.objects.update(description="theirs")
-        answer = as_operator.post(address(instance), posted)
-        html = answer.content.decode()
-        assert answer.status_code == 422
-        assert not Edit.objects.exists()
-        for text in ("Churn model, second try", "theirs", "mine</textarea>"):
-            assert text in html
-
-    def test_saving_again_puts_mine_in_place_and_leaves_the_rest(
-        self, as_operator: Client, instance: Instance
-    ) -> None:
-        posted = fields(instance, description="mine")
-        Instance.objects.update(description="theirs", auto_stop_duration=3_600)
-        html = as_operator.post(address(instance), posted).content.decode()
-        assert 'name="auto_stop_hours"' in html
-        assert 'value="1" data-min="1"' in html
-        again = posted | {"seen": hidden(html, "seen"), "auto_stop_hours": "1"}
-        as_operator.post(address(instance), again)
-        assert latest().patch == {"description": "mine"}
-        assert latest().base == {"description": "theirs"}
-
-    def test_it_says_who_changed_each_setting_and_when(
-        self, as_operator: Client, instance: Instance, admin: User
-    ) -> None:
-        posted = fields(instance, description="mine", auto_stop_hours="2")
-        theirs = submit_edit(
-            instance=instance,
-            actor=admin,
-            patch={"description": "theirs"},
-            base={"description": instance.description},
-        )
-        Instance.objects.update(auto_stop_duration=3_600)
-        html = as_operator.post(address(instance), posted).content.decode()
-        assert f"changed by <bdi>{admin}</bdi>, <time" in html
-        assert moment_text(theirs.created_at, "second") in html
-        assert "changed outside Curfew" in html
-
-    def test_each_setting_can_be_kept_or_taken(
-        self, as_operator: Client, instance: Instance
-    ) -> None:
-        posted = fields(instance, description="mine", auto_stop_hours="2")
-        Instance.objects.update(description="theirs", auto_stop_duration=3_600)
-        html = as_operator.post(address(instance), posted).content.decode()
-        again = posted | {
-            "seen": hidden(html, "seen"),
-            "choice_description": "mine",
-            "choice_auto_stop_duration": "theirs",
-        }
-        as_operator.post(address(instance), again)
-        assert latest().patch == {"description": "mine"}
-
-    def test_another_field_is_no_conflict(
-        self, as_operator: Client, instance: Instance
-    ) -> None:
-        posted = fields(instance, auto_stop_hours="2")
-        Instance.objects.update(description="theirs")
-        assert as_operator.post(address(instance), posted).status_code == 303
-        assert latest().patch == {"auto_stop_duration": 7_200}
-
-
-class TestSeen:
-    """The note of what the form was opened on."""
-
-    def test_without_one_the_mirror_counts(
-        self, as_operator: Client, instance: Instance
-    ) -> None:
-        as_operator.post(
-            address(instance), fields(instance, description="new", seen=None)
-        )
-        assert latest().patch == {"description": "new"}
-
-    @pytest.mark.parametrize("token", ["nonsense", "a:b:c", "é" * 9, "." * 5_000])
-    def test_a_forged_one_is_refused_and_the_text_kept(
-        self, as_operator: Client, instance: Instance, token: str
-    ) -> None:
-        posted = fields(instance, description="new", seen=token)
-        answer = as_operator.post(address(instance), posted)
-        html = answer.content.decode()
-        assert answer.status_code == 422
-        assert "This form has expired" in html
-        assert "new</textarea>" in html
-        assert not Edit.objects.exists()
-        as_operator.post(address(instance), posted | {"seen": hidden(html, "seen")})
-        assert latest().patch == {"description": "new"}
-
-    def test_one_of_another_instance_is_refused(
-        self, as_operator: Client, instance: Instance
-    ) -> None:
-        other = factories.make_instance()
-        token = FormSnapshot.now(other).token(other)
-        with pytest.raises(SnapshotError):
-            FormSnapshot.read(token, instance)
-
-    def test_it_holds_for_a_day(self, instance: Instance) -> None:
-        now = datetime.now(UTC)
-        snapshot = FormSnapshot.now(instance)
-        token = snapshot.token(instance)
-        with time_machine.travel(now + timedelta(hours=23), tick=False):
-            assert FormSnapshot.read(token, instance) == snapshot
-        tomorrow = time_machine.travel(now + timedelta(hours=25), tick=False)
-        with tomorrow, pytest.raises(SnapshotError):
-            FormSnapshot.read(token, instance)
-
-
-class TestOutlook:
+class TestEffect:
     """The sentence about both clocks."""
 
     @pytest.mark.parametrize(
@@ -268,7 +159,7 @@ class TestOutlook:
         self, as_operator: Client, status: str, extra: dict[str, Any], words: str
     ) -> None:
         instance = factories.make_instance(status=status, **extra)
-        assert words in as_operator.get(address(instance)).content.decode()
+        assert words in as_operator.get(form_url(instance)).content.decode()
 
     @pytest.mark.parametrize(
         ("typed", "shown"),
@@ -281,12 +172,12 @@ class TestOutlook:
     def test_next_run(
         self, as_operator: Client, instance: Instance, typed: dict[str, Any], shown: str
     ) -> None:
-        posted = fields(instance, description="<", **typed)
-        html = as_operator.post(address(instance), posted).content.decode()
+        posted = form_fields(instance, description="<", **typed)
+        html = as_operator.post(form_url(instance), posted).content.decode()
         visible = [
             name
             for name in ("on", "unclear", "off")
-            if f'data-outlook="{name}">' in html
+            if f'data-effect="{name}">' in html
         ]
         assert visible == [shown]
 
@@ -301,7 +192,7 @@ def test_who_may_not_change_it_is_told_so(
     request: pytest.FixtureRequest,
 ) -> None:
     client.force_login(request.getfixturevalue(person))
-    answer = getattr(client, method)(address(instance), {"description": "x"})
+    answer = getattr(client, method)(form_url(instance), {"description": "x"})
     assert answer.status_code == 403
     assert "You don&#x27;t have permission to change this" in answer.content.decode()
     assert "Not possible now" not in answer.content.decode()
@@ -310,9 +201,9 @@ def test_who_may_not_change_it_is_told_so(
 
 def test_its_owner_may(client: Client, instance: Instance, scientist: User) -> None:
     client.force_login(scientist)
-    assert client.get(address(instance)).status_code == 200
-    posted = fields(instance, description="mine")
-    assert client.post(address(instance), posted).status_code == 303
+    assert client.get(form_url(instance)).status_code == 200
+    posted = form_fields(instance, description="mine")
+    assert client.post(form_url(instance), posted).status_code == 303
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
@@ -320,16 +211,16 @@ def test_a_vanished_instance_says_why_it_cannot_be_edited(
     as_operator: Client, method: str
 ) -> None:
     instance = factories.make_instance(missing_since=datetime.now(UTC))
-    answer = getattr(as_operator, method)(address(instance))
+    answer = getattr(as_operator, method)(form_url(instance))
     assert answer.status_code == 409
     assert "no longer lists this instance" in answer.content.decode()
 
 
 def test_the_sign_in_comes_first(client: Client, instance: Instance) -> None:
-    answer = client.get(address(instance))
+    answer = client.get(form_url(instance))
     assert answer.status_code == 302
     assert "/accounts/login/" in answer["Location"]
-    answer = client.post(address(instance), headers=HTMX)
+    answer = client.post(form_url(instance), headers=HTMX)
     assert "/accounts/login/" in answer["HX-Redirect"]
 
 
@@ -344,7 +235,7 @@ def test_an_unknown_instance_is_not_found(
 
 
 def test_other_methods_are_refused(as_operator: Client, instance: Instance) -> None:
-    assert as_operator.put(address(instance)).status_code == 405
+    assert as_operator.put(form_url(instance)).status_code == 405
 
 
 @pytest.mark.parametrize(
@@ -352,7 +243,7 @@ def test_other_methods_are_refused(as_operator: Client, instance: Instance) -> N
 )
 def test_hostile_text_stays_text(as_operator: Client, text: str) -> None:
     instance = factories.make_instance(name=text[:512], description=text)
-    html = as_operator.get(address(instance)).content.decode()
+    html = as_operator.get(form_url(instance)).content.decode()
     assert "<script>alert" not in html
     assert "</textarea><b>" not in html
 
@@ -365,14 +256,14 @@ def test_opening_costs_a_fixed_number_of_queries(
 ) -> None:
     # The last: the row anew, after the edits under way.
     with django_assert_max_num_queries(8):
-        as_operator.get(address(instance))
+        as_operator.get(form_url(instance))
 
 
 def test_it_names_which_instance_exactly(
     as_operator: Client, instance: Instance
 ) -> None:
     Instance.objects.update(run_started_at=datetime(2026, 3, 1, 8, tzinfo=UTC))
-    html = as_operator.get(address(instance)).content.decode()
+    html = as_operator.get(form_url(instance)).content.decode()
     for word in (instance.cloud.name, instance.instance_id, instance.flavor):
         assert word in html
     assert instance.owner_name in html
@@ -384,15 +275,17 @@ def test_a_filtered_list_is_where_save_and_cancel_lead_back_to(
 ) -> None:
     came_from = "/instances/?q=churn&amp;status=RUNNING"
     referer = {"Referer": "http://testserver/instances/?q=churn&status=RUNNING"}
-    html = as_operator.get(address(instance), headers=referer).content.decode()
+    html = as_operator.get(form_url(instance), headers=referer).content.decode()
     assert f'<a class="button quiet" href="{came_from}"' in html
-    posted = fields(instance, description="new", back=unescape(hidden(html, "back")))
-    answer = as_operator.post(address(instance), posted)
+    posted = form_fields(
+        instance, description="new", back=unescape(hidden(html, "back"))
+    )
+    answer = as_operator.post(form_url(instance), posted)
     assert answer["Location"] == unescape(came_from)
     # There a banner follows the change; it does not claim that it has arrived.
     page = as_operator.get(answer["Location"]).content.decode()
-    assert f'id="filed-{latest().pk}"' in page
-    assert "Queued. It will be sent" in page
+    assert f'id="submitted-{latest().pk}"' in page
+    assert "Saving…" in page
 
 
 @pytest.mark.parametrize(
@@ -411,8 +304,8 @@ def test_a_filtered_list_is_where_save_and_cancel_lead_back_to(
 def test_nobody_is_led_elsewhere_after_saving(
     as_operator: Client, instance: Instance, back: str
 ) -> None:
-    posted = fields(instance, description="new", back=back)
-    answer = as_operator.post(address(instance), posted)
+    posted = form_fields(instance, description="new", back=back)
+    answer = as_operator.post(form_url(instance), posted)
     assert answer["Location"] == instance.get_absolute_url()
 
 
@@ -421,24 +314,24 @@ def test_the_banner_turns_from_waiting_to_the_outcome(
 ) -> None:
     url = reverse("edits:banner", args=[edit.pk])
     html = as_operator.get(url, headers=HTMX).content.decode()
-    assert "Queued. It will be sent" in html
+    assert "Saving…" in html
     assert f'hx-get="{url}"' in html
-    settle(edit, "failed", error_code="ModelArts.6347", error_message="sold out")
+    finish(edit, "failed", error_code="ModelArts.6347", error_message="sold out")
     html = as_operator.get(url, headers=HTMX).content.decode()
-    assert "Queued. It will be sent" not in html
+    assert "Saving…" not in html
     assert "hx-get" not in html
     assert "ModelArts.6347" in html
     assert "sold out" in html
-    assert "Try again" in html
+    assert "Retry" in html
     assert str(edit.instance.cloud) in html
 
 
 def test_what_can_no_longer_be_edited_keeps_the_typed_text_for_htmx(
     as_operator: Client, instance: Instance
 ) -> None:
-    posted = fields(instance, description="typed")
+    posted = form_fields(instance, description="typed")
     Instance.objects.update(missing_since=datetime.now(UTC))
-    answer = as_operator.post(address(instance), posted, headers=HTMX)
+    answer = as_operator.post(form_url(instance), posted, headers=HTMX)
     html = answer.content.decode()
     assert answer.status_code == 409
     assert "no longer lists this instance" in html
@@ -448,7 +341,7 @@ def test_what_can_no_longer_be_edited_keeps_the_typed_text_for_htmx(
 def test_the_instance_s_page_tells_why_a_change_failed_and_offers_to_try_again(
     as_operator: Client, edit: Edit
 ) -> None:
-    settle(edit, "failed", error_code="ModelArts.6347", error_message="sold out")
+    finish(edit, "failed", error_code="ModelArts.6347", error_message="sold out")
     Edit.objects.update(finished_at=timezone.now())
     html = as_operator.get(edit.instance.get_absolute_url()).content.decode()
     outcome = html.partition('id="outcome"')[2].partition('id="notices"')[0]
@@ -462,7 +355,7 @@ def test_the_instance_s_page_tells_why_a_change_failed_and_offers_to_try_again(
 def test_who_may_only_look_is_offered_no_retry(
     client: Client, viewer: User, edit: Edit
 ) -> None:
-    settle(edit, "failed")
+    finish(edit, "failed")
     Edit.objects.update(finished_at=timezone.now())
     client.force_login(viewer)
     html = client.get(edit.instance.get_absolute_url()).content.decode()

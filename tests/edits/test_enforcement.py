@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import enforcement, tasks
-from dashboard.edits.delivery import heartbeat, queue
+from dashboard.edits import dispatch, enforcement, tasks
+from dashboard.edits.delivery import queue
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.instances.models import Instance
 from dashboard.policies import services, stops
@@ -24,7 +24,7 @@ NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heartbeat, "ask_for_sweep", Mock())
+    monkeypatch.setattr(dispatch, "enqueue", Mock())
 
 
 @pytest.fixture
@@ -40,10 +40,10 @@ def off(db: None) -> Instance:
 
 
 @pytest.fixture
-def endless(db: None, clock: time_machine.Traveller) -> Instance:
+def no_auto_stop(db: None, clock: time_machine.Traveller) -> Instance:
     """One that has run for ten hours and has no end, its setting just corrected."""
     return factories.make_instance(
-        name="endless",
+        name="training",
         stops_in=None,
         run_started_at=NOON - timedelta(hours=10),
         status_since=NOON - timedelta(hours=10),
@@ -63,7 +63,7 @@ def at_most_8_hours() -> Rule:
 def warn() -> None:
     """Have the owners of all planned stops warned now."""
     plans = PlannedStop.objects.filter(ended_at=None).values_list("pk", flat=True)
-    stops.note_warned(
+    stops.record_warning(
         plans=list(plans), least=timedelta(minutes=15), now=timezone.now()
     )
 
@@ -78,17 +78,36 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing(off: Instance) -> None
     assert not PlannedStop.objects.exists()
 
 
+def test_a_rule_that_fails_keeps_no_other_waiting(
+    off: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, other = make_rule(name="Broken"), make_rule(name="Other", owner="nobody")
+
+    def remedies(rule: Rule, *args: Any, **kwargs: Any) -> Any:
+        if rule == broken:
+            raise ValueError
+        return find(rule, *args, **kwargs)
+
+    find = enforcement.remedies
+    monkeypatch.setattr(enforcement, "remedies", remedies)
+    tasks.enforce_rules()
+    broken.refresh_from_db()
+    other.refresh_from_db()
+    assert broken.checked_at is None
+    assert other.checked_at is not None
+
+
 def test_a_rule_that_acts_files_edits_in_its_own_name(
     off: Instance, instance: Instance, admin: User
 ) -> None:
-    rule = services.let_act(rule=make_rule(), actor=admin)
+    rule = services.turn_on_enforcement(rule=make_rule(), actor=admin)
     enforcement.enforce_rules()
     edit = Edit.objects.get()
     assert (edit.instance, edit.actor, edit.rule) == (off, None, rule)
-    assert edit.by == "Policy “On”"
+    assert edit.actor_name == "Policy “On”"
     assert edit.patch == {"auto_stop_enable": True}
     assert edit.batch
-    assert (edit.batch.rule, edit.batch.by) == (rule, "Policy “On”")
+    assert (edit.batch.rule, edit.batch.actor_name) == (rule, "Policy “On”")
     rule.refresh_from_db()
     assert rule.found == 1
 
@@ -96,7 +115,7 @@ def test_a_rule_that_acts_files_edits_in_its_own_name(
 def test_the_audit_trail_names_the_policy_and_no_admin(
     off: Instance, admin: User
 ) -> None:
-    services.let_act(rule=make_rule(), actor=admin)
+    services.turn_on_enforcement(rule=make_rule(), actor=admin)
     enforcement.enforce_rules()
     filed = AuditEvent.objects.filter(action__in=["edit.submitted", "batch.submitted"])
     assert {(one.actor, one.actor_label) for one in filed} == {(None, "Policy “On”")}
@@ -104,18 +123,18 @@ def test_the_audit_trail_names_the_policy_and_no_admin(
 
 
 def test_it_goes_on_when_the_admin_loses_the_role(off: Instance, admin: User) -> None:
-    services.let_act(rule=make_rule(), actor=admin)
+    services.turn_on_enforcement(rule=make_rule(), actor=admin)
     admin.role = User.Role.VIEWER
     admin.save()
     enforcement.enforce_rules()
     edit = Edit.objects.get()
-    turn = queue.claim(off.pk)
-    assert turn
-    assert turn.edits == [edit]
+    delivery = queue.claim(off.pk)
+    assert delivery
+    assert delivery.edits == [edit]
 
 
 def test_an_instance_is_left_alone_for_a_while(off: Instance, admin: User) -> None:
-    services.let_act(rule=make_rule(), actor=admin)
+    services.turn_on_enforcement(rule=make_rule(), actor=admin)
     enforcement.enforce_rules()
     Edit.objects.update(state="applied")
     enforcement.enforce_rules()
@@ -128,7 +147,7 @@ def test_an_instance_is_left_alone_for_a_while(off: Instance, admin: User) -> No
 def test_what_the_cloud_refused_is_not_tried_every_hour(
     off: Instance, admin: User
 ) -> None:
-    services.let_act(rule=make_rule(), actor=admin)
+    services.turn_on_enforcement(rule=make_rule(), actor=admin)
     enforcement.enforce_rules()
     now = timezone.now()
     Edit.objects.update(
@@ -147,7 +166,7 @@ def test_no_edit_is_filed_that_cannot_succeed(
     status: str, db: None, admin: User
 ) -> None:
     factories.make_instance(status=status, auto_stop_enable=False)
-    rule = services.let_act(rule=make_rule(), actor=admin)
+    rule = services.turn_on_enforcement(rule=make_rule(), actor=admin)
     enforcement.enforce_rules()
     assert not Edit.objects.exists()
     assert enforcement.prospect(rule).number == 0
@@ -156,8 +175,8 @@ def test_no_edit_is_filed_that_cannot_succeed(
 def test_exceptions_and_what_cannot_be_done_leave_no_empty_batch(
     off: Instance, admin: User
 ) -> None:
-    rule = services.let_act(rule=make_rule(), actor=admin)
-    exception = services.ask_exception(
+    rule = services.turn_on_enforcement(rule=make_rule(), actor=admin)
+    exception = services.request_exception(
         rule=rule,
         instance=off,
         actor=admin,
@@ -176,9 +195,9 @@ def test_exceptions_and_what_cannot_be_done_leave_no_empty_batch(
 
 class TestStops:
     def test_a_run_without_an_end_is_stopped_after_the_notice(
-        self, endless: Instance, admin: User, clock: time_machine.Traveller
+        self, no_auto_stop: Instance, admin: User, clock: time_machine.Traveller
     ) -> None:
-        services.let_act(rule=at_most_8_hours(), actor=admin)
+        services.turn_on_enforcement(rule=at_most_8_hours(), actor=admin)
         enforcement.enforce_rules()
         plan = PlannedStop.objects.get()
         assert plan.stops_at == NOON + timedelta(minutes=60)
@@ -191,16 +210,16 @@ class TestStops:
         clock.shift(timedelta(minutes=1))
         enforcement.enforce_rules()
         edit = Edit.objects.get()
-        assert (edit.kind, edit.instance, edit.by) == (
+        assert (edit.kind, edit.instance, edit.actor_name) == (
             "stop",
-            endless,
+            no_auto_stop,
             "Policy “GPU at most 8 h”",
         )
 
     def test_nothing_is_stopped_that_nobody_was_warned_of(
-        self, endless: Instance, admin: User, clock: time_machine.Traveller
+        self, no_auto_stop: Instance, admin: User, clock: time_machine.Traveller
     ) -> None:
-        services.let_act(rule=at_most_8_hours(), actor=admin)
+        services.turn_on_enforcement(rule=at_most_8_hours(), actor=admin)
         enforcement.enforce_rules()
         clock.shift(timedelta(hours=2))
         enforcement.enforce_rules()
@@ -214,10 +233,10 @@ class TestStops:
         assert Edit.objects.get().kind == "stop"
 
     def test_a_run_is_planned_for_no_sooner_than_its_notice(
-        self, endless: Instance, admin: User, clock: time_machine.Traveller
+        self, no_auto_stop: Instance, admin: User, clock: time_machine.Traveller
     ) -> None:
         Instance.objects.update(run_started_at=NOON - timedelta(hours=2))
-        services.let_act(rule=at_most_8_hours(), actor=admin)
+        services.turn_on_enforcement(rule=at_most_8_hours(), actor=admin)
         enforcement.enforce_rules()
         assert not PlannedStop.objects.exists(), "six hours are left"
         clock.shift(timedelta(hours=5))
@@ -225,13 +244,13 @@ class TestStops:
         assert PlannedStop.objects.get().stops_at == NOON + timedelta(hours=6)
 
     def test_a_run_that_ends_by_itself_or_gets_an_exception_is_not_stopped(
-        self, endless: Instance, admin: User
+        self, no_auto_stop: Instance, admin: User
     ) -> None:
-        rule = services.let_act(rule=at_most_8_hours(), actor=admin)
+        rule = services.turn_on_enforcement(rule=at_most_8_hours(), actor=admin)
         enforcement.enforce_rules()
-        services.ask_exception(
+        services.request_exception(
             rule=rule,
-            instance=endless,
+            instance=no_auto_stop,
             actor=admin,
             until=NOON + timedelta(days=1),
             reason="A fair.",
@@ -245,9 +264,9 @@ class TestStops:
         assert not PlannedStop.objects.filter(ended_at=None).exists()
 
     def test_another_run_is_warned_of_again(
-        self, endless: Instance, admin: User, clock: time_machine.Traveller
+        self, no_auto_stop: Instance, admin: User, clock: time_machine.Traveller
     ) -> None:
-        services.let_act(rule=at_most_8_hours(), actor=admin)
+        services.turn_on_enforcement(rule=at_most_8_hours(), actor=admin)
         enforcement.enforce_rules()
         clock.shift(timedelta(minutes=30))
         Instance.objects.update(status_since=timezone.now())
@@ -257,7 +276,7 @@ class TestStops:
         assert second.stops_at == timezone.now() + timedelta(minutes=60)
 
     def test_quiet_hours_are_warned_of_before_they_begin(
-        self, endless: Instance, admin: User, clock: time_machine.Traveller
+        self, no_auto_stop: Instance, admin: User, clock: time_machine.Traveller
     ) -> None:
         rule = make_rule(
             kind="quiet_hours",
@@ -266,7 +285,7 @@ class TestStops:
             time_zone="UTC",
         )
         assert enforcement.prospect(rule).number == 1
-        services.let_act(rule=rule, actor=admin)
+        services.turn_on_enforcement(rule=rule, actor=admin)
         enforcement.enforce_rules()
         plan = PlannedStop.objects.get()
         assert plan.stops_at == NOON + timedelta(hours=1)
@@ -276,11 +295,13 @@ class TestStops:
         assert Edit.objects.get().kind == "stop"
 
     def test_a_stop_that_waits_until_the_quiet_hours_are_over_is_not_sent(
-        self, endless: Instance, admin: User, clock: time_machine.Traveller
+        self, no_auto_stop: Instance, admin: User, clock: time_machine.Traveller
     ) -> None:
-        self.test_quiet_hours_are_warned_of_before_they_begin(endless, admin, clock)
+        self.test_quiet_hours_are_warned_of_before_they_begin(
+            no_auto_stop, admin, clock
+        )
         clock.shift(timedelta(hours=1))
-        assert queue.claim(endless.pk) is None
+        assert queue.claim(no_auto_stop.pk) is None
         edit = Edit.objects.get()
         assert (edit.state, str(edit.message)) == (
             "cancelled",
@@ -292,19 +313,19 @@ class TestPausing:
     def test_it_cancels_what_waits_and_what_is_planned(
         self,
         off: Instance,
-        endless: Instance,
+        no_auto_stop: Instance,
         admin: User,
         clock: time_machine.Traveller,
     ) -> None:
-        rule = services.let_act(rule=at_most_8_hours(), actor=admin)
+        rule = services.turn_on_enforcement(rule=at_most_8_hours(), actor=admin)
         enforcement.enforce_rules()
         warn()
         clock.shift(timedelta(minutes=61))
         enforcement.enforce_rules()
         assert Edit.objects.filter(state="queued").count() == 2
         Edit.objects.filter(instance=off).update(state="sending")
-        assert services.pause(rule=rule, actor=admin) == 1
-        stop = Edit.objects.get(instance=endless)
+        assert services.pause_enforcement(rule=rule, actor=admin) == 1
+        stop = Edit.objects.get(instance=no_auto_stop)
         assert stop.state == "cancelled"
         assert str(stop.message) == "Cancelled by admin, who paused the policy."
         assert not PlannedStop.objects.filter(ended_at=None).exists()
@@ -314,13 +335,13 @@ class TestPausing:
     def test_what_it_cancelled_is_filed_again_once_the_rule_acts_again(
         self, off: Instance, admin: User
     ) -> None:
-        rule = services.let_act(rule=make_rule(), actor=admin)
+        rule = services.turn_on_enforcement(rule=make_rule(), actor=admin)
         enforcement.enforce_rules()
         assert enforcement.prospect(rule).settings == [], "one is under way"
-        services.pause(rule=rule, actor=admin)
+        services.pause_enforcement(rule=rule, actor=admin)
         rule.refresh_from_db()
         assert enforcement.prospect(rule).number == 1
-        services.let_act(rule=rule, actor=admin)
+        services.turn_on_enforcement(rule=rule, actor=admin)
         enforcement.enforce_rules()
         assert [edit.state for edit in Edit.objects.order_by("seq")] == [
             Edit.State.CANCELLED,
@@ -330,7 +351,7 @@ class TestPausing:
     def test_changing_or_removing_the_rule_does_so_too(
         self, off: Instance, admin: User
     ) -> None:
-        rule = services.let_act(rule=make_rule(), actor=admin)
+        rule = services.turn_on_enforcement(rule=make_rule(), actor=admin)
         enforcement.enforce_rules()
         rule.refresh_from_db()
         rule.owner = "li.wei"
@@ -339,16 +360,20 @@ class TestPausing:
         Edit.objects.all().delete()
         rule.owner = ""
         services.save_rule(rule=rule, actor=admin)
-        services.let_act(rule=rule, actor=admin)
+        services.turn_on_enforcement(rule=rule, actor=admin)
         enforcement.enforce_rules()
         services.delete_rule(rule=rule, actor=admin)
         edit = Edit.objects.get()
-        assert (edit.state, edit.rule, edit.by) == ("cancelled", None, "Policy “On”")
+        assert (edit.state, edit.rule, edit.actor_name) == (
+            "cancelled",
+            None,
+            "Policy “On”",
+        )
 
     def test_what_was_filed_meanwhile_is_not_sent(
         self, off: Instance, admin: User
     ) -> None:
-        services.let_act(rule=make_rule(), actor=admin)
+        services.turn_on_enforcement(rule=make_rule(), actor=admin)
         enforcement.enforce_rules()
         Rule.objects.update(acts=False)
         assert queue.claim(off.pk) is None
@@ -361,7 +386,7 @@ class TestPausing:
     ) -> None:
         from dashboard.edits.services import submit_edit
 
-        rule = services.let_act(rule=make_rule(), actor=admin)
+        rule = services.turn_on_enforcement(rule=make_rule(), actor=admin)
         patch = {"description": "New"}
         submit_edit(
             instance=off,
@@ -369,5 +394,5 @@ class TestPausing:
             patch=patch,
             base={"description": off.description},
         )
-        assert services.pause(rule=rule, actor=admin) == 0
+        assert services.pause_enforcement(rule=rule, actor=admin) == 0
         assert Edit.objects.get().state == "queued"

@@ -9,9 +9,7 @@ from django.test import Client
 from django.utils import timezone, translation
 
 from dashboard.accounts.models import User
-from dashboard.edits import enforcement
-from dashboard.edits.batch_forms import MANY
-from dashboard.edits.delivery import heartbeat
+from dashboard.edits import dispatch, enforcement
 from dashboard.edits.messages import filter_text
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.instances.filters import InstanceFilter
@@ -23,12 +21,15 @@ from tests.policies.conftest import make_rule
 
 from .conftest import hidden
 
+MANY = 25
+"""The default of ``CURFEW_BULK_CONFIRM_ABOVE``."""
+
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heartbeat, "ask_for_sweep", Mock())
+    monkeypatch.setattr(dispatch, "enqueue", Mock())
 
 
 @pytest.fixture
@@ -61,19 +62,19 @@ def seen_running(instance: Instance, begin: datetime, end: datetime | None) -> N
 def test_the_preview_names_runs_settings_and_what_cannot_be_done(
     as_admin: Client,
 ) -> None:
-    factories.make_instance(name="endless", stops_in=None, run_started_at=None)
+    factories.make_instance(name="training", stops_in=None, run_started_at=None)
     factories.make_instance(name="wrong", status="STOPPED", auto_stop_enable=False)
     factories.make_instance(
         name="odd", status="STOPPED", auto_stop_enable=False, auto_stop_duration=None
     )
-    said = page(as_admin, make_rule())
-    assert "Stop 1 run." in said
-    assert "endless" in said
-    assert "Change the auto-stop of 1 instance" in said
-    assert "wrong" in said
-    assert "1 setting that violates it is left as it is" in said
-    assert "60 and 15 minutes before" in said
-    assert "Turn on for 2 instances" in said
+    html = page(as_admin, make_rule())
+    assert "Stop 1 run." in html
+    assert "training" in html
+    assert "Change the auto-stop of 1 instance" in html
+    assert "wrong" in html
+    assert "1 setting that violates it is left as it is" in html
+    assert "60 and 15 minutes before" in html
+    assert "Turn on for 2 instances" in html
 
 
 @time_machine.travel(NOON, tick=False)
@@ -95,12 +96,12 @@ def test_the_preview_tells_the_last_14_days_and_what_is_not_known(
         instance=unknown, at=end, from_status="RUNNING", to_status="STOPPED"
     )
     rule = make_rule(kind="max_hours", max_seconds=8 * 3600)
-    said = page(client, rule)
-    assert "It would have stopped 1 run" in said
-    assert "which ran 12 h longer than it allows" in said
-    assert "1 run cannot be judged: Curfew did not see it begin." in said
+    html = page(client, rule)
+    assert "It would have stopped 1 run" in html
+    assert "which ran 12 h longer than it allows" in html
+    assert "1 run could not be checked: Curfew did not see it start." in html
     ended = page(client, make_rule(name="Other"))
-    assert "3 runs cannot be judged: Curfew does not record whether a past" in ended
+    assert "3 runs could not be checked: Curfew does not record whether a past" in ended
     night = make_rule(
         name="Night",
         kind="quiet_hours",
@@ -115,23 +116,23 @@ def test_nothing_acts_on_many_before_their_number_is_typed(as_admin: Client) -> 
     for _ in range(MANY + 1):
         factories.make_instance(status="STOPPED", auto_stop_enable=False)
     rule = make_rule()
-    said = page(as_admin, rule)
-    shown = hidden(said, "shown")
+    html = page(as_admin, rule)
+    shown = hidden(html, "shown")
     assert shown == "26"
     for typed in ("", "25", "all"):
-        wanted = {"acts": "on", "shown": shown, "number": typed}
-        answer = as_admin.post(address(rule), wanted)
+        data = {"acts": "on", "shown": shown, "number": typed}
+        answer = as_admin.post(address(rule), data)
         assert answer.status_code == 422
         assert "Type 26 to confirm" in answer.content.decode()
     rule.refresh_from_db()
     assert not rule.acts
     # One that became more than was shown is shown once more.
     factories.make_instance(status="STOPPED", auto_stop_enable=False)
-    wanted = {"acts": "on", "shown": shown, "number": "26"}
-    assert as_admin.post(address(rule), wanted).status_code == 422
+    data = {"acts": "on", "shown": shown, "number": "26"}
+    assert as_admin.post(address(rule), data).status_code == 422
     Instance.objects.order_by("pk")[:5][0].delete()
     Instance.objects.order_by("pk")[:5][0].delete()
-    assert as_admin.post(address(rule), wanted).status_code == 303
+    assert as_admin.post(address(rule), data).status_code == 303
     rule.refresh_from_db()
     assert rule.acts
 
@@ -140,7 +141,7 @@ def test_one_click_pauses_and_says_what_was_cancelled(
     as_admin: Client, admin: User
 ) -> None:
     factories.make_instance(status="STOPPED", auto_stop_enable=False)
-    rule = services.let_act(rule=make_rule(), actor=admin)
+    rule = services.turn_on_enforcement(rule=make_rule(), actor=admin)
     enforcement.enforce_rules()
     answer = as_admin.post(address(rule), follow=True)
     assert "1 pending change was cancelled." in answer.content.decode()
@@ -158,7 +159,7 @@ def test_the_preview_is_the_admins_alone(
 def test_the_page_of_a_rule_that_acts_outlives_its_admin(
     as_admin: Client, admin: User, db: None
 ) -> None:
-    rule = services.let_act(rule=make_rule(), actor=admin)
+    rule = services.turn_on_enforcement(rule=make_rule(), actor=admin)
     at = f"/policies/{rule.pk}/"
     assert "since <bdi>admin</bdi> turned it on" in as_admin.get(at).content.decode()
     Rule.objects.update(acting_approved_by=None)
@@ -167,7 +168,7 @@ def test_the_page_of_a_rule_that_acts_outlives_its_admin(
 
 def test_its_page_and_the_lists_name_the_policy(as_admin: Client, admin: User) -> None:
     off = factories.make_instance(status="STOPPED", auto_stop_enable=False)
-    services.let_act(rule=make_rule(), actor=admin)
+    services.turn_on_enforcement(rule=make_rule(), actor=admin)
     enforcement.enforce_rules()
     edit = Edit.objects.get()
     assert edit.batch
@@ -191,24 +192,25 @@ class TestBulk:
 
     def test_many_ask_for_their_number(self, as_operator: Client) -> None:
         at = self.preview(as_operator, MANY + 1)
-        said = as_operator.get(at).content.decode()
-        assert 'name="number"' in said
-        wanted = {"preview": hidden(said, "preview")}
-        answer = as_operator.post(f"{at}confirm/", wanted)
+        html = as_operator.get(at).content.decode()
+        assert 'name="number"' in html
+        data = {"preview": hidden(html, "preview")}
+        answer = as_operator.post(f"{at}confirm/", data)
         assert answer.status_code == 422
         assert "Type 26 to confirm" in answer.content.decode()
         assert not Edit.objects.exists()
-        confirmed = as_operator.post(f"{at}confirm/", wanted | {"number": " 26 "})
+        confirmed = as_operator.post(f"{at}confirm/", data | {"number": " 26 "})
         assert confirmed["Location"].startswith("/batches/")
-        again = as_operator.post(f"{at}confirm/", wanted)
+        again = as_operator.post(f"{at}confirm/", data)
         assert again["Location"] == confirmed["Location"], "a second click is the same"
 
     def test_few_do_not(self, as_operator: Client) -> None:
+        factories.make_instance()
         at = self.preview(as_operator, MANY)
-        said = as_operator.get(at).content.decode()
-        assert 'name="number"' not in said
-        wanted = {"preview": hidden(said, "preview")}
-        assert as_operator.post(f"{at}confirm/", wanted).status_code == 303
+        html = as_operator.get(at).content.decode()
+        assert 'name="number"' not in html
+        data = {"preview": hidden(html, "preview")}
+        assert as_operator.post(f"{at}confirm/", data).status_code == 303
 
     def test_the_heading_says_how_many_of_them_will_be_changed(
         self, as_operator: Client
@@ -218,8 +220,8 @@ class TestBulk:
             missing_since=timezone.now()
         )
         as_operator.post(at, {"action": "stop"})
-        said = as_operator.get(at).content.decode()
-        assert "Edit 1 of 2 instances" in said
+        html = as_operator.get(at).content.decode()
+        assert "Change 1 of 2 instances" in html
 
     def test_the_choice_shows_which_instances_are_meant(
         self, as_operator: Client
@@ -238,13 +240,13 @@ class TestBulk:
 
     def test_each_filter_of_the_list_has_its_words(self) -> None:
         choices = InstanceFilter.base_filters["autostop"].extra["choices"]
-        told = [filter_text("autostop", value) for value, _ in choices]
-        told += [
+        texts = [filter_text("autostop", value) for value, _ in choices]
+        texts += [
             filter_text(name, "x")
             for name in InstanceFilter.base_filters
             if name not in {"autostop", "sort", "per_page"}
         ]
-        assert not [text for text in told if "_" in text]
+        assert not [text for text in texts if "_" in text]
         with translation.override("de"):
             shown = [filter_text("autostop", value) for value, _ in choices]
         assert not [text for text in shown if "without" in text or "auto-stop" in text]

@@ -4,8 +4,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from dashboard.edits.forms import EditForm
 from dashboard.edits.hours import hours_text
@@ -60,7 +59,7 @@ def test_an_untouched_form_changes_nothing() -> None:
         ({"prompt": False, "prompt_shown": None}, {}),
     ],
 )
-def test_only_what_differs_is_wished(
+def test_only_what_differs_is_requested(
     posted: dict[str, Any], patch: dict[str, Any]
 ) -> None:
     assert _patch(**posted) == patch
@@ -83,7 +82,7 @@ def test_a_duration_off_the_grid_is_kept_exactly_until_it_is_moved(
     assert _patch(stored, auto_stop_hours="3") == {"auto_stop_duration": 10_800}
 
 
-def test_hours_near_an_odd_duration_are_a_wish_of_their_own() -> None:
+def test_hours_near_an_odd_duration_are_a_change_of_their_own() -> None:
     assert hours_text(3_601) == "1.00"
     stored = _with(auto_stop_duration=3_601)
     assert _patch(stored, auto_stop_hours="1") == {"auto_stop_duration": 3_600}

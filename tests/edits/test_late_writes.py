@@ -1,9 +1,6 @@
 """A write whose end is unknown may land after a newer one; it is put right."""
 
-from datetime import datetime, timedelta
-
 import pytest
-from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
@@ -13,10 +10,12 @@ from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Instance
 
+from .deliveries import a_second_ago, make_recheck_due
+
 
 @pytest.fixture
 def landed_late(cloud: Emulator, running: Instance, operator: User) -> Instance:
-    """The cloud shows an older wish although a newer one was applied and verified."""
+    """The cloud shows an older change although a newer one was applied and verified."""
     cloud.faults.add(Fault("late", method="PUT", seconds=3600, times=1))
     older, newer = (
         services.submit_edit(
@@ -39,28 +38,19 @@ def landed_late(cloud: Emulator, running: Instance, operator: User) -> Instance:
     return running
 
 
-def a_second_ago() -> datetime:
-    """A moment that is over; SQLite's clock has no microseconds, now may lie ahead."""
-    return timezone.now() - timedelta(seconds=1)
-
-
-def look_again() -> None:
-    EditQueue.objects.update(recheck_at=a_second_ago(), last_enqueued_at=None)
-
-
-def test_it_is_looked_for_until_the_cloud_has_settled(landed_late: Instance) -> None:
+def test_the_instance_is_watched_after_the_late_write(landed_late: Instance) -> None:
     edit_queue = EditQueue.objects.get(pk=landed_late.pk)
     assert edit_queue.recheck_at is not None
     assert edit_queue.late_write_until is not None
-    assert queue.due_instances() == [], "not before its time"
-    look_again()
-    assert queue.due_instances() == [landed_late.pk]
+    assert queue.take_due_queues() == [], "not before its time"
+    make_recheck_due()
+    assert queue.take_due_queues() == [landed_late.pk]
 
 
-def test_the_newest_wish_is_sent_again_and_audited(
+def test_the_newest_change_is_sent_again_and_audited(
     cloud: Emulator, landed_late: Instance
 ) -> None:
-    look_again()
+    make_recheck_due()
     send.drain(landed_late.pk)
     assert cloud.fleet.get(landed_late.instance_id).description == "newer"
     event = AuditEvent.objects.get(action="edit.repaired")
@@ -72,48 +62,48 @@ def test_the_newest_wish_is_sent_again_and_audited(
     assert landed_late.description == "newer"
 
 
-def test_a_repair_is_told_even_when_it_cannot_be_read_back(
+def test_an_undo_is_told_even_when_it_cannot_be_read_back(
     cloud: Emulator, landed_late: Instance
 ) -> None:
     cloud.faults.add(Fault("drop", route="show", nth=2))
-    look_again()
+    make_recheck_due()
     send.drain(landed_late.pk)
     assert cloud.fleet.get(landed_late.instance_id).description == "newer"
     assert AuditEvent.objects.filter(action="edit.repaired").count() == 1
-    assert EditQueue.objects.get(pk=landed_late.pk).repairs == 1
+    assert EditQueue.objects.get(pk=landed_late.pk).undo_count == 1
 
 
 def test_it_is_not_fought_for_ever(cloud: Emulator, landed_late: Instance) -> None:
-    for _ in range(queue.MOST_REPAIRS + 2):
+    for _ in range(queue.MAX_UNDOS + 2):
         cloud.fleet.force(landed_late.instance_id, description="older")
-        look_again()
+        make_recheck_due()
         send.drain(landed_late.pk)
-    repairs = AuditEvent.objects.filter(action="edit.repaired")
-    assert repairs.count() == queue.MOST_REPAIRS
+    undos = AuditEvent.objects.filter(action="edit.repaired")
+    assert undos.count() == queue.MAX_UNDOS
 
 
 def test_a_strangers_value_is_shown_not_fought(
     cloud: Emulator, landed_late: Instance
 ) -> None:
     cloud.fleet.force(landed_late.instance_id, description="From the console")
-    look_again()
+    make_recheck_due()
     send.drain(landed_late.pk)
     assert cloud.fleet.get(landed_late.instance_id).description == "From the console"
     landed_late.refresh_from_db()
     assert landed_late.description == "From the console"
 
 
-def test_nothing_is_repaired_for_who_lost_the_right(
+def test_nothing_is_undone_for_who_lost_the_right(
     cloud: Emulator, landed_late: Instance
 ) -> None:
     User.objects.update(role=User.Role.VIEWER)
-    look_again()
+    make_recheck_due()
     send.drain(landed_late.pk)
     assert cloud.fleet.get(landed_late.instance_id).description == "older"
 
 
-def test_once_settled_it_is_left_alone(landed_late: Instance) -> None:
-    look_again()
+def test_once_undone_it_is_left_alone(landed_late: Instance) -> None:
+    make_recheck_due()
     send.drain(landed_late.pk)  # puts it right
     over = a_second_ago()
     EditQueue.objects.update(recheck_at=over, late_write_until=over)

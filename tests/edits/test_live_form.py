@@ -12,8 +12,8 @@ from playwright.sync_api import BrowserContext, Dialog, Page, Route, expect
 
 from dashboard.edits.forms import EditForm
 from dashboard.edits.models import Edit
-from dashboard.instances.models import Instance
-from dashboard.modelarts.schemas import description_problems
+from dashboard.instances.models import FleetVersion, Instance
+from dashboard.modelarts.limits import description_problems
 from tests import factories
 
 pytestmark = pytest.mark.browser
@@ -62,7 +62,7 @@ def form(browser_page: Page, live_server: Any, instance: Instance) -> Page:
 
 
 @pytest.fixture
-def asked(form: Page) -> list[str]:
+def dialogs(form: Page) -> list[str]:
     """Questions of the browser on leaving; the person stays."""
     kinds: list[str] = []
 
@@ -145,7 +145,7 @@ def test_typed_hours_switch_auto_stop_on_and_this_is_read_out(form: Page) -> Non
     form.locator("#id_auto_stop_enable").uncheck()
     form.fill("#id_auto_stop_hours", "12")
     expect(form.locator("#id_auto_stop_enable")).to_be_checked()
-    expect(form.locator("#outlook-live")).to_contain_text("it stops after 12 h")
+    expect(form.locator("#effect-live")).to_contain_text("it stops after 12 h")
 
 
 def test_the_first_field_has_the_focus(form: Page) -> None:
@@ -195,23 +195,23 @@ def test_the_first_click_on_the_theme_changes_what_is_seen(
 
 def test_picking_a_run_time_switches_auto_stop_on(form: Page) -> None:
     form.locator("#id_auto_stop_enable").uncheck()
-    expect(form.locator("[data-outlook=off]")).to_be_visible()
-    expect(form.locator("[data-outlook=switched]")).to_be_visible()
+    expect(form.locator("[data-effect=off]")).to_be_visible()
+    expect(form.locator("[data-effect=switched]")).to_be_visible()
     form.get_by_role("button", name="2 h", exact=True).click()
     expect(form.locator("#id_auto_stop_enable")).to_be_checked()
-    expect(form.locator("[data-outlook=on]")).to_be_visible()
-    expect(form.locator("[data-outlook=switched]")).to_be_hidden()
+    expect(form.locator("[data-effect=on]")).to_be_visible()
+    expect(form.locator("[data-effect=switched]")).to_be_hidden()
 
 
-def test_the_outlook_has_the_server_s_words_for_every_step(form: Page) -> None:
+def test_the_effect_has_the_server_s_words_for_every_step(form: Page) -> None:
     box = form.locator("#id_auto_stop_hours")
-    words = form.locator("[data-outlook-hours]")
+    words = form.locator("[data-effect-hours]")
     for text, expected in EditForm.limits.hours:
         box.fill(text)
         expect(words).to_have_text(expected)
     box.fill("25")
-    expect(form.locator("[data-outlook=unclear]")).to_be_visible()
-    expect(form.locator("[data-outlook=on]")).to_be_hidden()
+    expect(form.locator("[data-effect=unclear]")).to_be_visible()
+    expect(form.locator("[data-effect=on]")).to_be_hidden()
 
 
 def test_a_value_off_the_grid_is_told_exactly(
@@ -219,7 +219,7 @@ def test_a_value_off_the_grid_is_told_exactly(
 ) -> None:
     instance = factories.make_instance(auto_stop_duration=5_000)
     open_form(browser_page, live_server, instance)
-    words = browser_page.locator("[data-outlook-hours]")
+    words = browser_page.locator("[data-effect-hours]")
     expect(words).to_have_text("1 h 23 min 20 s")
     browser_page.fill("#id_auto_stop_hours", "2")
     expect(words).to_have_text("2 h")
@@ -257,18 +257,20 @@ def test_an_unreachable_server_loses_nothing(form: Page) -> None:
 class TestLeaving:
     """Unsaved changes are not left without a question."""
 
-    def test_with_changes_the_browser_asks(self, form: Page, asked: list[str]) -> None:
+    def test_with_changes_the_browser_asks(
+        self, form: Page, dialogs: list[str]
+    ) -> None:
         form.fill("#id_description", "unsaved")
         form.get_by_role("link", name="Cancel").click()
         expect(form.locator("#id_description")).to_have_value("unsaved")
-        assert asked == ["beforeunload"]
+        assert dialogs == ["beforeunload"]
 
-    def test_changes_taken_back_are_none(self, form: Page, asked: list[str]) -> None:
+    def test_changes_taken_back_are_none(self, form: Page, dialogs: list[str]) -> None:
         form.get_by_role("button", name="12 h").click()
         form.get_by_role("button", name="8 h", exact=True).click()
         form.get_by_role("link", name="Cancel").click()
         form.wait_for_url(lambda url: not url.endswith("/edit/"))
-        assert asked == []
+        assert dialogs == []
 
     def test_after_saving_back_leads_past_the_form(
         self, browser_page: Page, live_server: Any, instance: Instance
@@ -278,11 +280,12 @@ class TestLeaving:
         page.goto(f"{live_server.url}/instances/?q={instance.name}")
         listed = page.url
         page.locator("[data-row-edit]").first.click()
+        page.get_by_role("link", name="All settings").click()
         page.wait_for_url("**/edit/")
         page.fill("#id_description", "saved")
         page.click("#save-button")
         page.wait_for_url(listed)
-        expect(page.locator("[id^=filed-]")).to_contain_text("Queued. It will be sent")
+        expect(page.locator("[id^=submitted-]")).to_contain_text("Saving…")
         page.go_back()
         expect(page).to_have_url(f"{live_server.url}/due/")
 
@@ -294,21 +297,52 @@ class TestLeaving:
         page.goto(f"{live_server.url}/instances/?q={instance.name}")
         listed = page.url
         page.locator("[data-row-edit]").first.click()
+        page.get_by_role("link", name="All settings").click()
         page.get_by_role("link", name="Cancel").click()
         page.wait_for_url(listed)
         page.go_back()
         expect(page).to_have_url(f"{live_server.url}/due/")
 
-    def test_saving_is_no_leaving(self, form: Page, asked: list[str]) -> None:
+    def test_saving_is_no_leaving(self, form: Page, dialogs: list[str]) -> None:
         form.fill("#id_description", "saved")
         form.click("#save-button")
         form.wait_for_url(lambda url: not url.endswith("/edit/"))
-        assert asked == []
+        assert dialogs == []
 
-    def test_after_an_error_it_still_asks(self, form: Page, asked: list[str]) -> None:
+    def test_after_an_error_it_still_asks(self, form: Page, dialogs: list[str]) -> None:
         form.fill("#id_description", "R&D")
         form.click("#save-button")
         expect(form.get_by_role("alert").first).to_be_visible()
         form.get_by_role("link", name="Cancel").click()
         expect(form.locator("#id_description")).to_have_value("R&D")
-        assert asked == ["beforeunload"]
+        assert dialogs == ["beforeunload"]
+
+
+def test_in_the_card_it_closes_and_the_status_line_tells_what_comes_of_it(
+    browser_page: Page, live_server: Any, instance: Instance
+) -> None:
+    page = browser_page
+    page.goto(f"{live_server.url}{instance.get_absolute_url()}")
+    edit = page.get_by_role("link", name=f"Edit {instance.name}")
+    edit.click()
+    hours = page.locator("[name=auto_stop_hours]")
+    expect(hours).to_be_focused()
+    page.get_by_role("button", name="Cancel").click()
+    expect(hours).to_have_count(0)
+    expect(edit).to_be_focused()
+    edit.click()
+    hours.fill("3")
+    # A poll brings the card again, and not the form.
+    Instance.objects.update(description="Changed meanwhile")
+    FleetVersion.stamp(Instance.objects.all())
+    page.evaluate("document.dispatchEvent(new Event('curfew:ask'))")
+    expect(page.locator("#settings")).to_contain_text("Changed meanwhile")
+    edit.click()
+    expect(hours).to_be_focused()
+    expect(hours).to_have_value("3")
+    page.locator("#save-button").click()
+    expect(page.locator("#outcome")).to_contain_text("Saving…")
+    expect(page.locator("#outcome")).to_contain_text("Run time 3 h")
+    expect(hours).to_have_count(0)
+    expect(edit).to_be_focused()
+    expect(page.locator("#activity")).to_contain_text("8 h → to 3 h")

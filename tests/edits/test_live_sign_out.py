@@ -168,7 +168,7 @@ def test_a_handover_that_saves_itself_goes_on_after_signing_in_elsewhere(
     operator: User,
     end: End,
 ) -> None:
-    draft = services.draft(author=operator, since=timezone.now(), ahead_hours=8)
+    draft = services.draft(actor=operator, since=timezone.now(), ahead_hours=8)
     page = signed_in
     page.goto(live_server.url + draft.get_absolute_url())
     end(context, live_server.url)

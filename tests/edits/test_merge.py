@@ -4,10 +4,10 @@ import itertools
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from dashboard.edits import merge
+from dashboard.edits.delivery import calls
 from dashboard.edits.models import Edit
 from dashboard.modelarts import schemas
 
@@ -30,55 +30,55 @@ def power(kind: str) -> Edit:
 
 
 def test_unchanged_since_it_was_seen_is_sent() -> None:
-    verdict = merge.merge([edit({"description": "new"})], NOW, [])
-    assert verdict.send == {"description": "new"}
-    assert not verdict.conflicts
+    result = merge.merge([edit({"description": "new"})], NOW, [])
+    assert result.send == {"description": "new"}
+    assert not result.conflicts
 
 
-def test_already_as_wished_needs_nothing_whatever_was_seen() -> None:
-    wish = edit({"description": "old"}, {"description": "long ago"})
-    verdict = merge.merge([wish], NOW, [])
-    assert verdict.send == {}
-    assert not verdict.conflicts
+def test_already_as_requested_needs_nothing_whatever_was_seen() -> None:
+    change = edit({"description": "old"}, {"description": "long ago"})
+    result = merge.merge([change], NOW, [])
+    assert result.send == {}
+    assert not result.conflicts
 
 
 def test_changed_by_a_stranger_is_a_conflict() -> None:
-    wish = edit({"description": "new"}, {"description": "as I saw it"})
-    verdict = merge.merge([wish], NOW, [])
-    assert verdict.send == {}
-    assert verdict.conflicts[wish] == [
+    change = edit({"description": "new"}, {"description": "as I saw it"})
+    result = merge.merge([change], NOW, [])
+    assert result.send == {}
+    assert result.conflicts[change] == [
         merge.Difference("description", "as I saw it", "old", "new")
     ]
 
 
 def test_a_value_of_our_own_earlier_edit_is_no_stranger() -> None:
     earlier = edit({"description": "old"}, {"description": "older"})
-    wish = edit({"description": "new"}, {"description": "older"})
-    assert merge.merge([wish], NOW, [earlier]).send == {"description": "new"}
+    change = edit({"description": "new"}, {"description": "older"})
+    assert merge.merge([change], NOW, [earlier]).send == {"description": "new"}
 
 
 def test_the_value_before_an_edit_that_never_landed_is_no_stranger() -> None:
-    failed = edit({"description": "failed wish"}, {"description": "old"})
-    wish = edit({"description": "new"}, {"description": "failed wish"})
-    assert merge.merge([wish], NOW, [failed]).send == {"description": "new"}
+    failed = edit({"description": "failed change"}, {"description": "old"})
+    change = edit({"description": "new"}, {"description": "failed change"})
+    assert merge.merge([change], NOW, [failed]).send == {"description": "new"}
 
 
 def test_one_conflict_does_not_stop_an_edit_of_other_fields() -> None:
     lost = edit({"description": "new"}, {"description": "as I saw it"})
     fine = edit({"auto_stop_duration": 7200})
-    verdict = merge.merge([lost, fine], NOW, [])
-    assert verdict.send == {"auto_stop_duration": 7200}
-    assert set(verdict.conflicts) == {lost}
+    result = merge.merge([lost, fine], NOW, [])
+    assert result.send == {"auto_stop_duration": 7200}
+    assert set(result.conflicts) == {lost}
 
 
 def test_of_one_field_the_newest_edit_counts() -> None:
     first = edit({"description": "first", "auto_stop_duration": 7200})
     second = edit({"description": "second"}, {"description": "first"})
-    verdict = merge.merge([first, second], NOW, [])
-    assert verdict.send == {"description": "second", "auto_stop_duration": 7200}
+    result = merge.merge([first, second], NOW, [])
+    assert result.send == {"description": "second", "auto_stop_duration": 7200}
 
 
-def test_superseded_only_when_every_field_is_wished_for_anew() -> None:
+def test_superseded_only_when_every_field_is_requested_anew() -> None:
     both = edit({"description": "a", "auto_stop_duration": 7200})
     one = edit({"description": "b"})
     other = edit({"auto_stop_duration": 10800})
@@ -120,12 +120,12 @@ def test_a_start_is_a_border_between_changes() -> None:
 def test_only_what_changes_is_sent_and_enable_always(
     send: dict[str, Any], body: dict[str, Any]
 ) -> None:
-    assert merge.request_for(send, NOW).body() == body
+    assert calls.update_request(send, NOW).body() == body
 
 
 def test_switching_on_takes_the_duration_the_cloud_remembers() -> None:
     now = NOW | {"auto_stop_enable": False, "auto_stop_duration": 5000}
-    assert merge.request_for({"auto_stop_enable": True}, now).body() == {
+    assert calls.update_request({"auto_stop_enable": True}, now).body() == {
         "spec": {"auto_stop": {"enable": True, "duration": 5000}}
     }
 
@@ -153,7 +153,7 @@ _patches = st.fixed_dictionaries(
 # How fast inputs are drawn is a matter of how busy the machine is.
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(_patches, min_size=1, max_size=6))
-def test_what_is_sent_leads_to_the_newest_wish_for_every_field(
+def test_what_is_sent_leads_to_the_newest_change_for_every_field(
     patches: list[dict[str, Any]],
 ) -> None:
     """Whatever the order of the changes in a queue, each field's last value wins."""
@@ -164,6 +164,6 @@ def test_what_is_sent_leads_to_the_newest_wish_for_every_field(
         expected |= patch
     gone = merge.superseded(edits)
     left = [one for one in edits if one not in gone]
-    verdict = merge.merge(left, NOW, list(gone))
-    assert not verdict.conflicts
-    assert NOW | verdict.send == expected
+    result = merge.merge(left, NOW, list(gone))
+    assert not result.conflicts
+    assert NOW | result.send == expected

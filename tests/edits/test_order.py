@@ -14,11 +14,9 @@ from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances import upstream
 from dashboard.instances.models import Instance
-from dashboard.modelarts import schemas
+from dashboard.modelarts.requests import UpdateInstanceRequest
 
-from .deliveries import deliver, wish
-from .test_late_outcomes import in_cloud, look
-from .test_late_writes import a_second_ago
+from .deliveries import a_second_ago, deliver, in_cloud, recheck, submit
 
 State = Edit.State
 
@@ -32,17 +30,17 @@ def described(cloud: Emulator, instance: Instance) -> list[str]:
     ]
 
 
-def test_a_repair_sends_the_older_change_again_after_the_newer_one_was_cancelled(
+def test_an_undo_sends_the_older_change_again_after_the_newer_one_was_cancelled(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
-    assert deliver(wish(running, operator, description="older")).state == "applied"
+    assert deliver(submit(running, operator, description="older")).state == "applied"
     running.refresh_from_db()
     cloud.faults.add(Fault("late", method="PUT", seconds=3600, times=1))
-    newer = deliver(wish(running, operator, description="newer"))
+    newer = deliver(submit(running, operator, description="newer"))
     services.cancel_edit(edit=newer, actor=operator)
     EditQueue.objects.update(next_at=None)
     cloud.land_late_writes()
-    look(running)
+    recheck(running)
     assert described(cloud, running)[-1] == "older"
     assert in_cloud(cloud, running) == "older"
     assert AuditEvent.objects.filter(action="edit.repaired").count() == 1
@@ -53,7 +51,7 @@ def test_the_older_change_goes_out_alone_once_the_newer_one_is_cancelled(
 ) -> None:
     """Both travelled in one request before, of which the newer value counted."""
     cloud.faults.add(Fault("status", method="PUT", status=504, times=1))
-    older = wish(running, operator, description="older", auto_stop_duration=7_200)
+    older = submit(running, operator, description="older", auto_stop_duration=7_200)
     newer = services.submit_edit(
         instance=running,
         actor=admin,
@@ -73,11 +71,11 @@ def test_a_worker_that_was_taken_for_dead_is_put_right(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
     """It had announced its request; a restart of the database took its sign of life."""
-    older = wish(running, operator, description="older")
+    older = submit(running, operator, description="older")
     overtaken = queue.claim(running.pk)
     assert overtaken is not None
-    overtaken.watch.before = {"description": running.description}
-    assert queue.about_to_send(overtaken, {"description": "older"})
+    before = {"description": running.description}
+    assert queue.authorize_request(overtaken, {"description": "older"}, before)
     EditQueue.objects.update(lease_until=a_second_ago())
     newer = services.submit_edit(
         instance=running,
@@ -86,11 +84,11 @@ def test_a_worker_that_was_taken_for_dead_is_put_right(
         base={"description": "older"},
     )
     assert deliver(newer).state == State.APPLIED
-    client = upstream.client_for("demo")
-    late = schemas.UpdateInstanceRequest(description="older")
+    client = upstream.client_for("demo").demanager
+    late = UpdateInstanceRequest(description="older")
     client.update_instance(running.instance_id, late)
     assert described(cloud, running) == ["newer", "older"]
-    look(running)
+    recheck(running)
     assert in_cloud(cloud, running) == "newer"
     older.refresh_from_db()
     assert older.state == State.SUPERSEDED
@@ -99,15 +97,15 @@ def test_a_worker_that_was_taken_for_dead_is_put_right(
 def test_a_newer_change_that_failed_is_not_undone_by_an_older_applied_one(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
-    """The newest wish of a person counts, though it arrives when it was given up."""
-    assert deliver(wish(running, operator, description="older")).state == "applied"
+    """The newest change of a person counts, though it arrives when it was given up."""
+    assert deliver(submit(running, operator, description="older")).state == "applied"
     running.refresh_from_db()
     cloud.faults.add(Fault("late", method="PUT", seconds=3600, times=1))
-    newer = deliver(wish(running, operator, description="newer"))
+    newer = deliver(submit(running, operator, description="newer"))
     Edit.objects.filter(pk=newer.pk).update(deadline_at=a_second_ago())
     EditQueue.objects.update(next_at=None)
     assert deliver(newer).state == State.FAILED
     cloud.land_late_writes()
-    look(running)
+    recheck(running)
     assert described(cloud, running) == ["older", "newer"]
     assert in_cloud(cloud, running) == "newer"

@@ -7,7 +7,8 @@ from django.test import Client
 from django.urls import reverse
 
 from dashboard.edits.models import Edit
-from dashboard.instances.models import Instance
+from dashboard.instances.models import Cloud, Instance
+from dashboard.policies.models import Rule
 from tests import factories
 
 from .conftest import HTMX, hidden
@@ -58,7 +59,7 @@ def test_no_success_is_claimed_before_there_is_one(
     as_operator: Client, instance: Instance
 ) -> None:
     page = as_operator.post(address("stop", instance), follow=True).content.decode()
-    assert "Queued. It will be sent" in page
+    assert "Saving…" in page
     assert 'data-tone="success"' not in page
 
 
@@ -88,7 +89,107 @@ def test_a_start_without_auto_stop_warns(as_operator: Client) -> None:
     assert "Turn on auto-stop" in html
 
 
-def test_a_post_without_the_question_is_a_wish_too(
+def test_a_start_of_a_notebook_asks_for_its_run_time(as_operator: Client) -> None:
+    notebook = factories.make_notebook(status="STOPPED")
+    html = as_operator.get(address("start", notebook)).text
+    assert 'name="hours"' in html
+    assert 'data-hours="8"' in html
+    assert "1 to 24 hours from the start" in html
+    assert "not reported" not in html
+    assert "No auto-stop" not in html
+    fields = {"key": hidden(html, "key"), "hours": "1,5"}
+    assert as_operator.post(address("start", notebook), fields).status_code == 303
+    patch = {"auto_stop_enable": True, "auto_stop_duration": 5400}
+    assert Edit.objects.get().patch == patch
+
+
+def test_no_auto_stop_is_offered_where_the_cloud_allows_it(
+    as_operator: Client,
+) -> None:
+    cloud = factories.make_cloud("huawei", allows_no_auto_stop=True, max_run_hours=2)
+    notebook = factories.make_notebook(status="STOPPED", cloud=cloud)
+    html = as_operator.get(address("start", notebook)).text
+    assert "it keeps running and billing until someone stops it" in html
+    assert 'data-hours="4"' not in html
+    as_operator.post(address("start", notebook), {"no_auto_stop": "on"})
+    assert Edit.objects.get().patch == {"auto_stop_enable": False}
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"hours": ""}, "Enter a number of hours"),
+        ({"hours": "25"}, "A run may last 1 to 24 hours."),
+        ({"hours": "0,2"}, "A run may last 1 to 24 hours."),
+        ({"no_auto_stop": "on"}, "does not allow runs without auto-stop"),
+    ],
+)
+def test_a_run_time_that_is_not_possible_is_said(
+    as_operator: Client, fields: dict[str, str], words: str
+) -> None:
+    notebook = factories.make_notebook(status="STOPPED")
+    answer = as_operator.post(address("start", notebook), fields, headers=HTMX)
+    assert answer.status_code == 422
+    assert words in answer.text
+    assert "<html" not in answer.text
+    assert not Edit.objects.exists()
+
+
+def test_the_limit_of_a_policy_is_shown_before_anything_is_chosen(
+    as_operator: Client,
+) -> None:
+    def rule(name: str, seconds: int, mode: str = "enforce") -> None:
+        Rule.objects.create(name=name, kind="max_hours", max_seconds=seconds, mode=mode)
+
+    rule("Short runs", 3 * 3600)
+    rule("Longer runs", 30 * 3600)
+    rule("Reported", 3600, mode="report")
+    cloud = factories.make_cloud(allows_no_auto_stop=True)
+    notebook = factories.make_notebook(status="STOPPED", cloud=cloud)
+    html = as_operator.get(address("start", notebook)).text
+    assert "1 to 3 hours from the start" in html
+    assert "Policy “Short runs”: The maximum run time is 3 h." in html
+    assert 'max="3"' in html
+    assert 'value="3"' in html
+    assert 'data-hours="4"' not in html
+    assert "No auto-stop" not in html
+    assert "Reported" not in html
+    # Where each run has an end, only the shortest maximum matters.
+    Cloud.objects.update(allows_no_auto_stop=False)
+    html = as_operator.get(address("start", notebook)).text
+    assert "Short runs" in html
+    assert "Longer runs" not in html
+
+
+def test_a_policy_that_only_needs_auto_stop_does_not_shorten_the_run(
+    as_operator: Client,
+) -> None:
+    Rule.objects.create(name="With an end", kind="auto_stop", mode="enforce")
+    cloud = factories.make_cloud(allows_no_auto_stop=True)
+    notebook = factories.make_notebook(status="STOPPED", cloud=cloud)
+    html = as_operator.get(address("start", notebook)).text
+    assert "1 to 24 hours from the start" in html
+    assert "Policy “With an end”: Auto-stop must be on." in html
+    assert 'name="no_auto_stop"' not in html
+
+
+def test_a_run_time_that_a_policy_forbids_can_be_chosen_again(
+    as_operator: Client,
+) -> None:
+    Rule.objects.create(
+        name="Short runs", kind="max_hours", max_seconds=7200, mode="enforce"
+    )
+    notebook = factories.make_notebook(status="STOPPED")
+    fields = {"hours": "3", "key": "k"}
+    answer = as_operator.post(address("start", notebook), fields, headers=HTMX)
+    assert answer.status_code == 409
+    assert "Short runs" in answer.text
+    assert 'value="3"' in answer.text
+    as_operator.post(address("start", notebook), fields | {"hours": "2"})
+    assert Edit.objects.get().patch["auto_stop_duration"] == 7200
+
+
+def test_a_post_without_the_question_is_a_change_too(
     as_operator: Client, instance: Instance
 ) -> None:
     answer = as_operator.post(address("stop", instance), headers=HTMX)

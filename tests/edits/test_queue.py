@@ -10,12 +10,12 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.edits import services
-from dashboard.edits.delivery import outcome, queue
+from dashboard.edits.delivery import queue, record
 from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Emulator
 from dashboard.instances.models import FleetVersion, Instance
 
-from .deliveries import deliver, due_now, puts, wish
+from .deliveries import deliver, due_now, puts, submit
 
 State = Edit.State
 
@@ -23,7 +23,7 @@ State = Edit.State
 def test_a_demoted_person_sends_nothing(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
-    edit = wish(running, operator, description="New words")
+    edit = submit(running, operator, description="New words")
     User.objects.filter(pk=operator.pk).update(role=User.Role.VIEWER)
     edit = deliver(edit)
     assert edit.state == State.CANCELLED
@@ -37,40 +37,40 @@ def test_demotion_between_reading_and_sending_counts(
     operator: User,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    edit = wish(running, operator, description="New words")
-    genuine = queue.about_to_send
+    edit = submit(running, operator, description="New words")
+    genuine = queue.authorize_request
 
-    def demoted_meanwhile(delivery: queue.Delivery, body: dict[str, Any]) -> bool:
+    def demoted_meanwhile(*arguments: Any) -> bool:
         User.objects.filter(pk=operator.pk).update(is_active=False)
-        return genuine(delivery, body)
+        return genuine(*arguments)
 
-    monkeypatch.setattr(queue, "about_to_send", demoted_meanwhile)
+    monkeypatch.setattr(queue, "authorize_request", demoted_meanwhile)
     edit = deliver(edit)
     due_now(edit)
     assert deliver(edit).state == State.CANCELLED
     assert puts(cloud, running) == []
 
 
-def test_a_taken_lane_is_left_alone(
+def test_a_taken_queue_is_left_alone(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
-    edit = wish(running, operator, description="New words")
+    edit = submit(running, operator, description="New words")
     assert queue.claim(running.pk) is not None
     assert deliver(edit).state == State.SENDING
     assert puts(cloud, running) == []
 
 
-def test_after_a_dead_worker_the_lane_is_taken_over(
+def test_after_a_dead_worker_the_queue_is_taken_over(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
-    edit = wish(running, operator, description="New words")
+    edit = submit(running, operator, description="New words")
     delivery = queue.claim(running.pk)
     assert delivery is not None
-    assert queue.about_to_send(delivery, {"description": "New words"})
+    assert queue.authorize_request(delivery, {"description": "New words"}, {})
     EditQueue.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-    assert queue.due_instances() == []  # the web process has just enqueued
+    assert queue.take_due_queues() == []  # the web process has just enqueued
     EditQueue.objects.update(last_enqueued_at=None)
-    assert queue.due_instances() == [running.pk]
+    assert queue.take_due_queues() == [running.pk]
     edit = deliver(edit)
     assert edit.state == State.APPLIED
     assert edit.interrupted == 1
@@ -81,7 +81,7 @@ def test_after_a_dead_worker_the_lane_is_taken_over(
 def test_a_lease_goes_by_the_clock_of_the_database(
     running: Instance, operator: User
 ) -> None:
-    wish(running, operator, description="New words")
+    submit(running, operator, description="New words")
     with time_machine.travel(timezone.now() - timedelta(hours=1)):
         assert queue.claim(running.pk) is not None
     assert EditQueue.objects.filter(lease_until__gt=Now()).exists()
@@ -90,22 +90,22 @@ def test_a_lease_goes_by_the_clock_of_the_database(
 def test_a_late_worker_finds_its_result_refused(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
-    edit = wish(running, operator, description="New words")
+    edit = submit(running, operator, description="New words")
     late = queue.claim(running.pk)
     assert late is not None
     EditQueue.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert deliver(edit).state == State.APPLIED
-    stale = outcome.Result(new_states={late.edits[0]: (State.FAILED, {})})
-    assert not queue.about_to_send(late, {"description": "New words"})
-    assert not outcome.record(late, stale)
+    stale = record.Report(new_states={late.edits[0]: (State.FAILED, {})})
+    assert not queue.authorize_request(late, {"description": "New words"}, {})
+    assert not record.record(late, stale)
     assert Edit.objects.get(pk=edit.pk).state == State.APPLIED
 
 
 def test_an_edit_that_kills_its_workers_is_given_up(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
-    edit = wish(running, operator, description="New words")
-    for _ in range(queue.MOST_INTERRUPTED):
+    edit = submit(running, operator, description="New words")
+    for _ in range(queue.MAX_INTERRUPTED):
         assert queue.claim(running.pk) is not None
         EditQueue.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     edit = deliver(edit)
@@ -116,17 +116,17 @@ def test_an_edit_that_kills_its_workers_is_given_up(
 def test_only_what_moves_is_told_to_open_pages(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
-    deliver(wish(running, operator, description="New words"))
-    told = FleetVersion.current()
+    deliver(submit(running, operator, description="New words"))
+    version = FleetVersion.current()
     # As each drain ends.
     assert queue.claim(running.pk) is None
-    assert FleetVersion.current() == told
+    assert FleetVersion.current() == version
 
 
-def test_what_is_settled_is_told_though_a_late_write_is_looked_for(
+def test_a_finished_edit_says_so_while_the_instance_is_watched(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
-    edit = wish(running, operator, description="New words")
+    edit = submit(running, operator, description="New words")
     EditQueue.objects.update(recheck_at=timezone.now() - timedelta(seconds=1))
     User.objects.filter(pk=operator.pk).update(role=User.Role.VIEWER)
     before = FleetVersion.current()
@@ -138,7 +138,7 @@ def test_what_is_settled_is_told_though_a_late_write_is_looked_for(
     assert edit.state == State.CANCELLED
 
 
-def test_the_sweeper_frees_the_lanes_of_the_dead(
+def test_the_sweeper_frees_the_queues_of_dead_workers(
     instance: Instance, operator: User
 ) -> None:
     services.submit_edit(
@@ -147,6 +147,6 @@ def test_the_sweeper_frees_the_lanes_of_the_dead(
     assert queue.claim(instance.pk) is not None
     later = timezone.now() + timedelta(seconds=10)
     EditQueue.objects.update(last_enqueued_at=None, lease_until=later)
-    assert queue.due_instances() == [], "we live"
+    assert queue.take_due_queues() == [], "we live"
     EditQueue.objects.update(lease_owner=4711)
-    assert queue.due_instances() == [instance.pk]
+    assert queue.take_due_queues() == [instance.pk]

@@ -13,7 +13,7 @@ from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Cloud, Instance
 from dashboard.instances.refresh import refresh_cloud
 
-from .deliveries import deliver, due_now, puts, wish
+from .deliveries import deliver, due_now, puts, submit
 
 State = Edit.State
 
@@ -31,11 +31,11 @@ State = Edit.State
     ],
     ids=lambda fault: f"{fault.kind}-{fault.status}",
 )
-def test_an_ambiguous_end_is_settled_by_reading_not_by_sending_twice(
+def test_an_ambiguous_end_is_resolved_by_reading_not_by_sending_twice(
     cloud: Emulator, running: Instance, operator: User, fault: Fault
 ) -> None:
     cloud.faults.add(fault)
-    edit = deliver(wish(running, operator, description="New words"))
+    edit = deliver(submit(running, operator, description="New words"))
     assert edit.state == State.RETRYING
     assert Attempt.objects.get().ambiguous
     due_now(edit)
@@ -57,15 +57,17 @@ def test_what_was_not_done_is_sent_again(
     cloud: Emulator, running: Instance, operator: User, fault: Fault
 ) -> None:
     cloud.faults.add(fault)
-    edit = deliver(wish(running, operator, description="New words"))
+    edit = deliver(submit(running, operator, description="New words"))
     assert edit.state == State.RETRYING
     edit_queue = EditQueue.objects.get(pk=running.pk)
     assert edit_queue.next_at is not None
+    Edit.objects.update(error_code="APIG.0203", error_message="Backend timeout.")
     if fault.retry_after:
         assert edit_queue.next_at - timezone.now() > timedelta(seconds=5)
     due_now(edit)
     edit = deliver(edit)
     assert edit.state == State.APPLIED
+    assert (edit.error_code, edit.error_message) == ("", "")
     assert len(puts(cloud, running)) == 2
 
 
@@ -73,18 +75,18 @@ def test_it_is_not_tried_before_its_time(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
     cloud.faults.add(Fault("status", method="PUT", status=429, retry_after="60"))
-    edit = deliver(wish(running, operator, description="New words"))
+    edit = deliver(submit(running, operator, description="New words"))
     before = len(cloud.log.entries())
     assert deliver(edit).state == State.RETRYING
     assert len(cloud.log.entries()) == before
-    assert queue.due_instances() == []
+    assert queue.take_due_queues() == []
 
 
 def test_past_its_deadline_an_edit_fails_with_the_last_reason(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
     cloud.faults.add(Fault("status", method="PUT", status=502))
-    edit = deliver(wish(running, operator, description="New words"))
+    edit = deliver(submit(running, operator, description="New words"))
     Edit.objects.filter(pk=edit.pk).update(deadline_at=timezone.now())
     due_now(edit)
     last_reason = str(edit.message)
@@ -97,7 +99,7 @@ def test_refused_credentials_hold_the_cloud_not_the_edit(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
     cloud.faults.add(Fault("status", status=401, code="APIG.0301"))
-    edit = deliver(wish(running, operator, description="New words"))
+    edit = deliver(submit(running, operator, description="New words"))
     assert edit.state == State.RETRYING
     row = Cloud.objects.get(name="demo")
     assert row.held_until is not None
@@ -114,7 +116,7 @@ def test_a_clouds_file_with_a_mistake_holds_the_cloud_until_it_is_corrected(
     path = tmp_path / "clouds.yaml"
     right = path.read_text()
     path.write_text(right + "\t")
-    edit = deliver(wish(running, operator, description="New words"))
+    edit = deliver(submit(running, operator, description="New words"))
     assert edit.state == State.RETRYING
     assert "clouds.yaml cannot be read: line" in str(edit.message)
     row = Cloud.objects.get(name="demo")
@@ -130,7 +132,7 @@ def test_an_old_token_that_is_refused_by_another_status_is_renewed(
 ) -> None:
     cloud.faults.add(Fault("status", status=400, code="ModelArts.6401", times=1))
     before = len(cloud.log.entries(route="token.issue"))
-    edit = deliver(wish(running, operator, description="New words"))
+    edit = deliver(submit(running, operator, description="New words"))
     assert edit.state == State.APPLIED
     assert len(cloud.log.entries(route="token.issue")) == before + 1
 
@@ -138,7 +140,7 @@ def test_an_old_token_that_is_refused_by_another_status_is_renewed(
 def test_an_expired_token_is_renewed_without_anybody_noticing(
     cloud: Emulator, running: Instance, operator: User
 ) -> None:
-    cloud.revoke_tokens()
-    edit = deliver(wish(running, operator, description="New words"))
+    cloud.iam.revoke_all()
+    edit = deliver(submit(running, operator, description="New words"))
     assert edit.state == State.APPLIED
-    assert edit.attempts == 1
+    assert edit.attempt_count == 1

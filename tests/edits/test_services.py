@@ -9,8 +9,9 @@ from django.core.exceptions import PermissionDenied
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import merge, services, tasks
+from dashboard.edits import dispatch, merge, services
 from dashboard.edits.models import Edit
+from dashboard.instances.countdown import unix_ms
 from dashboard.instances.models import FleetVersion, Instance
 
 
@@ -18,7 +19,7 @@ from dashboard.instances.models import FleetVersion, Instance
 def enqueue(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mock]:
     """Stands for the broker."""
     message = Mock()
-    monkeypatch.setattr(tasks, "enqueue", message)
+    monkeypatch.setattr(dispatch, "enqueue", message)
     return message
 
 
@@ -39,7 +40,7 @@ def test_an_edit_is_queued_audited_and_enqueued_on_commit(
     with django_capture_on_commit_callbacks(execute=True):
         edit = submit(instance, operator, "new")
         enqueue.assert_not_called()
-    enqueue.assert_called_once_with(instance.pk)
+    enqueue.assert_called_once_with(dispatch.DRAIN, instance.pk)
     assert edit.state == Edit.State.QUEUED
     assert edit.base == {"description": "Churn model, second try"}
     event = AuditEvent.objects.get(action="edit.submitted")
@@ -56,7 +57,7 @@ def test_numbers_follow_the_order_of_acceptance(
     assert second.seq == first.seq + 1
 
 
-def test_what_ended_while_the_lane_was_taken_is_no_stranger_s(
+def test_what_ended_while_the_queue_was_taken_is_no_stranger_s(
     instance: Instance, operator: User
 ) -> None:
     read_before = Instance.objects.get(pk=instance.pk)
@@ -131,7 +132,7 @@ def test_a_form_opened_before_somebody_elses_edit_is_a_conflict(
     with pytest.raises(services.EditConflictError) as caught:
         submit(instance, operator, "his")
     (difference,) = caught.value.differences
-    assert (difference.now, difference.requested) == ("hers", "his")
+    assert (difference.current, difference.requested) == ("hers", "his")
     assert Edit.objects.count() == 1
 
 
@@ -198,7 +199,10 @@ def test_start_and_stop_are_edits_too(instance: Instance, operator: User) -> Non
         instance=instance, actor=operator, kind=Edit.Kind.STOP, key="page-1"
     )
     assert edit == again
-    assert (edit.kind, edit.base) == ("stop", {"status": "RUNNING"})
+    assert instance.run_started_at is not None
+    began_ms = unix_ms(instance.run_started_at)
+    assert edit.kind == "stop"
+    assert edit.base == {"status": "RUNNING", "run_started_ms": began_ms}
 
 
 def test_an_unreachable_broker_does_not_fail_what_is_committed(
@@ -212,7 +216,7 @@ def test_an_unreachable_broker_does_not_fail_what_is_committed(
     def unreachable(*args: Any, **kwargs: Any) -> None:
         raise ConnectionRefusedError("no broker")
 
-    monkeypatch.setattr(tasks.drain_instance, "apply_async", unreachable)
+    monkeypatch.setattr(dispatch.current_app, "send_task", unreachable)
     with django_capture_on_commit_callbacks(execute=True):
         edit = submit(instance, operator, "new")
     assert Edit.objects.get(pk=edit.pk).state == Edit.State.QUEUED

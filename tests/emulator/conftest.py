@@ -2,7 +2,7 @@
 
 import http.client
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ class Reply:
 
 
 class Api:
-    """Speaks to the emulator like any program that knows only the documents."""
+    """A client of the emulator that follows only the documents."""
 
     def __init__(self, cloud: Emulator) -> None:
         self.cloud = cloud
@@ -108,9 +108,62 @@ class Api:
         return next(i.id for i in self.cloud.fleet.instances() if i.name == name)
 
 
+class NotebookApi(Api):
+    """The same for the notebooks generation."""
+
+    def __init__(self, cloud: Emulator) -> None:
+        super().__init__(cloud)
+        self.base = f"/v1/{cloud.project_id}/notebooks"
+
+    def list(self, query: str = "limit=50", path: str = "/all") -> Reply:
+        return self.send("GET", f"{self.base}{path}?{query}")
+
+    def names(self, query: str, path: str = "/all") -> Sequence[str]:
+        """Return the names on a page, in order."""
+        reply = self.list(query, path)
+        assert reply.status == 200, reply.json
+        return [notebook["name"] for notebook in reply.json["data"]]
+
+    def start(self, notebook_id: str, query: str = "") -> Reply:
+        return self.send("POST", f"{self.base}/{notebook_id}/start{query}")
+
+    def stop(self, notebook_id: str) -> Reply:
+        return self.send("POST", f"{self.base}/{notebook_id}/stop")
+
+    def lease(self, notebook_id: str) -> Reply:
+        return self.send("GET", f"{self.base}/{notebook_id}/lease")
+
+    def renew(self, notebook_id: str, body: Any = None, query: str = "") -> Reply:
+        return self.send("PATCH", f"{self.base}/{notebook_id}/lease{query}", body)
+
+    def create(self, **changes: Any) -> Reply:
+        body: dict[str, Any] = {
+            "name": "made-here",
+            "flavor": "modelarts.vm.cpu.2u",
+            "image_id": "e1a07296-22a8-4f05-8bc8-e936c8e54090",
+            "volume": {"category": "evs", "ownership": "managed", "capacity": 50},
+        }
+        return self.send("POST", self.base, body | changes)
+
+    def delete(self, notebook_id: str) -> Reply:
+        return self.send("DELETE", f"{self.base}/{notebook_id}")
+
+    def change_tags(self, notebook_id: str, tags: Any, *, add: bool) -> Reply:
+        method, path = ("POST", "create") if add else ("DELETE", "delete")
+        body = {"tags": tags}
+        return self.send(method, f"{self.base}/{notebook_id}/tags/{path}", body)
+
+    def behave(self, **changes: Any) -> None:
+        """Set switches of the cloud, by its control plane."""
+        assert self.send("POST", "/_emulator/behavior", changes).status == 200
+
+    def id_of(self, name: str) -> str:
+        return next(n.id for n in self.cloud.notebooks.notebooks() if n.name == name)
+
+
 @pytest.fixture
 def cloud() -> Iterator[Emulator]:
-    """Sixty instances, at a moment that never changes from run to run."""
+    """Sixty instances, at a fixed time."""
     # Tokens outlast the leaps of the clock; what becomes of them is test_iam.py.
     with Emulator(
         fleet=60,
@@ -126,5 +179,26 @@ def cloud() -> Iterator[Emulator]:
 def api(cloud: Emulator) -> Api:
     """Signed in as the service user."""
     api = Api(cloud)
+    assert api.sign_in().status == 201
+    return api
+
+
+@pytest.fixture
+def notebook_cloud() -> Iterator[Emulator]:
+    """Sixty notebooks and no other instances, at a fixed time."""
+    with Emulator(
+        fleet=60,
+        notebooks=1.0,
+        speed=STILL,
+        start_ms=START_MS,
+        token_seconds=30 * 86_400,
+    ) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def notebooks(notebook_cloud: Emulator) -> NotebookApi:
+    """Signed in as the service user."""
+    api = NotebookApi(notebook_cloud)
     assert api.sign_in().status == 201
     return api

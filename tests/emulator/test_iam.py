@@ -28,7 +28,7 @@ VECTORS = json.loads(
 
 @pytest.fixture
 def cloud() -> Iterator[Emulator]:
-    """On the wall clock: signatures and tokens are compared with it."""
+    """An emulator on the wall clock, which signatures and tokens are compared with."""
     with Emulator(fleet=5) as emulator:
         yield emulator
 
@@ -69,7 +69,7 @@ def test_a_token_by_ids_and_by_names(api: Api, cloud: Emulator) -> None:
     assert api.list().status == 200
 
 
-def test_a_token_buys_another(api: Api, cloud: Emulator) -> None:
+def test_a_token_can_request_another(api: Api, cloud: Emulator) -> None:
     api.sign_in()
     identity = {"methods": ["token"], "token": {"id": api.token}}
     scope = {"project": {"id": cloud.project_id}}
@@ -126,8 +126,8 @@ def test_tokens_can_be_checked_and_revoked(api: Api) -> None:
 def test_projects_by_name(api: Api, cloud: Emulator) -> None:
     assert api.send("GET", "/v3/projects").status == 401
     api.sign_in()
-    found = api.send("GET", "/v3/projects?name=eu-de_demo").json["projects"]
-    assert [project["id"] for project in found] == [cloud.project_id]
+    projects = api.send("GET", "/v3/projects?name=eu-de_demo").json["projects"]
+    assert [project["id"] for project in projects] == [cloud.project_id]
     assert len(api.send("GET", "/v3/projects").json["projects"]) == 2
 
 
@@ -142,7 +142,7 @@ def test_a_token_expires_by_the_cloud_s_clock(api: Api, cloud: Emulator) -> None
 
 def test_tokens_can_be_revoked_from_outside(api: Api, cloud: Emulator) -> None:
     api.sign_in()
-    assert cloud.revoke_tokens() == 1
+    assert cloud.iam.revoke_all() == 1
     refusal = api.list()
     assert (refusal.status, refusal.json["error_code"]) == (401, "APIG.0301")
     assert refusal.json["request_id"] == refusal.headers["x-request-id"]
@@ -214,9 +214,9 @@ def test_the_vendor_s_signature_is_accepted(api: Api) -> None:
     assert list_signed(api).json["total_count"] == 5
 
 
-def test_a_signed_body_may_hold_any_character(api: Api, cloud: Emulator) -> None:
-    one = next(i.id for i in cloud.fleet.instances())
-    path = f"{api.base}/{one}"
+def test_a_signed_body_may_contain_any_character(api: Api, cloud: Emulator) -> None:
+    instance_id = next(i.id for i in cloud.fleet.instances())
+    path = f"{api.base}/{instance_id}"
     body = json.dumps({"description": "Grüße, 試験"}, ensure_ascii=False)
     target, headers = signed(cloud, "PUT", path, body=body)
     reply = api.send("PUT", target, body.encode(), headers)
@@ -225,7 +225,7 @@ def test_a_signed_body_may_hold_any_character(api: Api, cloud: Emulator) -> None
     tampered = body.replace("Grüße", "Tschüß").encode()
     refusal = api.send("PUT", target, tampered, headers)
     assert (refusal.status, refusal.json["error_code"]) == (401, "APIG.0301")
-    assert cloud.fleet.get(one).description == "Grüße, 試験"
+    assert cloud.fleet.get(instance_id).description == "Grüße, 試験"
 
 
 def test_awkward_characters_in_query_are_signed_as_sent(api: Api) -> None:
@@ -234,7 +234,7 @@ def test_awkward_characters_in_query_are_signed_as_sent(api: Api) -> None:
     assert api.send("GET", target, headers=headers).status == 200
 
 
-def test_a_signature_speaks_for_its_user(api: Api, cloud: Emulator) -> None:
+def test_a_signature_identifies_its_user(api: Api, cloud: Emulator) -> None:
     anna = next(user for user in PEOPLE if user.name == "anna.schmidt")
     target, headers = signed(
         cloud, "GET", api.base, query=[("de_type", "Notebook")], user=anna
@@ -287,7 +287,7 @@ def test_a_signed_project_must_be_the_one_in_the_url(api: Api) -> None:
     assert (refusal.status, refusal.code) == (403, "0210")
 
 
-def test_a_token_beside_a_signature_is_refused(api: Api) -> None:
+def test_a_token_and_a_signature_are_refused(api: Api) -> None:
     api.sign_in()
     assert list_signed(api).status == 401
 
@@ -305,7 +305,7 @@ def test_six_wrong_signatures_lock_the_key(api: Api, cloud: Emulator) -> None:
 
 
 def test_the_scoped_form_is_accepted(api: Api, cloud: Emulator) -> None:
-    """Signed here by hand: the vendor's package no longer has this form."""
+    """The vendor's package no longer has this form, so the test signs the request."""
     date = now()
     scope = f"{date[:8]}/eu-de/modelarts/sdk_request"
     canonical = (

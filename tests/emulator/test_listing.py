@@ -14,7 +14,7 @@ def names(api: Api, query: str) -> list[str]:
     return [instance["name"] for instance in api.list(query).json["instances"]]
 
 
-def test_everything_comes_without_a_limit(api: Api) -> None:
+def test_without_a_limit_all_are_listed(api: Api) -> None:
     answer = api.list(ALL).json
     assert answer["total_count"] == len(answer["instances"]) == 60
     assert api.list(f"{ALL}&limit=0").json["instances"] == answer["instances"]
@@ -42,7 +42,7 @@ def test_order(api: Api) -> None:
     assert created == sorted(created, key=int)
 
 
-def test_only_one_s_own_by_default(api: Api) -> None:
+def test_only_own_instances_by_default(api: Api) -> None:
     assert api.list("de_type=Notebook").json == {"instances": [], "total_count": 0}
     for user in PEOPLE[:3]:
         api.sign_in(user)
@@ -57,18 +57,18 @@ def test_filters(api: Api) -> None:
     assert answer["total_count"] > 10
 
     vision = WORKSPACES[1].id
-    found = api.list(f"{ALL}&workspace_id={vision}").json["instances"]
-    assert {instance["workspace"]["id"] for instance in found} == {vision}
+    instances = api.list(f"{ALL}&workspace_id={vision}").json["instances"]
+    assert {instance["workspace"]["id"] for instance in instances} == {vision}
 
-    found = api.list(f"{ALL}&pool_id={POOLS[0].id}").json["instances"]
-    assert {instance["pool"]["id"] for instance in found} == {POOLS[0].id}
+    instances = api.list(f"{ALL}&pool_id={POOLS[0].id}").json["instances"]
+    assert {instance["pool"]["id"] for instance in instances} == {POOLS[0].id}
 
     assert len(names(api, f"{ALL}&ai_project=default-ai-project")) == 60
     assert names(api, f"{ALL}&ai_project_id=another") == []
 
 
-def test_a_status_is_judged_by_now(api: Api, cloud: Emulator) -> None:
-    one = api.id_of("churn-forecast-v2")
+def test_the_status_filter_uses_the_current_time(api: Api, cloud: Emulator) -> None:
+    instance_id = api.id_of("churn-forecast-v2")
     cloud.clock.advance(121)
     stopping = api.list(f"{ALL}&status=STOPPING").json["instances"]
-    assert one in {instance["id"] for instance in stopping}
+    assert instance_id in {instance["id"] for instance in stopping}

@@ -1,11 +1,11 @@
-"""Fleets: deterministic, varied, within the rules."""
+"""Random fleets are repeatable, varied and valid."""
 
 from collections import Counter
 
 import pytest
 
-from dashboard.emulator import CANARIES, STATUSES, Emulator
-from dashboard.emulator.lifecycle import Behaviour, settle
+from dashboard.emulator import CANARIES, STATUSES, Behavior, Emulator
+from dashboard.emulator.lifecycle import catch_up
 from dashboard.emulator.seeding import seed_fleet
 from dashboard.emulator.validation import FORBIDDEN
 
@@ -27,7 +27,7 @@ def test_any_size(count: int) -> None:
     assert len(seed_fleet(count, 1, START_MS)) == count
 
 
-def test_sixty_show_something_of_everything() -> None:
+def test_sixty_instances_contain_every_variant() -> None:
     fleet = seed_fleet(60, 1, START_MS)
     assert {i.status for i in fleet} == set(STATUSES)
     assert len({i.owner.name for i in fleet}) >= 12
@@ -62,16 +62,20 @@ def test_ten_thousand_keep_the_rules() -> None:
             assert instance.created_ms < instance.run_started_ms <= START_MS
         assert (instance.queue is not None) == instance.status.endswith("_QUEUING")
         assert (instance.failure is not None) == instance.status.endswith("_FAILED")
-        settle(instance, START_MS + 3 * 86_400_000, Behaviour())
+        catch_up(instance, START_MS + 3 * 86_400_000, Behavior())
         assert not instance.plan
 
 
-def test_canaries_sit_in_every_secret_place() -> None:
-    with Emulator(fleet=60) as cloud:
+def test_every_secret_has_a_canary() -> None:
+    with Emulator(fleet=120, notebooks=60, start_ms=START_MS) as cloud:
         documents = [
             str(instance.document(START_MS, cloud.project_id))
             for instance in cloud.fleet.instances()
         ]
-    assert len(CANARIES) == 6
+        documents += [
+            str(notebook.document(START_MS, cloud.behavior))
+            for notebook in cloud.notebooks.notebooks()
+        ]
+    assert len(CANARIES) == 11
     for canary in CANARIES:
         assert any(canary in document for document in documents)

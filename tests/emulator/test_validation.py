@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dashboard.emulator import Behaviour, Emulator
+from dashboard.emulator import Behavior, Emulator
 
 from .conftest import Api
 
@@ -39,18 +39,24 @@ UPDATES = [
 def test_a_wrong_update_is_refused_and_changes_nothing(
     api: Api, body: Any, code: str
 ) -> None:
-    one = api.id_of("weekend-job")
-    before = api.show(one).json
-    refusal = api.update(one, body)
+    instance_id = api.id_of("weekend-job")
+    before = api.show(instance_id).json
+    refusal = api.update(instance_id, body)
     assert (refusal.status, refusal.code) == (400, code)
     assert refusal.json.keys() == {"error_code", "error_message"}
-    assert api.show(one).json == before
+    assert api.show(instance_id).json == before
 
 
 def test_refusals_name_the_character_and_the_range(api: Api) -> None:
-    one = api.id_of("weekend-job")
-    assert api.update(one, {"description": "a/b"}).json["error_message"].endswith("/.")
-    message = api.update(one, stop(enable=True, duration=1)).json["error_message"]
+    instance_id = api.id_of("weekend-job")
+    assert (
+        api.update(instance_id, {"description": "a/b"})
+        .json["error_message"]
+        .endswith("/.")
+    )
+    message = api.update(instance_id, stop(enable=True, duration=1)).json[
+        "error_message"
+    ]
     assert "3600" in message
     assert "86400" in message
 
@@ -72,18 +78,18 @@ def test_refusals_name_the_character_and_the_range(api: Api) -> None:
         stop(enable=True, duration=86_400, prompt=False),
     ],
 )
-def test_a_right_update_is_accepted(api: Api, body: Any) -> None:
+def test_a_valid_update_is_accepted(api: Api, body: Any) -> None:
     assert api.update(api.id_of("weekend-job"), body).status == 200
 
 
 def test_absent_members_stay(api: Api) -> None:
-    one = api.id_of("weekend-job")
-    api.update(one, {"description": "kept"} | stop(enable=True, duration=7_200))
-    api.update(one, stop(prompt=False))
-    shown = api.update(one, {}).json
-    assert shown["description"] == "kept"
+    instance_id = api.id_of("weekend-job")
+    api.update(instance_id, {"description": "kept"} | stop(enable=True, duration=7_200))
+    api.update(instance_id, stop(prompt=False))
+    document = api.update(instance_id, {}).json
+    assert document["description"] == "kept"
     expected = {"enable": True, "duration": 7_200, "prompt": False}
-    assert shown["spec"]["auto_stop"] == expected
+    assert document["spec"]["auto_stop"] == expected
 
 
 ACTIONS = [
@@ -107,7 +113,7 @@ ACTIONS = [
 
 
 @pytest.mark.parametrize(("name", "action", "code"), ACTIONS)
-def test_an_action_that_makes_no_sense_is_refused(
+def test_an_invalid_action_is_refused(
     api: Api, name: str, action: Any, code: str
 ) -> None:
     refusal = api.act(api.id_of(name), action)
@@ -126,9 +132,9 @@ def test_an_unknown_instance_is_a_400(api: Api) -> None:
 
 
 def test_auto_stop_is_fixed_in_some_statuses(api: Api) -> None:
-    one = api.id_of("bigger-please")
-    assert api.update(one, stop(enable=True, duration=3_600)).code == "6347"
-    assert api.update(one, {"description": "still free"}).status == 200
+    instance_id = api.id_of("bigger-please")
+    assert api.update(instance_id, stop(enable=True, duration=3_600)).code == "6347"
+    assert api.update(instance_id, {"description": "still free"}).status == 200
 
 
 LISTS = [
@@ -195,17 +201,17 @@ def test_the_browser_token_is_for_running_instances(api: Api) -> None:
     assert stopped.code == "6327"
 
 
-def test_switches_give_the_other_readings() -> None:
-    behaviour = Behaviour(
+def test_behavior_allows_the_other_readings() -> None:
+    behavior = Behavior(
         prompt_absent="default", enable_absent="default", update_answer="no_spec"
     )
-    with Emulator(fleet=60, behaviour=behaviour) as cloud:
+    with Emulator(fleet=60, behavior=behavior) as cloud:
         api = Api(cloud)
         api.sign_in()
-        one = api.id_of("weekend-job")
-        api.update(one, stop(enable=True, duration=3_600, prompt=False))
-        answer = api.update(one, stop(duration=7_200)).json
+        instance_id = api.id_of("weekend-job")
+        api.update(instance_id, stop(enable=True, duration=3_600, prompt=False))
+        answer = api.update(instance_id, stop(duration=7_200)).json
         assert "spec" not in answer
         assert "annotations" not in answer["profile"]["provision"]
-        shown = api.show(one).json["spec"]["auto_stop"]
-        assert shown == {"enable": False, "duration": 7_200, "prompt": True}
+        document = api.show(instance_id).json["spec"]["auto_stop"]
+        assert document == {"enable": False, "duration": 7_200, "prompt": True}

@@ -1,6 +1,7 @@
 """Our hand inside a stack: the orders that can be given in its database."""
 
 import os
+from datetime import time, timedelta
 from typing import Any
 
 import django
@@ -15,12 +16,16 @@ from django.utils import timezone  # noqa: E402
 from dashboard.accounts.models import User  # noqa: E402
 from dashboard.accounts.services import add_user  # noqa: E402
 from dashboard.celery import app, never_wait_for_the_broker  # noqa: E402
-from dashboard.edits import services, tasks  # noqa: E402
+from dashboard.edits import dispatch, extension, questions, services  # noqa: E402
 from dashboard.edits.models import Edit, EditQueue  # noqa: E402
 from dashboard.instances.models import Cloud, Instance  # noqa: E402
 from dashboard.instances.refresh import ensure_clouds, refresh_cloud  # noqa: E402
+from dashboard.modelarts.statuses import InstanceStatus  # noqa: E402
 from dashboard.ops import static_files  # noqa: E402
-from dashboard.web.shared import shared_redis  # noqa: E402
+from dashboard.policies.models import Question, Rule  # noqa: E402
+from dashboard.schedules import overrides, selectors as schedules  # noqa: E402
+from dashboard.schedules.models import Override, Schedule, ScheduleRun  # noqa: E402
+from dashboard.web.redis_clients import shared_redis  # noqa: E402
 from tests.agents import obey  # noqa: E402
 from tests.faults import evidence, held, interleavings  # noqa: E402
 from tests.faults.cast import PASSWORD, PEOPLE  # noqa: E402
@@ -48,6 +53,7 @@ def prepare() -> None:
 def instances() -> list[dict[str, Any]]:
     """The mirror, as far as tests choose from it."""
     fields = ("pk", "instance_id", "status", "owner_name", "description")
+    fields += ("generation", "lease_type", "stop_timestamp_ms")
     return list(Instance.objects.order_by("pk").values(*fields))
 
 
@@ -74,9 +80,21 @@ def submit(
     return str(edit.pk)
 
 
+def extend(instance: str, actor: str, hours: float) -> str:
+    """Accept an extension as the web process would; return its id."""
+    row = Instance.objects.select_related("cloud").get(instance_id=instance)
+    edit = services.submit_extension(
+        instance=row,
+        actor=User.objects.get(username=actor),
+        patch=extension.patch_hours(row, hours, timezone.now()),
+        base=extension.base_of(row),
+    )
+    return str(edit.pk)
+
+
 def enqueue(instance: str) -> None:
     """Ask a worker to look at an instance, as the web process does on saving."""
-    tasks.enqueue(Instance.objects.get(instance_id=instance).pk)
+    dispatch.enqueue(dispatch.DRAIN, Instance.objects.get(instance_id=instance).pk)
 
 
 def edits_of(instance: str) -> list[str]:
@@ -87,7 +105,7 @@ def edits_of(instance: str) -> list[str]:
 
 def edits(ids: list[str]) -> list[dict[str, Any]]:
     """How these stand, in the order asked for."""
-    fields = ("id", "state", "message", "attempts", "interrupted", "superseded_by")
+    fields = ("id", "state", "message", "attempt_count", "interrupted", "superseded_by")
     rows = {
         str(row["id"]): row | {"id": str(row["id"])}
         for row in Edit.objects.filter(pk__in=ids).values(*fields)
@@ -100,7 +118,7 @@ def open_edits() -> int:
     return Edit.objects.filter(state__in=Edit.OPEN).count()
 
 
-def unsettled() -> int:
+def watched_queues() -> int:
     """How many queues are still looked after for late writes."""
     return EditQueue.objects.filter(recheck_at__isnull=False).count()
 
@@ -124,6 +142,96 @@ def refreshed_ms() -> int:
 def probe_at_once() -> None:
     """Let the ten seconds be over after which an open circuit tries the cloud again."""
     Cloud.objects.filter(held_until__isnull=False).update(held_until=timezone.now())
+
+
+def add_schedule(instance: str, in_seconds: float, behind_seconds: float = 0) -> int:
+    """Have an instance stopped some seconds from now, each day; return the schedule.
+
+    Args:
+        in_seconds: May be negative: the moment was missed.
+        behind_seconds: How long ago the schedule was looked at last.
+    """
+    now = timezone.now()
+    stop = now + timedelta(seconds=in_seconds)
+    schedule = Schedule.objects.create(
+        name=f"Stop {instance}",
+        position=Schedule.objects.count() + 1,
+        time_zone="UTC",
+        instance=Instance.objects.get(instance_id=instance),
+        mode=Schedule.Mode.ON,
+        checked_until=now - timedelta(seconds=behind_seconds),
+    )
+    clock = time(stop.hour, stop.minute, stop.second)
+    schedule.working_times.create(weekdays=list(range(7)), stop=clock)
+    return schedule.pk
+
+
+def send(task: str, times: int) -> None:
+    """Have several workers do a regular task at once."""
+    for _ in range(times):
+        app.send_task(task)
+
+
+def refresh() -> None:
+    """Read the cloud now."""
+    refresh_cloud("demo")
+
+
+def keep_until(instance: str, actor: str, hours: float) -> None:
+    """Have somebody keep an instance running; the regular task does what it takes."""
+    overrides.create_override(
+        instance=Instance.objects.select_related("cloud").get(instance_id=instance),
+        actor=User.objects.get(username=actor),
+        kind=Override.Kind.KEEP,
+        until=timezone.now() + timedelta(hours=hours),
+        starts_again=True,
+    )
+
+
+def last_stop(instance: str) -> str:
+    """Why an instance stopped last; empty while it is not stopped."""
+    row = Instance.objects.get(instance_id=instance)
+    event = row.events.first()
+    return event.reason if event and row.status == InstanceStatus.STOPPED else ""
+
+
+def ask_about(tag: str) -> None:
+    """Ask the owners of what has a tag, who let their time to answer go by."""
+    rule = Rule.objects.create(
+        name=f"Still needed: {tag}",
+        reason="Test",
+        kind=Rule.Kind.STILL_NEEDED,
+        mode=Rule.Mode.ENFORCE,
+        acts=True,
+        tag=tag,
+        max_seconds=1,
+        answer_seconds=3600,
+        again_seconds=3600,
+    )
+    assert questions.ask_owners(rule)
+    asked = Question.objects.filter(rule=rule)
+    asked.update(announced_at=timezone.now(), deadline=timezone.now())
+
+
+def questions_of(instance: str) -> list[str]:
+    """What became of the questions about an instance."""
+    asked = Question.objects.filter(instance__instance_id=instance)
+    return list(asked.order_by("pk").values_list("state", flat=True))
+
+
+def is_due(schedule: int) -> bool:
+    """Whether a moment has come that was not looked at before."""
+    row, now = schedules.with_times(schedule), timezone.now()
+    since = row.checked_until or now
+    return bool(schedules.moments_of(row, since=since, until=now)) or bool(
+        ScheduleRun.objects.filter(schedule=schedule)
+    )
+
+
+def moments_of(schedule: int) -> list[str]:
+    """What became of the moments of a schedule."""
+    runs = ScheduleRun.objects.filter(schedule=schedule).order_by("moment")
+    return list(runs.values_list("state", flat=True))
 
 
 def set_role(name: str, role: str) -> int:
@@ -181,6 +289,7 @@ ORDERS = {
         instances,
         mirror_is_whole,
         submit,
+        extend,
         enqueue,
         edits,
         edits_of,
@@ -188,10 +297,19 @@ ORDERS = {
         held.release_writes,
         held.somebody_waits,
         open_edits,
-        unsettled,
+        watched_queues,
         cloud,
         refreshed_ms,
         probe_at_once,
+        add_schedule,
+        send,
+        refresh,
+        keep_until,
+        last_stop,
+        ask_about,
+        questions_of,
+        is_due,
+        moments_of,
         set_role,
         set_owner,
         columns,

@@ -1,7 +1,6 @@
-"""Holds what the witnesses say against the invariants I1 to I9.
+"""Check the evidence of a run against the invariants in ``docs/reliability.md``.
 
-They stand in ``docs/reliability.md``. A violation is a sentence that begins with the
-number of its invariant; a run is right when there is none.
+A violation is a sentence that begins with the number of its invariant.
 """
 
 import json
@@ -9,12 +8,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
 
-from .evidence import Evidence, Values, wish_in
+from .evidence import END, RENEW, Evidence, Values
+from .history import CLOCK_MS, TERMINAL, History, is_equal, is_met
 
-TERMINAL = frozenset({"applied", "failed", "conflict", "superseded", "cancelled"})
-MOST_ATTEMPTS = 60
+MAX_ATTEMPTS = 60
 """Fifteen minutes of back-off are fewer."""
 
 DEADLINE_SLACK_MS = 90_000
@@ -23,18 +21,24 @@ DEADLINE_SLACK_MS = 90_000
 AT_SEA_MS = 6_000
 """A PUT that was permitted may wait for its turn in the rate limit, and travel."""
 
+MINUTE_MS = 60_000
+"""People ask for an end to the minute."""
+
+ROUNDING_MS = 3_000
+"""A duration is rounded up to a second; a clock may be read in whole seconds."""
+
+SETTINGS = frozenset({"update", "extend"})
+"""The kinds of edits whose values the cloud shows."""
+
 NEXT_START = frozenset({"auto_stop_enable", "auto_stop_duration"})
 
-CLOCK_MS = 1
-"""Rows are stamped in microseconds, the log in whole milliseconds."""
 
-
-def violations(evidence: Evidence, *, settled: bool = True) -> list[str]:
-    """Everything that is wrong; empty when nothing is.
+def violations(evidence: Evidence, *, finished: bool = True) -> list[str]:
+    """Return the violations of the invariants I1 to I10.
 
     Args:
         evidence: What the witnesses say.
-        settled: Whether the run is over: no edit may be open, no edit_queue unsettled.
+        finished: Whether the run is over: no edit may be open, no queue watched.
     """
     checker = _Checker(evidence)
     found = [
@@ -49,8 +53,9 @@ def violations(evidence: Evidence, *, settled: bool = True) -> list[str]:
         *checker.permitted(),
         *checker.audited(),
         *checker.said_of_sending(),
+        *checker.extended_once(),
     ]
-    if settled:
+    if finished:
         found += [
             *checker.terminal(),
             *checker.newest_is_in_the_cloud(),
@@ -59,28 +64,21 @@ def violations(evidence: Evidence, *, settled: bool = True) -> list[str]:
     return found
 
 
-class _Checker:
-    def __init__(self, evidence: Evidence) -> None:
-        self.evidence = evidence
-        self.edits = {edit["id"]: edit for edit in evidence.edits}
-        self.queues: dict[str, list[Values]] = defaultdict(list)
-        for edit in sorted(evidence.edits, key=lambda edit: edit["seq"]):
-            self.queues[edit["instance"]].append(edit)
-
+class _Checker(History):
     # -- I1, I2 -----------------------------------------------------------------------
 
     def accepted_is_durable(self) -> Iterator[str]:
         forms: dict[str, set[str]] = defaultdict(set)
         for one in self.evidence.accepted:
-            wish = json.dumps([one.instance, one.actor, one.wish], sort_keys=True)
-            forms[wish].add(one.form)
-        rows = Counter(
-            json.dumps([edit["instance"], edit["actor"], edit["patch"]], sort_keys=True)
-            for edit in self.evidence.edits
-        )
-        for wish, posted in forms.items():
-            if rows[wish] != len(posted):
-                yield f"I1: {len(posted)} accepted, {rows[wish]} in the rows: {wish}"
+            change = [one.instance, one.actor, _to_the_minute(one.requested)]
+            forms[json.dumps(change, sort_keys=True)].add(one.form)
+        rows: Counter[str] = Counter()
+        for edit in self.evidence.edits:
+            change = [edit["instance"], edit["actor"], _to_the_minute(edit["patch"])]
+            rows[json.dumps(change, sort_keys=True)] += 1
+        for change, posted in forms.items():
+            if rows[change] != len(posted):
+                yield f"I1: {len(posted)} accepted, {rows[change]} rows: {change}"
 
     def terminal(self) -> Iterator[str]:
         for edit in self.edits.values():
@@ -96,16 +94,19 @@ class _Checker:
             for earlier, later in pairwise(edit_queue):
                 if earlier["created_ms"] > later["created_ms"]:
                     yield f"I3: numbered against its time: {earlier} {later}"
-        told: dict[str, list[tuple[float, float, int]]] = defaultdict(list)
+        accepted: dict[str, list[tuple[float, float, int]]] = defaultdict(list)
         for one in self.evidence.accepted:
             for edit in self.queues[one.instance]:
-                same = edit["actor"] == one.actor and edit["patch"] == one.wish
+                is_theirs = edit["actor"] == one.actor
                 if (
-                    same
+                    is_theirs
+                    and _to_the_minute(edit["patch"]) == _to_the_minute(one.requested)
                     and one.began_ms - CLOCK_MS <= edit["created_ms"] <= one.ended_ms
                 ):
-                    told[one.instance].append((one.began_ms, one.ended_ms, edit["seq"]))
-        for instance, moments in told.items():
+                    accepted[one.instance].append(
+                        (one.began_ms, one.ended_ms, edit["seq"])
+                    )
+        for instance, moments in accepted.items():
             for began, _, seq in moments:
                 if any(end < began and other > seq for _, end, other in moments):
                     yield f"I3: accepted later, numbered earlier: {instance} #{seq}"
@@ -118,7 +119,7 @@ class _Checker:
                 # Announced by a worker that was overtaken: the watch repairs it.
                 if attempt is None or attempt["outcome"] == "interrupted":
                     continue
-                sent = wish_in(put["body"])
+                sent = self.sent(put)
                 for edit in sorted(self.edits_of(attempt), key=lambda one: one["seq"]):
                     for name in edit["patch"].keys() & sent.keys():
                         if edit["patch"][name] != sent[name]:
@@ -135,24 +136,31 @@ class _Checker:
 
     def superseded_by_its_fields(self) -> Iterator[str]:
         for edit in self.edits.values():
-            if edit["state"] != "superseded" or edit["kind"] != "update":
+            if edit["state"] != "superseded" or edit["kind"] not in SETTINGS:
                 continue
             later = [
                 other
                 for other in self.queues[edit["instance"]]
-                if other["seq"] > edit["seq"] and other["kind"] == "update"
+                if other["seq"] > edit["seq"] and other["kind"] == edit["kind"]
             ]
             if not edit["patch"].keys() <= {
                 name for one in later for name in one["patch"]
             }:
-                yield f"I3: superseded, but nobody wished for its fields anew: {edit}"
+                yield f"I3: superseded, but no later edit requested its fields: {edit}"
+            if edit["kind"] == "extend" and not any(
+                is_met(END, edit["patch"][END], one["patch"][END]) for one in later
+            ):
+                yield f"I3: superseded, but no later edit asks for its end: {edit}"
 
     def newest_is_in_the_cloud(self) -> Iterator[str]:
         for instance, edit_queue in self.queues.items():
             newest: dict[str, Values] = {}
             for edit in edit_queue:
                 if edit["state"] == "applied" and edit["outcome"] != "overwritten":
-                    mine = edit["patch"].keys() - edit["replaced"].keys()
+                    mine = edit["patch"].keys() - edit["newer_by_field"].keys()
+                    if END in mine and END in newest:
+                        # Of several, the run lasts until the latest end.
+                        edit = max(edit, newest[END], key=_end_of)
                     newest |= dict.fromkeys(mine, edit)
             for name, edit in newest.items():
                 held = self.evidence.after[instance][name]
@@ -162,7 +170,7 @@ class _Checker:
                     and stranger.at_ms > edit["finished_ms"]
                     for stranger in self.evidence.strangers
                 )
-                if held != edit["patch"][name] and not strange:
+                if not is_met(name, edit["patch"][name], held) and not strange:
                     yield f"I3: {name} is {held!r} in the cloud, but applied is {edit}"
 
     def nobody_overwritten(self) -> Iterator[str]:
@@ -180,7 +188,10 @@ class _Checker:
                 for edit in self.edits_of(attempt):
                     known = {one["patch"].get(name) for one in ours}
                     known |= {one["base"].get(name) for one in ours}
-                    if name in edit["patch"] and value not in known:
+                    # Ends that are so close count as the same.
+                    if any(is_equal(name, value, one) for one in known):
+                        continue
+                    if name in edit["patch"]:
                         yield f"I3: a stranger's {value!r} was overwritten by {edit}"
 
     # -- I4 to I6 ---------------------------------------------------------------------
@@ -191,15 +202,15 @@ class _Checker:
             for edit in attempt["edits"]:
                 began[edit] = min(attempt["started_ms"], began.get(edit, float("inf")))
         for edit in self.edits.values():
-            if edit["state"] != "applied" or edit["kind"] != "update":
+            if edit["state"] != "applied" or edit["kind"] not in SETTINGS:
                 continue
-            for name, wish in edit["patch"].items():
-                if name in edit["replaced"]:
+            for name, requested in edit["patch"].items():
+                if name in edit["newer_by_field"]:
                     continue
                 held = self.held(
                     edit["instance"], name, began[edit["id"]], edit["finished_ms"]
                 )
-                if wish not in held:
+                if not any(is_met(name, requested, value) for value in held):
                     yield f"I4: applied, but {name} never was in the cloud: {edit}"
 
     def no_phantom(self) -> Iterator[str]:
@@ -210,7 +221,7 @@ class _Checker:
 
     def bounded(self) -> Iterator[str]:
         for edit in self.edits.values():
-            if edit["attempts"] > MOST_ATTEMPTS:
+            if edit["attempt_count"] > MAX_ATTEMPTS:
                 yield f"I6: tried too often: {edit}"
 
     # -- I7, I8 -----------------------------------------------------------------------
@@ -243,7 +254,7 @@ class _Checker:
             sendings = sum(
                 event["action"] == "edit.sending" for event in events[edit["id"]]
             )
-            if sendings != edit["attempts"]:
+            if sendings != edit["attempt_count"]:
                 yield f"I8: {sendings} events of sending: {edit}"
 
     # -- I9 ---------------------------------------------------------------------------
@@ -253,29 +264,29 @@ class _Checker:
         for edit in self.edits.values():
             said, arrived = edit["said"].lower(), self.arrived[edit["id"]]
             landed = [entry for entry in arrived if entry["applied"]]
-            denies = "before it was sent" in said or "nothing of" in said
+            denies = "nothing was sent" in said or "nothing of" in said
             if denies and arrived:
                 yield f"I9: it was sent, but this is said: {edit['said']} {edit}"
             if "has not applied it" in said and landed:
                 yield f"I9: it was applied, but this is said: {edit['said']} {edit}"
-            if "applied late" in said and not landed and edit["kind"] == "update":
+            if "applied late" in said and not landed and edit["kind"] in SETTINGS:
                 yield f"I9: it never was applied, but this is said: {edit['said']}"
 
     def said_of_the_cloud(self) -> Iterator[str]:
         """What is said of an edit is true of what the cloud holds at the end."""
         for edit in self.edits.values():
-            if edit["kind"] != "update":
+            if edit["kind"] not in SETTINGS:
                 continue
             if edit["outcome"] == "unconfirmed":
                 yield f"I9: still being checked after the watch has ended: {edit}"
-            for name, wish in edit["patch"].items():
+            for name, requested in edit["patch"].items():
                 after = self.evidence.after[edit["instance"]][name]
                 if edit["state"] != "applied" and self.stands(edit, name):
                     yield f"I9: {name} stands in the cloud, but it is said: {edit}"
-                waits = name in NEXT_START - edit["replaced"].keys()
-                if waits and "next start" in edit["said"] and after != wish:
+                waits = name in NEXT_START - edit["newer_by_field"].keys()
+                if waits and "next start" in edit["said"] and after != requested:
                     yield f"I9: {name} is {after!r}, so not at the next start: {edit}"
-            for name, by in edit["replaced"].items():
+            for name, by in edit["newer_by_field"].items():
                 other = self.edits.get(by.get("edit", ""))
                 if other and other["patch"].get(name) in {None, edit["patch"][name]}:
                     yield f"I9: {name} was not replaced by {other}: {edit}"
@@ -284,15 +295,35 @@ class _Checker:
         """Whether the cloud holds a field's value because of this edit alone."""
         changes = self.changes(edit["instance"], name)
         last = changes[-1][1] if changes else None
-        if last is None or wish_in(last["body"])[name] != edit["patch"][name]:
+        if last is None or self.sent(last).get(name) != edit["patch"][name]:
             return False
         attempt = self.attempt_of.get(last["late_for"] or last["number"])
-        wanted = any(
+        is_desired = any(
             other["state"] == "applied"
-            and other["patch"].get(name) == edit["patch"][name]
+            and name in other["patch"]
+            and is_met(name, edit["patch"][name], other["patch"][name])
             for other in self.queues[edit["instance"]]
         )
-        return bool(attempt and edit["id"] in attempt["edits"] and not wanted)
+        return bool(attempt and edit["id"] in attempt["edits"] and not is_desired)
+
+    # -- I10 --------------------------------------------------------------------------
+
+    def extended_once(self) -> Iterator[str]:
+        """A renewal ends the run as asked, later only by its own way to the cloud."""
+        for entry in self.evidence.log:
+            if entry["route"] != RENEW or not entry["applied"]:
+                continue
+            attempt = self.attempt_of.get(entry["late_for"] or entry["number"])
+            if attempt is None or END not in attempt["body"]:
+                continue
+            at_ms = entry["applied"]["at_ms"]
+            asked = [edit["patch"].get(END, 0) for edit in self.edits_of(attempt)]
+            # An undo is nobody's edit: it restores an end.
+            target = max(asked, default=attempt["body"][END])
+            later_ms = at_ms + attempt["body"]["duration"] - target
+            way_ms = at_ms - attempt["started_ms"]
+            if not -ROUNDING_MS <= later_ms <= max(way_ms, 0) + ROUNDING_MS:
+                yield f"I10: ends {later_ms} ms later than asked for: {attempt}"
 
     @cached_property
     def arrived(self) -> dict[str, list[Values]]:
@@ -304,105 +335,12 @@ class _Checker:
                 found[edit].append(entry)
         return found
 
-    # -- what they go by --------------------------------------------------------------
 
-    def puts(self, instance: str) -> list[Values]:
-        """PUTs as they arrived; not those that were turned away at the gate."""
-        return self._puts.get(instance, [])
+def _end_of(edit: Values) -> int:
+    return int(edit["patch"][END])
 
-    @cached_property
-    def _puts(self) -> dict[str, list[Values]]:
-        found: dict[str, list[Values]] = defaultdict(list)
-        for entry in self.evidence.log:
-            asked = entry["route"] == "update" and entry["late_for"] is None
-            # Without a body: its sender was killed in the middle of the request.
-            if asked and entry["status"] != 401 and entry["body"]:
-                found[entry["instance_id"]].append(entry)
-        for puts in found.values():
-            puts.sort(key=lambda put: put["wall_ms"])
-        return found
 
-    @cached_property
-    def attempt_of(self) -> dict[int, Values]:
-        """For each PUT, by number, the attempt that announced it; each once."""
-        free: dict[tuple[str, str], list[Values]] = defaultdict(list)
-        for attempt in self.evidence.attempts:
-            if attempt["sent_ms"] is not None:
-                body = json.dumps(attempt["body"], sort_keys=True)
-                free[attempt["instance"], body].append(attempt)
-        found = {}
-        for instance, puts in self._puts.items():
-            for put in puts:
-                body = json.dumps(json.loads(put["body"]), sort_keys=True)
-                for attempt in free[instance, body]:
-                    if attempt["sent_ms"] <= put["wall_ms"] + CLOCK_MS:
-                        found[put["number"]] = attempt
-                        free[instance, body].remove(attempt)
-                        break
-        return found
-
-    @cached_property
-    def repairs(self) -> Counter[str]:
-        """How often a late write was put right, by instance."""
-        return Counter(
-            self.edits[event["edit"]]["instance"]
-            for event in self.evidence.events
-            if event["action"] == "edit.repaired"
-        )
-
-    def ended_ms(self, edit: Values) -> float:
-        """When an edit ended first; a late write may have changed how, later."""
-        return self._ended_ms.get(edit["id"], float("inf"))
-
-    @cached_property
-    def _ended_ms(self) -> dict[str, float]:
-        found: dict[str, float] = {}
-        for event in self.evidence.events:
-            if event["action"].removeprefix("edit.") in TERMINAL:
-                found.setdefault(event["edit"], event["at_ms"])
-        return found
-
-    def edits_of(self, attempt: Values) -> list[Values]:
-        return [self.edits[one] for one in attempt["edits"]]
-
-    def changes(self, instance: str, name: str) -> list[tuple[float, Values | None]]:
-        """When a field was written and by which PUT, None for a stranger's hand."""
-        found: list[tuple[float, Values | None]] = [
-            (entry["applied"]["at_ms"], entry)
-            for entry in self._applied[instance]
-            if name in wish_in(entry["body"])
-        ]
-        found += [
-            (one.at_ms, None)
-            for one in self.evidence.strangers
-            if one.instance == instance and name in one.values
-        ]
-        return sorted(found, key=lambda change: change[0])
-
-    @cached_property
-    def _applied(self) -> dict[str, list[Values]]:
-        found: dict[str, list[Values]] = defaultdict(list)
-        for entry in self.evidence.log:
-            if entry["route"] == "update" and entry["applied"]:
-                found[entry["instance_id"]].append(entry)
-        return found
-
-    def held(self, instance: str, name: str, since: float, until: float) -> list[Any]:
-        """Every value a field had in the cloud during some time."""
-        values: list[Any] = [self.evidence.before[instance][name]]
-        writes = [
-            (entry["applied"]["at_ms"], wish_in(entry["body"])[name])
-            for at, entry in self.changes(instance, name)
-            if entry
-        ]
-        writes += [
-            (one.at_ms, one.values[name])
-            for one in self.evidence.strangers
-            if one.instance == instance and name in one.values
-        ]
-        for at, value in sorted(writes, key=lambda write: write[0]):
-            if at <= since:
-                values = [value]
-            elif at <= until + CLOCK_MS:
-                values.append(value)
-        return values
+def _to_the_minute(patch: Values) -> Values:
+    if END not in patch:
+        return patch
+    return {**patch, END: round(patch[END] / MINUTE_MS)}

@@ -16,6 +16,12 @@ KINDS = [
 ]
 
 
+@pytest.fixture
+def cloud_options() -> dict[str, Any]:
+    """The usual fleet, and notebooks beside it."""
+    return {"fleet": 60, "notebooks": 20}
+
+
 @pytest.fixture(scope="session", params=KINDS)
 def one_stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -28,7 +34,7 @@ def one_stack(
     try:
         stack.start()
         yield stack
-        stack.settle()
+        stack.finish()
         assert violations(stack.evidence()) == []
     finally:
         stack.stop()

@@ -17,6 +17,9 @@ from dashboard.edits import outcome_text
 from dashboard.edits.models import Attempt, Edit
 
 Values = dict[str, Any]
+RENEW = "notebooks.renew"
+WRITES = frozenset({"update", "notebooks.update", RENEW})
+"""The routes of the requests that change an instance."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Acceptance:
 
     Attributes:
         form: Names the form that was posted; the same one posted twice is one edit.
-        wish: What was wished for, by the names of ``Edit.patch``.
+        requested: The requested values, by the names of ``Edit.patch``.
         began_ms: When the form was posted.
         ended_ms: When the answer was there.
     """
@@ -33,7 +36,7 @@ class Acceptance:
     form: str
     instance: str
     actor: str
-    wish: Values
+    requested: Values
     began_ms: float
     ended_ms: float
 
@@ -113,15 +116,15 @@ def _edits() -> Iterable[Edit]:
 
 
 def _edit(edit: Edit) -> Values:
-    fields = ("seq", "kind", "patch", "base", "state", "attempts", "interrupted")
-    fields += ("outcome", "replaced", "message")
+    fields = ("seq", "kind", "patch", "base", "state", "attempt_count", "interrupted")
+    fields += ("outcome", "newer_by_field", "message")
     with translation.override("en"):
         said = outcome_text.sentence(edit)
     return {name: getattr(edit, name) for name in fields} | {
         "id": str(edit.pk),
         "said": f"{said} {edit.message}".strip(),
         "instance": edit.instance.instance_id,
-        "actor": edit.actor.username,
+        "actor": edit.actor_name,
         "superseded_by": str(edit.superseded_by_id or ""),
         "created_ms": milliseconds(edit.created_at),
         "deadline_ms": milliseconds(edit.deadline_at),
@@ -134,8 +137,18 @@ def milliseconds(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp() * 1000
 
 
+END = "stop_timestamp_ms"
+"""The field of a lease: the end of this run, by the cloud's clock."""
+
+
 def cloud_values(instance: Values) -> Values:
-    """The editable fields of an instance as the emulator keeps it."""
+    """The editable fields of an instance or a notebook as the emulator keeps it."""
+    if "lease" in instance:
+        return {
+            "name": instance["name"],
+            "description": instance["description"],
+            END: instance["ends_ms"],
+        }
     auto_stop = instance["auto_stop"]
     return {
         "description": instance["description"],
@@ -145,11 +158,20 @@ def cloud_values(instance: Values) -> Values:
     }
 
 
-def wish_in(body: str) -> Values:
+def values_in(body: str) -> Values:
     """The same fields, as far as the body of a PUT names them."""
     document = json.loads(body)
     auto_stop = (document.get("spec") or {}).get("auto_stop") or {}
     found = {"auto_stop_" + name: value for name, value in auto_stop.items()}
-    if "description" in document:
-        found["description"] = document["description"]
+    for name in ("name", "description"):
+        if name in document:
+            found[name] = document[name]
     return found
+
+
+def stored_in(entry: Values) -> Values:
+    """The same fields, as a request that took effect left them in the cloud."""
+    if entry["route"] != RENEW:
+        return values_in(entry["body"])
+    lease = entry["applied"]["values"]["lease"]
+    return {END: lease["create_at"] + lease["duration"]}

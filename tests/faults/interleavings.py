@@ -13,7 +13,7 @@ from django.db.models import F
 
 from dashboard.accounts.models import User
 from dashboard.edits import services
-from dashboard.edits.delivery import outcome, queue
+from dashboard.edits.delivery import queue, record
 from dashboard.edits.models import Edit
 from dashboard.instances import upstream
 from dashboard.instances.models import Cloud, FleetVersion, Instance
@@ -48,13 +48,13 @@ def refresh_and_record(instance: str) -> list[str]:
             patch={"description": "met"},
             base={},
         )
-        turn = queue.claim(row.pk)
-    assert turn
-    seen = upstream.client_for("demo").show_instance(instance)
+        delivery = queue.claim(row.pk)
+    assert delivery
+    seen = upstream.client_for("demo").demanager.show_instance(instance)
     news = {"description": "something new, so that the fleet is stamped"}
     seen = replace(seen, instance=seen.instance.model_copy(update=news))
-    result = outcome.Result(observation=seen)
-    result.new_states[turn.edits[0]] = (Edit.State.FAILED, {})
+    report = record.Report(observation=seen)
+    report.new_states[delivery.edits[0]] = (Edit.State.FAILED, {})
     Cloud.objects.update(failures=1)
 
     def refresh(meet: Meet) -> None:
@@ -62,10 +62,10 @@ def refresh_and_record(instance: str) -> list[str]:
         meet()
         FleetVersion.stamp()
 
-    def record() -> None:
-        outcome.record(turn, result)
+    def record_report() -> None:
+        record.record(delivery, report)
 
-    return _meet(refresh, record)
+    return _meet(refresh, record_report)
 
 
 def _meet(first: Callable[[Meet], None], second: Callable[[], None]) -> list[str]:

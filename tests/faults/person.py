@@ -4,13 +4,14 @@ import itertools
 import re
 import time
 from collections.abc import Iterable
+from datetime import datetime
 from html.parser import HTMLParser
 from typing import Any
 
 import httpx
 
 from .cast import PASSWORD
-from .evidence import Acceptance
+from .evidence import END, Acceptance
 
 _forms = itertools.count(1)
 
@@ -61,10 +62,10 @@ class _Fields(HTMLParser):
 class OpenForm:
     """The form of one instance, as it was when it was opened."""
 
-    def __init__(self, person: "Person", instance: str) -> None:
+    def __init__(self, person: "Person", instance: str, page: str = "edit") -> None:
         self.person = person
         self.instance = instance
-        self.url = f"/instances/demo/{instance}/edit/"
+        self.url = f"/instances/demo/{instance}/{page}/"
         self.name = f"form {next(_forms)}"
         page = person.browser.get(self.url)
         if page.status_code != 200:
@@ -84,17 +85,26 @@ class OpenForm:
             SaveError: It was not accepted.
             httpx.HTTPError: Nobody answered.
         """
-        wish: dict[str, Any] = dict(typed)
+        requested: dict[str, Any] = dict(typed)
         if hours is not None:
-            wish["auto_stop_duration"] = hours * 3600
+            requested["auto_stop_duration"] = hours * 3600
             typed["auto_stop_hours"] = str(hours)
+        return self.post(requested, **typed)
+
+    def extend(self, until: datetime) -> Acceptance:
+        """Ask for another end of the run; as ``save``."""
+        requested = {END: round(until.timestamp() * 1000)}
+        return self.post(requested, until=until.isoformat())
+
+    def post(self, requested: dict[str, Any], **typed: str) -> Acceptance:
+        """Post the form with what was typed; as ``save``."""
         began = time.time() * 1000
         answer = self.person.browser.post(self.url, data=self.fields | typed)
         if answer.status_code != 303:
             raise SaveError(answer)
         ended = time.time() * 1000
         return Acceptance(
-            self.name, self.instance, self.person.name, wish, began, ended
+            self.name, self.instance, self.person.name, requested, began, ended
         )
 
 
@@ -117,6 +127,10 @@ class Person:
     def open(self, instance: str) -> OpenForm:
         """Open the form of an instance."""
         return OpenForm(self, instance)
+
+    def extension(self, instance: str) -> OpenForm:
+        """Open the page that extends the run of a notebook."""
+        return OpenForm(self, instance, page="extend")
 
     def describe(self, instance: str, text: str) -> Acceptance:
         """Open the form, type another description, save."""

@@ -1,5 +1,6 @@
 """The processes of a stack, and the hand that kills, freezes and starts them."""
 
+import argparse
 import os
 import re
 import resource
@@ -13,14 +14,18 @@ from typing import Literal
 import httpx
 import redis
 
-from dashboard.ops.broker import EmbeddedBroker
+from dashboard.ops.data_directory import DataDirectory
 from dashboard.ops.managed_process import ManagedProcess
-from dashboard.ops.ports import free_port
+from dashboard.ops.ports import LOOPBACK, free_port
+from dashboard.ops.serve import embedded_parts
+from dashboard.ops.stack import Stack as ServeStack
+from dashboard.ops.supervisor import Supervisor
 from tests.ops.processes import wait_until
 from tests.servers import PostgresServer, redis_program
 
 Kind = Literal["embedded", "production"]
-SETTLE_SECONDS = 12
+WATCH_SECONDS = 12
+APP = "tests.faults.worker_app"
 
 
 class Processes:
@@ -29,8 +34,8 @@ class Processes:
     Attributes:
         cloud: The emulator's control plane.
         url: Address of the web server.
-        armed: While this file exists, a worker dies between recording and
-            acknowledging (``worker_app``).
+        armed: While this file exists, a worker dies at the line that it names
+            (``worker_app``).
         worker: The one that delivers edits.
         refresher: The one that reads the cloud; the same where there is one only.
         ended: Name and exit code of those that have ended by themselves.
@@ -40,29 +45,42 @@ class Processes:
         self.kind = kind
         self.folder = folder
         self.armed = folder / "armed"
-        self.broker = EmbeddedBroker(port=free_port(), data_dir=folder / "broker")
+        files = DataDirectory(folder)
+        files.create()
+        options = argparse.Namespace(host=LOOPBACK, port=free_port(), workers=1)
+        # The environment of ``serve``, in which production replaces the database.
+        key = {"CURFEW_SECRET_KEY": "only-for-tests-" * 4}
+        parts = key | embedded_parts(files, options, given=key)
         self.postgres: PostgresServer | None = None
-        database = f"sqlite:///{folder / 'database' / 'curfew.sqlite3'}"
         if kind == "production":
-            self.broker.child.command[0] = redis_program()
             self.postgres = PostgresServer({"max_connections": "60"})
-            database = self.postgres.url
+            parts["CURFEW_DATABASE_URL"] = self.postgres.url
         secure = folder / "secure.yaml"
         secure.write_text("{}\n")
-        self.environment = {
-            "CURFEW_SECRET_KEY": "only-for-tests-" * 4,
-            "CURFEW_DATABASE_URL": database,
-            "CURFEW_REDIS_URL": self.broker.url,
+        self.environment = parts | {
             "CURFEW_REFRESH_SECONDS": "10",
             # High, so that the faults are measured and not the rate limit.
             "CURFEW_UPSTREAM_RATE": "500",
             "CURFEW_WRITES_PER_MINUTE": "0",
-            "CURFEW_TEST_SETTLE_SECONDS": str(SETTLE_SECONDS),
+            "CURFEW_TEST_WATCH_SECONDS": str(WATCH_SECONDS),
             "CURFEW_TEST_ARMED": str(self.armed),
             "DJANGO_SETTINGS_MODULE": "dashboard.settings",
             "OS_CLIENT_CONFIG_FILE": str(folder / "clouds.yaml"),
             "OS_CLIENT_SECURE_FILE": str(secure),
         }
+        embedded = ServeStack(
+            files=files,
+            # Each test decides when what it has killed starts again.
+            supervisor=Supervisor(say=print, stop_asked=lambda: False),
+            options=options,
+            broker_url=parts["CURFEW_REDIS_URL"],
+            environment=self.environment,
+            celery_app=APP,
+        )
+        assert embedded.broker
+        self.broker = embedded.broker
+        if kind == "production":
+            self.broker.child.command[0] = redis_program()
         cloud_url = f"http://127.0.0.1:{(cloud_port := free_port())}"
         self.cloud = httpx.Client(
             base_url=f"{cloud_url}/_emulator/", trust_env=False, timeout=60
@@ -71,28 +89,32 @@ class Processes:
             "emulator",
             *("-m", "dashboard.emulator", "--port", str(cloud_port)),
             # Enough for every test of a session to have instances of its own.
-            *("--fleet", "200", "--clouds-file", str(folder / "clouds.yaml")),
+            *(
+                "--fleet",
+                "240",
+                # Percent of these.
+                "--notebooks",
+                "17",
+                "--clouds-file",
+                str(folder / "clouds.yaml"),
+            ),
         )
-        self.url = f"http://127.0.0.1:{(web_port := free_port())}"
-        self.web = self._child("web", "manage.py", "run", "--port", str(web_port))
-        queues = {"embedded": {"worker": ("edits,refresh,default", 4)}}
-        queues["production"] = {
-            "worker": ("edits", 4),
-            "refresher": ("refresh,default", 2),
-        }
-        self.workers = [
-            self.new_worker(name, names, processes)
-            for name, (names, processes) in queues[kind].items()
-        ]
+        self.url = embedded.address.rstrip("/")
+        self.web, self.beat = embedded.web, embedded.beat
+        self.workers = [embedded.worker]
+        if kind == "production":
+            self.workers = [
+                self.new_worker("worker", "edits", 4),
+                self.new_worker("refresher", "refresh,default", 2),
+            ]
         self.worker, self.refresher = self.workers[0], self.workers[-1]
-        self.beat = self.new_beat("beat")
         self.ended: list[tuple[str, int]] = []
 
     def new_worker(self, name: str, queues: str, processes: int) -> ManagedProcess:
         """A worker of its own, not started."""
         return self._child(
             name,
-            *("-m", "celery", "--app", "tests.faults.worker_app", "worker"),
+            *("-m", "celery", "--app", APP, "worker"),
             *("--queues", queues, "--concurrency", str(processes)),
             *("--without-gossip", "--without-mingle", "--hostname", name),
         )
@@ -101,7 +123,7 @@ class Processes:
         """A beat of its own, not started."""
         return self._child(
             name,
-            *("-m", "celery", "--app", "tests.faults.worker_app", "beat"),
+            *("-m", "celery", "--app", APP, "beat"),
             *("--pidfile", ""),
         )
 

@@ -1,8 +1,8 @@
 """A whole Curfew in processes that may be killed.
 
-Two of them: ``embedded`` is what the demo runs on (SQLite, the embedded broker, one
-worker), ``production`` what the documents advise (PostgreSQL, Redis, a worker for edits
-and one for the rest).
+Two of them: ``embedded`` has the processes and the environment of ``serve`` (SQLite,
+the embedded broker, one worker), ``production`` what the documents advise (PostgreSQL,
+Redis, a worker for edits and one for the rest).
 """
 
 import time
@@ -14,7 +14,7 @@ from typing import Any
 from tests.agents import Agent
 from tests.ops.processes import wait_until
 
-from .evidence import Acceptance, Evidence, Stranger, cloud_values
+from .evidence import RENEW, Acceptance, Evidence, Stranger, cloud_values
 from .person import Person
 from .processes import Kind, Processes
 
@@ -37,6 +37,7 @@ class Stack(Processes):
         self.demoted: dict[str, int] = {}
         self.before: dict[str, dict[str, Any]] = {}
         self._unused: list[dict[str, Any]] = []
+        self._used_notebooks: set[str] = set()
         self._agent = Agent(
             "tests.faults.agent", self.environment, folder / "agent.log"
         )
@@ -88,11 +89,11 @@ class Stack(Processes):
         wait_until(self.web_answers)
         wait_until(lambda: self.ask("mirror_is_whole"))
 
-    def settle(self) -> None:
+    def finish(self) -> None:
         """Mend, and wait until every edit has ended and no late write can come."""
         self.mend()
         self.wait_until_all_ended(seconds=300)
-        wait_until(lambda: self.ask("unsettled") == 0, seconds=300)
+        wait_until(lambda: self.ask("watched_queues") == 0, seconds=300)
 
     # -- people and the cloud ---------------------------------------------------------
 
@@ -174,6 +175,7 @@ class Stack(Processes):
     def values(self) -> dict[str, dict[str, Any]]:
         """Every instance's editable values in the cloud."""
         listed = self.cloud.get("instances").json()
+        listed += self.cloud.get("notebooks").json()
         return {one["id"]: cloud_values(one) for one in listed}
 
     def take_instance(self, *, owner: str = "") -> str:
@@ -188,6 +190,7 @@ class Stack(Processes):
                 one
                 for one in self.ask("instances")
                 if one["status"] in {"RUNNING", "STOPPED"}
+                and one["generation"] == "demanager"
             ]
         theirs = [one for one in self._unused if owner in {"", one["owner_name"]}]
         assert theirs, "the fleet is used up"
@@ -195,11 +198,37 @@ class Stack(Processes):
         found: str = theirs[-1]["instance_id"]
         return found
 
+    def take_notebook(self) -> str:
+        """The id of a notebook that no other test has used, and that runs for long."""
+        soon_ms = int(time.time() * 1000) + 1_800_000
+        for one in self.ask("instances"):
+            is_timed = one["status"] == "RUNNING" and one["lease_type"] == "timing"
+            is_new = one["instance_id"] not in self._used_notebooks
+            if is_timed and is_new and (one["stop_timestamp_ms"] or 0) > soon_ms:
+                self._used_notebooks.add(one["instance_id"])
+                found: str = one["instance_id"]
+                return found
+        raise AssertionError("the notebooks are used up")
+
+    def renewals(self, notebook: str) -> list[dict[str, Any]]:
+        """The renewals that arrived for a notebook, late effects aside."""
+        entries = self.log(route=RENEW, instance_id=notebook)
+        return [entry for entry in entries if entry["late_for"] is None]
+
     def strange_change(self, instance: str, description: str) -> None:
         """Change an instance as somebody at the cloud's console would."""
         values = {"description": description}
         self.cloud.post(f"instances/{instance}", json=values).raise_for_status()
         self.strangers.append(Stranger(instance, values, int(time.time() * 1000)))
+
+    def force(self, instance: str, **state: Any) -> None:
+        """Put an instance in the cloud into any state, past all rules."""
+        self.cloud.post(f"instances/{instance}", json=state).raise_for_status()
+
+    def tag(self, notebook: str, **tags: str) -> None:
+        """Give a notebook other tags in the cloud."""
+        path = f"notebooks/{notebook}"
+        self.cloud.post(path, json={"tags": tags}).raise_for_status()
 
     @contextmanager
     def recovery(self, row: str) -> Iterator[None]:

@@ -8,13 +8,14 @@ import os
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
 from .checker import violations
-from .evidence import Evidence
+from .evidence import RENEW, Evidence
 from .figures import figures
 from .nemesis import Nemesis
 from .person import Person, SaveError
@@ -22,7 +23,7 @@ from .stack import Stack
 
 EDITS = int(os.environ.get("CURFEW_CHAOS_EDITS", "120"))
 SEED = int(os.environ.get("CURFEW_CHAOS_SEED", "0")) or random.randrange(1, 10**6)  # noqa: S311 (no secret)
-INSTANCES = 20
+INSTANCES, NOTEBOOKS = 20, 6
 SUBMITTERS = ("oskar", "olga", "ada")
 #: What befalls about three of ten requests.
 FAULTS: list[dict[str, Any]] = [
@@ -41,21 +42,28 @@ FAULTS: list[dict[str, Any]] = [
     {"kind": "empty", "applied": True},
     {"kind": "late", "seconds": 4, "method": "PUT"},
     {"kind": "late", "seconds": 2, "method": "PUT", "hang": True},
+    {"kind": "late", "seconds": 4, "route": RENEW},
 ]
 
 
 class Submitter:
     """One person who changes random instances, and how long that took each time."""
 
-    def __init__(self, person: Person, instances: list[str], seed: str) -> None:
+    def __init__(
+        self, person: Person, instances: list[str], notebooks: list[str], seed: str
+    ) -> None:
         self.person = person
         self.instances = instances
+        self.notebooks = notebooks
         self.random = random.Random(seed)  # noqa: S311 (no secret)
         self.seconds: list[float] = []
         self.unsure = 0
 
     def submit(self, stack: Stack, number: int) -> None:
         """Save one form, again and again until some answer says that it is accepted."""
+        if self.random.random() < 0.25:
+            self.extend(stack, number)
+            return
         instance = self.random.choice(self.instances)
         change: dict[str, Any] = {"description": f"chaos {number}"}
         hours = self.random.randint(2, 23) if self.random.random() < 0.4 else None
@@ -81,17 +89,44 @@ class Submitter:
             time.sleep(0.1)
         time.sleep(self.random.uniform(0, 0.6))
 
+    def extend(self, stack: Stack, number: int) -> None:
+        """Ask for an end, a little later with each number, until that is accepted."""
+        notebook = self.random.choice(self.notebooks)
+        this_minute = datetime.now(UTC).replace(second=0, microsecond=0)
+        until = this_minute + timedelta(hours=20, minutes=number * 3 % 2_900)
+        form = None
+        while True:
+            try:
+                form = form or self.person.extension(notebook)
+                began = time.monotonic()
+                stack.accepted.append(form.extend(until))
+                self.seconds.append(time.monotonic() - began)
+            except SaveError as error:
+                if error.status == 409 and "in the meantime" in error.text:
+                    form = None
+                    continue
+                if error.status == 422 and "already lasts longer" in error.text:
+                    return
+                if error.status < 500:
+                    raise
+            except httpx.TransportError:
+                self.unsure += 1
+            else:
+                break
+            time.sleep(0.1)
+
 
 @pytest.mark.stack
 @pytest.mark.timeout(900 + EDITS * 4)
 def test_chaos(stack: Stack) -> None:
     chance = random.Random(SEED)  # noqa: S311 (no secret)
     instances = [stack.take_instance() for _ in range(INSTANCES)]
+    notebooks = [stack.take_notebook() for _ in range(NOTEBOOKS)]
     for fault in FAULTS:
         # Each is offered the requests that those before it left alone.
         stack.fault(**fault, probability=0.3 / len(FAULTS))
     submitters = [
-        Submitter(stack.sign_in(name), instances, f"{SEED}{name}")
+        Submitter(stack.sign_in(name), instances, notebooks, f"{SEED}{name}")
         for name in SUBMITTERS
     ]
     nemesis = Nemesis(stack, chance)
@@ -108,7 +143,7 @@ def test_chaos(stack: Stack) -> None:
         for job in jobs:
             job.result()
     struck = stack.struck()
-    stack.settle()
+    stack.finish()
     took = time.monotonic() - began
     evidence = stack.evidence()
     found = violations(evidence)

@@ -3,22 +3,26 @@
 All go through the same gauntlet, which a sound Curfew leaves without a violation.
 """
 
+import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from dashboard.accounts.models import User
-from dashboard.edits import authority, merge, outcome_text, services
-from dashboard.edits.delivery import late_writes, outcome, queue, send
-from dashboard.edits.delivery.outcome import Result
+from dashboard.edits import authority, leases, merge, outcome_text, services
+from dashboard.edits.delivery import late_writes, queue, record, writer
 from dashboard.edits.delivery.queue import Delivery
+from dashboard.edits.delivery.record import Report
 from dashboard.edits.models import Edit
 from dashboard.emulator import Emulator, Fault
-from dashboard.modelarts.client import ModelArtsClient, Observation
+from dashboard.modelarts.demanager import DemanagerApi
+from dashboard.modelarts.results import Observation
 
 from .checker import violations
+from .evidence import RENEW
 from .world import KilledError, World
 
 Patch = pytest.MonkeyPatch
@@ -39,7 +43,7 @@ def run(
     def gauntlet() -> list[str]:
         take = world.instances.popleft
         lost, twice, merged, many = take(), take(), take(), take()
-        world.submit(lost, operator, is_nudged=False, description="message lost")
+        world.submit(lost, operator, is_enqueued=False, description="message lost")
         for _ in range(2):
             world.submit(twice, operator, form="twice", description="sent twice")
         world.submit(merged, operator, description="one field")
@@ -53,20 +57,21 @@ def run(
         _landing_late(world, operator)
         _ended_and_landing_late(world, operator)
         _merged(world, operator)
-        world.settle()
+        _extended(world, operator, monkeypatch)
+        world.finish()
         return violations(world.evidence())
 
     return gauntlet
 
 
 def _killed_after_put(world: World, actor: User, monkeypatch: Patch) -> None:
-    def killed(turn: Delivery, result: Result) -> bool:
+    def killed(delivery: Delivery, report: Report) -> bool:
         raise KilledError
 
     world.deliver()
     world.submit(world.instances.popleft(), actor, description="killed")
     with monkeypatch.context() as patch:
-        patch.setattr(outcome, "record", killed)
+        patch.setattr(record, "record", killed)
         world.deliver()
 
 
@@ -141,6 +146,30 @@ def _merged(world: World, actor: User) -> None:
     world.deliver()
 
 
+def _extended(world: World, actor: User, monkeypatch: Patch) -> None:
+    """Extended, killed after it, and landing late after a cancel."""
+
+    def killed(delivery: Delivery, report: Report) -> bool:
+        raise KilledError
+
+    plain, twice, late = (world.notebooks.popleft() for _ in range(3))
+    world.extend(plain, actor, 40)
+    world.deliver()
+    world.extend(twice, actor, 40)
+    with monkeypatch.context() as patch:
+        patch.setattr(record, "record", killed)
+        world.deliver()
+    there = late.instance_id
+    world.cloud.faults.add(
+        Fault("late", route=RENEW, instance_id=there, seconds=3600, times=1)
+    )
+    edit = world.extend(late, actor, 40)
+    world.deliver()
+    with suppress(services.EditClosedError):  # where a bug calls it applied
+        world.cancel(edit, actor)
+    world.cloud.land_late_writes()
+
+
 def test_a_sound_curfew_passes(run: Callable[[], list[str]]) -> None:
     assert run() == []
 
@@ -157,22 +186,22 @@ def sweeper_off(patch: Patch, world: World) -> None:
 
 def claim_after_put(patch: Patch, world: World) -> None:
     owed: list[Any] = []
-    announce, send = queue.about_to_send, ModelArtsClient.update_instance
+    announce, send = queue.authorize_request, DemanagerApi.update_instance
 
     def first_send(*arguments: Any) -> Observation:
         answer = send(*arguments)
         announce(*owed.pop())
         return answer
 
-    patch.setattr(queue, "about_to_send", lambda *what: owed.append(what) or True)
-    patch.setattr(ModelArtsClient, "update_instance", first_send)
+    patch.setattr(queue, "authorize_request", lambda *what: owed.append(what) or True)
+    patch.setattr(DemanagerApi, "update_instance", first_send)
 
 
 def no_compare_before_sending_again(patch: Patch, world: World) -> None:
     patch.setattr(merge, "differences", lambda *_: [])
 
 
-def no_settle_recheck(patch: Patch, world: World) -> None:
+def no_late_write_watch(patch: Patch, world: World) -> None:
     patch.setattr(late_writes, "begin_watch", lambda *_: None)
 
 
@@ -205,11 +234,11 @@ def idempotency_key_ignored(patch: Patch, world: World) -> None:
 
 
 def applied_on_any_200(patch: Patch, world: World) -> None:
-    def believed(result: Result, edits: list[Edit], _: Any) -> Result:
-        result.set_state(edits, Edit.State.APPLIED)
-        return result
+    def believed(report: Report, edits: list[Edit], _: Any) -> Report:
+        report.set_state(edits, Edit.State.APPLIED)
+        return report
 
-    patch.setattr(send, "_accepted_not_applied", believed)
+    patch.setattr(record, "accepted_not_applied", believed)
 
 
 def a_late_write_is_not_said(patch: Patch, world: World) -> None:
@@ -221,7 +250,7 @@ def a_cancel_is_no_undo(patch: Patch, world: World) -> None:
 
 
 def what_was_sent_is_denied(patch: Patch, world: World) -> None:
-    denied = "Cancelled before it was sent."
+    denied = "Nothing was sent to ModelArts."
     patch.setattr(outcome_text, "sentence", lambda edit: denied)
 
 
@@ -229,11 +258,32 @@ def replaced_fields_are_not_said(patch: Patch, world: World) -> None:
     real_merge = merge.merge
 
     def forgetful(*arguments: Any) -> merge.MergeResult:
-        verdict = real_merge(*arguments)
-        verdict.replaced.clear()
-        return verdict
+        merged = real_merge(*arguments)
+        merged.newer_by_field.clear()
+        return merged
 
     patch.setattr(merge, "merge", forgetful)
+
+
+def extends_by_another_clock(patch: Patch, world: World) -> None:
+    real_clock = writer._cloud_ms
+    patch.setattr(writer, "_cloud_ms", lambda *read: real_clock(*read) - 60_000)
+
+
+def extends_by_the_duration_that_is_left(patch: Patch, world: World) -> None:
+    """A renewal that counts from the present end, and not from now."""
+    real_renew = writer.Writer.renew
+
+    def renew(self: Any, lease: Any, current: Any) -> Observation:
+        left_ms = current["stop_timestamp_ms"] - time.time() * 1000
+        later = {"stop_timestamp_ms": round(lease["stop_timestamp_ms"] + left_ms)}
+        return real_renew(self, lease | later, current)
+
+    patch.setattr(writer.Writer, "renew", renew)
+
+
+def every_run_is_long_enough(patch: Patch, world: World) -> None:
+    patch.setattr(leases, "is_met", lambda *_: True)
 
 
 @pytest.mark.parametrize(
@@ -243,7 +293,7 @@ def replaced_fields_are_not_said(patch: Patch, world: World) -> None:
         (sweeper_off, "I2"),
         (claim_after_put, "I5"),
         (no_compare_before_sending_again, "I3"),
-        (no_settle_recheck, "I3"),
+        (no_late_write_watch, "I3"),
         (seq_by_id, "I3"),
         (supersede_regardless_of_fields, "I3"),
         (permission_not_rechecked, "I7"),
@@ -253,6 +303,9 @@ def replaced_fields_are_not_said(patch: Patch, world: World) -> None:
         (a_late_write_is_not_said, "I9"),
         (a_cancel_is_no_undo, "I9"),
         (what_was_sent_is_denied, "I9"),
+        (every_run_is_long_enough, "I4"),
+        (extends_by_the_duration_that_is_left, "I10"),
+        (extends_by_another_clock, "I10"),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )

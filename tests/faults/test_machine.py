@@ -1,9 +1,9 @@
 """Random interleavings of everything that can happen to the edits of one instance.
 
 Hypothesis chooses the steps and, where one goes wrong, finds the shortest way there.
-The oracle is a model in memory of what people were told and strangers did; at the end
-of each run the checker goes over the witnesses, too. ``CURFEW_MACHINE_EXAMPLES`` (20)
-says how many runs.
+The oracle is a model in memory of the changes that people submitted and that were made
+outside Curfew. At the end of each run the checker examines the evidence, too.
+``CURFEW_MACHINE_EXAMPLES`` (20) says how many runs.
 """
 
 import os
@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -23,13 +22,14 @@ from hypothesis.stateful import (
 )
 
 from dashboard.accounts.models import User
-from dashboard.edits.delivery import outcome, queue
+from dashboard.edits.delivery import queue, record
 from dashboard.edits.models import Edit
 from dashboard.edits.services import EditClosedError, EditConflictError, cancel_edit
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Instance
 
 from .checker import violations
+from .evidence import RENEW
 from .world import KilledError, World
 
 EXAMPLES = int(os.environ.get("CURFEW_MACHINE_EXAMPLES", "20"))
@@ -48,8 +48,23 @@ OUTCOMES = [
     Fault("not_changed", method="PUT", times=1),
     Fault("not_changed", method="PUT", echo=True, times=1),
     Fault("status", method="PUT", status=400, code="ModelArts.6347", times=1),
+    Fault("status", route=RENEW, status=504, applied=True, times=1),
+    Fault("status", route=RENEW, status=403, code="ModelArts.6407", times=1),
+    Fault("drop", route=RENEW, times=1),
+    Fault("truncate", route=RENEW, times=1),
+    Fault("late", route=RENEW, seconds=3600, times=1),
+    Fault("not_changed", route=RENEW, times=1),
+    Fault("status", route="notebooks.show", status=503, times=1),
 ]
-POINTS = ((queue, "about_to_send"), (outcome, "record"))
+HOURS = (2, 3, 8, 20, 40, 71)
+POINTS = ((queue, "authorize_request"), (record, "record"))
+
+
+def _as_mirrored(cloud: Emulator) -> None:
+    """End the runs of notebooks as before the runs of the machine so far."""
+    for row in World(cloud).notebooks:
+        left_ms = (row.stop_timestamp_ms or 0) - cloud.clock.now_ms()
+        cloud.notebooks.force(row.instance_id, stops_in_seconds=left_ms / 1000)
 
 
 def make_machine(
@@ -63,21 +78,23 @@ def make_machine(
             self.atom = transaction.atomic()
             self.atom.__enter__()
             cloud.faults.clear()
+            _as_mirrored(cloud)
             self.world = World(cloud)
             self.log_before = len(cloud.log.entries())
             self.instance: Instance = self.world.instances.popleft()
+            self.notebook: Instance = self.world.notebooks.popleft()
             self.people = [
                 User.objects.create(username=name, role="operator") for name in PEOPLE
             ]
             self.ended: dict[Any, str] = {}
-            self.told: set[Any] = set()
+            self.accepted: set[Any] = set()
             self.texts = 0
 
         def teardown(self) -> None:
             try:
                 cloud.faults.clear()
                 cloud.land_late_writes()
-                self.world.settle()
+                self.world.finish()
                 evidence = self.world.evidence()
                 evidence.log = evidence.log[self.log_before :]
                 assert violations(evidence) == []
@@ -87,10 +104,10 @@ def make_machine(
 
         # -- what people and strangers do ---------------------------------------------
 
-        @rule(who=st.integers(0, 1), is_nudged=st.booleans())
-        def describe(self, who: int, is_nudged: bool) -> None:
+        @rule(who=st.integers(0, 1), is_enqueued=st.booleans())
+        def describe(self, who: int, is_enqueued: bool) -> None:
             self.texts += 1
-            self._submit(who, is_nudged, description=f"text {self.texts}")
+            self._submit(who, is_enqueued, description=f"text {self.texts}")
 
         @rule(who=st.integers(0, 1), hours=st.integers(1, 24))
         def lengthen(self, who: int, hours: int) -> None:
@@ -106,18 +123,34 @@ def make_machine(
                 auto_stop_duration=hours * 3600 + self.texts,
             )
 
-        def _submit(self, who: int, is_nudged: bool, **patch: Any) -> None:
+        def _submit(self, who: int, is_enqueued: bool, **patch: Any) -> None:
             person = self.people[who]
             person.refresh_from_db()
             if person.role != "operator":
                 return
             try:
                 edit = self.world.submit(
-                    self.instance, person, is_nudged=is_nudged, **patch
+                    self.instance, person, is_enqueued=is_enqueued, **patch
                 )
             except EditConflictError:
                 return
-            self.told.add(edit.pk)
+            self.accepted.add(edit.pk)
+
+        @rule(who=st.integers(0, 1), hours=st.sampled_from(HOURS))
+        def extend(self, who: int, hours: int) -> None:
+            person = self.people[who]
+            person.refresh_from_db()
+            if person.role != "operator":
+                return
+            try:
+                edit = self.world.extend(self.notebook, person, hours)
+            except EditConflictError:
+                return
+            self.accepted.add(edit.pk)
+
+        @rule(seconds=st.sampled_from([5_000, 50_000]))
+        def move_the_end_in_console(self, seconds: int) -> None:
+            self.world.strange_end(self.notebook, seconds)
 
         @rule()
         def take_back(self) -> None:
@@ -128,6 +161,19 @@ def make_machine(
                     cancel_edit(edit=edit, actor=edit.actor)
                 except EditClosedError:
                     raise AssertionError("a waiting edit can be taken back") from None
+
+        @rule(who=st.integers(0, 1))
+        def undo(self, who: int) -> None:
+            person = self.people[who]
+            person.refresh_from_db()
+            applied = Edit.objects.filter(state="applied", kind="update")
+            edit = applied.select_related("instance__cloud").order_by("-seq").first()
+            if edit is None or person.role != "operator":
+                return
+            try:
+                self.accepted.add(self.world.undo(edit, person).pk)
+            except (EditConflictError, EditClosedError):
+                return
 
         @rule()
         def miss_a_deadline(self) -> None:
@@ -189,7 +235,7 @@ def make_machine(
         @invariant()
         def nothing_is_lost(self) -> None:
             rows = set(Edit.objects.values_list("pk", flat=True))
-            assert self.told <= rows
+            assert self.accepted <= rows
 
         @invariant()
         def what_has_ended_stays_ended(self) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from tests.ops.processes import wait_until
 
-from .evidence import Acceptance
+from .evidence import RENEW, Acceptance
 from .person import SaveError
 from .stack import Stack
 
@@ -26,7 +26,7 @@ ROWS: dict[str, Row] = {}
 PATIENCE_SECONDS = 5
 """Far more than a save takes, and less than when one waits for something."""
 
-MOST_SECONDS_TO_END = 25
+MAX_SECONDS_TO_END = 25
 """Less than the patience of whoever stops a worker, 30 s."""
 
 
@@ -159,9 +159,9 @@ def worker_asked_to_stop_at_work(stack: Stack) -> None:
     edits = [submit(stack, stack.take_instance(), f"P7 {n}") for n in range(4)]
     stack.wait_for_strike()
     stack.worker.ask_to_stop()
-    asked = time.monotonic()
-    wait_until(lambda: stack.worker.exit_code is not None, seconds=MOST_SECONDS_TO_END)
-    took = time.monotonic() - asked
+    started = time.monotonic()
+    wait_until(lambda: stack.worker.exit_code is not None, seconds=MAX_SECONDS_TO_END)
+    took = time.monotonic() - started
     stack.figures.append(f"worker ended {took:.1f} s after SIGTERM")
     assert stack.worker.exit_code == 0
     with stack.recovery("P7"):
@@ -173,7 +173,7 @@ def worker_asked_to_stop_at_work(stack: Stack) -> None:
 
 
 @row("P8")
-def sweeper_killed_and_nudge_lost(stack: Stack) -> None:
+def sweeper_killed_and_message_lost(stack: Stack) -> None:
     stack.kill(stack.beat)
     instance = stack.take_instance()
     enqueued = submit(stack, instance, "P8, enqueued")
@@ -216,6 +216,33 @@ def worker_killed_at_a_refresh(stack: Stack) -> None:
         before = stack.ask("refreshed_ms")
         # Its lease alone would hold the mirror up for two minutes.
         wait_until(lambda: stack.ask("refreshed_ms") > before, seconds=60)
+
+
+@row("P11")
+def worker_killed_before_renewal(stack: Stack) -> None:
+    notebook = stack.take_notebook()
+    stack.fault("hang", route="notebooks.show", instance_id=notebook, times=1)
+    edit = stack.ask("extend", instance=notebook, actor="oskar", hours=40)
+    stack.wait_for_strike()
+    stack.kill(stack.worker)
+    with stack.recovery("P11"):
+        stack.start_workers()
+        stack.wait_for(edit, "applied")
+    assert len(stack.renewals(notebook)) == 1
+
+
+@row("P12")
+def worker_killed_between_renewal_and_record(stack: Stack) -> None:
+    notebook = stack.take_notebook()
+    stack.fault("hang", route=RENEW, instance_id=notebook, applied=True, times=1)
+    edit = stack.ask("extend", instance=notebook, actor="oskar", hours=40)
+    wait_until(lambda: stack.renewals(notebook))
+    stack.kill(stack.worker)
+    with stack.recovery("P12"):
+        stack.start_workers()
+        stack.wait_for(edit, "applied")
+    assert len(stack.renewals(notebook)) == 1
+    assert stack.edit(edit)["interrupted"] == 1
 
 
 # -- broker ---------------------------------------------------------------------------

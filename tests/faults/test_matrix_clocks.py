@@ -4,6 +4,7 @@ What each row means stands in ``docs/reliability.md``. The checker goes over all
 when the stack is taken down.
 """
 
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.ops.managed_process import ManagedProcess
+from dashboard.ops.managed_process import PROJECT, ManagedProcess
 from tests.ops.processes import wait_until
 
 from .stack import Stack
@@ -41,7 +42,7 @@ class Clock:
         for child in children:
             self.stack.kill(child)
             child.env |= {
-                "PYTHONPATH": str(MOVED_CLOCK),
+                "PYTHONPATH": os.pathsep.join([str(MOVED_CLOCK), str(PROJECT)]),
                 "CURFEW_TEST_CLOCK": str(self.file),
             }
             self.moved.append(child)

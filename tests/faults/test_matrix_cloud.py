@@ -32,8 +32,8 @@ def instance(world: World) -> Instance:
 
 
 def end(world: World, edit: Edit) -> str:
-    """Settle, have everything checked, and say how the edit ended."""
-    world.settle()
+    """Finish, check everything, and return how the edit ended."""
+    world.finish()
     assert violations(world.evidence()) == []
     return Edit.objects.get(pk=edit.pk).state
 
@@ -45,8 +45,8 @@ def puts(world: World, instance: Instance) -> list[Any]:
 PASSING: dict[str, list[Fault]] = {
     "U2": [Fault("status", status=401, code="APIG.0301", route="show", times=1)],
     "U7": [
-        Fault("status", method="PUT", status=429, retry_after=asked, times=1)
-        for asked in ("30", "1e9", "-1", "Wed, 21 Oct 2099 07:28:00 GMT", "soon")
+        Fault("status", method="PUT", status=429, retry_after=value, times=1)
+        for value in ("30", "1e9", "-1", "Wed, 21 Oct 2099 07:28:00 GMT", "soon")
     ],
     "U8": [
         Fault("status", method="PUT", status=status, applied=applied, times=1)
@@ -117,7 +117,7 @@ def test_fault_u16_accepted_but_not_changed(
     world.cloud.faults.add(Fault("not_changed", method="PUT", echo=echo))
     edit = world.submit(instance, operator, description="U16")
     assert end(world, edit) == State.FAILED
-    assert "did not take the change" in str(Edit.objects.get(pk=edit.pk).message)
+    assert "but still shows the old value" in str(Edit.objects.get(pk=edit.pk).message)
     assert world.values()[instance.instance_id]["description"] != "U16"
 
 

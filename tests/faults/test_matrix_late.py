@@ -82,7 +82,7 @@ def test_fault_u19_lands_after_the_end(
         world.submit(instance, admin, description="newer")
         _try_again(world, instance)
     world.cloud.land_late_writes()
-    world.settle()
+    world.finish()
     assert violations(world.evidence()) == []
 
 
@@ -98,6 +98,6 @@ def test_fault_u20_older_values_land_again_and_again(
     world.submit(instance, operator, description="newest")
     _try_again(world, instance)
     world.cloud.land_late_writes()
-    world.settle()
+    world.finish()
     assert world.cloud.fleet.get(instance.instance_id).description == "newest"
     assert violations(world.evidence()) == []

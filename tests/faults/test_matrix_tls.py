@@ -75,14 +75,14 @@ class Front:
             ready = [client] if client.pending() else []
             ready = ready or select.select([client, cloud], [], [])[0]
             for source in ready:
-                told = source.recv(65_536)
-                if not told:
+                data = source.recv(65_536)
+                if not data:
                     return
                 if source is client:
-                    self.heard += told
-                    cloud.sendall(told)
+                    self.heard += data
+                    cloud.sendall(data)
                 else:
-                    client.sendall(told)
+                    client.sendall(data)
 
 
 CERTIFICATES = {
@@ -150,4 +150,4 @@ def test_fault_u14_certificate_not_trusted(
     assert why in page
     assert edit.state == Edit.State.RETRYING
     assert world.cloud.log.entries(route="update") == []
-    assert violations(world.evidence(), settled=False) == []
+    assert violations(world.evidence(), finished=False) == []

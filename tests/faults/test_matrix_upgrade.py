@@ -101,7 +101,7 @@ def test_fault_s2_migration_under_load(stack: Stack, next_release: Path) -> None
     stack.clear_faults()
     stack.wait_until_all_ended()
     newest = {
-        one.instance: one.wish["description"]
+        one.instance: one.requested["description"]
         for one in stack.accepted
         if one.instance in instances
     }
@@ -121,7 +121,7 @@ def next_web(stack: Stack, next_release: Path) -> Iterator[Callable[[], None]]:
         ],
         log_path=stack.folder / "next-web.log",
         pid_path=stack.folder / "next-web.pid",
-        env=stack.environment,
+        env=stack.environment | {"PYTHONPATH": str(next_release)},
     )
 
     def take_over() -> None:

@@ -15,18 +15,26 @@ from django.db.models import F
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits import merge, overdue, services
+from dashboard.edits import deadlines, extension, merge, services
 from dashboard.edits.delivery import queue, send
 from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import Emulator
 from dashboard.instances.models import Cloud, Instance
+from dashboard.modelarts.generations import Generation
 
-from .evidence import Acceptance, Evidence, Stranger, cloud_values, from_database
+from .evidence import (
+    END,
+    Acceptance,
+    Evidence,
+    Stranger,
+    cloud_values,
+    from_database,
+)
 
 NOBODY = 4711
 """A sign of life that no process gives."""
 
-LONGEST_SETTLING = 60
+MAX_ROUNDS = 60
 PAUSE_SECONDS = 10
 
 
@@ -47,12 +55,21 @@ class World:
         self.queue: deque[int] = deque()
         self.ack_late = True
         self.accepted: list[Acceptance] = []
+        self.undone: set[Any] = set()
         self.strangers: list[Stranger] = []
         self.demoted: dict[str, int] = {}
         self.before = self.values()
         self.instances = deque(
             Instance.objects.select_related("cloud")
             .filter(status__in=["RUNNING", "STOPPED"], auto_stop_enable=True)
+            .filter(generation=Generation.DEMANAGER)
+            .order_by("pk")
+        )
+        self.notebooks = deque(
+            Instance.objects.select_related("cloud")
+            .filter(generation=Generation.NOTEBOOKS)
+            .filter(is_running=True, lease_type="timing", auto_stop_enable=True)
+            .filter(stops_at__gt=timezone.now() + timedelta(minutes=30))
             .order_by("pk")
         )
         self._forms = count(1)
@@ -63,10 +80,10 @@ class World:
         actor: User,
         *,
         form: str = "",
-        is_nudged: bool = True,
+        is_enqueued: bool = True,
         **patch: Any,
     ) -> Edit:
-        """Have a person wish for something, on what the page shows now."""
+        """Let a person submit a change of what the page shows now."""
         form = form or f"form {next(self._forms)}"
         began = time.time() * 1000
         instance.refresh_from_db()
@@ -81,9 +98,53 @@ class World:
         self.accepted.append(
             Acceptance(form, instance.instance_id, actor.username, patch, began, ended)
         )
-        if is_nudged:
+        if is_enqueued:
             self.queue.append(instance.pk)
         return edit
+
+    def extend(
+        self,
+        instance: Instance,
+        actor: User,
+        hours: float,
+        *,
+        is_enqueued: bool = True,
+    ) -> Edit:
+        """Let a person ask for an end so many hours from now."""
+        form = f"form {next(self._forms)}"
+        began = time.time() * 1000
+        instance.refresh_from_db()
+        patch = extension.patch_hours(instance, hours, timezone.now())
+        edit = services.submit_extension(
+            instance=instance,
+            actor=actor,
+            patch=patch,
+            base=extension.base_of(instance),
+            key=form,
+        )
+        ended = time.time() * 1000
+        self.accepted.append(
+            Acceptance(form, instance.instance_id, actor.username, patch, began, ended)
+        )
+        if is_enqueued:
+            self.queue.append(instance.pk)
+        return edit
+
+    def undo(self, edit: Edit, actor: User) -> Edit:
+        """Let a person undo a change that was applied."""
+        form = f"form {next(self._forms)}"
+        began = time.time() * 1000
+        undo = services.undo_edit(edit=edit, actor=actor)
+        ended = time.time() * 1000
+        by = undo.actor.username if undo.actor else ""
+        accepted = Acceptance(
+            form, undo.instance.instance_id, by, undo.patch, began, ended
+        )
+        if undo.pk not in self.undone:
+            self.undone.add(undo.pk)
+            self.accepted.append(accepted)
+            self.queue.append(undo.instance_id)
+        return undo
 
     def deliver(self) -> None:
         """Let a worker take every message that is queued."""
@@ -98,8 +159,8 @@ class World:
 
     def sweep(self) -> None:
         """One turn of the sweeper."""
-        overdue.expire()
-        self.queue.extend(queue.due_instances())
+        deadlines.fail_past_deadline()
+        self.queue.extend(queue.take_due_queues())
 
     def pass_time(self, seconds: float) -> None:
         """Let every moment that is waited for come nearer."""
@@ -116,13 +177,13 @@ class World:
                 rows = model.objects.filter(**{f"{name}__isnull": False})
                 rows.update(**{name: F(name) - step})
 
-    def settle(self) -> None:
+    def finish(self) -> None:
         """Let everything come to its end, if it does."""
-        for _ in range(LONGEST_SETTLING):
+        for _ in range(MAX_ROUNDS):
             self.deliver()
             open_edits = Edit.objects.filter(state__in=Edit.OPEN)
-            unsettled = EditQueue.objects.filter(recheck_at__isnull=False)
-            if not open_edits.exists() and not unsettled.exists():
+            watched = EditQueue.objects.filter(recheck_at__isnull=False)
+            if not open_edits.exists() and not watched.exists():
                 return
             self.pass_time(PAUSE_SECONDS)
             self.sweep()
@@ -147,6 +208,16 @@ class World:
         self.strangers.append(Stranger(instance.instance_id, values, now_ms))
         self._tick()
 
+    def strange_end(self, instance: Instance, seconds: float) -> None:
+        """Give a run another end at the cloud's console."""
+        there = self.cloud.notebooks.force(
+            instance.instance_id, stops_in_seconds=seconds
+        )
+        values = {END: self.cloud.notebooks.state(there)["ends_ms"]}
+        now_ms = int(time.time() * 1000)
+        self.strangers.append(Stranger(instance.instance_id, values, now_ms))
+        self._tick()
+
     def demote(self, actor: User) -> None:
         """Take somebody's rights away."""
         User.objects.filter(pk=actor.pk).update(role=User.Role.VIEWER)
@@ -155,15 +226,16 @@ class World:
 
     def values(self) -> dict[str, dict[str, Any]]:
         """Every instance's editable values in the cloud."""
-        return {
-            one.id: cloud_values(asdict(one)) for one in self.cloud.fleet.instances()
-        }
+        notebooks = self.cloud.notebooks
+        states = [asdict(one) for one in self.cloud.fleet.instances()]
+        states += [notebooks.state(one) for one in notebooks.notebooks()]
+        return {one["id"]: cloud_values(one) for one in states}
 
     def evidence(self) -> Evidence:
         """What all witnesses say."""
         return Evidence(
             **from_database(),
-            log=[entry.document() for entry in self.cloud.log.entries()],
+            log=[asdict(entry) for entry in self.cloud.log.entries()],
             before=self.before,
             after=self.values(),
             accepted=self.accepted,

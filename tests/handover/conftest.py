@@ -10,7 +10,7 @@ from dashboard.livepoll import state
 
 @pytest.fixture
 def _no_news(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The database tells the version, not what other tests left in Redis."""
+    """Read the version from the database, not from what other tests left in Redis."""
     monkeypatch.setattr(state.cache, "read", lambda: None)
 
 

@@ -1,4 +1,4 @@
-"""Filters of the buckets and of the edits act at once, and both pages stay live."""
+"""Filters of the lanes and of the edits act at once, and both pages stay live."""
 
 import re
 from typing import Any
@@ -18,20 +18,21 @@ __all__ = ["complaints", "fleet_page"]
 pytestmark = pytest.mark.browser
 
 
-def test_lanes_follow_a_choice_without_a_click_and_stay_live(
+def test_filters_of_lanes_apply_at_once_and_stay_live(
     fleet_page: Page, live_server: Any, complaints: list[str]
 ) -> None:
     make_instance(name="annas", stops_in=600)
     toms = make_instance(name="toms", stops_in=600, owner_name="tom.becker")
     fleet_page.goto(f"{live_server.url}/due/")
     expect(fleet_page.get_by_role("button", name="Show")).to_have_count(0)
-    fleet_page.get_by_label("Owner", exact=True).select_option("tom.becker")
-    cards = fleet_page.locator("#buckets li[data-instance]")
+    fleet_page.locator("#filter-menu > summary").click()
+    fleet_page.get_by_label("tom.becker", exact=True).check()
+    cards = fleet_page.locator("#lanes li[data-instance]")
     expect(cards).to_have_count(1)
     expect(cards).to_contain_text("toms")
     expect(fleet_page).to_have_url(f"{live_server.url}/due/?owner=tom.becker")
     expect(fleet_page.locator("#timeline")).not_to_contain_text("annas")
-    # The new poller asks for what is shown now.
+    # The new poller uses the new filters.
     Instance.objects.filter(pk=toms.pk).update(name="renamed")
     FleetVersion.stamp(Instance.objects.filter(pk=toms.pk))
     expect(cards).to_contain_text("renamed", timeout=20_000)
@@ -40,12 +41,12 @@ def test_lanes_follow_a_choice_without_a_click_and_stay_live(
     expect(cards).to_have_count(2)
 
 
-def test_edits_follow_a_choice_and_the_states(
+def test_filters_of_changes_apply_at_once_and_stay_live(
     fleet_page: Page, live_server: Any, complaints: list[str]
 ) -> None:
     operator = User.objects.get(username="operator")
-    one, other = make_instance(name="one"), make_instance(name="other")
-    waiting = add_edit(one, operator, state="queued")
+    first, other = make_instance(name="first"), make_instance(name="other")
+    waiting = add_edit(first, operator, state="queued")
     add_edit(other, operator, state="failed", key="2")
     fleet_page.goto(f"{live_server.url}/edits/")
     rows = fleet_page.locator("#results tbody tr")
@@ -59,11 +60,11 @@ def test_edits_follow_a_choice_and_the_states(
     link = fleet_page.locator(f"#open-{waiting.pk}")
     link.focus()
     Edit.objects.filter(pk=waiting.pk).update(state="sending")
-    FleetVersion.stamp(Instance.objects.filter(pk=one.pk))
+    FleetVersion.stamp(Instance.objects.filter(pk=first.pk))
     expect(chip).to_have_attribute("data-state", "sending", timeout=20_000)
     expect(link).to_be_focused()
     Edit.objects.filter(pk=waiting.pk).update(state="applied")
-    FleetVersion.stamp(Instance.objects.filter(pk=one.pk))
+    FleetVersion.stamp(Instance.objects.filter(pk=first.pk))
     expect(fleet_page.locator("#results")).to_contain_text(
         "No matching changes", timeout=20_000
     )
@@ -73,7 +74,7 @@ def test_edits_follow_a_choice_and_the_states(
     ("zone", "name"),
     [("America/New_York", "E[SD]T"), ("Asia/Kathmandu", r"UTC\+5:45")],
 )
-def test_server_and_browser_call_a_zone_by_the_same_name(
+def test_server_and_browser_use_the_same_name_of_a_time_zone(
     fleet_page: Page,
     playwright: Playwright,
     context: BrowserContext,
@@ -89,7 +90,7 @@ def test_server_and_browser_call_a_zone_by_the_same_name(
     # The first visit tells the server where it is.
     page.goto(f"{live_server.url}/due/")
     page.goto(f"{live_server.url}/due/")
-    moment = page.locator("#buckets .clock-when time").first
+    moment = page.locator("#lanes .clock-when time").first
     expect(moment).to_have_text(re.compile(rf" {name}$"))
     label = page.locator(".day-bar").first.get_attribute("aria-label")
     assert label is not None

@@ -13,12 +13,14 @@ from django.utils import timezone
 
 from dashboard.accounts.models import CloudUser, User
 from dashboard.handover import report_data, services
+from dashboard.handover.lanes import Lane, LaneBounds
 from dashboard.handover.models import WallLink
 from dashboard.instances import run_state
+from dashboard.instances.filters import InstanceFilter
 from dashboard.instances.models import Cloud, Instance
 from dashboard.web import process_cache
 from tests.api.conftest import Programs, program
-from tests.factories import make_cloud, make_instance
+from tests.factories import make_cloud, make_instance, make_notebook
 from tests.metrics.test_metrics import scrape
 
 from .test_due import numbers as lanes_of
@@ -42,7 +44,7 @@ def _fleet(cloud_row: Cloud) -> Iterator[None]:
         ends = (-2 * HOUR, -5 * MINUTE, -MINUTE, 0, 5 * MINUTE, 15 * MINUTE)
         for stops_in in (*ends, 40 * MINUTE, HOUR, 5 * HOUR, 13 * HOUR, 50 * HOUR):
             make_instance(stops_in=stops_in)
-        # The setting counts from the next start, so it tells nothing of this run.
+        # The setting counts from the next start, so it means nothing for this run.
         make_instance(stops_in=30 * MINUTE, auto_stop_enable=False)
         make_instance(stops_in=None, auto_stop_enable=False)
         make_instance(stops_in=None, auto_stop_enable=True)
@@ -52,23 +54,38 @@ def _fleet(cloud_row: Cloud) -> Iterator[None]:
         make_instance(status="STOPPING", stops_in=MINUTE)
         make_instance(stops_in=MINUTE, missing_since=NOON)
         make_instance(stops_in=None, auto_stop_enable=False, missing_since=NOON)
+        make_notebook(stops_in=5 * HOUR)
+        # Idle leases have an end, though nobody knows when.
+        make_notebook(idle_seconds=HOUR)
+        make_notebook(idle_seconds=HOUR, auto_stop_enable=None)
+        make_notebook(idle_seconds=HOUR, status="STOPPED")
+        make_notebook(idle_seconds=HOUR, auto_stop_enable=False)
         yield
 
 
-EXPECTED = {"running": 15, "without_end": 3, "overdue": 2, "soon": 4, "due": 9}
+EXPECTED = {
+    "running": 19,
+    "without_end": 4,
+    "idle": 2,
+    "overdue": 2,
+    "soon": 4,
+    "due": 9,
+}
 
 
 def of_the_database(_client: Client) -> dict[str, int]:
     now = timezone.now()
-    asked = {
+    conditions = {
         "running": run_state.RUNNING,
         "without_end": run_state.WITHOUT_END,
+        "idle": run_state.WHEN_IDLE,
         "overdue": run_state.overdue(now),
-        "soon": run_state.soon(now),
-        "due": run_state.due(now),
+        "soon": run_state.ends_within_quarter(now),
+        "due": run_state.ends_within_hour(now),
     }
     return {
-        name: Instance.objects.filter(wanted).count() for name, wanted in asked.items()
+        name: Instance.objects.filter(condition).count()
+        for name, condition in conditions.items()
     }
 
 
@@ -82,14 +99,14 @@ def of_the_model(_client: Client) -> dict[str, int]:
 
 def of_the_tiles_of_the_list(client: Client) -> dict[str, int]:
     page = client.get(reverse("instances:list")).text
-    found = re.findall(
-        r'href="/instances/\?([\w=]+)" data-tone="\w+" data-number="(\d+)"', page
+    tiles = re.findall(
+        r'href="/instances/\?([\w=]+)"\s+data-tone="\w+"\s+data-number="(\d+)"', page
     )
-    told = {query: int(number) for query, number in found}
+    numbers = {query: int(number) for query, number in tiles}
     return {
-        "running": told["status=RUNNING"],
-        "due": told["autostop=due"],
-        "without_end": told["autostop=never"],
+        "running": numbers["status=RUNNING"],
+        "due": numbers["autostop=due"],
+        "without_end": numbers["autostop=never"],
     }
 
 
@@ -101,21 +118,43 @@ def of_the_list(client: Client) -> dict[str, int]:
     return {
         "running": rows("status=RUNNING"),
         "without_end": rows("autostop=never"),
+        "idle": rows("autostop=idle"),
         "overdue": rows("autostop=overdue"),
         "due": rows("autostop=due"),
     }
 
 
 def of_the_lanes(client: Client) -> dict[str, int]:
-    overdue, quarter, hour, today, later, endless = lanes_of(
-        client.get(reverse("handover:due")).text
-    )
+    page = client.get(reverse("handover:due")).text
+    numbers = lanes_of(page)
+    running = sum(numbers)
+    idle = numbers.pop(5) if len(numbers) == 7 else 0
+    now, quarter, hour, _eight_hours, _later, never = numbers
+    (overdue,) = re.findall(r">\s*(\d+) overdue", page) or [0]
     return {
-        "running": overdue + quarter + hour + today + later + endless,
-        "without_end": endless,
-        "overdue": overdue,
-        "soon": quarter,
-        "due": overdue + quarter + hour,
+        "running": running,
+        "without_end": never,
+        "idle": idle,
+        "overdue": int(overdue),
+        "soon": now - int(overdue) + quarter,
+        "due": now + quarter + hour,
+    }
+
+
+def of_what_the_lanes_list(client: Client) -> dict[str, int]:
+    """How many instances each lane's link lists, by the same conditions."""
+    now = timezone.now()
+    listed = {
+        lane: InstanceFilter(
+            LaneBounds(now).query(lane), queryset=Instance.objects.all()
+        ).qs.count()
+        for lane in Lane
+    }
+    return {
+        "running": sum(listed.values()),
+        "without_end": listed[Lane.NEVER],
+        "idle": listed[Lane.IDLE],
+        "due": listed[Lane.NOW] + listed[Lane.QUARTER] + listed[Lane.HOUR],
     }
 
 
@@ -123,11 +162,12 @@ def of_the_timeline(client: Client) -> dict[str, int]:
     page = client.get(reverse("handover:due")).text
     cells = {
         name: sum(map(int, re.findall(rf'<td data-label="{name}">(\d+)</td>', page)))
-        for name in ("Running", "Within the hour", "No auto-stop")
+        for name in ("Running", "Within the hour", "When idle", "No auto-stop")
     }
     return {
         "running": cells["Running"],
         "due": cells["Within the hour"],
+        "idle": cells["When idle"],
         "without_end": cells["No auto-stop"],
     }
 
@@ -135,26 +175,29 @@ def of_the_timeline(client: Client) -> dict[str, int]:
 def of_home(client: Client) -> dict[str, int]:
     cards = client.get(reverse("home")).text.split("<article ")[1:]
     states = [
-        re.findall(r'class="clock" data-state="([\w-]+)"', one)[0] for one in cards
+        re.findall(r'class="clock"\s+data-state="([\w-]+)"', card)[0] for card in cards
     ]
-    urgencies = [re.findall(r'data-urgency="(\w+)"', one)[0] for one in cards]
-    counting = [one for one in states if one in {"counting", "due", "overdue"}]
-    endless = [one for one in states if one in {"no-auto-stop", "no-stop-time"}]
+    urgencies = [re.findall(r'data-urgency="(\w+)"', card)[0] for card in cards]
+    counting = [state for state in states if state in {"counting", "due", "overdue"}]
+    no_auto_stop = [
+        state for state in states if state in {"no-auto-stop", "no-stop-time"}
+    ]
     return {
-        "running": len(counting) + len(endless),
-        "without_end": len(endless),
+        "running": len(counting) + len(no_auto_stop) + states.count("idle"),
+        "idle": states.count("idle"),
+        "without_end": len(no_auto_stop),
         "overdue": urgencies.count("overdue"),
     }
 
 
 def of_the_metrics(client: Client) -> dict[str, int]:
-    told = scrape(client)
+    metrics = scrape(client)
 
     def total(name: str, *labels: str) -> int:
         return int(
             sum(
                 number
-                for key, number in told.items()
+                for key, number in metrics.items()
                 if key.startswith(f"curfew_instances{name}{{")
                 and all(label in key for label in labels)
             )
@@ -174,6 +217,7 @@ PLACES: list[Callable[[Client], dict[str, int]]] = [
     of_the_tiles_of_the_list,
     of_the_list,
     of_the_lanes,
+    of_what_the_lanes_list,
     of_the_timeline,
     of_home,
     of_the_metrics,
@@ -186,8 +230,8 @@ def test_every_place_gives_the_same_number(
     client: Client, scientist: User, place: Callable[[Client], dict[str, int]]
 ) -> None:
     client.force_login(scientist)
-    told = place(client)
-    assert told == {name: EXPECTED[name] for name in told}
+    numbers = place(client)
+    assert numbers == {name: EXPECTED[name] for name in numbers}
 
 
 @pytest.mark.usefixtures("_fleet")
@@ -204,8 +248,8 @@ def test_the_wallboard_gives_the_same_number(client: Client, link: WallLink) -> 
 
 @pytest.mark.usefixtures("_fleet")
 def test_a_handover_gives_the_same_number(operator: User) -> None:
-    draft = services.draft(author=operator, ahead_hours=1, since=timezone.now())
-    document = report_data.draw(draft, user=operator, now=timezone.now())
+    draft = services.draft(actor=operator, ahead_hours=1, since=timezone.now())
+    document = report_data.build_document(draft, user=operator, now=timezone.now())
     assert document.counts == {
         "total": Instance.objects.count(),
         **{name: EXPECTED[name] for name in ("running", "due", "without_end")},
@@ -218,17 +262,18 @@ def test_a_handover_gives_the_same_number(operator: User) -> None:
 @pytest.mark.usefixtures("_fleet")
 def test_the_api_gives_the_same_number(program: Programs, viewer: User) -> None:
     asks = program(viewer)
-    buckets: dict[str, Any] = {
-        one["bucket"]: one["total"] for one in asks.get("/due")["buckets"]
+    lanes: dict[str, Any] = {
+        lane["lane"]: lane["total"] for lane in asks.get("/due")["lanes"]
     }
-    assert sum(buckets.values()) == EXPECTED["running"]
-    assert buckets["no_auto_stop"] == EXPECTED["without_end"]
-    assert buckets["overdue"] == EXPECTED["overdue"]
-    assert buckets["quarter"] == EXPECTED["soon"]
+    assert sum(lanes.values()) == EXPECTED["running"]
+    assert lanes["never"] == EXPECTED["without_end"]
+    assert lanes["idle"] == EXPECTED["idle"]
+    assert lanes["now"] + lanes["quarter"] + lanes["hour"] == EXPECTED["due"]
     for autostop, name in [
         ("never", "without_end"),
         ("overdue", "overdue"),
         ("due", "due"),
+        ("idle", "idle"),
     ]:
         listed = asks.get(f"/instances?autostop={autostop}")
         assert listed["count"] == EXPECTED[name]
@@ -255,5 +300,5 @@ def test_a_run_that_is_overdue_is_so_by_time_alone(
         for minutes, overdue in [(1, 0), (4, 0), (1, 1)]:
             clock.shift(timedelta(minutes=minutes))
             process_cache.clear_all()  # goes by a clock that does not travel
-            told = [place(client).get("overdue", overdue) for place in PLACES]
-            assert set(told) == {overdue}
+            numbers = [place(client).get("overdue", overdue) for place in PLACES]
+            assert set(numbers) == {overdue}

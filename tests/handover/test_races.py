@@ -18,7 +18,7 @@ from .test_services import make_draft, publish, write
 
 
 def at_once(*acts: Callable[[], object]) -> list[object]:
-    """Do all in threads of their own, as near to one moment as can be; what came."""
+    """Call all at the same time in threads, and return results and exceptions."""
     results: list[object] = [None] * len(acts)
     barrier = Barrier(len(acts))
 
@@ -52,8 +52,8 @@ def test_of_two_at_once_one_takes_over(operator: User, admin: User) -> None:
         lambda: services.take_over(handover=handover, actor=operator),
         lambda: services.take_over(handover=handover, actor=admin),
     )
-    assert sum(isinstance(one, Handover) for one in results) == 1
-    assert sum(isinstance(one, services.HandoverError) for one in results) == 1
+    assert sum(isinstance(result, Handover) for result in results) == 1
+    assert sum(isinstance(result, services.HandoverError) for result in results) == 1
     assert AuditEvent.objects.filter(action="handover.taken_over").count() == 1
 
 
@@ -67,23 +67,25 @@ def test_two_published_at_once_have_two_numbers(operator: User) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_at_once_one_is_told(operator: User, admin: User) -> None:
+def test_one_of_two_concurrent_saves_conflicts(operator: User, admin: User) -> None:
     needs_real_locks()
     note = services.add_note(handover=make_draft(operator), actor=operator, text="x")
     results = at_once(
         lambda: write(note, operator, "mine", SaveToken(1, "page-a", 1)),
         lambda: write(note, admin, "mine, too", SaveToken(1, "page-b", 1)),
     )
-    (kept,) = [one for one in results if isinstance(one, Note)]
-    (told,) = [one for one in results if isinstance(one, services.ChangedError)]
-    assert told.now.text == kept.text
+    (saved,) = [result for result in results if isinstance(result, Note)]
+    (error,) = [
+        result for result in results if isinstance(result, services.ChangedError)
+    ]
+    assert error.current.text == saved.text
     note.refresh_from_db()
-    assert (note.text, note.revision) == (kept.text, 2)
+    assert (note.text, note.revision) == (saved.text, 2)
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("again", range(5))
-def test_words_are_in_the_publication_or_refused(
+def test_text_is_in_the_publication_or_refused(
     operator: User, admin: User, again: int
 ) -> None:
     needs_real_locks()
@@ -96,8 +98,8 @@ def test_words_are_in_the_publication_or_refused(
     )
     if isinstance(published, Handover):
         assert isinstance(saved, services.PublishedError)
-        (kept,) = from_json(published.document or {}).notes
-        assert kept.text == "first"
+        (published_note,) = from_json(published.document or {}).notes
+        assert published_note.text == "first"
     else:
         assert isinstance(saved, Note)
         assert isinstance(published, services.ChangedError)

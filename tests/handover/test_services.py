@@ -1,4 +1,4 @@
-"""Drafting, saving, publishing and taking over, in whatever order people do it."""
+"""Drafting, saving, publishing and taking over, in any order."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -18,22 +18,24 @@ from dashboard.handover.services import SaveToken
 from tests.factories import make_instance
 
 
-def make_draft(author: User, **fields: Any) -> Handover:
+def make_draft(actor: User, **fields: Any) -> Handover:
     """A draft of a shift that began eight hours ago."""
     fields.setdefault("since", timezone.now() - timedelta(hours=8))
-    return services.draft(author=author, ahead_hours=8, **fields)
+    return services.draft(actor=actor, ahead_hours=8, **fields)
 
 
-def publish(handover: Handover, by: User) -> Handover:
-    """Publish it as it is now."""
+def publish(handover: Handover, actor: User) -> Handover:
+    """Publish the current version."""
     handover.refresh_from_db()
-    return services.publish(handover=handover, actor=by, version=handover.version)
+    return services.publish(handover=handover, actor=actor, version=handover.version)
 
 
-def write(note: Note, by: User, text: str, save_token: SaveToken | None = None) -> Note:
+def write(
+    note: Note, actor: User, text: str, save_token: SaveToken | None = None
+) -> Note:
     return services.save_note(
         note=note,
-        actor=by,
+        actor=actor,
         save_token=save_token or SaveToken(note.revision),
         text=text,
         owner="",
@@ -49,7 +51,7 @@ def draft(operator: User) -> Handover:
 
 @pytest.fixture
 def note(draft: Handover, operator: User) -> Note:
-    """Of that draft, with some words."""
+    """A note of that draft."""
     return services.add_note(handover=draft, actor=operator, text="Disk is full")
 
 
@@ -70,23 +72,24 @@ def test_numbers_are_given_when_handovers_are_published(operator: User) -> None:
 def test_others_do_not_hand_over(
     request: pytest.FixtureRequest, note: Note, person: str
 ) -> None:
-    who = request.getfixturevalue(person)
+    actor = request.getfixturevalue(person)
     draft = note.handover
     save_token = SaveToken(1)
     attempts: list[Callable[[], object]] = [
-        lambda: make_draft(who),
+        lambda: make_draft(actor),
         lambda: services.save_summary(
-            handover=draft, actor=who, save_token=save_token, summary="x"
+            handover=draft, actor=actor, save_token=save_token, summary="x"
         ),
         lambda: services.set_window(
-            handover=draft, actor=who, seen="", since=draft.since, ahead_hours=4
+            handover=draft, actor=actor, window="", since=draft.since, ahead_hours=4
         ),
-        lambda: services.add_note(handover=draft, actor=who),
-        lambda: write(note, who, "x"),
-        lambda: services.remove_note(note=note, actor=who, save_token=save_token),
-        lambda: services.publish(handover=draft, actor=who, version=1),
-        lambda: services.take_over(handover=draft, actor=who),
-        lambda: services.discard(handover=draft, actor=who),
+        lambda: services.add_note(handover=draft, actor=actor),
+        lambda: write(note, actor, "x"),
+        lambda: services.remove_note(note=note, actor=actor, save_token=save_token),
+        lambda: services.publish(handover=draft, actor=actor, version=1),
+        lambda: services.take_over(handover=draft, actor=actor),
+        lambda: services.mark_action(note=note, actor=actor, is_done=True),
+        lambda: services.discard(handover=draft, actor=actor),
     ]
     for attempt in attempts:
         with pytest.raises(PermissionDenied):
@@ -94,30 +97,32 @@ def test_others_do_not_hand_over(
     assert actions() == ["handover.drafted"]
 
 
-def test_publishing_freezes_facts_and_words(note: Note, operator: User) -> None:
+def test_a_published_handover_keeps_its_facts_and_notes(
+    note: Note, operator: User
+) -> None:
     running = make_instance(name="trainer", stops_in=600)
     row = publish(note.handover, operator)
     before = from_json(row.document or {})
     running.name = "renamed"
     running.save()
-    triggers.drop(connection)
+    triggers.TRIGGERS.drop(connection)
     Note.objects.update(text="changed behind its back")
-    triggers.install(connection)
+    triggers.TRIGGERS.install(connection)
     row.refresh_from_db()
     after = from_json(row.document or {})
     assert after == before
-    assert [line.name for line in after.sections[0].lines] == ["trainer"]
-    assert [one.text for one in after.notes] == ["Disk is full"]
+    assert [named.name for named in after.found[0].items[0].names] == ["trainer"]
+    assert [note.text for note in after.notes] == ["Disk is full"]
     assert digest(row.document or {}) == row.digest
     event = AuditEvent.objects.get(action="handover.published")
     assert event.after["digest"] == row.digest
 
 
-def test_what_is_published_takes_no_more_words(
+def test_a_published_handover_cannot_be_changed(
     note: Note, operator: User, admin: User
 ) -> None:
     draft = publish(note.handover, operator)
-    frozen = draft.document
+    document = draft.document
     attempts: list[Callable[[], object]] = [
         lambda: services.save_summary(
             handover=draft,
@@ -128,7 +133,7 @@ def test_what_is_published_takes_no_more_words(
         lambda: services.set_window(
             handover=draft,
             actor=admin,
-            seen=draft.window,
+            window=draft.window,
             since=draft.since,
             ahead_hours=4,
         ),
@@ -142,29 +147,31 @@ def test_what_is_published_takes_no_more_words(
         with pytest.raises(services.PublishedError, match="operator has published"):
             attempt()
     draft.refresh_from_db()
-    assert draft.document == frozen
+    assert draft.document == document
     assert draft.published_by == operator
 
 
-def test_another_s_words_are_not_overwritten(
+def test_changes_of_others_are_not_overwritten(
     note: Note, operator: User, admin: User
 ) -> None:
     write(note, admin, "Disk is full again", SaveToken(1, "page-a", 1))
     with pytest.raises(services.ChangedError) as caught:
         write(note, operator, "Disk is empty", SaveToken(1, "page-b", 1))
-    assert caught.value.now.text == "Disk is full again"
-    assert caught.value.now.changed_by == admin
+    assert caught.value.current.text == "Disk is full again"
+    assert caught.value.current.changed_by == admin
     note.refresh_from_db()
     assert note.text == "Disk is full again"
-    # Having seen it, one may say so.
+    # With the present revision it is no conflict.
     write(note, operator, "Disk is empty", SaveToken(note.revision, "page-b", 2))
     note.refresh_from_db()
     assert (note.text, note.changed_by) == ("Disk is empty", operator)
 
 
-def test_a_save_whose_answer_got_lost_is_no_clash(note: Note, operator: User) -> None:
+def test_a_save_whose_response_was_lost_is_no_conflict(
+    note: Note, operator: User
+) -> None:
     write(note, operator, "Disk", SaveToken(1, "page", 1))
-    # The browser never heard of revision 2: it says 1 again.
+    # The browser does not know revision 2 and sends 1 again.
     write(note, operator, "Disk is", SaveToken(1, "page", 2))
     write(note, operator, "Disk is", SaveToken(1, "page", 2))
     note.refresh_from_db()
@@ -178,7 +185,9 @@ def test_an_overtaken_save_changes_nothing(note: Note, operator: User) -> None:
     assert note.text == "Disk is full."
 
 
-def test_a_removed_note_can_come_back(note: Note, operator: User, admin: User) -> None:
+def test_saving_a_removed_note_restores_it(
+    note: Note, operator: User, admin: User
+) -> None:
     services.remove_note(note=note, actor=admin, save_token=SaveToken(1))
     with pytest.raises(services.ChangedError):
         write(note, operator, "Disk is full, really", SaveToken(1))
@@ -192,12 +201,16 @@ def test_a_removed_note_can_come_back(note: Note, operator: User, admin: User) -
 def test_the_window_is_not_overwritten(
     draft: Handover, operator: User, admin: User
 ) -> None:
-    seen = draft.window
-    wished = {"since": draft.since, "ahead_hours": 24}
-    services.set_window(handover=draft, actor=admin, seen=seen, **wished)
+    window = draft.window
+    fields = {"since": draft.since, "ahead_hours": 24}
+    services.set_window(handover=draft, actor=admin, window=window, **fields)
     with pytest.raises(services.ChangedError):
         services.set_window(
-            handover=draft, actor=operator, seen=seen, since=draft.since, ahead_hours=4
+            handover=draft,
+            actor=operator,
+            window=window,
+            since=draft.since,
+            ahead_hours=4,
         )
     draft.refresh_from_db()
     assert draft.ahead_hours == 24
@@ -232,16 +245,16 @@ def test_one_takes_over(draft: Handover, operator: User, admin: User) -> None:
     ]
 
 
-def test_a_discarded_draft_leaves_its_line(note: Note, operator: User) -> None:
+def test_discarding_a_draft_is_recorded(note: Note, operator: User) -> None:
     services.discard(handover=note.handover, actor=operator)
     assert not Handover.objects.exists()
     assert actions() == ["handover.drafted", "handover.discarded"]
 
 
-def test_there_is_an_end_to_notes(
+def test_the_number_of_notes_is_limited(
     draft: Handover, operator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "MOST_NOTES", 1)
+    monkeypatch.setattr(services, "MAX_NOTES_PER_HANDOVER", 1)
     services.add_note(handover=draft, actor=operator)
     with pytest.raises(services.HandoverError, match="at most"):
         services.add_note(handover=draft, actor=operator)

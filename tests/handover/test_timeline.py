@@ -8,8 +8,18 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.utils import timezone
 
-from dashboard.handover.buckets import Bucket, BucketBounds
-from dashboard.handover.timeline import MOST_BARS, MOST_GROUPS, Run, Timeline, timeline
+from dashboard.handover.lanes import Lane, LaneBounds
+from dashboard.handover.timeline import (
+    MAX_BARS,
+    MAX_GROUPS,
+    Run,
+    Timeline,
+    drawn_bars,
+    drawn_columns,
+)
+from dashboard.instances.countdown import Countdown, State
+from dashboard.instances.models import Cloud, Instance
+from dashboard.instances.selectors import Row
 
 NOW = datetime(2026, 11, 23, 12, 10, tzinfo=UTC)
 
@@ -18,8 +28,7 @@ def runs(*hours: float | None, owner: str = "anna") -> list[Run]:
     return [
         Run(
             number,
-            f"run-{number}",
-            "/",
+            1,
             owner,
             "gpu",
             None if left is None else NOW + timedelta(hours=left),
@@ -28,8 +37,28 @@ def runs(*hours: float | None, owner: str = "anna") -> list[Run]:
     ]
 
 
-def drawn(found: list[Run], now: datetime = NOW, group_by: str = "owner") -> Timeline:
-    return timeline(found, group_by=group_by, bounds=BucketBounds.at(now))
+def drawn(runs: list[Run], now: datetime = NOW, group_by: str = "owner") -> Timeline:
+    bounds = LaneBounds(now)
+    lanes: dict[Lane, list[Run]] = {lane: [] for lane in Lane}
+    for run in sorted(runs, key=lambda run: run.stops_at or now):
+        lanes[bounds.lane(run.stops_at)].append(run)
+    if len(runs) > MAX_BARS:
+        return drawn_columns(lanes, group_by=group_by, now=now)
+    cloud = Cloud(name="demo")
+    rows = {
+        run.pk: Row(
+            instance=Instance(cloud=cloud, instance_id=f"DE-{run.pk}", name="run"),
+            this_run=Countdown(State.COUNTING, ""),
+            edit=None,
+            override=None,
+            may_edit=False,
+            may_extend=False,
+            may_start=False,
+            may_stop=False,
+        )
+        for run in runs
+    }
+    return drawn_bars(lanes, rows, group_by=group_by, now=now)
 
 
 def percent(text: str) -> float:
@@ -45,39 +74,39 @@ def test_a_bar_reaches_from_now_to_its_stop() -> None:
         100 * (12 + 10 / 60) / 24.5, abs=0.002
     )
     assert not bar.is_short
-    assert bar.bucket is Bucket.LATER
+    assert bar.lane is Lane.LATER
 
 
 @pytest.mark.parametrize("left", [None, 30, 24 * 400])
-def test_what_ends_later_or_never_reaches_the_edge(left: float | None) -> None:
+def test_a_run_that_ends_later_or_never_reaches_the_edge(left: float | None) -> None:
     (bar,) = drawn(runs(left)).groups[0].bars
     assert percent(bar.x) + percent(bar.width) == pytest.approx(100, abs=0.002)
 
 
 @pytest.mark.parametrize("left", [-100, -0.01, 0, 0.01])
-def test_what_is_due_can_still_be_seen(left: float) -> None:
+def test_a_run_that_is_due_stays_visible(left: float) -> None:
     (bar,) = drawn(runs(left)).groups[0].bars
     assert percent(bar.width) >= 0.5
     assert bar.is_short
-    assert percent(bar.words_x) > percent(bar.x)
+    assert percent(bar.label_x) > percent(bar.x)
 
 
 def test_bars_do_not_touch() -> None:
     group = drawn(runs(1, 2, 3)).groups[0]
     tops = [bar.y for bar in group.bars]
-    assert all(below - above > 22 for above, below in itertools.pairwise(tops))
-    assert group.height >= tops[-1] + 22
+    assert all(below - above > 20 for above, below in itertools.pairwise(tops))
+    assert group.height >= tops[-1] + 20
 
 
-def test_groups_by_owner_or_flavour_largest_first() -> None:
-    found = runs(1, owner="tom") + runs(1, 2, owner="anna")
-    assert [group.label for group in drawn(found).groups] == ["anna", "tom"]
-    assert [group.label for group in drawn(found, group_by="flavor").groups] == ["gpu"]
+def test_groups_by_owner_or_flavor_largest_first() -> None:
+    fleet = runs(1, owner="tom") + runs(1, 2, owner="anna")
+    assert [group.label for group in drawn(fleet).groups] == ["anna", "tom"]
+    assert [group.label for group in drawn(fleet, group_by="flavor").groups] == ["gpu"]
 
 
 def test_many_runs_are_counted() -> None:
-    found = runs(*[0.05, 0.1, 5] * 200, *[None] * 7, *[40] * 3)
-    picture = drawn(found)
+    fleet = runs(*[0.05, 0.1, 5] * 200, *[None] * 7, *[40] * 3)
+    picture = drawn(fleet)
     assert picture.is_counted
     (group,) = picture.groups
     assert not group.bars
@@ -85,7 +114,7 @@ def test_many_runs_are_counted() -> None:
         (0, 400),
         (10, 200),
     ]
-    assert (group.soon, group.rest, group.no_auto_stop) == (400, 203, 7)
+    assert (group.soon, group.rest, group.never) == (400, 203, 7)
     assert picture.total == 610
     tall, short = group.columns
     assert tall.height > short.height
@@ -96,20 +125,26 @@ def test_many_runs_are_counted() -> None:
 
 def test_overdue_counts_to_the_present_half_hour() -> None:
     column = drawn(runs(*[-3] * 5, *[0.1] * 70)).groups[0].columns[0]
-    assert (column.slot, column.number, column.bucket) == (0, 75, Bucket.OVERDUE)
+    assert (column.slot, column.number, column.lane) == (0, 75, Lane.NOW)
 
 
-def test_as_many_as_can_be_read_are_drawn() -> None:
-    assert not drawn(runs(*[1] * MOST_BARS)).is_counted
-    assert drawn(runs(*[1] * (MOST_BARS + 1))).is_counted
+def test_up_to_the_maximum_each_run_has_a_bar() -> None:
+    assert not drawn(runs(*[1] * MAX_BARS)).is_counted
+    assert drawn(runs(*[1] * (MAX_BARS + 1))).is_counted
 
 
-def test_small_groups_are_put_together() -> None:
-    found = [run for n in range(50) for run in runs(1, owner=f"owner-{n:02}")]
-    picture = drawn(found)
-    assert len(picture.groups) == MOST_GROUPS
-    assert picture.groups[-1].label == "others"
-    assert picture.total == 50
+def test_all_and_the_largest_groups_have_columns_and_the_table_has_every_group() -> (
+    None
+):
+    fleet = [run for n in range(50) for run in runs(1, owner=f"owner-{n:02}")]
+    picture = drawn([*fleet, *runs(1, 2, owner="zoe")])
+    assert (picture.is_counted, len(picture.groups), picture.total) == (True, 51, 52)
+    whole, largest, *_ = picture.drawn
+    assert (whole.label, whole.query, whole.total) == ("", {}, 52)
+    assert sum(column.number for column in whole.columns) == 52
+    assert (largest.label, largest.query) == ("zoe", {"owner": "zoe"})
+    assert len(picture.drawn) == 1 + MAX_GROUPS
+    assert picture.undrawn == 51 - MAX_GROUPS
 
 
 @pytest.mark.parametrize(
@@ -137,15 +172,7 @@ def test_the_longest_day_has_twenty_five_hours() -> None:
     assert [tick.label for tick in ticks].count("02") == 2
 
 
-def test_midnight_of_a_day_that_has_none() -> None:
-    """In Beirut the clocks go from 24:00 to 1:00."""
-    now = datetime(2026, 3, 28, 20, 0, tzinfo=UTC)
-    with timezone.override(ZoneInfo("Asia/Beirut")):
-        bounds = BucketBounds.at(now)
-        assert timedelta(0) < bounds.day_ends - now <= timedelta(hours=2)
-
-
-def test_the_same_drawing_has_the_same_name() -> None:
+def test_the_layout_changes_with_the_drawing() -> None:
     soon = NOW + timedelta(seconds=30)
     assert drawn(runs(5)).layout == drawn(runs(5), soon).layout
     assert drawn(runs(5)).layout != drawn(runs(5), NOW + timedelta(minutes=5)).layout
@@ -153,9 +180,12 @@ def test_the_same_drawing_has_the_same_name() -> None:
     assert drawn(runs(5)).layout != drawn(runs(5), group_by="flavor").layout
 
 
-def test_the_next_turn() -> None:
-    bounds = BucketBounds.at(NOW)
-    ends = [None, NOW - timedelta(hours=1), NOW + timedelta(minutes=40)]
+def test_the_next_change_of_a_lane() -> None:
+    bounds = LaneBounds(NOW)
+    ends = [NOW - timedelta(hours=1), NOW + timedelta(minutes=40)]
     assert bounds.changes_at(ends) == NOW + timedelta(minutes=25)
-    assert bounds.changes_at([]) == bounds.day_ends
-    assert bounds.changes_at([NOW + timedelta(days=9)]) == bounds.day_ends
+    assert bounds.changes_at([NOW - timedelta(minutes=1)]) == NOW + timedelta(minutes=4)
+    assert bounds.changes_at([]) is None
+    assert bounds.changes_at([NOW + timedelta(days=9)]) == (
+        NOW + timedelta(days=8, hours=16)
+    )

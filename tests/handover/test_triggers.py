@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("cloud_row")
 
 @pytest.fixture
 def draft(operator: User) -> Handover:
-    drafted = services.draft(author=operator, since=timezone.now(), ahead_hours=8)
+    drafted = services.draft(actor=operator, since=timezone.now(), ahead_hours=8)
     services.add_note(handover=drafted, actor=operator, text="Look at the queue")
     drafted.refresh_from_db()
     return drafted
@@ -43,6 +43,7 @@ ATTEMPTS = {
     "deleted": lambda: Handover.objects.all().delete(),
     "deleted by hand": raw("DELETE FROM handover_handover"),
     "another number": raw("UPDATE handover_handover SET id = id + 1"),
+    "another scope": lambda: Handover.objects.update(scope="GPUs", query="q=gpu"),
     "called otherwise": lambda: Handover.objects.update(number=7),
     "another note": lambda: Note.objects.update(text="Nothing to look at"),
     "a note less": lambda: Note.objects.all()._raw_delete("default"),
@@ -53,7 +54,9 @@ ATTEMPTS = {
 
 
 @pytest.mark.parametrize("how", ATTEMPTS)
-def test_what_is_published_stays(published: Handover, how: str) -> None:
+def test_the_database_refuses_changes_of_a_published_handover(
+    published: Handover, how: str
+) -> None:
     with pytest.raises(DatabaseError, match=triggers.REFUSAL), transaction.atomic():
         ATTEMPTS[how]()
     now = Handover.objects.get()
@@ -63,14 +66,14 @@ def test_what_is_published_stays(published: Handover, how: str) -> None:
     assert [note.text for note in now.notes.all()] == ["Look at the queue"]
 
 
-def test_a_draft_is_free(draft: Handover, operator: User) -> None:
+def test_a_draft_can_be_changed(draft: Handover, operator: User) -> None:
     Handover.objects.update(summary="Still being written")
     Note.objects.update(text="Another")
     services.discard(handover=draft, actor=operator)
     assert not Note.objects.exists()
 
 
-def test_taking_over_goes_once(
+def test_a_handover_is_taken_over_once(
     published: Handover, operator: User, admin: User
 ) -> None:
     services.take_over(handover=published, actor=admin)
@@ -86,7 +89,7 @@ def test_taking_over_goes_once(
     taken.save()
 
 
-def test_the_whole_table_is_not_emptied_either(published: Handover) -> None:
+def test_the_tables_cannot_be_truncated(published: Handover) -> None:
     if connection.vendor != "postgresql":
         pytest.skip("Only PostgreSQL has TRUNCATE.")
     # What was just written still waits for its foreign keys to be looked at.
@@ -97,15 +100,15 @@ def test_the_whole_table_is_not_emptied_either(published: Handover) -> None:
     assert Handover.objects.exists()
 
 
-def test_without_the_triggers_it_would_be_possible(published: Handover) -> None:
-    triggers.drop(connection)
+def test_only_the_triggers_prevent_changes(published: Handover) -> None:
+    triggers.TRIGGERS.drop(connection)
     assert Handover.objects.update(summary="All was well.") == 1
-    triggers.install(connection)
+    triggers.TRIGGERS.install(connection)
     with pytest.raises(DatabaseError, match=triggers.REFUSAL), transaction.atomic():
         Handover.objects.update(summary="No, it was not.")
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_flush_between_tests_gets_through(published: Handover) -> None:
+def test_flush_works_despite_the_triggers(published: Handover) -> None:
     call_command("flush", interactive=False, verbosity=0)
     assert not Handover.objects.exists()

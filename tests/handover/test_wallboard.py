@@ -12,14 +12,16 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.accounts.models import User
+from dashboard.accounts.teams import save_team
 from dashboard.audit.models import AuditEvent
+from dashboard.costs import current_prices
 from dashboard.handover import wallboard_services
 from dashboard.handover.models import WallLink
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 from dashboard.livepoll import state
 from dashboard.saved.models import SavedView
 from dashboard.web.stored_messages import verbatim
-from tests.factories import make_instance
+from tests.factories import make_instance, make_notebook, make_price, make_run
 
 from .wall_pages import fleet, of, poll_of
 
@@ -29,25 +31,25 @@ pytestmark = pytest.mark.usefixtures("cloud_row", "_empty_cache", "_no_news")
 
 
 def numbers(text: str) -> dict[str, int]:
-    tiles = re.findall(r'data-tile="(\w+)"[^>]* data-number="(\d+)"', text)
+    tiles = re.findall(r'data-tile="(\w+)"[^>]*\sdata-number="(\d+)"', text)
     return {name: int(number) for name, number in tiles}
 
 
 def names(text: str) -> list[str]:
-    return re.findall(r'class="stop-name"><bdi>(.*?)</bdi>', text)
+    return re.findall(r'class="stop-name">\s*<bdi>(.*?)</bdi>', text)
 
 
 @pytest.mark.parametrize(
-    ("accepted", "spoken", "words"),
+    ("accepted", "language", "heading"),
     [("en-GB,en", "en", "Next stops"), ("de-DE,de", "de", "Nächste Stopps")],
 )
-def test_it_says_which_language_it_speaks(
-    client: Client, link: WallLink, accepted: str, spoken: str, words: str
+def test_the_wallboard_declares_its_language(
+    client: Client, link: WallLink, accepted: str, language: str, heading: str
 ) -> None:
     text = client.get(of(link), headers={"accept-language": accepted}).text
-    assert f'<html lang="{spoken}"' in text
-    assert words in text
-    assert ("Läuft" in text) is (spoken == "de")
+    assert f'<html lang="{language}"' in text
+    assert heading in text
+    assert ("Läuft" in text) is (language == "de")
 
 
 def test_five_numbers_and_the_next_stops(client: Client, link: WallLink) -> None:
@@ -68,7 +70,7 @@ def test_five_numbers_and_the_next_stops(client: Client, link: WallLink) -> None
     assert 'data-theme="dark"' in response.text
 
 
-def test_of_several_clouds_each_stop_names_its_own(
+def test_stops_name_their_cloud_if_there_are_several(
     client: Client, link: WallLink
 ) -> None:
     make_instance(stops_in=600, name="ablation")
@@ -87,7 +89,9 @@ def test_no_more_than_ten(client: Client, link: WallLink) -> None:
     assert len(names(client.get(of(link)).text)) == 10
 
 
-def test_it_shows_what_its_view_does(client: Client, operator: User) -> None:
+def test_a_wallboard_applies_the_filter_of_its_view(
+    client: Client, operator: User
+) -> None:
     fleet()
     make_instance(name="cpu", stops_in=500, flavor_type="CPU")
     view = SavedView.objects.create(
@@ -101,20 +105,56 @@ def test_it_shows_what_its_view_does(client: Client, operator: User) -> None:
     assert numbers(page)["running"] == 1
 
 
-def test_masked_it_shows_no_name(client: Client, operator: User) -> None:
+def test_a_wallboard_of_a_team_counts_its_instances_and_says_its_name(
+    client: Client, operator: User, admin: User
+) -> None:
+    make_instance(name="theirs", stops_in=500)
+    make_instance(name="ours", stops_in=500, owner_name="li.wei")
+    make_instance(name="shared", stops_in=600, workspace_id="ws-vision")
+    make_instance(
+        name="spare", stops_in=700, workspace_id="ws-vision", flavor_type="CPU"
+    )
+    team = save_team(
+        name="Vision", owners=["li.wei"], workspaces=["ws-vision"], actor=admin
+    )
+    view = SavedView.objects.create(
+        owner=operator,
+        name="Vision's GPUs",
+        query="team=Vision&flavor_type=GPU&owner=!zoe&sort=name&per_page=100",
+    )
+    make = wallboard_services.make
+    link = make(actor=operator, name="Lab 2", view=view)
+    page = client.get(of(link)).text
+    assert names(page) == ["ours", "shared"]
+    assert numbers(page)["running"] == 2
+    (limits,) = re.findall(r'class="wall-filters">(.*?)</p>', page)
+    limits = re.sub("<[^>]+>", "", limits)
+    assert limits == "Flavor: GPU · Owner: not zoe · Team: Vision"
+    masked = make(actor=operator, name="Lobby", view=view, masked=True)
+    page_of_masked = client.get(of(masked)).text
+    assert "Team: Vision" in page_of_masked
+    assert "zoe" not in page_of_masked
+    # A team that is gone matches nothing, which must not look like a quiet fleet.
+    save_team(team=team, name="Imaging", owners=["li.wei"], actor=admin)
+    change = client.get(poll_of(page)).text
+    assert "The team <bdi>Vision</bdi> no longer exists" in change
+    assert numbers(change)["running"] == 0
+
+
+def test_a_masked_wallboard_shows_no_name(client: Client, operator: User) -> None:
     fleet()
     link = wallboard_services.make(actor=operator, name="Lobby", masked=True)
     other = wallboard_services.make(actor=operator, name="Lobby 2", masked=True)
     page = client.get(of(link)).text
     for instance in Instance.objects.select_related("cloud"):
-        for said in (instance.name, instance.instance_id, instance.owner_name):
-            assert said not in re.sub(r'data-tile="\w+"|[Oo]verdue|[Ff]ailed', "", page)
-    assert all(re.fullmatch(r"Instance [0-9A-F]{4}", one) for one in names(page))
+        for text in (instance.name, instance.instance_id, instance.owner_name):
+            assert text not in re.sub(r'data-tile="\w+"|[Oo]verdue|[Ff]ailed', "", page)
+    assert all(re.fullmatch(r"Instance [0-9A-F]{4}", name) for name in names(page))
     assert names(page) == names(client.get(of(link)).text)
     assert names(page) != names(client.get(of(other)).text)
 
 
-def test_nothing_leads_from_it_into_the_site(client: Client, link: WallLink) -> None:
+def test_the_wallboard_has_no_links(client: Client, link: WallLink) -> None:
     fleet()
     page = client.get(of(link)).text
     assert "<a " not in page
@@ -153,7 +193,7 @@ def test_a_made_up_link_costs_no_query(
     assert response.status_code == 404
 
 
-def test_one_letter_off_is_another_link(client: Client, link: WallLink) -> None:
+def test_a_changed_token_is_invalid(client: Client, link: WallLink) -> None:
     token = wallboard_services.token(link)
     for place in (0, -1):
         letters = list(token)
@@ -162,7 +202,7 @@ def test_one_letter_off_is_another_link(client: Client, link: WallLink) -> None:
         assert client.get(url).status_code == 404
 
 
-def test_the_table_does_not_hold_the_token(link: WallLink) -> None:
+def test_the_table_does_not_contain_the_token(link: WallLink) -> None:
     held = json.dumps(list(WallLink.objects.values()), default=str)
     assert wallboard_services.token(link) not in held
     held = json.dumps(list(AuditEvent.objects.values()), default=str)
@@ -170,7 +210,9 @@ def test_the_table_does_not_hold_the_token(link: WallLink) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["", "changes?since=0"])
-def test_its_address_goes_nowhere(client: Client, link: WallLink, suffix: str) -> None:
+def test_the_url_of_a_wallboard_is_not_leaked(
+    client: Client, link: WallLink, suffix: str
+) -> None:
     response = client.get(f"{of(link)}{suffix}")
     assert response.headers["Referrer-Policy"] == "no-referrer"
     assert "noindex" in response.headers["X-Robots-Tag"]
@@ -178,7 +220,9 @@ def test_its_address_goes_nowhere(client: Client, link: WallLink, suffix: str) -
     assert not response.cookies
 
 
-def test_it_never_meets_a_sign_in(client: Client, link: WallLink, viewer: User) -> None:
+def test_a_wallboard_needs_no_sign_in(
+    client: Client, link: WallLink, viewer: User
+) -> None:
     assert client.get(of(link)).status_code == 200
     viewer.one_time_until = timezone.now() + timedelta(days=1)
     viewer.save()
@@ -203,9 +247,9 @@ def test_nothing_new_is_cheap_and_names_the_release(
     with django_assert_num_queries(1):
         response = client.get(url)
     assert response.status_code == 204
-    told = json.loads(response.headers["HX-Trigger"])
-    assert told["curfew:unchanged"]["as_of_ms"] == 1_000
-    assert re.fullmatch(r"[0-9a-f]{12}", told["curfew:release"]["release"])
+    triggers = json.loads(response.headers["HX-Trigger"])
+    assert triggers["curfew:unchanged"]["as_of_ms"] == 1_000
+    assert re.fullmatch(r"[0-9a-f]{12}", triggers["curfew:release"]["release"])
 
 
 def test_the_page_and_a_full_poll_cost_the_same_whatever_the_fleet(
@@ -213,10 +257,10 @@ def test_the_page_and_a_full_poll_cost_the_same_whatever_the_fleet(
 ) -> None:
     for _ in range(15):
         make_instance(stops_in=600)
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(11):
         page = client.get(of(link)).text
     FleetVersion.stamp(Instance.objects.all())
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(11):
         client.get(poll_of(page))
 
 
@@ -232,7 +276,9 @@ def test_a_change_arrives(client: Client, link: WallLink) -> None:
     assert client.get(poll_of(response.text)).status_code == 204
 
 
-def test_what_is_not_on_the_wall_moves_nothing(client: Client, link: WallLink) -> None:
+def test_changes_outside_the_view_redraw_nothing(
+    client: Client, link: WallLink
+) -> None:
     instance = make_instance(stops_in=300)
     url = poll_of(client.get(of(link)).text)
     changed = Instance.objects.filter(pk=instance.pk)
@@ -261,17 +307,17 @@ def test_time_alone_moves_a_number(
 
 
 @pytest.mark.parametrize("query", ["", "since=x", "since=-1", "since=1&until=x"])
-def test_an_odd_question(client: Client, link: WallLink, query: str) -> None:
+def test_an_invalid_poll(client: Client, link: WallLink, query: str) -> None:
     assert client.get(f"{of(link)}changes?{query}").status_code == 400
 
 
-def test_trouble_upstream_is_told_without_the_cloud_s_words(
+def test_a_problem_of_a_cloud_is_shown_without_its_message(
     client: Client, link: WallLink
 ) -> None:
-    Cloud.objects.update(problem=verbatim("secret words"), problem_since=timezone.now())
+    Cloud.objects.update(problem=verbatim("secret text"), problem_since=timezone.now())
     page = client.get(of(link)).text
     assert "is not reachable" in page
-    assert "secret words" not in page
+    assert "secret text" not in page
 
 
 def test_each_link_has_its_limit(
@@ -281,15 +327,13 @@ def test_each_link_has_its_limit(
     other = wallboard_services.make(actor=operator, name="Other")
     with time_machine.travel(NOON, tick=False):
         answers = [client.get(of(link)) for _ in range(3)]
-        assert [one.status_code for one in answers] == [200, 200, 429]
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
         assert int(answers[2].headers["Retry-After"]) > 0
         assert answers[2].headers["Referrer-Policy"] == "no-referrer"
         assert client.get(of(other)).status_code == 200
 
 
-def test_the_moment_it_was_seen_is_kept_coarsely(
-    client: Client, link: WallLink
-) -> None:
+def test_polls_are_recorded_at_intervals(client: Client, link: WallLink) -> None:
     with time_machine.travel(NOON, tick=False) as clock:
         client.get(of(link))
         clock.shift(timedelta(minutes=2))
@@ -302,10 +346,74 @@ def test_the_moment_it_was_seen_is_kept_coarsely(
         assert link.seen_at == NOON + timedelta(minutes=6)
 
 
-def test_a_refusal_does_not_write_the_token_down(
-    client: Client, link: WallLink
-) -> None:
+def test_a_refusal_does_not_log_the_token(client: Client, link: WallLink) -> None:
     response = client.post(of(link), headers={"Sec-Fetch-Site": "cross-site"})
     assert response.status_code == 403
     event = AuditEvent.objects.get(action="request.refused")
     assert event.target_label == "POST /wall/[redacted]/"
+
+
+def test_idle_leases_have_no_stop_but_are_counted(
+    client: Client, link: WallLink
+) -> None:
+    make_notebook(idle_seconds=3_600, name="idle")
+    make_notebook(stops_in=600, name="timed")
+    page = client.get(of(link)).text
+    assert names(page) == ["timed"]
+    assert '<span class="wall-idle">1 when idle</span>' in page
+    assert (numbers(page)["running"], numbers(page)["no_auto_stop"]) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "text"),
+    [
+        ({"notebooks_scope": "own"}, "the counts are incomplete"),
+        ({"incomplete": "wrong_count", "listed": 3, "counted": 4}, "is incomplete"),
+        ({"unconfigured_since": NOON}, "no longer configured"),
+    ],
+)
+def test_a_poll_brings_what_is_wrong_with_a_cloud(
+    client: Client, link: WallLink, trouble: dict[str, Any], text: str
+) -> None:
+    page = client.get(of(link)).text
+    assert text not in page
+    Cloud.objects.update(**trouble)
+    FleetVersion.stamp()
+    assert text in client.get(poll_of(page)).text
+
+
+def test_costs_are_sums_that_every_wallboard_has(
+    client: Client, link: WallLink, operator: User
+) -> None:
+    now = datetime.now(UTC)
+    instances = [make_instance(), make_instance(), make_instance(flavor="new")]
+    assert 'data-tile="per_hour"' not in client.get(of(link)).text
+    make_price("1000.25")
+    current_prices.forget()
+    make_run(
+        instance=instances[0], started_at=now - timedelta(minutes=1), ended_at=None
+    )
+    masked = wallboard_services.make(actor=operator, name="Masked", masked=True)
+    for wall in (link, masked):
+        text = " ".join(client.get(of(wall)).text.split())
+        assert "<strong>2,000.50</strong>" in text
+        assert "EUR an hour" in text
+        assert "1 without a price" in text
+        assert "EUR today" in text
+    # Elsewhere only what the view shows counts.
+    view = SavedView.objects.create(owner=operator, name="New", query="flavor=new")
+    other = wallboard_services.make(actor=operator, name="Other", view=view)
+    assert "EUR" not in client.get(of(other)).text
+
+
+def test_a_screen_with_costs_is_drawn_anew_after_some_minutes(
+    client: Client, link: WallLink
+) -> None:
+    make_price()
+    make_instance(stops_in=None)
+    with time_machine.travel(datetime.now(UTC), tick=False) as clock:
+        url = poll_of(client.get(of(link)).text)
+        clock.shift(timedelta(minutes=4))
+        assert client.get(url).status_code == 204
+        clock.shift(timedelta(minutes=2))
+        assert client.get(url).status_code == 200

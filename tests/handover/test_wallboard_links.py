@@ -21,7 +21,9 @@ pytestmark = pytest.mark.usefixtures("cloud_row", "_empty_cache", "_no_news")
 FORM = {"name": "Lab", "zone": "Europe/Berlin", "scheme": "light", "masked": "on"}
 
 
-def test_making_and_revoking_one(client: Client, operator: User, admin: User) -> None:
+def test_creating_and_revoking_a_link(
+    client: Client, operator: User, admin: User
+) -> None:
     view = SavedView.objects.create(owner=operator, name="CPUs", query="q=cpu")
     client.force_login(operator)
     assert client.post(LINKS, FORM | {"view": view.pk}).status_code == 303
@@ -39,9 +41,7 @@ def test_making_and_revoking_one(client: Client, operator: User, admin: User) ->
     ]
 
 
-def test_another_name_and_nothing_else(
-    client: Client, operator: User, link: WallLink
-) -> None:
+def test_a_link_can_be_renamed(client: Client, operator: User, link: WallLink) -> None:
     fleet()
     address, before = of(link), client.get(of(link)).text
     poll = client.get(poll_of(before))
@@ -53,8 +53,11 @@ def test_another_name_and_nothing_else(
     assert link.name == "Lobby West"
     assert of(link) == address
     # The poll has its screens load anew, though nothing else has changed.
-    told = [json.loads(one.headers["HX-Trigger"]) for one in (poll, poll_again(before))]
-    assert told[0]["curfew:release"] != told[1]["curfew:release"]
+    events = [
+        json.loads(response.headers["HX-Trigger"])
+        for response in (poll, poll_again(before))
+    ]
+    assert events[0]["curfew:release"] != events[1]["curfew:release"]
     assert "Lobby West" in client.get(address).text
     event = AuditEvent.objects.get(action="wall.renamed")
     assert (event.before, event.after) == (
@@ -70,7 +73,7 @@ def poll_again(page: str) -> Any:
 
 
 @pytest.mark.parametrize("name", ["", "x" * 61, "a\u202eb"])
-def test_a_name_that_will_not_do(
+def test_an_invalid_name_is_not_saved(
     client: Client, operator: User, link: WallLink, name: str
 ) -> None:
     client.force_login(operator)
@@ -110,7 +113,7 @@ def test_the_page_of_one_link_costs_few_queries(
         {"view": 999},
     ],
 )
-def test_a_form_that_makes_no_sense(
+def test_an_invalid_link_is_not_created(
     client: Client, operator: User, wrong: dict[str, Any]
 ) -> None:
     client.force_login(operator)

@@ -1,4 +1,4 @@
-"""What tests of wallboards look at."""
+"""Helpers for tests of wallboards."""
 
 import re
 
@@ -15,9 +15,9 @@ def of(link: WallLink) -> str:
 
 
 def poll_of(text: str) -> str:
-    found = re.search(r'<div id="poller"[^>]* hx-get="([^"]+)"', text)
-    assert found
-    return found[1].replace("&amp;", "&")
+    match = re.search(r'<div id="poller"[^>]*\shx-get="([^"]+)"', text)
+    assert match
+    return match[1].replace("&amp;", "&")
 
 
 def fleet() -> None:

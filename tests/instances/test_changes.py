@@ -22,7 +22,7 @@ URL = reverse("instances:changes")
 
 @pytest.fixture
 def watcher(client: Client, viewer: User, cloud_row: Cloud) -> Client:
-    """Somebody who looks at the list."""
+    """A person who looks at the list."""
     client.force_login(viewer)
     return client
 
@@ -33,19 +33,19 @@ def draw(client: Client, **query: Any) -> str:
 
 
 def next_poll(text: str) -> str:
-    found = re.search(r'<div id="poller"[^>]* hx-get="([^"]+)"', text)
-    assert found
-    return found[1].replace("&amp;", "&")
+    match = re.search(r'<div id="poller"[^>]* hx-get="([^"]+)"', text)
+    assert match
+    return match[1].replace("&amp;", "&")
 
 
 def change(*instances: Instance, **fields: Any) -> None:
-    changed = Instance.objects.filter(pk__in=[one.pk for one in instances])
+    changed = Instance.objects.filter(pk__in=[instance.pk for instance in instances])
     if fields:
         changed.update(**fields)
     FleetVersion.stamp(changed)
 
 
-def test_nothing_new_is_204_and_tells_the_mirror_s_age(
+def test_nothing_new_is_204_with_the_mirror_s_age(
     watcher: Client, cloud_row: Cloud, django_assert_num_queries: Any
 ) -> None:
     make_instance()
@@ -62,13 +62,13 @@ def test_nothing_new_is_204_and_tells_the_mirror_s_age(
 
 
 def test_a_changed_row_comes_alone_and_before_anything_else(watcher: Client) -> None:
-    one, two = make_instance(name="a"), make_instance(name="b")
+    first, second = make_instance(name="a"), make_instance(name="b")
     url = draw(watcher, sort="name")
-    change(two, description="Third try")
+    change(second, description="Third try")
     response = watcher.get(url)
     assert response.status_code == 200
-    assert rows_of(response.text) == [str(two.pk)]
-    assert f'id="instance-{one.pk}"' not in response.text
+    assert rows_of(response.text) == [str(second.pk)]
+    assert f'id="instance-{first.pk}"' not in response.text
     assert "Third try" in response.text
     # The browser's parser drops a <tr> that follows another element.
     assert response.text.strip().startswith("<tr")
@@ -80,31 +80,35 @@ def test_a_changed_row_comes_alone_and_before_anything_else(watcher: Client) -> 
 
 @pytest.mark.parametrize("stops_in", [5, 20_000])
 def test_a_new_order_brings_the_whole_body(watcher: Client, stops_in: int) -> None:
-    one, two = make_instance(stops_in=60), make_instance(stops_in=600)
+    first, second = make_instance(stops_in=60), make_instance(stops_in=600)
     url = draw(watcher)
     moved = make_instance(stops_in=stops_in)
     change(moved)
     response = watcher.get(url)
     assert response.text.strip().startswith('<tbody id="rows" hx-swap-oob="true">')
-    order = [moved.pk, one.pk, two.pk] if stops_in == 5 else [one.pk, two.pk, moved.pk]
+    order = (
+        [moved.pk, first.pk, second.pk]
+        if stops_in == 5
+        else [first.pk, second.pk, moved.pk]
+    )
     assert rows_of(response.text) == [str(pk) for pk in order]
     assert watcher.get(next_poll(response.text)).status_code == 204
 
 
 def test_a_row_that_no_longer_fits_the_filter_leaves(watcher: Client) -> None:
-    one, two = make_instance(), make_instance()
+    first, second = make_instance(), make_instance()
     url = draw(watcher, status="RUNNING")
-    change(one, status="STOPPED", stops_at=None)
+    change(first, status="STOPPED", stops_at=None)
     response = watcher.get(url)
-    assert rows_of(response.text) == [str(two.pk)]
+    assert rows_of(response.text) == [str(second.pk)]
     assert response.text.strip().startswith("<tbody")
     assert "status=RUNNING" in next_poll(response.text)
 
 
 def test_the_last_row_to_leave_leaves_a_word(watcher: Client) -> None:
-    one = make_instance()
+    first = make_instance()
     url = draw(watcher, status="RUNNING")
-    change(one, status="STOPPED", stops_at=None)
+    change(first, status="STOPPED", stops_at=None)
     assert "No matching instances" in watcher.get(url).text
 
 
@@ -119,11 +123,11 @@ def test_a_change_elsewhere_sends_no_row(watcher: Client) -> None:
     assert "<tbody" not in response.text
 
 
-def test_without_shown_all_rows_come(watcher: Client) -> None:
-    one, two = make_instance(), make_instance()
-    change(one)
+def test_without_layout_all_rows_come(watcher: Client) -> None:
+    first, second = make_instance(), make_instance()
+    change(first)
     response = watcher.get(URL, {"since": 0})
-    assert set(rows_of(response.text)) == {str(one.pk), str(two.pk)}
+    assert set(rows_of(response.text)) == {str(first.pk), str(second.pk)}
 
 
 def test_a_version_of_another_database_brings_everything(watcher: Client) -> None:
@@ -164,7 +168,7 @@ def test_the_list_s_own_garbage_does_not_break_the_poll(watcher: Client) -> None
         ({}, "failed", "5"),
     ],
 )
-def test_the_server_says_how_soon_to_ask_again(
+def test_the_server_says_how_soon_to_poll_again(
     watcher: Client,
     operator: User,
     fields: dict[str, Any],

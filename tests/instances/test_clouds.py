@@ -11,6 +11,19 @@ from django.test import Client
 from django.utils import timezone
 
 from dashboard.audit.models import AuditEvent
+from dashboard.costs.models import (
+    Allocation,
+    Budget,
+    Gap,
+    Price,
+    RollUp,
+    Run,
+    UsageDay,
+)
+from dashboard.costs.periods import custom, day_of
+from dashboard.costs.recorder import record_gap
+from dashboard.costs.rollup import roll_up
+from dashboard.costs.usage import Reading, Scope, Usage, report
 from dashboard.edits.services import submit_power
 from dashboard.emulator import Emulator
 from dashboard.instances import tasks, upstream
@@ -20,6 +33,7 @@ from dashboard.instances.selectors import freshness
 from dashboard.modelarts.errors import ConfigurationError
 from dashboard.reminders.models import Preferences
 from dashboard.web.stored_messages import Message, verbatim
+from tests.costs.prices import DAY, GPU, make_price
 
 
 class CloudsFile:
@@ -53,11 +67,27 @@ def two_clouds(clouds_file: CloudsFile) -> CloudsFile:
     return clouds_file
 
 
+def roll_up_days(cloud: Cloud) -> None:
+    """Store the sums of a cloud as if its instances had been there for a week."""
+    past = timezone.now() - 7 * DAY
+    cloud.instances.update(first_seen_at=past)
+    oldest = Run.objects.filter(allocation__cloud=cloud).order_by("pk")
+    oldest.update(started_at=past)
+    for _ in range(2):
+        roll_up(timezone.now())
+
+
+def usage_of_past_days() -> Usage:
+    now = timezone.now()
+    period = custom(day_of(now - 6 * DAY), day_of(now - 4 * DAY))
+    return report(Reading(period, Scope(), now), "cloud").total
+
+
 def hours(number: float) -> timedelta:
     return timedelta(hours=number)
 
 
-def test_a_removed_cloud_is_told_everywhere_and_ages_nothing(
+def test_a_removed_cloud_is_shown_everywhere_and_ages_nothing(
     two_clouds: CloudsFile, client: Client, operator: Any
 ) -> None:
     two_clouds.describe("prod")
@@ -73,7 +103,7 @@ def test_a_removed_cloud_is_told_everywhere_and_ages_nothing(
     assert freshness(timezone.now()).age == "fresh"
     answer = client.get("/readyz").json()
     assert answer["ready"] is False or list(answer["mirror_age_seconds"]) == ["prod"]
-    assert any("lab left the configuration" in one for one in answer["notices"])
+    assert any("lab left the configuration" in notice for notice in answer["notices"])
     metrics = client.get("/metrics").text
     assert 'curfew_cloud_removed{cloud="lab"} 1.0' in metrics
     assert 'curfew_mirror_age_seconds{cloud="lab"}' not in metrics
@@ -81,10 +111,10 @@ def test_a_removed_cloud_is_told_everywhere_and_ages_nothing(
     page = client.get("/instances/").text
     assert "This cloud was removed from the configuration" in page
     assert "It was ill before." not in page
-    one = Instance.objects.filter(cloud=lab, status="RUNNING").first()
-    assert one is not None
-    assert "edit-button" not in client.get(one.get_absolute_url()).text
-    refused = client.get(f"{one.get_absolute_url()}stop/").text
+    instance = Instance.objects.filter(cloud=lab, status="RUNNING").first()
+    assert instance is not None
+    assert "edit-button" not in client.get(instance.get_absolute_url()).text
+    refused = client.get(f"{instance.get_absolute_url()}stop/").text
     assert "no longer configured in Curfew" in refused
 
 
@@ -109,10 +139,15 @@ def test_a_removed_cloud_is_retired_after_its_grace(
     assert client.get("/readyz").json()["notices"] == []
     event = AuditEvent.objects.get(action="cloud.retired")
     assert event.after == {"instances": 40}
+    runs = Run.objects.filter(instance__cloud__name="lab")
+    assert runs.exists()
+    assert not runs.filter(ended_at=None).exists()
+    assert runs.filter(end_status="", ended_by=Run.EndedBy.UNKNOWN).exists()
+    assert Run.objects.filter(instance__cloud__name="prod", ended_at=None).exists()
     client.force_login(viewer)
-    one = Instance.objects.filter(cloud__name="lab").first()
-    assert one is not None
-    assert "No longer watched." in client.get(one.get_absolute_url()).text
+    instance = Instance.objects.filter(cloud__name="lab").first()
+    assert instance is not None
+    assert "No longer synced." in client.get(instance.get_absolute_url()).text
 
 
 def test_a_cloud_that_is_back_is_read_as_before(two_clouds: CloudsFile) -> None:
@@ -150,10 +185,10 @@ def test_a_renamed_cloud_keeps_its_instances_and_their_history(
 ) -> None:
     clouds_file.describe("old")
     call_command("refresh")
-    one = Instance.objects.filter(status="RUNNING").first()
-    assert one is not None
-    edit = submit_power(instance=one, actor=operator, kind="stop")
-    wants = Preferences.objects.create(
+    instance = Instance.objects.filter(status="RUNNING").first()
+    assert instance is not None
+    edit = submit_power(instance=instance, actor=operator, kind="stop")
+    preferences = Preferences.objects.create(
         user=operator, scope="cloud", cloud=Cloud.objects.get()
     )
     clouds_file.describe("new/name")
@@ -170,8 +205,8 @@ def test_a_renamed_cloud_keeps_its_instances_and_their_history(
     assert (outcome.new, outcome.missing, outcome.problem) == (0, 0, Message())
     edit.refresh_from_db()
     assert edit.instance.cloud == cloud
-    wants.refresh_from_db()
-    assert wants.cloud == cloud
+    preferences.refresh_from_db()
+    assert preferences.cloud == cloud
     assert AuditEvent.objects.filter(action="cloud.renamed").exists()
 
 
@@ -188,6 +223,76 @@ def test_a_rename_ahead_of_the_workers_is_just_another_name(
     assert cloud.instances.count() == 40
 
 
+def test_a_renamed_cloud_keeps_its_runs_prices_and_budgets(
+    clouds_file: CloudsFile,
+) -> None:
+    clouds_file.describe("old")
+    call_command("refresh")
+    past = timezone.now() - 5 * DAY
+    record_gap(Cloud.objects.get(), past, past + hours(1))
+    roll_up_days(Cloud.objects.get())
+    assert UsageDay.objects.exists()
+    before = usage_of_past_days()
+    assert before.unknown
+    runs = set(Run.objects.values_list("pk", flat=True))
+    clouds_file.describe("new")
+    tasks.refresh_due_clouds()
+    refresh_cloud("new")
+    for cloud in ("old", "new", "other"):
+        make_price(cloud=cloud)
+    first = make_price(cloud="old", valid_from=make_price().valid_from - DAY)
+    budget = Budget.objects.create(
+        name="b", kind="cloud", value="old", amount=1, currency="EUR"
+    )
+    read_at = timezone.now() - hours(2)
+    Cloud.objects.filter(name="old").update(read_at=read_at)
+
+    call_command("cloud", "rename", "old", "new")
+
+    new = Cloud.objects.get()
+    assert set(Run.objects.values_list("pk", flat=True)) == runs
+    assert not Allocation.objects.exclude(cloud=new).exists()
+    refresh_cloud("new")
+    assert Run.objects.filter(ended_at=None).exists()
+    last, kept = Gap.objects.order_by("-since")
+    assert (kept.cloud, kept.since) == (new, past)
+    assert (last.cloud, last.since) == (new, read_at)
+    assert not RollUp.objects.exists()
+    first.refresh_from_db()
+    budget.refresh_from_db()
+    assert (first.cloud, budget.value) == ("new", "new")
+    # Of the same day, under both names.
+    assert Price.objects.filter(cloud="old", flavor=GPU).count() == 1
+    assert Price.objects.filter(cloud="other").count() == 1
+    assert not UsageDay.objects.exists()
+    Price.objects.all().delete()
+    assert usage_of_past_days() == before
+    for _ in range(2):
+        roll_up(timezone.now())
+    assert UsageDay.objects.exists()
+    assert usage_of_past_days() == before
+
+
+def test_runs_and_prices_of_what_stays_are_told_apart(
+    clouds_file: CloudsFile, operator: Any
+) -> None:
+    clouds_file.describe("old")
+    call_command("refresh")
+    clouds_file.describe("new")
+    tasks.refresh_due_clouds()
+    refresh_cloud("new")
+    instance = Instance.objects.filter(cloud__name="new", status="RUNNING").first()
+    assert instance is not None
+    submit_power(instance=instance, actor=operator, kind="stop")
+    make_price(cloud="old")
+    call_command("cloud", "rename", "old", "new")
+    for run in Run.objects.select_related("allocation", "instance"):
+        assert run.allocation.cloud_id == run.instance.cloud_id
+    (left,) = Run.objects.filter(instance__cloud__name="old")
+    assert left.end_status == ""
+    assert {price.cloud for price in Price.objects.all()} == {"old", "new"}
+
+
 def test_what_was_changed_under_the_new_name_stays_there(
     clouds_file: CloudsFile, operator: Any
 ) -> None:
@@ -196,13 +301,13 @@ def test_what_was_changed_under_the_new_name_stays_there(
     clouds_file.describe("new")
     tasks.refresh_due_clouds()
     refresh_cloud("new")
-    one = Instance.objects.filter(cloud__name="new", status="RUNNING").first()
-    assert one is not None
-    submit_power(instance=one, actor=operator, kind="stop")
+    instance = Instance.objects.filter(cloud__name="new", status="RUNNING").first()
+    assert instance is not None
+    submit_power(instance=instance, actor=operator, kind="stop")
     call_command("cloud", "rename", "old", "new")
     assert Cloud.objects.get(name="new").instances.count() == 40
     left = Instance.objects.get(cloud__name="old")
-    assert left.instance_id == one.instance_id
+    assert left.instance_id == instance.instance_id
     assert left.missing_since is not None
 
 
@@ -226,13 +331,26 @@ def test_a_retired_cloud_is_deleted_for_good(
     two_clouds.describe("prod")
     tasks.refresh_due_clouds()
     call_command("cloud", "retire", "lab")
-    wants = Preferences.objects.create(
+    preferences = Preferences.objects.create(
         user=operator, scope="cloud", cloud=Cloud.objects.get(name="lab")
     )
     with pytest.raises(CommandError, match="have them changed first"):
         call_command("cloud", "delete", "lab", "--no-input")
-    wants.delete()
+    preferences.delete()
+    lab = Cloud.objects.get(name="lab")
+    roll_up_days(lab)
+    Gap.objects.create(cloud=lab, since=timezone.now(), until=timezone.now())
+    make_price(cloud="lab")
+    runs = set(Run.objects.filter(instance__cloud__name="prod"))
+    assert UsageDay.objects.filter(allocation__cloud=lab).exists()
+
     call_command("cloud", "delete", "lab", "--no-input")
+
+    assert set(Run.objects.all()) == runs
+    for model in (Allocation, Gap, RollUp):
+        assert not model.objects.exclude(cloud__name="prod").exists()
+    assert not UsageDay.objects.exists()
+    assert Price.objects.get().cloud == "lab"
     assert [cloud.name for cloud in Cloud.objects.all()] == ["prod"]
     assert Instance.objects.count() == 40
     assert AuditEvent.objects.filter(action="cloud.deleted").exists()
@@ -246,16 +364,16 @@ def test_a_cloud_may_have_any_name_that_can_be_shown(
     call_command("refresh")
     assert client.get("/readyz").status_code == 200
     client.force_login(operator)
-    one = Instance.objects.filter(status="RUNNING").first()
-    assert one is not None
+    instance = Instance.objects.filter(status="RUNNING").first()
+    assert instance is not None
     for address in (
         "/instances/",
         "/due/",
         "/reminders/",
         "/policies/compliance/",
-        one.get_absolute_url(),
-        f"{one.get_absolute_url()}edit/",
-        f"{one.get_absolute_url()}countdown/",
+        instance.get_absolute_url(),
+        f"{instance.get_absolute_url()}edit/",
+        f"{instance.get_absolute_url()}countdown/",
     ):
         assert client.get(address).status_code == 200, address
 

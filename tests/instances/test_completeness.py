@@ -16,8 +16,8 @@ from dashboard.emulator import Emulator, Fault
 from dashboard.instances import messages, refresh, tasks
 from dashboard.instances.models import Cloud, Instance, PartialListing
 from dashboard.instances.refresh import ensure_clouds, refresh_cloud
-from dashboard.modelarts.client import ModelArtsClient
-from dashboard.modelarts.results import MADE_UP_ID
+from dashboard.modelarts.demanager import DemanagerApi
+from dashboard.modelarts.results import UNUSABLE_ID_PREFIX
 from dashboard.web.stored_messages import Message
 from tests import factories
 
@@ -32,7 +32,7 @@ def unforeseen(empty_cloud: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(self: Any, **_: Any) -> Any:
         raise TypeError("'NoneType' object is not iterable")
 
-    monkeypatch.setattr(ModelArtsClient, "list_instances", fail)
+    monkeypatch.setattr(DemanagerApi, "list_instances", fail)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_refresh_cut_short_is_recorded_as_a_failure(
     def interrupt(self: Any, *_: Any, **__: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ModelArtsClient, "list_instances", interrupt)
+    monkeypatch.setattr(DemanagerApi, "list_instances", interrupt)
     with pytest.raises(KeyboardInterrupt):
         refresh_cloud("demo")
     row = Cloud.objects.get()
@@ -91,7 +91,7 @@ def test_a_time_limit_is_recorded_and_what_was_read_is_kept(
 ) -> None:
     monkeypatch.setattr(refresh, "PAGE_SIZE", 10)
     ensure_clouds()
-    listing = ModelArtsClient.list_instances
+    listing = DemanagerApi.list_instances
 
     with time_machine.travel(timezone.now(), tick=False) as clock:
 
@@ -101,7 +101,7 @@ def test_a_time_limit_is_recorded_and_what_was_read_is_kept(
             raise SoftTimeLimitExceeded
 
         with monkeypatch.context() as patch:
-            patch.setattr(ModelArtsClient, "list_instances", out_of_time)
+            patch.setattr(DemanagerApi, "list_instances", out_of_time)
             outcome = refresh_cloud("demo")
     assert outcome is not None
     assert outcome.problem == messages.REFRESH_TOOK_TOO_LONG()
@@ -153,7 +153,9 @@ def test_a_listing_that_does_not_add_up_is_incomplete_everywhere(
     assert row.refreshed_at == complete_at, "its age grows until it adds up"
     assert not Instance.objects.exclude(missing_since=None).exists()
 
-    assert any("incomplete" in one for one in client.get("/readyz").json()["notices"])
+    assert any(
+        "incomplete" in notice for notice in client.get("/readyz").json()["notices"]
+    )
     assert 'curfew_mirror_incomplete{cloud="demo"} 1.0' in client.get("/metrics").text
     with pytest.raises(CommandError):
         call_command("refresh")
@@ -171,7 +173,7 @@ def test_a_listing_that_does_not_add_up_is_incomplete_everywhere(
 
 
 @pytest.mark.parametrize("size", [-30, -20])
-def test_a_total_of_one_page_greys_nothing_out(
+def test_a_total_of_one_page_marks_nothing_missing(
     cloud: Emulator, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     monkeypatch.setattr(refresh, "PAGE_SIZE", 10)
@@ -180,7 +182,7 @@ def test_a_total_of_one_page_greys_nothing_out(
     assert not Instance.objects.exclude(missing_since=None).exists()
 
 
-def test_a_slow_listing_goes_on_where_it_stopped(
+def test_a_slow_listing_continues_where_it_stopped(
     empty_cloud: Emulator, monkeypatch: pytest.MonkeyPatch, client: Client, viewer: Any
 ) -> None:
     monkeypatch.setattr(refresh, "PAGE_SIZE", 10)
@@ -217,9 +219,9 @@ def test_the_command_reads_a_slow_listing_to_its_end(
     monkeypatch.setattr(refresh, "PAGE_SIZE", 15)
     monkeypatch.setattr(refresh, "READ_SECONDS", 0.000_001)
     call_command("refresh")
-    said = capsys.readouterr().out
-    assert "demo: 15 of 40 instances read" in said
-    assert "demo: 40 instances, " in said
+    output = capsys.readouterr().out
+    assert "demo: 15 of 40 instances read" in output
+    assert "demo: 40 instances, " in output
 
 
 def test_what_vanished_is_missing_after_a_resumed_listing(
@@ -303,7 +305,7 @@ def test_an_odd_id_takes_down_no_page(
     row = (
         Instance.objects.get(instance_id=odd)
         if usable
-        else Instance.objects.get(instance_id__startswith=MADE_UP_ID)
+        else Instance.objects.get(instance_id__startswith=UNUSABLE_ID_PREFIX)
     )
     again = refresh_cloud("demo")
     assert again is not None
@@ -315,12 +317,12 @@ def test_an_odd_id_takes_down_no_page(
         page = client.get(row.get_absolute_url()).text
         assert "under an id that cannot be used" not in page
         assert "edit-button" not in page
-        asked = len(empty_cloud.log.entries())
+        requests = len(empty_cloud.log.entries())
         tasks.refresh_instance(row.pk)
-        assert len(empty_cloud.log.entries()) == asked, "it cannot be asked about"
+        assert len(empty_cloud.log.entries()) == requests, "it cannot be asked about"
 
 
-def test_a_bad_instance_stops_no_look_at_the_others(
+def test_a_bad_instance_stops_no_refresh_of_the_others(
     cloud: Emulator, refuses_one: str
 ) -> None:
     bad, good = Instance.objects.filter(status="RUNNING").order_by("pk")[:2]
@@ -328,8 +330,8 @@ def test_a_bad_instance_stops_no_look_at_the_others(
     Instance.objects.filter(pk__in=[bad.pk, good.pk]).update(
         status="STOPPING", status_since=timezone.now()
     )
-    for one in (bad, good):
-        cloud.fleet.force(one.instance_id, status="STOPPED")
+    for instance in (bad, good):
+        cloud.fleet.force(instance.instance_id, status="STOPPED")
     cloud.fleet.force(bad.instance_id, name=refuses_one)
     tasks.refresh_expected_changes("demo")
     good.refresh_from_db()
@@ -349,13 +351,15 @@ def test_an_instance_of_no_name_is_shown_by_its_received_id(
     db: None, client: Client, viewer: Any
 ) -> None:
     row = factories.make_instance(
-        instance_id=f"{MADE_UP_ID}0", document={"received_id": "a/b<i>"}
+        instance_id=f"{UNUSABLE_ID_PREFIX}0", document={"received_id": "a/b<i>"}
     )
     client.force_login(viewer)
     assert "a/b&lt;i&gt;" in client.get(row.get_absolute_url()).text
 
 
-@pytest.mark.parametrize("empty_cloud", [{"hostile": True}], indirect=True)
+@pytest.mark.parametrize(
+    "empty_cloud", [{"hostile": True, "notebooks": 0.5}], indirect=True
+)
 def test_a_hostile_fleet_is_listed_whole_and_shown(
     empty_cloud: Emulator, client: Client, operator: Any
 ) -> None:

@@ -5,6 +5,7 @@ from django.test import Client
 from django.urls import reverse
 
 from dashboard.accounts.models import User
+from dashboard.instances.countdown import unix_ms
 from dashboard.instances.models import Instance
 from tests.factories import make_instance
 
@@ -18,7 +19,7 @@ def test_both_clocks(client: Client, viewer: User, instance: Instance) -> None:
     response = client.get(url("demo", instance.instance_id))
     assert response.status_code == 200
     assert f'data-instance="{instance.instance_id}"' in response.text
-    assert f'data-stops-at="{instance.stops_at_ms}"' in response.text
+    assert f'data-stops-at="{unix_ms(instance.stops_at)}"' in response.text
     assert "<time datetime=" in response.text
     assert "Stops in" in response.text
     assert "Auto-stop after" in response.text

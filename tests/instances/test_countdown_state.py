@@ -7,6 +7,7 @@ import pytest
 
 from dashboard.instances import countdown
 from dashboard.instances.countdown import State, Urgency
+from dashboard.instances.durations import ago_text, remaining_text
 from dashboard.instances.models import Cloud, Instance
 from dashboard.modelarts.statuses import InstanceStatus
 
@@ -40,7 +41,7 @@ def an_instance(status: str = "RUNNING", **fields: Any) -> Instance:
     ],
 )
 def test_remaining_time_is_no_finer_than_it_matters(seconds: int, text: str) -> None:
-    assert countdown.remaining_text(seconds) == text
+    assert remaining_text(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -54,8 +55,8 @@ def test_remaining_time_is_no_finer_than_it_matters(seconds: int, text: str) -> 
         (172_800, "2 d ago"),
     ],
 )
-def test_past_time_is_told_in_its_largest_unit(seconds: int, text: str) -> None:
-    assert countdown.ago_text(seconds) == text
+def test_past_time_is_shown_in_its_largest_unit(seconds: int, text: str) -> None:
+    assert ago_text(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_urgency_rises_at_60_15_and_5_minutes(seconds: int, urgency: Urgency) ->
 def test_a_running_instance_counts_down_to_its_moment() -> None:
     stops_at = NOW + timedelta(hours=3, minutes=12)
     run = countdown.this_run(an_instance(stops_at=stops_at), NOW)
-    assert run == (State.COUNTING, "3 h 12 min", Urgency.NONE, stops_at, None)
+    assert run[:4] == (State.COUNTING, "3 h 12 min", Urgency.NONE, stops_at)
 
 
 def test_a_part_of_a_second_left_is_not_zero() -> None:
@@ -121,8 +122,8 @@ def test_switching_auto_stop_off_does_not_lengthen_this_run() -> None:
     ("enabled", "state", "text"),
     [
         (False, State.NO_AUTO_STOP, "No auto-stop"),
-        (True, State.NO_STOP_TIME, "stop time not reported"),
-        (None, State.NO_STOP_TIME, "stop time not reported"),
+        (True, State.NO_STOP_TIME, "No end reported"),
+        (None, State.NO_STOP_TIME, "No end reported"),
     ],
 )
 def test_running_without_a_stop_time(
@@ -132,14 +133,39 @@ def test_running_without_a_stop_time(
     assert (run.state, run.text) == (state, text)
 
 
-def test_stopped_tells_since_when_if_that_was_seen() -> None:
+@pytest.mark.parametrize(
+    ("ahead", "not_before"), [(timedelta(hours=2), True), (timedelta(0), False)]
+)
+def test_an_idle_lease_has_no_countdown(ahead: timedelta, not_before: bool) -> None:
+    lease = {"lease_type": "idle", "idle_seconds": 3_600, "idle_stop_at": NOW + ahead}
+    run = countdown.this_run(an_instance(generation="notebooks", **lease), NOW)
+    assert (run.state, run.text) == (State.IDLE, "stops after 1 h idle")
+    assert (run.urgency, run.stops_at) == (Urgency.NONE, None)
+    assert run.not_before == (NOW + ahead if not_before else None)
+    assert not run.expects_change
+
+
+def test_an_idle_lease_of_unknown_length() -> None:
+    run = countdown.this_run(an_instance(lease_type="idle"), NOW)
+    assert (run.text, run.not_before) == ("stops when idle", None)
+
+
+def test_a_notebook_without_auto_stop() -> None:
+    instance = an_instance(
+        generation="notebooks", auto_stop_enable=False, lease_type="timing"
+    )
+    assert countdown.this_run(instance, NOW).state == State.NO_AUTO_STOP
+    assert countdown.next_run(instance) == "Set at each start"
+
+
+def test_stopped_shows_since_when_if_observed() -> None:
     since = NOW - timedelta(minutes=3, seconds=20)
     run = countdown.this_run(an_instance("STOPPED", status_since=since), NOW)
     assert (run.text, run.stopped_at) == ("stopped 3 min ago", since)
     assert countdown.this_run(an_instance("STOPPED"), NOW).text == "stopped"
 
 
-def test_a_queued_instance_tells_place_and_wait_by_the_cloud_s_clock() -> None:
+def test_a_queued_instance_shows_place_and_wait_by_the_cloud_s_clock() -> None:
     ends = NOW + timedelta(minutes=21, seconds=30)
     instance = an_instance(
         "START_QUEUING",
@@ -148,19 +174,19 @@ def test_a_queued_instance_tells_place_and_wait_by_the_cloud_s_clock() -> None:
             "queuing_info": {"rank": 3, "end_timestamp": countdown.unix_ms(ends)},
         },
     )
-    assert countdown.this_run(instance, NOW).text == "queued, place 3, about 21 min"
+    assert countdown.this_run(instance, NOW).text == "queued, position 3, about 21 min"
 
 
 @pytest.mark.parametrize(
     ("info", "text"),
     [
         ({}, "queued"),
-        ({"rank": 1}, "queued, place 1"),
+        ({"rank": 1}, "queued, position 1"),
         ({"remain_time": 7_200}, "queued, about 2 h 0 min"),
         ({"remain_time": 20}, "queued, about 5 min"),
     ],
 )
-def test_a_queue_that_tells_less(info: dict[str, int], text: str) -> None:
+def test_a_queue_without_details(info: dict[str, int], text: str) -> None:
     instance = an_instance("CREATE_QUEUING", document={"queuing_info": info})
     assert countdown.this_run(instance, NOW).text == text
 
@@ -174,7 +200,10 @@ def test_a_queue_that_tells_less(info: dict[str, int], text: str) -> None:
         ("START_FAILED", State.FAILED),
         ("UNAVAILABLE", State.FAILED),
         ("DELETED", State.GONE),
-        ("SNAPSHOTTING", State.UNKNOWN),
+        ("SNAPSHOTTING", State.STARTING),
+        ("DELETING", State.STOPPING),
+        ("FROZEN", State.FAILED),
+        ("MOLTEN", State.UNKNOWN),
         ("", State.UNKNOWN),
     ],
 )
@@ -194,14 +223,14 @@ def test_what_vanished_has_no_countdown() -> None:
 
 
 @pytest.mark.parametrize("status", InstanceStatus)
-def test_every_documented_status_has_a_look_and_a_state(status: str) -> None:
+def test_every_documented_status_has_a_badge_and_a_state(status: str) -> None:
     assert countdown.status_badge(status).tone != "unknown"
     assert countdown.this_run(an_instance(status), NOW).state != State.UNKNOWN
 
 
 def test_an_unknown_status_stands_verbatim_and_neutral() -> None:
-    look = countdown.status_badge("SNAPSHOTTING")
-    assert (look.label, look.tone) == ("SNAPSHOTTING", "unknown")
+    badge = countdown.status_badge("MOLTEN")
+    assert (badge.label, badge.tone) == ("MOLTEN", "unknown")
 
 
 @pytest.mark.parametrize(
@@ -213,8 +242,23 @@ def test_an_unknown_status_stands_verbatim_and_neutral() -> None:
         ({"auto_stop_duration": 0}, "0 s"),
         ({"auto_stop_duration": None}, "Not reported"),
         ({"auto_stop_enable": False}, "No auto-stop"),
-        ({"auto_stop_enable": None}, "not reported"),
+        ({"auto_stop_enable": None}, "Not reported"),
     ],
 )
-def test_the_next_run_is_told_to_the_second(fields: dict[str, Any], text: str) -> None:
+def test_the_next_run_is_shown_to_the_second(fields: dict[str, Any], text: str) -> None:
     assert countdown.next_run(an_instance(**fields)) == text
+
+
+@pytest.mark.parametrize(
+    ("begun", "ends", "percent"),
+    [(-3, 1, 75), (-1, 3, 25), (2, 4, 0), (None, 1, 0), (3, 1, 0)],
+)
+def test_the_bar_shows_how_much_of_the_run_has_passed(
+    begun: int | None, ends: int, percent: int
+) -> None:
+    started_at = None if begun is None else NOW + timedelta(hours=begun)
+    instance = an_instance(
+        run_started_at=started_at, stops_at=NOW + timedelta(hours=ends)
+    )
+    this_run = countdown.this_run(instance, NOW)
+    assert (this_run.started_at, this_run.passed_percent) == (started_at, percent)

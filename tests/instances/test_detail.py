@@ -1,6 +1,7 @@
 """The page of one instance, and its poll."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits import tasks
+from dashboard.costs import current_prices
+from dashboard.edits import dispatch, messages
+from dashboard.edits.models import Edit
 from dashboard.edits.services import submit_edit
+from dashboard.instances import activity
+from dashboard.instances.countdown import unix_ms
 from dashboard.instances.mapping import columns
 from dashboard.instances.models import FleetVersion, Instance, InstanceEvent
 from dashboard.modelarts import schemas
@@ -56,23 +61,79 @@ def poll(browser: Client, instance: Instance, since: object) -> Any:
     return browser.get(url, {"since": since}, headers=HTMX)
 
 
-def test_both_clocks_and_the_settings_are_told(
+def test_both_clocks_and_the_settings_are_shown(
     as_viewer: Client, instance: Instance
 ) -> None:
     html = text(as_viewer, instance)
     assert f'id="instance-{instance.pk}"' in html
     assert f'data-instance="{instance.instance_id}"' in html
-    assert f'data-stops-at="{instance.stops_at_ms}"' in html
+    assert f'data-stops-at="{unix_ms(instance.stops_at)}"' in html
     assert "Stops in" in html
     assert "Auto-stop after" in html
     assert "Churn model, second try" in html
 
 
-def test_every_field_that_is_not_secret_is_told(as_viewer: Client) -> None:
+def test_no_id_of_its_content_is_one_of_the_list(
+    as_viewer: Client, instance: Instance
+) -> None:
+    """The list shows the content in a side sheet."""
+    content = text(as_viewer, instance).partition('id="detail"')[2]
+    ids = re.findall(r'\sid="([^"]+)"', content.partition('<div id="poller"')[0])
+    taken = re.findall(r'\sid="([^"]+)"', as_viewer.get("/instances/").text)
+    assert ids
+    assert not set(ids) & set(taken)
+    assert len(ids) == len(set(ids))
+
+
+def test_a_notebook_shows_its_lease_its_tags_and_what_can_be_changed(
+    client: Client, operator: User
+) -> None:
+    client.force_login(operator)
+    cloud = factories.make_cloud(has_tags=True)
+    notebook = factories.make_notebook(cloud=cloud, tags={"team": "a b", "gpu": ""})
+    html = text(client, notebook)
+    assert f'href="{notebook.get_absolute_url()}extend/"' in html
+    assert 'href="/instances/?tag=team%3Da%20b"' in html
+    assert 'href="/instances/?tag=gpu"' in html
+    assert "New API" in html
+    assert "You can move the end of this run while it runs." in html
+    # It has no such settings, which is not the same as unknown ones.
+    assert "not reported" not in html
+    assert "Not reported" not in html
+
+
+def test_a_run_without_auto_stop_does_not_promise_that_its_end_moves(
+    as_viewer: Client,
+) -> None:
+    instance = factories.make_notebook(auto_stop_enable=False)
+    html = as_viewer.get(instance.get_absolute_url()).text
+    assert "This run has no auto-stop, so there is no end to move." in html
+    assert "You can move the end of this run" not in html
+
+
+def test_a_stopped_notebook_does_not_explain_how_its_run_is_extended(
+    as_viewer: Client,
+) -> None:
+    html = text(as_viewer, factories.make_notebook(status="STOPPED"))
+    assert "New API" in html
+    assert "You can move the end of this run" not in html
+    assert 'class="soft small-text explanation"' not in html
+
+
+def test_the_old_api_says_why_there_is_no_extension(
+    client: Client, operator: User, instance: Instance
+) -> None:
+    client.force_login(operator)
+    html = text(client, instance)
+    assert "/extend/" not in html
+    assert "the old API cannot move the end of this run" in html
+
+
+def test_every_field_that_is_not_secret_is_shown(as_viewer: Client) -> None:
     html = text(as_viewer, mirrored("pool-and-repository"))
-    for told in (
+    for expected in (
         "modelarts.bm.gpu.v100NV32",
-        "64GiB",
+        "64 GiB",
         "Available",
         "modelarts.bm.gpu</code>",
         "/home/ma-user/work",
@@ -90,19 +151,19 @@ def test_every_field_that_is_not_secret_is_told(as_viewer: Client) -> None:
         "15dda26361214ca2a5953917d2f48ffb",
         "2020-07-16T",
     ):
-        assert told in html, told
+        assert expected in html, expected
     for secret in ("FAKE", "alice@example.com"):
         assert secret not in html
     assert 'href="https://' not in html
 
 
-def test_a_place_in_the_queue_is_told(as_viewer: Client) -> None:
+def test_a_place_in_the_queue_is_shown(as_viewer: Client) -> None:
     html = text(as_viewer, mirrored("queued"))
     assert "Queue position" in html
     assert "Estimated start" in html
 
 
-def test_a_failure_is_told_in_words_with_its_code(as_viewer: Client) -> None:
+def test_a_failure_is_explained_with_its_code(as_viewer: Client) -> None:
     instance = mirrored("create-failed")
     reasons = instance.document["spec"]["failed_reasons"]
     html = text(as_viewer, instance)
@@ -121,7 +182,7 @@ def test_a_known_code_has_its_plain_sentence(as_viewer: Client) -> None:
     assert "&lt;b&gt;resource" in html
 
 
-def test_what_could_not_be_read_and_what_vanished_is_said(as_viewer: Client) -> None:
+def test_unreadable_and_missing_instances_say_so(as_viewer: Client) -> None:
     instance = factories.make_instance(
         problems=["spec.storage"], missing_since=datetime.now(UTC)
     )
@@ -147,7 +208,7 @@ def test_odd_documents_do_not_break_the_page(
     assert "<script>" not in html.split("<main")[1]
 
 
-def test_what_happened_is_told(as_viewer: Client, instance: Instance) -> None:
+def test_the_history_is_shown(as_viewer: Client, instance: Instance) -> None:
     InstanceEvent.objects.create(
         instance=instance,
         at=datetime.now(UTC) - timedelta(hours=2),
@@ -164,7 +225,7 @@ def test_what_happened_is_told(as_viewer: Client, instance: Instance) -> None:
     ("person", "offered"),
     [("viewer", False), ("stranger", False), ("scientist", True), ("operator", True)],
 )
-def test_only_what_one_may_do_is_offered(
+def test_only_permitted_actions_are_offered(
     client: Client,
     instance: Instance,
     person: str,
@@ -173,7 +234,7 @@ def test_only_what_one_may_do_is_offered(
 ) -> None:
     client.force_login(request.getfixturevalue(person))
     html = text(client, instance)
-    assert ('id="edit-button"' in html) == offered
+    assert (f'id="edit-button-{instance.pk}"' in html) == offered
     assert ('id="stop-button"' in html) == offered
     assert 'id="start-button"' not in html
 
@@ -184,7 +245,7 @@ def test_its_edits_stand_on_it(
     operator: User,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tasks, "enqueue", lambda pk: None)
+    monkeypatch.setattr(dispatch, "enqueue", lambda *args: None)
     edit = submit_edit(
         instance=instance, actor=operator, patch={"auto_stop_duration": 3600}, base={}
     )
@@ -200,7 +261,7 @@ class TestPoll:
         self, as_viewer: Client, instance: Instance, django_assert_num_queries: Any
     ) -> None:
         since = instance.version
-        with django_assert_num_queries(4):  # session, user, version, instance
+        with django_assert_num_queries(3):  # session, user, instance
             answer = poll(as_viewer, instance, since)
         assert answer.status_code == 204
         assert "as_of_ms" in json.loads(answer["HX-Trigger"])["curfew:unchanged"]
@@ -214,9 +275,11 @@ class TestPoll:
         html = poll(as_viewer, instance, since).content.decode()
         assert html.lstrip().startswith('<div id="poller"')
         assert f"since={version}" in html
-        parts = ("identity", "actions", "clocks", "outcome", "history", "events")
-        for part in (*parts, "facts"):
+        clocks = f"clocks-{instance.pk}"
+        for part in (clocks, "identity", "actions", "outcome", "activity", "details"):
             assert f'id="{part}"' in html
+        # What somebody types there stays.
+        assert 'class="edit-slot"' not in html
         # It does not go on saying since when it runs.
         assert "running since" not in html
         assert html.count("hx-swap-oob") >= 8
@@ -229,7 +292,7 @@ class TestPoll:
     ) -> None:
         assert poll(as_viewer, instance, since).status_code == 400
 
-    def test_it_asks_sooner_while_something_is_under_way(
+    def test_it_polls_sooner_while_something_is_under_way(
         self, as_viewer: Client
     ) -> None:
         quiet = factories.make_instance(status="STOPPED")
@@ -252,6 +315,103 @@ def test_sign_in_unknown_and_wrong_method(
             assert client.get(unknown, {"since": 0}).status_code == 404
 
 
+def test_the_activity_has_changes_and_statuses_in_one_order_page_by_page(
+    client: Client, instance: Instance, operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "enqueue", lambda *args: None)
+    client.force_login(operator)
+    now = datetime.now(UTC)
+    for minutes in range(1, activity.PER_PAGE + 3):
+        InstanceEvent.objects.create(
+            instance=instance,
+            # Two of them at one moment, where the page ends.
+            at=now - timedelta(minutes=minutes // 2 * 2),
+            to_status="RUNNING",
+            from_status=f"WAS-{minutes}",
+        )
+    base = {"auto_stop_duration": 28_800}
+    failed = submit_edit(
+        instance=instance, actor=operator, patch={"auto_stop_duration": 3600}, base=base
+    )
+    Edit.objects.filter(pk=failed.pk).update(
+        state="failed",
+        created_at=now - timedelta(minutes=3),
+        finished_at=now - timedelta(minutes=30),
+        message=messages.PAST_DEADLINE(),
+    )
+    first = text(client, instance)
+    item = " ".join(first.partition("Run time 1 h</strong>")[2].split())
+    assert f"by <bdi>{operator}</bdi>" in item
+    assert "8 h</span> <span aria-hidden" in item
+    assert f'action="/edits/{failed.pk}/retry/"' in item
+
+    earlier = re.search(r'href="([^"]+before=[^"]+)#activity"', first)
+    assert earlier
+    second = client.get(earlier[1]).text
+    shown = [set(re.findall(r"from (WAS-\d+)", page)) for page in (first, second)]
+    assert len(shown[0] | shown[1]) == activity.PER_PAGE + 2
+    assert not shown[0] & shown[1]
+    assert "<strong>Discovered" in second
+    assert "<strong>Discovered" not in first
+    # It stays on that page while it polls.
+    assert "before=" in second.partition('id="poller"')[2].partition(">")[0]
+
+    # A newer change of the same setting leaves nothing to retry.
+    submit_edit(
+        instance=instance, actor=operator, patch={"auto_stop_duration": 7200}, base=base
+    )
+    assert f"/edits/{failed.pk}/retry/" not in text(client, instance)
+
+
+@pytest.mark.parametrize(
+    ("changes", "offered"),
+    [
+        ({}, False),
+        ({"auto_stop_duration": 7_200}, True),
+        ({"auto_stop_enable": False}, True),
+        ({"stops_at": None}, True),
+        ({"stops_at": None, "auto_stop_enable": False}, False),
+        ({"run_started_at": None}, False),
+        ({"auto_stop_enable": None}, False),
+        ({"status": "STOPPED", "auto_stop_duration": 7_200}, False),
+    ],
+)
+def test_a_restart_is_offered_if_the_next_run_has_another_auto_stop(
+    client: Client,
+    instance: Instance,
+    operator: User,
+    changes: dict[str, Any],
+    offered: bool,
+) -> None:
+    client.force_login(operator)
+    now = timezone.now()
+    values = {
+        "auto_stop_enable": True,
+        "auto_stop_duration": 28_800,
+        "run_started_at": now - timedelta(hours=7),
+        "stops_at": now + timedelta(hours=1),
+    }
+    Instance.objects.filter(pk=instance.pk).update(**values | changes)
+    html = text(client, instance)
+    assert (f'id="restart-button-{instance.pk}"' in html) == offered
+
+
+def test_what_people_look_for_is_shown_and_the_rest_is_folded(
+    as_viewer: Client,
+) -> None:
+    instance = mirrored("pool-and-repository")
+    html = text(as_viewer, instance)
+    shown, _, folded = html.partition('id="all-details"')
+    main = shown.partition('id="settings"')[2].partition("</section>")[0]
+    labels = re.findall(r'<dt dir="auto">([^<]+)</dt>', main)
+    wanted = ["Flavor", "GPUs", "Memory", "Image", "Storage", "Workspace", "Created"]
+    assert [label for label in wanted if label in labels] == labels[: len(wanted)]
+    assert labels[-1] == "Instance ID"
+    assert f'data-copy="{instance.instance_id}"' in main
+    assert "Log path" in folded
+    assert f'data-copy="{instance.instance_id}"' not in folded
+
+
 def test_the_number_of_queries_does_not_grow(
     as_viewer: Client,
     instance: Instance,
@@ -260,10 +420,11 @@ def test_the_number_of_queries_does_not_grow(
     monkeypatch: pytest.MonkeyPatch,
     django_assert_num_queries: Any,
 ) -> None:
-    monkeypatch.setattr(tasks, "enqueue", lambda pk: None)
-    # Session, user, version, instance, edits, events, the bell; of policies rules,
-    # exceptions and planned stops.
-    with django_assert_num_queries(10):
+    monkeypatch.setattr(dispatch, "enqueue", lambda *args: None)
+    # Session, user, instance, edits, events, unread notifications, policies, runs,
+    # and once a minute the prices.
+    current_prices.forget()
+    with django_assert_num_queries(11):
         text(as_viewer, instance)
     for number in range(6):
         submit_edit(

@@ -4,19 +4,25 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.http import QueryDict
 
+from dashboard.accounts.models import CloudUser, User
+from dashboard.accounts.teams import save_team
 from dashboard.instances import run_state
-from dashboard.instances.filters import ListForm, ListQuery, ordered
+from dashboard.instances.filter_fields import ValuesField
+from dashboard.instances.filters import AUTO_STOP_OFF, ListForm, ListQuery, ordered
 from dashboard.instances.models import Cloud, Instance
-from tests.factories import make_cloud, make_instance
+from tests.factories import make_cloud, make_instance, make_notebook
 
 pytestmark = pytest.mark.django_db
 
 
 def names(address: str) -> list[str]:
-    found = ListQuery(QueryDict(address)).apply(Instance.objects.all())
-    return [instance.name for instance in found]
+    instances = ListQuery(QueryDict(address)).apply(
+        Instance.objects.all(), user=AnonymousUser()
+    )
+    return [instance.name for instance in instances]
 
 
 def make(*stops_in: tuple[str, float | None]) -> None:
@@ -30,7 +36,7 @@ def make(*stops_in: tuple[str, float | None]) -> None:
     "text",
     ["Prüfstand", "PRÜFSTAND", "ranking", "anna", "DE-77", "stand anna", "  rank  "],
 )
-def test_search_looks_at_name_description_owner_and_id(text: str) -> None:
+def test_search_covers_name_description_owner_and_id(text: str) -> None:
     make_instance(
         name="prüfstand",
         description="Ranking model",
@@ -67,13 +73,18 @@ def test_auto_stop_as_a_setting_and_as_the_end_of_this_run() -> None:
     make_instance(name="silent", stops_in=None)
     make_instance(name="idle", status="STOPPED", auto_stop_enable=False)
     make_instance(name="gone", stops_in=60, missing_since=datetime.now(UTC))
+    # The lease of the last run says nothing about the next one.
+    make_notebook(name="lab", status="STOPPED", auto_stop_enable=False)
+    make_notebook(name="lab-2", status="STOPPED", auto_stop_enable=True)
+    make_notebook(name="unused", idle_seconds=3600)
     coming = ["overdue", "stopping", "soon", "later"]
-    assert names("autostop=on") == [*coming, "silent"]
+    assert names("autostop=on") == [*coming, "silent", "unused"]
     assert names("autostop=off") == ["free", "idle"]
     assert names("autostop=due") == ["overdue", "stopping", "soon"]
     assert names("autostop=overdue") == ["overdue"]
     # The setting does not tell: a run whose stop ModelArts does not name has no end.
     assert names("autostop=never") == ["free", "silent"]
+    assert names("autostop=idle") == ["unused"]
 
 
 def test_by_when_this_run_stops() -> None:
@@ -98,7 +109,7 @@ def test_by_the_exact_flavor() -> None:
 
 
 @pytest.mark.parametrize("spelled", ["ASCEND", "ascend", "Ascend"])
-def test_flavour_type_in_any_case(spelled: str) -> None:
+def test_flavor_type_in_any_case(spelled: str) -> None:
     make_instance(name="npu", flavor_type="ASCEND")
     make_instance(name="gpu", flavor_type="GPU")
     assert names(f"flavor_type={spelled}") == ["npu"]
@@ -112,6 +123,58 @@ def test_owner_by_name_or_id_cloud_and_workspace() -> None:
     assert names("cloud=lab") == ["b"]
     assert names("workspace=w1") == ["a"]
     assert names("owner=nobody") == []
+
+
+def test_by_the_teams_of_its_owner_and_workspace(scientist: User) -> None:
+    vision = save_team(name="Vision", owners=["id-2"], workspaces=["7"], actor=None)
+    save_team(name="Language", members=[scientist], actor=None)
+    make_instance(name="a", owner_name="tom", owner_id="id-2", workspace_id="0")
+    make_instance(name="b", owner_name="li", owner_id="id-3", workspace_id="7")
+    make_instance(name="c", owner_name="anna.schmidt", workspace_id="0")
+    make_instance(name="d", owner_name="", owner_id="", workspace_id="")
+    assert "".join(sorted(names("team=Vision"))) == "ab"
+    assert "".join(sorted(names("team=Vision&team=Language"))) == "abc"
+    assert "".join(sorted(names("team=!Vision"))) == "cd"
+    assert "".join(sorted(names("team=vision"))) == ""
+    vision.members.add(scientist)
+    assert "".join(sorted(names("team=Vision"))) == "abc", "teams are not cached"
+
+
+def test_by_the_generation_of_its_api() -> None:
+    make_instance(name="old")
+    make_notebook(name="new")
+    assert names("generation=demanager") == ["old"]
+    assert names("generation=notebooks") == ["new"]
+    assert ListQuery(QueryDict("generation=2")).ignored == ["generation=2"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "expected"),
+    [
+        ("team", ["nlp", "vision"]),
+        ("team=nlp", ["nlp"]),
+        ("team=", []),
+        ("2026", ["nlp"]),
+        ("2026=yes", ["nlp"]),
+        ("a=b", ["vision"]),
+        ("a=b=c=d", ["vision"]),
+        ("a=b=c", []),
+        ("nothing", []),
+        ("nlp", []),
+        ('team"', []),
+        ("te\\am", []),
+        ("prüfung.eins", ["vision"]),
+    ],
+)
+def test_by_a_tag_or_its_value(tag: str, expected: list[str]) -> None:
+    make_notebook(name="nlp", tags={"team": "nlp", "2026": "yes"})
+    make_notebook(
+        name="vision", tags={"team": "vision", "a=b": "c=d", "prüfung.eins": ""}
+    )
+    make_notebook(name="untagged", tags={})
+    query = QueryDict(mutable=True)
+    query["tag"] = tag
+    assert names(query.urlencode()) == expected
 
 
 @pytest.mark.parametrize(
@@ -142,10 +205,15 @@ def test_the_database_reads_each_order_off_an_index(sort: str) -> None:
     assert "TEMP B-TREE" not in plan
 
 
-@pytest.mark.parametrize("asked", ["due", "overdue", "soon"])
-def test_the_database_counts_runs_by_an_index(asked: str) -> None:
-    wanted = getattr(run_state, asked)(datetime.now(UTC))
-    for condition in (wanted, run_state.RUNNING, run_state.WITHOUT_END):
+def test_the_database_counts_settings_without_reading_rows() -> None:
+    rows = Instance.objects.filter(AUTO_STOP_OFF).values_list("missing_since")
+    assert "COVERING INDEX instance_of_auto_stop" in rows.explain()
+
+
+@pytest.mark.parametrize("name", ["ends_within_hour", "overdue", "ends_within_quarter"])
+def test_the_database_counts_runs_by_an_index(name: str) -> None:
+    ends = getattr(run_state, name)(datetime.now(UTC))
+    for condition in (ends, run_state.RUNNING, run_state.WITHOUT_END):
         plan = Instance.objects.filter(condition).values_list("version").explain()
         assert "(is_running=?" in plan
 
@@ -202,6 +270,70 @@ def test_a_status_that_there_is_not_is_ignored_until_there_is(status: str) -> No
     assert names(f"status={status}") == ["here"]
     assert not ListQuery.of(QueryDict("status=snapshotting")).ignored
     assert not ListQuery.of(QueryDict("status=resize_failed")).ignored
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("status=RUNNING&status=STOPPED", "a b c"),
+        ("status=!RUNNING", "b c d"),
+        ("status=!running&status=!Stopped", "d"),
+        ("status=RUNNING&status=STOPPED&status=!STOPPED", "a"),
+        ("owner=li.wei&owner=u2", "a b"),
+        ("owner=!li.wei&owner=!u2", "c d"),
+        ("flavor_type=gpu&flavor_type=cpu&owner=!tom", "a c"),
+        ("tag=team&tag=!team%3Dnlp", "c"),
+        ("tag=!team%3Dnlp", "b c d"),
+        ("autostop=!due&autostop=on", "b c d"),
+        ("cloud=!lab", "b c d"),
+    ],
+)
+def test_several_values_and_their_opposites(address: str, expected: str) -> None:
+    many = {"auto_stop_enable": True}
+    lab: Cloud = make_cloud("lab")
+    make_instance(
+        name="a",
+        owner_name="li.wei",
+        flavor_type="GPU",
+        cloud=lab,
+        stops_in=600,
+        **many,
+    )
+    make_instance(name="b", owner_name="tom", owner_id="u2", status="STOPPED", **many)
+    make_instance(name="c", flavor_type="CPU", status="STOPPED", **many)
+    make_instance(name="d", flavor_type="ASCEND", status="ERROR", **many)
+    Instance.objects.filter(name="a").update(tags={"team": "nlp"})
+    Instance.objects.filter(name="c").update(tags={"team": "vision"})
+    Instance.objects.filter(name="b").update(flavor_type="CPU")
+    assert sorted(names(address)) == expected.split()
+
+
+def test_a_query_has_one_spelling_of_several_values() -> None:
+    query = ListQuery(QueryDict("status=!stopped&status=running&status=RUNNING&x=1"))
+    assert query.kept.urlencode() == "status=RUNNING&status=%21STOPPED"
+    assert query.narrowed == (("status", "RUNNING"), ("status", "!STOPPED"))
+    assert query.lists == {"status": ["RUNNING", "!STOPPED"]}
+    query = ListQuery(QueryDict("autostop=due&autostop=maybe"))
+    assert query.ignored == ["autostop=due", "autostop=maybe"]
+
+
+def test_mine_are_those_of_the_mapped_modelarts_users(scientist: User) -> None:
+    make_instance(name="a", owner_name="anna.schmidt")
+    make_instance(name="b", owner_name="tom")
+    mine, others = (ListQuery(QueryDict(f"owner={m}@me")) for m in ("", "!"))
+    everything = Instance.objects.all()
+    assert [item.name for item in mine.narrow(everything, user=scientist)] == ["a"]
+    assert [item.name for item in others.narrow(everything, user=scientist)] == ["b"]
+    assert names("owner=@me") == []
+    assert mine.narrowed == (("owner", "@me"),)
+    # Too many for a filter: none is shown instead of everyone's.
+    users = (
+        CloudUser(account=scientist, identifier=f"u{number}")
+        for number in range(ValuesField.MAX_VALUES)
+    )
+    CloudUser.objects.bulk_create(users)
+    scientist.refresh_from_db()
+    assert not mine.narrow(everything, user=scientist)
 
 
 def test_links_keep_what_was_chosen_and_nothing_else() -> None:

@@ -19,26 +19,26 @@ def names(page: Page) -> list[str]:
     return page.locator("#rows [data-row-link]").all_inner_texts()
 
 
-def edit_of(page: Page, instance: Instance) -> Any:
-    return page.locator(f"#edit-{instance.pk}")
+def menu_of(page: Page, instance: Instance) -> Any:
+    return page.locator(f"#menu-{instance.pk}")
 
 
 def test_a_row_stays_under_the_pointer_until_it_leaves_the_table(
     fleet_page: Page, live_server: Any, complaints: list[str]
 ) -> None:
-    one = make_instance(name="one", stops_in=3_000)
-    two = make_instance(name="two", stops_in=6_000)
+    first = make_instance(name="one", stops_in=3_000)
+    second = make_instance(name="two", stops_in=6_000)
     open_list(fleet_page, live_server)
-    edit_of(fleet_page, one).hover()
-    before = edit_of(fleet_page, one).bounding_box()
-    change(two, stops_at=one.run_started_at, description="sooner now")
+    menu_of(fleet_page, first).hover()
+    before = menu_of(fleet_page, first).bounding_box()
+    change(second, stops_at=first.run_started_at, description="sooner now")
     fleet_page.evaluate(ASK_NOW)
-    order = fleet_page.get_by_role("button", name="Update order (1 row moved)")
+    order = fleet_page.get_by_role("button", name="1 row moved: refresh order")
     expect(order).to_be_visible()
     # The news is here, and nothing has moved for it.
     expect(fleet_page.locator("#rows")).to_contain_text("sooner now")
     assert names(fleet_page) == ["one", "two"]
-    assert edit_of(fleet_page, one).bounding_box() == before
+    assert menu_of(fleet_page, first).bounding_box() == before
     fleet_page.mouse.move(5, 5)
     expect(fleet_page.locator("[data-row-link]").first).to_have_text("two")
     expect(order).to_have_count(0)
@@ -47,15 +47,15 @@ def test_a_row_stays_under_the_pointer_until_it_leaves_the_table(
 def test_focus_holds_the_order_and_the_button_brings_the_new_one(
     fleet_page: Page, live_server: Any, complaints: list[str]
 ) -> None:
-    one = make_instance(name="one", stops_in=3_000)
-    two = make_instance(name="two", stops_in=6_000)
+    first = make_instance(name="one", stops_in=3_000)
+    second = make_instance(name="two", stops_in=6_000)
     open_list(fleet_page, live_server)
-    tick = fleet_page.locator(f"#pick-{one.pk}")
+    tick = fleet_page.locator(f"#pick-{first.pk}")
     tick.check()
     fleet_page.mouse.move(5, 5)
-    change(two, stops_at=one.run_started_at)
+    change(second, stops_at=first.run_started_at)
     fleet_page.evaluate(ASK_NOW)
-    order = fleet_page.get_by_role("button", name="Update order")
+    order = fleet_page.get_by_role("button", name="refresh order")
     expect(order).to_be_visible()
     expect(tick).to_be_focused()
     assert names(fleet_page) == ["one", "two"]
@@ -69,11 +69,11 @@ def test_focus_holds_the_order_and_the_button_brings_the_new_one(
 def test_an_answer_that_was_under_way_moves_no_row_under_the_pointer(
     fleet_page: Page, live_server: Any
 ) -> None:
-    one = make_instance(name="one", stops_in=3_000)
-    two = make_instance(name="two", stops_in=6_000)
+    first = make_instance(name="one", stops_in=3_000)
+    second = make_instance(name="two", stops_in=6_000)
     open_list(fleet_page, live_server)
 
-    change(two, stops_at=one.run_started_at)
+    change(second, stops_at=first.run_started_at)
     under_way: list[Route] = []
 
     def hold(route: Route) -> None:
@@ -82,22 +82,22 @@ def test_an_answer_that_was_under_way_moves_no_row_under_the_pointer(
     fleet_page.route("**/changes?**", hold, times=1)
     with fleet_page.expect_request("**/changes?**"):
         fleet_page.evaluate(ASK_NOW)
-    edit_of(fleet_page, one).hover()
+    menu_of(fleet_page, first).hover()
     under_way[0].continue_()
-    expect(fleet_page.get_by_role("button", name="Update order")).to_be_visible()
+    expect(fleet_page.get_by_role("button", name="refresh order")).to_be_visible()
     assert names(fleet_page) == ["one", "two"]
 
 
 def test_what_a_search_found_and_which_run_ended_is_announced(
     fleet_page: Page, live_server: Any
 ) -> None:
-    one = make_instance(name="alpha", stops_in=3_000)
+    first = make_instance(name="alpha", stops_in=3_000)
     make_instance(name="beta", stops_in=6_000)
     open_list(fleet_page, live_server)
     announcer = fleet_page.locator("#announcer")
     fleet_page.locator("#q").fill("alp")
     expect(announcer).to_have_text("1 instance")
-    change(one, status="STOPPED", stops_at=None)
+    change(first, status="STOPPED", stops_at=None)
     fleet_page.evaluate(ASK_NOW)
     expect(announcer).to_have_text("alpha: Stopped")
     header = fleet_page.get_by_role("rowheader", name="alpha", exact=True)

@@ -4,6 +4,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,11 +15,12 @@ from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from dashboard.accounts.models import User
 from dashboard.instances import countdown
-from dashboard.instances.durations import WORDS
+from dashboard.instances.durations import WORDS, ago_text, remaining_text
 from dashboard.instances.models import FleetVersion, Instance
-from tests.factories import make_cloud, make_instance
+from dashboard.paths import FILES
+from tests.factories import make_cloud, make_instance, make_notebook
 
-STATIC = settings.BASE_DIR / "static"
+STATIC = FILES / "static"
 ASK_NOW = "document.dispatchEvent(new Event('curfew:due'))"
 
 pytestmark = pytest.mark.browser
@@ -114,15 +116,30 @@ def test_browser_and_server_use_the_same_words(page: Page) -> None:
     )
     expected = [
         [
-            countdown.remaining_text(s) if s > 0 else str(WORDS[countdown.urgency(s)]),
+            remaining_text(s) if s > 0 else str(WORDS[countdown.urgency(s)]),
             countdown.urgency(s).value,
         ]
         for s in [*SECONDS, *PAST]
     ]
     assert drawn == json.loads(json.dumps(expected))
-    assert page.locator(".past").all_inner_texts() == [
-        countdown.ago_text(s) for s in SECONDS
-    ]
+    assert page.locator(".past").all_inner_texts() == [ago_text(s) for s in SECONDS]
+
+
+def test_the_earliest_stop_of_an_idle_lease_is_hidden_once_it_has_passed(
+    fleet_page: Page, live_server: Any, complaints: list[str]
+) -> None:
+    earliest = datetime.now(UTC) + timedelta(minutes=2)
+    make_notebook(idle_seconds=3_600, idle_stop_at=earliest)
+    fleet_page.clock.install()
+    fleet_page.route("**/changes?**", lambda route: route.fulfill(status=204))
+    open_list(fleet_page, live_server)
+    clock = fleet_page.locator(".clock[data-state=idle]")
+    expect(clock.locator(".clock-text")).to_have_text("stops after 1 h idle")
+    expect(clock.locator(".clock-when")).to_contain_text("not before")
+    fleet_page.clock.run_for(121_000)
+    expect(clock.locator(".clock-when")).to_be_hidden()
+    expect(clock.locator(".clock-text")).to_have_text("stops after 1 h idle")
+    expect(clock).to_have_attribute("data-urgency", "none")
 
 
 def test_a_countdown_ticks_by_the_server_s_clock_and_ends_as_due(
@@ -170,10 +187,10 @@ def test_a_hidden_tab_rests_and_catches_up_on_return(
 ) -> None:
     make_instance()
     fleet_page.clock.install()
-    asked: list[str] = []
+    requested: list[str] = []
 
     def answer(route: Route) -> None:
-        asked.append(route.request.url)
+        requested.append(route.request.url)
         route.fulfill(status=204)
 
     fleet_page.route("**/changes?**", answer)
@@ -188,9 +205,9 @@ def test_a_hidden_tab_rests_and_catches_up_on_return(
         )
 
     show("hidden")
-    asked.clear()
+    requested.clear()
     fleet_page.clock.run_for(60_000)
-    assert asked == []
+    assert requested == []
     with fleet_page.expect_request("**/changes?**"):
         show("visible")
 
@@ -225,20 +242,20 @@ def test_a_long_quiet_stretches_the_interval(
 def test_a_changed_row_is_swapped_and_the_focus_stays(
     fleet_page: Page, live_server: Any, complaints: list[str]
 ) -> None:
-    one, two = make_instance(name="one"), make_instance(name="two")
+    first, second = make_instance(name="one"), make_instance(name="two")
     open_list(fleet_page, live_server, "?sort=name")
-    fleet_page.locator(f"#open-{two.pk}").focus()
+    fleet_page.locator(f"#open-{second.pk}").focus()
     fleet_page.evaluate("window.sameBody = document.getElementById('rows')")
-    change(two, description="Third try")
+    change(second, description="Third try")
     fleet_page.evaluate(ASK_NOW)
-    expect(fleet_page.locator(f"#instance-{two.pk}")).to_contain_text("Third try")
-    assert fleet_page.evaluate("document.activeElement.id") == f"open-{two.pk}"
+    expect(fleet_page.locator(f"#instance-{second.pk}")).to_contain_text("Third try")
+    assert fleet_page.evaluate("document.activeElement.id") == f"open-{second.pk}"
     assert fleet_page.evaluate("sameBody === document.getElementById('rows')")
     # The next poll knows the new version: nothing is left to be swapped.
     with fleet_page.expect_response(lambda r: "since" in r.url) as answer:
         fleet_page.evaluate(ASK_NOW)
     assert answer.value.status == 204
-    assert one.name in fleet_page.inner_text("#rows")
+    assert first.name in fleet_page.inner_text("#rows")
 
 
 def test_a_new_instance_appears_in_its_place(
@@ -255,7 +272,7 @@ def test_a_new_instance_appears_in_its_place(
     assert fleet_page.evaluate("document.activeElement.id") == "q"
 
 
-def test_a_lost_connection_is_told_and_recovers_by_itself(
+def test_a_lost_connection_is_shown_and_recovers(
     fleet_page: Page, live_server: Any
 ) -> None:
     instance = make_instance()
@@ -287,23 +304,23 @@ def test_an_old_page_asks_to_be_reloaded(
     expect(notice).to_be_visible()
     fleet_page.locator("#q").fill("apple")
     fleet_page.wait_for_url("**/instances/?q=apple")
-    # Nothing reloads by itself, and what is reloaded is what is shown now.
+    # The page does not reload automatically; the button reloads what it shows now.
     notice.get_by_role("link", name="Reload").click()
     expect(notice).to_be_hidden()
     expect(fleet_page.locator("#q")).to_have_value("apple")
 
 
 @pytest.mark.parametrize(
-    ("status", "told"), [(503, "Connection lost"), (400, "Reload to continue")]
+    ("status", "text"), [(503, "Connection lost"), (400, "Reload to continue")]
 )
 def test_a_refused_poll_never_freezes_silently(
-    fleet_page: Page, live_server: Any, status: int, told: str
+    fleet_page: Page, live_server: Any, status: int, text: str
 ) -> None:
     make_instance()
     open_list(fleet_page, live_server)
     fleet_page.route("**/changes?**", lambda route: route.fulfill(status=status))
     fleet_page.evaluate(ASK_NOW)
-    expect(fleet_page.locator("#connection")).to_contain_text(told)
+    expect(fleet_page.locator("#connection")).to_contain_text(text)
 
 
 def test_filters_act_at_once_and_keep_the_typed_text(
@@ -318,16 +335,15 @@ def test_filters_act_at_once_and_keep_the_typed_text(
     assert fleet_page.url.endswith("/instances/?q=app")
     assert fleet_page.evaluate("document.activeElement.id") == "q"
     # The poller drawn with the new filters asks with them.
-    with fleet_page.expect_request(lambda r: "since" in r.url) as asked:
+    with fleet_page.expect_request(lambda r: "since" in r.url) as requested:
         fleet_page.evaluate(ASK_NOW)
-    assert "q=app" in asked.value.url
+    assert "q=app" in requested.value.url
 
 
 def test_rows_are_walked_by_keyboard(
     fleet_page: Page, live_server: Any, complaints: list[str]
 ) -> None:
-    make_instance(name="a")
-    second = make_instance(name="b")
+    first, second = make_instance(name="a"), make_instance(name="b")
     open_list(fleet_page, live_server, "?sort=name")
     fleet_page.keyboard.press("j")
     fleet_page.keyboard.press("ArrowDown")
@@ -337,7 +353,14 @@ def test_rows_are_walked_by_keyboard(
     fleet_page.keyboard.press("Escape")
     expect(fleet_page.locator("#keyboard")).to_be_hidden()
     fleet_page.keyboard.press("Enter")
-    fleet_page.wait_for_url(f"**{second.get_absolute_url()}")
+    sheet = fleet_page.get_by_role("dialog", name="b", exact=True)
+    expect(sheet.locator("#sheet-body")).to_contain_text(second.instance_id)
+    fleet_page.keyboard.press("Escape")
+    expect(sheet).to_be_hidden()
+    # The walk goes on from there.
+    assert fleet_page.evaluate("document.activeElement.id") == f"open-{second.pk}"
+    fleet_page.keyboard.press("ArrowUp")
+    assert fleet_page.evaluate("document.activeElement.id") == f"open-{first.pk}"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -361,6 +384,8 @@ def test_axe_finds_nothing(
     assert Axe().run(fleet_page).violations_count == 0, (
         Axe().run(fleet_page).generate_report()
     )
+    # A poll without cookies would lead to the sign-in by itself.
+    fleet_page.goto("about:blank")
     context.clear_cookies()
     fleet_page.goto(f"{live_server.url}/accounts/login/")
     assert Axe().run(fleet_page).violations_count == 0, (

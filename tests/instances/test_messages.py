@@ -11,15 +11,17 @@ from dashboard.instances import availability
 from dashboard.instances.messages import REFRESH_INTERRUPTED, message_of
 from dashboard.instances.models import Cloud, Instance
 from dashboard.modelarts.errors import NotSentError
-from dashboard.modelarts.messages import CONNECTION_REFUSED, TEMPLATES, UNTRUSTED
+from dashboard.modelarts.messages import Problem
 from dashboard.web.stored_messages import Message
 from tests.factories import make_cloud
 
 
-@pytest.mark.parametrize("code", TEMPLATES)
-def test_every_message_of_the_client_is_german_for_germans(code: str) -> None:
-    names = re.findall(r"%\((\w+)\)s", TEMPLATES[code])
-    message = Message(code, {name: f"<{name}>" for name in names})
+@pytest.mark.parametrize("problem", Problem)
+def test_every_message_of_the_client_is_german_for_germans(
+    problem: Problem,
+) -> None:
+    names = re.findall(r"%\((\w+)\)s", problem.value)
+    message = Message(problem.code, {name: f"<{name}>" for name in names})
     english = str(message)
     with translation.override("de"):
         german = str(message)
@@ -28,7 +30,7 @@ def test_every_message_of_the_client_is_german_for_germans(code: str) -> None:
 
 
 def test_an_error_becomes_the_same_message_with_its_values() -> None:
-    error = NotSentError(UNTRUSTED, {"verify_message": "expired"})
+    error = NotSentError(Problem.UNTRUSTED, {"verify_message": "expired"})
     assert str(message_of(error)) == error.sentence
     with translation.override("de"):
         assert "nicht vertrauenswürdig (expired)" in str(message_of(error))
@@ -36,7 +38,7 @@ def test_an_error_becomes_the_same_message_with_its_values() -> None:
 
 @pytest.mark.django_db
 def test_a_problem_is_stored_as_a_code_and_found_by_it() -> None:
-    problem = message_of(NotSentError(CONNECTION_REFUSED))
+    problem = message_of(NotSentError(Problem.CONNECTION_REFUSED))
     cloud = make_cloud(problem=problem)
     assert Cloud.objects.get(problem=problem) == cloud
     assert not Cloud.objects.filter(problem=REFRESH_INTERRUPTED()).exists()

@@ -22,7 +22,7 @@ from dashboard.edits.tasks import sweep_due_edits
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 from dashboard.livepoll import state, token
 from dashboard.livepoll.shortcut import PollShortcut
-from dashboard.web.shared import quick_redis
+from dashboard.web.redis_clients import quick_redis
 from tests.factories import make_cloud, make_instance
 
 LIST = reverse("instances:list")
@@ -40,8 +40,8 @@ class Answer(SimpleNamespace):
     @property
     def news(self) -> dict[str, Any]:
         """Of an answer that says that nothing changed."""
-        found: dict[str, Any] = json.loads(self.headers["HX-Trigger"])
-        return found["curfew:unchanged"]  # type: ignore[no-any-return]
+        event: dict[str, Any] = json.loads(self.headers["HX-Trigger"])
+        return event["curfew:unchanged"]  # type: ignore[no-any-return]
 
 
 pytestmark = pytest.mark.usefixtures("_fresh_news")
@@ -49,7 +49,7 @@ pytestmark = pytest.mark.usefixtures("_fresh_news")
 
 @pytest.fixture
 def watcher(client: Client, viewer: User, cloud_row: Cloud) -> Client:
-    """Somebody who looks at the list."""
+    """A person who looks at the list."""
     client.force_login(viewer)
     return client
 
@@ -70,7 +70,9 @@ def poll() -> Poll:
         def start_response(status: str, headers: Any, *_: Any) -> None:
             answer.status, answer.headers = status, dict(headers)
 
-        cookies = "; ".join(f"{one.key}={one.value}" for one in client.cookies.values())
+        cookies = "; ".join(
+            f"{cookie.key}={cookie.value}" for cookie in client.cookies.values()
+        )
         environ = RequestFactory().get(url).environ | {
             "PATH_INFO": unquote_to_bytes(url.partition("?")[0]).decode("latin-1"),
             "HTTP_COOKIE": cookies,
@@ -89,11 +91,11 @@ def poll() -> Poll:
 
 def poller(page: str) -> tuple[str, str]:
     """What the page's poller asks for, and its poll token."""
-    found = re.search(r'<div id="poller"[^>]* hx-get="([^"]+)"', page)
+    match = re.search(r'<div id="poller"[^>]* hx-get="([^"]+)"', page)
     poll_token = re.search(r"hx-headers='{\"Curfew-Poll-Token\": \"([^\"]+)\"}'", page)
-    assert found
+    assert match
     assert poll_token
-    return found[1].replace("&amp;", "&"), poll_token[1]
+    return match[1].replace("&amp;", "&"), poll_token[1]
 
 
 def draw(client: Client, **query: str) -> str:
@@ -139,32 +141,32 @@ def test_one_round_trip_to_redis(
     assert len(sent) == 1
 
 
-def test_what_was_read_is_believed_for_a_moment(
+def test_what_was_read_is_used_for_a_moment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(state, "MEMORY_SECONDS", 60)
-    board = state.FleetStateCache()
+    cache = state.FleetStateCache()
     state.put(1, {})
-    first = board.read()
+    first = cache.read()
     state.put(2, {})
-    assert board.read() is first
+    assert cache.read() is first
     monkeypatch.setattr(state, "MEMORY_SECONDS", -1)
-    news = board.read()
+    news = cache.read()
     assert news
     assert news.version == 2
 
 
-def test_a_change_is_told_at_once_and_in_full(
+def test_a_change_is_sent_at_once_and_in_full(
     watcher: Client, poll: Poll, django_capture_on_commit_callbacks: Any
 ) -> None:
-    one = make_instance()
+    instance = make_instance()
     page = draw(watcher)
     with django_capture_on_commit_callbacks(execute=True):
-        FleetVersion.stamp(Instance.objects.filter(pk=one.pk))
+        FleetVersion.stamp(Instance.objects.filter(pk=instance.pk))
         assert poll(watcher, page).was_quick, "not before it is committed"
     answer = poll(watcher, page)
     assert not answer.was_quick
-    assert f'id="instance-{one.pk}"' in answer.body.decode()
+    assert f'id="instance-{instance.pk}"' in answer.body.decode()
     assert poll(watcher, answer.body.decode()).was_quick
 
 
@@ -173,14 +175,14 @@ class TestDeathBetweenCommitAndNews:
 
     @pytest.fixture
     def drawn(self, watcher: Client) -> str:
-        """Drawn before a change that was committed and not told."""
+        """Drawn before a change that was committed but not published."""
         make_instance()
         page = draw(watcher)
         # The commit hooks of a test's transaction are never run.
         FleetVersion.stamp(Instance.objects.all())
         return page
 
-    def test_the_sweeper_tells_it(
+    def test_the_sweep_publishes_it(
         self, watcher: Client, poll: Poll, drawn: str
     ) -> None:
         assert poll(watcher, drawn).was_quick
@@ -192,9 +194,9 @@ class TestDeathBetweenCommitAndNews:
     ) -> None:
         # No poll prolongs it.
         poll(watcher, drawn)
-        held = quick_redis()
-        assert 0 < held.pttl(state._VERSION) <= state.LIFE_SECONDS * 1000
-        held.delete(state._VERSION)
+        keys = quick_redis()
+        assert 0 < keys.pttl(state._VERSION) <= state.LIFE_SECONDS * 1000
+        keys.delete(state._VERSION)
         assert poll(watcher, drawn).status == "200 OK"
 
     def test_a_slow_reader_puts_no_older_version_back(self) -> None:
@@ -204,7 +206,7 @@ class TestDeathBetweenCommitAndNews:
         assert quick_redis().get(state._VERSION) == b"8"
 
 
-def test_without_news_the_database_is_asked_and_tells_the_others(
+def test_without_a_state_the_database_is_queried_once_for_all(
     watcher: Client, poll: Poll
 ) -> None:
     page = draw(watcher)
@@ -214,7 +216,7 @@ def test_without_news_the_database_is_asked_and_tells_the_others(
     assert (second.status, second.was_quick) == ("204 No Content", True)
 
 
-def test_without_redis_the_database_is_asked(
+def test_without_redis_the_database_is_queried(
     watcher: Client, poll: Poll, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = draw(watcher)
@@ -230,13 +232,13 @@ def test_without_redis_the_database_is_asked(
     state.revoke(3)
 
 
-class TestWhoMayNoMore:
+class TestLostPermissions:
     """The poll token is still there, and would be valid for most of a minute."""
 
     @pytest.fixture(autouse=True)
     def _committed_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def commit(told: Callable[[], None], **_: object) -> None:
-            told()
+        def commit(callback: Callable[[], None], **_: object) -> None:
+            callback()
 
         monkeypatch.setattr(transaction, "on_commit", commit)
 
@@ -256,7 +258,7 @@ class TestWhoMayNoMore:
         assert not answer.was_quick
         assert answer.headers["HX-Redirect"].startswith(reverse("account_login"))
 
-    def test_a_session_that_somebody_ended(
+    def test_a_session_that_someone_else_ended(
         self, watcher: Client, poll: Poll, drawn: str
     ) -> None:
         Session.objects.all().delete()
@@ -276,20 +278,20 @@ class TestWhoMayNoMore:
         viewer.save()
         assert not poll(watcher, drawn).was_quick
 
-    def test_other_upstream_users(
+    def test_other_modelarts_users(
         self, watcher: Client, viewer: User, poll: Poll, drawn: str
     ) -> None:
         viewer.cloud_users.create(identifier="anna.schmidt")
         assert not poll(watcher, drawn).was_quick
 
-    def test_others_are_not_held_up(
+    def test_others_are_not_delayed(
         self, watcher: Client, poll: Poll, drawn: str, operator: User
     ) -> None:
         operator.role = User.Role.VIEWER
         operator.save()
         assert poll(watcher, drawn).was_quick
 
-    def test_without_a_signal_the_grant_soon_ends(
+    def test_without_a_signal_the_token_soon_expires(
         self, watcher: Client, poll: Poll, drawn: str
     ) -> None:
         User.objects.update(is_active=False)
@@ -298,15 +300,15 @@ class TestWhoMayNoMore:
             assert "HX-Redirect" in poll(watcher, drawn).headers
 
 
-def test_a_sign_in_costs_nobody_the_quick_path(
+def test_a_sign_in_slows_no_one_down(
     viewer: User, django_capture_on_commit_callbacks: Any
 ) -> None:
-    with django_capture_on_commit_callbacks() as told:
+    with django_capture_on_commit_callbacks() as callbacks:
         viewer.save(update_fields=["last_login"])
-    assert not told
+    assert not callbacks
 
 
-def test_a_grant_that_ended_is_renewed(watcher: Client, poll: Poll) -> None:
+def test_a_token_that_expired_is_renewed(watcher: Client, poll: Poll) -> None:
     page = draw(watcher)
     with time_machine.travel(time.time() + token.LIFE_SECONDS + 1, tick=False):
         answer = poll(watcher, page)
@@ -372,7 +374,7 @@ class TestPageOfOneInstance:
         assert answer.was_quick
         assert answer.news["as_of_ms"] == mirror.refreshed_at_ms
 
-    def test_a_change_elsewhere_costs_one_look(
+    def test_a_change_elsewhere_costs_one_full_poll(
         self, watcher: Client, poll: Poll
     ) -> None:
         instance, other = make_instance(), make_instance()

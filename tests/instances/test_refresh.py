@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from dashboard.emulator import CANARIES, Behaviour, Emulator, Fault
+from dashboard.emulator import CANARIES, Behavior, Emulator, Fault
 from dashboard.instances import refresh, upstream, worker_liveness
 from dashboard.instances.models import (
     Cloud,
@@ -24,10 +24,10 @@ from dashboard.web.stored_messages import Message
 
 @pytest.fixture
 def running(cloud: Emulator) -> Instance:
-    found = Instance.objects.filter(
+    instances = Instance.objects.filter(
         status="RUNNING", stops_at__gt=timezone.now() + timedelta(minutes=10)
     )
-    return found.order_by("pk")[0]
+    return instances.order_by("pk")[0]
 
 
 def test_everything_is_mirrored(cloud: Emulator) -> None:
@@ -68,6 +68,7 @@ def test_only_what_changed_is_written_and_stamped(
     assert [row.description for row in news] == ["From the console"]
 
 
+@pytest.mark.parametrize("empty_cloud", [{}, {"notebooks": 40}], indirect=True)
 def test_no_secret_reaches_the_mirror(cloud: Emulator) -> None:
     kept = "".join(str(row.document) for row in Instance.objects.all())
     assert not [canary for canary in CANARIES if canary in kept]
@@ -91,8 +92,8 @@ def test_stops_are_right_whatever_the_clouds_clock_says(
         there = cloud.fleet.get(row.instance_id)
         assert there.stops_at_ms is not None
         left = (there.stops_at_ms - cloud.clock.now_ms()) / 1000
-        shown = (row.stops_at - timezone.now()).total_seconds()
-        assert shown == pytest.approx(left, abs=2)
+        remaining = (row.stops_at - timezone.now()).total_seconds()
+        assert remaining == pytest.approx(left, abs=2)
         upstream.forget_clients()
 
 
@@ -178,7 +179,7 @@ def test_a_failed_refresh_says_why_and_keeps_what_was_known(cloud: Emulator) -> 
     assert row.problem == outcome.problem != Message()
     assert row.refreshed_at == before
     assert row.problem_since is not None
-    assert FleetVersion.current() > version, "open pages must be told"
+    assert FleetVersion.current() > version, "open pages must get it"
     refresh_cloud("demo")
     row.refresh_from_db()
     assert (row.problem, row.problem_since) == (Message(), None)
@@ -211,7 +212,7 @@ def test_a_lease_from_before_the_clock_was_set_back_is_nobodys(
     assert refresh_cloud("demo") is not None
 
 
-def test_a_listing_does_not_overwrite_what_was_looked_at_since(
+def test_a_listing_does_not_overwrite_a_newer_refresh(
     cloud: Emulator, running: Instance
 ) -> None:
     Instance.objects.filter(pk=running.pk).update(
@@ -223,13 +224,28 @@ def test_a_listing_does_not_overwrite_what_was_looked_at_since(
     assert running.description == "Just written"
 
 
-def test_a_clock_that_was_set_back_does_not_hold_the_mirror_up(
+def test_an_older_answer_does_not_overwrite_a_newer_one(
+    cloud: Emulator, running: Instance
+) -> None:
+    client = upstream.client_for("demo").demanager
+    older = client.show_instance(running.instance_id)
+    cloud.fleet.force(running.instance_id, description="Newer")
+    newer = client.show_instance(running.instance_id)
+    with transaction.atomic():
+        refresh.apply_observation(running.cloud, newer)
+        looked_at = Instance.objects.get(pk=running.pk).looked_at
+        row = refresh.apply_observation(running.cloud, older)
+    assert (row.description, row.looked_at) == ("Newer", looked_at)
+
+
+def test_a_clock_that_was_set_back_does_not_delay_the_mirror(
     cloud: Emulator, running: Instance
 ) -> None:
     for minutes, due in ((-5, ["demo"]), (0, []), (5, ["demo"])):
         at = timezone.now() + timedelta(minutes=minutes)
         Cloud.objects.update(attempted_at=at)
-        assert [one.name for one in due_clouds(timedelta(minutes=2))] == due
+        clouds = due_clouds(list(Cloud.objects.all()), timedelta(minutes=2))
+        assert [cloud.name for cloud in clouds] == due
     Instance.objects.filter(pk=running.pk).update(
         looked_at=timezone.now() + timedelta(minutes=5)
     )
@@ -239,7 +255,7 @@ def test_a_clock_that_was_set_back_does_not_hold_the_mirror_up(
     assert running.description == "Newer"
 
 
-def test_an_auto_stop_is_told_from_other_stops(cloud: Emulator) -> None:
+def test_an_auto_stop_is_distinguished_from_other_stops(cloud: Emulator) -> None:
     auto, other = Instance.objects.filter(
         status="RUNNING", stops_at__gt=timezone.now() + timedelta(minutes=10)
     )[:2]
@@ -271,7 +287,7 @@ def test_a_run_is_remembered_from_its_start(cloud: Emulator, running: Instance) 
     )
 
 
-def test_hot_instances_are_looked_at_by_themselves(
+def test_instances_that_expect_a_change_are_read_on_their_own(
     cloud: Emulator, running: Instance
 ) -> None:
     row = Cloud.objects.get()
@@ -286,7 +302,9 @@ def test_hot_instances_are_looked_at_by_themselves(
     assert refresh.instances_expecting_change(row) == [], "not again within seconds"
 
 
-def test_a_look_at_what_is_gone_marks_it(cloud: Emulator, running: Instance) -> None:
+def test_reading_a_deleted_instance_marks_it_missing(
+    cloud: Emulator, running: Instance
+) -> None:
     cloud.fleet.force(running.instance_id, status="STOPPED")
     cloud.fleet.delete(running.instance_id)
     refresh.read_instance(running)
@@ -295,7 +313,7 @@ def test_a_look_at_what_is_gone_marks_it(cloud: Emulator, running: Instance) -> 
 
 
 @pytest.mark.parametrize(
-    "empty_cloud", [{"behaviour": Behaviour(update_answer="no_spec")}], indirect=True
+    "empty_cloud", [{"behavior": Behavior(update_answer="no_spec")}], indirect=True
 )
 def test_an_answer_without_spec_keeps_what_was_known(
     cloud: Emulator, running: Instance

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.template.loader import render_to_string
 from django.test import RequestFactory
 from django.utils import timezone, translation
 
 from dashboard.accounts.models import User
-from dashboard.instances import listing, row_cache, selectors
+from dashboard.instances import filter_widgets, listing, row_cache, selectors
+from dashboard.instances.display import DEFAULT
 from dashboard.instances.filters import ListQuery
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 from tests.factories import make_instance
@@ -20,38 +22,35 @@ NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Grows with each row that is drawn by its template."""
-    found: list[str] = []
-    original = row_cache.get_template
+def rendered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the templates that were rendered."""
+    names: list[str] = []
 
-    def get_template(name: str) -> Any:
-        found.append(name)
-        return original(name)
+    def render(name: str, context: dict[str, Any]) -> str:
+        names.append(name)
+        return render_to_string(name, context)
 
-    monkeypatch.setattr(row_cache, "get_template", get_template)
-    return found
+    monkeypatch.setattr("dashboard.instances.row_cache.render_to_string", render)
+    return names
 
 
-def html(user: User, now: datetime = NOW, **how: bool) -> str:
-    found = selectors.with_news(Instance.objects.all(), now)
-    rows = selectors.rows(found, user=user, now=now)
-    return row_cache.rows_html(rows, **{"shows_cloud": False, **how})
+SHOWN = filter_widgets.shown_parts(DEFAULT, clouds=1, generations=1)
+
+
+def html(user: User, now: datetime = NOW, **options: Any) -> str:
+    instances = selectors.with_news(Instance.objects.all(), now)
+    rows = selectors.rows(instances, user=user, now=now)
+    return row_cache.rows_html(rows, **{"shown": SHOWN, **options})
 
 
 def test_the_time_left_is_that_of_now(
-    viewer: User, cloud_row: Cloud, drawn: list[str]
+    viewer: User, cloud_row: Cloud, rendered: list[str]
 ) -> None:
     make_instance(stops_at=NOW + timedelta(hours=2))
-    first = html(viewer)
+    assert "2 h 0 min" in html(viewer)
+    assert "1 h 1 min" in html(viewer, NOW + timedelta(minutes=59))
+    assert len(rendered) == 1
     later = html(viewer, NOW + timedelta(minutes=118))
-    assert len(drawn) == 2
-    assert html(viewer, NOW + timedelta(seconds=59)) == html(
-        viewer, NOW + timedelta(seconds=1)
-    )
-    assert len(drawn) == 3
-    assert "2 h 0 min" in first
-    assert 'data-urgency="none"' in first
     assert "2 min 0 s" in later
     assert 'data-urgency="now"' in later
     assert "stopping…" in html(viewer, NOW + timedelta(hours=2))
@@ -75,30 +74,40 @@ def test_the_time_left_is_that_of_now(
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_whatever_is_shown_makes_another_row(
-    viewer: User, cloud_row: Cloud, drawn: list[str], change: dict[str, Any]
+def test_an_instance_that_changed_is_another_row(
+    viewer: User, cloud_row: Cloud, change: dict[str, Any]
 ) -> None:
     make_instance(stops_at=NOW + timedelta(hours=1))
     before = html(viewer)
     Instance.objects.update(**change)
+    FleetVersion.stamp(Instance.objects.all())
     after = html(viewer)
     row_cache._rows.clear()
     assert before != after == html(viewer)
 
 
-def test_an_edit_a_right_a_zone_and_the_way_it_comes_make_another_row(
-    viewer: User, operator: User, instance: Instance, drawn: list[str]
+def test_a_cloud_with_another_name_makes_other_rows(
+    viewer: User, instance: Instance, cloud_row: Cloud
 ) -> None:
-    seen = {html(viewer), html(operator), html(viewer, shows_cloud=True)}
-    seen.add(html(viewer, out_of_band=True))
+    before = html(viewer)
+    Cloud.objects.update(name="other")
+    assert "/other/" not in before
+    assert "/other/" in html(viewer)
+
+
+def test_an_edit_a_right_a_zone_and_the_way_it_comes_make_another_row(
+    viewer: User, operator: User, instance: Instance, rendered: list[str]
+) -> None:
+    pages = {html(viewer), html(operator), html(viewer, shown=(*SHOWN, "cloud"))}
+    pages.add(html(viewer, out_of_band=True))
     with timezone.override("Asia/Tokyo"):
-        seen.add(html(viewer))
+        pages.add(html(viewer))
     edit = add_edit(instance, operator)
-    seen.add(html(viewer))
+    pages.add(html(viewer))
     edit.state = "sending"
     edit.save()
-    seen.add(html(viewer))
-    assert len(seen) == len(drawn) == 7
+    pages.add(html(viewer))
+    assert len(pages) == len(rendered) == 7
 
 
 def test_a_stop_is_shown_without_its_date_on_its_day_only(
@@ -112,7 +121,7 @@ def test_a_stop_is_shown_without_its_date_on_its_day_only(
 
 
 def test_nobody_reads_the_language_of_another(
-    viewer: User, cloud_row: Cloud, drawn: list[str], rf: RequestFactory
+    viewer: User, cloud_row: Cloud, rendered: list[str], rf: RequestFactory
 ) -> None:
     make_instance()
     version, query = FleetVersion.current(), ListQuery.of(rf.get("/").GET)
@@ -124,5 +133,9 @@ def test_nobody_reads_the_language_of_another(
             facets = listing.facets(viewer, version=version)
             row_cache.filters_html(facets, query)
             row_cache.around_html(numbers, query, page, may_bulk=True)
-    parts = ["row", "filters", "around"] * 2
-    assert drawn == [f"instances/list.html#{part}" for part in parts]
+    around = [
+        f"list.html#{part}"
+        for part in ("number", "counters", "chips", "foot", "matching")
+    ]
+    templates = ["_row.html", "_filters.html", *around] * 2
+    assert rendered == [f"instances/{template}" for template in templates]

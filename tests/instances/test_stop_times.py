@@ -11,9 +11,10 @@ from dashboard.emulator import Emulator, Fault
 from dashboard.instances import mapping
 from dashboard.instances.models import Cloud, Instance
 from dashboard.instances.refresh import ensure_clouds, refresh_cloud
+from dashboard.modelarts.generations import Generation
 from dashboard.web.templatetags.pages import moment_text
 
-STOP = "spec.auto_stop.stop_timestamp"
+STOP = mapping.STOP_PATHS[Generation.DEMANAGER]
 
 
 def ms_from_now(**span: float) -> int:
@@ -22,8 +23,12 @@ def ms_from_now(**span: float) -> int:
 
 @pytest.fixture
 def victim(empty_cloud: Emulator) -> str:
-    found = [one for one in empty_cloud.fleet.instances() if one.status == "RUNNING"]
-    return sorted(one.id for one in found if one.stops_at_ms)[0]
+    running = [
+        instance
+        for instance in empty_cloud.fleet.instances()
+        if instance.status == "RUNNING"
+    ]
+    return sorted(instance.id for instance in running if instance.stops_at_ms)[0]
 
 
 def read(cloud: Emulator, victim: str, **auto_stop: Any) -> Instance:
@@ -49,8 +54,8 @@ def read(cloud: Emulator, victim: str, **auto_stop: Any) -> Instance:
 def test_a_stop_that_contradicts_its_document_is_not_believed(
     empty_cloud: Emulator, victim: str, auto_stop: dict[str, Any]
 ) -> None:
-    told = ms_from_now(**auto_stop["stop_timestamp"])
-    row = read(empty_cloud, victim, **auto_stop | {"stop_timestamp": told})
+    stop_ms = ms_from_now(**auto_stop["stop_timestamp"])
+    row = read(empty_cloud, victim, **auto_stop | {"stop_timestamp": stop_ms})
     assert (row.stops_at, row.stop_timestamp_ms) == (None, None)
     assert STOP in row.problems
 
@@ -69,8 +74,8 @@ def test_a_stop_before_the_run_that_is_known_is_not_believed(
 ) -> None:
     row = Instance.objects.filter(stops_at__gt=timezone.now()).order_by("pk")[0]
     before = (row.run_started_at, row.status)
-    told = ms_from_now(days=-1)
-    row = read(cloud, row.instance_id, stop_timestamp=told, remain_time=None)
+    stop_ms = ms_from_now(days=-1)
+    row = read(cloud, row.instance_id, stop_timestamp=stop_ms, remain_time=None)
     assert row.stops_at is None
     assert (row.run_started_at, row.status) == before
 
@@ -79,10 +84,10 @@ def test_a_stop_that_is_switched_off_counts_until_it_has_passed(
     empty_cloud: Emulator, victim: str
 ) -> None:
     """A new setting counts from the next start: this run keeps its end."""
-    told = ms_from_now(minutes=30)
-    setting = {"enable": False, "stop_timestamp": told, "remain_time": None}
+    stop_ms = ms_from_now(minutes=30)
+    setting = {"enable": False, "stop_timestamp": stop_ms, "remain_time": None}
     row = read(empty_cloud, victim, **setting)
-    assert row.stop_timestamp_ms == told
+    assert row.stop_timestamp_ms == stop_ms
     # Its clock and ours, which is corrected by what it tells.
     empty_cloud.clock.advance(31 * 60)
     refresh_cloud("demo")
@@ -103,7 +108,7 @@ def test_one_impossible_stop_does_not_move_the_clouds_clock(
 def test_an_ordinary_stop_is_believed(cloud: Emulator) -> None:
     rows = Instance.objects.filter(status="RUNNING", auto_stop_enable=True)
     assert rows.exists()
-    assert not [row for row in rows if mapping.STOP_PATH in row.problems]
+    assert not [row for row in rows if STOP in row.problems]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +120,9 @@ def test_an_ordinary_stop_is_believed(cloud: Emulator) -> None:
         (datetime(1970, 1, 21, 18, 52, tzinfo=UTC), "21 Jan 1970, 18:52 UTC"),
     ],
 )
-def test_a_stop_on_another_day_is_told_with_its_date(stop: datetime, text: str) -> None:
+def test_a_stop_on_another_day_is_shown_with_its_date(
+    stop: datetime, text: str
+) -> None:
     now = datetime(2026, 11, 29, 10, tzinfo=UTC)
     with time_machine.travel(now, tick=False), timezone.override("UTC"):
         assert moment_text(stop, "stop") == text

@@ -75,7 +75,7 @@ def test_for_a_new_setting(cloud: Emulator, running: Instance, operator: User) -
     assert stop.after["cause"] == Reason.NEW_SETTING
 
 
-def test_its_time_was_over_and_somebody_started_it(
+def test_its_time_was_over_and_someone_started_it(
     cloud: Emulator, running: Instance
 ) -> None:
     due = datetime.now(UTC) - timedelta(minutes=1)
@@ -177,11 +177,11 @@ def test_a_change_within_a_run_is_no_stop(
     assert stops(running) == []
 
 
-def test_the_page_tells_of_it(
+def test_the_page_shows_it(
     client: Client, cloud: Emulator, running: Instance, viewer: User
 ) -> None:
     cloud.fleet.force(running.instance_id, status="RUNNING")
     refresh_cloud("demo")
     client.force_login(viewer)
-    page = client.get(running.get_absolute_url()).text.partition('id="events"')[2]
+    page = client.get(running.get_absolute_url()).text.partition('id="activity"')[2]
     assert "<strong>Restarting</strong>, restarted" in page

@@ -40,9 +40,9 @@ def waits(monkeypatch: pytest.MonkeyPatch, settings: Any) -> list[float]:
     settings.CURFEW = settings.CURFEW.model_copy(update={"upstream_rate": 10})
     monkeypatch.setattr(upstream, "BURST", 5)
     upstream.shared_redis().delete("curfew:rate:some")
-    held: list[float] = []
-    monkeypatch.setattr(upstream.time, "sleep", held.append)
-    return held
+    pauses: list[float] = []
+    monkeypatch.setattr(upstream.time, "sleep", pauses.append)
+    return pauses
 
 
 def test_a_burst_passes_then_requests_queue(waits: list[float]) -> None:
@@ -53,14 +53,14 @@ def test_a_burst_passes_then_requests_queue(waits: list[float]) -> None:
     assert waits[-1] == pytest.approx(0.3, abs=0.1)
 
 
-def test_nobody_waits_for_ever(waits: list[float]) -> None:
+def test_no_one_waits_forever(waits: list[float]) -> None:
     def crowd() -> None:
         for _ in range(200):
             upstream._wait_for_turn("some")
 
     with pytest.raises(ThrottledError):
         crowd()
-    assert max(waits) <= upstream.LONGEST_WAIT_SECONDS
+    assert max(waits) <= upstream.MAX_WAIT_SECONDS
 
 
 def test_without_redis_it_goes_slowly_rather_than_not(
@@ -79,13 +79,15 @@ def test_corrected_credentials_count_without_a_restart(
     right = path.read_text()
     path.write_text(right.replace("fake-password-of-", "wrong-password-of-"))
     with pytest.raises(AuthenticationError):
-        next(upstream.client_for("demo").list_instances())
+        next(upstream.client_for("demo").demanager.list_instances())
     path.write_text(right)
-    assert next(upstream.client_for("demo").list_instances()).total_count == 40
+    assert (
+        next(upstream.client_for("demo").demanager.list_instances()).total_count == 40
+    )
     assert upstream.client_for("demo") is upstream.client_for("demo")
 
 
-def test_a_broken_file_is_told_and_the_next_good_one_is_read(
+def test_a_broken_file_is_reported_and_the_next_good_one_is_read(
     empty_cloud: Emulator, tmp_path: Path
 ) -> None:
     path = tmp_path / "clouds.yaml"
@@ -98,4 +100,6 @@ def test_a_broken_file_is_told_and_the_next_good_one_is_read(
         upstream.cloud_names()
     path.write_text(right)
     assert upstream.client_for("demo") is not before
-    assert next(upstream.client_for("demo").list_instances()).total_count == 40
+    assert (
+        next(upstream.client_for("demo").demanager.list_instances()).total_count == 40
+    )

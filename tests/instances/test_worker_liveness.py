@@ -20,7 +20,7 @@ def test_this_process_lives() -> None:
     assert worker_liveness.dead_workers([worker_liveness.current_worker()]) == set()
 
 
-def test_one_sign_serves_the_whole_process() -> None:
+def test_one_lock_serves_the_whole_process() -> None:
     assert worker_liveness.current_worker() == worker_liveness.current_worker()
 
 

@@ -1,4 +1,4 @@
-"""/healthz and /readyz: what a load balancer and a supervisor ask."""
+"""/healthz and /readyz, for load balancers and supervisors."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -48,8 +48,8 @@ def test_ready(client: Client, db: None) -> None:
     [
         ({"refreshed_at": ago(1000), "attempted_at": ago(1)}, "s old"),
         ({"refreshed_at": ago(1000), "attempted_at": ago(1000)}, "s old"),
-        ({"refreshed_at": None, "attempted_at": ago(1)}, "never complete"),
-        ({"refreshed_at": None, "attempted_at": None}, "never complete"),
+        ({"refreshed_at": None, "attempted_at": ago(1)}, "never been read completely"),
+        ({"refreshed_at": None, "attempted_at": None}, "never been read completely"),
     ],
 )
 def test_a_mirror_that_is_too_old(
@@ -64,7 +64,7 @@ def test_a_mirror_that_is_too_old(
     assert reason in answer["reasons"][0]
 
 
-def test_a_stranger_is_told_no_details(client: Client, db: None) -> None:
+def test_without_access_there_are_no_details(client: Client, db: None) -> None:
     factories.make_cloud("secret project", refreshed_at=ago(9000), attempted_at=ago(1))
     for stranger in (
         {"REMOTE_ADDR": "93.184.216.34"},
@@ -75,7 +75,7 @@ def test_a_stranger_is_told_no_details(client: Client, db: None) -> None:
         assert response.json() == {"ready": False}
 
 
-def test_with_a_token_only_its_bearer_is_told(
+def test_with_a_token_only_its_bearer_gets_details(
     client: Client, db: None, settings: Any
 ) -> None:
     token = SecretStr("a token of Prometheus")
@@ -86,7 +86,7 @@ def test_with_a_token_only_its_bearer_is_told(
     assert client.get("/readyz", headers=bearer).json()["reasons"] == []
 
 
-def test_strangers_do_not_make_it_look_each_time(
+def test_requests_without_access_are_checked_once_a_second(
     client: Client, db: None, django_assert_num_queries: Any
 ) -> None:
     factories.make_cloud("demo", refreshed_at=ago(3), attempted_at=ago(3))
@@ -96,10 +96,10 @@ def test_strangers_do_not_make_it_look_each_time(
 
 
 def test_without_any_cloud(client: Client, db: None) -> None:
-    assert client.get("/readyz").json()["reasons"] == ["No cloud was asked yet."]
+    assert client.get("/readyz").json()["reasons"] == ["No cloud connected yet."]
 
 
-def test_a_cloud_no_longer_configured_is_forgotten(client: Client, db: None) -> None:
+def test_a_removed_cloud_is_a_notice(client: Client, db: None) -> None:
     factories.make_cloud("demo", refreshed_at=ago(3), attempted_at=ago(3))
     factories.make_cloud(
         "gone",
@@ -117,7 +117,7 @@ def test_a_cloud_no_longer_configured_is_forgotten(client: Client, db: None) -> 
     assert client.get("/readyz").json()["notices"] == []
 
 
-def test_an_incomplete_listing_is_noticed(client: Client, db: None) -> None:
+def test_an_incomplete_listing_is_a_notice(client: Client, db: None) -> None:
     factories.make_cloud(
         "demo",
         attempted_at=ago(1),
@@ -128,6 +128,16 @@ def test_an_incomplete_listing_is_noticed(client: Client, db: None) -> None:
     )
     (notice,) = client.get("/readyz").json()["notices"]
     assert "it counts 7 instances and lists 60" in notice
+
+
+def test_a_listing_without_administrator_rights_is_a_notice(
+    client: Client, db: None
+) -> None:
+    factories.make_cloud("demo", attempted_at=ago(1), notebooks_scope="own")
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    (notice,) = response.json()["notices"]
+    assert "demo lists only the notebooks of Curfew's own account" in notice
 
 
 def test_without_broker(client: Client, db: None, settings: Any) -> None:

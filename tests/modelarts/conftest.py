@@ -1,23 +1,28 @@
-"""A cloud that answers as it is told, without the network or badly over it."""
+"""Fake clouds: without a network, or over a socket with faulty answers."""
 
+import os
 import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from dashboard.modelarts.auth import StaticTokenAuth
 from dashboard.modelarts.client import ModelArtsClient
-from dashboard.modelarts.clouds import CloudConfig
+from dashboard.modelarts.cloud_config import CloudConfig
 
 PROJECT = "0123456789abcdef0123456789abcdef"
 TOKEN = "CANARY-TOKEN"
 
 type Answer = Callable[[httpx.Request], httpx.Response]
 type Serve = Callable[[socket.socket], None]
+type Write = Callable[..., None]
 
 
 def cloud_config(
@@ -36,7 +41,7 @@ def cloud_config(
 
 
 class FakeCloud:
-    """Answers from a list or by a function, and remembers what it was asked."""
+    """Answers from a list or by a function, and records the requests."""
 
     def __init__(self, *answers: httpx.Response | Exception | Answer) -> None:
         self.answers = list(answers)
@@ -51,15 +56,41 @@ class FakeCloud:
             raise answer
         return answer(request) if callable(answer) else answer
 
-    def client(self, config: CloudConfig | None = None) -> ModelArtsClient:
+    def client(
+        self, config: CloudConfig | None = None, **options: Any
+    ) -> ModelArtsClient:
         return ModelArtsClient(
-            config or cloud_config(), transport=httpx.MockTransport(self)
+            config or cloud_config(), transport=httpx.MockTransport(self), **options
         )
 
 
 @pytest.fixture
+def nothing_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("OS_")]:
+        monkeypatch.delenv(name)
+    # The loader also looks here, beside the file it is told of.
+    monkeypatch.setattr("openstack.config.loader.CONFIG_FILES", [])
+    monkeypatch.setattr("openstack.config.loader.SECURE_FILES", [])
+
+
+@pytest.fixture
+def write(
+    nothing_configured: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Write:
+    """Call it with the entries of clouds.yaml, or of another file by its name."""
+
+    def write_file(name: str = "clouds.yaml", **clouds: dict[str, Any]) -> None:
+        path = tmp_path / name
+        path.write_text(yaml.safe_dump({"clouds": clouds}))
+        kind = "SECURE" if name == "secure.yaml" else "CONFIG"
+        monkeypatch.setenv(f"OS_CLIENT_{kind}_FILE", str(path))
+
+    return write_file
+
+
+@pytest.fixture
 def serve() -> Iterator[Callable[[Serve], str]]:
-    """Serve raw bytes on loopback: called with each connection; gives the address."""
+    """Serve raw bytes on loopback; call it with a handler to get an address."""
     opened: list[tuple[socket.socket, threading.Thread]] = []
 
     def begin(handle: Serve) -> str:
@@ -108,6 +139,6 @@ def read_request(connection: socket.socket) -> bytes:
         received += chunk
         head, end, _ = received.partition(b"\r\n\r\n")
         if end:
-            said = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
-            length = len(head + end) + (int(said[1]) if said else 0)
+            length_header = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+            length = len(head + end) + (int(length_header[1]) if length_header else 0)
     return received

@@ -1,4 +1,4 @@
-"""Tokens: when they are fetched, how often, and what a refusal leads to."""
+"""When tokens are fetched, how often, and the effects of a refusal."""
 
 import threading
 from collections.abc import Callable
@@ -24,7 +24,7 @@ INSTANCE = httpx.Response(200, json={"id": "DE-1"})
 
 
 class Iam:
-    """Issues T1, T2, ... and moves its own clock only when told."""
+    """Issues T1, T2, ... and has a clock that only the test moves."""
 
     def __init__(self) -> None:
         self.now = 5_000.0
@@ -59,7 +59,7 @@ def test_one_token_serves_many_requests(iam: Iam) -> None:
     cloud = FakeCloud(accepting("T1"))
     with cloud.client(cloud_config(auth=iam.auth)) as client:
         for _ in range(3):
-            client.show_instance("DE-1")
+            client.demanager.show_instance("DE-1")
     assert iam.issued == 1
     assert cloud.tokens == ["T1"] * 3
 
@@ -67,37 +67,38 @@ def test_one_token_serves_many_requests(iam: Iam) -> None:
 def test_renewed_ahead_of_expiry(iam: Iam) -> None:
     cloud = FakeCloud(accepting("T1", "T2"))
     with cloud.client(cloud_config(auth=iam.auth)) as client:
-        client.show_instance("DE-1")
+        client.demanager.show_instance("DE-1")
         iam.now += 0.75 * LIFE
-        client.show_instance("DE-1")
+        client.demanager.show_instance("DE-1")
         iam.now += 0.10 * LIFE
-        client.show_instance("DE-1")
+        client.demanager.show_instance("DE-1")
     assert cloud.tokens == ["T1", "T1", "T2"]
 
 
-def test_the_old_token_serves_on_while_iam_is_down(iam: Iam) -> None:
+def test_the_old_token_is_used_while_iam_is_down(iam: Iam) -> None:
     cloud = FakeCloud(accepting("T1", "T3"))
     with cloud.client(cloud_config(auth=iam.auth)) as client:
-        client.show_instance("DE-1")
+        client.demanager.show_instance("DE-1")
         iam.now += 0.9 * LIFE
         iam.failure = errors.NotSentError("down")
-        client.show_instance("DE-1")
-        client.show_instance("DE-1")
+        client.demanager.show_instance("DE-1")
+        client.demanager.show_instance("DE-1")
         assert iam.issued == 2  # not asked again at once
         iam.now += 0.2 * LIFE
         with pytest.raises(errors.NotSentError):
-            client.show_instance("DE-1")
+            client.demanager.show_instance("DE-1")
     assert cloud.tokens == ["T1"] * 3
 
 
 def test_a_refused_token_is_renewed_once_and_the_request_repeated(iam: Iam) -> None:
     cloud = FakeCloud(accepting("T2"))
-    asked = []
-    with cloud.client(cloud_config(auth=iam.auth)) as client:
-        client._before_request = lambda: asked.append(1)
-        assert client.show_instance("DE-1").instance.id == "DE-1"
+    waits: list[int] = []
+    with cloud.client(
+        cloud_config(auth=iam.auth), before_request=lambda: waits.append(1)
+    ) as client:
+        assert client.demanager.show_instance("DE-1").instance.id == "DE-1"
     assert cloud.tokens == ["T1", "T2"]
-    assert len(asked) == 2  # the repetition counts against the rate, too
+    assert len(waits) == 2  # the repetition counts against the rate, too
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_a_token_refused_by_any_status_is_renewed(
     refusal = httpx.Response(status, json={"error_code": code})
     cloud = FakeCloud(refusal, INSTANCE)
     with cloud.client(cloud_config(auth=iam.auth)) as client:
-        client.show_instance("DE-1")
+        client.demanager.show_instance("DE-1")
     assert cloud.tokens == ["T1", "T2"]
 
 
@@ -126,30 +127,32 @@ def test_a_token_refused_by_any_status_is_renewed(
         *((403, "APIG.0302"), (403, "ModelArts.6407")),
     ],
 )
-def test_missing_rights_renew_nothing(iam: Iam, status: int, code: str | None) -> None:
+def test_missing_rights_do_not_renew_the_token(
+    iam: Iam, status: int, code: str | None
+) -> None:
     cloud = FakeCloud(httpx.Response(status, json={"error_code": code}))
     with (
         cloud.client(cloud_config(auth=iam.auth)) as client,
         pytest.raises(errors.PermissionRefusedError),
     ):
-        client.show_instance("DE-1")
+        client.demanager.show_instance("DE-1")
     assert iam.issued == 1
     assert len(cloud.requests) == 1
 
 
-def test_a_second_401_holds_for_a_minute(iam: Iam) -> None:
+def test_after_a_second_401_no_one_signs_in_for_a_minute(iam: Iam) -> None:
     cloud = FakeCloud(accepting("T3"))
     with cloud.client(cloud_config(auth=iam.auth)) as client:
         with pytest.raises(errors.AuthenticationError) as caught:
-            client.show_instance("DE-1")
+            client.demanager.show_instance("DE-1")
         assert caught.value.error_code == "APIG.0307"
         iam.now += HOLD_SECONDS - 1
         with pytest.raises(errors.AuthenticationError) as caught:
-            client.show_instance("DE-1")
+            client.demanager.show_instance("DE-1")
         assert caught.value.retry_after_seconds == pytest.approx(1)
         assert (iam.issued, len(cloud.requests)) == (2, 2)
         iam.now += 1
-        client.show_instance("DE-1")
+        client.demanager.show_instance("DE-1")
     assert iam.issued == 3
 
 
@@ -159,37 +162,37 @@ def test_a_wrong_password_is_not_tried_again(iam: Iam) -> None:
     with cloud.client(cloud_config(auth=iam.auth)) as client:
         for _ in range(3):
             with pytest.raises(errors.AuthenticationError):
-                client.show_instance("DE-1")
+                client.demanager.show_instance("DE-1")
         assert (iam.issued, cloud.requests) == (1, [])
         iam.failure = None
         iam.now += HOLD_SECONDS
-        client.show_instance("DE-1")
+        client.demanager.show_instance("DE-1")
 
 
-def test_a_working_token_that_dies_later_is_renewed_again(iam: Iam) -> None:
+def test_an_accepted_token_that_is_refused_later_is_renewed(iam: Iam) -> None:
     good = {"T1"}
     cloud = FakeCloud(lambda request: accepting(*good)(request))
     with cloud.client(cloud_config(auth=iam.auth)) as client:
         for token in ("T1", "T2", "T3"):
             good.clear()
             good.add(token)
-            client.show_instance("DE-1")
+            client.demanager.show_instance("DE-1")
     assert iam.issued == 3
 
 
-def test_only_the_token_that_was_used_is_thrown_away(iam: Iam) -> None:
+def test_only_the_refused_token_is_discarded(iam: Iam) -> None:
     """A late 401 for T1 must not cost T2, which another thread got meanwhile."""
 
     def refuse_after_renewal(request: httpx.Request) -> httpx.Response:
         if len(cloud.requests) == 1:
             with other.client(cloud_config(auth=iam.auth)) as client:
-                client.show_instance("DE-1")
+                client.demanager.show_instance("DE-1")
         return accepting("T2")(request)
 
     other = FakeCloud(accepting("T2"))
     cloud = FakeCloud(refuse_after_renewal)
     with cloud.client(cloud_config(auth=iam.auth)) as client:
-        client.show_instance("DE-1")
+        client.demanager.show_instance("DE-1")
     assert iam.issued == 2
     assert other.tokens == ["T1", "T2"]
     assert cloud.tokens == ["T1", "T2"]
@@ -204,7 +207,7 @@ def test_a_renewal_that_was_refused_is_not_renewed_by_another_thread(iam: Iam) -
                 other.client(cloud_config(auth=iam.auth)) as client,
                 pytest.raises(errors.AuthenticationError),
             ):
-                client.show_instance("DE-1")
+                client.demanager.show_instance("DE-1")
         return httpx.Response(401)
 
     other = FakeCloud(httpx.Response(401))
@@ -213,7 +216,7 @@ def test_a_renewal_that_was_refused_is_not_renewed_by_another_thread(iam: Iam) -
         cloud.client(cloud_config(auth=iam.auth)) as client,
         pytest.raises(errors.AuthenticationError),
     ):
-        client.show_instance("DE-1")
+        client.demanager.show_instance("DE-1")
     assert other.tokens == ["T2"]
     assert iam.issued == 2
 
@@ -241,18 +244,23 @@ def run_in_threads(count: int, act: Callable[[], None]) -> list[BaseException]:
 def test_one_thread_signs_in_for_all(iam: Iam) -> None:
     cloud = FakeCloud(accepting("T1"))
     with cloud.client(cloud_config(auth=iam.auth)) as client:
-        assert run_in_threads(16, lambda: [client.show_instance("DE-1")].clear()) == []
+        assert (
+            run_in_threads(16, lambda: [client.demanager.show_instance("DE-1")].clear())
+            == []
+        )
     assert iam.issued == 1
 
 
 @pytest.mark.parametrize("count", [2, 16])
-def test_401_for_all_costs_one_renewal(iam: Iam, count: int) -> None:
+def test_a_401_in_all_threads_renews_once(iam: Iam, count: int) -> None:
     good = {"T1"}
     cloud = FakeCloud(lambda request: accepting(*good)(request))
     with cloud.client(cloud_config(auth=iam.auth)) as client:
-        client.show_instance("DE-1")
+        client.demanager.show_instance("DE-1")
         good.clear()
-        failures = run_in_threads(count, lambda: [client.show_instance("DE-1")].clear())
+        failures = run_in_threads(
+            count, lambda: [client.demanager.show_instance("DE-1")].clear()
+        )
     assert {type(failure) for failure in failures} == {errors.AuthenticationError}
     assert len(failures) == count
     assert iam.issued == 2
@@ -261,6 +269,6 @@ def test_401_for_all_costs_one_renewal(iam: Iam, count: int) -> None:
 
 def test_nothing_shows_a_secret(iam: Iam) -> None:
     token = iam.auth.scope()
-    for shown in (repr(CREDENTIALS), repr(token), repr(cloud_config(auth=iam.auth))):
-        assert "CANARY" not in shown
-        assert "T1" not in shown
+    for text in (repr(CREDENTIALS), repr(token), repr(cloud_config(auth=iam.auth))):
+        assert "CANARY" not in text
+        assert "T1" not in text

@@ -1,4 +1,4 @@
-"""Nobody who only says to be the cloud is told anything."""
+"""A server without a trusted certificate gets no request."""
 
 import datetime as dt
 import ipaddress
@@ -13,17 +13,18 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from dashboard.modelarts import errors, schemas
+from dashboard.modelarts import errors
 from dashboard.modelarts.client import ModelArtsClient
+from dashboard.modelarts.requests import UpdateInstanceRequest
 from dashboard.outbound import transport
 
 from .conftest import Serve, cloud_config, read_request
 
-CHANGE = schemas.UpdateInstanceRequest(description="new")
+CHANGE = UpdateInstanceRequest(description="new")
 
 
 def certificate(folder: Path, address: str, *, is_expired: bool = False) -> Path:
-    """A key and its own certificate for an address, in one file."""
+    """Return a key and its self-signed certificate for an address, in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "cloud")])
     now = dt.datetime.now(dt.UTC)
@@ -53,7 +54,7 @@ def certificate(folder: Path, address: str, *, is_expired: bool = False) -> Path
     [("127.0.0.1", True, 1), ("127.0.0.1", False, 0), ("192.0.2.1", True, 0)],
     ids=["the cloud", "a stranger", "another host"],
 )
-def test_who_is_told(
+def test_only_a_trusted_cloud_gets_the_request(
     serve: Callable[[Serve], str],
     tmp_path: Path,
     named: str,
@@ -77,10 +78,10 @@ def test_who_is_told(
     address = serve(handle).replace("http://", "https://")
     config = replace(cloud_config(address), verify=str(path) if trusted else True)
     with (
-        ModelArtsClient.from_config(config) as client,
+        ModelArtsClient(config) as client,
         pytest.raises(errors.PermissionRefusedError if heard else errors.NotSentError),
     ):
-        client.update_instance("DE-1", CHANGE)
+        client.demanager.update_instance("DE-1", CHANGE)
     assert len(requests) == heard
 
 

@@ -1,4 +1,4 @@
-"""Ways of writing a clouds.yaml: what works, and what is refused in which words."""
+"""Variants of clouds.yaml: those that work, and the messages for the others."""
 
 import os
 from itertools import pairwise
@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from dashboard.modelarts.auth import AkSkAuth, IamTokenAuth, StaticTokenAuth
-from dashboard.modelarts.clouds import configured_clouds, fingerprint, load_cloud
+from dashboard.modelarts.cloud_files import fingerprint
+from dashboard.modelarts.clouds import configured_clouds, load_cloud
 from dashboard.modelarts.errors import ConfigurationError
 
 ENDPOINT = "https://modelarts.example.com"
@@ -16,7 +17,7 @@ SECRET = "CANARY-9f2c"
 
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder whose clouds.yaml and secure.yaml are read, and no other file."""
+    """A folder with the only clouds.yaml and secure.yaml that are read."""
     for name in [name for name in os.environ if name.startswith("OS_")]:
         monkeypatch.delenv(name)
     files = [str(tmp_path / "clouds.yaml")]
@@ -27,7 +28,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def cloud(**changed: str) -> str:
-    """A good cloud ``lab`` as YAML, by lines; an empty text takes a line away."""
+    """Return a valid cloud ``lab`` as YAML; an empty text removes a line."""
     lines = {
         "auth_url": "https://iam.example.com/v3",
         "username": "curfew",
@@ -40,7 +41,7 @@ def cloud(**changed: str) -> str:
 
 
 def keyed(*lines: str, project: str = "project_id: p1") -> str:
-    """A cloud without a password: an address, and these lines."""
+    """Return a cloud without a password: an address and these lines."""
     body = "".join(f"    {line}\n" for line in lines)
     return (
         f"clouds:\n  lab:\n    auth: {{{project}}}\n"
@@ -60,11 +61,11 @@ class TestUnreadable:
             ("- lab\n", "has no 'clouds' at its top level"),
             ("clouds: [lab]\n", "'clouds' must map names to clouds"),
             ("clouds: lab\n", "'clouds' must map names to clouds"),
-            ("clouds: {lab: {}}\nclient: [1]\n", "section of a wrong shape"),
+            ("clouds: {lab: {}}\nclient: [1]\n", "section with the wrong structure"),
             ("clouds: \x00", "it is not a text file"),
         ],
     )
-    def test_a_mistake_is_told_with_its_line_and_without_its_values(
+    def test_an_error_names_the_line_but_no_values(
         self, place: Path, text: str, words: str
     ) -> None:
         (place / "clouds.yaml").write_text(text)
@@ -76,12 +77,12 @@ class TestUnreadable:
             assert "clouds.yaml" in caught.value.sentence
             assert caught.value.__cause__ is None
 
-    def test_bytes_that_are_no_text(self, place: Path) -> None:
+    def test_a_binary_file_is_refused(self, place: Path) -> None:
         (place / "clouds.yaml").write_bytes(b"clouds: \xff\xfe\xfa")
         with pytest.raises(ConfigurationError, match="not a text file"):
             configured_clouds()
 
-    def test_json_has_lines_too(
+    def test_an_error_in_json_names_the_line(
         self, place: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (place / "c.json").write_text('{"clouds":\n  {lab: 1}}')
@@ -89,13 +90,13 @@ class TestUnreadable:
         with pytest.raises(ConfigurationError, match="line 2 is not valid JSON"):
             configured_clouds()
 
-    def test_a_folder_is_no_file(self, place: Path) -> None:
+    def test_a_folder_is_refused(self, place: Path) -> None:
         (place / "clouds.yaml").mkdir()
         with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
             configured_clouds()
 
     @pytest.mark.parametrize("kind", ["CONFIG", "SECURE"])
-    def test_a_path_that_leads_nowhere(
+    def test_a_missing_file_is_refused(
         self, place: Path, monkeypatch: pytest.MonkeyPatch, kind: str
     ) -> None:
         (place / "clouds.yaml").write_text(cloud())
@@ -104,13 +105,13 @@ class TestUnreadable:
             configured_clouds()
 
     @pytest.mark.parametrize("text", ["", "# nothing\n", "clouds:\n", "clouds: {}\n"])
-    def test_an_empty_file_describes_no_cloud(self, place: Path, text: str) -> None:
+    def test_an_empty_file_configures_no_cloud(self, place: Path, text: str) -> None:
         (place / "clouds.yaml").write_text(text)
         assert configured_clouds() == []
-        with pytest.raises(ConfigurationError, match="No cloud is described"):
+        with pytest.raises(ConfigurationError, match="No cloud is configured"):
             load_cloud()
 
-    def test_an_empty_file_leaves_the_variables(
+    def test_with_an_empty_file_the_variables_count(
         self, place: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", os.devnull)
@@ -118,7 +119,7 @@ class TestUnreadable:
         assert configured_clouds() == ["envvars"]
 
 
-class TestOneOddEntry:
+class TestMalformedEntry:
     @pytest.mark.parametrize(
         ("entry", "words"),
         [
@@ -126,17 +127,20 @@ class TestOneOddEntry:
             ("text", "its entry must map keys to values"),
             ("{auth: [username, password]}", "auth must map keys to values"),
             ("{auth: curfew}", "auth must map keys to values"),
-            ("{auth: {password: no}}", "password reads as yes or no; put it in quotes"),
+            (
+                "{auth: {password: no}}",
+                "YAML reads password as true or false; put it in quotes",
+            ),
             (f"{{regions: [{{values: {SECRET}}}]}}", "regions must be a list of names"),
             ("{regions: eu-de}", "regions must be a list of names"),
-            ("{networks: 5}", "a value of its entry has a wrong shape"),
-            ("{auth: {auth_url: [1]}}", "a value of its entry has a wrong shape"),
+            ("{networks: 5}", "a value in its entry has the wrong structure"),
+            ("{auth: {auth_url: [1]}}", "a value in its entry has the wrong structure"),
             ("{auth: null}", "auth_url is missing"),
             ("null", "auth_url is missing"),
             ("{1: 2, auth: {3: 4}}", "auth_url is missing"),
         ],
     )
-    def test_it_is_told_and_the_others_work(
+    def test_it_is_an_error_and_the_others_work(
         self, place: Path, entry: str, words: str
     ) -> None:
         text = cloud() + f"  odd: {entry}\n"
@@ -155,7 +159,7 @@ class TestOneOddEntry:
         assert isinstance(load_cloud("lab").auth, IamTokenAuth)
 
     @pytest.mark.parametrize(("written", "name"), [("1", "1"), ("no", "False")])
-    def test_a_name_that_is_no_text_counts_as_it_reads(
+    def test_a_name_that_is_not_text_becomes_text(
         self, place: Path, written: str, name: str
     ) -> None:
         (place / "clouds.yaml").write_text(cloud().replace("lab", written))
@@ -175,7 +179,7 @@ class TestKeys:
             keyed("ak: AK", "sk: SK", project="tenant_id: p1"),
         ],
     )
-    def test_a_key_goes_by_its_usual_names(self, place: Path, text: str) -> None:
+    def test_a_key_has_several_names(self, place: Path, text: str) -> None:
         (place / "clouds.yaml").write_text(text)
         assert isinstance(load_cloud("lab").auth, AkSkAuth)
 
@@ -225,7 +229,7 @@ class TestKeys:
             {"password": "12345678"},
         ],
     )
-    def test_a_password_goes_by_its_usual_names(
+    def test_a_password_has_several_names(
         self, place: Path, change: dict[str, str]
     ) -> None:
         (place / "clouds.yaml").write_text(cloud(**change))
@@ -240,8 +244,8 @@ class TestKeys:
         [
             (keyed("ak: AK", "sk: SK", project="project_name: x"),
              "set auth.project_id; an access key signs for the ID"),
-            (keyed("ak: AK"), "sk is missing; ak and sk belong together"),
-            (keyed("secret_key: SK"), "ak is missing; ak and sk belong together"),
+            (keyed("ak: AK"), "sk is missing; ak and sk must be set together"),
+            (keyed("secret_key: SK"), "ak is missing; ak and sk must be set together"),
             (keyed(), "auth_url is missing"),
             (cloud(password=""), "password is missing; give a user and password"),
             (cloud(username=""), "username is missing"),
@@ -250,9 +254,7 @@ class TestKeys:
              "auth_type v3applicationcredential cannot be used"),
         ],
     )  # fmt: skip
-    def test_what_is_missing_is_named_by_the_way_that_was_meant(
-        self, place: Path, text: str, words: str
-    ) -> None:
+    def test_a_missing_value_is_named(self, place: Path, text: str, words: str) -> None:
         (place / "clouds.yaml").write_text(text)
         with pytest.raises(ConfigurationError) as caught:
             load_cloud("lab")
@@ -286,10 +288,10 @@ class TestAddresses:
             (cloud(auth_url="https://iam.$REGION.example.com"),
              "auth_url contains a placeholder that is not filled in"),
             (cloud(auth_url="https://iam.{region_name}.example.com"),
-             "auth_url names no host"),
+             "auth_url has no host name"),
             (cloud(auth_url="iam.example.com/v3"), "auth_url must begin with https://"),
             (cloud(auth_url="https://iam.example.com:x/v3"),
-             "auth_url is not an address"),
+             "auth_url is not a valid address"),
             (cloud(auth_url="https://iam.example.com/v3/auth/tokens"),
              "auth_url must end in /v3"),
             (cloud() + f"    modelartsv1_endpoint_override: {ENDPOINT}/v1/%(user_id)s",
@@ -320,16 +322,14 @@ class TestAddresses:
             *(("verify:", True), ('insecure: "true"', False)),
         ],
     )
-    def test_checks_are_turned_off_in_plain_words_only(
+    def test_only_false_turns_checks_off(
         self, place: Path, line: str, verify: bool
     ) -> None:
         (place / "clouds.yaml").write_text(f"{cloud()}    {line}\n")
         assert load_cloud("lab").verify is verify
 
     @pytest.mark.parametrize("place_of", ["override", "endpoint"])
-    def test_regions_bring_values_of_their_own(
-        self, place: Path, place_of: str
-    ) -> None:
+    def test_regions_have_their_own_values(self, place: Path, place_of: str) -> None:
         key = {"override": "modelartsv1_endpoint_override"}.get(
             place_of, "modelartsv1_endpoint"
         )
@@ -339,7 +339,7 @@ class TestAddresses:
         assert (described.region, described.endpoint) == ("eu-nl", ENDPOINT)
 
 
-def test_a_change_of_a_file_is_seen(place: Path) -> None:
+def test_a_changed_file_changes_the_fingerprint(place: Path) -> None:
     states = [fingerprint()]
     for name in ("clouds.yaml", "secure.yaml"):
         (place / name).write_text(cloud())

@@ -1,17 +1,16 @@
-"""clouds.yaml and OS_* as the openstack client reads them."""
+"""clouds.yaml and OS_* are read like the openstack client reads them."""
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import yaml
 
 from dashboard.modelarts.auth import AkSkAuth, IamTokenAuth, StaticTokenAuth
 from dashboard.modelarts.clouds import configured_clouds, load_cloud
 from dashboard.modelarts.errors import ConfigurationError
+
+from .conftest import Write
 
 ENDPOINT = "https://modelarts.example.com"
 SIGN_IN = {
@@ -24,27 +23,7 @@ SIGN_IN = {
 KEY = {"ak": "AK", "sk": "CANARY-SK", "project_id": "p1"}
 
 
-type Write = Callable[..., None]
-
-
-@pytest.fixture(autouse=True)
-def _nothing_configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("OS_")]:
-        monkeypatch.delenv(name)
-    # The loader also looks here, beside the file it is told of.
-    monkeypatch.setattr("openstack.config.loader.CONFIG_FILES", [])
-    monkeypatch.setattr("openstack.config.loader.SECURE_FILES", [])
-
-
-@pytest.fixture
-def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
-    def write_file(name: str = "clouds.yaml", **clouds: dict[str, Any]) -> None:
-        path = tmp_path / name
-        path.write_text(yaml.safe_dump({"clouds": clouds}))
-        kind = "SECURE" if name == "secure.yaml" else "CONFIG"
-        monkeypatch.setenv(f"OS_CLIENT_{kind}_FILE", str(path))
-
-    return write_file
+pytestmark = pytest.mark.usefixtures("nothing_configured")
 
 
 def set_variables(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
@@ -61,7 +40,7 @@ class TestNames:
         write(b={"auth": SIGN_IN}, a={"auth": SIGN_IN})
         assert sorted(configured_clouds()) == ["a", "b"]
 
-    def test_variables_beside_a_file_are_no_member_of_the_fleet(
+    def test_variables_next_to_a_file_add_no_cloud(
         self, write: Write, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         write(a={"auth": SIGN_IN})
@@ -75,12 +54,12 @@ class TestNames:
         assert configured_clouds() == ["lab"]
         assert load_cloud("lab").project_id == "p1"
 
-    def test_nothing(self) -> None:
+    def test_no_cloud_is_configured(self) -> None:
         assert configured_clouds() == []
-        with pytest.raises(ConfigurationError, match=r"write a clouds\.yaml"):
+        with pytest.raises(ConfigurationError, match=r"create a clouds\.yaml"):
             load_cloud(None)
 
-    def test_an_empty_file_is_told(
+    def test_an_empty_file_is_an_error(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "c.yaml").write_text("- no mapping")
@@ -111,7 +90,7 @@ class TestChoice:
         assert load_cloud(None).project_id == "p2"
         assert load_cloud("a").project_id == "p1"
 
-    def test_a_stray_variable_does_not(
+    def test_a_single_variable_does_not(
         self, write: Write, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         write(a={"auth": SIGN_IN})
@@ -120,7 +99,7 @@ class TestChoice:
 
     def test_an_unknown_name_lists_the_known(self, write: Write) -> None:
         write(a={"auth": SIGN_IN})
-        with pytest.raises(ConfigurationError, match=r"no cloud 'x'.*described are: a"):
+        with pytest.raises(ConfigurationError, match=r"no cloud 'x'.*it has: a"):
             load_cloud("x")
 
 
@@ -142,7 +121,7 @@ class TestCredentials:
         assert isinstance(load_cloud("a").auth, IamTokenAuth)
 
     @pytest.mark.parametrize("key", ["auth_url", "username", "user_domain_name"])
-    def test_what_is_missing_is_named(self, write: Write, key: str) -> None:
+    def test_a_missing_value_is_named(self, write: Write, key: str) -> None:
         write(a={"auth": {k: v for k, v in SIGN_IN.items() if k != key}})
         with pytest.raises(ConfigurationError, match=f"Cloud 'a': {key} is missing"):
             load_cloud("a")
@@ -173,7 +152,7 @@ class TestCredentials:
         assert cloud.endpoint == "https://modelarts.eu-de.otc.t-systems.com"
 
     @pytest.mark.parametrize("secret", ["{oops", "a{0}b", "}{", "{region_name}"])
-    def test_a_brace_in_a_key_is_a_brace(self, write: Write, secret: str) -> None:
+    def test_braces_in_a_key_are_kept(self, write: Write, secret: str) -> None:
         signatures = set()
         for section in (KEY | {"sk": secret}, {"auth": KEY | {"sk": secret}}):
             write(a=section | {"region_name": "eu-de"})
@@ -198,7 +177,7 @@ class TestCredentials:
         assert isinstance(load_cloud("a").auth, IamTokenAuth)
 
 
-class TestPlace:
+class TestAddress:
     @pytest.mark.parametrize(
         "override",
         [ENDPOINT, ENDPOINT + "/", ENDPOINT + "/v1", ENDPOINT + "/v1/p1/"],
@@ -216,10 +195,10 @@ class TestPlace:
         write(a={"auth": auth, "modelartsv1_endpoint_override": override})
         assert load_cloud("a").project_id == "p9"
 
-    def test_two_projects_are_one_too_many(self, write: Write) -> None:
+    def test_two_different_projects_are_refused(self, write: Write) -> None:
         override = ENDPOINT + "/v1/p9"
         write(a={"auth": SIGN_IN, "modelartsv1_endpoint_override": override})
-        with pytest.raises(ConfigurationError, match="another project"):
+        with pytest.raises(ConfigurationError, match="different projects"):
             load_cloud("a")
 
     def test_an_override_is_an_address(self, write: Write) -> None:
@@ -228,7 +207,7 @@ class TestPlace:
             load_cloud("a")
 
     @pytest.mark.parametrize("region", [None, "eu-west-101"])
-    def test_elsewhere_a_key_needs_an_address(
+    def test_in_another_region_a_key_needs_an_address(
         self, write: Write, region: str | None
     ) -> None:
         write(a={"auth": KEY, "region_name": region} if region else {"auth": KEY})

@@ -1,4 +1,5 @@
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -31,6 +32,21 @@ BODY: dict[str, Any] = {
         ],
     }
 }
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        # Source: the vendor's sample of an answer.
+        ("2016-11-06T15:32:17.000000", datetime(2016, 11, 6, 15, 32, 17, tzinfo=UTC)),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_when_the_password_expires(text: object, moment: datetime | None) -> None:
+    body = {"token": BODY["token"] | {"user": {"password_expires_at": text}}}
+    token = fetch(FakeCloud(issued(body)))
+    assert token.password_expires_at == moment
 
 
 def credentials(**changes: Any) -> PasswordCredentials:
@@ -67,7 +83,7 @@ def fetch(cloud: FakeCloud, with_catalog: bool = True, **changes: Any) -> Issued
         "https://iam.example.com/v3/",
     ],
 )
-def test_asks_the_documented_way(auth_url: str) -> None:
+def test_the_request_is_as_documented(auth_url: str) -> None:
     cloud = FakeCloud(issued())
     token = fetch(cloud, auth_url=auth_url)
     (request,) = cloud.requests
@@ -93,7 +109,7 @@ def test_asks_the_documented_way(auth_url: str) -> None:
     assert token.endpoint == "https://modelarts.eu-de.example.com/v1/p1"
 
 
-def test_ids_win_over_names_and_the_catalog_stays_out_unless_needed() -> None:
+def test_ids_win_over_names_and_the_catalog_is_omitted() -> None:
     cloud = FakeCloud(issued())
     fetch(cloud, with_catalog=False, user_id="u1", project_id="p1")
     (request,) = cloud.requests
@@ -107,7 +123,7 @@ def test_ids_win_over_names_and_the_catalog_stays_out_unless_needed() -> None:
     "body",
     [None, [], {}, {"token": None}, {"token": {"catalog": [1, {}], "project": 1}}],
 )
-def test_a_strange_body_still_gives_the_token(body: Any) -> None:
+def test_an_odd_body_still_yields_the_token(body: Any) -> None:
     token = fetch(FakeCloud(issued(body)))
     assert token.value.startswith("MII")
     assert (token.project_id, token.endpoint) == (None, None)
@@ -141,7 +157,7 @@ def test_a_strange_body_still_gives_the_token(body: Any) -> None:
         (httpx.RemoteProtocolError("cut"), errors.NotSentError, "in time"),
     ],
 )  # fmt: skip
-def test_what_fails_here_never_reached_modelarts(
+def test_a_failed_sign_in_is_not_ambiguous(
     answer: httpx.Response | Exception, kind: type[errors.ModelArtsError], words: str
 ) -> None:
     cloud = FakeCloud(answer)
@@ -155,6 +171,6 @@ def test_what_fails_here_never_reached_modelarts(
     assert len(cloud.requests) == 1
 
 
-def test_a_nonsense_address_is_told() -> None:
+def test_an_invalid_address_is_a_configuration_error() -> None:
     with pytest.raises(errors.ConfigurationError):
         fetch_token(credentials(auth_url="iam.example.com"), with_catalog=True)

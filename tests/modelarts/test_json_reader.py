@@ -1,8 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from dashboard.modelarts import json_reader
 
@@ -41,7 +40,7 @@ def test_any_bytes_are_json_or_a_value_error(body: bytes) -> None:
         (b"1" * 5_000, None),
     ],
 )
-def test_hostile_values_are_made_storable(body: bytes, value: json_reader.Json) -> None:
+def test_hostile_values_become_storable(body: bytes, value: json_reader.Json) -> None:
     assert json_reader.read_json(body) == value
 
 
@@ -59,7 +58,7 @@ def test_nesting_is_cut_and_the_rest_survives(
     assert json.dumps(value)
 
 
-def test_unbalanced_nesting_is_no_json() -> None:
+def test_unbalanced_nesting_is_not_json() -> None:
     with pytest.raises(ValueError, match=r"."):
         json_reader.read_json(b"[" * 50_000)
 

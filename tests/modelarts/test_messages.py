@@ -1,30 +1,31 @@
-"""What errors say in English, without Django."""
+"""The English text of errors, without Django."""
 
 import subprocess
 import sys
 
-from dashboard.modelarts import errors, messages
+from dashboard.modelarts import errors
+from dashboard.modelarts.messages import Problem
 
 _WITHOUT_DJANGO = """
 import sys
-from dashboard.modelarts import messages
-from dashboard.modelarts.clouds import ConfigurationError
-print(ConfigurationError(messages.NO_CLOUD_CHOSEN, {"known": "lab"}))
+from dashboard.modelarts.messages import Problem
+from dashboard.modelarts.errors import ConfigurationError
+print(ConfigurationError(Problem.NO_CLOUD_CHOSEN, {"known": "lab"}))
 assert "django" not in sys.modules
 """
 
 
 def test_an_error_prints_its_english_status_and_code() -> None:
     error = errors.StateRefusedError(
-        messages.ALREADY_RUNNING, status=400, error_code="ModelArts.6305"
+        Problem.ALREADY_RUNNING, status=400, error_code="ModelArts.6305"
     )
     assert error.sentence == "The instance is already running."
     assert str(error) == ("The instance is already running. (HTTP 400, ModelArts.6305)")
 
 
 def test_values_are_filled_in() -> None:
-    error = errors.ConfigurationError(messages.NO_CLOUD_CHOSEN, {"known": "lab, prod"})
-    assert str(error) == "No cloud is chosen; set OS_CLOUD to one of: lab, prod."
+    error = errors.ConfigurationError(Problem.NO_CLOUD_CHOSEN, {"known": "lab, prod"})
+    assert str(error) == "No cloud is selected; set OS_CLOUD to one of: lab, prod."
 
 
 def test_errors_print_without_django() -> None:
@@ -34,4 +35,4 @@ def test_errors_print_without_django() -> None:
         text=True,
         check=True,
     )
-    assert done.stdout == "No cloud is chosen; set OS_CLOUD to one of: lab.\n"
+    assert done.stdout == "No cloud is selected; set OS_CLOUD to one of: lab.\n"

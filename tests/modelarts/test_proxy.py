@@ -1,4 +1,4 @@
-"""The way to a cloud leads through a proxy where one is named, and only there."""
+"""Calls to a cloud use a proxy if one is configured, and only then."""
 
 import base64
 import socket
@@ -25,7 +25,7 @@ HEAD = (
 
 
 class Proxy:
-    """A proxy that knows CONNECT and nothing else.
+    """A proxy that supports only CONNECT.
 
     Attributes:
         heads: The head of each request to it.
@@ -68,66 +68,66 @@ def proxy(serve: Callable[[Serve], str]) -> Proxy:
 def sealed(
     serve: Callable[[Serve], str], tmp_path: Path
 ) -> tuple[str, Path, list[bytes]]:
-    """A cloud over TLS: its address, its authority, and what it was asked."""
+    """A cloud over TLS: its address, its authority and its requests."""
     path = certificate(tmp_path, "127.0.0.1")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(path)
-    asked: list[bytes] = []
+    requests: list[bytes] = []
 
     def handle(connection: socket.socket) -> None:
         with (
             suppress(OSError),
             context.wrap_socket(connection, server_side=True) as tls,
         ):
-            asked.append(read_request(tls))
+            requests.append(read_request(tls))
             tls.sendall(HEAD + ANSWER)
 
-    return serve(handle).replace("http://", "https://"), path, asked
+    return serve(handle).replace("http://", "https://"), path, requests
 
 
 def test_https_is_a_tunnel_in_which_the_proxy_sees_no_token(
     proxy: Proxy, sealed: tuple[str, Path, list[bytes]]
 ) -> None:
-    address, authority, asked = sealed
+    address, authority, requests = sealed
     way = proxy.address.replace("http://", "http://curfew:s%23cret@")
     config = replace(cloud_config(address), verify=str(authority), proxy=way)
-    with ModelArtsClient.from_config(config) as client:
-        assert client.show_instance("DE-1").instance.id == "DE-1"
-    assert len(asked) == 1
+    with ModelArtsClient(config) as client:
+        assert client.demanager.show_instance("DE-1").instance.id == "DE-1"
+    assert len(requests) == 1
     (head,) = proxy.heads
     host = address.removeprefix("https://").encode()
     assert head.startswith(b"CONNECT " + host)
     sign_in = base64.b64encode(b"curfew:s#cret")
     assert b"Proxy-Authorization: Basic " + sign_in in head
     assert b"CANARY" not in head
-    assert b"Proxy-Authorization" not in asked[0]
+    assert b"Proxy-Authorization" not in requests[0]
 
 
-def test_without_one_the_environment_is_not_believed(
+def test_without_a_proxy_the_environment_is_ignored(
     proxy: Proxy,
     sealed: tuple[str, Path, list[bytes]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy.address)
-    address, authority, asked = sealed
+    address, authority, requests = sealed
     config = replace(cloud_config(address), verify=str(authority))
-    with ModelArtsClient.from_config(config) as client:
-        client.show_instance("DE-1")
-    assert (len(asked), proxy.heads) == (1, [])
+    with ModelArtsClient(config) as client:
+        client.demanager.show_instance("DE-1")
+    assert (len(requests), proxy.heads) == (1, [])
 
 
 @pytest.mark.parametrize("refusal", ["407 Proxy Authentication Required", "403 No"])
-def test_a_proxy_that_refuses_is_told_as_such(proxy: Proxy, refusal: str) -> None:
+def test_a_refusing_proxy_is_named(proxy: Proxy, refusal: str) -> None:
     proxy.answer = f"HTTP/1.1 {refusal}\r\nContent-Length: 0\r\n\r\n".encode()
     config = replace(cloud_config("https://cloud.invalid"), proxy=proxy.address)
     with (
-        ModelArtsClient.from_config(config) as client,
+        ModelArtsClient(config) as client,
         pytest.raises(errors.NotSentError, match="CURFEW_CLOUD_PROXY"),
     ):
-        client.show_instance("DE-1")
+        client.demanager.show_instance("DE-1")
 
 
-def test_a_proxy_that_is_away_is_told_as_such_for_the_sign_in_too() -> None:
+def test_an_unreachable_proxy_is_named_for_the_sign_in_too() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     credentials = PasswordCredentials(auth_url="https://iam.invalid", password="x")

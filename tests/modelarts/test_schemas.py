@@ -2,11 +2,13 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pydantic import ValidationError
 
 from dashboard.modelarts import json_reader, schemas
+from dashboard.modelarts.limits import description_problems
+from dashboard.modelarts.requests import AutoStopChange, UpdateInstanceRequest
+from dashboard.modelarts.statuses import FAILED, STARTABLE, STOPPABLE, TRANSITIONAL
 
 CANARY = "CANARY-SECRET"
 
@@ -15,7 +17,7 @@ def instance_of(**members: Any) -> schemas.Instance:
     return schemas.Instance.model_validate({"id": "DE-1"} | members)
 
 
-def test_numbers_and_strings_stand_in_for_each_other() -> None:
+def test_numbers_may_be_strings_and_strings_numbers() -> None:
     read = instance_of(
         id=17,
         name=5,
@@ -40,7 +42,7 @@ def test_unknown_members_and_statuses_pass() -> None:
     assert read.problems == []
 
 
-def test_a_wrong_member_is_noted_and_left_out() -> None:
+def test_a_member_of_the_wrong_type_is_recorded_and_omitted() -> None:
     read = instance_of(
         name=["no"],
         creation_timestamp="yesterday",
@@ -91,12 +93,12 @@ def test_an_answer_cannot_set_problems() -> None:
         {"id": "x" * 129},
     ],
 )
-def test_without_a_usable_id_there_is_no_instance(document: Any) -> None:
+def test_a_document_without_a_usable_id_is_refused(document: Any) -> None:
     with pytest.raises(ValidationError):
         schemas.Instance.model_validate(document)
 
 
-def test_secrets_do_not_survive() -> None:
+def test_secrets_are_removed() -> None:
     secret = {"ssh_private_key": CANARY, "access_token": CANARY}
     address = f"https://me:{CANARY}@git.example.com/x?token={CANARY}"
     repository = {
@@ -137,7 +139,7 @@ def test_secrets_do_not_survive() -> None:
     }
 
 
-def test_a_document_reads_back_but_for_the_volatile_part() -> None:
+def test_a_stored_document_is_read_back_without_remain_time() -> None:
     stop = {"enable": True, "duration": 3600, "stop_timestamp": 1594891408723}
     first = instance_of(name="a", spec={"auto_stop": stop | {"remain_time": 10}})
     later = instance_of(name="a", spec={"auto_stop": stop | {"remain_time": 9}})
@@ -158,7 +160,7 @@ ANY_JSON = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(list(schemas.Instance.model_fields)), ANY_JSON))
-def test_no_document_crashes_the_reading(members: dict[str, Any]) -> None:
+def test_no_document_causes_another_error(members: dict[str, Any]) -> None:
     document = json_reader.read_json(
         json.dumps({"id": "DE-1"} | members | {"id": "x"}).encode()
     )
@@ -169,16 +171,14 @@ def test_no_document_crashes_the_reading(members: dict[str, Any]) -> None:
 
 
 class TestStatuses:
-    def test_a_plain_string_is_found(self) -> None:
-        assert "RUNNING" in schemas.STOPPABLE
-        assert "STOPPED" in schemas.STARTABLE
-        assert "NEW_ONE" not in schemas.TRANSITIONAL
+    def test_a_plain_string_is_in_its_group(self) -> None:
+        assert "RUNNING" in STOPPABLE
+        assert "STOPPED" in STARTABLE
+        assert "NEW_ONE" not in TRANSITIONAL
 
-    def test_the_groups_do_not_overlap_where_they_must_not(self) -> None:
-        assert not schemas.TRANSITIONAL & (
-            schemas.FAILED | schemas.STARTABLE | schemas.STOPPABLE
-        )
-        assert not schemas.STARTABLE & schemas.STOPPABLE
+    def test_the_groups_are_disjoint(self) -> None:
+        assert not TRANSITIONAL & (FAILED | STARTABLE | STOPPABLE)
+        assert not STARTABLE & STOPPABLE
 
 
 class TestDescription:
@@ -193,39 +193,37 @@ class TestDescription:
             )
             and not any(0xD800 <= ord(mark) < 0xE000 for mark in text)
         )
-        assert (schemas.description_problems(text) == []) is fine
+        assert (description_problems(text) == []) is fine
         if fine:
-            request = schemas.UpdateInstanceRequest(description=text)
+            request = UpdateInstanceRequest(description=text)
             assert request.body() == {"description": text}
         else:
             with pytest.raises(ValidationError):
-                schemas.UpdateInstanceRequest(description=text)
+                UpdateInstanceRequest(description=text)
 
-    def test_the_sentences_name_the_offenders(self) -> None:
+    def test_the_messages_name_the_characters(self) -> None:
         sentences = " ".join(
-            map(str, schemas.description_problems("a&b/" + "\x00" + "x" * 512))
+            map(str, description_problems("a&b/" + "\x00" + "x" * 512))
         )
         for offender in ("& /", "U+0000", "517", "512"):
             assert offender in sentences
 
     def test_lookalikes_are_text(self) -> None:
-        assert schemas.description_problems("\uff06 \uff1c \uff0f \U0001f600") == []
+        assert description_problems("\uff06 \uff1c \uff0f \U0001f600") == []
 
     def test_length_counts_code_points(self) -> None:
-        assert schemas.description_problems("\U0001f600" * 512) == []
-        assert schemas.description_problems("\U0001f600" * 513)
+        assert description_problems("\U0001f600" * 512) == []
+        assert description_problems("\U0001f600" * 513)
 
 
 class TestUpdateRequest:
-    def test_body_holds_only_what_is_set(self) -> None:
-        change = schemas.AutoStopChange(enable=False)
-        assert schemas.UpdateInstanceRequest(auto_stop=change).body() == {
+    def test_the_body_contains_only_set_values(self) -> None:
+        change = AutoStopChange(enable=False)
+        assert UpdateInstanceRequest(auto_stop=change).body() == {
             "spec": {"auto_stop": {"enable": False}}
         }
-        change = schemas.AutoStopChange(enable=True, duration=5430, prompt=False)
-        assert schemas.UpdateInstanceRequest(
-            description="", auto_stop=change
-        ).body() == {
+        change = AutoStopChange(enable=True, duration=5430, prompt=False)
+        assert UpdateInstanceRequest(description="", auto_stop=change).body() == {
             "description": "",
             "spec": {"auto_stop": {"enable": True, "duration": 5430, "prompt": False}},
         }
@@ -233,12 +231,12 @@ class TestUpdateRequest:
     @pytest.mark.parametrize("duration", [3_599, 86_401, -1, True, 3600.5, "3600"])
     def test_duration_out_of_range_is_refused(self, duration: Any) -> None:
         with pytest.raises(ValidationError):
-            schemas.AutoStopChange(enable=True, duration=duration)
+            AutoStopChange(enable=True, duration=duration)
 
     def test_enable_needs_a_duration(self) -> None:
         with pytest.raises(ValidationError, match="run time"):
-            schemas.AutoStopChange(enable=True)
+            AutoStopChange(enable=True)
 
     def test_nothing_to_change_is_refused(self) -> None:
         with pytest.raises(ValidationError, match="Nothing to change"):
-            schemas.UpdateInstanceRequest()
+            UpdateInstanceRequest()

@@ -11,26 +11,27 @@ from unittest.mock import patch
 
 import pytest
 
-from dashboard.modelarts import errors, schemas
+from dashboard.modelarts import errors
 from dashboard.modelarts.client import ModelArtsClient
+from dashboard.modelarts.requests import UpdateInstanceRequest
 from dashboard.outbound import transport
 
 from .conftest import Serve, cloud_config, read_request
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 BODY = b'{"id": "DE-1"}'
-CHANGE = schemas.UpdateInstanceRequest(description="new")
+CHANGE = UpdateInstanceRequest(description="new")
 
 
 @pytest.fixture
 def put(serve: Callable[[Serve], str]) -> Iterator[Callable[[Serve], None]]:
-    """Send an update to a server that behaves as told."""
+    """Send an update to a server with this behavior."""
     clients = []
 
     def send(handle: Serve) -> None:
-        client = ModelArtsClient.from_config(cloud_config(serve(handle)))
+        client = ModelArtsClient(cloud_config(serve(handle)))
         clients.append(client)
-        client.update_instance("DE-1", CHANGE)
+        client.demanager.update_instance("DE-1", CHANGE)
 
     yield send
     for client in clients:
@@ -58,9 +59,9 @@ def test_a_good_answer_and_keep_alive(serve: Callable[[Serve], str]) -> None:
         while read_request(connection):
             connection.sendall(complete(HEAD, BODY))
 
-    with ModelArtsClient.from_config(cloud_config(serve(handle))) as client:
+    with ModelArtsClient(cloud_config(serve(handle))) as client:
         for _ in range(3):
-            assert client.show_instance("DE-1").instance.id == "DE-1"
+            assert client.demanager.show_instance("DE-1").instance.id == "DE-1"
     assert len(connections) == 1
 
 
@@ -101,7 +102,7 @@ def test_a_broken_answer_to_a_write_is_ambiguous(
 
 
 @pytest.mark.parametrize("status", [b"200 OK", b"500 Oh", b"400 No"])
-def test_an_endless_answer_is_cut_off(
+def test_a_response_without_end_is_cut_off(
     put: Callable[[Serve], None], status: bytes
 ) -> None:
     sent = 0
@@ -124,7 +125,7 @@ def test_an_endless_answer_is_cut_off(
 def test_a_dripping_answer_ends_with_the_deadline(
     put: Callable[[Serve], None], head: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A byte at a time beats every read timeout; only the deadline ends it."""
+    """Single bytes never reach the read timeout; only the deadline ends the call."""
     monkeypatch.setattr(transport, "TOTAL_SECONDS", 0.5)
     dripped = 0
 
@@ -179,10 +180,10 @@ def test_no_listener_means_not_sent() -> None:
         port = closed.getsockname()[1]
     config = cloud_config(f"http://127.0.0.1:{port}")
     with (
-        ModelArtsClient.from_config(config) as client,
+        ModelArtsClient(config) as client,
         pytest.raises(errors.NotSentError, match="refuses the connection"),
     ):
-        client.update_instance("DE-1", CHANGE)
+        client.demanager.update_instance("DE-1", CHANGE)
 
 
 def test_no_tls_means_not_sent(serve: Callable[[Serve], str]) -> None:
@@ -194,10 +195,10 @@ def test_no_tls_means_not_sent(serve: Callable[[Serve], str]) -> None:
 
     address = serve(handle).replace("http://", "https://")
     with (
-        ModelArtsClient.from_config(cloud_config(address)) as client,
+        ModelArtsClient(cloud_config(address)) as client,
         pytest.raises(errors.NotSentError, match="secure connection"),
     ):
-        client.update_instance("DE-1", CHANGE)
+        client.demanager.update_instance("DE-1", CHANGE)
     assert b"CANARY" not in b"".join(received)
 
 
@@ -217,8 +218,8 @@ def test_no_proxy_from_the_environment(
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     config = cloud_config(serve(answering(complete(HEAD, BODY))))
-    with ModelArtsClient.from_config(config) as client:
-        assert client.show_instance("DE-1").instance.id == "DE-1"
+    with ModelArtsClient(config) as client:
+        assert client.demanager.show_instance("DE-1").instance.id == "DE-1"
 
 
 def test_the_hook_does_not_count_against_the_deadline() -> None:

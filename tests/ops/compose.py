@@ -148,12 +148,19 @@ class ComposedStack:
 
     def run(self, service: str, *command: str, typed: str = "") -> str:
         """Run a service's command, or another in its place, to its end."""
+        ended = self.try_run(service, *command, typed=typed)
+        shown = f"{ended.stdout}{ended.stderr}"
+        assert ended.returncode == 0, f"{shlex.join(ended.args)}: {shown}"
+        return ended.stdout
+
+    def try_run(
+        self, service: str, *command: str, typed: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """The same for a command that may fail."""
         given = [*self.inside[service], *(command or self.commands[service])]
-        ended = subprocess.run(
+        return subprocess.run(
             given, input=typed, capture_output=True, text=True, check=False
         )
-        assert ended.returncode == 0, f"{shlex.join(given)}: {ended.stderr}"
-        return ended.stdout
 
     def is_ready(self) -> bool:
         """Whether database, broker and mirror are well."""

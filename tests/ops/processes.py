@@ -6,12 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float = 150) -> None:
-    """Poll until it holds; fail after a deadline far beyond what is usual."""
+def wait_until(
+    condition: Callable[[], bool], *, seconds: float = 150, every: float = 0.05
+) -> None:
+    """Poll until it holds; fail after a deadline far beyond what is usual.
+
+    Args:
+        condition: What is waited for.
+        seconds: Until the deadline.
+        every: Seconds between two looks: more where a look costs the machine much.
+    """
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
+        time.sleep(every)
 
 
 def running(pid: int) -> bool:

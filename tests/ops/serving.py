@@ -97,18 +97,25 @@ class Serving:
         wait_until(lambda: answers(self.port))
 
 
-def answers(port: int) -> bool:
+def answers(port: int, prefix: str = "") -> bool:
     """Whether somebody there says to be alive."""
+    url = f"http://127.0.0.1:{port}{prefix}/healthz"
     try:
-        got = httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False, timeout=5)
+        got = httpx.get(url, trust_env=False, timeout=5)
     except httpx.TransportError:
         return False
     return got.status_code == 200
 
 
 @contextmanager
-def behind(proxy: str, port: int, folder: Path) -> Iterator[int]:
+def behind(
+    proxy: str, port: int, folder: Path, *, own: int | None = None, prefix: str = ""
+) -> Iterator[int]:
     """The proxy in front of a web server, as docs/operations.md has it, but for TLS.
+
+    Args:
+        own: Where the proxy listens; a free port by default.
+        prefix: The path below which the site is, as in ``/curfew``.
 
     Yields:
         The port where it listens.
@@ -116,9 +123,11 @@ def behind(proxy: str, port: int, folder: Path) -> Iterator[int]:
     program = shutil.which(proxy, path="/usr/sbin:/usr/bin:/usr/local/bin")
     if program is None:
         missing(proxy)
-    own = free_port()
+    own = own or free_port()
     folder.mkdir()
-    lines = documented(proxy).replace("127.0.0.1:8000", f"127.0.0.1:{port}")
+    lines = documented(proxy, prefix=prefix).replace(
+        "127.0.0.1:8000", f"127.0.0.1:{port}"
+    )
     config = folder / "config"
     config.write_text(_FRAMES[proxy](lines, own, folder))
     child = ManagedProcess(
@@ -133,7 +142,7 @@ def behind(proxy: str, port: int, folder: Path) -> Iterator[int]:
 
         def ready() -> bool:
             assert child.exit_code is None, "\n".join(child.last_lines())
-            return answers(own)
+            return answers(own, prefix)
 
         wait_until(ready)
         yield own
@@ -141,12 +150,19 @@ def behind(proxy: str, port: int, folder: Path) -> Iterator[int]:
         child.stop()
 
 
-def documented(proxy: str) -> str:
-    """The lines that docs/operations.md advises."""
+def documented(proxy: str, *, prefix: str = "") -> str:
+    """The lines that docs/operations.md advises, for a site below a path if asked."""
+    text = OPERATIONS.read_text()
     fence = "caddyfile" if proxy == "caddy" else proxy
-    found = re.search(rf"```{fence}\n(.*?)```", OPERATIONS.read_text(), re.S)
+    found = re.search(rf"```{fence}\n(.*?)```", text, re.S)
     assert found
-    return found[1]
+    lines = found[1]
+    if prefix:
+        row = re.search(rf"^\| {proxy} \| `(.+)` \| `(.+)` \|$", text, re.M)
+        assert row
+        assert row[1] in lines
+        lines = lines.replace(row[1], row[2].replace("/curfew", prefix))
+    return lines
 
 
 def _caddy(lines: str, port: int, folder: Path) -> str:

@@ -40,6 +40,11 @@ def prepare(instances: int) -> str:
     return client.cookies["sessionid"].value
 
 
+def add_person(name: str, role: str) -> None:
+    """Somebody who signs in with the password of all."""
+    User.objects.create_user(name, role=role, password="correct horse")
+
+
 def failed_sign_ins() -> list[str | None]:
     """From where they came, the oldest first."""
     events = AuditEvent.objects.filter(action="user.sign_in_failed").order_by("pk")
@@ -49,6 +54,6 @@ def failed_sign_ins() -> list[str | None]:
 if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
     obey(
-        {order.__name__: order for order in (prepare, failed_sign_ins)},
+        {order.__name__: order for order in (prepare, add_person, failed_sign_ins)},
         afterwards=lambda: None,
     )

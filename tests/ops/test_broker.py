@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,22 @@ def test_answers_with_safe_settings(tmp_path: Path) -> None:
         assert held["maxmemory-policy"] == "noeviction"
         assert held["bind"] == "127.0.0.1"
         assert held["save"] == ""
+
+
+def test_a_password_is_required_and_not_on_the_command_line(tmp_path: Path) -> None:
+    with EmbeddedBroker(
+        port=free_port(), data_dir=tmp_path, password="only-for-this-test"
+    ) as server:
+        with redis.Redis.from_url(server.url) as client:
+            assert client.ping()
+        with (
+            redis.Redis(port=server.port) as stranger,
+            pytest.raises(redis.AuthenticationError),
+        ):
+            stranger.ping()
+        arguments = Path(f"/proc/{server.child.pid}/cmdline").read_bytes()
+        assert b"only-for-this-test" not in arguments
+    assert stat.S_IMODE((tmp_path / "broker.conf").stat().st_mode) == 0o600
 
 
 def test_keeps_what_was_queued_over_a_restart(tmp_path: Path) -> None:

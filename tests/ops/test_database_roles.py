@@ -71,7 +71,7 @@ def test_all_that_the_site_needs_is_allowed(roles: dict[str, str]) -> None:
     "statement",
     [
         "ALTER TABLE audit_auditevent DISABLE TRIGGER ALL",
-        "DROP TRIGGER audit_auditevent_rows ON audit_auditevent",
+        "DROP TRIGGER audit_auditevent_update_protected ON audit_auditevent",
         "TRUNCATE audit_auditevent",
         "DROP TABLE audit_auditevent",
         "SET session_replication_role = 'replica'",

@@ -15,9 +15,11 @@ import pytest
 
 from dashboard.config import Config
 from dashboard.ops import demo
-from dashboard.ops.demo_files import DemoError, Files
+from dashboard.ops.data_directory import StartError
+from dashboard.ops.demo_files import DemoFiles
 from dashboard.ops.managed_process import PROJECT
 from dashboard.ops.ports import free_port
+from dashboard.ops.stack import ANY_ADDRESS, check_port
 
 from .processes import marked, running, wait_until
 
@@ -83,14 +85,28 @@ def run(tmp_path: Path) -> Iterator[Run]:
 
 
 @pytest.mark.stack
-def test_the_whole_life_of_a_demo(run: Run) -> None:
+@pytest.mark.timeout(900)
+def test_the_whole_life_of_a_demo(tmp_path: Path) -> None:
+    """With a working day of two minutes, in which its worker dies."""
+    run = Run(tmp_path / "demo", "--fleet", "20", "--working-day", "2")
+    try:
+        _live(run)
+    finally:
+        run.end()
+
+
+def _live(run: Run) -> None:
     run.wait_for_text("Curfew is ready: ")
+    run.wait_for_text("morning: “Working day” starts what is stopped")
     for person in demo.PEOPLE:
         assert person.name in run.text
     assert demo.PASSWORD in run.text
 
     with httpx.Client(
-        base_url=f"http://127.0.0.1:{run.port}", follow_redirects=True, trust_env=False
+        base_url=f"http://127.0.0.1:{run.port}",
+        follow_redirects=True,
+        trust_env=False,
+        timeout=60,
     ) as browser:
         assert browser.get("/healthz").text == "ok"
         wait_until(lambda: browser.get("/readyz").status_code == 200)
@@ -102,13 +118,20 @@ def test_the_whole_life_of_a_demo(run: Run) -> None:
         )
         assert page.url.path == "/edits/"
 
-    assert stat.S_IMODE((run.folder / "clouds.yaml").stat().st_mode) == 0o600
+        def changes() -> str:
+            # Later moments add rows; each start and stop has one of its own.
+            params = {"schedule": "Working day", "state": "applied"}
+            return browser.get("/edits/", params=params).raise_for_status().text
 
-    worker = run.pid_of("worker")
-    os.kill(worker, signal.SIGKILL)
-    run.wait_for_text("The worker ended (signal 9)")
-    wait_until(lambda: run.pid_of("worker") not in {0, worker})
-    wait_until(lambda: running(run.pid_of("worker")))
+        wait_until(lambda: ">Start</a>" in changes(), seconds=300, every=1)
+        assert ">Stop</a>" not in changes()
+        _replaces_its_worker(run)
+        wait_until(lambda: ">Stop</a>" in changes(), seconds=300, every=1)
+        assert "Schedule “Working day”" in changes()
+        batches = browser.get("/batches/").raise_for_status().text
+        assert "Stop of the schedule “Working day”" in batches
+
+    assert stat.S_IMODE((run.folder / "clouds.yaml").stat().st_mode) == 0o600
 
     # A second one keeps its hands off.
     second = Run(run.folder)
@@ -121,6 +144,14 @@ def test_the_whole_life_of_a_demo(run: Run) -> None:
     assert "Traceback" not in run.text
 
 
+def _replaces_its_worker(run: Run) -> None:
+    worker = run.pid_of("worker")
+    os.kill(worker, signal.SIGKILL)
+    run.wait_for_text("The worker ended (signal 9)")
+    wait_until(lambda: run.pid_of("worker") not in {0, worker})
+    wait_until(lambda: running(run.pid_of("worker")))
+
+
 @pytest.mark.stack
 def test_a_killed_demo_leaves_nothing_in_the_way(run: Run) -> None:
     run.wait_for_text("Starting the web server")
@@ -128,7 +159,7 @@ def test_a_killed_demo_leaves_nothing_in_the_way(run: Run) -> None:
     run.process.wait()
     again = Run(run.folder)
     try:
-        again.wait_for_text("Reading the fleet")
+        again.wait_for_text("Syncing instances")
         wait_until(lambda: not marked(run.mark))
         again.process.send_signal(signal.SIGTERM)
         assert again.process.wait(timeout=60) == 0
@@ -139,7 +170,7 @@ def test_a_killed_demo_leaves_nothing_in_the_way(run: Run) -> None:
 
 @pytest.mark.stack
 def test_ctrl_c_while_it_prepares(run: Run) -> None:
-    run.wait_for_text("Making the database")
+    run.wait_for_text("Creating the database")
     run.process.send_signal(signal.SIGINT)
     assert run.process.wait(timeout=60) == 0
     assert not marked(run.mark)
@@ -149,7 +180,7 @@ def test_ctrl_c_while_it_prepares(run: Run) -> None:
 @pytest.mark.stack
 def test_signals_upon_signals_stop_it_all_the_same(run: Run) -> None:
     """Ctrl-C held down, while the shell and uv send signals of their own."""
-    run.wait_for_text("Making the database")
+    run.wait_for_text("Creating the database")
 
     def ended() -> bool:
         for _ in range(2_000):
@@ -157,7 +188,7 @@ def test_signals_upon_signals_stop_it_all_the_same(run: Run) -> None:
                 run.process.send_signal(number)
         return run.process.poll() is not None
 
-    wait_until(ended, seconds=30)
+    wait_until(ended, seconds=120)
     assert run.text.endswith("Stopped.\n")
     assert "Traceback" not in run.text
     assert not marked(run.mark)
@@ -168,8 +199,8 @@ def test_a_taken_port_is_one_sentence() -> None:
         stranger.bind(("127.0.0.1", 0))
         stranger.listen()
         port = stranger.getsockname()[1]
-        with pytest.raises(DemoError, match=rf"{port} .*demo --port {port + 1}"):
-            demo.check_port("127.0.0.1", port)
+        with pytest.raises(StartError, match=rf"{port} .*--port {port + 1}"):
+            check_port("127.0.0.1", port)
 
 
 def test_real_clouds_stay_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -198,9 +229,7 @@ def test_real_clouds_stay_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert environment["PATH"] == "kept"
 
 
-@pytest.mark.parametrize(
-    "host", ["127.0.0.1", "::1", "demo.internal", *demo.ANY_ADDRESS]
-)
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "demo.internal", *ANY_ADDRESS])
 def test_settings_accept_every_host_that_the_demo_listens_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str
 ) -> None:
@@ -228,6 +257,7 @@ def test_each_run_has_a_secret_key_of_its_own(
         ["--port", "web"],
         ["--fleet", "-1"],
         ["--fleet", "10001"],
+        ["--notebooks", "101"],
         ["--speed", "0"],
     ],
 )
@@ -250,12 +280,12 @@ def test_help_starts_nothing(
         demo.prepare_environment(["--help"])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
-    for option in ("--port", "--fleet", "--seed", "--speed", "--data-dir"):
-        assert option in shown
+    for option in ("port", "fleet", "notebooks", "seed", "speed", "data-dir"):
+        assert f"--{option}" in shown
 
 
 def test_an_earlier_demos_files_are_removed(tmp_path: Path) -> None:
-    files = Files(tmp_path)
+    files = DemoFiles(tmp_path)
     files.clear()
     write_ahead_log = files.database.with_name(f"{files.database.name}-wal")
     write_ahead_log.write_text("old")
@@ -273,8 +303,8 @@ def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_demos_own_folder_is_taken_again(tmp_path: Path) -> None:
-    files = Files(tmp_path)
+    files = DemoFiles(tmp_path)
     for _ in range(2):
-        files.claim()
+        files.create()
         files.clear()
         files.database.write_text("made by the demo")

@@ -1,6 +1,7 @@
 """doctor: one line each, exit status 1 when something is wrong, no secret shown."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from dashboard import mail
 from dashboard.edits.delivery import heartbeat
 from dashboard.emulator.cloud import Emulator
 from dashboard.instances import upstream
-from dashboard.ops import doctor
+from dashboard.system import checks
+from tests.factories import make_cloud
 from tests.reminders.sinks import MailSink
 
 PASSWORD_LINE = "password: "
@@ -56,7 +58,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[dict[str, str]]]:
         def active_queues(self) -> dict[str, list[dict[str, str]]] | None:
             return served or None
 
-    monkeypatch.setattr(doctor.current_app.control, "inspect", Inspect)
+    monkeypatch.setattr(checks.current_app.control, "inspect", Inspect)
     return served
 
 
@@ -97,7 +99,61 @@ def test_all_is_well(
         "cloud lab", "site",
     ]  # fmt: skip
     assert all(line.startswith("✓ ") for line in found.values())
-    assert "7 instances" in found["cloud lab"]
+    said = "demanager: 7 instances (all); notebooks: not served."
+    assert found["cloud lab"].endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("behavior", "said"),
+    [
+        ({}, "demanager: 4 instances (all); notebooks: 3 instances (all)."),
+        ({"served": "notebooks"}, "demanager: not served; notebooks: 3 instances"),
+        ({"list_all": "refuse"}, "only the account's own: it lacks administrator"),
+    ],
+)
+def test_what_a_cloud_holds_of_each_generation(
+    db: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    behavior: dict[str, str],
+    said: str,
+) -> None:
+    with Emulator(fleet=7, notebooks=3) as cloud:
+        cloud.behavior.change(behavior)
+        described = tmp_path / "clouds.yaml"
+        described.write_text(cloud.clouds_yaml("lab"))
+        monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(described))
+        upstream.forget_clients()
+        call_command("doctor", only="cloud")
+        upstream.forget_clients()
+    assert said in lines(capsys)["cloud lab"]
+
+
+def test_a_configured_generation_that_is_not_served_is_a_fault(
+    db: None, clouds_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fixed = "    modelarts_generations: demanager, notebooks\n"
+    clouds_file.write_text(clouds_file.read_text() + fixed)
+    upstream.forget_clients()
+    with pytest.raises(SystemExit):
+        call_command("doctor", only="cloud")
+    line = lines(capsys)["cloud lab"]
+    assert line.startswith("✗")
+    assert "does not serve the API “notebooks”" in line
+    assert "correct or remove modelarts_generations" in line
+
+
+def test_a_listing_without_administrator_rights_is_told(
+    db: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_cloud("lab", notebooks_scope="own")
+    call_command("doctor", only="mirror")
+    assert lines(capsys)["mirror"] == (
+        "✓ Every cloud is synced and up to date. lab lists only the notebooks of "
+        "Curfew's own account. To list everyone's, give the account administrator "
+        "rights in ModelArts."
+    )
 
 
 def test_a_wrong_password_is_told_and_not_shown(
@@ -111,6 +167,35 @@ def test_a_wrong_password_is_told_and_not_shown(
     shown = capsys.readouterr().out
     assert "✗ cloud lab: " in shown
     assert "canary-9f2c" not in shown
+
+
+@pytest.mark.parametrize(
+    ("days", "mark", "told"),
+    [
+        (30, "✓", "The password expires on"),
+        (5, "✗", "Change it in the cloud's console"),
+    ],
+)
+def test_when_the_password_of_a_cloud_expires(
+    db: None,
+    clouds_file: Path,
+    emulated: Emulator,
+    capsys: pytest.CaptureFixture[str],
+    days: int,
+    mark: str,
+    told: str,
+) -> None:
+    at = datetime.now(UTC) + timedelta(days=days)
+    emulated.iam.password_expires_at = f"{at:%Y-%m-%dT%H:%M:%S.000000}"
+    try:
+        with suppress(SystemExit):
+            call_command("doctor", "--only", "cloud")
+    finally:
+        emulated.iam.password_expires_at = ""
+    line = lines(capsys)["cloud lab"]
+    assert line.startswith(mark)
+    assert f"{at:%Y-%m-%d}" in line
+    assert told in line
 
 
 def test_an_unknown_cloud(
@@ -160,7 +245,7 @@ def test_pending_migrations(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(doctor, "pending_migrations", lambda: 3)
+    monkeypatch.setattr(checks, "pending_migrations", lambda: 3)
     assert "manage.py migrate" in examine(capsys)["database"]
 
 
@@ -174,7 +259,7 @@ def test_a_database_that_is_away(
     def refuse() -> int:
         raise OperationalError("connection refused\nIs the server running?")
 
-    monkeypatch.setattr(doctor, "pending_migrations", refuse)
+    monkeypatch.setattr(checks, "pending_migrations", refuse)
     assert examine(capsys)["database"] == (
         "✗ Cannot connect to CURFEW_DATABASE_URL: connection refused."
     )
@@ -248,7 +333,7 @@ def mail_found(url: str, settings: Any, **options: bool) -> tuple[bool, str]:
     )
     starttls = settings.CURFEW.mail_starttls
     settings.MAILERS = {"default": mail.mailer(url, starttls=starttls)}
-    (finding,) = doctor.examine("mail")
+    (finding,) = checks.examine("mail")
     return finding.healthy, finding.sentence
 
 
@@ -258,7 +343,7 @@ def test_a_mail_server_is_tried(settings: Any, tmp_path: Path) -> None:
         url = f"smtp://127.0.0.1:{relay.port}"
         healthy, sentence = mail_found(url, settings)
         assert not healthy
-        assert "offers no STARTTLS" in sentence
+        assert "does not support STARTTLS" in sentence
         healthy, sentence = mail_found(url, settings, mail_starttls=False)
         assert healthy
         assert "without TLS" in sentence
@@ -283,6 +368,9 @@ def test_a_clouds_file_that_cannot_be_read_is_told_and_fails(
     with pytest.raises(SystemExit) as ended:
         call_command("doctor", "--only", "cloud")
     assert ended.value.code == 1
+    assert told in lines(capsys)["clouds"]
+    with pytest.raises(SystemExit):
+        call_command("doctor", "--only", "cloud lab")
     assert told in lines(capsys)["clouds"]
     with pytest.raises(CommandError, match=told):
         call_command("refresh")

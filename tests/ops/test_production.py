@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 
 from dashboard.config import Config
 from dashboard.ops.managed_process import PROJECT
-from dashboard.ops.production import unsafe_settings
+from dashboard.system.production import unsafe_settings
 
 HOME: dict[str, Any] = {
     "secret_key": "0123456789abcdef" * 4,
@@ -55,7 +55,7 @@ def test_a_site_that_is_in_order() -> None:
     ],
 )
 def test_each_has_its_sentence(held: dict[str, Any], host: str, told: str) -> None:
-    (sentence,) = unsafe_settings(Config(**held), host=host)
+    (sentence,) = map(str, unsafe_settings(Config(**held), host=host))
     assert told in sentence
     assert "secret" not in sentence
 
@@ -87,7 +87,7 @@ def test_clouds_in_clear(
 ) -> None:
     text = CLOUD.format(auth_url=auth_url, endpoint=endpoint, more=more)
     (tmp_path / "clouds.yaml").write_text(text)
-    found = list(unsafe_settings(Config(**SITE)))
+    found = list(map(str, unsafe_settings(Config(**SITE))))
     assert [("begins with http://" in sentence) for sentence in found] == (
         [True] if refused else []
     )

@@ -39,7 +39,7 @@ def test_a_worker_that_dies_is_replaced(site: Serving) -> None:
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: workers(site) not in ([], [first]))
     wait_until(lambda: answers(site.port))
-    assert "another one is started" in site.web.log_path.read_text()
+    assert "; restarting" in site.web.log_path.read_text()
 
 
 def test_the_workers_do_not_outlive_what_started_them(site: Serving) -> None:
@@ -84,7 +84,7 @@ def test_a_taken_port_is_said_in_a_sentence() -> None:
         )
     assert ended.returncode == 1
     assert ended.stderr == (
-        f"Port {port} of 127.0.0.1 cannot be had: Address already in use\n"
+        f"Cannot listen on 127.0.0.1, port {port}: Address already in use\n"
     )
 
 
@@ -97,3 +97,18 @@ def test_several_workers_share_the_port(tmp_path: Path) -> None:
         wait_until(lambda: not running(pids[0]))
         with httpx.Client(base_url=f"http://127.0.0.1:{site.port}") as browser:
             assert browser.get("/healthz").text == "ok"
+
+
+def test_a_reload_replaces_the_workers_without_a_pause(tmp_path: Path) -> None:
+    with Serving(tmp_path, workers=2) as site:
+        before = set(workers(site))
+        assert site.web.pid
+        os.kill(site.web.pid, signal.SIGHUP)
+
+        def replaced() -> bool:
+            url = f"http://127.0.0.1:{site.port}/healthz"
+            assert httpx.get(url, timeout=60).text == "ok"
+            now = set(workers(site))
+            return len(now) == 2 and not now & before
+
+        wait_until(replaced)

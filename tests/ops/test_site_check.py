@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from dashboard.metrics import seen
-from dashboard.ops import doctor, site_check
-from dashboard.ops.faults import FaultError
+from dashboard.metrics import proxy_report
 from dashboard.ops.managed_process import PROJECT
 from dashboard.ops.ports import free_port
+from dashboard.system import checks, site_check
+from dashboard.system.faults import FaultError
 
 from .serving import Serving, behind
 
@@ -73,7 +73,8 @@ GOOD = {"address": "198.51.100.9", "forwarded_for": ["198.51.100.9"]}
 def test_all_is_well(proxies: Any) -> None:
     proxies(1)
     with way(GOOD) as url:
-        assert site_check.check(url).startswith("Forged addresses are not believed")
+        found = str(site_check.check(url))
+    assert found.startswith("Forged client addresses are ignored")
 
 
 @pytest.mark.parametrize(
@@ -89,11 +90,15 @@ def test_all_is_well(proxies: Any) -> None:
             {"address": "198.51.100.9", "forwarded_for": ["192.0.2.1", "198.51.100.9"]},
             "drop headers with an underscore",
         ),
-        (1, {"address": None, "forwarded_for": []}, "Have it set X-Forwarded-For"),
+        (
+            1,
+            {"address": None, "forwarded_for": []},
+            "Configure it to set X-Forwarded-For",
+        ),
         (
             1,
             {"address": "192.0.2.2", "forwarded_for": ["192.0.2.2"]},
-            "Have it set X-Forwarded-For",
+            "Configure it to set X-Forwarded-For",
         ),
         (
             2,
@@ -106,8 +111,8 @@ def test_all_is_well(proxies: Any) -> None:
             "Raise it",
         ),
         (1, "https://curfew.example.org/", "X-Forwarded-Proto: https"),
-        (1, "<html>", "does not lead to this Curfew"),
-        (1, ["odd"], "does not lead to this Curfew"),
+        (1, "<html>", "it leads to something else"),
+        (1, ["odd"], "it leads to something else"),
     ],
 )
 def test_what_is_wrong_on_the_way(
@@ -139,20 +144,27 @@ def test_a_request_that_is_never_ended(
 
 def test_a_loopback_address_may_lead_nowhere() -> None:
     # In a container it leads into the container.
-    found = site_check.check(f"http://127.0.0.1:{free_port()}")
-    assert found.startswith("Not tried: nothing answers")
+    found = str(site_check.check(f"http://127.0.0.1:{free_port()}"))
+    assert found.startswith("Not checked: nothing answers")
 
 
 def test_without_an_address_nothing_is_tried() -> None:
-    (finding,) = doctor.examine("site")
+    (finding,) = checks.examine("site")
     assert finding.healthy
     assert finding.sentence == "Not checked: CURFEW_URL is not set."
 
 
 def test_only_doctor_is_told_how_a_request_arrived(client: Client) -> None:
-    assert client.get(seen.PATH).status_code == 404
-    assert client.get(seen.PATH, headers={seen.HEADER: "doctor:x:y"}).status_code == 404
-    answer = client.get(seen.PATH, headers={seen.HEADER: seen.sign()})
+    assert client.get(proxy_report.PATH).status_code == 404
+    assert (
+        client.get(
+            proxy_report.PATH, headers={proxy_report.HEADER: "doctor:x:y"}
+        ).status_code
+        == 404
+    )
+    answer = client.get(
+        proxy_report.PATH, headers={proxy_report.HEADER: proxy_report.sign()}
+    )
     assert answer.json() == {"address": "127.0.0.1", "forwarded_for": []}
 
 
@@ -175,7 +187,7 @@ def test_by_the_command_with_a_real_proxy(tmp_path: Path) -> None:
             )
             for at in (port, site.port)
         }
-    assert found[port].stdout.startswith("✓ site: Forged addresses")
+    assert found[port].stdout.startswith("✓ site: Forged client addresses")
     assert found[port].returncode == 0
-    assert "no proxy says where a request comes from" in found[site.port].stdout
+    assert "no proxy reports the client" in found[site.port].stdout
     assert found[site.port].returncode == 1

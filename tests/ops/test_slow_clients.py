@@ -112,9 +112,9 @@ def test_the_slow_hold_up_nobody(site: Serving, port: int) -> None:
     with (
         many(port, form(port) + b"a=") as silent,
         many(port, form(port) + b"a=") as dripping,
-        many(port, head) as endless,
+        many(port, head) as incomplete,
         many(port, export.encode(), number=8, receives=4_096) as readers,
-        drip([*dripping, *endless]),
+        drip([*dripping, *incomplete]),
     ):
         for reader in readers:
             assert reader.recv(1) == b"H"
@@ -125,7 +125,7 @@ def test_the_slow_hold_up_nobody(site: Serving, port: int) -> None:
             assert client.recv(65_536)[:9] in {b"", b"HTTP/1.1 "}
         if port == site.port:
             # A byte now and then buys no time.
-            for client in (*dripping, *endless):
+            for client in (*dripping, *incomplete):
                 assert ended(client)
 
 

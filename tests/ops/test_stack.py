@@ -69,7 +69,7 @@ def applied(site: Site, instance: str, text: str) -> None:
     wait_until(lambda: site.in_cloud(instance) == text)
 
 
-def settled(olga: Person) -> None:
+def wait_until_completed(olga: Person) -> None:
     """Wait until no edit is open any more, as the list of edits tells."""
 
     def none_open() -> bool:
@@ -88,12 +88,17 @@ def test_an_edit_is_applied(site: Site, olga: Person) -> None:
     instance = site.instances()[0]["id"]
     olga.describe(instance, "Asked for in production")
     applied(site, instance, "Asked for in production")
-    settled(olga)
+    wait_until_completed(olga)
 
 
 def test_doctor_finds_it_well(site: Site) -> None:
-    shown = site.run("worker-edits", "python", "manage.py", "doctor")
-    assert "✗" not in shown
+    """At the latest when the site, whose machine may be busy, has settled."""
+    for _try in range(5):
+        ended = site.try_run("worker-edits", "python", "manage.py", "doctor")
+        shown = ended.stdout
+        if ended.returncode == 0:
+            break
+    assert "✗" not in shown, f"{shown}{ended.stderr}"
     assert "✓ beat: " in shown
     assert "✓ cloud demo: " in shown
 
@@ -151,13 +156,13 @@ def test_it_survives_a_restart_of_database_and_redis(site: Site, olga: Person) -
     olga.describe(instance, "While Redis is away")
     site.redis.start()
     applied(site, instance, "While Redis is away")
-    settled(olga)
+    wait_until_completed(olga)
 
 
 def test_the_request_id_goes_all_the_way(site: Site, olga: Person) -> None:
     instance = site.instances()[2]["id"]
     olga.describe(instance, "Follow me")
-    settled(olga)
+    wait_until_completed(olga)
 
     def events(name: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in site.log(name)]
@@ -204,7 +209,7 @@ def test_no_secret_is_kept_or_shown(site: Site, olga: Person) -> None:
     assert int(away.headers["Retry-After"]) > 0
     site.postgres.start()
     back(olga)
-    settled(olga)
+    wait_until_completed(olga)
 
     pages = [
         olga.browser.get(path).text

@@ -1,5 +1,6 @@
 """Static files are collected once, however often somebody asks."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,15 @@ def test_what_is_collected_is_left_alone(settings: Any, tmp_path: Path) -> None:
     before = served.stat()
     static_files.collect()
     assert served.stat().st_ctime_ns == before.st_ctime_ns
+    # As after a run with fewer apps: a file that the list lacks is not collected.
+    manifest = root / "staticfiles.json"
+    listed = json.loads(manifest.read_text())
+    assert listed["paths"].pop("dashboard.css")
+    manifest.write_text(json.dumps(listed))
+    static_files.collect()
+    assert "dashboard.css" in json.loads(manifest.read_text())["paths"]
+    before = served.stat()
     # Without the list of what there is, nothing counts as collected.
-    (root / "staticfiles.json").unlink()
+    manifest.unlink()
     static_files.collect()
     assert served.stat().st_ctime_ns != before.st_ctime_ns

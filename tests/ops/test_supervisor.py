@@ -64,7 +64,8 @@ def test_stop_leaves_no_grandchild(place: Place, manner: str) -> None:
     child.start()
     wait_until(lambda: ready(child))
     assert len(marked(place.mark)) == 2
-    child.stop(grace_seconds=0.2)
+    child.grace_seconds = 0.2
+    child.stop()
     wait_until(lambda: not marked(place.mark))
     assert not child.pid_path.exists()
 
@@ -144,6 +145,87 @@ def test_echo_shows_whole_lines_once(place: Place) -> None:
     supervisor.wait_for(child, lambda: len(place.said) >= 2, seconds=60)
     supervisor.stop()
     assert place.said[:2] == ["   child | one", "   child | two"]
+
+
+def test_a_replaced_child_starts_again_at_once(place: Place) -> None:
+    supervisor = place.supervisor()
+    child = place.child(FAMILY)
+    supervisor.start(child)
+    wait_until(lambda: ready(child))
+    before = set(marked(place.mark))
+    supervisor.restart(child)
+
+    def replaced() -> bool:
+        now = set(marked(place.mark))
+        return len(now) == 2 and not now & before
+
+    place.stop_when = replaced
+    supervisor.run()
+    supervisor.stop()
+    # Nobody is told that it ended: it was asked to.
+    assert place.said == []
+
+
+def test_a_child_that_refuses_to_be_replaced_is_killed(place: Place) -> None:
+    supervisor = place.supervisor()
+    child = place.child(FAMILY, "stubborn")
+    child.grace_seconds = 0.2
+    supervisor.start(child)
+    wait_until(lambda: ready(child))
+    before = child.pid
+    supervisor.restart(child)
+    place.stop_when = lambda: child.pid != before
+    supervisor.run()
+    supervisor.stop()
+    wait_until(lambda: not marked(place.mark))
+
+
+ENDS_LAST = """
+import os, signal, sys, time
+def end(*_):
+    time.sleep(0.3)
+    print(sys.argv[1], flush=True)
+    os._exit(0)
+signal.signal(signal.SIGTERM, end)
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+def test_what_others_need_stops_after_them(place: Place) -> None:
+    supervisor = place.supervisor()
+    children = [place.child(ENDS_LAST, name, name=name) for name in ("store", "user")]
+    for child in children:
+        supervisor.start(child, is_backing=child.name == "store")
+    wait_until(lambda: all(map(ready, children)))
+    supervisor.stop()
+    ended = [child.log_path.stat().st_mtime_ns for child in children]
+    assert ended[0] - ended[1] > 200_000_000
+
+
+def test_a_long_log_is_moved_aside(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dashboard.ops.supervisor.MAX_LOG_BYTES", 2_000)
+    monkeypatch.setattr("dashboard.ops.supervisor.TICK_SECONDS", 0)
+    supervisor = place.supervisor(echo=True)
+    child = place.child(
+        "import time\n"
+        "for number in range(400): print(f'line {number:03}' * 5, flush=True);"
+        "time.sleep(0.01)\n"
+        "time.sleep(600)"
+    )
+    supervisor.start(child)
+    last = "line 399" * 5
+    place.stop_when = lambda: any(last in line for line in place.said)
+    supervisor.run()
+    supervisor.stop()
+    logs = sorted(path.name for path in place.folder.glob("child.log*"))
+    assert logs == ["child.log", "child.log.1", "child.log.2", "child.log.3"]
+    assert child.log_path.stat().st_size < 4_000
+    # Truncated, not left with a hole.
+    assert b"\0" not in child.log_path.read_bytes()
+    assert len({(place.folder / name).read_text() for name in logs}) == 4
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="tethers exist on Linux only")

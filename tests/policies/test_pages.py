@@ -1,4 +1,4 @@
-"""Pages of rules, of what breaks them, and of exceptions."""
+"""Pages of rules, violations and exceptions."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,7 +8,8 @@ from django.test import Client
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.instances.models import Instance
+from dashboard.costs import current_prices
+from dashboard.instances.models import FleetVersion, Instance
 from dashboard.policies import services
 from dashboard.policies.models import Rule, RuleException
 from tests import factories
@@ -17,7 +18,9 @@ from .conftest import make_rule
 
 RULES, COMPLIANCE = "/policies/", "/policies/compliance/"
 EXCEPTIONS = "/policies/exceptions/"
-QUERIES = 9  # session, user, bell, rules, exceptions in force and asked for, instances
+# Session, user, bell, version, rules, exceptions in force and asked for, violations,
+# and the instances of the page with their clouds.
+QUERIES = 12
 TYPED = {"name": "At most 8 h", "reason": "Money.", "kind": "max_hours"} | {
     "max_hours": "8",
     "mode": "report",
@@ -32,7 +35,7 @@ def as_admin(client: Client, admin: User) -> Client:
 
 @pytest.fixture
 def off(instance: Instance) -> Instance:
-    """A notebook of anna's without auto-stop, running for 26 hours."""
+    """An instance of anna without auto-stop that has been running for 26 hours."""
     instance.auto_stop_enable = False
     instance.run_started_at = datetime.now(UTC) - timedelta(hours=26, minutes=1)
     instance.save()
@@ -63,9 +66,9 @@ def test_quiet_hours_need_their_fields(as_admin: Client) -> None:
     typed = TYPED | {"kind": "quiet_hours", "quiet_from": "22:00"}
     answer = as_admin.post("/policies/new/", typed | {"quiet_until": "22:00"})
     assert answer.status_code == 422
-    said = answer.content.decode()
-    assert "Start and end must differ." in said
-    assert "Required for quiet hours." in said
+    text = answer.content.decode()
+    assert "Start and end must differ." in text
+    assert "Required for quiet hours." in text
     answer = as_admin.post(
         "/policies/new/",
         typed | {"quiet_until": "06:00", "time_zone": "Europe/Berlin"},
@@ -94,7 +97,7 @@ def test_a_rule_that_makes_no_sense(as_admin: Client, bad: dict[str, str]) -> No
     assert not Rule.objects.exists()
 
 
-def test_what_nobody_offered_changes_nothing(as_admin: Client) -> None:
+def test_unknown_values_change_nothing(as_admin: Client) -> None:
     as_admin.post("/policies/new/", TYPED | {"acts": "on", "acting_approved_by": "1"})
     rule = Rule.objects.get()
     assert (rule.acts, rule.acting_approved_by) == (False, None)
@@ -152,13 +155,13 @@ def test_everybody_sees_what_breaks_the_rules(
 ) -> None:
     client.force_login(request.getfixturevalue(person))
     make_rule()
-    said = client.get(COMPLIANCE).content.decode()
-    assert off.name in said
-    assert "anna.schmidt" in said
-    assert "26 h 1 min" in said
-    assert ("Fix 1 setting…" in said) == (person != "viewer")
-    assert (f"exceptions/{off.pk}/" in said) == (person != "viewer")
-    assert ("Request exception" in said) == (person == "scientist")
+    text = client.get(COMPLIANCE).content.decode()
+    assert off.name in text
+    assert "anna.schmidt" in text
+    assert "26 h 1 min" in text
+    assert ("Fix 1 setting…" in text) == (person != "viewer")
+    assert (f"exceptions/{off.pk}/" in text) == (person != "viewer")
+    assert ("Request exception" in text) == (person == "scientist")
 
 
 @pytest.mark.parametrize(
@@ -187,8 +190,8 @@ def test_nothing_is_broken_and_no_rules(as_admin: Client, instance: Instance) ->
     assert "No policies yet" in as_admin.get(COMPLIANCE).content.decode()
     make_rule()
     make_rule(name="Off", mode="off", kind="max_hours", max_seconds=3600)
-    said = as_admin.get(COMPLIANCE).content.decode()
-    assert "All instances comply" in said
+    text = as_admin.get(COMPLIANCE).content.decode()
+    assert "All instances comply" in text
 
 
 def test_the_number_of_queries_does_not_grow(
@@ -198,16 +201,19 @@ def test_the_number_of_queries_does_not_grow(
     as_admin.get(COMPLIANCE)
     for _ in range(10):
         factories.make_instance(auto_stop_enable=False)
+    FleetVersion.stamp()
     with django_assert_num_queries(QUERIES):
         as_admin.get(COMPLIANCE)
     for _ in range(290):
         factories.make_instance(auto_stop_enable=False)
+    FleetVersion.stamp()
     with django_assert_num_queries(QUERIES):
         as_admin.get(COMPLIANCE)
     whole = f"{COMPLIANCE}?all={Rule.objects.get().pk}"
-    with django_assert_num_queries(QUERIES):
-        said = as_admin.get(whole)
-    assert said.content.decode().count("Auto-stop is off.") == 301
+    # The instances were judged for this version already.
+    with django_assert_num_queries(QUERIES - 1):
+        text = as_admin.get(whole)
+    assert text.content.decode().count("Auto-stop is off.") == 301
 
 
 def test_a_scientist_asks_and_an_operator_decides(
@@ -219,12 +225,12 @@ def test_a_scientist_asks_and_an_operator_decides(
     assert "Send request" in client.get(form).content.decode()
     typed = {"until": timezone.localdate() + timedelta(days=2), "reason": "A <run>."}
     assert client.post(form, typed).status_code == 303
-    again = client.post(form, typed)
-    assert again.status_code == 422
-    assert "already been requested" in again.content.decode()
-    said = client.get(EXCEPTIONS).content.decode()
-    assert "A &lt;run&gt;." in said
-    assert "Pending review" in said
+    second = client.post(form, typed)
+    assert second.status_code == 422
+    assert "already been requested" in second.content.decode()
+    text = client.get(EXCEPTIONS).content.decode()
+    assert "A &lt;run&gt;." in text
+    assert "Pending review" in text
     exception = RuleException.objects.get()
     client.force_login(operator)
     decide = f"/policies/exceptions/{exception.pk}/decide/"
@@ -262,7 +268,7 @@ def test_an_exception_that_makes_no_sense(
 
 
 @pytest.mark.parametrize("person", ["viewer", "stranger", "scientist"])
-def test_who_may_not_decide_or_ask(
+def test_scientists_cannot_decide_and_viewers_cannot_request(
     client: Client, asked: RuleException, person: str, request: pytest.FixtureRequest
 ) -> None:
     client.force_login(request.getfixturevalue(person))
@@ -286,10 +292,10 @@ def test_the_edit_form_says_which_rule_and_the_way_on(
         {"description": instance.description, "auto_stop_hours": "8"},
     )
     assert answer.status_code == 422
-    said = answer.content.decode()
-    assert "A policy does not allow this" in said
-    assert rule.reason in said
-    assert f"/policies/{rule.pk}/exceptions/{instance.pk}/" in said
+    text = answer.content.decode()
+    assert "A policy does not allow this" in text
+    assert rule.reason in text
+    assert f"/policies/{rule.pk}/exceptions/{instance.pk}/" in text
     assert not instance.edits.exists()
 
 
@@ -316,11 +322,11 @@ def test_the_last_day_reads_back_as_it_was_typed(
     path = f"/policies/{make_rule().pk}/exceptions/{off.pk}/"
     day = timezone.localdate() + timedelta(days=4)
     client.post(path, {"days": "1", "until": day.isoformat(), "reason": "A run."})
-    said = f"through {day:%a} {day.day} {day:%b %Y}"
-    assert said in client.get(EXCEPTIONS).content.decode()
+    text = f"through {day:%a} {day.day} {day:%b %Y}"
+    assert text in client.get(EXCEPTIONS).content.decode()
     detail = client.get(off.get_absolute_url()).content.decode()
     assert "is requested" in detail
-    assert said in detail
+    assert text in detail
 
 
 @pytest.mark.parametrize(("typed", "days"), [({}, 7), ({"days": "3"}, 3)])
@@ -331,8 +337,8 @@ def test_the_last_day_is_chosen_from_presets_a_week_at_first(
     path = f"/policies/{make_rule().pk}/exceptions/{off.pk}/"
     assert 'value="7"' in client.get(path).content.decode()
     assert client.post(path, typed | {"reason": "A run."}).status_code == 303
-    made = RuleException.objects.get()
-    assert made.through == timezone.localdate() + timedelta(days=days)
+    exception = RuleException.objects.get()
+    assert exception.through == timezone.localdate() + timedelta(days=days)
 
 
 def test_the_page_of_an_instance_tells_of_its_exception(
@@ -340,9 +346,9 @@ def test_the_page_of_an_instance_tells_of_its_exception(
 ) -> None:
     services.decide_exception(exception=asked, actor=operator, approve=True)
     client.force_login(operator)
-    said = client.get(asked.instance.get_absolute_url()).content.decode()
-    assert "approved by <bdi>operator</bdi>" in said
-    assert "Violates" not in said
+    text = client.get(asked.instance.get_absolute_url()).content.decode()
+    assert "approved by <bdi>operator</bdi>" in text
+    assert "Violates" not in text
 
 
 def test_a_scientist_sees_their_own_violations_first(
@@ -362,26 +368,27 @@ def test_a_scientist_sees_their_own_violations_first(
     assert foreign.name in client.get(COMPLIANCE).content.decode()
 
 
-def test_what_waits_for_a_decision_is_counted_beside_policies(
+def test_the_menu_counts_pending_requests(
     client: Client, asked: RuleException, scientist: User, operator: User
 ) -> None:
     client.force_login(operator)
-    assert "exception request<" in client.get("/edits/").content.decode()
+    assert "exception request" in client.get("/edits/").content.decode()
     client.force_login(scientist)
-    assert "exception request<" not in client.get("/edits/").content.decode()
+    assert "exception request" not in client.get("/edits/").content.decode()
 
 
-def test_what_is_typed_beside_a_requirement_chooses_it(
-    client: Client, admin: User
-) -> None:
-    client.force_login(admin)
-    page = client.get("/policies/new/").text
-    for field, number in (
-        ("max_hours", 1),
-        ("quiet_from", 2),
-        ("quiet_until", 2),
-        ("time_zone", 2),
-    ):
-        [tag] = [one for one in page.split("<input") if f'name="{field}"' in one]
-        assert f'data-chooses="id_kind_{number}"' in tag.partition(">")[0]
-        assert f'id="id_kind_{number}"' in page
+def test_a_violation_says_what_it_costs(as_admin: Client, off: Instance) -> None:
+    make_rule()
+    text = " ".join(as_admin.get(COMPLIANCE).text.split())
+    assert "No price" in text
+    factories.make_price("2.00")
+    current_prices.forget()
+    text = " ".join(as_admin.get(COMPLIANCE).text.split())
+    assert "2.00 EUR an hour" in text
+    assert "about 52.03 EUR so far" in text  # 26 hours and a minute
+    off.delete()
+    factories.make_instance(status="STOPPED", auto_stop_enable=False)
+    FleetVersion.stamp()
+    text = " ".join(as_admin.get(COMPLIANCE).text.split())
+    assert "2.00 EUR an hour while it runs" in text
+    assert "so far" not in text

@@ -1,23 +1,28 @@
-"""Writing rules, asking for exceptions, deciding on them."""
+"""Writes of rules and exceptions."""
 
 from datetime import timedelta
 
 import pytest
 from django.core.exceptions import PermissionDenied
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.accounts.models import User
+from dashboard.accounts.teams import save_team
 from dashboard.audit.models import AuditEvent
 from dashboard.edits import services as edits
 from dashboard.instances.models import Instance
 from dashboard.policies import services
 from dashboard.policies.models import Rule, RuleException
+from dashboard.policies.remedies import remedies
+from tests.factories import make_instance
 
 from .conftest import make_rule
 
 
 def in_a_week(instance: Instance, actor: User, rule: Rule) -> RuleException:
-    return services.ask_exception(
+    return services.request_exception(
         rule=rule,
         instance=instance,
         actor=actor,
@@ -61,13 +66,15 @@ def test_only_admins_write_rules(
     with pytest.raises(PermissionDenied):
         services.delete_rule(rule=rule, actor=actor)
     with pytest.raises(PermissionDenied):
-        services.let_act(rule=rule, actor=actor)
+        services.turn_on_enforcement(rule=rule, actor=actor)
 
 
 def test_only_an_enforced_rule_acts_and_a_changed_one_no_longer(admin: User) -> None:
     with pytest.raises(services.PolicyError):
-        services.let_act(rule=make_rule(name="Weak", mode="report"), actor=admin)
-    rule = services.let_act(rule=make_rule(), actor=admin)
+        services.turn_on_enforcement(
+            rule=make_rule(name="Weak", mode="report"), actor=admin
+        )
+    rule = services.turn_on_enforcement(rule=make_rule(), actor=admin)
     assert (rule.acts, rule.acting_approved_by) == (True, admin)
     services.save_rule(rule=rule, actor=admin)
     assert rule.acts, "nothing was changed"
@@ -95,10 +102,12 @@ def test_a_rule_that_is_not_enforced_refuses_nothing(
 def test_an_approved_exception_counts_until_its_day(
     instance: Instance, scientist: User, operator: User
 ) -> None:
-    asked = in_a_week(instance, scientist, make_rule())
+    request = in_a_week(instance, scientist, make_rule())
     with pytest.raises(edits.RuleRefusedError):
         switch_off(instance, scientist)
-    services.decide_exception(exception=asked, actor=operator, approve=True, answer="")
+    services.decide_exception(
+        exception=request, actor=operator, approve=True, answer=""
+    )
     RuleException.objects.update(until=timezone.now() - timedelta(seconds=1))
     with pytest.raises(edits.RuleRefusedError):
         switch_off(instance, scientist)
@@ -106,36 +115,40 @@ def test_an_approved_exception_counts_until_its_day(
     assert switch_off(instance, scientist)
 
 
-def test_who_may_decide_needs_nobody_else(instance: Instance, operator: User) -> None:
-    made = in_a_week(instance, operator, make_rule())
-    assert (made.state, made.decided_by) == ("approved", operator)
+def test_requests_of_operators_are_approved_at_once(
+    instance: Instance, operator: User
+) -> None:
+    exception = in_a_week(instance, operator, make_rule())
+    assert (exception.state, exception.decided_by) == ("approved", operator)
     assert actions()[-2:] == ["exception.asked", "exception.approved"]
 
 
-def test_one_at_a_time(instance: Instance, scientist: User, operator: User) -> None:
+def test_a_second_request_is_refused(
+    instance: Instance, scientist: User, operator: User
+) -> None:
     rule = make_rule()
-    asked = in_a_week(instance, scientist, rule)
+    request = in_a_week(instance, scientist, rule)
     with pytest.raises(services.PolicyError, match="already been requested"):
         in_a_week(instance, scientist, rule)
-    services.decide_exception(exception=asked, actor=operator, approve=True)
+    services.decide_exception(exception=request, actor=operator, approve=True)
     with pytest.raises(services.PolicyError, match="exception already exists"):
         in_a_week(instance, scientist, rule)
     with pytest.raises(services.PolicyError, match="already been decided"):
-        services.decide_exception(exception=asked, actor=operator, approve=False)
+        services.decide_exception(exception=request, actor=operator, approve=False)
 
 
-def test_who_may_not(
+def test_people_without_the_right_are_refused(
     instance: Instance, scientist: User, stranger: User, viewer: User
 ) -> None:
     rule = make_rule()
     for person in (stranger, viewer):
         with pytest.raises(PermissionDenied):
             in_a_week(instance, person, rule)
-    asked = in_a_week(instance, scientist, rule)
+    request = in_a_week(instance, scientist, rule)
     with pytest.raises(PermissionDenied):
-        services.decide_exception(exception=asked, actor=scientist, approve=True)
+        services.decide_exception(exception=request, actor=scientist, approve=True)
     with pytest.raises(PermissionDenied):
-        services.end_exception(exception=asked, actor=scientist)
+        services.revoke_exception(exception=request, actor=scientist)
 
 
 def test_denied_ended_and_expired(
@@ -147,9 +160,9 @@ def test_denied_ended_and_expired(
         exception=first, actor=operator, approve=False, answer="Not this week."
     )
     second = in_a_week(instance, operator, rule)
-    assert services.end_exception(exception=second, actor=operator).state == "ended"
+    assert services.revoke_exception(exception=second, actor=operator).state == "ended"
     with pytest.raises(services.PolicyError):
-        services.end_exception(exception=second, actor=operator)
+        services.revoke_exception(exception=second, actor=operator)
     third = in_a_week(instance, operator, rule)
     assert services.expire_exceptions() == 0
     RuleException.objects.filter(pk=third.pk).update(until=timezone.now())
@@ -158,3 +171,33 @@ def test_denied_ended_and_expired(
     assert third.state == "expired"
     assert AuditEvent.objects.get(action="exception.expired").actor is None
     assert {"exception.denied", "exception.ended"} <= set(actions())
+
+
+def test_a_policy_of_a_team_applies_to_its_instances_and_keeps_the_team(
+    client: Client, instance: Instance, admin: User
+) -> None:
+    theirs = make_instance(owner_name="tom", workspace_id="7", auto_stop_enable=False)
+    Instance.objects.filter(pk=instance.pk).update(auto_stop_enable=False)
+    team = save_team(name="Vision", owners=["tom"], actor=admin)
+    client.force_login(admin)
+    page = client.get(reverse("policies:new")).text
+    assert "Vision" in page
+    form = {"name": "Theirs", "reason": "They asked.", "kind": "auto_stop"}
+    form |= {"mode": "enforce", "team": str(team.pk)}
+    shown = client.post(reverse("policies:new"), form)
+    form["previewed"] = shown.context["previewed"]
+    assert client.post(reverse("policies:new"), form).status_code == 303
+    rule = Rule.objects.get()
+    assert [each.instance.pk for each in remedies(rule, timezone.now())] == [theirs.pk]
+    assert "Vision" in client.get(reverse("policies:rules")).text
+    event = AuditEvent.objects.get(action="rule.added")
+    assert event.after["team"] == "Vision"
+    delete = client.post(reverse("people:delete_team", args=[team.pk]))
+    assert delete.status_code == 409
+    assert "this team is used by Theirs" in delete.text
+    assert not AuditEvent.objects.filter(action="team.deleted").exists()
+    save_team(team=team, name="Vision", workspaces=["7"], actor=admin)
+    rule = Rule.objects.get()
+    assert rule.team_scope
+    assert rule.team_scope.owners == set()
+    assert [each.instance.pk for each in remedies(rule, timezone.now())] == [theirs.pk]

@@ -70,12 +70,12 @@ Reminder.objects.update(lease_until=F("lease_until") - timedelta(minutes=5))
 
 
 class Place:
-    """Database, broker and a worker of its own, and a hand in that database."""
+    """A database, a broker, a worker, and a process for scripts in that database."""
 
     def __init__(self, folder: Path, trusted: Path, mail_port: int) -> None:
         self.broker = EmbeddedBroker(port=free_port(), data_dir=folder / "broker")
-        kept = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
-        self.env = {name: os.environ[name] for name in kept if name in os.environ} | {
+        names = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
+        self.env = {name: os.environ[name] for name in names if name in os.environ} | {
             "CURFEW_SECRET_KEY": "only-for-tests-" * 4,
             "CURFEW_DATABASE_URL": f"sqlite:///{folder / 'curfew.sqlite3'}",
             "CURFEW_REDIS_URL": self.broker.url,
@@ -118,7 +118,7 @@ class Place:
         self.broker.stop()
 
     def order(self, script: str) -> str:
-        """Run a script in that database; what it printed."""
+        """Run a script in that database and return what it printed."""
         assert self._hand.stdin
         assert self._hand.stdout
         self._hand.stdin.write(f"{json.dumps(script)}\n")
@@ -130,8 +130,8 @@ class Place:
         return "".join(printed)
 
     def state(self) -> list[Any]:
-        found: list[Any] = json.loads(self.order(STATE))
-        return found
+        state: list[Any] = json.loads(self.order(STATE))
+        return state
 
     def kill(self) -> None:
         """``kill -9`` for the worker and all its children, at once."""
@@ -170,7 +170,7 @@ def test_killed_between_sending_and_recording(
     killed: list[bool] = []
 
     def kill_once() -> None:
-        # The message is here, its sender has not been told so.
+        # The message has arrived, but its sender has no response yet.
         if not killed:
             killed.append(True)
             place.kill()
@@ -216,7 +216,7 @@ def test_killed_after_recording(place: Place, sinks: dict[str, Any]) -> None:
 def test_a_server_that_is_down_and_comes_back(
     place: Place, sinks: dict[str, Any]
 ) -> None:
-    """Certainly not sent is tried again, by a real worker, and arrives once."""
+    """A real worker retries a message that was not sent, and it arrives once."""
     hook = sinks["webhook"]
     hook.status = 503
     place.order(PREPARE.format(medium="webhook", url=hook.url))
@@ -235,14 +235,14 @@ def test_a_server_that_is_down_and_comes_back(
 
 
 def give_back_messages(place: Place) -> None:
-    """What the killed worker held comes back now, not after the visibility timeout."""
+    """Return the messages of the killed worker before the visibility timeout."""
     with redis.Redis(port=place.broker.port) as client:
         for tag in client.zrange("curfew:unacked_index", 0, -1):
             client.zincrby("curfew:unacked_index", -600, tag)
 
 
 def _is_idle(place: Place) -> bool:
-    """Nothing is queued and nothing is held by a worker."""
+    """No message is queued or with a worker."""
     with redis.Redis(port=place.broker.port) as client:
         queued = client.llen("curfew:default") or client.hlen("curfew:unacked")
     return not queued

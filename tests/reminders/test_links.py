@@ -13,14 +13,14 @@ from dashboard.accounts.models import User
 from dashboard.edits.models import Edit, EditQueue
 from dashboard.instances.models import Instance
 from dashboard.reminders import links
-from dashboard.reminders.links import Act
+from dashboard.reminders.links import ActionLink
 from dashboard.reminders.models import Reminder
 from dashboard.reminders.planning import plan
 from tests.instances.pages import add_edit
 
 
 @pytest.fixture
-def told(scientist: User, instance: Instance) -> Reminder:
+def reminder(scientist: User, instance: Instance) -> Reminder:
     at = datetime.now(UTC) + timedelta(minutes=10)
     Instance.objects.update(stops_at=at, stop_timestamp_ms=round(at.timestamp() * 1e3))
     plan()
@@ -29,58 +29,63 @@ def told(scientist: User, instance: Instance) -> Reminder:
 
 def link(reminder: Reminder, action: str = "stop") -> str:
     assert reminder.person_id
-    url = links.action_link(Act(reminder.person_id, reminder.pk, action))
-    return url.removeprefix("http://localhost")
+    return links.action_path(ActionLink(reminder.person_id, reminder.pk, action))
 
 
-def test_opening_it_does_nothing(
-    client: Client, scientist: User, told: Reminder
+def test_a_get_only_asks_for_confirmation(
+    client: Client, scientist: User, reminder: Reminder
 ) -> None:
     client.force_login(scientist)
-    response = client.get(link(told))
+    response = client.get(link(reminder))
     assert response.status_code == 200
     assert "Stop now" in response.text
     assert "/home/ma-user/work" in response.text
-    assert client.head(link(told)).status_code == 200
+    assert client.head(link(reminder)).status_code == 200
     assert not Edit.objects.exists()
 
 
-def test_the_post_acts_once(client: Client, scientist: User, told: Reminder) -> None:
+def test_the_post_acts_once(
+    client: Client, scientist: User, reminder: Reminder
+) -> None:
     client.force_login(scientist)
-    response = client.post(link(told))
+    response = client.post(link(reminder))
     edit = Edit.objects.get()
     assert (edit.kind, edit.actor) == ("stop", scientist)
     assert response.status_code == 303
     assert response.headers["Location"] == edit.get_absolute_url()
-    client.post(link(told))
+    client.post(link(reminder))
     assert Edit.objects.count() == 1
 
 
-def test_it_wants_a_sign_in(client: Client, told: Reminder) -> None:
-    for answer in (client.get(link(told)), client.post(link(told))):
+def test_a_link_requires_a_sign_in(client: Client, reminder: Reminder) -> None:
+    for answer in (client.get(link(reminder)), client.post(link(reminder))):
         assert answer.headers["Location"].startswith(
             f"{reverse('account_login')}?next="
         )
     assert not Edit.objects.exists()
 
 
-def test_it_wants_a_token(scientist: User, told: Reminder) -> None:
+def test_a_link_requires_a_csrf_token(scientist: User, reminder: Reminder) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(scientist)
-    assert client.post(link(told)).status_code == 403
+    assert client.post(link(reminder)).status_code == 403
     assert not Edit.objects.exists()
 
 
-def test_it_is_one_person_s(client: Client, admin: User, told: Reminder) -> None:
+def test_a_link_works_for_one_person(
+    client: Client, admin: User, reminder: Reminder
+) -> None:
     client.force_login(admin)
-    for answer in (client.get(link(told)), client.post(link(told))):
+    for answer in (client.get(link(reminder)), client.post(link(reminder))):
         assert answer.status_code == 403
         assert "someone else" in answer.text
     assert not Edit.objects.exists()
 
 
-def test_it_lasts_a_day(client: Client, scientist: User, told: Reminder) -> None:
-    url = link(told)
+def test_a_link_expires_after_a_day(
+    client: Client, scientist: User, reminder: Reminder
+) -> None:
+    url = link(reminder)
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=25)):
         client.force_login(scientist)
         assert client.post(url).status_code == 410
@@ -90,28 +95,28 @@ def test_it_lasts_a_day(client: Client, scientist: User, told: Reminder) -> None
 @pytest.mark.parametrize(
     "change", [lambda url: url[:-3] + "x/", lambda url: "/reminders/act/x/"]
 )
-def test_a_changed_one(
-    client: Client, scientist: User, told: Reminder, change: Any
+def test_a_changed_link_is_not_found(
+    client: Client, scientist: User, reminder: Reminder, change: Any
 ) -> None:
     client.force_login(scientist)
-    assert client.post(change(link(told))).status_code == 404
+    assert client.post(change(link(reminder))).status_code == 404
     assert not Edit.objects.exists()
 
 
-def test_one_that_was_signed_for_something_else(
-    client: Client, scientist: User, told: Reminder
+def test_a_token_signed_for_another_purpose_is_not_found(
+    client: Client, scientist: User, reminder: Reminder
 ) -> None:
     client.force_login(scientist)
-    token = signing.dumps([scientist.pk, told.pk, "stop"])
+    token = signing.dumps([scientist.pk, reminder.pk, "stop"])
     url = reverse("reminders:act", args=[token])
     assert client.post(url).status_code == 404
     assert not Edit.objects.exists()
 
 
-def test_the_right_is_asked_again(
-    client: Client, scientist: User, told: Reminder
+def test_permission_is_checked_again(
+    client: Client, scientist: User, reminder: Reminder
 ) -> None:
-    url = link(told)
+    url = link(reminder)
     scientist.role = "viewer"
     scientist.save()
     client.force_login(scientist)
@@ -128,35 +133,35 @@ def test_the_right_is_asked_again(
         ({"missing_since": datetime(2026, 1, 1, tzinfo=UTC)}, "no longer lists"),
     ],
 )
-def test_what_is_not_possible_any_more(
+def test_an_action_that_is_no_longer_possible_is_refused(
     client: Client,
     scientist: User,
-    told: Reminder,
+    reminder: Reminder,
     change: dict[str, Any],
     reason: str,
 ) -> None:
     Instance.objects.update(**change)
     client.force_login(scientist)
-    answer = client.post(link(told))
+    answer = client.post(link(reminder))
     assert answer.status_code == 409
     assert reason in answer.text
     assert not Edit.objects.exists()
 
 
-def test_starting_what_failed(
+def test_a_link_starts_a_failed_instance(
     client: Client, scientist: User, instance: Instance
 ) -> None:
     now = datetime.now(UTC)
     Instance.objects.update(status="START_FAILED", status_since=now, stops_at=None)
     plan()
     client.force_login(scientist)
-    told = Reminder.objects.get(kind="failure")
-    assert "Start again" in client.get(link(told, "start")).text
-    assert client.post(link(told, "start")).status_code == 303
+    reminder = Reminder.objects.get(kind="failure")
+    assert "Start again" in client.get(link(reminder, "start")).text
+    assert client.post(link(reminder, "start")).status_code == 303
     assert Edit.objects.get().kind == "start"
 
 
-def test_trying_an_edit_again(
+def test_a_link_retries_an_edit(
     client: Client, scientist: User, instance: Instance
 ) -> None:
     EditQueue.objects.create(instance=instance, next_seq=2)
@@ -164,9 +169,9 @@ def test_trying_an_edit_again(
         instance, scientist, state="failed", finished_at=datetime.now(UTC)
     )
     plan()
-    told = Reminder.objects.get(kind="edit")
+    reminder = Reminder.objects.get(kind="edit")
     client.force_login(scientist)
-    assert client.get(link(told, "retry")).status_code == 200
-    assert client.post(link(told, "retry")).status_code == 303
+    assert client.get(link(reminder, "retry")).status_code == 200
+    assert client.post(link(reminder, "retry")).status_code == 303
     assert Edit.objects.get(retry_of=failed).state == "queued"
-    assert told.instance == instance
+    assert reminder.instance == instance

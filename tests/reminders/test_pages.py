@@ -1,4 +1,4 @@
-"""The inbox, the bell, what one is told, channels and the log."""
+"""The inbox, notification settings, channels and the log."""
 
 import html
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ SETTINGS = reverse("reminders:settings")
 LOG = reverse("reminders:log")
 CHANNELS = reverse("reminders:channels")
 NEW = reverse("reminders:new_channel")
-WANTS = {
+SETTINGS_FORM = {
     "lead_times": ["60", "15"],
     "on_failure": "on",
     "quiet_from": "20:00",
@@ -45,66 +45,72 @@ def as_admin(client: Client, admin: User) -> Client:
 
 
 @pytest.fixture
-def told(scientist: User, instance: Instance) -> Reminder:
-    """Anna's instance stops in ten minutes, and she was told."""
+def reminder(scientist: User, instance: Instance) -> Reminder:
+    """Anna's instance stops in ten minutes, and she was notified."""
     at = datetime.now(UTC) + timedelta(minutes=10)
     Instance.objects.update(stops_at=at, stop_timestamp_ms=round(at.timestamp() * 1e3))
     plan()
     return Reminder.objects.get()
 
 
-def bell(page: str) -> str:
-    part = page.split('class="tool bell"')[1].split("</a>")[0]
-    hidden = 'bell-count" hidden' in part
-    return "" if hidden else part.split('bell-number">')[1].split("<")[0]
+def unread_count(page: str) -> str:
+    part = page.split('class="tool inbox-link"')[1].split("</a>")[0]
+    hidden = 'unread-count" hidden' in part
+    return "" if hidden else part.split('unread-number">')[1].split("<")[0]
 
 
 class TestInbox:
     def test_empty(self, as_scientist: Client) -> None:
         page = as_scientist.get(INBOX).text
         assert "You're all caught up" in page
-        assert bell(page) == ""
+        assert unread_count(page) == ""
 
-    def test_an_entry_and_the_bell(self, as_scientist: Client, told: Reminder) -> None:
+    def test_an_entry_and_the_unread_count(
+        self, as_scientist: Client, reminder: Reminder
+    ) -> None:
         page = as_scientist.get(INBOX).text
-        assert f"{told.instance} stops soon" in page
-        assert bell(page) == "1"
-        assert bell(as_scientist.get(reverse("instances:list")).text) == "1"
-        assert f'id="reminder-{told.pk}"' in page
+        assert f"{reminder.instance} stops soon" in page
+        assert unread_count(page) == "1"
+        assert unread_count(as_scientist.get(reverse("instances:list")).text) == "1"
+        assert f'id="reminder-{reminder.pk}"' in page
 
-    def test_reading_it(self, as_scientist: Client, told: Reminder) -> None:
-        response = as_scientist.post(READ, {"reminder": told.pk}, follow=True)
-        assert bell(response.text) == ""
+    def test_marking_an_entry_as_read(
+        self, as_scientist: Client, reminder: Reminder
+    ) -> None:
+        response = as_scientist.post(READ, {"reminder": reminder.pk}, follow=True)
+        assert unread_count(response.text) == ""
         assert "Mark as read" not in response.text
 
-    def test_reading_all(self, as_scientist: Client, told: Reminder) -> None:
-        assert bell(as_scientist.post(READ, follow=True).text) == ""
+    def test_marking_all_as_read(
+        self, as_scientist: Client, reminder: Reminder
+    ) -> None:
+        assert unread_count(as_scientist.post(READ, follow=True).text) == ""
 
-    def test_what_has_passed_does_not_ring(
-        self, as_scientist: Client, told: Reminder
+    def test_expired_entries_do_not_count(
+        self, as_scientist: Client, reminder: Reminder
     ) -> None:
         Reminder.objects.update(expires_at=datetime.now(UTC))
         page = as_scientist.get(INBOX).text
-        assert bell(page) == ""
+        assert unread_count(page) == ""
         assert "Was due" in page
 
-    def test_what_was_taken_back_says_so(
-        self, as_scientist: Client, told: Reminder
+    def test_a_cancelled_entry_gives_the_reason(
+        self, as_scientist: Client, reminder: Reminder
     ) -> None:
         Instance.objects.update(status="STOPPED")
         plan()
         page = as_scientist.get(INBOX).text
-        assert bell(page) == ""
+        assert unread_count(page) == ""
         assert "No longer due: the stop was moved or removed." in page
 
-    def test_others_entries_are_theirs(
-        self, client: Client, admin: User, told: Reminder
+    def test_people_see_only_their_own_entries(
+        self, client: Client, admin: User, reminder: Reminder
     ) -> None:
         client.force_login(admin)
         assert "stops soon" not in client.get(INBOX).text
-        client.post(READ, {"reminder": told.pk})
-        told.refresh_from_db()
-        assert told.read_at is None
+        client.post(READ, {"reminder": reminder.pk})
+        reminder.refresh_from_db()
+        assert reminder.read_at is None
 
     @pytest.mark.parametrize("reminder", ["x", "-1", str(2**64)])
     def test_nonsense(self, as_scientist: Client, reminder: str) -> None:
@@ -121,7 +127,7 @@ class TestInbox:
         for _ in range(number):
             make_instance(stops_in=600)
         plan()
-        with django_assert_num_queries(6):
+        with django_assert_num_queries(7):
             as_scientist.get(INBOX)
 
 
@@ -134,34 +140,41 @@ class TestSettings:
         page = as_scientist.get(SETTINGS).text
         assert "anna.schmidt" in page
         assert 'name="scope"' not in page
-        form = WANTS | {"in_page": "on", "by_mail": "on", "quiet": "on"}
+        form = SETTINGS_FORM | {"in_page": "on", "by_mail": "on", "quiet": "on"}
         response = as_scientist.post(SETTINGS, form)
         assert response.status_code == 302
-        kept = Preferences.objects.get()
-        assert (kept.lead_times, kept.by_mail, kept.on_failed_edit) == (
+        preferences = Preferences.objects.get()
+        assert (
+            preferences.lead_times,
+            preferences.by_mail,
+            preferences.on_failed_edit,
+        ) == (
             [60, 15],
             True,
             False,
         )
-        assert f"{kept.quiet_from:%H:%M} {kept.quiet_until:%H:%M}" == "20:00 07:00"
+        assert (
+            f"{preferences.quiet_from:%H:%M} {preferences.quiet_until:%H:%M}"
+            == "20:00 07:00"
+        )
         event = AuditEvent.objects.get(action="reminder.settings_changed")
         assert event.after["by_mail"] is True
         as_scientist.post(SETTINGS, form)
         assert AuditEvent.objects.filter(action=event.action).count() == 1
 
-    def test_no_scope_by_hand(self, as_scientist: Client) -> None:
-        as_scientist.post(SETTINGS, WANTS | {"scope": "all"})
+    def test_a_scientist_cannot_post_another_scope(self, as_scientist: Client) -> None:
+        as_scientist.post(SETTINGS, SETTINGS_FORM | {"scope": "all"})
         assert Preferences.objects.get().scope == "mine"
 
     def test_no_mail_without_a_server(self, as_scientist: Client) -> None:
-        as_scientist.post(SETTINGS, WANTS | {"by_mail": "on"})
+        as_scientist.post(SETTINGS, SETTINGS_FORM | {"by_mail": "on"})
         assert not Preferences.objects.get().by_mail
 
     def test_an_operator_s_scope(
         self, client: Client, operator: User, instance: Instance
     ) -> None:
         client.force_login(operator)
-        form = WANTS | {"scope": "owner", "owner": "anna.schmidt"}
+        form = SETTINGS_FORM | {"scope": "owner", "owner": "anna.schmidt"}
         assert client.post(SETTINGS, form).status_code == 302
         assert Preferences.objects.get().owner == "anna.schmidt"
 
@@ -177,31 +190,31 @@ class TestSettings:
             {"scope": "moon"},
         ],
     )
-    def test_what_is_wrong_is_said(
+    def test_invalid_settings_are_not_saved(
         self, client: Client, operator: User, wrong: dict[str, Any]
     ) -> None:
         client.force_login(operator)
-        response = client.post(SETTINGS, {"scope": "mine"} | WANTS | wrong)
+        response = client.post(SETTINGS, {"scope": "mine"} | SETTINGS_FORM | wrong)
         assert response.status_code == 422
         assert "Not saved." in response.text
         assert not Preferences.objects.exists()
 
 
 class TestChannels:
-    FORM = WANTS | {"name": "Night shift", "scope": "all", "active": "on"}
+    FORM = SETTINGS_FORM | {"name": "Night shift", "scope": "all", "active": "on"}
 
-    def test_an_admin_sets_one_up(self, as_admin: Client) -> None:
+    def test_an_admin_adds_a_channel(self, as_admin: Client) -> None:
         assert "No channels yet" in as_admin.get(CHANNELS).text
         response = as_admin.post(NEW, self.FORM | {"address": SLACK}, follow=True)
         channel = Channel.objects.get()
         assert channel.service == "slack"
         for page in (response.text, as_admin.get(CHANNELS).text):
-            assert channel.shown in html.unescape(page)
+            assert channel.masked_address in html.unescape(page)
             assert "abcdefghij" not in page
         event = AuditEvent.objects.get(action="channel.added")
         assert "abcdefghij" not in str(event.after)
 
-    def test_a_wrong_address(self, as_admin: Client) -> None:
+    def test_a_forbidden_address_is_not_saved(self, as_admin: Client) -> None:
         for address in ("http://example.org/", "https://10.0.0.1/", ""):
             response = as_admin.post(NEW, self.FORM | {"address": address})
             assert response.status_code == 422
@@ -213,9 +226,9 @@ class TestChannels:
         url = channel.get_absolute_url()
         assert "abcdefghij" not in as_admin.get(url).text
         as_admin.post(url, self.FORM | {"name": "Day shift", "address": ""})
-        before = channel.sealed
+        before = channel.encrypted_address
         channel.refresh_from_db()
-        assert (channel.name, channel.sealed) == ("Day shift", before)
+        assert (channel.name, channel.encrypted_address) == ("Day shift", before)
         as_admin.post(url, self.FORM | {"address": "https://example.org/a/hook"})
         channel.refresh_from_db()
         assert channel.service == "json"
@@ -229,17 +242,17 @@ class TestChannels:
         assert Reminder.objects.get().kind == "test"
         assert AuditEvent.objects.filter(action="channel.tested").exists()
 
-    def test_removing_it(self, as_admin: Client, channel: Channel) -> None:
+    def test_removing_a_channel(self, as_admin: Client, channel: Channel) -> None:
         as_admin.post(reverse("reminders:remove_channel", args=[channel.pk]))
         assert not Channel.objects.exists()
         assert AuditEvent.objects.filter(action="channel.removed").exists()
 
     @pytest.mark.parametrize("number", [999, 2**64])
-    def test_an_unknown_one(self, as_admin: Client, number: int) -> None:
+    def test_an_unknown_channel(self, as_admin: Client, number: int) -> None:
         assert as_admin.get(f"{CHANNELS}{number}/").status_code == 404
 
     @pytest.mark.parametrize("role", ["viewer", "scientist", "operator"])
-    def test_not_for_others(
+    def test_only_admins_manage_channels(
         self, client: Client, channel: Channel, role: str, request: Any
     ) -> None:
         client.force_login(request.getfixturevalue(role))
@@ -253,7 +266,9 @@ class TestChannels:
 
 
 class TestLog:
-    def test_filters(self, as_admin: Client, told: Reminder, channel: Channel) -> None:
+    def test_filters(
+        self, as_admin: Client, reminder: Reminder, channel: Channel
+    ) -> None:
         plan()
         page = as_admin.get(LOG).text
         assert page.count("<tr>") == 1 + 2
@@ -274,7 +289,7 @@ class TestLog:
         for _ in range(number):
             make_instance(stops_in=600)
         plan()
-        with django_assert_num_queries(7):
+        with django_assert_num_queries(8):
             as_admin.get(LOG)
 
 

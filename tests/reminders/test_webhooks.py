@@ -1,4 +1,4 @@
-"""Where webhooks may go, what they say, and how the end of a try is judged."""
+"""Where webhooks may go, their payloads, and the outcomes of requests."""
 
 import json
 import socket
@@ -15,9 +15,9 @@ from django.conf import settings as django_settings
 
 from dashboard.outbound import transport
 from dashboard.reminders import network, webhooks
+from dashboard.reminders.notification import Notification
 from dashboard.reminders.outcome import SENT
-from dashboard.reminders.texts import Notification
-from dashboard.reminders.webhooks import WebhookError, recognise, send
+from dashboard.reminders.webhooks import WebhookError, mask, recognize, send
 
 from .conftest import SLACK
 from .sinks import WebhookSink
@@ -67,11 +67,10 @@ def sink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebhookSin
         ("https://8.8.8.8/hook", "json"),
     ],
 )
-def test_each_is_recognised(address: str, service: str) -> None:
-    found = recognise(address)
-    assert found.service == service
-    assert "abcdefgh" not in found.shown
-    assert "secret" not in found.shown
+def test_each_service_is_recognized(address: str, service: str) -> None:
+    assert recognize(address) == service
+    assert "abcdefgh" not in mask(address)
+    assert "secret" not in mask(address)
 
 
 @pytest.mark.parametrize(
@@ -118,15 +117,15 @@ def test_each_is_recognised(address: str, service: str) -> None:
         "https://example.org/" + "a" * 2_000,
     ],
 )
-def test_where_nothing_is_sent(address: str) -> None:
+def test_forbidden_addresses(address: str) -> None:
     with pytest.raises(WebhookError):
-        recognise(address)
+        recognize(address)
 
 
 @pytest.mark.parametrize(
     "resolved", ["127.0.0.1", "10.1.2.3", "169.254.169.254", "::1", "fd12::1"]
 )
-def test_a_name_that_leads_inside_is_not_followed(resolved: str) -> None:
+def test_a_name_that_resolves_to_a_private_address_is_refused(resolved: str) -> None:
     family = socket.AF_INET6 if ":" in resolved else socket.AF_INET
     answers = [
         (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", 443)),
@@ -139,18 +138,18 @@ def test_a_name_that_leads_inside_is_not_followed(resolved: str) -> None:
 
 
 @pytest.mark.usefixtures("allowed")
-def test_what_json_says(sink: WebhookSink) -> None:
+def test_the_json_payload(sink: WebhookSink) -> None:
     outcome = send(f"{sink.url}?key=a%20b", "json", MESSAGE, alarm=True)
     assert outcome.kind == "sent"
     [(path, body)] = sink.arrived
     assert path == "/hook/secret-token-0123456789?key=a%20b"
-    said = json.loads(body)
-    assert said["title"] == MESSAGE.subject
-    assert said["message"] == MESSAGE.text
-    assert said["type"] == "failure"
+    payload = json.loads(body)
+    assert payload["title"] == MESSAGE.subject
+    assert payload["message"] == MESSAGE.text
+    assert payload["type"] == "failure"
 
 
-def test_the_name_is_looked_up_once_and_kept() -> None:
+def test_a_name_is_looked_up_only_once() -> None:
     """A name server that changes its answer changes nothing."""
     public = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", 443))
     connected: list[str] = []
@@ -191,7 +190,7 @@ def test_tls_names_the_host_not_its_address(sink: WebhookSink) -> None:
 
 
 @pytest.mark.usefixtures("allowed")
-def test_a_stranger_s_certificate(tmp_path: Path) -> None:
+def test_an_untrusted_certificate_is_refused(tmp_path: Path) -> None:
     with WebhookSink(tmp_path) as sink:
         outcome = send(sink.url, "json", MESSAGE, alarm=False)
         assert (outcome.kind, sink.arrived) == ("not_sent", [])
@@ -211,7 +210,7 @@ def test_a_stranger_s_certificate(tmp_path: Path) -> None:
         (503, "not_sent"),
     ],
 )
-def test_what_an_answer_means(sink: WebhookSink, status: int, kind: str) -> None:
+def test_statuses_of_a_webhook(sink: WebhookSink, status: int, kind: str) -> None:
     sink.status, sink.body = status, b""
     assert send(sink.url, "json", MESSAGE, alarm=False).kind == kind
     assert len(sink.arrived) == 1
@@ -226,7 +225,7 @@ def test_no_redirect_is_followed(sink: WebhookSink) -> None:
 
 
 @pytest.mark.usefixtures("allowed")
-def test_a_query_gives_no_orders(sink: WebhookSink) -> None:
+def test_a_query_has_no_special_meaning(sink: WebhookSink) -> None:
     url = f"{sink.url}?method=GET&verify=no&redirect=yes&+X-Evil=1&:message=gone"
     send(url, "json", MESSAGE, alarm=False)
     [(path, body)] = sink.arrived
@@ -243,13 +242,15 @@ def posted(address: str, service: str, *, alarm: bool = False) -> Any:
 
 
 @pytest.mark.usefixtures("allowed")
-def test_a_host_that_is_away() -> None:
+def test_an_unreachable_host() -> None:
     url = "https://127.0.0.1:1/hook"
     assert send(url, "json", MESSAGE, alarm=False).kind == "not_sent"
 
 
 @pytest.mark.usefixtures("allowed")
-def test_no_proxy_is_asked(sink: WebhookSink, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_webhooks_use_no_proxy(
+    sink: WebhookSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     assert send(sink.url, "json", MESSAGE, alarm=False).kind == "sent"
 

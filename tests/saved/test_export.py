@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -18,9 +17,10 @@ from django.urls import reverse
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
 from dashboard.instances.models import Cloud, Instance
+from dashboard.paths import ROOT
 from dashboard.saved.columns import COLUMNS
 from dashboard.saved.views import export
-from tests.factories import make_cloud, make_instance
+from tests.factories import make_cloud, make_instance, make_notebook, make_price
 
 from .test_services import make_view
 
@@ -80,14 +80,26 @@ def test_everybody_exports_what_the_list_shows(
     assert row["status_since"] == "2026-11-23T14:05:00+00:00"
     assert row["missing_since"] == ""
     document = json.loads(body(client.get(JSON)))
-    (found,) = document["instances"]
-    assert list(found) == list(COLUMNS)
-    assert found["name"] == "Größe"
-    assert found["auto_stop"] is True
-    assert found["missing_since"] is None
-    assert found["instance_id"] == instance.instance_id
+    (exported,) = document["instances"]
+    assert list(exported) == list(COLUMNS)
+    assert exported["name"] == "Größe"
+    assert exported["auto_stop"] is True
+    assert exported["missing_since"] is None
+    assert exported["instance_id"] == instance.instance_id
     assert document["count"] == 1
     assert document["view"] is None
+
+
+def test_a_notebook_is_exported_with_its_lease_and_tags(reader: Client) -> None:
+    tags = {"team": "vision", "cost": "=1+1"}
+    make_notebook(idle_seconds=5_400, idle_stop_at=NOW, tags=tags)
+    (row,) = csv_rows(reader.get(CSV))
+    assert (row["generation"], row["lease_type"]) == ("notebooks", "idle")
+    assert (row["idle_hours"], row["stops_at"]) == ("1.5", "")
+    assert row["idle_stop_at"] == "2026-11-23T14:05:00+00:00"
+    assert row["tags"] == "cost==1+1, team=vision"
+    (exported,) = json.loads(body(reader.get(JSON)))["instances"]
+    assert exported["tags"] == tags
 
 
 def test_an_empty_list_is_an_empty_file(reader: Client) -> None:
@@ -102,7 +114,7 @@ def test_the_filter_and_the_order_are_the_list_s(reader: Client) -> None:
     query = {"status": "RUNNING", "sort": "-name", "page": "2", "per_page": "25"}
     assert [row["name"] for row in csv_rows(reader.get(CSV, query))] == ["c", "b", "a"]
     document = json.loads(body(reader.get(JSON, query)))
-    assert [one["name"] for one in document["instances"]] == ["c", "b", "a"]
+    assert [row["name"] for row in document["instances"]] == ["c", "b", "a"]
     assert document["query"] == "status=RUNNING&sort=-name"
 
 
@@ -137,14 +149,14 @@ def test_nothing_in_a_spreadsheet_is_a_formula(reader: Client, payload: str) -> 
         assert row[column].removeprefix("'") == payload
         assert not row[column].lstrip().startswith(("=", "+", "-", "@", "\uff1d"))
     # Programs get it as it is.
-    (found,) = json.loads(body(reader.get(JSON)))["instances"]
-    assert found["name"] == payload
+    (exported,) = json.loads(body(reader.get(JSON)))["instances"]
+    assert exported["name"] == payload
 
 
 @pytest.mark.parametrize(
     ("name", "file"),
     [
-        ("GPUs that run", "gpus-that-run"),
+        ("Running GPUs", "running-gpus"),
         ("Größe", "grosse"),
         ("需求", "view"),
         ('../../etc"; x=y\r\nSet-Cookie: a', "etc-xy-set-cookie-a"),
@@ -202,7 +214,7 @@ def test_rows_are_read_in_chunks_as_they_are_sent(
     def queries(step: Any) -> int:
         with CaptureQueriesContext(connection) as captured:
             step()
-        return sum("instances_instance" in one["sql"] for one in captured)
+        return sum("instances_instance" in query["sql"] for query in captured)
 
     chunks: list[Iterator[bytes]] = []
     # Only the keys are read before the first byte is asked for.
@@ -232,9 +244,21 @@ def test_queries_do_not_grow_with_the_fleet(
 ) -> None:
     for _ in range(number):
         make_instance()
-    # Session, person, views, keys, the audit event, and one chunk of rows.
-    with django_assert_num_queries(6):
+    # Session, person, views, keys, the audit event, one chunk of rows, and the prices.
+    with django_assert_num_queries(7):
         assert len(csv_rows(reader.get(CSV))) == number
+
+
+def test_prices_are_numbers_and_unknown_ones_empty(reader: Client) -> None:
+    make_price("2.10")
+    make_instance(name="a")
+    make_instance(name="b", flavor="new")
+    rows = csv_rows(reader.get(CSV, {"sort": "price_per_hour"}))
+    values = [(row["name"], row["price_per_hour"], row["currency"]) for row in rows]
+    assert values == [("a", "2.10", "EUR"), ("b", "", "")]
+    known, unknown = json.loads(body(reader.get(JSON, {"sort": "name"})))["instances"]
+    assert (known["price_per_hour"], known["currency"]) == ("2.10", "EUR")
+    assert (unknown["price_per_hour"], unknown["currency"]) == (None, None)
 
 
 def test_the_list_links_to_what_it_shows(reader: Client) -> None:
@@ -257,8 +281,9 @@ def test_a_german_spreadsheet_opens_it_in_columns(reader: Client) -> None:
 
 
 def test_every_column_is_documented() -> None:
-    paper = (settings.BASE_DIR / "docs" / "export.md").read_text()
-    assert re.findall(r"^\| `(\w+)` \|", paper, re.MULTILINE) == list(COLUMNS)
+    paper = (ROOT / "docs" / "export.md").read_text()
+    fleet, _, _ = paper.partition("\n## Costs and runs\n")
+    assert re.findall(r"^\| `(\w+)` \|", fleet, re.MULTILINE) == list(COLUMNS)
 
 
 def test_moments_are_utc(reader: Client) -> None:

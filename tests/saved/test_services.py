@@ -8,7 +8,7 @@ from django.core.exceptions import PermissionDenied
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
 from dashboard.saved import services
-from dashboard.saved.models import FirstView, SavedView
+from dashboard.saved.models import DefaultView, SavedView
 from dashboard.saved.selectors import default_view
 from dashboard.saved.services import ViewError
 
@@ -41,14 +41,14 @@ def test_a_viewer_shares_nothing(viewer: User) -> None:
 
 
 def test_a_person_has_so_many_and_no_more(operator: User) -> None:
-    with patch.object(services, "MOST_VIEWS", 2):
+    with patch.object(services, "MAX_VIEWS", 2):
         for name in ("A", "B"):
             services.save_view(actor=operator, name=name, query="", shared=False)
         with pytest.raises(ViewError, match="Delete one"):
             services.save_view(actor=operator, name="C", query="", shared=False)
 
 
-def test_a_name_taken_meanwhile_is_told(operator: User, admin: User) -> None:
+def test_a_name_taken_meanwhile_is_reported(operator: User, admin: User) -> None:
     make_view(operator, "gpus")
     with pytest.raises(ViewError, match="already"):
         services.save_view(actor=operator, name="GPUs", query="", shared=False)
@@ -86,12 +86,12 @@ def test_what_does_not_change_is_not_recorded(operator: User) -> None:
 
 
 def test_what_opens_first(operator: User, scientist: User) -> None:
-    one, two = make_view(operator, "one"), make_view(operator, "two", shared=True)
+    first, second = make_view(operator, "one"), make_view(operator, "two", shared=True)
     assert default_view(operator) is None
-    for view in (one, one, two):
+    for view in (first, first, second):
         services.set_default_view(actor=operator, view=view)
-    services.set_default_view(actor=scientist, view=two)
-    assert default_view(operator) == default_view(scientist) == two
+    services.set_default_view(actor=scientist, view=second)
+    assert default_view(operator) == default_view(scientist) == second
     services.set_default_view(actor=operator, view=None)
     services.set_default_view(actor=operator, view=None)
     assert default_view(operator) is None
@@ -105,14 +105,14 @@ def test_a_view_no_longer_shared_opens_for_its_owner_only(
     for person in (operator, scientist):
         services.set_default_view(actor=person, view=view)
     services.change_view(view=view, actor=operator, name=view.name, shared=False)
-    assert FirstView.objects.get().user == operator
+    assert DefaultView.objects.get().user == operator
 
 
 def test_a_first_view_that_cannot_be_seen_does_not_count(
     operator: User, scientist: User
 ) -> None:
     view = make_view(operator)
-    FirstView.objects.create(user=scientist, view=view)
+    DefaultView.objects.create(user=scientist, view=view)
     assert default_view(scientist) is None
 
 

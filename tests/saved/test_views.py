@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from dashboard.accounts.models import User
 from dashboard.instances.models import Cloud
-from dashboard.saved.models import FirstView, SavedView
+from dashboard.saved.models import DefaultView, SavedView
 from tests.factories import make_instance
 
 from .test_services import make_view
@@ -18,7 +18,7 @@ from .test_services import make_view
 FLEET = reverse("instances:list")
 LIST = reverse("saved:list")
 NEW = reverse("saved:new")
-FIRST = reverse("saved:first")
+SET_DEFAULT = reverse("saved:set_default")
 HOME = reverse("home")
 
 pytestmark = pytest.mark.usefixtures("cloud_row")
@@ -30,8 +30,8 @@ def of(view: SavedView) -> str:
 
 def menu_of(page: str) -> dict[str, bool]:
     """The menu's views by name, and whether each is the current one."""
-    body = page.split('class="views-lists"')[1].split("</nav>")[0]
-    links = re.findall(r"<li><a\s([^>]*)>(.*?)</a>", body, re.DOTALL)
+    body = page.split('views-tabs"')[1].split("</nav>")[0]
+    links = re.findall(r"<a\s([^>]*)>(.*?)</a>", body, re.DOTALL)
     return {
         unescape(re.sub(r".*<bdi>|<.*?>", "", label, flags=re.DOTALL)): "aria-current"
         in attributes
@@ -50,7 +50,7 @@ def test_anonymous_is_sent_to_sign_in(client: Client, url: str) -> None:
     [
         ("post", LIST),
         ("put", NEW),
-        ("get", FIRST),
+        ("get", SET_DEFAULT),
         ("delete", "/views/1/"),
         ("get", "/views/1/delete/"),
         ("post", HOME),
@@ -79,7 +79,10 @@ def test_the_menu_has_one_s_own_views_and_those_shared(
     make_view(scientist, "the team's", shared=True)
     client.force_login(operator)
     page = client.get(FLEET).text
-    assert menu_of(page) == {"All instances": True, "mine": False, "the team's": False}
+    assert menu_of(page) == {
+        **{"All": True, "Mine": False},
+        **{"mine": False, "the team's": False},
+    }
 
 
 def test_the_current_view_is_marked_however_its_address_is_spelled(
@@ -88,8 +91,7 @@ def test_the_current_view_is_marked_however_its_address_is_spelled(
     make_view(operator, "busy", query="status=RUNNING&flavor_type=GPU")
     client.force_login(operator)
     page = client.get(f"{FLEET}?flavor_type=gpu&sort=stops_in&status=running").text
-    assert menu_of(page) == {"All instances": False, "busy": True}
-    assert '<strong dir="auto">busy</strong>' in page
+    assert menu_of(page) == {"All": False, "Mine": False, "busy": True}
     # It has a name already.
     assert 'id="view-name"' not in page
 
@@ -122,7 +124,7 @@ def test_a_long_menu_leads_to_the_page(client: Client, operator: User) -> None:
         make_view(operator, f"view {number:02}")
     client.force_login(operator)
     page = client.get(FLEET).text
-    assert len(menu_of(page)) == 13
+    assert len(menu_of(page)) == 15
     assert "3 more…" in page
 
 
@@ -169,26 +171,26 @@ def test_the_form_works_without_the_menu(client: Client, operator: User) -> None
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         ({"name": ""}, "This field is required"),
         ({"name": "   "}, "This field is required"),
         ({"name": "x" * 81}, "at most 80"),
         ({"name": "gpus"}, "A view with this name already exists"),
-        ({"name": "a\u202eb"}, "visible characters only"),
+        ({"name": "a\u202eb"}, "cannot contain invisible characters"),
         ({"name": "new", "query": "q=" + "x" * 5_000}, "at most 4096"),
         ({"name": "new", "query": "q=" + "\u20ac" * 500}, "too long to save"),
-        ({"name": "a\0b"}, "Null characters"),
+        ({"name": "a\0b"}, "cannot contain invisible characters"),
     ],
 )
-def test_bad_input_is_told_and_kept(
-    client: Client, operator: User, fields: dict[str, str], told: str
+def test_bad_input_is_shown_and_kept(
+    client: Client, operator: User, fields: dict[str, str], message: str
 ) -> None:
     make_view(operator, "GPUs")
     client.force_login(operator)
     response = client.post(NEW, {"query": "q=kept"} | fields)
     assert response.status_code == 422
-    assert told in response.text
+    assert message in response.text
     assert "Not saved." in response.text
     assert SavedView.objects.count() == 1
 
@@ -226,7 +228,7 @@ def test_the_owner_renames_and_shares(client: Client, operator: User) -> None:
     assert (view.name, view.shared, view.query) == ("gpus", True, "flavor_type=GPU")
 
 
-def test_a_taken_name_is_told(client: Client, operator: User) -> None:
+def test_a_taken_name_is_reported(client: Client, operator: User) -> None:
     make_view(operator, "other")
     view = make_view(operator)
     client.force_login(operator)
@@ -274,7 +276,7 @@ def test_the_page_offers_what_one_may(client: Client, scientist: User) -> None:
     assert "Set as default" in page
 
 
-def test_what_is_no_longer_understood_is_told(client: Client, operator: User) -> None:
+def test_unsupported_filters_are_shown(client: Client, operator: User) -> None:
     view = make_view(operator, query="sort=upwards&status=STOPPED")
     instance = make_instance(status="STOPPED")
     client.force_login(operator)
@@ -298,9 +300,9 @@ def test_home_opens_the_chosen_view(client: Client, operator: User) -> None:
     view = make_view(operator)
     client.force_login(operator)
     assert client.get(HOME).headers["Location"] == FLEET
-    client.post(FIRST, {"view": view.pk})
+    client.post(SET_DEFAULT, {"view": view.pk})
     assert client.get(HOME).headers["Location"] == view.get_absolute_url()
-    client.post(FIRST, {"view": ""})
+    client.post(SET_DEFAULT, {"view": ""})
     assert client.get(HOME).headers["Location"] == FLEET
 
 
@@ -309,7 +311,7 @@ def test_one_s_own_page_can_still_be_reached(
 ) -> None:
     view = make_view(scientist)
     client.force_login(scientist)
-    client.post(FIRST, {"view": view.pk})
+    client.post(SET_DEFAULT, {"view": view.pk})
     assert client.get(HOME).status_code == 302
     response = client.get(HOME, {"mine": "1"})
     assert response.status_code == 200
@@ -323,8 +325,8 @@ def test_nonsense_opens_nothing_first(
     client: Client, operator: User, key: str, status: int
 ) -> None:
     client.force_login(operator)
-    assert client.post(FIRST, {"view": key}).status_code == status
-    assert not FirstView.objects.exists()
+    assert client.post(SET_DEFAULT, {"view": key}).status_code == status
+    assert not DefaultView.objects.exists()
 
 
 def test_another_s_private_view_cannot_be_first(
@@ -332,4 +334,4 @@ def test_another_s_private_view_cannot_be_first(
 ) -> None:
     view = make_view(scientist)
     client.force_login(operator)
-    assert client.post(FIRST, {"view": view.pk}).status_code == 404
+    assert client.post(SET_DEFAULT, {"view": view.pk}).status_code == 404

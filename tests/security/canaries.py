@@ -16,7 +16,10 @@ CREDENTIALS = (
 )
 """What keystoneauth's plugins, openstack.config and ours call a secret."""
 
-WRONG_PASSWORD = "CANARY-wrong-password"
+MARK = "CANARY-"
+"""Part of every canary of this module, and of most canaries of the emulator."""
+
+WRONG_PASSWORD = f"{MARK}wrong-password"
 
 
 def clouds(emulator: Emulator, token: str) -> tuple[str, str, set[str]]:
@@ -55,7 +58,7 @@ def clouds(emulator: Emulator, token: str) -> tuple[str, str, set[str]]:
         for number, (field, at) in enumerate(
             itertools.product(unused, ("auth", "top"))
         ):
-            canary = f"CANARY-{name}-{at}-{field}"
+            canary = f"{MARK}{name}-{at}-{field}"
             file = files[number // 2 % 2]
             holder = file.setdefault("auth", {}) if at == "auth" else file
             holder[field] = canary
@@ -63,6 +66,50 @@ def clouds(emulator: Emulator, token: str) -> tuple[str, str, set[str]]:
         open_file[name], secure[name] = files
     as_yaml = [yaml.safe_dump({"clouds": held}) for held in (open_file, secure)]
     return as_yaml[0], as_yaml[1], planted
+
+
+class Planter:
+    """Makes canaries.
+
+    Args:
+        name: Goes into all of them.
+
+    Attributes:
+        planted: Those made so far.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name, self._numbers = name, itertools.count(1)
+        self.planted: set[str] = set()
+
+    def canary(self, kind: str) -> str:
+        made = f"{MARK}{self._name}-{kind}-{next(self._numbers)}"
+        self.planted.add(made)
+        return made
+
+    def credential(self) -> dict[str, str]:
+        keys = ("ssh_private_key", "access_token", "ak", "sk")
+        return {key: self.canary(key) for key in keys}
+
+    def address(self) -> str:
+        return (
+            f"https://me:{self.canary('userinfo')}@git.example.com/x"
+            f"?token={self.canary('query')}&x=1#access_token={self.canary('fragment')}"
+        )
+
+    def free(self) -> dict[str, Any]:
+        keys = ("ak", "obs_sk", "userToken", "dbPassword", "X-Auth-Token", "api_key")
+        return {key: self.canary(key) for key in keys} | {
+            "kept": "yes",
+            "address": self.address(),
+            "deeper": {
+                "secret": self.canary("deeper"),
+                "also": [
+                    {"pwd": self.canary("list"), "address": self.address()},
+                    self.address(),
+                ],
+            },
+        }
 
 
 def answer(name: str) -> tuple[dict[str, Any], set[str]]:
@@ -74,40 +121,13 @@ def answer(name: str) -> tuple[dict[str, Any], set[str]]:
     Returns:
         The members, and the secrets in them.
     """
-    numbers = itertools.count(1)
-    planted = set()
-
-    def canary(kind: str) -> str:
-        made = f"CANARY-{name}-{kind}-{next(numbers)}"
-        planted.add(made)
-        return made
-
-    def credential() -> dict[str, str]:
-        return {key: canary(key) for key in ("ssh_private_key", "access_token")} | {
-            "ak": canary("ak"),
-            "sk": canary("sk"),
-        }
-
-    def address() -> str:
-        return (
-            f"https://me:{canary('userinfo')}@git.example.com/x"
-            f"?token={canary('query')}&x=1#access_token={canary('fragment')}"
-        )
+    plant = Planter(name)
+    canary, credential = plant.canary, plant.credential
+    address, free = plant.address, plant.free
 
     def repository() -> dict[str, Any]:
         connection = {"url": address(), "credential": credential()}
         return {"id": "r", "type": "GitHub", "connection_info": connection}
-
-    def free() -> dict[str, Any]:
-        keys = ("ak", "obs_sk", "userToken", "dbPassword", "X-Auth-Token", "api_key")
-        return {key: canary(key) for key in keys} | {
-            "kept": "yes",
-            "address": address(),
-            "deeper": {
-                "secret": canary("deeper"),
-                "also": [{"pwd": canary("list"), "address": address()}, address()],
-            },
-        }
 
     members = {
         "token": canary("token"),
@@ -131,18 +151,64 @@ def answer(name: str) -> tuple[dict[str, Any], set[str]]:
             },
         },
     }
-    return members, planted
+    return members, plant.planted
 
 
-def refusal() -> tuple[str, set[str]]:
+def notebook(name: str) -> tuple[dict[str, Any], set[str]]:
+    """The same for a notebook; its addresses are as secret as what opens it."""
+    plant = Planter(name)
+    canary, credential = plant.canary, plant.credential
+    address, free = plant.address, plant.free
+
+    def volume() -> dict[str, Any]:
+        return {
+            "category": "OBSFS",
+            "dew_secret_name": canary("dew_secret_name"),
+            "uri": canary("volume_uri"),
+            "mount_path": address(),
+            "url": address(),
+        } | free()
+
+    members = {
+        "token": canary("token"),
+        "url": f"https://{canary('host')}.example.com/lab?token={canary('url')}",
+        "ip": canary("ip"),
+        "user_vpc": {"vpc_id": canary("vpc"), "ip": canary("vpc_ip")},
+        "endpoints": [
+            {
+                "service": service,
+                "uri": f"{protocol}://ma-user@{canary('host')}.example.com:30022",
+                "allowed_access_ips": [canary("reader")],
+                "ssh_keys": [canary("ssh_key")],
+                "credential": credential(),
+            }
+            for service, protocol in (("SSH", "ssh"), ("NOTEBOOK", "https"))
+        ],
+        "volume": volume(),
+        "data_volumes": [volume(), volume()],
+        "image": {"swr_path": address(), "pull_secret": canary("pull")} | free(),
+        "fail_reason": f"clone of {address()} failed",
+        "action_progress": [
+            {"step": 1, "status": "FAILED", "description": f"{address()} is away"},
+            {"step": 9, "status": "FAILED", "step_description": address()},
+        ],
+        "hooks": {"container_hooks": {"post_start": {"script": canary("hook")}}},
+        "user": {"credential": credential(), "domain": free()},
+    } | {part: free() for part in ("lease", "pool", "custom_spec", "affinity")}
+    return members, plant.planted
+
+
+def refusal(name: str) -> tuple[str, set[str]]:
     """The body of an error that quotes secrets, and those secrets."""
-    planted = {f"CANARY-refusal-{number}" for number in range(1, 6)}
-    first, second, third, fourth, fifth = sorted(planted)
+    plant = Planter(f"refusal-{name}")
+    canary, (quoted, inside) = plant.canary, notebook(f"refused-{name}")
     body = {
         "error_code": "ModelArts.6302",
-        "error_msg": f"cannot reach https://me:{first}@obs.example.com/?sk={second}",
-        "token": third,
-        "details": [{"password": fourth}],
-        "error": {"credential": {"secret": fifth}},
+        "error_msg": f"cannot reach https://me:{canary('user')}@obs.example.com/"
+        f"?sk={canary('sk')} or https://obs.example.com/lab?token={canary('token')}",
+        "token": canary("token"),
+        "details": [{"password": canary("password")}],
+        "error": {"credential": {"secret": canary("secret")}},
+        "notebook": quoted,
     }
-    return json.dumps(body), planted
+    return json.dumps(body), plant.planted | inside

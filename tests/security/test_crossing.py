@@ -1,5 +1,6 @@
 """Every route x every kind of person x every way to ask, generated from the URLconf."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from django.http import HttpResponseBase
 from django.test import Client
 
 from dashboard.accounts.models import User
-from dashboard.api.services import make_token
+from dashboard.api.services import create_token
 from dashboard.edits.models import Edit
 from dashboard.instances.models import Instance
 
@@ -36,7 +37,7 @@ WRITES = (
     *("edits:edit", "edits:start", "edits:stop"),
     *("edits:retry", "edits:cancel", "edits:discard"),
 )
-OUTSIDERS = {"anonymous", "deactivated", "viewer", "stranger"}
+OUTSIDERS = {"anonymous", "deactivated", "viewer", "stranger", "manager"}
 
 
 def ours() -> set[str]:
@@ -62,7 +63,7 @@ def test_no_line_for_a_route_that_is_gone() -> None:
 @pytest.mark.parametrize("person", PEOPLE, indirect=True)
 @pytest.mark.parametrize("name", RULES)
 def test_each_gets_what_is_theirs(
-    client: Client, paths: dict[str, str], name: str, person: str
+    client: Client, paths: Mapping[str, str], name: str, person: str
 ) -> None:
     rule = RULES[name]
     url = f"{paths[name]}?{rule.query}"
@@ -78,12 +79,12 @@ def test_each_gets_what_is_theirs(
 @pytest.mark.parametrize("person", PEOPLE)
 @pytest.mark.parametrize("name", API)
 def test_each_token_gets_what_is_its_person_s(
-    request: pytest.FixtureRequest, paths: dict[str, str], name: str, person: str
+    request: pytest.FixtureRequest, paths: Mapping[str, str], name: str, person: str
 ) -> None:
     headers = {}
     if person != "anonymous":
         who = request.getfixturevalue(person)
-        _, secret = make_token(
+        _, secret = create_token(
             owner=who, name="all", scopes=["read", "write", "audit"], days=1
         )
         headers["Authorization"] = f"Bearer {secret}"
@@ -101,7 +102,7 @@ def test_each_token_gets_what_is_its_person_s(
 @pytest.mark.parametrize("person", PEOPLE, indirect=True)
 @pytest.mark.parametrize("name", API)
 def test_no_session_opens_the_api(
-    client: Client, paths: dict[str, str], name: str, person: str
+    client: Client, paths: Mapping[str, str], name: str, person: str
 ) -> None:
     for method in API_METHODS:
         expected = 401 if method in API[name] else 405
@@ -156,7 +157,7 @@ def test_what_is_not_there_is_404_for_everybody(
     ],
 )
 def test_no_field_talks_a_stranger_in(
-    client: Client, person: str, paths: dict[str, str], form: dict[str, str]
+    client: Client, person: str, paths: Mapping[str, str], form: dict[str, str]
 ) -> None:
     for name in WRITES:
         assert client.post(paths[name], form).status_code == 403
@@ -166,7 +167,7 @@ def test_no_field_talks_a_stranger_in(
 
 @pytest.mark.parametrize("person", ["operator"], indirect=True)
 def test_more_fields_than_the_form_has_change_nothing(
-    client: Client, person: str, paths: dict[str, str]
+    client: Client, person: str, paths: Mapping[str, str]
 ) -> None:
     extra = {"owner": "x", "state": "applied", "patch": "{}", "actor": "1", "seq": "99"}
     form = {"description": "New words", "auto_stop_hours": "8", "prompt": "on"}
@@ -178,7 +179,7 @@ def test_more_fields_than_the_form_has_change_nothing(
 
 
 def test_the_pages_of_ones_own_account_show_nobody_anything(
-    client: Client, db: None, paths: dict[str, str]
+    client: Client, db: None, paths: Mapping[str, str]
 ) -> None:
     for name in filter(is_own_account, paths):
         response = client.get(paths[name])

@@ -86,17 +86,23 @@ def test_on_the_answer_to_a_wrong_host(client: Client) -> None:
     check(response)
 
 
+def not_modified(
+    shortcut: PollShortcut, environ: object
+) -> tuple[str, list[tuple[str, str]]]:
+    return "204 No Content", [("HX-Trigger", "{}"), *shortcut._headers]
+
+
 def test_on_the_answer_that_django_does_not_make(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(PollShortcut, "_not_modified", lambda *_: "{}")
+    monkeypatch.setattr(PollShortcut, "_not_modified", not_modified)
     check_quick(quick_answer("http"))
 
 
 def test_a_quick_answer_insists_on_https_where_all_do(
     monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
-    monkeypatch.setattr(PollShortcut, "_not_modified", lambda *_: "{}")
+    monkeypatch.setattr(PollShortcut, "_not_modified", not_modified)
     assert "Strict-Transport-Security" not in quick_answer("http").headers
     settings.SECURE_SSL_REDIRECT = True
     settings.SECURE_HSTS_SECONDS = 365 * 24 * 3600

@@ -63,7 +63,7 @@ def test_others_and_the_next_minute_are_not_concerned(
 
 @pytest.mark.usefixtures("few")
 def test_an_address_has_its_limit_too(client: Client, db: None) -> None:
-    most = 3 * limits.HOUSEHOLD
+    most = 3 * limits.PEOPLE_PER_ADDRESS
     assert writes(client, most + 1)[-2:] == [404, 429]
     assert writes(client, 1, "10.0.0.2") == [404]
 
@@ -79,7 +79,7 @@ def test_polls_are_counted_by_themselves(client: Client, viewer: User) -> None:
 def test_the_defaults_leave_room_for_fifty_pages_at_one_second() -> None:
     polls = Config.model_fields["polls_per_minute"].default
     assert polls > 50 * 60, "all of one person's"
-    assert polls * limits.HOUSEHOLD > 2 * 50 * 60, "of a whole office"
+    assert polls * limits.PEOPLE_PER_ADDRESS > 2 * 50 * 60, "of a whole office"
 
 
 @pytest.mark.usefixtures("few")
@@ -88,7 +88,7 @@ def test_without_redis_nobody_is_locked_out(
 ) -> None:
     away = Mock(side_effect=redis.ConnectionError("away"))
     monkeypatch.setattr(limits, "quick_redis", away)
-    monkeypatch.setattr(limits, "_away_until", 0.0)
+    monkeypatch.setattr(limits, "_backoff_until", 0.0)
     client.force_login(viewer)
     assert set(writes(client, 8)) == {404}
     assert away.call_count == 1, "asked once, then left alone for a moment"

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import structlog
@@ -13,7 +14,9 @@ from django.urls import reverse
 from dashboard import logs
 from dashboard.accounts.models import User
 from dashboard.api.secret_text import new_secret
+from dashboard.digests.links import off_url
 from dashboard.handover import wallboard_services
+from dashboard.setup import links as setup_links
 
 pytestmark = pytest.mark.usefixtures("_empty_cache")
 
@@ -49,6 +52,19 @@ def test_a_name_is_one_line(log: io.StringIO, hostile: str) -> None:
     (event,) = events(log)
     assert (event["event"], event["name"]) == (hostile, hostile)
     assert event["held"] == held
+
+
+@pytest.mark.django_db
+def test_the_token_of_the_setup_is_blanked(client: Client, log: io.StringIO) -> None:
+    path = urlsplit(setup_links.create_link()).path
+    token = path.split("/")[2]
+    client.get(path, headers={"Referer": f"http://testserver{path}"})
+    client.post(path, {"username": "eve"})
+    structlog.get_logger("tests.names").warning("seen", url=f"http://x{path}?next=1")
+    assert "/setup/[redacted]/" in log.getvalue()
+    assert token not in log.getvalue()
+    client.get("/setup/clouds/new/")
+    assert "/setup/clouds/new/" in log.getvalue(), "the other pages are no secret"
 
 
 def test_half_a_character_is_one_line() -> None:
@@ -136,6 +152,16 @@ def test_a_wall_s_token_is_blanked(
     assert "/wall/[redacted]/" in log.getvalue()
     assert token not in log.getvalue()
     assert link.key not in log.getvalue()
+
+
+def test_the_link_that_turns_a_digest_off_is_blanked(
+    client: Client, operator: User, log: io.StringIO
+) -> None:
+    token = off_url(operator).rstrip("/").rpartition("/")[2]
+    path = f"/costs/digest/off/{token}/"
+    client.post(path, headers={"HX-Current-URL": f"https://c.example{path}"})
+    assert "/costs/digest/off/[redacted]/" in log.getvalue()
+    assert token not in log.getvalue()
 
 
 @pytest.mark.django_db

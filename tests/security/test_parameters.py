@@ -3,7 +3,6 @@
 import ast
 from pathlib import Path
 
-import pytest
 from django.test import Client
 
 from dashboard.accounts.models import User
@@ -59,8 +58,13 @@ MODULES = sorted(
 )
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_no_regular_expression_comes_from_input(module: str) -> None:
+def test_no_regular_expression_comes_from_input() -> None:
+    assert len(MODULES) > 300
+    for module in MODULES:
+        _names_its_regular_expressions(module)
+
+
+def _names_its_regular_expressions(module: str) -> None:
     text = (ROOT / module).read_text()
     tree = ast.parse(text)
     for node in ast.walk(tree):
@@ -76,5 +80,5 @@ def test_no_regular_expression_comes_from_input(module: str) -> None:
                 or getattr(getattr(part, "value", None), "id", "").isupper()
                 for part in pattern.values
             )
-            assert named or spelled or composed, node.lineno
-    assert "__regex" not in text
+            assert named or spelled or composed, f"{module}:{node.lineno}"
+    assert "__regex" not in text, module

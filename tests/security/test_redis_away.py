@@ -1,6 +1,6 @@
 """While Redis is away nobody gets in uncounted, and who is in goes on working."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ from dashboard.edits.models import Edit
 from dashboard.edits.snapshot import FormSnapshot
 from dashboard.instances.models import Instance
 from dashboard.web import limits
-from dashboard.web.shared import quick_redis, shared_redis
+from dashboard.web.redis_clients import quick_redis, shared_redis
 from tests.accounts.test_second_factor import code_of
 from tests.conftest import PASSWORD
 
@@ -37,7 +37,7 @@ def redis_away(settings: Any) -> Iterator[None]:
 
 
 def forget_connections() -> None:
-    limits._away_until = 0.0
+    limits._backoff_until = 0.0
     for each in (shared_redis, quick_redis):
         each.cache_clear()
 
@@ -101,7 +101,7 @@ def test_a_code_is_good_once_redis_is_back(
     "name", [name for name, rule in RULES.items() if rule.get["admin"] != 405]
 )
 def test_who_is_signed_in_goes_on_reading(
-    client: Client, paths: dict[str, str], admin: User, name: str, away: None
+    client: Client, paths: Mapping[str, str], admin: User, name: str, away: None
 ) -> None:
     client.force_login(admin)
     answer = client.get(f"{paths[name]}?{RULES[name].query}")

@@ -61,12 +61,21 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
     )
 
 
-@pytest.fixture(scope="module")
-def site() -> Any:
+def ask(**environment: str) -> Any:
     """Answers and settings of a site behind a proxy."""
-    ended = manage("shell", "--no-imports", "--command", ASK)
+    ended = manage("shell", "--no-imports", "--command", ASK, **environment)
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def site() -> Any:
+    return ask()
+
+
+@pytest.fixture(scope="module")
+def site_below_a_path() -> Any:
+    return ask(CURFEW_URL="https://curfew.example.org/tools/curfew/")
 
 
 @pytest.mark.parametrize(
@@ -106,6 +115,29 @@ def test_cookies_and_headers_of_a_site(site: Any) -> None:
 def test_only_people_are_sent_to_https(site: Any) -> None:
     home = "https://curfew.example.org"
     assert site["plain"] == {
+        "/instances/": [301, f"{home}/instances/"],
+        "/accounts/login/": [301, f"{home}/accounts/login/"],
+        "/healthz": [200, None],
+    }
+
+
+def test_below_a_path_other_applications_do_not_get_the_cookies(
+    site_below_a_path: Any,
+) -> None:
+    prefix = "/tools/curfew"
+    (cookie,) = site_below_a_path["cookies"].values()
+    # Browsers accept "__Host-" for all paths of a host only.
+    assert cookie.startswith("__Secure-csrftoken=")
+    assert {"Secure", "HttpOnly", "SameSite=Lax", f"Path={prefix}"} <= set(
+        cookie.split("; ")
+    )
+    name, *_, path, domain = site_below_a_path["session"]
+    assert (name, path, domain) == ("__Secure-sessionid", prefix, None)
+
+
+def test_below_a_path_too_only_people_are_sent_to_https(site_below_a_path: Any) -> None:
+    home = "https://curfew.example.org/tools/curfew"
+    assert site_below_a_path["plain"] == {
         "/instances/": [301, f"{home}/instances/"],
         "/accounts/login/": [301, f"{home}/accounts/login/"],
         "/healthz": [200, None],

@@ -34,7 +34,6 @@ _KEYWORDS = DEFAULT_KEYWORDS | {
     "ngettext_lazy": (1, 2),
     "pgettext_lazy": ((1, "c"), 2),
     "npgettext_lazy": ((1, "c"), 2, 3),
-    "_define": (2,),  # modelarts.messages, which is without Django
 }
 _NO_DATE = datetime(2026, 1, 1, tzinfo=UTC)
 _HEADER = """\

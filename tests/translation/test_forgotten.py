@@ -10,12 +10,13 @@ from django.utils import timezone
 from django.utils.translation import trans_real
 
 from dashboard.accounts.models import User
+from dashboard.costs.models import Budget
 from dashboard.handover import wallboard_services
 from dashboard.handover.services import draft
 from dashboard.instances.models import Instance
 from dashboard.policies.models import Rule
 from dashboard.web.stored_messages import Message, verbatim
-from tests.factories import make_instance
+from tests.factories import make_instance, make_price, make_run
 from tests.instances.pages import add_edit
 
 OPEN, CLOSE = "\N{LEFT WHITE SQUARE BRACKET}", "\N{RIGHT WHITE SQUARE BRACKET}"
@@ -26,10 +27,11 @@ DATA = frozenset({"bdi", "code", "kbd", "q", "blockquote", "time", "script", "st
 NAMES = frozenset(
     [
         *("Curfew", "ModelArts", "HTTP", "CSV", "JSON", "CPU", "GPU", "ASCEND", "GB"),
-        *("DE", "CET", "UTC", "RUNNING", "English", "Deutsch", "API"),
+        *("DE", "CET", "UTC", "RUNNING", "EUR", "API"),
+        *("English", "Deutsch", "简体中文"),
     ]
 )
-"""Words that are the same in every language; the last two name a language each."""
+"""Words that are the same in every language; the last three name a language each."""
 
 SPOKEN = ("aria-label", "title", "placeholder", "alt", "data-label")
 """Attributes that somebody reads or hears."""
@@ -133,7 +135,12 @@ def pages(client: Client, person: User, instance: Instance) -> dict[str, str]:
     instance.edits.update(message=Message())
     edit = instance.edits.get()
     wall = wallboard_services.make(actor=person, name="demo")
-    draft(author=person, since=timezone.now(), ahead_hours=8)
+    draft(actor=person, since=timezone.now(), ahead_hours=8)
+    make_run(instance=instance, hours=9)
+    budget = Budget.objects.create(
+        name="demo", kind="cloud", value="demo", amount=9, currency="EUR"
+    )
+    price = make_price()
     where = [instance.cloud.name, instance.instance_id]
     addresses = {
         "list": reverse("instances:list"),
@@ -142,13 +149,27 @@ def pages(client: Client, person: User, instance: Instance) -> dict[str, str]:
         "form": reverse("edits:edit", args=where),
         "stop": reverse("edits:stop", args=where),
         "edits": reverse("edits:list"),
-        "receipt": reverse("edits:detail", args=[edit.pk]),
+        "change": reverse("edits:detail", args=[edit.pk]),
         "batches": reverse("edits:batches"),
         "due": reverse("handover:due"),
         "rules": reverse("policies:rules"),
         "rule": reverse("policies:rule", args=[rule.pk]),
         "compliance": reverse("policies:compliance"),
         "exceptions": reverse("policies:exceptions"),
+        "costs": reverse("costs:report"),
+        "costs by tag": reverse("costs:report") + "?by=tag&tag_key=demo&step=week",
+        "runs": reverse("costs:runs"),
+        "savings": reverse("costs:savings"),
+        "budgets": reverse("costs:budgets"),
+        "new budget": reverse("costs:new_budget"),
+        "budget": reverse("costs:budget", args=[budget.pk]),
+        "prices": reverse("costs:prices"),
+        "new price": reverse("costs:new_price"),
+        "price": reverse("costs:price", args=[price.pk]),
+        "import prices": reverse("costs:import_prices"),
+        "digest": reverse("digests:preview"),
+        "schedules": reverse("schedules:list"),
+        "new schedule": reverse("schedules:new"),
         "views": reverse("saved:list"),
         "people": reverse("people:list"),
         "person": reverse("people:person", args=[person.pk]),

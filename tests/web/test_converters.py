@@ -46,13 +46,13 @@ def test_what_no_database_holds_has_an_address_and_no_page(name: str) -> None:
         resolve(unquote(address))
 
 
-@pytest.mark.parametrize("name", [one for one in ODD if one])
+@pytest.mark.parametrize("name", [name for name in ODD if name])
 def test_the_command_line_writes_them_alike(name: str) -> None:
-    address = reverse("api:instance", args=[name, "DE-1"])
+    address = reverse("api:get_instance", args=[name, "DE-1"])
     assert unquote(path_of(name, "DE-1")) == unquote(address.removeprefix("/api/v1"))
 
 
-@pytest.mark.parametrize("name", [one for one in ODD if one])
+@pytest.mark.parametrize("name", [name for name in ODD if name])
 def test_pages_show_a_cloud_and_an_instance_of_any_name(
     client: Client, operator: object, name: str
 ) -> None:

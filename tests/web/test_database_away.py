@@ -31,7 +31,7 @@ def caused(kind: type[Exception], cause: Exception) -> Exception:
 
 
 def sqlite_says(folder: Path, do: Callable[[sqlite3.Connection], Any]) -> Exception:
-    """What the driver raises while somebody else is writing."""
+    """The error of the driver while another process is writing."""
     writer = sqlite3.connect(folder / "db", isolation_level=None)
     reader = sqlite3.connect(folder / "db", isolation_level=None, timeout=0)
     try:
@@ -49,10 +49,11 @@ def broken(request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [
+    path("", broken, name="home"),
     path("broken", broken),
     path("accounts/login/", broken, name="account_login"),
 ]
-handler500 = "dashboard.web.unavailable.server_error"
+handler500 = "dashboard.web.errors.server_error"
 
 
 @pytest.fixture
@@ -140,7 +141,7 @@ def test_a_password_is_not_handed_back(hurt: Client) -> None:
 
 
 @pytest.mark.usefixtures("no_sessions")
-def test_a_poll_is_told_to_ask_again(hurt: Client) -> None:
+def test_a_poll_is_asked_to_try_again(hurt: Client) -> None:
     # htmx swaps no 5xx, and polling.js asks again: test_live_page.py.
     answer = hurt.get("/instances/changes?since=1", headers={"HX-Request": "true"})
     assert answer.status_code == 503
@@ -158,8 +159,8 @@ def test_dead_connections_are_replaced_together(settings: Any) -> None:
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                     "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
                 )
-            with pool.connection() as one:
-                assert one.execute("SELECT 1").fetchone() == (1,)
+            with pool.connection() as connection:
+                assert connection.execute("SELECT 1").fetchone() == (1,)
             assert pool.get_stats().get("requests_errors", 0) == 0
 
 
@@ -167,14 +168,16 @@ def test_dead_connections_are_replaced_together(settings: Any) -> None:
 def test_a_server_that_stands_still_is_given_up() -> None:
     with (
         PostgresServer() as server,
-        database.ConnectionWithTimeout.connect(server.url, autocommit=True) as one,
+        database.ConnectionWithTimeout.connect(
+            server.url, autocommit=True
+        ) as connection,
     ):
-        assert one.execute("SELECT 1").fetchone() == (1,)
+        assert connection.execute("SELECT 1").fetchone() == (1,)
         with pytest.raises(psycopg.errors.QueryCanceled):
-            one.execute("SET statement_timeout = 100; SELECT pg_sleep(60)")
-        assert not one.closed
-        one.execute("SET statement_timeout = 0")
-        one.patience_seconds = 0.2
+            connection.execute("SET statement_timeout = 100; SELECT pg_sleep(60)")
+        assert not connection.closed
+        connection.execute("SET statement_timeout = 0")
+        connection.patience_seconds = 0.2
         with pytest.raises(database.StallError):
-            one.execute("SELECT pg_sleep(60)")
-        assert one.closed
+            connection.execute("SELECT pg_sleep(60)")
+        assert connection.closed

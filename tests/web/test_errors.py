@@ -15,7 +15,7 @@ def broken(request: HttpRequest) -> HttpResponse:
     raise RuntimeError("secret detail")
 
 
-urlpatterns = [path("broken", broken)]
+urlpatterns = [path("", broken, name="home"), path("broken", broken)]
 
 
 def test_not_found(client: Client, viewer: User) -> None:
@@ -30,7 +30,7 @@ def test_not_found(client: Client, viewer: User) -> None:
 
 
 @override_settings(ROOT_URLCONF=__name__)
-def test_a_fault_of_ours_tells_no_details(
+def test_an_error_of_ours_shows_no_details(
     client: Client, viewer: User, settings: object
 ) -> None:
     client.force_login(viewer)
@@ -49,7 +49,7 @@ def test_the_500_page_needs_no_database() -> None:
 
 
 @pytest.mark.parametrize("name", ["400", "403", "404", "500", "403_csrf"])
-def test_every_page_has_a_way_on(name: str) -> None:
+def test_every_error_page_links_onward(name: str) -> None:
     page = render_to_string(f"{name}.html")
     assert "<h1" in page
     assert 'class="button primary" href="/"' in page

@@ -90,10 +90,10 @@ class Exchange:
 
 
 def test_the_application_gets_what_the_client_has_sent() -> None:
-    seen: Environ = {}
+    received: Environ = {}
 
     def application(environ: Environ, start_response: Any) -> Iterable[bytes]:
-        seen.update(environ)
+        received.update(environ)
         return echo(environ, start_response)
 
     headers = [
@@ -110,15 +110,15 @@ def test_the_application_gets_what_the_client_has_sent() -> None:
     ).through(make(application))
     assert exchange.body == b"abcdef"
     assert exchange.headers[b"content-length"] == b"6"
-    assert seen["PATH_INFO"].encode("latin-1").decode() == "/café/"
-    assert seen["QUERY_STRING"] == "a=%C3%A4"
-    assert seen["CONTENT_TYPE"] == "text/plain"
-    assert seen["CONTENT_LENGTH"] == "6"
-    assert seen["HTTP_HOST"] == "curfew.example"
-    assert seen["HTTP_X_FORWARDED_FOR"] == "203.0.113.1,198.51.100.1"
-    assert seen["HTTP_COOKIE"] == "a=1; b=2"
-    assert seen["REMOTE_ADDR"] == "192.0.2.9"
-    assert seen["SERVER_PORT"] == "8000"
+    assert received["PATH_INFO"].encode("latin-1").decode() == "/café/"
+    assert received["QUERY_STRING"] == "a=%C3%A4"
+    assert received["CONTENT_TYPE"] == "text/plain"
+    assert received["CONTENT_LENGTH"] == "6"
+    assert received["HTTP_HOST"] == "curfew.example"
+    assert received["HTTP_X_FORWARDED_FOR"] == "203.0.113.1,198.51.100.1"
+    assert received["HTTP_COOKIE"] == "a=1; b=2"
+    assert received["REMOTE_ADDR"] == "192.0.2.9"
+    assert received["SERVER_PORT"] == "8000"
 
 
 @pytest.mark.parametrize("name", [b"x_forwarded_for", b"x-forwarded_for", b"_"])
@@ -127,6 +127,24 @@ def test_a_name_with_an_underscore_is_not_passed_on(name: bytes) -> None:
     environ = gateway.environ_of(Exchange(headers=headers).scope)
     assert environ["HTTP_X_FORWARDED_FOR"] == "198.51.100.1"
     assert "203.0.113.7" not in environ.values()
+
+
+@pytest.mark.parametrize(
+    ("asked", "path"),
+    [
+        (b"/curfew/instances/", "/instances/"),
+        (b"/curfew/", "/"),
+        (b"/curfew", ""),
+        (b"/curfewed/", "/curfewed/"),
+        # Health checks do not come through the proxy.
+        (b"/healthz", "/healthz"),
+        # Once, whatever follows.
+        (b"/curfew/curfew/", "/curfew/"),
+    ],
+)
+def test_the_path_of_the_site_is_not_part_of_the_path(asked: bytes, path: str) -> None:
+    environ = gateway.environ_of(Exchange(path=asked).scope, "/curfew")
+    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("/curfew", path)
 
 
 def test_nothing_of_the_process_s_environment_is_passed_on(
@@ -188,7 +206,7 @@ def test_an_answer_without_a_body_has_no_length(status: str) -> None:
     assert b"content-length" not in exchange.headers
 
 
-def test_a_head_request_keeps_the_length_that_it_was_told() -> None:
+def test_a_head_request_keeps_its_content_length() -> None:
     def application(environ: Environ, start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", [("Content-Length", "7")])
         return []
@@ -198,7 +216,7 @@ def test_a_head_request_keeps_the_length_that_it_was_told() -> None:
 
 
 @pytest.mark.parametrize("at", ["once", "in the middle"])
-def test_a_fault_that_nobody_catches_is_a_plain_500_with_all_headers(at: str) -> None:
+def test_an_uncaught_error_is_a_plain_500_with_all_headers(at: str) -> None:
     def application(environ: Environ, start_response: Any) -> Iterable[bytes]:
         if at == "once":
             raise RuntimeError("secret")
@@ -255,10 +273,10 @@ def test_a_long_answer_is_whole() -> None:
     assert exchange.body == whole
 
 
-def test_when_too_many_wait_the_next_is_told_to_come_back(
+def test_when_too_many_wait_the_next_gets_503(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(gateway, "MOST_QUEUED", 1)
+    monkeypatch.setattr(gateway, "MAX_QUEUED", 1)
     may_go_on = threading.Event()
 
     def application(environ: Environ, start_response: Any) -> Iterable[bytes]:
@@ -285,7 +303,7 @@ def test_when_too_many_wait_the_next_is_told_to_come_back(
 def test_for_one_long_answer_too_many_the_oldest_is_cut_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(gateway, "MOST_FILES", 1)
+    monkeypatch.setattr(gateway, "MAX_FILES", 1)
     monkeypatch.setattr(gateway, "MEMORY_BYTES", 10)
     whole = b"a" * 3 * gateway.CHUNK_BYTES
 

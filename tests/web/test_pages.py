@@ -2,6 +2,7 @@
 
 import json
 import re
+import zoneinfo
 from datetime import UTC, datetime
 from html import unescape
 
@@ -9,6 +10,8 @@ import pytest
 import time_machine
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone, translation
+from django.utils.formats import number_format
 
 from dashboard.accounts.models import User
 from dashboard.instances.models import Instance
@@ -84,17 +87,17 @@ def test_over_https_the_cookie_has_its_prefix(
         ("UTC", "en", {"GMT": "UTC"}),
     ],
 )
-def test_browsers_are_told_the_names_of_the_zone(
+def test_browsers_get_the_names_of_the_zone(
     client: Client, viewer: User, zone: str, language: str, names: dict[str, str]
 ) -> None:
     client.force_login(viewer)
     client.cookies["curfew_tz"] = zone
     client.cookies["curfew_language"] = language
     page = client.get(reverse("instances:list")).text
-    told = re.search(r'data-zone="([^"]+)" data-zone-names="([^"]+)"', page)
-    assert told
-    assert told[1] == zone
-    assert json.loads(unescape(told[2])) == names
+    match = re.search(r'data-zone="([^"]+)"\s+data-zone-names="([^"]+)"', page)
+    assert match
+    assert match[1] == zone
+    assert json.loads(unescape(match[2])) == names
 
 
 def test_a_moment_that_is_not_known_is_a_dash() -> None:
@@ -105,3 +108,21 @@ def test_icons_are_silent() -> None:
     svg = pages.icon("moon")
     assert svg.startswith("<svg")
     assert 'aria-hidden="true"' in svg
+
+
+@pytest.mark.parametrize(
+    ("language", "number", "text"),
+    [
+        ("en", "1,234,567", "30 Nov 2026, 14:05 CET"),
+        ("de", "1.234.567", "30.11.2026, 14:05 MEZ"),
+        ("zh-hans", "1,234,567", "2026年11月30日 14:05 CET"),
+    ],
+)
+def test_numbers_and_moments_in_each_language(
+    language: str, number: str, text: str
+) -> None:
+    moment = datetime(2026, 11, 30, 13, 5, tzinfo=UTC)
+    berlin = zoneinfo.ZoneInfo("Europe/Berlin")
+    with translation.override(language), timezone.override(berlin):
+        assert number_format(1_234_567, force_grouping=True) == number
+        assert pages.moment_text(moment, "moment") == text

@@ -6,7 +6,7 @@ from dashboard.web.plain_text import one_line, without_links
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "expected"),
     [
         ("two\r\nlines\x1b[31m", "two lines [31m"),
         ("\u202egnp.exe", "gnp.exe"),
@@ -17,8 +17,8 @@ from dashboard.web.plain_text import one_line, without_links
         ("a" * 121, "a" * 120 + "…"),
     ],
 )
-def test_one_line_keeps_what_is_visible(text: str, shown: str) -> None:
-    assert one_line(text) == shown
+def test_one_line_keeps_what_is_visible(text: str, expected: str) -> None:
+    assert one_line(text) == expected
 
 
 @pytest.mark.parametrize(

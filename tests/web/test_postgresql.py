@@ -44,7 +44,7 @@ def fail(outage: CircuitBreaker) -> None:
 
 
 @contextmanager
-def somebody_waiting(outage: CircuitBreaker) -> Iterator[threading.Event]:
+def waiting_thread(outage: CircuitBreaker) -> Iterator[threading.Event]:
     """Another thread inside; it comes out well once the event is set."""
     inside, answered = threading.Event(), threading.Event()
 
@@ -64,7 +64,7 @@ def somebody_waiting(outage: CircuitBreaker) -> Iterator[threading.Event]:
 
 
 def test_at_first_all_wait(outage: CircuitBreaker) -> None:
-    with somebody_waiting(outage), somebody_waiting(outage), outage.connecting():
+    with waiting_thread(outage), waiting_thread(outage), outage.connecting():
         pass
 
 
@@ -74,14 +74,14 @@ def test_then_one_at_a_time(outage: CircuitBreaker, clock: Clock, times: int) ->
         fail(outage)
         clock.now += PAUSE_SECONDS
     with (
-        somebody_waiting(outage),
+        waiting_thread(outage),
         pytest.raises(KnownOutageError),
         outage.connecting(),
     ):
         pass
 
 
-def test_who_has_waited_in_vain_is_told_at_once_when_asking_again(
+def test_a_thread_that_timed_out_fails_at_once_on_its_next_attempt(
     outage: CircuitBreaker, clock: Clock
 ) -> None:
     fail(outage)
@@ -95,14 +95,14 @@ def test_it_ends_with_the_first_connection(
 ) -> None:
     fail(outage)
     clock.now += PAUSE_SECONDS
-    with somebody_waiting(outage) as answered:
+    with waiting_thread(outage) as answered:
         answered.set()
-    with somebody_waiting(outage), outage.connecting():
+    with waiting_thread(outage), outage.connecting():
         pass
 
 
 def test_what_else_goes_wrong_says_nothing_of_it(outage: CircuitBreaker) -> None:
     with pytest.raises(psycopg.ProgrammingError), outage.connecting():
         raise psycopg.ProgrammingError("a fault of ours")
-    with somebody_waiting(outage), outage.connecting():
+    with waiting_thread(outage), outage.connecting():
         pass

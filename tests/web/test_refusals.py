@@ -16,7 +16,7 @@ from dashboard.web.refusals import TOKEN_HEADER, USER_HEADER
 
 HTMX = {"HX-Request": "true"}
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
-TYPED = 'up & "running"'
+TYPED = 'up & "humming"'
 
 
 @pytest.fixture
@@ -87,12 +87,12 @@ def test_an_old_token_of_a_plain_form_leads_to_a_button(
     answer = strict.post(form, typed, headers=OWN_PAGE)
     assert answer.status_code == 403
     assert html.escape(TYPED) in answer.text.replace("&#x27;", "'")
-    found = re.search(
+    match = re.search(
         r'<form method="post" action="[^"]*edit/">\s*<input[^>]*value="([^"]+)"',
         answer.text,
     )
-    assert found
-    again = typed | {"csrfmiddlewaretoken": found[1]}
+    assert match
+    again = typed | {"csrfmiddlewaretoken": match[1]}
     assert strict.post(form, again, headers=OWN_PAGE).status_code != 403
 
 
@@ -105,7 +105,7 @@ def test_another_site_gets_neither_button_nor_token(
     answer = strict.post(form, {"description": TYPED}, headers=headers)
     assert answer.status_code == 403
     assert TOKEN_HEADER not in answer.headers
-    assert "running" not in answer.text
+    assert "humming" not in answer.text
 
 
 def test_the_failure_view_is_ours() -> None:

@@ -1,4 +1,4 @@
-"""What a page that stays open for weeks is told about new releases."""
+"""A page that stays open for weeks learns about new releases."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from dashboard.web import release
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(release, "ROOT", tmp_path)
+    monkeypatch.setattr(release, "FILES", tmp_path)
     for folder, name in (
         ("dashboard", "a.py"),
         ("templates", "a.html"),

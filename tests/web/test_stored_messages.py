@@ -83,3 +83,10 @@ def test_a_field_stores_it_as_json() -> None:
     assert field.from_db_value(stored, None, connection) == message
     assert field.to_python(json.loads(stored)) == message
     assert field.get_default() == Message()
+
+
+@pytest.mark.parametrize("message", [WAITS(name="a"), NUMBER()])
+def test_a_message_without_a_value_of_its_template_shows_its_code(
+    message: Message,
+) -> None:
+    assert str(message) == message.code

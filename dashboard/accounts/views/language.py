@@ -1,10 +1,12 @@
-"""Setting the language, before and after the sign-in."""
-
+from allauth.account.utils import get_next_redirect_url
 from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
-from django.shortcuts import redirect
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBadRequest,
+    HttpResponseRedirect,
+)
+from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from dashboard.accounts.models import User
@@ -26,19 +28,11 @@ def language(request: HttpRequest) -> HttpResponse:
     language = request.POST.get("language", "")
     if language != AS_BROWSER and not is_spoken(language):
         return HttpResponseBadRequest()
-    person: User | AnonymousUser = request.user
-    if isinstance(person, User) and person.language != language:
-        person.language = language
-        person.save(update_fields=["language"])
-    response = redirect(_way_back(request))
-    response.status_code = 303
+    user = request.user
+    if isinstance(user, User) and user.language != language:
+        user.language = language
+        user.save(update_fields=["language"])
+    url = get_next_redirect_url(request) or reverse("home")
+    response = HttpResponseRedirect(url, status=303)
     remember(response, language)
     return response
-
-
-def _way_back(request: HttpRequest) -> str:
-    url = request.POST.get("next", "")
-    is_ours = url_has_allowed_host_and_scheme(
-        url, {request.get_host()}, require_https=request.is_secure()
-    )
-    return url if is_ours else "/"

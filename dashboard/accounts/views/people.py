@@ -1,17 +1,20 @@
-"""Pages of people and their accounts, for admins."""
+"""Pages of people and their accounts, for admins.
 
-from collections.abc import Callable
-from functools import wraps
+The views of the forms redirect to the person with 303.
+"""
+
 from typing import Any
 
+from django import forms
 from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.http import HttpResponse, HttpResponseRedirect
+from django.db import transaction
+from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext as _, ngettext
 from django.views.decorators.http import (
     require_http_methods,
     require_POST,
@@ -26,42 +29,25 @@ from dashboard.accounts.forms import (
     RoleForm,
     SearchForm,
 )
-from dashboard.accounts.http import SignedInRequest
+from dashboard.accounts.http import SignedInRequest, admins_only
+from dashboard.accounts.invitations import DAYS, may_be_invited, send_invitations
 from dashboard.accounts.models import User
-from dashboard.accounts.permissions import can_manage_people
 from dashboard.audit.labels import action_label
 from dashboard.audit.models import AuditEvent
 
 PER_PAGE = 50
 HISTORY = 10
 
-View = Callable[..., HttpResponse]
-
-
-def admins_only(view: View) -> View:
-    """Respond with 403 to users who may not manage people."""
-
-    @wraps(view)
-    def checked(request: SignedInRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not can_manage_people(request.user):
-            raise PermissionDenied
-        return view(request, *args, **kwargs)
-
-    return checked
-
 
 @require_safe
 @admins_only
 def people(request: SignedInRequest) -> HttpResponse:
-    """The list of people.
-
-    Query parameters:
-        q: See ``selectors.people``; ``page``.
-    """
+    """List people; for the query parameter ``q``, see ``selectors.people``."""
     form = SearchForm(request.GET)
     q = form.cleaned_data["q"] if form.is_valid() else ""
     page = Paginator(selectors.people(q), PER_PAGE).get_page(request.GET.get("page"))
     context = {
+        "current": "people",
         "q": q,
         "page": page,
         "pages": page.paginator.get_elided_page_range(page.number, on_ends=1),
@@ -72,11 +58,11 @@ def people(request: SignedInRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @admins_only
 def add(request: SignedInRequest) -> HttpResponse:
-    """The form for a new account, and its submission.
+    """Show the form for a new account, or create the account.
 
     Returns:
         200 with the form; 200 with the one-time password, which no other page shows;
-        303 to a person without one; 422 with the form and its errors.
+        303 to a person without one; 422 with the errors.
     """
     has_sso = bool(settings.CURFEW.oidc_issuer)
     form = AddForm(request.POST or None, has_sso=has_sso)
@@ -94,13 +80,9 @@ def add(request: SignedInRequest) -> HttpResponse:
                 form.add_error(field if field in form.fields else None, faults)
         else:
             if form.wants_password:
-                return _one_time_password(request, person)
-            return _leave(
-                request,
-                person,
-                gettext("%(person)s can sign in with single sign-on.")
-                % {"person": person},
-            )
+                return _one_time_password(request, person, is_new=True)
+            message = _("%(person)s can sign in with single sign-on.")
+            return _redirect(request, person, message % {"person": person})
     context = {"form": form, "owners": selectors.owners_seen()}
     status = 422 if request.method == "POST" else 200
     return render(request, "people/add.html", context, status=status)
@@ -109,78 +91,98 @@ def add(request: SignedInRequest) -> HttpResponse:
 @require_safe
 @admins_only
 def person(request: SignedInRequest, user_id: int) -> HttpResponse:
-    """The page of an account; 404 for an unknown one."""
     return _page(request, _person(user_id))
 
 
 @require_POST
 @admins_only
 def role(request: SignedInRequest, user_id: int) -> HttpResponse:
-    """Set the role: 303 to the person; 422 for an invalid role or the last admin."""
+    """Set the role; 422 for an invalid role or the last admin."""
     user = _person(user_id)
     form = RoleForm(request.POST)
+    if form.is_valid():
+        role = form.cleaned_data["role"]
+        try:
+            services.set_role(user=user, role=role, actor=request.user)
+        except services.LastAdminError as error:
+            form.add_error("role", str(error))
     if not form.is_valid():
         return _page(request, user, role_form=form)
-    try:
-        services.set_role(user=user, role=form.cleaned_data["role"], actor=request.user)
-    except services.LastAdminError as error:
-        form.add_error("role", str(error))
-        return _page(request, user, role_form=form)
     user.refresh_from_db()
-    return _leave(
-        request,
-        user,
-        gettext("%(who)s now has the role %(role)s.")
-        % {"who": user, "role": user.get_role_display()},
-    )
+    message = _("%(who)s now has the role %(role)s.")
+    names = {"who": user, "role": user.get_role_display()}
+    return _redirect(request, user, message % names)
 
 
 @require_POST
 @admins_only
 def email(request: SignedInRequest, user_id: int) -> HttpResponse:
-    """Set the email address: 303 to the person; 422 for an invalid or taken one."""
+    """Set the email address and the name; 422 for an invalid or taken address."""
     user = _person(user_id)
     form = EmailForm(request.POST)
     if form.is_valid():
+        email, name = form.cleaned_data["email"], form.cleaned_data["name"]
         try:
-            services.set_email(
-                user=user, email=form.cleaned_data["email"], actor=request.user
-            )
+            with transaction.atomic():
+                services.set_email(user=user, email=email, actor=request.user)
+                if "name" in request.POST:
+                    services.set_name(user=user, name=name, actor=request.user)
         except ValidationError as error:
-            for sentence in error.messages:
-                form.add_error("email", sentence)
+            form.add_error("email", error.messages)
     if not form.is_valid():
         return _page(request, user, email_form=form)
-    return _leave(request, user, gettext("Email address saved."))
+    return _redirect(request, user, _("Name and email address saved."))
+
+
+@require_POST
+@admins_only
+def invite(request: SignedInRequest, user_id: int) -> HttpResponse:
+    """Mail an invitation; 409 if the person has no address or can sign in already.
+
+    404 without a mail server.
+    """
+    if not settings.CURFEW.mail_url:
+        raise Http404
+    user = _person(user_id)
+    if not may_be_invited(user):
+        messages.error(request, _("Only people who cannot sign in yet are invited."))
+        return _page(request, user, status=409)
+    invited = send_invitations(users=[user], actor=request.user)
+    if invited.problem:
+        messages.error(
+            request,
+            _("Not invited: %(problem)s Try again later.")
+            % {"problem": invited.problem},
+        )
+        return _page(request, user, status=409)
+    return _redirect(request, user, _("Invitation sent to %(who)s.") % {"who": user})
 
 
 @require_POST
 @admins_only
 def cloud_users(request: SignedInRequest, user_id: int) -> HttpResponse:
-    """Map ModelArts users: 303 to the person; 422 for an invalid name."""
+    """Map ModelArts users; 422 for an invalid name."""
     user = _person(user_id)
     form = _cloud_users_form(user, request.POST)
     if not form.is_valid():
         return _page(request, user, cloud_users_form=form)
     services.set_cloud_users(user=user, cloud_users=form.chosen, actor=request.user)
-    return _leave(request, user, gettext("ModelArts users saved."))
+    return _redirect(request, user, _("ModelArts users saved."))
 
 
 @require_POST
 @admins_only
 def active(request: SignedInRequest, user_id: int) -> HttpResponse:
-    """Reactivate or deactivate the account, by ``active`` (``yes`` or ``no``).
+    """Reactivate or deactivate the account, by ``active``: ``yes`` or ``no``.
 
-    Returns:
-        303 to the person; 400 for another value; 409 for the last admin.
+    400 for another value; 409 for the last admin.
     """
     user = _person(user_id)
     active = request.POST.get("active")
     if active == "yes":
         services.reactivate(user=user, actor=request.user)
-        return _leave(
-            request, user, gettext("%(who)s can sign in again.") % {"who": user}
-        )
+        message = _("%(who)s can sign in again.") % {"who": user}
+        return _redirect(request, user, message)
     if active != "no":
         return _page(request, user, status=400)
     try:
@@ -188,16 +190,13 @@ def active(request: SignedInRequest, user_id: int) -> HttpResponse:
     except services.LastAdminError as error:
         messages.error(request, str(error))
         return _page(request, user, status=409)
-    return _leave(request, user, gettext("%(who)s deactivated.") % {"who": user})
+    return _redirect(request, user, _("%(who)s deactivated.") % {"who": user})
 
 
 @require_POST
 @admins_only
 def password(request: SignedInRequest, user_id: int) -> HttpResponse:
-    """Create a one-time password: 200 with the password, which no other page shows.
-
-    ``end_tokens`` also revokes the person's API tokens.
-    """
+    """Show a new one-time password; ``end_tokens`` also revokes the API tokens."""
     end_tokens = "end_tokens" in request.POST
     return _one_time_password(request, _person(user_id), end_tokens=end_tokens)
 
@@ -205,20 +204,14 @@ def password(request: SignedInRequest, user_id: int) -> HttpResponse:
 @require_POST
 @admins_only
 def second_factor(request: SignedInRequest, user_id: int) -> HttpResponse:
-    """Reset two-factor authentication: 303 to the person."""
     user = _person(user_id)
     services.reset_second_factor(user=user, actor=request.user)
-    return _leave(
-        request,
-        user,
-        gettext("2FA reset for %(who)s.") % {"who": user},
-    )
+    return _redirect(request, user, _("2FA reset for %(who)s.") % {"who": user})
 
 
 @require_POST
 @admins_only
 def sessions(request: SignedInRequest, user_id: int) -> HttpResponse:
-    """End all sessions and tokens of the person: 303 to the person."""
     user = _person(user_id)
     ended, tokens = services.end_sessions_and_tokens(user=user, actor=request.user)
     sentences = (
@@ -227,7 +220,7 @@ def sessions(request: SignedInRequest, user_id: int) -> HttpResponse:
         ngettext("%(number)s token revoked.", "%(number)s tokens revoked.", tokens)
         % {"number": tokens},
     )
-    return _leave(request, user, " ".join(sentences))
+    return _redirect(request, user, " ".join(sentences))
 
 
 def _person(user_id: int) -> User:
@@ -243,36 +236,43 @@ def _page(
     request: SignedInRequest,
     user: User,
     *,
-    role_form: RoleForm | None = None,
-    cloud_users_form: CloudUsersForm | None = None,
-    email_form: EmailForm | None = None,
     status: int = 200,
+    **invalid_form: forms.Form,
 ) -> HttpResponse:
     config = settings.CURFEW
+    has_sso = user.socialaccount_set.exists()
     context = {
         "person": user,
-        "role_form": role_form or RoleForm(initial={"role": user.role}),
-        "cloud_users_form": cloud_users_form or _cloud_users_form(user),
-        "email_form": email_form or EmailForm(initial={"email": user.email}),
-        "role_by_claims": bool(config.oidc_roles) and user.socialaccount_set.exists(),
-        "cloud_users_by_claims": bool(config.oidc_cloud_user_claim)
-        and user.socialaccount_set.exists(),
+        "role_form": RoleForm(initial={"role": user.role}),
+        "cloud_users_form": _cloud_users_form(user),
+        "email_form": EmailForm(
+            initial={"email": user.email, "name": user.get_full_name()}
+        ),
+        "role_by_claims": has_sso and bool(config.oidc_roles),
+        "cloud_users_by_claims": has_sso and bool(config.oidc_cloud_user_claim),
         "factors": user.authenticator_set.exclude(type="recovery_codes"),
         "sessions": user.usersession_set.count(),
+        "may_invite": bool(config.mail_url) and may_be_invited(user),
+        "invitation_days": DAYS,
         "history": [
             (action_label(event.action), event.actor_name, event)
             for event in AuditEvent.objects.filter(
                 target_kind="user", target_id=str(user.pk)
             )[:HISTORY]
         ],
+        **invalid_form,
     }
-    if role_form or cloud_users_form or email_form:
+    if invalid_form:
         status = 422
     return render(request, "people/person.html", context, status=status)
 
 
 def _one_time_password(
-    request: SignedInRequest, user: User, *, end_tokens: bool = False
+    request: SignedInRequest,
+    user: User,
+    *,
+    end_tokens: bool = False,
+    is_new: bool = False,
 ) -> HttpResponse:
     context = {
         "person": user,
@@ -280,12 +280,13 @@ def _one_time_password(
             user=user, actor=request.user, end_tokens=end_tokens
         ),
         "days": services.ONE_TIME_PASSWORD_LASTS.days,
+        "is_new": is_new,
     }
     # A redirect would have to store the password.
     return render(request, "people/password.html", context)
 
 
-def _leave(request: SignedInRequest, user: User, message: str) -> HttpResponse:
+def _redirect(request: SignedInRequest, user: User, message: str) -> HttpResponse:
     messages.success(request, message)
     url = reverse("people:person", args=[user.pk])
     return HttpResponseRedirect(url, status=303)

@@ -8,8 +8,8 @@ register = template.Library()
 
 
 @register.simple_tag
-def tokens_that_last(person: User) -> list[selectors.Line]:
+def live_tokens(person: User) -> list[selectors.Line]:
     """Return the live tokens of a person, newest first."""
     now = timezone.now()
-    lasting = selectors.tokens_of(person).filter(revoked_at=None, expires_at__gt=now)
-    return [selectors.line(token, now) for token in lasting]
+    tokens = selectors.tokens_of(person).filter(revoked_at=None, expires_at__gt=now)
+    return [selectors.line(token, now) for token in tokens]

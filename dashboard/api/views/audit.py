@@ -1,12 +1,12 @@
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from ninja import Router
 
-from dashboard.accounts.permissions import holds
-from dashboard.api import schemas, serializers
+from dashboard.accounts.permissions import has_permission
+from dashboard.api import schemas
 from dashboard.api.auth import AUDIT
 from dashboard.api.http import TokenRequest
 from dashboard.api.queries import MomentField, Page, PageForm, Query, ZoneForm
@@ -15,8 +15,8 @@ from dashboard.audit.models import READ_PERMISSION, AuditEvent
 
 router = Router(tags=["audit"])
 
-LEAST = timedelta(milliseconds=1)
-"""The API gives times to the millisecond; the database is more precise."""
+PRECISION = timedelta(milliseconds=1)
+"""Of times in responses; the database is more precise."""
 
 
 class EventFilter(AuditFilter):
@@ -36,38 +36,26 @@ class PeriodForm(ZoneForm):
         """
         values = super().clean() or {}
         zone = values.get("time_zone") or UTC
-        for name, day, least in (
+        for name, day, step in (
             ("since", timedelta(0), timedelta(0)),
-            ("until", timedelta(days=1), LEAST),
+            ("until", timedelta(days=1), PRECISION),
         ):
+            value = values.get(name)
             try:
-                values[name] = _bound(values.get(name), zone, day, least)
+                if isinstance(value, datetime):
+                    values[name] = value.astimezone(UTC) + step
+                elif value:
+                    midnight = datetime.combine(value + day, time.min, zone)
+                    values[name] = midnight.astimezone(UTC)
             except OverflowError:
                 self.add_error(name, "There is no such day.")
         return values
 
 
-def _bound(
-    value: date | datetime | None, zone: tzinfo, day: timedelta, least: timedelta
-) -> datetime | None:
-    if value is None:
-        return None
-    if isinstance(value, datetime):
-        return value.astimezone(UTC) + least
-    return datetime.combine(value + day, time.min, zone).astimezone(UTC)
-
-
 LIST = Query(EventFilter, PeriodForm, PageForm)
 
 
-@router.get(
-    "/audit",
-    auth=AUDIT,
-    response=schemas.AuditEvents,
-    url_name="audit",
-    operation_id="list_audit_events",
-    openapi_extra=LIST.openapi,
-)
+@router.get("/audit", auth=AUDIT, response=schemas.AuditEvents)
 @LIST
 def list_audit_events(request: TokenRequest) -> Any:
     """List who did what, newest first; for operators and admins.
@@ -76,13 +64,11 @@ def list_audit_events(request: TokenRequest) -> Any:
     inclusive. `time_zone`, as in `Europe/Berlin`, sets the midnight that begins and
     ends a day; the default is UTC.
     """
-    if not holds(request.user, READ_PERMISSION):
+    if not has_permission(request.user, READ_PERMISSION):
         raise PermissionDenied("Your role does not allow reading the audit trail.")
     params = LIST.read(request)
     page = Page(_events(request, params), params)
-    return page.head | {
-        "items": [serializers.audit_event(event) for event in page.items]
-    }
+    return page.response(page.items)
 
 
 def _events(request: TokenRequest, params: dict[str, Any]) -> QuerySet[AuditEvent]:

@@ -3,99 +3,107 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils import timezone
 from ninja import Router
 from ninja.responses import Status
 
 from dashboard.accounts.permissions import can_bulk
-from dashboard.api import schemas, serializers
+from dashboard.api import bodies, schemas, serializers
 from dashboard.api.auth import PREVIEW, READ, WRITE
-from dashboard.api.change_input import hours_typed
+from dashboard.api.change_input import read_bulk
 from dashboard.api.http import TokenRequest
-from dashboard.api.problems import invalid, of_form
+from dashboard.api.problems import invalid
 from dashboard.api.queries import Page, PageForm, Query
-from dashboard.edits import batches, display, selectors
-from dashboard.edits.batch_forms import BulkForm, selection
+from dashboard.edits import batches, display, plans, selectors
+from dashboard.edits.batch_forms import selection
 from dashboard.edits.messages import SELECTED_BY_PROGRAM
 from dashboard.edits.models import EditBatch
 from dashboard.instances.filters import InstanceFilter, ListForm
-from dashboard.instances.models import Cloud, Instance
+from dashboard.instances.models import Instance
 from dashboard.web.stored_messages import Message
 
 router = Router(tags=["bulk"])
 
 INSTANCES = Query(InstanceFilter, ListForm)
 LIST = Query(PageForm)
-NAMED = 10
-"""An error names this many unknown instances and counts the rest."""
+MAX_NAMED = 10
+"""How many unknown instances an error names."""
 
 
-@router.post(
-    "/bulk",
-    auth=PREVIEW,
-    response={201: schemas.Draft},
-    url_name="bulk",
-    operation_id="preview_bulk",
-)
-def preview_bulk(request: TokenRequest, body: schemas.BulkRequest) -> Any:
-    """Preview a change of many instances; nothing changes yet.
+@router.post("/bulk", auth=PREVIEW, response={201: schemas.Draft})
+def preview_bulk(request: TokenRequest, body: bodies.BulkRequest) -> Any:
+    """Preview a change of many instances; nothing is changed yet.
 
     The response lists the instances that would get an edit, with the old and new
-    values, and the skipped ones with the reason. Its `preview` value confirms exactly
-    that.
+    values, and the skipped ones with the reasons. Send its `preview` to confirm it.
     """
     _require_right(request)
     values = body.model_dump()
-    if "auto_stop_hours" in values:
-        values["auto_stop_hours"] = hours_typed(values["auto_stop_hours"])
-    form = BulkForm(values)
-    if not form.is_valid():
-        raise invalid(of_form(form))
-    if "auto_stop_hours" in values and body.action != "hours":
-        raise invalid({"auto_stop_hours": [f"“{body.action}” takes no run time."]})
-    instance_keys, source = _chosen(request, **values["selection"])
+    selected, action = values.pop("selection"), values.pop("action")
+    change = read_bulk(action, values)
+    instance_keys, source = _selection(request, **selected)
     draft = batches.draft_batch(
         actor=request.user, selection=instance_keys, source=source
     )
-    draft = batches.preview_batch(batch=draft, wish=form.wish())
+    draft = batches.preview_batch(batch=draft, change=change)
     return Status(201, _draft(draft))
 
 
-@router.post(
-    "/bulk/{uuid:batch_id}/confirm",
-    auth=WRITE,
-    response={202: schemas.Batch},
-    url_name="confirm",
-    operation_id="confirm_bulk",
-)
+@router.post("/bulk/{uuid:batch_id}/confirm", auth=WRITE, response={202: schemas.Batch})
 def confirm_bulk(
     request: TokenRequest,
     response: HttpResponse,
     batch_id: UUID,
-    confirmation: schemas.Confirmation,
+    confirmation: bodies.Confirmation,
 ) -> Any:
     """Create the edits that the preview listed.
 
-    Sending it twice has no further effect.
+    Sending it twice has no further effect. With `needs_approval`, the batch then waits
+    until another person approves it: `confirmed_at` is null until then.
     """
     _require_right(request)
     drafts = EditBatch.objects.select_related("actor", "rule")
     batch = get_object_or_404(drafts, pk=batch_id, actor=request.user)
+    _require_number(batch, confirmation)
     batch = batches.confirm_batch(batch=batch, preview=confirmation.preview)
-    response.headers["Location"] = f"/api/v1/batches/{batch.pk}"
+    response.headers["Location"] = reverse("api:get_batch", args=[batch.pk])
     return Status(202, _batch(request, batch))
 
 
-@router.get(
-    "/batches",
-    auth=READ,
-    response=schemas.Batches,
-    url_name="batches",
-    operation_id="list_batches",
-    openapi_extra=LIST.openapi,
-)
+@router.post("/bulk/{uuid:batch_id}/approve", auth=WRITE, response={202: schemas.Batch})
+def approve_bulk(
+    request: TokenRequest,
+    response: HttpResponse,
+    batch_id: UUID,
+    confirmation: bodies.Confirmation,
+) -> Any:
+    """Approve another person's batch that waits for it, which creates its edits.
+
+    403 for its author, and for people who may not change all its instances.
+    """
+    _require_right(request)
+    batch = get_object_or_404(_shown(request), pk=batch_id)
+    _require_number(batch, confirmation)
+    batch = batches.approve_batch(
+        batch=batch, actor=request.user, preview=confirmation.preview
+    )
+    response.headers["Location"] = reverse("api:get_batch", args=[batch.pk])
+    return Status(202, _batch(request, batch))
+
+
+@router.post("/bulk/{uuid:batch_id}/decline", auth=WRITE, response=schemas.Batch)
+def decline_bulk(request: TokenRequest, batch_id: UUID) -> Any:
+    """Decline another person's batch that waits for approval, or withdraw your own."""
+    _require_right(request)
+    batch = get_object_or_404(_shown(request), pk=batch_id)
+    return _batch(request, batches.decline_batch(batch=batch, actor=request.user))
+
+
+@router.get("/batches", auth=READ, response=schemas.Batches)
 @LIST
 def list_batches(request: TokenRequest) -> Any:
     """List all bulk changes, newest first."""
@@ -104,81 +112,69 @@ def list_batches(request: TokenRequest) -> Any:
         "-confirmed_at", "pk"
     )
     page = Page(queryset, params)
-    rows = selectors.with_progress(page.items)
-    items = [
+    return page.response(
         serializers.batch(batch, progress, user=request.user)
-        for batch, progress in rows
-    ]
-    return page.head | {"items": items}
+        for batch, progress in selectors.with_progress(page.items)
+    )
 
 
-@router.get(
-    "/batches/{uuid:batch_id}",
-    auth=READ,
-    response=schemas.BatchDetail,
-    url_name="batch",
-    operation_id="get_batch",
-)
+@router.get("/batches/{uuid:batch_id}", auth=READ, response=schemas.BatchDetail)
 def get_batch(request: TokenRequest, batch_id: UUID) -> Any:
-    """Return the progress of a batch and the instances it skipped."""
-    batch = _visible(request, batch_id)
-    left_out = [
-        serializers.named(skip.instance) | {"reason": str(skip.reason)}
-        for skip in selectors.batch_skips(batch)
-    ]
-    return _batch(request, batch) | {"left_out": left_out}
+    """Return the progress of a batch and the instances it skipped.
+
+    A batch that waits for an approval is shown, too; its `preview` approves it.
+    """
+    batch = get_object_or_404(_shown(request), pk=batch_id)
+    preview = "" if batch.confirmed_at else batches.preview_of(batch)
+    details = {"skipped": _skipped(batch), "preview": preview}
+    return _batch(request, batch) | details
 
 
-@router.get(
-    "/batches/{uuid:batch_id}/edits",
-    auth=READ,
-    response=schemas.Edits,
-    url_name="batch_edits",
-    operation_id="list_batch_edits",
-    openapi_extra=LIST.openapi,
-)
+@router.get("/batches/{uuid:batch_id}/edits", auth=READ, response=schemas.Edits)
 @LIST
 def list_batch_edits(request: TokenRequest, batch_id: UUID) -> Any:
     """List the edits of a batch by instance name."""
     params = LIST.read(request)
     page = Page(selectors.batch_edits(_visible(request, batch_id), ()), params)
-    items = [serializers.edit(edit, user=request.user) for edit in page.items]
-    return page.head | {"items": items}
+    return page.response(
+        serializers.edit(edit, user=request.user) for edit in page.items
+    )
 
 
-@router.post(
-    "/batches/{uuid:batch_id}/cancel",
-    auth=WRITE,
-    response=schemas.Cancelled,
-    url_name="batch_cancel",
-    operation_id="cancel_batch",
-)
+@router.post("/batches/{uuid:batch_id}/cancel", auth=WRITE, response=schemas.Cancelled)
 def cancel_batch(request: TokenRequest, batch_id: UUID) -> Any:
     """Cancel the edits of a batch that are still waiting."""
     batch = _visible(request, batch_id)
-    _require_hand(request, batch)
+    _require_right_on(request, batch)
     number = batches.cancel_waiting(batch=batch, actor=request.user)
     return {"cancelled": number}
 
 
 @router.post(
-    "/batches/{uuid:batch_id}/retry",
-    auth=PREVIEW,
-    response={201: schemas.Draft},
-    url_name="batch_retry",
-    operation_id="retry_batch",
+    "/batches/{uuid:batch_id}/retry", auth=PREVIEW, response={201: schemas.Draft}
 )
 def retry_batch(request: TokenRequest, batch_id: UUID) -> Any:
     """Preview the failed edits of a batch again; 409 when none failed."""
     batch = _visible(request, batch_id)
-    _require_hand(request, batch)
+    _require_right_on(request, batch)
     return Status(201, _draft(batches.retry_failed(batch=batch, actor=request.user)))
 
 
-def _chosen(
-    request: TokenRequest,
-    instances: Sequence[str] = (),
-    query: str | None = None,
+@router.post(
+    "/batches/{uuid:batch_id}/undo", auth=PREVIEW, response={201: schemas.Draft}
+)
+def undo_batch(request: TokenRequest, batch_id: UUID) -> Any:
+    """Preview the previous values of what a batch and its retries have changed.
+
+    What someone has changed since is skipped. 409 when there is nothing to undo.
+    """
+    batch = _visible(request, batch_id)
+    _require_right_on(request, batch)
+    return Status(201, _draft(batches.undo_batch(batch=batch, actor=request.user)))
+
+
+def _selection(
+    request: TokenRequest, instances: Sequence[str] = (), query: str | None = None
 ) -> tuple[list[int], Message]:
     if (query is None) == (not instances):
         raise invalid({"selection": ["Send either “instances” or “query”."]})
@@ -199,31 +195,24 @@ def _keys(request: TokenRequest, references: Sequence[str]) -> list[int]:
     Raises:
         ProblemError: 422 when one does not exist.
     """
-    if len(references) > batches.MOST:
-        error = f"{len(references)} instances are named; {batches.MOST} is most."
+    if len(references) > batches.MAX_BATCH_SIZE:
+        error = f"{len(references)} instances; the maximum is {batches.MAX_BATCH_SIZE}."
         raise invalid({"selection": [error]})
-    # Few clouds exist, however many references are sent: unknown ones cost no query.
-    clouds = dict(Cloud.objects.values_list("name", "pk"))
-    ids: dict[int, list[str]] = {}
-    for reference in references:
-        cloud, _, instance_id = reference.replace("\0", "").rpartition("/")
-        if cloud in clouds:
-            ids.setdefault(clouds[cloud], []).append(instance_id)
-    condition = Q(pk__in=[])
-    for pk, some in ids.items():
-        condition |= Q(cloud=pk, instance_id__in=some)
-    visible = Instance.objects.visible_to(request.user).filter(condition)
+    # Instances of other clouds with the same ID are few. PostgreSQL rejects NUL.
+    ids = {reference.replace("\0", "").rpartition("/")[2] for reference in references}
+    instances = Instance.objects.visible_to(request.user).filter(instance_id__in=ids)
     keys = {
         f"{cloud}/{instance_id}": pk
-        for pk, cloud, instance_id in visible.values_list(
+        for pk, cloud, instance_id in instances.values_list(
             "pk", "cloud__name", "instance_id"
         )
     }
     if unknown := [reference for reference in references if reference not in keys]:
-        more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
-        error = f"Not found: {', '.join(unknown[:NAMED])}{more}."
+        rest = len(unknown) - MAX_NAMED
+        more = f" and {rest} more" if rest > 0 else ""
+        error = f"Not found: {', '.join(unknown[:MAX_NAMED])}{more}."
         raise invalid({"selection": [error]})
-    return list(keys.values())
+    return list({keys[reference] for reference in references})
 
 
 def _draft(draft: EditBatch) -> dict[str, Any]:
@@ -233,24 +222,29 @@ def _draft(draft: EditBatch) -> dict[str, Any]:
         serializers.named(named[pk])
         | {
             "base": serializers.values(item["base"]),
-            "wish": serializers.values(item["patch"]),
+            "change": serializers.values(item["patch"]),
+            "until": serializers.end_of(named[pk], item["patch"]),
         }
         for pk, item in planned.items()
         if pk in named
     ]
-    skipped = [
-        serializers.named(skip.instance) | {"reason": str(skip.reason)}
-        for skip in selectors.batch_skips(draft)
-    ]
     return {
         "id": draft.pk,
         "preview": batches.preview_of(draft),
-        "wish": display.batch_change_text(draft),
+        "change": display.batch_change_text(draft),
         "number": len(items),
+        "needs_approval": batches.needs_approval(draft),
         "items": items,
-        "skipped": skipped,
-        "expected_seconds": batches.seconds_for(len(items)),
+        "skipped": _skipped(draft),
+        "expected_seconds": plans.seconds_for(len(items)),
     }
+
+
+def _skipped(batch: EditBatch) -> list[dict[str, str]]:
+    return [
+        serializers.named(skip.instance) | {"reason": str(skip.reason)}
+        for skip in selectors.batch_skips(batch)
+    ]
 
 
 def _batch(request: TokenRequest, batch: EditBatch) -> dict[str, Any]:
@@ -261,11 +255,26 @@ def _visible(request: TokenRequest, batch_id: UUID) -> EditBatch:
     return get_object_or_404(selectors.batches_visible_to(request.user), pk=batch_id)
 
 
+def _shown(request: TokenRequest) -> QuerySet[EditBatch]:
+    """Return the confirmed batches, and those that wait for an approval."""
+    waiting = selectors.batches_waiting_for_approval(timezone.now())
+    return EditBatch.objects.filter(
+        Q(pk__in=selectors.batches_visible_to(request.user).values("pk"))
+        | Q(pk__in=waiting.values("pk"))
+    ).select_related("actor", "rule", "undo_of", "decided_by")
+
+
+def _require_number(batch: EditBatch, confirmation: bodies.Confirmation) -> None:
+    number = confirmation.model_dump().get("number", len(batch.plan))
+    if number != len(batch.plan) and not batch.confirmed_at:
+        raise batches.BatchError(f"The preview has {len(batch.plan)} instances.")
+
+
 def _require_right(request: TokenRequest) -> None:
     if not can_bulk(request.user):
         raise PermissionDenied("Your role does not allow changing these instances.")
 
 
-def _require_hand(request: TokenRequest, batch: EditBatch) -> None:
+def _require_right_on(request: TokenRequest, batch: EditBatch) -> None:
     if not batches.can_act_on(request.user, batch):
         raise PermissionDenied("Your role does not allow changing this batch.")

@@ -6,7 +6,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext as _
 from django.views.decorators.http import (
     require_http_methods,
     require_POST,
@@ -20,7 +20,7 @@ from dashboard.api.forms import TokenForm
 from dashboard.web.head import head_as_get
 
 PER_PAGE = 50
-MOST_LISTED = 100
+MAX_OWN = 100
 """Live and ended tokens on a person's own page."""
 
 
@@ -32,13 +32,12 @@ def mine(request: SignedInRequest) -> HttpResponse:
 
     Returns:
         200 with the page; after a POST 200 with the new token, which is shown only now;
-        302 when the password has to be confirmed first; 422 with the form when a value
-        is invalid.
+        302 when the password has to be confirmed first; 422 with the errors.
     """
     form = TokenForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
-            token, secret = services.make_token(
+            token, secret = services.create_token(
                 owner=request.user,
                 name=form.cleaned_data["name"],
                 scopes=form.cleaned_data["scopes"],
@@ -54,7 +53,7 @@ def mine(request: SignedInRequest) -> HttpResponse:
         "form": form,
         "lines": [
             selectors.line(token, timezone.now())
-            for token in selectors.tokens_of(request.user)[:MOST_LISTED]
+            for token in selectors.tokens_of(request.user)[:MAX_OWN]
         ],
     }
     status = 422 if request.method == "POST" else 200
@@ -62,14 +61,14 @@ def mine(request: SignedInRequest) -> HttpResponse:
 
 
 @require_safe
-def everybodys(request: SignedInRequest) -> HttpResponse:
+def all_tokens(request: SignedInRequest) -> HttpResponse:
     """List all tokens, newest first; 403 without the right to manage people."""
     if not can_manage_people(request.user):
-        raise PermissionDenied
+        raise PermissionDenied(_("Only admins can view all tokens."))
     person = request.GET.get("person", "")
     # PostgreSQL rejects NUL in a parameter.
-    found = selectors.tokens_by_person(person.replace("\0", ""))
-    page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
+    tokens = selectors.tokens_by_person(person.replace("\0", ""))
+    page = Paginator(tokens, PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "person": person,
         "page": page,
@@ -77,26 +76,24 @@ def everybodys(request: SignedInRequest) -> HttpResponse:
         "kept": {"person": person} if person else {},
         "lines": [selectors.line(token, timezone.now()) for token in page],
     }
-    return render(request, "tokens/everybodys.html", context)
+    return render(request, "tokens/all.html", context)
 
 
 @require_POST
 def revoke(request: SignedInRequest, token_id: int) -> HttpResponse:
-    """Revoke a token: one's own, or as an admin anybody's.
+    """Revoke one of the user's own tokens, or as an admin any token.
 
     Returns:
-        303 to the page that listed it; 404 for a token of another person.
+        303 to the page that lists it; 404 for a token of another person.
     """
-    theirs = (
+    tokens = (
         selectors.tokens_by_person()
         if can_manage_people(request.user)
         else selectors.tokens_of(request.user)
     )
-    token = get_object_or_404(theirs, pk=token_id)
+    token = get_object_or_404(tokens, pk=token_id)
     services.revoke_token(token=token, actor=request.user)
-    messages.success(
-        request, gettext("Token “%(name)s” revoked.") % {"name": token.name}
-    )
-    own = token.owner_id == request.user.pk
-    url = reverse("tokens:mine" if own else "tokens:everybodys")
+    messages.success(request, _("Token “%(name)s” revoked.") % {"name": token.name})
+    is_own = token.owner_id == request.user.pk
+    url = reverse("tokens:mine" if is_own else "tokens:all")
     return HttpResponseRedirect(url, status=303)

@@ -9,14 +9,6 @@ from django.db import migrations, models
 from dashboard.audit import triggers
 
 
-def install(apps, schema_editor):
-    triggers.install(schema_editor.connection)
-
-
-def drop(apps, schema_editor):
-    triggers.drop(schema_editor.connection)
-
-
 class Migration(migrations.Migration):
     initial = True
 
@@ -108,5 +100,5 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        migrations.RunPython(install, drop),
+        triggers.TRIGGERS.migration(),
     ]

@@ -16,17 +16,17 @@ from dashboard.modelarts.errors import (
 from dashboard.web.stored_messages import Message
 
 OPENS_AT = 5
-"""So many calls in a row without an answer, and a cloud's edits wait."""
+"""Calls in a row without an answer after which a cloud's edits wait."""
 
 PROBE_EVERY = timedelta(seconds=10)
 HOLD = timedelta(seconds=60)
 
 
-def may_pass(cloud: Cloud, now: datetime) -> bool:
-    """Return whether to call the cloud; an open circuit lets one caller probe it."""
+def claim_call(cloud: Cloud, now: datetime) -> bool:
+    """Return whether to call the cloud; claim the probe if its circuit is open."""
     if cloud.failures < OPENS_AT:
         return True
-    # Whoever wins this update sends, as the probe.
+    # One caller wins this update and sends the probe.
     probe = Cloud.objects.filter(pk=cloud.pk, held_until=cloud.held_until)
     return bool(probe.update(held_until=now + PROBE_EVERY))
 
@@ -39,7 +39,7 @@ def note_health(cloud: Cloud, error: ModelArtsError | None, now: datetime) -> bo
     """
     row = Cloud.objects.filter(pk=cloud.pk)
     if isinstance(error, AuthenticationError | ConfigurationError):
-        # Asking on would lock the account; the file waits for an operator, too.
+        # More calls would lock the account, and only an operator can fix the file.
         row.update(failures=OPENS_AT, held_until=now + HOLD)
     elif isinstance(error, NotSentError | AmbiguousError):
         row.update(failures=F("failures") + 1)

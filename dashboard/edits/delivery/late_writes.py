@@ -1,6 +1,6 @@
-"""Which values in the cloud are late writes of ours, and what is done about each.
+"""Find late writes in the values of the cloud, and decide what to do about each.
 
-The rules work on rows that the caller reads and saves; they do no SQL. See
+The caller reads and saves the rows; nothing here does SQL. See
 ``docs/decisions/0013-late-writes.md``.
 """
 
@@ -9,22 +9,24 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from dashboard.edits import authority, merge
+from dashboard.edits import authority, leases, merge
+from dashboard.edits.leases import LEASE
 from dashboard.edits.models import Attempt, Edit, EditQueue
-from dashboard.modelarts import schemas
-from dashboard.modelarts.schemas import InstanceStatus
+from dashboard.modelarts.instance_state import IDLE
+from dashboard.modelarts.results import WireInstance
+from dashboard.modelarts.statuses import InstanceStatus
 
 WATCH_FOR = timedelta(seconds=60)
-"""How long a write without a known end may still take effect. The gateway's own timeout
+"""How long a write without a known result may still be applied. The gateway's timeout
 is not published; this is our assumption."""
 
 RECHECK = timedelta(seconds=15)
 
 POWER = "power"
-"""Name, beside the fields of ``Edit.patch``, of whether an instance is up or down."""
+"""The field, besides those of ``Edit.patch``, that says whether an instance is up."""
 
-Desired = dict[str, tuple[Any, int]]
-"""By field: the value that should be in the cloud, the attempt that saw or set it."""
+Desired = dict[str, list[Any]]
+"""By field: the desired value, and the number of the attempt that saw or set it."""
 
 ALREADY_THERE = {
     Edit.Kind.START: frozenset(
@@ -34,6 +36,8 @@ ALREADY_THERE = {
             InstanceStatus.RESTARTING,
             InstanceStatus.START_QUEUING,
             InstanceStatus.READY_TO_START,
+            InstanceStatus.INIT,
+            InstanceStatus.SNAPSHOTTING,
         }
     ),
     Edit.Kind.STOP: frozenset({InstanceStatus.STOPPED, InstanceStatus.STOPPING}),
@@ -45,20 +49,21 @@ State = Edit.State
 
 @dataclass
 class LateWrite:
-    """A field that holds what an attempt of unknown end has sent.
+    """A field with the value of an attempt whose result is unknown.
 
     Attributes:
-        field: Name in ``Edit.patch``, or ``POWER``.
-        value: What the cloud holds.
-        desired: What it should hold.
+        field: Name in ``Edit.patch``, ``POWER`` or ``LEASE``.
+        value: The value in the cloud.
+        desired: The value that should be there.
         desired_since: The attempt that saw or set ``desired``.
-        attempt: The newest that sent ``value``.
-        edits: The changes that ask for it and for which it was sent, oldest first.
-        supporting_edits: Changes in whose name ``desired`` may be put back, the best
+        attempt: The newest attempt that sent ``value``.
+        edits: The edits that request ``value`` and were part of an attempt, oldest
             first.
-        applied: The newest applied change that wants ``desired``, if there is one.
-        accepted: Whether the value stays; else ``desired`` is put back.
-        given_up: Whether it stays only because it could not be put back.
+        supporting_edits: Edits in whose name ``desired`` may be put back, the best
+            first.
+        applied: The newest applied edit that requests ``desired``.
+        accepted: Whether the value stays; otherwise ``desired`` is put back.
+        given_up: Whether it stays only because it could not be undone.
     """
 
     field: str
@@ -74,16 +79,16 @@ class LateWrite:
 
     @property
     def edit(self) -> Edit | None:
-        """The newest change of which this is the value."""
+        """The newest edit that requests the value."""
         return self.edits[-1] if self.edits else None
 
 
 @dataclass
 class Watch:
-    """What a worker knows of the late writes of one queue, for one delivery.
+    """The late-write watch of one queue, during one delivery.
 
     Attributes:
-        desired: As the queue holds it.
+        desired: ``EditQueue.desired``.
         unconfirmed: Attempts that may still be applied, oldest first.
         before: What the cloud showed before the last request of this delivery.
     """
@@ -93,93 +98,93 @@ class Watch:
     before: dict[str, Any] = field(default_factory=dict)
 
     def find(
-        self, now: Mapping[str, Any], recent: Callable[[], Sequence[Edit]]
+        self, current: Mapping[str, Any], recent: Callable[[], Sequence[Edit]]
     ) -> list[LateWrite]:
-        """The fields that hold a late write.
+        """Return the late writes among the cloud's values.
 
         Args:
-            now: ``cloud_values``.
-            recent: Reads the queue's recent changes, oldest first; called if need be.
+            current: ``cloud_values``.
+            recent: Reads the queue's recent edits, oldest first.
         """
         writes: list[LateWrite] = []
-        changes: Sequence[Edit] | None = None
+        edits: Sequence[Edit] | None = None
         for name, (desired, since) in self.desired.items():
-            value = now.get(name)
+            value = current.get(name)
             attempt = self._sender(name, value)
-            if attempt is None or value is None or same(value, desired):
+            if attempt is None or value is None or is_same(name, value, desired):
                 continue
-            changes = recent() if changes is None else changes
-            sent_for = set(attempt.edits.all())
-            carried = [edit for edit in changes if edit in sent_for]
-            wanting = [edit for edit in carried if wants(edit, name, value)]
-            applied = [edit for edit in changes if is_why(edit, name, desired)]
-            supporting_edits = [*applied[-1:], *reversed(wanting), *reversed(carried)]
+            edits = recent() if edits is None else edits
+            attempted = set(attempt.edits.all())
+            sent = [edit for edit in edits if edit in attempted]
+            requesting = [edit for edit in sent if requests(edit, name, value)]
+            applied = [
+                edit
+                for edit in edits
+                if edit.state == State.APPLIED and requests(edit, name, desired)
+            ]
+            supporting = [*applied[-1:], *reversed(requesting), *reversed(sent)]
             writes.append(
                 LateWrite(
-                    *(name, value, desired, since, attempt, wanting),
-                    supporting_edits=supporting_edits or list(changes[-1:]),
+                    *(name, value, desired, since, attempt, requesting),
+                    supporting_edits=supporting or list(edits[-1:]),
                     applied=applied[-1] if applied else None,
                 )
             )
         return writes
 
     def desired_after(
-        self, number: int, now: Mapping[str, Any], decided: Collection[str]
+        self, number: int, current: Mapping[str, Any], decided: Collection[str]
     ) -> Desired:
-        """Return the desired values once a delivery has ended.
+        """Return the desired values after a delivery.
 
-        A value that was neither desired nor sent by us was set by somebody else: it is
-        the new desired one.
+        A value that was neither desired nor sent by us was set outside Curfew, and
+        becomes the desired one.
 
         Args:
             number: The delivery's attempt.
-            now: What the cloud showed last; empty if it could not be read.
+            current: What the cloud showed last; empty if it could not be read.
             decided: Fields whose value this delivery has decided.
         """
         desired = initial(self.before, number) | self.desired
-        for name, value in now.items():
-            if value is None:
+        for name, value in current.items():
+            if value is None or name in leases.FIELDS:
                 continue
             before = desired.get(name)
-            if before is not None and same(before[0], value):
+            if before is not None and is_same(name, before[0], value):
                 continue
             late = before is not None and self._sender(name, value) is not None
             if not late or name in decided:
-                desired[name] = (value, number)
+                desired[name] = [value, number]
         return desired
 
     def _sender(self, name: str, value: Any) -> Attempt | None:
         for attempt in reversed(self.unconfirmed):
             sent = sent_values(attempt.body)
-            if name in sent and same(sent[name], value):
+            if name in sent and is_effect(name, sent[name], value):
                 return attempt
         return None
 
 
 def initial(before: Mapping[str, Any], number: int) -> Desired:
-    """The desired values when only the values before an attempt are known."""
+    """Return the desired values when only those before an attempt are known."""
     return {
-        name: (value, number) for name, value in before.items() if value is not None
+        name: [value, number]
+        for name, value in before.items()
+        if value is not None and name not in leases.FIELDS
     }
 
 
-def from_row(stored: Mapping[str, Any]) -> Desired:
-    """``EditQueue.desired`` as it was before JSON."""
-    return {name: (value, number) for name, (value, number) in stored.items()}
-
-
-def to_row(desired: Desired) -> dict[str, Any]:
-    """For ``EditQueue.desired``."""
-    return {name: list(entry) for name, entry in desired.items()}
-
-
-def cloud_values(wire: schemas.Instance) -> dict[str, Any]:
-    """Everything in a response that a write of ours may change."""
-    return merge.cloud_values(wire) | {POWER: power_of(wire.status)}
+def cloud_values(wire: WireInstance) -> dict[str, Any]:
+    """Return every value in a response that a write of ours may change."""
+    values = merge.cloud_values(wire)
+    watched: dict[str, Any] = {POWER: power_of(wire.state().status)}
+    if lease := leases.lease_of(values):
+        watched[LEASE] = lease
+    return values | watched
 
 
 def power_of(status: str | None) -> str | None:
-    """Whether an instance is up (``start``) or down (``stop``); None for neither."""
+    """Return ``start`` for an instance that is up, ``stop`` for one that is down."""
     for kind, statuses in ALREADY_THERE.items():
         if status in statuses:
             return str(kind)
@@ -187,108 +192,141 @@ def power_of(status: str | None) -> str | None:
 
 
 def sent_values(body: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What a request asks for, by field, companions included."""
+    """Return the values in a request, by field, companions included."""
     body = body or {}
     auto_stop = (body.get("spec") or {}).get("auto_stop") or {}
     values = {f"auto_stop_{name}": value for name, value in auto_stop.items()}
-    if "description" in body:
-        values["description"] = body["description"]
+    for name in ("name", "description", "tags"):
+        if name in body:
+            values[name] = body[name]
     if "action" in body:
         values[POWER] = body["action"]
+    elif "type" in body:
+        values[LEASE] = _requested_lease(body)
     return values
 
 
-def wants(edit: Edit, name: str, value: Any) -> bool:
-    """Whether an edit asks for this value of this field."""
+def _requested_lease(body: Mapping[str, Any]) -> leases.Lease:
+    """Return the lease that a renewal asked for."""
+    if body["type"] == IDLE:
+        return {"lease_type": IDLE, "idle_seconds": body["duration"] // 1000}
+    names = ("lease_type", "stop_timestamp_ms")
+    return {name: body[name] for name in names}
+
+
+def fields_of(edit: Edit) -> Collection[str]:
+    """Return the fields of a request that an edit decides."""
+    if edit.kind == Edit.Kind.UPDATE:
+        return list(edit.patch)
+    return [LEASE if edit.kind == Edit.Kind.EXTEND else POWER]
+
+
+def requests(edit: Edit, name: str, value: Any) -> bool:
+    """Whether an edit requests this value of this field."""
+    if name not in fields_of(edit):
+        return False
     if name == POWER:
         return bool(edit.kind == value)
-    return name in edit.patch and same(edit.patch[name], value)
+    if name == LEASE:
+        return leases.is_effect(leases.requested_lease(edit.patch), value)
+    return is_same(name, edit.patch[name], value)
 
 
 def is_sent(edit: Edit, body: Mapping[str, Any] | None) -> bool:
-    """Whether a request carries a value that an edit asks for."""
-    return any(wants(edit, name, value) for name, value in sent_values(body).items())
+    """Whether a request carries a value of an edit."""
+    return any(requests(edit, name, value) for name, value in sent_values(body).items())
 
 
-def is_why(edit: Edit, name: str, value: Any) -> bool:
-    """Whether an applied edit is why a field has this value."""
-    return edit.state == State.APPLIED and wants(edit, name, value)
+def is_same(name: str, left: Any, right: Any) -> bool:
+    """Whether two values of a field are the same to the cloud."""
+    if name == LEASE:
+        return leases.is_same(left, right)
+    return merge.is_same(left, right)
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two values are the same to the cloud: no description is an empty one."""
-    if isinstance(one, str | None):
-        one, other = one or "", other or ""
-    return bool(one == other)
+def is_effect(name: str, sent: Any, value: Any) -> bool:
+    """Whether a value of a field may be what the cloud made of a request."""
+    if name == LEASE:
+        return leases.is_effect(sent, value)
+    return merge.is_same(sent, value)
 
 
-def decide(writes: Sequence[LateWrite], *, may_repair: bool) -> list[LateWrite]:
+def decide(writes: Sequence[LateWrite], *, may_undo: bool) -> list[LateWrite]:
     """Decide which late writes stay, and return those that the next request undoes.
 
-    A value that was never ours is somebody else's: it is not fought. Settings come
-    before a start: one request carries only one of the two.
+    Settings come before an extension and a start, since one request carries only one
+    of these.
 
     Args:
         writes: Each gets ``accepted`` and ``given_up``; ``supporting_edits`` keeps
             the edits that are still permitted.
-        may_repair: Whether repairs have not been tried too often.
+        may_undo: Whether late writes have not been undone too often.
     """
     for write in writes:
         write.supporting_edits = [
             edit for edit in write.supporting_edits if not authority.why_withdrawn(edit)
         ]
-        _decide(write, may_restore=may_repair and bool(write.supporting_edits))
-    restoring = [write for write in writes if not write.accepted]
-    return [write for write in restoring if write.field != POWER] or restoring
+        _decide(write, may_undo=may_undo and bool(write.supporting_edits))
+    undoing = [write for write in writes if not write.accepted]
+    for special in ({POWER, LEASE}, {POWER}):
+        if first := [write for write in undoing if write.field not in special]:
+            return first
+    return undoing
 
 
-def _decide(late: LateWrite, *, may_restore: bool) -> None:
+def _decide(late: LateWrite, *, may_undo: bool) -> None:
     edit = late.edit
     undecided = late.desired_since <= late.attempt.number
     if edit is not None and edit.state == State.FAILED and undecided:
         late.accepted = True
-    elif (late.field, late.value) == (POWER, Edit.Kind.STOP) or not may_restore:
-        # Curfew alone begins no run: it costs, and policies may forbid it by now.
+    elif late.field == LEASE and leases.is_met(late.desired, late.value):
+        # Curfew shortens no run on its own.
+        late.accepted = True
+    elif (late.field, late.value) == (POWER, Edit.Kind.STOP) or not may_undo:
+        # Curfew starts no instance on its own: a run costs money, and policies may
+        # forbid it by now.
         late.accepted = late.given_up = True
 
 
 def corrections(
-    writes: Collection[LateWrite], now: Mapping[str, Any]
+    writes: Collection[LateWrite], current: Mapping[str, Any]
 ) -> dict[Edit, dict[str, Any]]:
-    """Return the new outcomes of the edits that late writes concern.
+    """Return the fields to write, by edit, for the edits that late writes concern.
 
     Args:
-        writes: Late writes, decided.
-        now: What the cloud holds after this delivery.
-
-    Returns:
-        By edit: ``outcome``, and ``result`` and ``replaced`` where it is applied late.
+        writes: Late writes, after ``decide``.
+        current: The cloud's values after this delivery.
     """
     changes: dict[Edit, dict[str, Any]] = {}
     for late in writes:
         for edit in late.edits:
-            if edit.is_open or (edit.state == State.APPLIED):
+            if edit.is_open or edit.state == State.APPLIED:
                 continue
             if late.accepted and edit is late.edit:
-                changes[edit] = _applied_late(edit, now)
+                changes[edit] = _applied_late(edit, current)
             else:
-                changes.setdefault(edit, {"outcome": Edit.Outcome.RESTORED})
+                changes.setdefault(edit, {"outcome": Edit.Outcome.UNDONE})
         if late.given_up and late.applied is not None:
             changes[late.applied] = {"outcome": Edit.Outcome.OVERWRITTEN}
     return changes
 
 
-def _applied_late(edit: Edit, now: Mapping[str, Any]) -> dict[str, Any]:
+def _applied_late(edit: Edit, current: Mapping[str, Any]) -> dict[str, Any]:
+    if edit.kind == Edit.Kind.EXTEND:
+        result = {name: current.get(name) for name in leases.FIELDS}
+        return {"outcome": Edit.Outcome.APPLIED_LATE, "result": result}
     if edit.kind != Edit.Kind.UPDATE:
         return {"outcome": Edit.Outcome.APPLIED_LATE, "result": {}}
-    current = {name: now.get(name) for name in edit.patch}
-    replaced: dict[str, Any] = {
-        name: {} for name, value in edit.patch.items() if not same(current[name], value)
+    values = {name: current.get(name) for name in edit.patch}
+    replaced_outside: dict[str, Any] = {
+        name: {}
+        for name, value in edit.patch.items()
+        if not merge.is_same(values[name], value)
     }
     return {
         "outcome": Edit.Outcome.APPLIED_LATE,
-        "result": current,
-        "replaced": {**replaced, **edit.replaced},
+        "result": values,
+        "newer_by_field": {**replaced_outside, **edit.newer_by_field},
     }
 
 
@@ -299,27 +337,26 @@ def begin_watch(queue: EditQueue, now: datetime) -> None:
 
 
 def continue_watch(
-    queue: EditQueue, now: datetime, *, again: bool, failed: bool, soon: bool
+    queue: EditQueue, now: datetime, *, restart: bool, failed: bool, soon: bool
 ) -> None:
     """Plan the next recheck, or end the watch when its time is over.
 
     Args:
         queue: Locked; the caller saves it.
         now: The database's time.
-        again: Whether the delivery left another unconfirmed write, or saw one take
-            effect: the watch starts again.
+        restart: Whether the watch starts again: the delivery left an unconfirmed write,
+            or found a late one.
         failed: Whether the delivery could not read the instance.
-        soon: Whether a late write was seen and is not dealt with yet.
+        soon: Whether a late write is not dealt with yet.
     """
-    if again:
+    if restart:
         begin_watch(queue, now)
         if soon:
             queue.recheck_at = now
     elif failed and queue.recheck_at:
-        # Not seen, so not over.
         queue.recheck_at = now + RECHECK
     elif queue.late_write_until is None or queue.late_write_until <= now:
         queue.late_write_until = queue.recheck_at = None
-        queue.repairs = 0
+        queue.undo_count = 0
     else:
         queue.recheck_at = min(now + RECHECK, queue.late_write_until)

@@ -1,12 +1,14 @@
-"""The queue of each instance: who may deliver, and what is sent next.
+"""The queue of each instance: which worker may deliver, and what it sends next.
 
 ``claim`` gives a worker the lease and raises the fencing token. The worker may send and
-record only while the token is its own. Time is the database's, so that workers on
-different machines agree.
+record only while its token is the newest. All times are the database's, so that workers
+on different machines agree.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -15,8 +17,8 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
-from dashboard.edits import authority, merge, messages, states
-from dashboard.edits.models import Attempt, Edit, EditQueue
+from dashboard.edits import authority, leases, merge, messages, states
+from dashboard.edits.models import WAITS_FOR_STOP, Attempt, Edit, EditQueue
 from dashboard.edits.states import ENQUEUE_AGAIN_AFTER, record_event_of
 from dashboard.instances import worker_liveness
 from dashboard.instances.models import Cloud, FleetVersion, Instance
@@ -28,25 +30,25 @@ from .late_writes import LateWrite, Watch
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=45)
-"""Longer than a task's hard time limit: when it ends, its owner is dead."""
+"""Longer than a task's hard time limit: when a lease ends, its owner is dead."""
 
-MOST_REPAIRS = 12
-"""Late writes put right before Curfew gives up, and says so: a gateway that repeats a
-request, or somebody who sets the same value again and again, is not fought for ever."""
+MAX_UNDOS = 12
+"""Undone late writes after which Curfew gives up: a gateway may repeat a request
+endlessly, and a person may insist on a value."""
 
-MOST_INTERRUPTED = 3
-LEAST_SWEEP = 10
+MAX_INTERRUPTED = 3
+MIN_SWEEP_SIZE = 10
 
 State = Edit.State
 
-DELIVERY_FIELDS = (
+LEASE_AND_WATCH_FIELDS = (
     "lease_owner",
     "lease_until",
     "late_write_until",
     "recheck_at",
     "desired",
 )
-"""What a delivery changes in its queue, from its claim to its record."""
+"""Saved together whenever a lease or a watch begins or ends."""
 
 
 @dataclass
@@ -56,37 +58,45 @@ class Delivery:
     Attributes:
         edits: What to deliver, of one kind, oldest first; all ``sending``. Empty when
             the instance is only read again for a late write.
-        may_repair: Whether a late write may still be repaired.
-        watch: What is known of late writes; empty outside a late-write watch.
-        restoring: Late writes that the next request undoes.
+        may_undo: Whether a late write may still be undone.
+        watch: The late-write watch; empty when there is none.
+        undoing: Late writes that the next request undoes.
         awaiting_read_back: Whether a write was answered and not read back yet.
     """
 
     instance: Instance
     edits: list[Edit]
     attempt: Attempt
-    may_repair: bool = False
+    may_undo: bool = False
     watch: Watch = field(default_factory=Watch)
-    restoring: list[LateWrite] = field(default_factory=list)
+    undoing: list[LateWrite] = field(default_factory=list)
     awaiting_read_back: bool = False
+
+    def find_late_writes(self, current: Mapping[str, Any]) -> list[LateWrite]:
+        """Return the late writes among the cloud's values."""
+        return self.watch.find(current, partial(merge.recent_edits, self.instance))
 
     @property
     def edits_to_authorize(self) -> list[Edit]:
-        """The edits for which the next request is sent; they must be permitted then."""
-        supporting = (late.supporting_edits[0] for late in self.restoring)
+        """The edits that must still be permitted when the next request is sent."""
+        supporting = (late.supporting_edits[0] for late in self.undoing)
         return list(dict.fromkeys(supporting)) or self.edits
 
 
 @transaction.atomic
-def due_instances() -> list[int]:
-    """Return instances with open edits that are neither leased nor just enqueued.
+def take_due_queues() -> list[int]:
+    """Mark the queues that need a worker now as enqueued, and return their instances.
 
+    These have open edits or a due recheck, and are neither leased nor just enqueued.
     Queues of dead workers are freed first. A cloud whose circuit is open gets one
     queue, as the probe.
     """
     _free_queues_of_dead_workers()
     now = Now()
-    waiting = Edit.objects.filter(instance=OuterRef("pk"), state__in=Edit.OPEN)
+    open_edits = Edit.objects.filter(instance=OuterRef("pk"), state__in=Edit.OPEN)
+    # One that waits for a stop that never comes fails at its deadline.
+    waiting = open_edits.exclude(WAITS_FOR_STOP, deadline_at__gt=now)
+    waiting = waiting.exclude(not_before__gt=now)
     queues = EditQueue.objects.filter(
         Q(lease_until=None) | Q(lease_until__lte=now),
         Q(next_at=None) | Q(next_at__lte=now),
@@ -95,11 +105,16 @@ def due_instances() -> list[int]:
         Exists(waiting) | Q(recheck_at__lte=now),
     )
     healthy = queues.filter(instance__cloud__failures__lt=circuit_breaker.OPENS_AT)
-    # No more than the clouds can answer until the next sweep: the rest of a large batch
-    # waits here, in order, and not in the broker's queue before everybody else's edits.
-    answerable = max(LEAST_SWEEP, round(settings.CURFEW.upstream_rate))
-    longest_first = healthy.order_by(F("last_enqueued_at").asc(nulls_first=True))
-    due = list(longest_first.values_list("pk", flat=True)[:answerable])
+    # No more than the clouds can answer until the next sweep. The rest of a large batch
+    # waits here, and not in the broker's queue, where other edits would wait behind it.
+    answerable = max(MIN_SWEEP_SIZE, round(settings.CURFEW.upstream_rate))
+    # The longest wait comes first; within a batch the run that ends first, which would
+    # otherwise stop before it is extended.
+    by_urgency = healthy.order_by(
+        F("last_enqueued_at").asc(nulls_first=True),
+        F("instance__run_ends_at").asc(nulls_last=True),
+    )
+    due = list(by_urgency.values_list("pk", flat=True)[:answerable])
     for cloud in Cloud.objects.filter(failures__gte=circuit_breaker.OPENS_AT):
         probe = (
             queues.filter(instance__cloud=cloud).order_by("last_enqueued_at").first()
@@ -114,7 +129,7 @@ def _free_queues_of_dead_workers() -> None:
     taken = EditQueue.objects.filter(lease_until__gt=Now(), lease_owner__isnull=False)
     lease_owners = set(taken.values_list("lease_owner", flat=True).distinct())
     if dead := worker_liveness.dead_workers(
-        key for key in lease_owners if key is not None
+        owner for owner in lease_owners if owner is not None
     ):
         freed = taken.filter(lease_owner__in=dead).update(
             lease_until=Now(), last_enqueued_at=None
@@ -144,14 +159,16 @@ def _claim(instance_pk: int, lease_owner: int) -> Delivery | None:
     )
     if queue is None or not _is_free(queue, queue.now):
         return None
+    if not circuit_breaker.claim_call(queue.instance.cloud, queue.now):
+        return None
     queue.lease_owner = lease_owner
-    edits, ended = _deliverable(queue, queue.now)
+    edits, ended = _end_and_pick(queue, queue.now)
     delivery = None
     if edits or (queue.recheck_at is not None and queue.recheck_at <= queue.now):
         delivery = _delivery(queue, queue.now, edits)
     else:
         queue.save(update_fields=["late_write_until", "recheck_at", "desired"])
-    # Stamp only real changes: every open page asks for what a version has changed.
+    # Stamp only real changes: each version makes every open page poll for rows.
     if edits or ended:
         FleetVersion.stamp(Instance.objects.filter(pk=instance_pk))
     return delivery
@@ -160,12 +177,12 @@ def _claim(instance_pk: int, lease_owner: int) -> Delivery | None:
 def _delivery(queue: EditQueue, now: datetime, edits: list[Edit]) -> Delivery:
     attempt = _begin(queue, edits, now)
     for edit in edits:
-        states.move([edit], State.SENDING, attempts=edit.attempts + 1)
+        states.move([edit], State.SENDING, attempt_count=edit.attempt_count + 1)
     return Delivery(
         queue.instance,
         edits,
         attempt,
-        may_repair=queue.repairs < MOST_REPAIRS,
+        may_undo=queue.undo_count < MAX_UNDOS,
         watch=_watch(queue, now),
     )
 
@@ -177,24 +194,20 @@ def _watch(queue: EditQueue, now: datetime) -> Watch:
         instance_id=queue.pk, ambiguous=True, sent_at__gte=now - merge.OUR_OWN_FOR
     )
     return Watch(
-        late_writes.from_row(queue.desired),
-        list(unconfirmed.order_by("number").prefetch_related("edits")),
+        queue.desired, list(unconfirmed.order_by("number").prefetch_related("edits"))
     )
 
 
 def _is_free(queue: EditQueue, now: datetime) -> bool:
-    cloud = queue.instance.cloud
-    blocked_until = (queue.lease_until, queue.next_at, cloud.held_until)
-    if any(moment is not None and moment > now for moment in blocked_until):
-        return False
-    return circuit_breaker.may_pass(cloud, now)
+    blocked_until = (queue.lease_until, queue.next_at, queue.instance.cloud.held_until)
+    return all(moment is None or moment <= now for moment in blocked_until)
 
 
 def _begin(queue: EditQueue, edits: list[Edit], now: datetime) -> Attempt:
     queue.fencing_token += 1
     queue.lease_until = now + LEASE
     queue.next_at = None
-    queue.save(update_fields=[*DELIVERY_FIELDS, "next_at", "fencing_token"])
+    queue.save(update_fields=[*LEASE_AND_WATCH_FIELDS, "next_at", "fencing_token"])
     attempt = Attempt.objects.create(
         instance=queue.instance, number=queue.fencing_token
     )
@@ -202,7 +215,7 @@ def _begin(queue: EditQueue, edits: list[Edit], now: datetime) -> Attempt:
     return attempt
 
 
-def _deliverable(queue: EditQueue, now: datetime) -> tuple[list[Edit], bool]:
+def _end_and_pick(queue: EditQueue, now: datetime) -> tuple[list[Edit], bool]:
     """End the edits that will never be sent, and return the next ones to send.
 
     Returns:
@@ -210,26 +223,57 @@ def _deliverable(queue: EditQueue, now: datetime) -> tuple[list[Edit], bool]:
     """
     open_edits = list(
         Edit.objects.filter(instance_id=queue.pk, state__in=Edit.OPEN)
-        .select_related("actor", "rule", "instance__cloud")
+        .select_related("actor", "rule", "schedule", "instance__cloud")
         .order_by("seq")
     )
     note_interruption(queue, now, open_edits)
-    waiting = [edit for edit in open_edits if _may_go_out(edit, now)]
-    edits = merge.of_one_kind(waiting)
-    gone = merge.superseded(edits)
-    for edit, by in gone.items():
+    waiting = [edit for edit in open_edits if _keep_or_end(edit, now)]
+    sendable = [edit for edit in waiting if _is_due(edit, now)]
+    edits = merge.of_one_kind(sendable)
+    if edits:
+        # A newer change replaces one that waits for the stop, or for its moment.
+        still_waiting = [
+            edit
+            for edit in waiting
+            if edit not in sendable
+            and merge.is_one_kind(edit, edits[0])
+            and (edit.kind == Edit.Kind.UPDATE or edit.seq < edits[-1].seq)
+        ]
+        edits = sorted([*still_waiting, *edits], key=lambda edit: edit.seq)
+    now_or_after_stop = [
+        edit for edit in waiting if edit in sendable or edit.is_waiting_for_stop
+    ]
+    superseded = merge.superseded(edits) | _replaced_starts(now_or_after_stop)
+    for edit, newer in superseded.items():
         states.move(
             [edit],
             State.SUPERSEDED,
-            superseded_by=by,
-            message=messages.REPLACED_BY(username=by.actor_message),
+            superseded_by=newer,
+            message=messages.SUPERSEDED_BY(username=newer.actor_message),
         )
-    ended = len(waiting) < len(open_edits) or bool(gone)
-    return [edit for edit in edits if edit not in gone], ended
+    ended = len(waiting) < len(open_edits) or bool(superseded)
+    picked = [edit for edit in edits if edit not in superseded and edit in sendable]
+    return merge.of_one_request(picked), ended
+
+
+def _replaced_starts(edits: list[Edit]) -> dict[Edit, Edit]:
+    """Return the starts of restarts that a later start or stop replaces, with it."""
+    powers = [edit for edit in edits if edit.kind in {Edit.Kind.START, Edit.Kind.STOP}]
+    return {
+        edit: powers[-1]
+        for edit in powers[:-1]
+        if edit.kind == Edit.Kind.START and edit.is_waiting_for_stop
+    }
+
+
+def _is_due(edit: Edit, now: datetime) -> bool:
+    """Whether an edit waits neither for the stop of its instance nor for its moment."""
+    is_later = edit.not_before is not None and edit.not_before > now
+    return not is_later and not edit.is_waiting_for_stop
 
 
 def note_interruption(queue: EditQueue, now: datetime, edits: list[Edit]) -> None:
-    """End the attempts of a worker that died: its lease is over, without a result.
+    """End the attempts of a worker that died: its lease has ended without a result.
 
     Args:
         queue: Locked; the caller saves it.
@@ -240,7 +284,7 @@ def note_interruption(queue: EditQueue, now: datetime, edits: list[Edit]) -> Non
     sent = list(unfinished.filter(sent_at__isnull=False).order_by("number"))
     for attempt in sent:
         before = late_writes.initial(attempt.before, attempt.number)
-        queue.desired = late_writes.to_row(before) | queue.desired
+        queue.desired = before | queue.desired
         late_writes.begin_watch(queue, now)
     ended = unfinished.update(outcome="interrupted", finished_at=Now())
     if sent:
@@ -255,23 +299,28 @@ def note_interruption(queue: EditQueue, now: datetime, edits: list[Edit]) -> Non
             edit.save(update_fields=["interrupted", "outcome"])
 
 
-def _may_go_out(edit: Edit, now: datetime) -> bool:
+def _keep_or_end(edit: Edit, now: datetime) -> bool:
     """Return whether an edit may be sent; end it if not."""
+    if edit.kind == Edit.Kind.START and edit.waits_for_stop:
+        # The end of the stop before it may just have cancelled it.
+        edit.refresh_from_db(fields=["state"])
+        if not edit.is_open:
+            return False
     if withdrawn := authority.why_withdrawn(edit):
         states.move([edit], State.CANCELLED, message=withdrawn)
-    elif edit.interrupted >= MOST_INTERRUPTED:
+    elif edit.interrupted >= MAX_INTERRUPTED:
         states.move([edit], State.FAILED, message=messages.DELIVERY_FAULT())
-        log.error("poisonous edit", edit=str(edit.pk), interrupted=edit.interrupted)
+        log.error("poison edit", edit=str(edit.pk), interrupted=edit.interrupted)
     elif edit.deadline_at <= now:
-        states.move([edit], State.FAILED, message=too_late(edit))
+        states.move([edit], State.FAILED, message=past_deadline_message(edit))
     else:
         return True
     return False
 
 
-def too_late(edit: Edit) -> Message:
+def past_deadline_message(edit: Edit) -> Message:
     """The message of an edit whose deadline has passed."""
-    return sentences(messages.NOT_IN_TIME(), edit.message)
+    return sentences(messages.PAST_DEADLINE(), edit.message)
 
 
 def lock_if_ours(delivery: Delivery) -> tuple[EditQueue, datetime] | None:
@@ -291,18 +340,21 @@ def lock_if_ours(delivery: Delivery) -> tuple[EditQueue, datetime] | None:
 
 
 @transaction.atomic
-def about_to_send(delivery: Delivery, body: dict[str, Any]) -> bool:
+def authorize_request(
+    delivery: Delivery, body: dict[str, Any], before: Mapping[str, Any]
+) -> bool:
     """Store a request before it leaves, if this worker may still send it.
 
     Args:
-        delivery: Its ``watch.before`` is stored, too. It gets a new attempt when the
-            present one has been sent.
+        delivery: It gets a new attempt if the current one has been sent.
         body: The JSON body of the request.
+        before: The cloud's values before the request.
 
     Returns:
         False when nothing may be sent: the queue was taken over, an actor lost the
         permission, or the deadline has passed.
     """
+    delivery.watch.before = dict(before)
     locked = lock_if_ours(delivery)
     if locked is None:
         return False
@@ -310,45 +362,49 @@ def about_to_send(delivery: Delivery, body: dict[str, Any]) -> bool:
     fresh = Edit.objects.filter(
         pk__in=[edit.pk for edit in delivery.edits_to_authorize]
     )
-    for edit in fresh.select_related("actor", "rule", "instance__cloud"):
+    for edit in fresh.select_related("actor", "rule", "schedule", "instance__cloud"):
         allowed = not authority.why_withdrawn(edit)
         if not allowed or (edit.is_open and edit.deadline_at <= now):
             return False
     if delivery.attempt.sent_at is not None:
+        # An attempt is one request. The first was answered and read back.
         Attempt.objects.filter(pk=delivery.attempt.pk).update(
             outcome="applied", finished_at=Now()
         )
         delivery.attempt = _begin(queue, delivery.edits, now)
     Attempt.objects.filter(pk=delivery.attempt.pk).update(
-        body=body, before=delivery.watch.before, sent_at=Now()
+        body=body, before=before, sent_at=Now()
     )
     delivery.attempt.sent_at, delivery.attempt.body = now, body
-    if delivery.restoring:
-        _note_repair(queue, delivery)
+    if delivery.undoing:
+        _record_undo(queue, delivery)
     return True
 
 
-def _note_repair(queue: EditQueue, delivery: Delivery) -> None:
-    """Count a repair, and leave a line in the audit trail for each edit it is for.
+def _record_undo(queue: EditQueue, delivery: Delivery) -> None:
+    """Count an undo, and record an audit event for each edit in whose name it happens.
 
-    What landed late is marked now: the reading after the repair may fail.
+    The edits that were applied late are marked now: the read afterwards may fail.
     """
-    EditQueue.objects.filter(pk=queue.pk).update(repairs=F("repairs") + 1)
-    landed = {
-        edit.pk
-        for late in delivery.restoring
-        for edit in late.edits
-        if not edit.is_open
+    EditQueue.objects.filter(pk=queue.pk).update(undo_count=F("undo_count") + 1)
+    applied_late = {
+        edit.pk for late in delivery.undoing for edit in late.edits if not edit.is_open
     }
-    Edit.objects.filter(pk__in=landed).exclude(state=State.APPLIED).update(
+    Edit.objects.filter(pk__in=applied_late).exclude(state=State.APPLIED).update(
         outcome=Edit.Outcome.UNCONFIRMED, corrected_at=Now()
     )
     for edit in delivery.edits_to_authorize:
-        mine = [late for late in delivery.restoring if late.supporting_edits[0] == edit]
+        undone = [late for late in delivery.undoing if late.supporting_edits[0] == edit]
         record_event_of(
             edit,
             action="edit.repaired",
-            before={late.field: late.value for late in mine},
-            after={late.field: late.desired for late in mine},
+            before=_values({late.field: late.value for late in undone}),
+            after=_values({late.field: late.desired for late in undone}),
             reason=messages.LATE_WRITE_UNDONE(),
         )
+
+
+def _values(by_field: dict[str, Any]) -> dict[str, Any]:
+    """Return values for an audit event, with the fields of a lease."""
+    lease = by_field.pop(leases.LEASE, None)
+    return by_field | (lease or {})

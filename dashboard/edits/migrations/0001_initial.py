@@ -38,7 +38,7 @@ class Migration(migrations.Migration):
                 ("last_enqueued_at", models.DateTimeField(null=True)),
                 ("late_write_until", models.DateTimeField(null=True)),
                 ("recheck_at", models.DateTimeField(db_index=True, null=True)),
-                ("repairs", models.PositiveSmallIntegerField(default=0)),
+                ("undo_count", models.PositiveSmallIntegerField(default=0)),
                 ("desired", models.JSONField(db_default={}, default=dict)),
             ],
         ),
@@ -130,7 +130,7 @@ class Migration(migrations.Migration):
                 ("patch", models.JSONField(default=dict)),
                 ("base", models.JSONField(default=dict)),
                 ("result", models.JSONField(default=dict)),
-                ("key", models.CharField(max_length=64)),
+                ("idempotency_key", models.CharField(max_length=64)),
                 (
                     "request_digest",
                     models.CharField(blank=True, default="", max_length=64),
@@ -152,7 +152,7 @@ class Migration(migrations.Migration):
                         max_length=16,
                     ),
                 ),
-                ("attempts", models.PositiveIntegerField(default=0)),
+                ("attempt_count", models.PositiveIntegerField(default=0)),
                 ("interrupted", models.PositiveIntegerField(default=0)),
                 ("applied_while_running", models.BooleanField(default=False)),
                 (
@@ -163,7 +163,7 @@ class Migration(migrations.Migration):
                             ("unconfirmed", "being checked"),
                             ("not_seen", "not seen in ModelArts"),
                             ("applied_late", "applied late"),
-                            ("restored", "applied late, then put back"),
+                            ("restored", "applied late, then undone"),
                             ("replaced", "replaced"),
                             ("overwritten", "overwritten by an older change"),
                         ],
@@ -172,7 +172,7 @@ class Migration(migrations.Migration):
                         max_length=16,
                     ),
                 ),
-                ("replaced", models.JSONField(db_default={}, default=dict)),
+                ("newer_by_field", models.JSONField(db_default={}, default=dict)),
                 ("corrected_at", models.DateTimeField(null=True)),
                 (
                     "message",
@@ -315,14 +315,14 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "edits",
-                    models.ManyToManyField(related_name="deliveries", to="edits.edit"),
+                    models.ManyToManyField(related_name="attempts", to="edits.edit"),
                 ),
             ],
             options={
                 "ordering": ["-number"],
                 "constraints": [
                     models.UniqueConstraint(
-                        fields=("instance", "number"), name="attempt_once_per_fence"
+                        fields=("instance", "number"), name="attempt_once_per_number"
                     )
                 ],
             },
@@ -352,7 +352,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="edit",
             constraint=models.UniqueConstraint(
-                fields=("actor", "key"), name="edit_once_per_key"
+                fields=("actor", "idempotency_key"), name="edit_once_per_key"
             ),
         ),
     ]

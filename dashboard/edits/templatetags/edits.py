@@ -1,4 +1,4 @@
-"""Template filters that put edits into words; see ``wording`` and ``outcome_text``."""
+"""Template filters for edits; see ``display`` and ``outcome_text``."""
 
 from typing import Any
 from uuid import UUID
@@ -8,24 +8,26 @@ from django.template.context import Context
 
 from dashboard.accounts.permissions import can_edit
 from dashboard.edits import display, outcome_text, selectors
+from dashboard.edits.forms import PRESET_HOURS
 
 register = template.Library()
 
-register.filter("edit_look", outcome_text.look)
+register.simple_tag(lambda: PRESET_HOURS, name="preset_hours")
+register.filter("edit_badge", outcome_text.badge)
 register.filter("edit_sentence", outcome_text.sentence)
 register.filter("edit_next_step", outcome_text.next_step)
-register.filter("edit_change", display.wish)
+register.filter("edit_change", display.change_text)
+register.filter("edit_from_to", display.from_to)
 register.filter("attempt_outcome", display.outcome)
-register.filter("edit_comparison", display.comparison)
 
 
 @register.inclusion_tag("edits/banner.html", takes_context=True)
-def filed_change(context: Context, message: object) -> dict[str, Any]:
-    """The banner of an edit that was just filed; ``message`` is its key."""
+def submitted_change(context: Context, message: object) -> dict[str, Any]:
+    """The banner of an edit that was just submitted; ``message`` is its primary key."""
     request = context["request"]
-    found = selectors.edits_visible_to(request.user)
-    edit = found.filter(pk=UUID(str(message))).first()
-    # It may have gone with its instance since.
+    edits = selectors.edits_visible_to(request.user)
+    edit = edits.filter(pk=UUID(str(message))).first()
+    # It may have been deleted with its instance since.
     if edit is None:
         return {}
     return {

@@ -1,5 +1,6 @@
-"""Looking back: all edits, one edit, and a second thought about it."""
+"""Pages of edits: the list, one edit, and its retry, cancel and discard."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from django.http import (
 )
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.utils.translation import gettext
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.accounts.http import SignedInRequest
@@ -22,7 +23,7 @@ from dashboard.edits import display, services
 from dashboard.edits.filters import PER_PAGE, EditFilter
 from dashboard.edits.merge import expected_values
 from dashboard.edits.models import Edit, EditQueue
-from dashboard.edits.selectors import edits_visible_to
+from dashboard.edits.selectors import edits_visible_to, extension_behind
 from dashboard.instances.countdown import status_badge
 from dashboard.instances.models import FleetVersion
 from dashboard.instances.selectors import publish_fleet_state
@@ -34,28 +35,30 @@ from dashboard.livepoll.pages import (
     poller,
 )
 
+from .common import accepted, in_popover, not_done
+
 
 @require_safe
 def edit_list(request: SignedInRequest) -> HttpResponse:
     """All edits, newest first.
 
     Query parameters:
-        See ``filters``, and ``page``, ``per_page`` (25, 50, 100). What makes no sense
-        is left out, and the page says so.
+        See ``filters``, and ``page``, ``per_page`` (25, 50, 100). Invalid values are
+        ignored, and the page says so.
     """
     return render(request, "edits/list.html", _list(request))
 
 
 @require_safe
 def edit_changes(request: SignedInRequest) -> HttpResponse:
-    """Fragment: what changed in the list since the caller's last poll.
+    """Fragment: the rows that have changed since the last poll.
 
     Query parameters:
         The list's own, and those of ``PollForm``.
 
     Returns:
-        200 with ``edits/list.html#changes``; 204 when nothing changed; 400 for a
-        ``since`` that makes no sense.
+        200 with ``edits/list.html#changes``; 204 when nothing changed; 400 for an
+        invalid ``since``.
     """
     form = PollForm(request.GET)
     if not form.is_valid():
@@ -75,22 +78,22 @@ def edit_changes(request: SignedInRequest) -> HttpResponse:
 
 
 def _list(request: SignedInRequest) -> dict[str, Any]:
-    # Before the edits: what changes in between is then sent twice, but never missed.
+    # Before the edits: a change in between is then sent twice, but never missed.
     version = FleetVersion.current()
-    found = EditFilter(
+    edit_filter = EditFilter(
         request.GET, queryset=edits_visible_to(request.user), request=request
     )
     size = request.GET.get("per_page", "")
     per_page = int(size) if size in map(str, PER_PAGE) else PER_PAGE[0]
-    page = Paginator(found.qs, per_page).get_page(request.GET.get("page"))
+    page = Paginator(edit_filter.qs, per_page).get_page(request.GET.get("page"))
     kept = QueryDict(mutable=True)
-    for name in (*found.filters, "page", "per_page"):
+    for name in (*edit_filter.filters, "page", "per_page"):
         if value := request.GET.get(name):
             kept[name] = value
     layout = layout_hash((page.paginator.count, [edit.pk for edit in page]))
     return {
-        "filter": found,
-        "is_filtered": any(name in kept for name in found.filters),
+        "filter": edit_filter,
+        "is_filtered": any(name in kept for name in edit_filter.filters),
         "kept": kept,
         "page": page,
         "pages": page.paginator.get_elided_page_range(page.number, on_ends=1),
@@ -102,7 +105,7 @@ def _list(request: SignedInRequest) -> dict[str, Any]:
             kept.dict() | {"since": version, "layout": layout},
             version=version,
             interval_seconds=poll_interval(
-                has_open_edit=any(edit.is_open for edit in page)
+                has_open_edit=any(edit.is_under_way for edit in page)
             ),
         ),
     }
@@ -110,7 +113,7 @@ def _list(request: SignedInRequest) -> dict[str, Any]:
 
 @require_safe
 def detail(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
-    """One edit: what was asked, by whom, and what became of it."""
+    """One edit: the requested change, its actor and its outcome."""
     return render(request, "edits/detail.html", _context(request, edit_id))
 
 
@@ -119,7 +122,7 @@ def progress(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
     """Fragment: the live part of the page.
 
     Query parameters:
-        layout: The ``layout_hash`` of the receipt as drawn.
+        layout: A digest of what the page shows.
 
     Returns:
         200 with ``edits/detail.html#changes``; 204 when nothing changed.
@@ -132,10 +135,10 @@ def progress(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
 
 @require_safe
 def banner(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
-    """Fragment: what becomes of an edit, for the page that it was filed from.
+    """Fragment: the state of an edit, for the page from which it was submitted.
 
     Returns:
-        200 with ``edits/banner.html``, which asks again while the edit is open.
+        200 with ``edits/banner.html``, which polls while the edit is open.
     """
     edit = _edit(request, edit_id)
     context = {"edit": edit, "may_edit": can_edit(request.user, edit.instance.owner)}
@@ -144,58 +147,69 @@ def banner(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
 
 @require_POST
 def retry(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
-    """Change for a failed edit again, as a new one.
+    """Submit a failed edit again, as a new one.
 
     Returns:
-        303 to the new edit; to this one's, with a message, when it cannot be
-        tried again; 403 for an instance that is not theirs.
+        303 to the new edit; to this one, with a message, when it cannot be retried; 403
+        for an instance that is not theirs. To a popover: 202, and 409 with the message.
     """
     edit = _edit(request, edit_id)
     try:
-        again = services.retry_edit(edit=edit, actor=request.user)
+        new_edit = services.retry_edit(edit=edit, actor=request.user)
     except (services.EditClosedError, services.RuleRefusedError) as error:
-        messages.error(request, str(error))
-        return _to(edit)
+        return _refused(request, edit, str(error))
     except services.EditConflictError:
-        messages.error(
-            request, gettext("The setting was just changed. Compare the values again.")
+        return _refused(
+            request,
+            edit,
+            _("The setting was just changed. Compare the values again."),
         )
-        return _to(edit)
-    if not again.is_open:
+    if in_popover(request):
+        return accepted(new_edit)
+    if not new_edit.is_open:
         messages.info(
-            request, gettext("This change was already retried; here is the result.")
+            request, _("This change was already retried; here is the result.")
         )
-    return _to(again)
+    return _to(new_edit)
 
 
 @require_POST
 def cancel(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
-    """Take an edit back while it waits.
+    """Cancel an edit that waits.
 
     Returns:
-        303 to its page, which says what that means; 403 for an instance that is not
-        theirs.
+        303 to its page, with a message if it is too late; 403 for an instance that is
+        not theirs.
     """
-    edit = _edit(request, edit_id)
-    try:
-        services.cancel_edit(edit=edit, actor=request.user)
-    except services.EditClosedError as error:
-        messages.error(request, str(error))
-    return _to(edit)
+    return _close(request, edit_id, services.cancel_edit)
 
 
 @require_POST
 def discard(request: SignedInRequest, edit_id: UUID) -> HttpResponse:
-    """Leave the newer values of an edit in conflict as they are.
+    """Discard an edit in conflict; the newer values stay.
 
     Returns:
-        303 to its page, with a message; 403 for an instance that is not theirs.
+        303 to its page, with a message if it is in no conflict; 403 for an instance
+        that is not theirs.
     """
+    return _close(request, edit_id, services.discard_edit)
+
+
+def _close(
+    request: SignedInRequest, edit_id: UUID, service: Callable[..., Edit]
+) -> HttpResponse:
     edit = _edit(request, edit_id)
     try:
-        services.discard_edit(edit=edit, actor=request.user)
+        service(edit=edit, actor=request.user)
     except services.EditClosedError as error:
-        messages.error(request, str(error))
+        return _refused(request, edit, str(error))
+    return accepted(edit) if in_popover(request) else _to(edit)
+
+
+def _refused(request: SignedInRequest, edit: Edit, reason: str) -> HttpResponse:
+    if in_popover(request):
+        return not_done(request, edit, reason)
+    messages.error(request, reason)
     return _to(edit)
 
 
@@ -204,53 +218,62 @@ def _edit(request: SignedInRequest, edit_id: UUID) -> Edit:
 
 
 def _context(request: SignedInRequest, edit_id: UUID) -> dict[str, Any]:
-    found = edits_visible_to(request.user).select_related("superseded_by", "retry_of")
-    edit = get_object_or_404(found, pk=edit_id)
-    attempts = list(edit.deliveries.all())
+    edits = edits_visible_to(request.user).select_related(
+        "superseded_by", "retry_of", "undo_of", "batch"
+    )
+    edit = get_object_or_404(edits, pk=edit_id)
+    attempts = list(edit.attempts.all())
     may_edit = can_edit(request.user, edit.instance.owner)
-    holds, now = _held(edit)
+    heading, current = _current(edit)
     before = edit.base.get("status", "")
+    is_lease_conflict = edit.may_be_discarded and edit.kind == Edit.Kind.EXTEND
     # Attempts end one by one while the state stays "sending".
     finished = sum(bool(attempt.finished_at) for attempt in attempts)
     layout = layout_hash((edit.state, finished, edit.outcome))
     return {
         "edit": edit,
-        "holds": holds,
-        "changes": display.changes(edit, now),
+        "current_heading": heading,
+        "changes": display.changes(edit, current),
         "status_before": status_badge(before).label,
         "attempts": attempts,
         "may_edit": may_edit,
+        "conflicts": display.conflicts(edit) if may_edit else [],
+        "is_lease_conflict": is_lease_conflict,
+        "changed_by": is_lease_conflict and extension_behind(edit.instance),
         "layout": layout,
         "poller": poller(
             request,
             reverse("edits:progress", args=[edit.pk]),
             {"layout": layout},
-            interval_seconds=poll_interval(has_open_edit=True),
+            interval_seconds=poll_interval(has_open_edit=not edit.is_waiting_for_stop),
         ),
         **_queue(edit),
     }
 
 
 def _queue(edit: Edit) -> dict[str, Any]:
-    """When it is tried next, and until when a late write is looked for at least."""
-    if not edit.is_unconfirmed and edit.state != Edit.State.RETRYING:
+    """Return when the next attempt is, or until when a late write is watched for."""
+    is_held = edit.instance.cloud.held_since is not None
+    is_retrying = edit.state == Edit.State.RETRYING and edit.is_under_way
+    is_retrying = is_retrying and not is_held
+    is_watched = edit.is_unconfirmed and not edit.is_open
+    if not is_retrying and not is_watched:
         return {}
     queue = EditQueue.objects.filter(instance_id=edit.instance_id).first()
-    is_held = edit.instance.cloud.held_since is not None
     if queue is None:
         return {}
-    if edit.state == Edit.State.RETRYING:
-        return {} if is_held else {"next_attempt_at": queue.next_at}
-    return {"checked_until": None if edit.is_open else queue.late_write_until}
+    if is_retrying:
+        return {"next_attempt_at": queue.next_at}
+    return {"checked_until": queue.late_write_until}
 
 
-def _held(edit: Edit) -> tuple[str, dict[str, Any]]:
-    """What the cloud holds, beside what was asked: a heading, and values by field."""
+def _current(edit: Edit) -> tuple[str, dict[str, Any]]:
+    """Return a heading for the values in the cloud, and the values by field."""
     if edit.state == Edit.State.APPLIED:
-        return gettext("Confirmed value"), edit.result
+        return _("Confirmed value"), edit.result
     if edit.state in {Edit.State.FAILED, Edit.State.CONFLICT}:
-        # What a new try is going to replace.
-        return gettext("Current value in ModelArts"), expected_values(edit.instance)
+        # A retry would replace these.
+        return _("Current value in ModelArts"), expected_values(edit.instance)
     return "", {}
 
 

@@ -1,5 +1,6 @@
-"""What a rule would do and would have done; letting it act, and pausing it."""
+"""Preview the enforcement of a policy, start it and pause it."""
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -8,86 +9,87 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext as _, ngettext
 from django.views.decorators.http import require_http_methods
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_write_rules
 from dashboard.edits import display, enforcement
-from dashboard.edits.batch_forms import MANY, number_fault
-from dashboard.instances.countdown import exact_text
+from dashboard.instances.durations import exact_text
+from dashboard.instances.typed_number import asks_number, number_fault
 from dashboard.policies import services
-from dashboard.policies.history import LOOKS_BACK, history
+from dashboard.policies.effects import effect
+from dashboard.policies.history import LOOKS_BACK
 from dashboard.policies.models import Rule
 from dashboard.policies.rules import requirement
 from dashboard.policies.selectors import running_for, tabs
-from dashboard.web.stored_messages import Message
 
 NAMED = 50
-"""Instances named in each table; the rest is counted."""
+"""Instances that each table names; the others are counted."""
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def acting(request: SignedInRequest, rule_pk: int) -> HttpResponse:
-    """Preview what a rule would do (GET); let it act, or pause it (POST).
+    """Preview the enforcement of a policy (GET); start or pause it (POST).
 
     Form fields:
-        ``acts``: ``on`` to let it act.
-        ``number``: On how many instances it would act, typed, if those are many.
-        ``shown``: How many the preview showed.
+        ``acts``: ``on`` to start it.
+        ``number``: see ``typed_number.number_fault``.
+        ``shown``: how many instances the preview showed.
 
     Returns:
-        200 with the preview; 303 to the rule when it is done; 422 with the preview when
-        the number is not that one; 403 for others than admins; 404 for an unknown rule.
+        200 with the preview; 303 to the policy when it is done; 422 with the preview
+        for a wrong number; 403 for anyone but admins; 404 for an unknown policy.
     """
     if not can_write_rules(request.user):
-        raise PermissionDenied(gettext("Only admins can edit policies."))
+        raise PermissionDenied(_("Only admins can edit policies."))
     rule = get_object_or_404(Rule, pk=rule_pk)
     if request.method != "POST":
         return _preview(request, rule)
     if request.POST.get("acts") == "on":
         return _let_act(request, rule)
-    cancelled = services.pause(rule=rule, actor=request.user)
-    said = gettext("Automatic enforcement is paused.")
+    cancelled = services.pause_enforcement(rule=rule, actor=request.user)
+    text = _("Automatic enforcement is paused.")
     if cancelled:
-        said += " " + ngettext(
+        text += " " + ngettext(
             "%(number)s pending change was cancelled.",
             "%(number)s pending changes were cancelled.",
             cancelled,
         ) % {"number": cancelled}
-    messages.success(request, said)
+    messages.success(request, text)
     return _to(rule)
 
 
 def _let_act(request: SignedInRequest, rule: Rule) -> HttpResponse:
     number = enforcement.prospect(rule).number
     shown = request.POST.get("shown", "")
-    # It may have become fewer since the preview, but not more.
+    # There may be fewer instances than in the preview, but not more.
     if shown.isdecimal() and len(shown) < 9 and number <= int(shown):
         number = int(shown)
-    if fault := number_fault(request.POST, number):
+    if fault := number_fault(request.POST, number, request.user):
         return _preview(request, rule, fault=fault)
     try:
-        services.let_act(rule=rule, actor=request.user)
+        services.turn_on_enforcement(rule=rule, actor=request.user)
     except services.PolicyError as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, gettext("Automatic enforcement is on."))
+        messages.success(request, _("Automatic enforcement is on."))
     return _to(rule)
 
 
 def _preview(request: SignedInRequest, rule: Rule, *, fault: str = "") -> HttpResponse:
     now = timezone.now()
-    would, past = enforcement.prospect(rule, now), history(rule, now)
-    reasons: dict[Message, int] = {}
-    for skip in would.impossible:
-        reasons[skip.reason] = reasons.get(skip.reason, 0) + 1
+    would, would_apply = enforcement.prospect(rule, now), effect(rule, now)
+    past = would_apply.history
+    reasons = Counter(skip.reason for skip in would.impossible)
     context: dict[str, Any] = {
         "rule": rule,
         "requirement": requirement(rule),
         "would": would,
+        "effect": would_apply,
+        "rule_asks": rule.kind == Rule.Kind.STILL_NEEDED,
         "number": would.number,
-        "asks_number": would.number > MANY,
+        "asks_number": asks_number(would.number, request.user),
         "settings": [
             (item.instance, display.patch_text(item.patch))
             for item in would.settings[:NAMED]
@@ -95,16 +97,16 @@ def _preview(request: SignedInRequest, rule: Rule, *, fault: str = "") -> HttpRe
         "more_settings": max(0, len(would.settings) - NAMED),
         "stops": [
             {
-                "instance": one.instance,
-                "running_for": running_for(one.instance, now),
-                "stop_at": max(one.stop_at, now + enforcement.notice()),
-                "sentence": one.sentence,
+                "instance": remedy.instance,
+                "running_for": running_for(remedy.instance, now),
+                "stop_at": max(remedy.stop_at, now + enforcement.notice()),
+                "sentence": remedy.sentence,
             }
-            for one in would.stops[:NAMED]
-            if one.stop_at is not None
+            for remedy in would.stops[:NAMED]
+            if remedy.stop_at is not None
         ],
         "more_stops": max(0, len(would.stops) - NAMED),
-        "impossible": sorted(reasons.items(), key=lambda one: -one[1]),
+        "impossible": reasons.most_common(),
         "history": past,
         "past": [(run, exact_text(_minutes(run.over))) for run in past.stopped[:NAMED]],
         "over": exact_text(_minutes(past.over)),
@@ -119,11 +121,11 @@ def _preview(request: SignedInRequest, rule: Rule, *, fault: str = "") -> HttpRe
 
 
 def _warnings() -> str:
-    """The lead times of the warnings, as in ``60 and 15``."""
+    """Return the lead times of the warnings, such as ``60 and 15``."""
     *others, last = map(str, enforcement.lead_times())
     if not others:
         return last
-    return gettext("%(others)s and %(last)s") % {
+    return _("%(others)s and %(last)s") % {
         "others": ", ".join(others),
         "last": last,
     }

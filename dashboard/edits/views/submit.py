@@ -1,81 +1,84 @@
-"""Wishing: change the settings of an instance, start it, stop it."""
+"""Change the settings of an instance, start it, stop it."""
 
 import secrets
 from collections.abc import Sequence
-from typing import Any
 
 from django.contrib import messages
-from django.http import HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, render
+from django.http import HttpResponse
+from django.shortcuts import render
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
-from django_htmx.http import HttpResponseClientRedirect
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_edit
 from dashboard.edits import display, selectors, services
-from dashboard.edits.forms import EditForm
+from dashboard.edits.forms import SettingsForm, settings_form
 from dashboard.edits.models import Edit
 from dashboard.edits.return_path import return_path
+from dashboard.edits.run_forms import StartForm, cost_of_start
 from dashboard.edits.snapshot import FormSnapshot, SnapshotError
 from dashboard.instances import availability, countdown
 from dashboard.instances.edit_states import EditKind
 from dashboard.instances.models import Instance
 from dashboard.policies.rules import Violation
 
-NOT_YOURS = gettext_lazy(
-    "You don't have permission to change this instance. Ask its owner or an operator."
+from .common import (
+    NOT_YOURS,
+    accepted,
+    edit_slot,
+    find_instance,
+    in_popover,
+    leave,
+    refusal,
 )
-FILED = "edit"
-"""Tag of a message whose text is an edit's key: a banner follows that edit."""
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: SignedInRequest, cloud: str, instance_id: str) -> HttpResponse:
-    """The form of one instance's settings, and its submission.
+    """Show the form of an instance's settings (GET), and submit it (POST).
 
     Returns:
         200 with the form; 303 (or ``HX-Redirect``) to the instance once the edit is
-        accepted; 422 with the form, all typed text in it, when a value is wrong, the
-        form too old, somebody else changed the same field, or a rule forbids it; 403
-        for an instance that is not theirs; 409 for one that can no longer be edited,
-        for htmx with the form; 404 for an unknown one.
+        accepted; 422 with the form and its text for an invalid value, a form that is
+        too old, a conflict or a policy; 403 for an instance that is not theirs; 409 for
+        one that can no longer be edited (htmx: with the form); 404 for an unknown one.
     """
-    instance = _instance(request, cloud, instance_id)
-    title = gettext("Edit")
+    instance = find_instance(request, cloud, instance_id)
     if not can_edit(request.user, instance.owner):
-        return _refusal(request, instance, title, str(NOT_YOURS), status=403)
+        return refusal(request, instance, Edit.Kind.UPDATE, str(NOT_YOURS), status=403)
+    # The description may change in every status; ModelArts itself refuses auto-stop in
+    # those that ``why_auto_stop_fixed`` names.
     if why_not := availability.why_not_editable(instance):
         if request.htmx and request.method == "POST":
-            form = EditForm(request.POST, snapshot=FormSnapshot.now(instance))
+            form = settings_form(
+                instance, request.POST, snapshot=FormSnapshot.now(instance)
+            )
             return _form_page(request, instance, form, why_not=str(why_not))
-        return _refusal(request, instance, title, str(why_not), status=409)
+        return refusal(request, instance, Edit.Kind.UPDATE, str(why_not), status=409)
     if request.method == "POST":
         return _save(request, instance)
-    return _form_page(request, instance, EditForm(snapshot=FormSnapshot.now(instance)))
+    return _form_page(
+        request, instance, settings_form(instance, snapshot=FormSnapshot.now(instance))
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def start(request: SignedInRequest, cloud: str, instance_id: str) -> HttpResponse:
-    """Ask whether to start the instance (GET), and have it started (POST).
-
-    Returns:
-        See ``stop``.
-    """
-    return _power(request, _instance(request, cloud, instance_id), Edit.Kind.START)
+    """Ask for confirmation (GET), and submit a start (POST); returns as ``stop``."""
+    return _power(request, find_instance(request, cloud, instance_id), Edit.Kind.START)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def stop(request: SignedInRequest, cloud: str, instance_id: str) -> HttpResponse:
-    """Say what a stop loses (GET), and have the instance stopped (POST).
+    """Say what a stop loses (GET), and submit it (POST).
 
     Returns:
-        200 with the question; 303 to the instance once the wish is accepted; 403 for an
-        instance that is not theirs; 409 when its status does not allow it; 404 for an
-        unknown one.
+        200 with the question; 303 to the instance once the change is accepted; 403 for
+        an instance that is not theirs; 409 when its status does not allow it; 404 for
+        an unknown one.
     """
-    return _power(request, _instance(request, cloud, instance_id), Edit.Kind.STOP)
+    return _power(request, find_instance(request, cloud, instance_id), Edit.Kind.STOP)
 
 
 def _save(request: SignedInRequest, instance: Instance) -> HttpResponse:
@@ -85,17 +88,22 @@ def _save(request: SignedInRequest, instance: Instance) -> HttpResponse:
             FormSnapshot.read(token, instance) if token else FormSnapshot.now(instance)
         )
     except SnapshotError:
-        form = EditForm(request.POST, snapshot=FormSnapshot.now(instance))
+        form = settings_form(
+            instance, request.POST, snapshot=FormSnapshot.now(instance)
+        )
         return _form_page(request, instance, form, is_too_old=True)
-    form = EditForm(request.POST, snapshot=snapshot)
+    form = settings_form(instance, request.POST, snapshot=snapshot)
     if not form.is_valid():
         return _form_page(request, instance, form)
     patch = form.patch()
     if not patch:
-        messages.info(request, gettext("No changes to save."))
-        return _leave(request, instance)
+        nothing = gettext("No changes to save.")
+        if in_popover(request) or edit_slot(request):
+            return accepted(text=nothing)
+        messages.info(request, nothing)
+        return leave(request, instance)
     try:
-        filed = services.submit_edit(
+        submitted = services.submit_edit(
             instance=instance,
             actor=request.user,
             patch=patch,
@@ -103,25 +111,27 @@ def _save(request: SignedInRequest, instance: Instance) -> HttpResponse:
             key=snapshot.nonce,
         )
     except services.EditConflictError as conflict:
-        # What was not touched follows the cloud: saving again must not turn it back.
-        again = EditForm(snapshot=FormSnapshot.now(instance), changes=patch)
+        # Untouched fields get their current values, so that saving again keeps them.
+        reopened = settings_form(
+            instance, snapshot=FormSnapshot.now(instance), changes=patch
+        )
         conflicts = [
             display.conflict(
                 difference,
-                selectors.edit_behind(instance, difference.field, difference.now),
+                selectors.edit_behind(instance, difference.field, difference.current),
             )
             for difference in conflict.differences
         ]
-        return _form_page(request, instance, again, conflicts=conflicts)
-    except services.RuleRefusedError as refusal:
-        return _form_page(request, instance, form, violations=refusal.violations)
-    return _leave(request, instance, filed)
+        return _form_page(request, instance, reopened, conflicts=conflicts)
+    except services.RuleRefusedError as refused:
+        return _form_page(request, instance, form, violations=refused.violations)
+    return leave(request, instance, submitted)
 
 
 def _form_page(
     request: SignedInRequest,
     instance: Instance,
-    form: EditForm,
+    form: SettingsForm,
     *,
     conflicts: list[display.Conflict] | None = None,
     is_too_old: bool = False,
@@ -131,17 +141,26 @@ def _form_page(
     context = {
         "back": return_path(request, instance.get_absolute_url()),
         "why_not": why_not,
+        "slot": edit_slot(request),
         "instance": instance,
         "form": form,
+        "capabilities": instance.capabilities,
+        "explanation": availability.what_is_possible(instance),
+        "may_extend": not availability.why_not_extendable(instance),
         "seen": form.snapshot.token(instance),
         "this_run": countdown.this_run(instance, timezone.now()),
         "conflicts": conflicts or [],
         "is_too_old": is_too_old,
         "violations": violations,
-        "under_way": instance.edits.filter(state__in=Edit.OPEN).select_related("actor"),
+        "open_edits": instance.edits.filter(state__in=Edit.OPEN).select_related(
+            "actor"
+        ),
     }
     template = "edits/edit.html#form" if request.htmx else "edits/edit.html"
+    if in_popover(request) and instance.capabilities.has_auto_stop_setting:
+        template = "edits/edit.html#popover"
     refused = bool(form.errors or conflicts or is_too_old or violations)
+    # htmx swaps 409 and 422, too: see ``responseHandling`` in base.html.
     status = 409 if why_not else 422 if refused else 200
     return render(request, template, context, status=status)
 
@@ -154,76 +173,68 @@ def _power(
         availability.why_not_startable if starts else availability.why_not_stoppable
     )(instance)
     if not can_edit(request.user, instance.owner):
-        return _refusal(request, instance, str(kind.label), str(NOT_YOURS), status=403)
+        return refusal(request, instance, kind, str(NOT_YOURS), status=403)
     if why_not:
-        return _refusal(request, instance, str(kind.label), str(why_not), status=409)
-    if request.method != "POST":
-        context: dict[str, Any] = {
-            "instance": instance,
-            "back": return_path(request, instance.get_absolute_url()),
-            "starts": starts,
-            "key": secrets.token_urlsafe(12),
-            "this_run": countdown.this_run(instance, timezone.now()),
-            "next_run": countdown.next_run(instance),
-        }
-        return render(request, "edits/power.html", context)
+        return refusal(request, instance, kind, str(why_not), status=409)
+    form, is_post = None, request.method == "POST"
+    if starts and not instance.capabilities.has_auto_stop_setting:
+        data = request.POST if is_post else None
+        form = StartForm(data, instance=instance, now=timezone.now())
+    if not is_post:
+        return _power_page(request, instance, starts=starts, form=form)
+    if form and not form.is_valid():
+        return _power_page(request, instance, starts=starts, form=form, status=422)
     try:
-        filed = services.submit_power(
+        submitted = services.submit_power(
             instance=instance,
             actor=request.user,
             kind=kind,
+            patch=form.cleaned_data["patch"] if form else None,
             key=request.POST.get("key", ""),
         )
-    except services.RuleRefusedError as refusal:
-        return _refusal(
+    except services.RuleRefusedError as refused:
+        if form:
+            # With another run time it may be possible.
+            violations = refused.violations
+            return _power_page(
+                request,
+                instance,
+                starts=True,
+                form=form,
+                violations=violations,
+                status=409,
+            )
+        return refusal(
             request,
             instance,
-            str(kind.label),
-            str(refusal),
+            kind,
+            str(refused),
             status=409,
-            violations=refusal.violations,
+            violations=refused.violations,
         )
-    return _leave(request, instance, filed)
+    return leave(request, instance, submitted)
 
 
-def _instance(request: SignedInRequest, cloud: str, instance_id: str) -> Instance:
-    return get_object_or_404(
-        Instance.objects.visible_to(request.user).select_related("cloud"),
-        cloud__name=cloud,
-        instance_id=instance_id,
-    )
-
-
-def _refusal(
+def _power_page(
     request: SignedInRequest,
     instance: Instance,
-    title: str,
-    reason: str,
     *,
-    status: int,
+    starts: bool,
+    form: StartForm | None,
     violations: Sequence[Violation] = (),
+    status: int = 200,
 ) -> HttpResponse:
     context = {
         "instance": instance,
-        "title": title,
-        "reason": reason,
+        "back": return_path(request, instance.get_absolute_url()),
+        "starts": starts,
+        "form": form,
         "violations": violations,
-        "is_forbidden": status == 403,
+        "cost": starts and cost_of_start(instance, form),
+        "key": request.POST.get("key") or secrets.token_urlsafe(12),
+        "this_run": countdown.this_run(instance, timezone.now()),
+        "next_run": countdown.next_run(instance),
+        "in_popover": in_popover(request),
     }
-    fragment = request.htmx and status == 409
-    template = "edits/refusal.html#reason" if fragment else "edits/refusal.html"
+    template = "edits/power.html#question" if request.htmx else "edits/power.html"
     return render(request, template, context, status=status)
-
-
-def _leave(
-    request: SignedInRequest, instance: Instance, filed: Edit | None = None
-) -> HttpResponse:
-    """To where the person came from, where a banner follows what was filed."""
-    own_page = instance.get_absolute_url()
-    url = return_path(request, own_page)
-    # The instance's own page shows its changes anyway.
-    if filed and url != own_page:
-        messages.info(request, str(filed.pk), extra_tags=FILED)
-    if request.htmx:
-        return HttpResponseClientRedirect(url)
-    return HttpResponseRedirect(url, status=303)

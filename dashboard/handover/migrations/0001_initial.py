@@ -8,14 +8,6 @@ from django.db import migrations, models
 from dashboard.handover import triggers
 
 
-def install(apps, schema_editor):
-    triggers.install(schema_editor.connection)
-
-
-def drop(apps, schema_editor):
-    triggers.drop(schema_editor.connection)
-
-
 class Migration(migrations.Migration):
     initial = True
 
@@ -39,7 +31,7 @@ class Migration(migrations.Migration):
                 ),
                 ("revision", models.PositiveIntegerField(default=1)),
                 ("changed_at", models.DateTimeField(auto_now_add=True)),
-                ("page", models.CharField(blank=True, max_length=32)),
+                ("client_id", models.CharField(blank=True, max_length=32)),
                 ("client_seq", models.PositiveIntegerField(default=0)),
                 ("number", models.PositiveIntegerField(null=True, unique=True)),
                 ("since", models.DateTimeField()),
@@ -104,7 +96,7 @@ class Migration(migrations.Migration):
                 ),
                 ("revision", models.PositiveIntegerField(default=1)),
                 ("changed_at", models.DateTimeField(auto_now_add=True)),
-                ("page", models.CharField(blank=True, max_length=32)),
+                ("client_id", models.CharField(blank=True, max_length=32)),
                 ("client_seq", models.PositiveIntegerField(default=0)),
                 ("text", models.TextField(blank=True)),
                 ("owner", models.CharField(blank=True, max_length=300)),
@@ -194,5 +186,5 @@ class Migration(migrations.Migration):
                 "ordering": ["-pk"],
             },
         ),
-        migrations.RunPython(install, drop),
+        triggers.INITIAL.migration(),
     ]

@@ -1,6 +1,5 @@
-"""The wallboard: read-only, by a signed link, for a screen without sign-in."""
+"""The wallboard: read-only, for a screen that opens a signed link."""
 
-import zoneinfo
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -24,6 +23,7 @@ from dashboard.livepoll import state
 from dashboard.livepoll.pages import PollForm, not_modified, poll_interval, poller
 from dashboard.web import limits
 from dashboard.web.release import release_mark
+from dashboard.web.time_zones import time_zone
 
 SECRET = {
     # The URL is the key: it goes to no other site, no index and no cache.
@@ -35,7 +35,7 @@ Answer = Callable[[HttpRequest, WallLink], HttpResponse]
 
 
 def _by_link(answer: Answer) -> Callable[[HttpRequest, str], HttpResponse]:
-    """Open the link within its rate limit, or show that it is invalid."""
+    """Pass the link of a token to a view, unless it is invalid or over its limit."""
 
     @wraps(answer)
     def view(request: HttpRequest, wall_token: str) -> HttpResponse:
@@ -45,7 +45,7 @@ def _by_link(answer: Answer) -> Callable[[HttpRequest, str], HttpResponse]:
             response.headers[name] = value
         return response
 
-    # Nothing is written here, so a CSRF token would protect nothing.
+    # These views write nothing, so a CSRF token would protect nothing.
     return login_not_required(csrf_exempt(require_safe(view)))
 
 
@@ -61,14 +61,14 @@ def _opened(answer: Answer, request: HttpRequest, token: str) -> HttpResponse:
         )
         response.headers["Retry-After"] = str(seconds)
         return response
-    with timezone.override(_zone(link)):
+    with timezone.override(time_zone(link.zone)):
         return answer(request, link)
 
 
 @_by_link
 def wall(request: HttpRequest, link: WallLink) -> HttpResponse:
     """Show the page; 404 without any data for an unknown or revoked link."""
-    wallboard_services.note_seen(link)
+    wallboard_services.record_visit(link)
     return render(request, "handover/wall.html", _context(request, link))
 
 
@@ -87,7 +87,7 @@ def wall_changes(request: HttpRequest, link: WallLink) -> HttpResponse:
     form = PollForm(request.GET)
     if not form.is_valid():
         return HttpResponseBadRequest()
-    wallboard_services.note_seen(link)
+    wallboard_services.record_visit(link)
     fleet = state.cache.read()
     version = fleet.version if fleet else FleetVersion.current()
     if form.is_current(version):
@@ -120,10 +120,3 @@ def _context(request: HttpRequest, link: WallLink) -> dict[str, Any]:
         ),
         "same": False,
     }
-
-
-def _zone(link: WallLink) -> zoneinfo.ZoneInfo:
-    try:
-        return zoneinfo.ZoneInfo(link.zone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
-        return zoneinfo.ZoneInfo("UTC")

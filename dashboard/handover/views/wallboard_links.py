@@ -1,15 +1,13 @@
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.accounts.http import SignedInRequest
-from dashboard.accounts.permissions import can_hand_over
 from dashboard.handover import wallboard_services
 from dashboard.handover.forms import WallForm, WallNameForm
 from dashboard.handover.models import WallLink
@@ -22,13 +20,12 @@ PER_PAGE = 25
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def links(request: SignedInRequest) -> HttpResponse:
-    """List the links, and create one from a POST.
+    """List the links; a POST creates one.
 
     Returns:
-        For a POST 303 to the same page; 422 with an invalid form; 403 for those who may
-        not create links.
+        For a POST 303 to the same page; 422 with an invalid form.
     """
-    _require_operator(request)
+    wallboard_services.require_operator(request.user)
     views = SavedView.objects.visible_to(request.user).order_by("name", "pk")
     if request.method == "POST":
         form = WallForm(request.POST, views=views)
@@ -40,16 +37,16 @@ def links(request: SignedInRequest) -> HttpResponse:
             else:
                 messages.success(
                     request,
-                    gettext("“%(link)s” created. Open its link on your screen.")
+                    _("“%(link)s” created. Open its link on your screen.")
                     % {"link": link},
                 )
                 return _to_links()
     else:
         zone = timezone.get_current_timezone_name()
         form = WallForm(initial={"zone": zone, "scheme": "dark"}, views=views)
-    people = WallLink.objects.select_related("view", "made_by", "revoked_by")
-    used = people.filter(revoked_at=None)
-    revoked = people.exclude(revoked_at=None).order_by("-revoked_at", "-pk")
+    queryset = WallLink.objects.select_related("view", "made_by", "revoked_by")
+    used = queryset.filter(revoked_at=None)
+    revoked = queryset.exclude(revoked_at=None).order_by("-revoked_at", "-pk")
     page = Paginator(revoked, PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "form": form,
@@ -68,9 +65,9 @@ def link(request: SignedInRequest, link_id: int) -> HttpResponse:
 
     Returns:
         For a POST 303 to the list; 422 with an invalid form; 404 for an unknown or
-        revoked link; 403 for those who may not create links.
+        revoked link.
     """
-    _require_operator(request)
+    wallboard_services.require_operator(request.user)
     used = WallLink.objects.select_related("view", "made_by").filter(revoked_at=None)
     wall = get_object_or_404(used, pk=min(link_id, LAST_KEY))
     data = request.POST if request.method == "POST" else None
@@ -79,7 +76,7 @@ def link(request: SignedInRequest, link_id: int) -> HttpResponse:
         wall = wallboard_services.rename(
             link=wall, actor=request.user, **form.cleaned_data
         )
-        messages.success(request, gettext("“%(saved)s” saved.") % {"saved": wall.name})
+        messages.success(request, _("“%(saved)s” saved.") % {"saved": wall.name})
         return _to_links()
     context = {"form": form, "link": wall, **tabs(request, "walls")}
     status = 422 if form.is_bound else 200
@@ -88,22 +85,15 @@ def link(request: SignedInRequest, link_id: int) -> HttpResponse:
 
 @require_POST
 def revoke(request: SignedInRequest, link_id: int) -> HttpResponse:
-    _require_operator(request)
+    wallboard_services.require_operator(request.user)
     link = get_object_or_404(WallLink, pk=min(link_id, LAST_KEY))
     wallboard_services.revoke(link=link, actor=request.user)
     messages.success(
         request,
-        gettext("“%(link)s” revoked. Its screens stop showing data within seconds.")
+        _("“%(link)s” revoked. Screens that use it stop showing data within seconds.")
         % {"link": link},
     )
     return _to_links()
-
-
-def _require_operator(request: SignedInRequest) -> None:
-    if not can_hand_over(request.user):
-        raise PermissionDenied(
-            gettext("Only operators and admins can create links to wallboards.")
-        )
 
 
 def _address(request: SignedInRequest, link: WallLink) -> str:

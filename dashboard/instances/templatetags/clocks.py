@@ -1,5 +1,3 @@
-"""Template tags about the time left."""
-
 from datetime import timedelta
 
 from django import template
@@ -12,11 +10,10 @@ register = template.Library()
 
 @register.filter
 def status_label(instance: Instance) -> str:
-    """The status in a word."""
     return countdown.badge(instance).label
 
 
 @register.simple_tag
 def overdue_after_ms() -> int:
-    """How long after its stop time a run is overdue, **ms**, for ``countdown.js``."""
+    """Return how long after its stop time a run is overdue, **ms**."""
     return run_state.overdue_after() // timedelta(milliseconds=1)

@@ -1,54 +1,48 @@
 """The page of one instance, and its poll."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
-from uuid import UUID
+from datetime import timedelta
+from typing import Any
 
-from django.db import models
+from django import forms
+from django.db.models.functions import Coalesce
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_edit
 from dashboard.instances import availability, countdown, detail_sections, tasks
-from dashboard.instances.detail_sections import HISTORY
+from dashboard.instances.activity import activity
 from dashboard.instances.edit_states import InstanceEdit
-from dashboard.instances.models import FleetVersion, Instance, InstanceEvent
+from dashboard.instances.filter_fields import MomentField
+from dashboard.instances.models import FleetVersion, Instance
+from dashboard.instances.open_notebook import open_link
 from dashboard.instances.selectors import Freshness
 from dashboard.livepoll.pages import PollForm, not_modified, poll_interval, poller
 from dashboard.livepoll.state import FleetState
-from dashboard.modelarts.statuses import InstanceStatus
 from dashboard.web.refusals import referring_page
 
 NEWS_STAYS = timedelta(minutes=10)
 """How long the page shows the outcome of an edit at its top."""
 
 
-class StatusChange(NamedTuple):
-    """A change of status in words; empty where nothing is known.
+class ActivityForm(forms.Form):
+    """Which page of the activity is shown: what happened before a moment."""
 
-    Attributes:
-        actor: Who asked for it by ``edit_id``; empty when it came from elsewhere.
-    """
-
-    at: datetime
-    look: countdown.StatusBadge
-    before: str
-    reason: str
-    actor: str
-    edit_id: UUID | None
+    before = MomentField(required=False)
 
 
 @require_safe
 def detail(request: SignedInRequest, cloud: str, instance_id: str) -> HttpResponse:
-    """Show all about one instance; 404 when it is not visible to the person."""
-    version = FleetVersion.current()
-    instance = _instance(request, cloud, instance_id)
+    """Show one instance; 404 when it is not visible to the person.
+
+    Query parameters:
+        before: Show the activity before this moment, ISO 8601; ignored if invalid.
+    """
+    instance, version = _instance_and_version(request, cloud, instance_id)
     tasks.request_refresh(instance)
     context = _context(request, instance, version) | {"back": _opened_from(request)}
     return render(request, "instances/detail.html", context)
@@ -58,20 +52,20 @@ def detail(request: SignedInRequest, cloud: str, instance_id: str) -> HttpRespon
 def detail_changes(
     request: SignedInRequest, cloud: str, instance_id: str
 ) -> HttpResponse:
-    """Fragment: what is live on the page, when it changed since the last poll.
+    """Answer a poll of the page with its live parts if the instance has changed.
 
     Query parameters:
-        since: ``version`` of the instance as drawn.
+        since: ``version`` of the instance on the page.
+        before: As of the page: what happened before this moment.
 
     Returns:
         200 with ``instances/detail.html#changes``; 204 when nothing changed, with the
-        mirror's age in ``HX-Trigger``; 400 for a ``since`` that makes no sense.
+        mirror's age in ``HX-Trigger``; 400 for an invalid ``since``.
     """
     form = PollForm(request.GET)
     if not form.is_valid():
         return HttpResponseBadRequest()
-    version = FleetVersion.current()
-    instance = _instance(request, cloud, instance_id)
+    instance, version = _instance_and_version(request, cloud, instance_id)
     if instance.version != form.cleaned_data["since"]:
         context = _context(request, instance, version)
         return render(request, "instances/detail.html#changes", context)
@@ -86,104 +80,78 @@ def _opened_from(request: SignedInRequest) -> str:
     return path if path.partition("?")[0] == reverse("instances:list") else ""
 
 
-def _instance(request: SignedInRequest, cloud: str, instance_id: str) -> Instance:
-    return get_object_or_404(
-        Instance.objects.visible_to(request.user).select_related("cloud"),
+def _instance_and_version(
+    request: SignedInRequest, cloud: str, instance_id: str
+) -> tuple[Instance, int]:
+    """Return the instance, and the fleet version that it was read with."""
+    version = FleetVersion.objects.values("version")[:1]
+    instance = get_object_or_404(
+        Instance.objects.visible_to(request.user)
+        .select_related("cloud")
+        .annotate(fleet_version=Coalesce(version, 0)),
         cloud__name=cloud,
         instance_id=instance_id,
     )
+    return instance, instance.fleet_version  # type: ignore[attr-defined]  # annotated
 
 
 def _context(
     request: SignedInRequest, instance: Instance, version: int
 ) -> dict[str, Any]:
-    this_run = countdown.this_run(instance, timezone.now())
-    edits = list(
-        instance.edits.select_related("actor").fetch_mode(models.FETCH_PEERS)[:HISTORY]
-    )
-    under_way = any(edit.is_open for edit in edits)
+    cloud, now = instance.cloud, timezone.now()
+    this_run = countdown.this_run(instance, now)
+    form = ActivityForm(request.GET)
+    before = form.cleaned_data["before"] if form.is_valid() else None
+    shown = activity(instance, before)
+    has_open_edit = any(edit.is_under_way for edit in shown.edits)
+    may_act = can_edit(request.user, instance.owner)
+    may_stop = may_act and not availability.why_not_stoppable(instance)
+    details = detail_sections.details(instance)
+    params = {"since": instance.version}
     return {
         "instance": instance,
-        "look": countdown.badge(instance),
+        "badge": countdown.badge(instance),
         "this_run": this_run,
         "next_run": countdown.next_run(instance),
-        "may_edit": can_edit(request.user, instance.owner),
-        "why_not_editable": availability.why_not_editable(instance),
-        "why_not_startable": availability.why_not_startable(instance),
-        "why_not_stoppable": availability.why_not_stoppable(instance),
+        "may_act": may_act,
+        "may_edit": may_act and not availability.why_not_editable(instance),
+        "may_extend": may_act and not availability.why_not_extendable(instance),
+        "may_start": may_act and not availability.why_not_startable(instance),
+        "may_stop": may_stop,
+        "may_restart": may_stop and availability.restart_applies_setting(instance),
+        "open_link": open_link(instance) if may_act else None,
         "failure": detail_sections.failure(instance),
-        "sections": detail_sections.sections(instance),
-        "duration": _duration(instance),
-        "edits": edits,
-        "news": _news(edits),
-        "under_way": under_way,
-        "events": _status_changes(instance, edits),
-        "freshness": _freshness(instance),
+        "main_items": details.main,
+        "sections": details.others,
+        "capabilities": instance.capabilities,
+        "explanation": availability.what_is_possible(instance),
+        "tags": sorted(instance.tags.items()),
+        "activity": shown,
+        "before": before,
+        "news": None if before else _news(shown.edits),
+        "has_open_edit": has_open_edit,
+        "freshness": Freshness([cloud], cloud.refreshed_at, now),
         "poller": poller(
             request,
             reverse(
-                "instances:detail_changes",
-                args=[instance.cloud.name, instance.instance_id],
+                "instances:detail_changes", args=[cloud.name, instance.instance_id]
             ),
-            {"since": instance.version},
+            params | ({"before": before.isoformat()} if before else {}),
             version=version,
             interval_seconds=poll_interval(
-                has_open_edit=under_way, is_moving=this_run.state in countdown.MOVING
+                has_open_edit=has_open_edit, expects_change=this_run.expects_change
             ),
-            cloud_pk=instance.cloud_id,
+            cloud_pk=cloud.pk,
         ),
     }
 
 
-def _news(edits: Sequence[InstanceEdit]) -> list[InstanceEdit]:
-    """Return the edits at the top of the page: open ones, else the latest outcome."""
-    under_way = [edit for edit in edits if edit.is_open]
+def _news(edits: Sequence[InstanceEdit]) -> InstanceEdit | None:
+    """Return the edit of the status line: the latest open one, or a new outcome."""
+    if open_edit := next((edit for edit in edits if edit.is_open), None):
+        return open_edit
+    latest = edits[0] if edits else None
     just_now = timezone.now() - NEWS_STAYS
-    return under_way or [
-        edit for edit in edits[:1] if edit.finished_at and edit.finished_at > just_now
-    ]
-
-
-def _status_changes(
-    instance: Instance, edits: Sequence[InstanceEdit]
-) -> list[StatusChange]:
-    events = list(instance.events.select_related("actor")[:HISTORY])
-    actors: dict[UUID | None, str] = {edit.pk: edit.by for edit in edits}
-    # The event itself names a person; a policy is named by the edit alone.
-    missing = {
-        event.edit_id
-        for event in events
-        if event.edit_id and event.actor is None and event.edit_id not in actors
-    }
-    if missing:
-        actors |= {edit.pk: edit.by for edit in instance.edits.filter(pk__in=missing)}
-    return [
-        StatusChange(
-            at=event.at,
-            look=countdown.status_badge(event.to_status),
-            before=event.from_status
-            and countdown.status_badge(event.from_status).label,
-            reason=_reason(event),
-            actor=str(event.actor or actors.get(event.edit_id, "")),
-            edit_id=event.edit_id,
-        )
-        for event in events
-    ]
-
-
-def _reason(event: InstanceEvent) -> str:
-    unknown = event.reason == InstanceEvent.Reason.UNKNOWN
-    # A start that nobody here asked for needs no reason; a stop always has one.
-    stops = event.to_status in {InstanceStatus.STOPPING, InstanceStatus.STOPPED}
-    if unknown and not stops:
-        return ""
-    return event.get_reason_display()
-
-
-def _duration(instance: Instance) -> str:
-    seconds = instance.auto_stop_duration
-    return gettext("not reported") if seconds is None else countdown.exact_text(seconds)
-
-
-def _freshness(instance: Instance) -> Freshness:
-    return Freshness([instance.cloud], instance.cloud.refreshed_at, timezone.now())
+    if latest and latest.finished_at and latest.finished_at > just_now:
+        return latest
+    return None

@@ -18,15 +18,17 @@ from dashboard.instances import (
     countdown,
     filter_widgets,
     listing,
+    prices,
     row_cache,
     selectors,
 )
+from dashboard.instances.display import display_of
 from dashboard.instances.filters import ListPollForm, ListQuery
 from dashboard.instances.models import FleetVersion, Instance
-from dashboard.livepoll.pages import FIRST_RUN, layout_hash, not_modified, poller
+from dashboard.livepoll.pages import NEVER_READ, layout_hash, not_modified, poller
 
-HELD_ROWS = "Curfew-Held-Rows"
-"""Header of a poll whose rows must keep their order: ``ListPollForm.held``. It is no
+PINNED_ROWS = "Curfew-Pinned-Rows"
+"""Header of a poll whose rows must keep their order: ``ListPollForm.pinned``. It is no
 query parameter, because the poll token is bound to the URL."""
 
 
@@ -41,8 +43,6 @@ def fleet(request: SignedInRequest) -> HttpResponse:
     context = _context(request, query, version)
     context["rows"] = _html(context["fleet"].row_refs, request, context)
     facets = listing.facets(request.user, version=version)
-    context["counters"] = filter_widgets.quick_filters(context["numbers"], query)
-    context["columns"] = filter_widgets.columns(query)
     context["filters"] = row_cache.filters_html(facets, query)
     return render(request, "instances/list.html", context)
 
@@ -56,12 +56,12 @@ def changes(request: SignedInRequest) -> HttpResponse:
 
     Returns:
         200 with ``instances/list.html#changes``: the rows that changed, or all rows
-        when their selection or order changed, unless ``Curfew-Held-Rows`` keeps the
-        order. 204 with the mirror's age in ``HX-Trigger`` when nothing changed; 400 for
-        an invalid ``since``.
+        when their selection or order changed, unless ``Curfew-Pinned-Rows`` keeps the
+        order; a refresh by htmx when the columns changed. 204 with the mirror's age in
+        ``HX-Trigger`` when nothing changed; 400 for an invalid ``since``.
     """
     form = ListPollForm(
-        {**request.GET.dict(), "held": request.headers.get(HELD_ROWS, "")}
+        {**request.GET.dict(), "pinned": request.headers.get(PINNED_ROWS, "")}
     )
     if not form.is_valid():
         return HttpResponseBadRequest()
@@ -70,26 +70,28 @@ def changes(request: SignedInRequest) -> HttpResponse:
         return not_modified(selectors.publish_fleet_state(version), request)
     query = ListQuery.of(request.GET)
     # A version from the future comes from another database: its rows mean nothing.
-    held = form.cleaned_data["held"] if since <= version else []
-    context = _context(request, query, version, held=held)
-    is_first_run = form.cleaned_data["layout"] == FIRST_RUN
-    if is_first_run and not context["freshness"].never_read:
+    pinned = form.cleaned_data["pinned"] if since <= version else []
+    context = _context(request, query, version, out_of_band=True, pinned=pinned)
+    was_never_read = form.cleaned_data["layout"] == NEVER_READ
+    if was_never_read and not context["freshness"].never_read:
         return HttpResponseClientRefresh()
+    columns = form.cleaned_data["columns"]
+    if (columns or form.cleaned_data["layout"]) and (
+        columns != ",".join(context["shown"])
+    ):
+        return HttpResponseClientRefresh()  # for the heads of other columns
     fleet = context["fleet"]
-    context["whole"] = not held and form.needs_all_rows(
+    context["whole"] = not pinned and form.needs_all_rows(
         version=version, layout=context["layout"]
     )
     if context["whole"]:
         context["rows"] = _html(fleet.row_refs, request, context)
     else:
         row_refs = (
-            listing.row_refs_of(held, user=request.user) if held else fleet.row_refs
+            listing.row_refs_of(pinned, user=request.user) if pinned else fleet.row_refs
         )
         changed = [row_ref for row_ref in row_refs if row_ref.version > since]
         context["changed"] = _html(changed, request, context, out_of_band=True)
-    context["around"] = row_cache.around_html(
-        context["numbers"], query, fleet, may_bulk=can_bulk(request.user)
-    )
     # Without the request, because the fragment has nothing of the page's frame.
     return HttpResponse(render_to_string("instances/list.html#changes", context))
 
@@ -98,7 +100,11 @@ def changes(request: SignedInRequest) -> HttpResponse:
 def countdown_fragment(
     request: SignedInRequest, cloud: str, instance_id: str
 ) -> HttpResponse:
-    """Return this run and next run of an instance; 404 when it is not visible."""
+    """Return this run and next run of an instance; 404 when it is not visible.
+
+    Curfew's own pages do not request it. It is part of the public contract, for other
+    sites and scripts.
+    """
     instance = get_object_or_404(
         Instance.objects.visible_to(request.user).select_related("cloud"),
         cloud__name=cloud,
@@ -116,33 +122,61 @@ def _context(
     request: SignedInRequest,
     query: ListQuery,
     version: int,
-    held: list[int] | None = None,
+    *,
+    out_of_band: bool = False,
+    pinned: Sequence[int] = (),
 ) -> dict[str, Any]:
     # The version was read before the rows: a change in between is sent twice, never
     # missed.
     now = timezone.now()
-    fleet = listing.fleet_page(query, user=request.user, version=version, now=now)
+    display = display_of.get()(request.user)
+    fleet = listing.fleet_page(
+        query, user=request.user, version=version, now=now, group=display.group
+    )
     freshness = selectors.freshness(now)
     within = query.without(*filter_widgets.QUICK)
     numbers = listing.counters(request.user, version=version, within=within)
     order = [row_ref.pk for row_ref in fleet.row_refs]
-    layout = FIRST_RUN if freshness.never_read else layout_hash(held or order)
-    url, params = reverse("instances:changes"), query.kept.dict()
+    generations = listing.generations(request.user, version=version)
+    shown = filter_widgets.shown_parts(
+        display, clouds=len(freshness.clouds), generations=len(generations)
+    )
+    # A head names its group and how many instances that has.
+    heads = [
+        (row_ref.group, fleet.groups[row_ref.group])
+        for row_ref in fleet.row_refs
+        if row_ref.group in fleet.groups
+    ]
+    drawn: list[object] = [*pinned] if pinned else [*order, *heads]
+    if "price" in shown:
+        drawn.append(prices.current.get()().signature)
+    layout = NEVER_READ if freshness.never_read else layout_hash(drawn)
+    url, params = reverse("instances:changes"), query.lists
     return {
         "query": query,
-        "version": version,
+        "has_no_owner": query.asks_for_own and not request.user.cloud_identifiers,
+        "display": display,
         "fleet": fleet,
-        "moved": listing.moved(held, order) if held else 0,
-        "all_rows_url": f"{url}?{urlencode(params | {'since': 0})}",
+        "moved": listing.moved(pinned, order) if pinned else 0,
+        "all_rows_url": f"{url}?{urlencode(params | {'since': 0}, doseq=True)}",
+        "shown": shown,
+        "columns": filter_widgets.columns(query, shown),
         "layout": layout,
         "poller": poller(
             request,
             url,
-            params | {"since": version, "layout": layout},
+            params | {"since": version, "layout": layout, "columns": ",".join(shown)},
             version=version,
             interval_seconds=2 if freshness.never_read else fleet.interval_seconds,
         ),
-        "numbers": numbers,
+        "around": row_cache.around_html(
+            numbers,
+            query,
+            fleet,
+            may_bulk=can_bulk(request.user),
+            out_of_band=out_of_band,
+        ),
+        "oob": out_of_band,
         "freshness": freshness,
     }
 
@@ -157,6 +191,27 @@ def _html(
     freshness = context["freshness"]
     return row_cache.rows_html(
         listing.rows_at(row_refs, user=request.user, now=freshness.now),
-        shows_cloud=len(freshness.clouds) > 1,
+        shown=context["shown"],
+        heads={} if out_of_band else _group_heads(row_refs, context),
         out_of_band=out_of_band,
     )
+
+
+def _group_heads(
+    row_refs: Sequence[listing.RowRef], context: dict[str, Any]
+) -> dict[int, row_cache.GroupHead]:
+    """Return a head for the first row of each group, by key of its instance."""
+    group, numbers = context["display"].group, context["fleet"].groups
+    if not group:
+        return {}
+    firsts: dict[str, int] = {}
+    for row_ref in row_refs:
+        firsts.setdefault(row_ref.group, row_ref.pk)
+    return {
+        pk: row_cache.GroupHead(
+            label=filter_widgets.group_label(group, value),
+            number=numbers.get(value, 0),
+            columns=len(context["columns"]) + 1,
+        )
+        for value, pk in firsts.items()
+    }

@@ -1,5 +1,3 @@
-"""Home: a scientist's own instances as cards; others are redirected to the list."""
-
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,24 +26,19 @@ from dashboard.livepoll.pages import (
     poller,
 )
 
-CARDS = 100
-"""On one page."""
-
-RECENT = 3
-"""Edits shown on a card."""
+CARDS_PER_PAGE = 100
+EDITS_PER_CARD = 3
 
 
 @dataclass(frozen=True)
 class Card(selectors.Row):
-    """An own instance, with what its state and the person's rights allow.
-
-    Attributes:
-        recent: Its latest edits, newest first.
-    """
+    """An own instance with its latest changes."""
 
     recent: list[InstanceEdit]
-    may_start: bool
-    may_stop: bool
+
+    @property
+    def may_restart(self) -> bool:
+        return self.may_stop and availability.restart_applies_setting(self.instance)
 
 
 @require_safe
@@ -58,21 +51,21 @@ def home(request: SignedInRequest) -> HttpResponse:
 
 @require_safe
 def home_changes(request: SignedInRequest) -> HttpResponse:
-    """Fragment: what changed at home since the last poll.
+    """Answer a poll of this page with what changed since the last one.
 
     Query parameters:
-        See ``PollForm``, and ``page``: which page of the cards.
+        See ``PollForm``; and ``page`` of the cards.
 
     Returns:
-        200 with ``instances/home.html#changes``; 204 when nothing changed, with the
-        mirror's age in ``HX-Trigger``; 400 for a ``since`` that makes no sense; a
-        redirect by htmx for somebody whose role has changed.
+        200 with ``instances/home.html#changes``; 204 with the mirror's age in
+        ``HX-Trigger`` when nothing changed; 400 for an invalid ``since``; a redirect by
+        htmx when the person's role has changed.
     """
     form = PollForm(request.GET)
     if not form.is_valid():
         return HttpResponseBadRequest()
     if not has_own_page(request.user):
-        return HttpResponseClientRedirect("/")
+        return HttpResponseClientRedirect(reverse("home"))
     version, since = FleetVersion.current(), form.cleaned_data["since"]
     if form.is_current(version):
         return not_modified(selectors.publish_fleet_state(version), request)
@@ -88,10 +81,10 @@ def home_changes(request: SignedInRequest) -> HttpResponse:
 
 def _context(request: SignedInRequest) -> dict[str, Any]:
     now = timezone.now()
-    # Before the cards: what changes in between is then sent twice, but never missed.
+    # Read before the cards: a change in between is sent twice, never missed.
     version = FleetVersion.current()
     page = _page(request.user, now, request.GET.get("page"))
-    cards = _cards(page, request.user, now)
+    cards = [_card(row) for row in selectors.rows(page, user=request.user, now=now)]
     layout = layout_hash([card.instance.pk for card in cards])
     return {
         "version": version,
@@ -107,7 +100,7 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
             version=version,
             interval_seconds=poll_interval(
                 has_open_edit=any(card.has_open_edit for card in cards),
-                is_moving=any(card.is_moving for card in cards),
+                expects_change=any(card.this_run.expects_change for card in cards),
             ),
         ),
         "freshness": selectors.freshness(now),
@@ -115,15 +108,12 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
 
 
 def _page(user: User, now: datetime, number: str | None) -> Page[Instance]:
-    recent = selectors.edits.get()().select_related("actor").order_by("-seq")[:RECENT]
-    instances = ordered(
-        Instance.objects.visible_to(user).owned_by(user), "stops_in"
-    ).prefetch_related(Prefetch("edits", recent, to_attr="recent"))
-    return Paginator(selectors.with_news(instances, now), CARDS).get_page(number)
-
-
-def _cards(page: Page[Instance], user: User, now: datetime) -> list[Card]:
-    return [_card(row) for row in selectors.rows(page, user=user, now=now)]
+    edits = selectors.edits.get()().select_related("actor").order_by("-seq")
+    recent = Prefetch("edits", edits[:EDITS_PER_CARD], to_attr="recent")
+    own = Instance.objects.visible_to(user).owned_by(user)
+    instances = ordered(own, "stops_in").prefetch_related(recent)
+    cards = selectors.with_news(instances, now)
+    return Paginator(cards, CARDS_PER_PAGE).get_page(number)
 
 
 def _card(row: selectors.Row) -> Card:
@@ -132,6 +122,4 @@ def _card(row: selectors.Row) -> Card:
         **vars(row)
         | {"may_edit": row.may_edit and not availability.why_not_editable(instance)},
         recent=instance.recent,  # type: ignore[attr-defined]
-        may_start=row.may_edit and not availability.why_not_startable(instance),
-        may_stop=row.may_edit and not availability.why_not_stoppable(instance),
     )

@@ -7,7 +7,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext as _
 from django.views.decorators.http import (
     require_http_methods,
     require_POST,
@@ -28,7 +28,7 @@ PER_PAGE = 50
 
 @require_safe
 def exception_list(request: SignedInRequest) -> HttpResponse:
-    """Requests that wait for a decision, and all other exceptions, newest first."""
+    """List the requests that wait for a decision, and all other exceptions."""
     exceptions = exceptions_visible_to(request.user)
     waiting = exceptions.filter(state=RuleException.State.ASKED).order_by("asked_at")
     others = exceptions.exclude(state=RuleException.State.ASKED)
@@ -37,7 +37,7 @@ def exception_list(request: SignedInRequest) -> HttpResponse:
     context = {
         "waiting": waiting,
         "page": page,
-        "rows": [(exception, exception.holds(now)) for exception in page],
+        "rows": [(exception, exception.is_in_effect(now)) for exception in page],
         "pages": page.paginator.get_elided_page_range(page.number, on_ends=1),
         **tabs(request.user, "exceptions"),
     }
@@ -49,20 +49,19 @@ def ask(request: SignedInRequest, rule_pk: int, instance_pk: int) -> HttpRespons
     """Request an exception for one instance.
 
     Returns:
-        200 with the form; 303 to the exceptions; 422 with the form and its errors; 403
-        for an instance that the user may not edit; 404 for an unknown rule or instance.
+        200 with the form; 303 to the exceptions; 422 with the errors.
     """
     visible = Instance.objects.visible_to(request.user).select_related("cloud")
     instance = get_object_or_404(visible, pk=instance_pk)
     rule = get_object_or_404(Rule, pk=rule_pk)
     if not can_edit(request.user, instance.owner):
         raise PermissionDenied(
-            gettext("Only people who can change an instance can request an exception.")
+            _("Only people who can change an instance can request an exception.")
         )
     form = ExceptionForm(request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
         try:
-            exception = services.ask_exception(
+            exception = services.request_exception(
                 rule=rule,
                 instance=instance,
                 actor=request.user,
@@ -74,12 +73,8 @@ def ask(request: SignedInRequest, rule_pk: int, instance_pk: int) -> HttpRespons
             form.add_error(None, str(error))
         else:
             approved = exception.state == RuleException.State.APPROVED
-            messages.success(
-                request,
-                gettext("Exception approved.")
-                if approved
-                else gettext("Request sent."),
-            )
+            sent = _("Exception approved.") if approved else _("Request sent.")
+            messages.success(request, sent)
             return _to_list()
     context = {
         "form": form,
@@ -94,16 +89,11 @@ def ask(request: SignedInRequest, rule_pk: int, instance_pk: int) -> HttpRespons
 
 @require_POST
 def decide(request: SignedInRequest, exception_pk: int) -> HttpResponse:
-    """Approve or deny a request.
-
-    Returns:
-        303 to the exceptions, with a message; 403 for people who may not decide; 404
-        for an unknown exception.
-    """
+    """Approve or deny a request; redirects to the exceptions with a message."""
     exception = _exception(request, exception_pk)
     form = DecisionForm(request.POST)
     if not form.is_valid():
-        messages.error(request, gettext("Choose to approve or deny the request."))
+        messages.error(request, _("Choose to approve or deny the request."))
         return _to_list()
     approve = form.cleaned_data["decision"] == "approve"
     try:
@@ -116,34 +106,29 @@ def decide(request: SignedInRequest, exception_pk: int) -> HttpResponse:
     except services.PolicyError as error:
         messages.error(request, str(error))
     else:
-        messages.success(
-            request,
-            gettext("Exception approved.") if approve else gettext("Request denied."),
-        )
+        message = _("Exception approved.") if approve else _("Request denied.")
+        messages.success(request, message)
     return _to_list()
 
 
 @require_POST
 def end(request: SignedInRequest, exception_pk: int) -> HttpResponse:
-    """Revoke an exception; responses as for ``decide``."""
+    """Revoke an exception; redirects to the exceptions with a message."""
     exception = _exception(request, exception_pk)
     try:
-        services.end_exception(exception=exception, actor=request.user)
+        services.revoke_exception(exception=exception, actor=request.user)
     except services.PolicyError as error:
         messages.error(request, str(error))
     else:
-        messages.success(
-            request, gettext("Exception revoked. The policy applies again.")
-        )
+        message = _("Exception revoked. The policy applies again.")
+        messages.success(request, message)
     return _to_list()
 
 
 def _exception(request: SignedInRequest, pk: int) -> RuleException:
     exception = get_object_or_404(exceptions_visible_to(request.user), pk=pk)
     if not can_decide_exceptions(request.user):
-        raise PermissionDenied(
-            gettext("Only operators and admins can decide on exceptions.")
-        )
+        raise PermissionDenied(_("Only operators and admins can decide on exceptions."))
     return exception
 
 

@@ -1,4 +1,6 @@
-"""Pages of rules and their violations."""
+"""Pages of rules, for admins, and of their violations."""
+
+from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -6,7 +8,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext as _
 from django.views.decorators.http import (
     require_http_methods,
     require_POST,
@@ -14,24 +16,21 @@ from django.views.decorators.http import (
 )
 
 from dashboard.accounts.http import SignedInRequest
-from dashboard.accounts.permissions import (
-    can_bulk,
-    can_write_rules,
-    has_own_page,
-)
-from dashboard.policies import selectors, services
+from dashboard.accounts.permissions import can_bulk, can_write_rules, has_own_page
+from dashboard.policies import effects, selectors, services
 from dashboard.policies.forms import RuleForm
+from dashboard.policies.history import LOOKS_BACK
 from dashboard.policies.models import Rule
-from dashboard.policies.remedies import breaking
+from dashboard.policies.remedies import remedies
 from dashboard.policies.rules import requirement
 
-SHOWN = 50
-"""Instances listed for each rule; a bulk change lists all."""
+LISTED = 25
+"""Instances for each rule; a bulk change lists all."""
 
 
 @require_safe
 def compliance(request: SignedInRequest) -> HttpResponse:
-    """The violations of all rules.
+    """List the violations of all rules.
 
     Query parameters:
         all: ``pk`` of the rule whose instances are all listed.
@@ -42,24 +41,13 @@ def compliance(request: SignedInRequest) -> HttpResponse:
     rules = selectors.compliance(
         request.user,
         timezone.now(),
-        most=SHOWN,
-        whole=request.GET.get("all", ""),
+        limit=LISTED,
+        unlimited=request.GET.get("all", ""),
         own=own,
     )
     context = {
-        "rules": [
-            {
-                "rule": findings.rule,
-                "requirement": requirement(findings.rule),
-                "number": findings.number,
-                "settings": findings.settings,
-                "runs": findings.runs,
-                "findings": findings.findings,
-                "excepted": findings.excepted,
-            }
-            for findings in rules
-        ],
-        "total": sum(findings.number for findings in rules),
+        "rules": rules,
+        "total": sum(result.number for result in rules),
         "own": own,
         "whose": "mine" if own else "all",
         "has_own": bool(request.user.cloud_identifiers),
@@ -71,65 +59,117 @@ def compliance(request: SignedInRequest) -> HttpResponse:
 
 @require_safe
 def rule_list(request: SignedInRequest) -> HttpResponse:
-    """All rules; 403 except for admins."""
+    """List the rules by kind, each kind in its order."""
     _require_right(request)
-    rules = [(rule, requirement(rule)) for rule in Rule.objects.all()]
-    context = {"rules": rules, **selectors.tabs(request.user, "rules")}
+    rules = list(Rule.objects.select_related("team"))
+    groups = [
+        (label, [(rule, requirement(rule)) for rule in rules if rule.kind == kind])
+        for kind, label in Rule.Kind.choices
+    ]
+    groups = [(label, pairs) for label, pairs in groups if pairs]
+    context = {"groups": groups, **selectors.tabs(request.user, "rules")}
     return render(request, "policies/rules.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_rule(request: SignedInRequest) -> HttpResponse:
-    """The form of a new rule; see ``rule``."""
     _require_right(request)
     return _form_page(request, Rule())
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def rule(request: SignedInRequest, rule_pk: int) -> HttpResponse:
-    """The form of a rule, and its automatic enforcement.
+    """Show the form of a rule and its automatic enforcement, or save the rule.
+
+    What is enforced, or asks people, is saved only after its effect was shown.
+
+    Form fields:
+        ``preview``: show the effect and save nothing.
+        ``previewed``: the ``fingerprint`` of what was shown.
 
     Returns:
-        200 with the form; 303 to the saved rule; 422 with the form and its errors; 403
-        except for admins; 404 for an unknown rule.
+        200 with the form, and with the effect if the rule was previewed; 303 to the
+        saved rule; 422 with the errors.
     """
     _require_right(request)
     return _form_page(request, get_object_or_404(Rule, pk=rule_pk))
 
 
 @require_POST
+def move(request: SignedInRequest, rule_pk: int) -> HttpResponse:
+    """Move a rule in the order of its kind.
+
+    Form fields:
+        ``to``: ``up`` or ``down``.
+    """
+    _require_right(request)
+    rule = get_object_or_404(Rule, pk=rule_pk)
+    is_up = request.POST.get("to") == "up"
+    if services.move_rule(rule=rule, actor=request.user, is_up=is_up):
+        text = (
+            _("Policy “%(rule)s” moved up.")
+            if is_up
+            else _("Policy “%(rule)s” moved down.")
+        )
+        messages.success(request, text % {"rule": rule})
+    return HttpResponseRedirect(
+        f"{reverse('policies:rules')}#rule-{rule.pk}", status=303
+    )
+
+
+@require_POST
 def delete(request: SignedInRequest, rule_pk: int) -> HttpResponse:
-    """Delete a rule and its exceptions: 303 to the rules."""
     _require_right(request)
     rule = get_object_or_404(Rule, pk=rule_pk)
     services.delete_rule(rule=rule, actor=request.user)
-    messages.success(request, gettext("Policy “%(rule)s” removed.") % {"rule": rule})
+    messages.success(request, _("Policy “%(rule)s” removed.") % {"rule": rule})
     return HttpResponseRedirect(reverse("policies:rules"), status=303)
 
 
 def _form_page(request: SignedInRequest, rule: Rule) -> HttpResponse:
     scopes = selectors.scope_choices(request.user)
-    bound = request.POST if request.method == "POST" else None
-    # A model form writes the typed values into its instance.
-    heading = rule.name or gettext("New policy")
+    data = request.POST if request.method == "POST" else None
+    # The form writes the typed values into ``rule``.
+    heading = rule.name or _("New policy")
     stored = Rule.objects.filter(pk=rule.pk).first()
-    form = RuleForm(bound, instance=rule, scopes=scopes)
+    form = RuleForm(data, instance=rule, scopes=scopes)
+    preview: dict[str, Any] = {}
     if form.is_bound and form.is_valid():
-        saved = services.save_rule(rule=form.built(), actor=request.user)
-        messages.success(request, gettext("Policy saved."))
-        return HttpResponseRedirect(saved.get_absolute_url(), status=303)
+        built = form.build_rule()
+        if "preview" not in request.POST and not _must_preview(request, built):
+            saved = services.save_rule(rule=built, actor=request.user)
+            messages.success(request, _("Policy saved."))
+            return HttpResponseRedirect(saved.get_absolute_url(), status=303)
+        preview = {
+            "effect": effects.effect(built, timezone.now()),
+            "previewed": effects.fingerprint(built),
+            "rule_asks": built.kind == Rule.Kind.STILL_NEEDED,
+            "is_required": "preview" not in request.POST,
+            "days": LOOKS_BACK.days,
+        }
     context = {
         "form": form,
         "heading": heading,
         "rule": stored,
-        "breaking": len(breaking(stored, timezone.now())) if stored else 0,
+        "violations": len(remedies(stored, timezone.now())) if stored else 0,
         "planned": stored.planned_stops.filter(ended_at=None).count() if stored else 0,
+        **preview,
         **selectors.tabs(request.user, "rules"),
     }
-    status = 422 if form.is_bound else 200
+    status = 422 if form.errors else 200
     return render(request, "policies/rule.html", context, status=status)
+
+
+def _must_preview(request: SignedInRequest, rule: Rule) -> bool:
+    """Whether the effect of a rule has to be shown before it is saved."""
+    asks = rule.kind == Rule.Kind.STILL_NEEDED and rule.mode != Rule.Mode.OFF
+    if rule.mode != Rule.Mode.ENFORCE and not asks:
+        return False
+    if services.changed_fields(rule) <= {"name", "reason"}:
+        return False
+    return request.POST.get("previewed") != effects.fingerprint(rule)
 
 
 def _require_right(request: SignedInRequest) -> None:
     if not can_write_rules(request.user):
-        raise PermissionDenied(gettext("Only admins can edit policies."))
+        raise PermissionDenied(_("Only admins can edit policies."))

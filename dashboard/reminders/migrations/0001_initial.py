@@ -57,8 +57,8 @@ class Migration(migrations.Migration):
                 ("time_zone", models.CharField(default="UTC", max_length=64)),
                 ("name", models.CharField(max_length=80, unique=True)),
                 ("service", models.CharField(max_length=16)),
-                ("sealed", models.TextField()),
-                ("shown", models.CharField(max_length=300)),
+                ("encrypted_address", models.TextField()),
+                ("masked_address", models.CharField(max_length=300)),
                 ("active", models.BooleanField(default=True)),
                 (
                     "cloud",
@@ -155,7 +155,7 @@ class Migration(migrations.Migration):
                     "medium",
                     models.CharField(
                         choices=[
-                            ("page", "Page"),
+                            ("page", "In Curfew"),
                             ("mail", "Email"),
                             ("webhook", "Webhook"),
                         ],

@@ -1,14 +1,18 @@
-"""The bell at the top of every page, and how a reminder's state looks."""
-
 from django import template
 
-from dashboard.accounts.models import User
 from dashboard.reminders import selectors
 
 register = template.Library()
 
 _TONES = {"sent": "good", "sending": "busy", "unknown": "warn", "failed": "bad"}
-_KIND_TONES = {"failure": "bad", "edit": "bad", "request": "info", "answer": "info"}
+_KIND_TONES = {
+    **dict.fromkeys(("failure", "edit", "overdue", "cloud", "silence"), "bad"),
+    "missed": "bad",
+    "resolved": "good",
+    **dict.fromkeys(
+        ("request", "approval", "answer", "changed", "handover", "several"), "info"
+    ),
+}
 _ICONS = {
     "stop": "bell",
     "failure": "triangle-alert",
@@ -17,13 +21,25 @@ _ICONS = {
     "stopped": "square",
     "request": "shield",
     "answer": "shield",
+    "ending": "shield",
+    "override": "pin-off",
+    "changed": "pencil-line",
+    "overdue": "alarm-clock-off",
+    "silence": "triangle-alert",
+    "resolved": "check",
+    "no_end": "triangle-alert",
+    "cloud": "triangle-alert",
+    "handover": "send",
+    "approval": "shield",
+    "warning": "bell",
+    "schedule": "bell",
+    "missed": "triangle-alert",
+    "question": "circle-question-mark",
+    "budget": "coins",
 }
 
 
-@register.simple_tag
-def unread_reminders(user: User) -> int:
-    """Return the number of unread notifications; one query."""
-    return selectors.unread(user)
+register.simple_tag(selectors.unread, name="unread_reminders")
 
 
 @register.filter

@@ -1,11 +1,11 @@
-"""The page behind a link in a mail: it asks first, and acts only then."""
+"""The page of a link in a mail: a GET asks for confirmation, a POST acts."""
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
 from dashboard.accounts.http import SignedInRequest
@@ -15,31 +15,35 @@ from dashboard.edits.models import Edit
 from dashboard.instances import availability, countdown
 from dashboard.instances.models import Instance
 from dashboard.reminders import links
+from dashboard.reminders.action_forms import ACTION_FORMS, ActionForm, ExtendForm
 from dashboard.reminders.models import Reminder
-from dashboard.reminders.texts import ACTIONS, subject_url
+from dashboard.reminders.texts import action_of, subject_url
 
-GONE, FORBIDDEN, CONFLICT, NOT_FOUND = 410, 403, 409, 404
-EXPIRED = gettext_lazy("This link has expired. Links work for one day.")
-BROKEN = gettext_lazy(
+GONE, FORBIDDEN, CONFLICT, NOT_FOUND, UNPROCESSABLE = 410, 403, 409, 404, 422
+EXPIRED = _("This link has expired. Links work for one day.")
+BROKEN = _(
     "This link is incomplete. Copy the whole link, or open the instance instead."
 )
-SOMEBODY_ELSES = gettext_lazy(
+OTHER_RECIPIENT = _(
     "This link was sent to someone else. Sign in as that person, or open the instance "
     "instead."
 )
-LOOK_ONLY = gettext_lazy(
+READ_ONLY = _(
     "You don't have permission to change this instance. Ask its owner or an operator."
 )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def act(request: SignedInRequest, token: str) -> HttpResponse:
-    """Ask (GET), and do it (POST): stop, start, or try an edit again.
+    """Ask (GET), then extend, stop or start the run, or retry the edit (POST).
+
+    Query parameters of a POST:
+        ``until`` and ``seen`` to extend, ``hours`` to start; see ``forms``.
 
     Returns:
-        200 with the question; 303 to what became of it; 410 for a link that has run
-        out, 404 for one that is none of ours; 403 for somebody else's, or without the
-        right; 409 when the instance's state does not allow it.
+        200 with the question; 303 to the edit; 410 for an expired link or a deleted
+        notification; 404 for a link that was not made here; 403 for someone else's
+        link, or without permission; 409 when the instance's state does not allow it.
     """
     try:
         link = links.read(token)
@@ -48,38 +52,53 @@ def act(request: SignedInRequest, token: str) -> HttpResponse:
     except links.LinkError:
         return _refusal(request, BROKEN, NOT_FOUND)
     if link.person_pk != request.user.pk or not can_see_fleet(request.user):
-        return _refusal(request, SOMEBODY_ELSES, FORBIDDEN)
+        return _refusal(request, OTHER_RECIPIENT, FORBIDDEN)
     reminders = Reminder.objects.select_related(
         "instance__cloud", "edit__instance__cloud"
     )
     reminder = reminders.filter(pk=link.reminder_pk, person=request.user).first()
-    action = reminder and ACTIONS.get(Reminder.Kind(reminder.kind))
+    action = reminder and action_of(reminder, link.action)
     if reminder is None or reminder.instance is None or not action:
         return _refusal(
             request, gettext("The notification of this link was deleted."), GONE
         )
     if not can_edit(request.user, reminder.instance.owner):
-        return _refusal(request, LOOK_ONLY, FORBIDDEN, reminder)
+        return _refusal(request, READ_ONLY, FORBIDDEN, reminder)
     if why_not := _why_not(action.name, reminder, reminder.instance):
         return _refusal(request, why_not, CONFLICT, reminder)
-    if request.method == "POST":
-        return _do(request, action.name, reminder, reminder.instance)
+    form = ACTION_FORMS[action.name](
+        request.POST if request.method == "POST" else None,
+        instance=reminder.instance,
+        reminder=reminder,
+    )
+    if isinstance(form, ExtendForm) and not form.options.presets:
+        return _refusal(request, form.limit_text, CONFLICT, reminder)
+    if form.is_bound and form.is_valid():
+        return _do(request, form, reminder)
     context = {
         "reminder": reminder,
         "instance": reminder.instance,
         "action": action,
+        "form": form,
         "this_run": countdown.this_run(reminder.instance, timezone.now()),
         "url": subject_url(reminder),
     }
-    return render(request, "reminders/act.html", context)
+    status = UNPROCESSABLE if form.is_bound else 200
+    return render(request, "reminders/act.html", context, status=status)
 
 
 def _why_not(action: str, reminder: Reminder, instance: Instance) -> str:
-    if action == "stop":
-        # One that was started again since is another run than the mail spoke of.
+    if action in {"stop", "extend"}:
+        # The mail is about one run; the instance may have been started again since.
         if not _same_run(reminder, instance):
             return gettext("The run of this notification has ended.")
-        return str(availability.why_not_stoppable(instance))
+        if action == "stop":
+            return str(availability.why_not_stoppable(instance))
+        if why_not := availability.why_not_extendable(instance):
+            return str(why_not)
+        if instance.stops_at is None:
+            return gettext("This run has no fixed end any more.")
+        return ""
     if action == "start":
         return str(availability.why_not_startable(instance))
     edit = reminder.edit
@@ -95,31 +114,17 @@ def _same_run(reminder: Reminder, instance: Instance) -> bool:
     return started is None or started <= reminder.created_at
 
 
-def _do(
-    request: SignedInRequest, action: str, reminder: Reminder, instance: Instance
-) -> HttpResponse:
+def _do(request: SignedInRequest, form: ActionForm, reminder: Reminder) -> HttpResponse:
     try:
-        if action == "retry":
-            assert reminder.edit is not None  # noqa: S101 (see ``_why_not``)
-            done = edits.retry_edit(edit=reminder.edit, actor=request.user)
-        else:
-            stops = action == "stop"
-            done = edits.submit_power(
-                instance=instance,
-                actor=request.user,
-                kind=Edit.Kind.STOP if stops else Edit.Kind.START,
-                # Whoever sends it twice means it once.
-                key=f"reminder:{reminder.pk}",
-                once=True,
-            )
+        edit = form.submit(request.user)
     except PermissionDenied:
-        return _refusal(request, LOOK_ONLY, FORBIDDEN, reminder)
+        return _refusal(request, READ_ONLY, FORBIDDEN, reminder)
     except (edits.RuleRefusedError, edits.EditClosedError) as error:
         return _refusal(request, str(error), CONFLICT, reminder)
     except edits.EditConflictError:
         reason = gettext("Someone else has changed this. Compare the values first.")
         return _refusal(request, reason, CONFLICT, reminder)
-    return HttpResponseRedirect(done.get_absolute_url(), status=303)
+    return HttpResponseRedirect(edit.get_absolute_url(), status=303)
 
 
 def _refusal(

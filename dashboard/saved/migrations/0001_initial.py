@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
-            name="FirstView",
+            name="DefaultView",
             fields=[
                 (
                     "id",
@@ -64,7 +64,7 @@ class Migration(migrations.Migration):
                     "view",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
-                        related_name="firsts",
+                        related_name="default_for",
                         to="saved.savedview",
                     ),
                 ),

@@ -63,8 +63,6 @@ breaker = CircuitBreaker()
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Django's wrapper, failing fast while the circuit is open."""
-
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Return a connection, from the pool if there is one.
 

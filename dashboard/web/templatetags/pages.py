@@ -8,13 +8,16 @@ from django import template
 from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.html import format_html
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext as _, gettext_noop
 from lucide.templatetags.lucide import lucide
 
 from dashboard.web.javascript_catalog import catalog_url
 from dashboard.web.release import release_mark
 
 register = template.Library()
+register.simple_tag(timezone.get_current_timezone_name, name="current_zone")
+# ``static/release.js`` compares it with the release of each response.
+register.simple_tag(release_mark, name="release_name")
 
 FORMATS = {
     "stop": gettext_noop("D H:i"),
@@ -25,7 +28,7 @@ FORMATS = {
 }
 
 ZONES = {"CET": gettext_noop("CET"), "CEST": gettext_noop("CEST")}
-"""Browsers get these names, too, since their own differ between languages."""
+"""Browsers use these names, too, since their own differ between languages."""
 
 
 @register.simple_tag
@@ -67,16 +70,20 @@ def moment_text(value: datetime, form: str) -> str:
     local = timezone.localtime(value)
     if form == "stop":
         return f"{stop_text(value)} {zone_name(local)}"
-    form_here = gettext(FORMATS[form]) if form != "time" else FORMATS[form]
-    return f"{template.defaultfilters.date(local, form_here)} {zone_name(local)}"
+    text = template.defaultfilters.date(local, _(FORMATS[form]))
+    return f"{text} {zone_name(local)}"
 
 
 @register.filter
 def stop_text(value: datetime) -> str:
     """Return the time of a stop without the zone; with the date unless it is today."""
     local = timezone.localtime(value)
-    form_here = gettext(FORMATS[_stop_form(local)])
-    return str(template.defaultfilters.date(local, form_here))
+    today = timezone.localtime()
+    if local.year != today.year:
+        form = "moment"
+    else:
+        form = "stop" if local.date() == today.date() else "stop_on_another_day"
+    return str(template.defaultfilters.date(local, _(FORMATS[form])))
 
 
 @register.filter
@@ -89,15 +96,15 @@ def zone_name(local: datetime) -> str:
     if name[:1] in {"+", "-"}:
         hours, minutes = divmod(int(f"{name[1:]:0<4}"), 100)
         return f"UTC{name[0]}{hours}" + (f":{minutes:02}" if minutes else "")
-    return gettext(name) if name in ZONES else name
+    return _(name) if name in ZONES else name
 
 
 @register.simple_tag
 def zone_names(zone: str = "") -> str:
     """Return the names of a zone within a year, by offset, as JSON.
 
-    Browsers have other names for most zones, and no way to ask for these. The keys are
-    as ``Intl.DateTimeFormat`` writes a ``longOffset``.
+    Browsers have other names for most zones. The keys are spelled as the
+    ``longOffset`` of ``Intl.DateTimeFormat``.
 
     Args:
         zone: Its name in the tz database; empty for the active one.
@@ -115,27 +122,9 @@ def _long_offset(local: datetime) -> str:
 
 
 @register.simple_tag
-def current_zone() -> str:
-    return timezone.get_current_timezone_name()
-
-
-def _stop_form(local: datetime) -> str:
-    today = timezone.localtime()
-    if local.year != today.year:
-        return "moment"
-    return "stop" if local.date() == today.date() else "stop_on_another_day"
-
-
-@register.simple_tag
 def javascript_catalog() -> str:
     url = catalog_url()
     return format_html('<script src="{}" defer></script>', url) if url else ""
-
-
-@register.simple_tag
-def release_name() -> str:
-    """Return the release that drew the page; ``static/release.js`` compares it."""
-    return release_mark()
 
 
 @register.simple_tag

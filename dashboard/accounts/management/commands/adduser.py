@@ -10,20 +10,22 @@ from dashboard.accounts.services import add_user
 
 
 class Command(BaseCommand):
-    help = "Make an account; asks for its password, or reads it from standard input."
+    help = "Create an account. Asks for its password, or reads it from standard input."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", help="the name to sign in with")
+        parser.add_argument("name", help="the username")
         parser.add_argument("--role", required=True, choices=User.Role.values)
         parser.add_argument(
             "--cloud-user",
             action="append",
             default=[],
             metavar="NAME_OR_ID",
-            help="an upstream user who is this person; may be repeated",
+            help="a ModelArts user to map to the account; may be repeated",
         )
         parser.add_argument(
-            "--email", default="", help="mail address, for notifications and resets"
+            "--email",
+            default="",
+            help="email address for notifications and resets",
         )
         parser.add_argument(
             "--password-stdin",

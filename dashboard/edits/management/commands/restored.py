@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from dashboard.edits.restores import fail_open_edits
+from dashboard.edits.restored_backup import fail_open_edits
 
 
 class Command(BaseCommand):

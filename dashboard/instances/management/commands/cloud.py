@@ -12,25 +12,22 @@ from dashboard.instances.models import Cloud
 
 
 class Command(BaseCommand):
-    """Clouds that came, went or are called otherwise now."""
-
     help = "List the clouds of the fleet; rename, retire or delete one."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare one subcommand for each thing to do."""
         actions = parser.add_subparsers(dest="action", required=True)
-        actions.add_parser("list", help="all of them, and how each is doing")
+        actions.add_parser("list", help="list the clouds and their condition")
         rename = actions.add_parser(
-            "rename", help="after a cloud got another name in clouds.yaml"
+            "rename", help="rename a cloud that has another name in clouds.yaml now"
         )
         rename.add_argument("name", help="the former name")
-        rename.add_argument("new_name", help="the name in clouds.yaml now")
+        rename.add_argument("new_name", help="the new name in clouds.yaml")
         retire = actions.add_parser(
-            "retire", help="give up the instances of a removed cloud now"
+            "retire", help="mark the instances of a removed cloud as missing now"
         )
         retire.add_argument("name")
         delete = actions.add_parser(
-            "delete", help="delete a retired cloud, its instances and their edits"
+            "delete", help="delete a retired cloud, its instances, their edits and runs"
         )
         delete.add_argument("name")
         delete.add_argument(
@@ -38,7 +35,6 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Do it and say what was done."""
         actions = {
             "list": self._list,
             "rename": self._rename,
@@ -57,16 +53,16 @@ class Command(BaseCommand):
     def _rename(self, options: dict[str, Any]) -> None:
         cloud, name = _cloud(options["name"]), options["new_name"]
         if name == cloud.name:
-            raise CommandError("That is its name already.")
+            raise CommandError("The cloud already has this name.")
         try:
             moved, stayed = rename_cloud(cloud=cloud, name=name)
         except CloudError as error:
             raise CommandError(str(error)) from None
-        self.stdout.write(f"{name}: {moved} instances came along from {cloud.name}.")
+        self.stdout.write(f"{name}: {moved} instances moved from {cloud.name}.")
         if stayed:
             self.stdout.write(
-                f"{cloud.name}: {stayed} instances stayed, since they have been "
-                "changed under the new name; it is retired."
+                f"{cloud.name}: retired with {stayed} instances, which have been "
+                "changed under the new name."
             )
 
     def _retire(self, options: dict[str, Any]) -> None:
@@ -83,8 +79,8 @@ class Command(BaseCommand):
         cloud = _cloud(options["name"])
         if not options["no_input"]:
             answer = input(
-                f"This deletes {cloud.instances.count()} instances and their edits. "
-                f"Type {cloud.name} to go on: "
+                f"This deletes {cloud.instances.count()} instances, their edits and "
+                f"runs. Type {cloud.name} to continue: "
             )
             if answer != cloud.name:
                 raise CommandError("Nothing was deleted.")

@@ -7,16 +7,12 @@ from dashboard.modelarts.errors import ModelArtsError
 
 
 class Command(BaseCommand):
-    """Refresh the mirror once, now."""
-
     help = "Refresh the mirror of every cloud once and print what was found."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare the choice of one cloud."""
         parser.add_argument("--cloud", metavar="NAME", help="only this cloud")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Refresh, print a line for each cloud, fail if one could not be read."""
         try:
             names = [cloud.name for cloud in ensure_clouds()]
         except ModelArtsError as error:
@@ -37,7 +33,7 @@ class Command(BaseCommand):
                 )
                 outcome = refresh_cloud(name)
             if outcome is None:
-                self.stdout.write(f"{name}: is being refreshed by somebody else.")
+                self.stdout.write(f"{name}: is being refreshed by another process.")
             elif outcome.problem:
                 failed = True
                 self.stderr.write(f"{name}: {outcome.problem}")

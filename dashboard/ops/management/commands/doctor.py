@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from dashboard.ops.doctor import examine
+from dashboard.system.checks import examine
 
 
 class Command(BaseCommand):

@@ -6,9 +6,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 
-from dashboard.ops.doctor import pending_migrations
-from dashboard.ops.managed_process import PROJECT
-from dashboard.ops.production import unsafe_settings
+from dashboard.paths import MANAGE_NAME, ROOT
+from dashboard.system.checks import pending_migrations
+from dashboard.system.production import unsafe_settings
 
 
 class Command(BaseCommand):
@@ -42,8 +42,8 @@ class Command(BaseCommand):
             *("--workers", str(options["workers"])),
             *("--threads", str(options["threads"])),
         ]
-        # Serve this very checkout, whatever the working directory.
-        paths = [str(PROJECT), os.environ.get("PYTHONPATH", "")]
+        # Serve this very project, whatever the working directory.
+        paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
         os.environ["PYTHONSAFEPATH"] = "1"
         os.execv(command[0], command)  # noqa: S606 (becoming it is the point)
@@ -51,7 +51,7 @@ class Command(BaseCommand):
 
 def _check_settings(host: str) -> None:
     if faults := list(unsafe_settings(settings.CURFEW, host=host)):
-        raise CommandError("\n".join(faults))
+        raise CommandError("\n".join(map(str, faults)))
 
 
 def _check_migrations() -> None:
@@ -61,7 +61,7 @@ def _check_migrations() -> None:
         raise CommandError(f"The database cannot be reached: {error}") from None
     if pending:
         raise CommandError(
-            f"{pending} migrations are not applied. Run: manage.py migrate"
+            f"{pending} migrations are not applied. Run: {MANAGE_NAME} migrate"
         )
 
 
@@ -69,5 +69,5 @@ def _check_static_files() -> None:
     if not (settings.STATIC_ROOT / "staticfiles.json").exists():
         raise CommandError(
             "The static files are not collected. "
-            "Run: manage.py collectstatic --no-input"
+            f"Run: {MANAGE_NAME} collectstatic --no-input"
         )

@@ -1,0 +1,59 @@
+"""The last runs of one instance, for its page."""
+
+from datetime import timedelta
+from typing import NamedTuple
+
+from django.utils import timezone
+
+from dashboard.accounts import permissions
+from dashboard.accounts.models import User
+from dashboard.instances.models import Instance
+
+from .models import Run
+from .periods import day_of
+from .run_lines import RunLine, run_lines
+
+SHOWN = 5
+LISTED = timedelta(days=90)
+"""How far back the list of its runs goes."""
+
+
+class InstanceRuns(NamedTuple):
+    """The last runs of an instance.
+
+    Attributes:
+        lines: The latest first.
+        has_more: Whether there are earlier ones.
+        query: Parameters of the list of its runs.
+    """
+
+    lines: list[RunLine]
+    has_more: bool
+    query: dict[str, str]
+
+
+def runs_of(instance: Instance, user: User) -> InstanceRuns | None:
+    """Return the last runs; None if there are none that the user may see."""
+    scope = permissions.cost_scope(user)
+    if scope != "all" and not (
+        scope == "own" and permissions.owns(user, instance.owner)
+    ):
+        return None
+    now = timezone.now()
+    found = list(
+        Run.objects.filter(instance=instance).select_related(
+            "allocation__cloud", "ended_by_person"
+        )[: SHOWN + 1]
+    )
+    if not found:
+        return None
+    for run in found:
+        run.instance = instance
+    today = day_of(now)
+    query = {
+        "instance": f"{instance.pk}",
+        "period": "custom",
+        "since": f"{today - LISTED}",
+        "until": f"{today}",
+    }
+    return InstanceRuns(run_lines(found[:SHOWN], now), len(found) > SHOWN, query)

@@ -1,0 +1,306 @@
+"""Record the report of a delivery and return the lease, in one transaction."""
+
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django.db.models.functions import Now
+
+from dashboard.edits import messages, states
+from dashboard.edits.models import NEXT_START_FIELDS, Attempt, Edit, EditQueue
+from dashboard.instances.models import FleetVersion, Instance
+from dashboard.instances.refresh import apply_observation
+from dashboard.modelarts.errors import InstanceNotFoundError, ModelArtsError
+from dashboard.modelarts.results import Observation
+
+from . import circuit_breaker, late_writes
+from .late_writes import LateWrite
+from .queue import LEASE_AND_WATCH_FIELDS, Delivery, lock_if_ours
+
+log = structlog.get_logger(__name__)
+
+MAX_PAUSE_SECONDS = 60.0
+ACCEPTED_NOT_APPLIED = "accepted_not_applied"
+MAX_ACCEPTED_NOT_APPLIED = 4
+"""Deliveries after which a change that the cloud accepts but does not apply fails."""
+
+MAX_WAIT_FOR_STOP = timedelta(days=30)
+"""How long an edit waits for the stop of its instance."""
+
+MAX_EARLIER_EDITS = 50
+"""Earlier edits of a run that ``_mark_replaced`` checks, the newest first."""
+
+State = Edit.State
+
+
+@dataclass
+class Report:
+    """What a worker reports about a delivery, to be recorded.
+
+    Attributes:
+        new_states: The new state of each edit, with the other fields to write.
+        before_undo: What the cloud showed before a late start was undone.
+        observation: What the cloud showed last, if it could be read.
+        error: Why the delivery ended early.
+        ambiguous: Whether the cloud may have applied a write without our knowing.
+        accepted_not_applied: Whether the cloud accepted a change and shows the old
+            value.
+        late: The late writes that the instance shows.
+    """
+
+    new_states: dict[Edit, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    before_undo: Observation | None = None
+    observation: Observation | None = None
+    error: ModelArtsError | None = None
+    ambiguous: bool = False
+    accepted_not_applied: bool = False
+    late: list[LateWrite] = field(default_factory=list)
+
+    @property
+    def current(self) -> dict[str, Any]:
+        """The values that the cloud showed last, of all fields that a write changes."""
+        last = self.observation
+        return late_writes.cloud_values(last.instance) if last else {}
+
+    @property
+    def status(self) -> str | None:
+        return self.observation.instance.state().status if self.observation else None
+
+    def set_state(self, edits: Iterable[Edit], state: str, **changes: Any) -> None:
+        self.new_states |= {edit: (state, dict(changes)) for edit in edits}
+
+
+@transaction.atomic
+def record(delivery: Delivery, report: Report) -> bool:
+    """Write the new states and return the lease.
+
+    Returns:
+        False when another worker has taken the queue over: nothing is written.
+    """
+    locked = lock_if_ours(delivery)
+    if locked is None:
+        log.warning("delivery overtaken", instance=delivery.instance.instance_id)
+        return False
+    queue, now = locked
+    # The locks are always taken in this order: queue, cloud, instance, fleet.
+    cloud = delivery.instance.cloud
+    health_changed = circuit_breaker.note_health(cloud, report.error, now)
+    if report.before_undo:
+        apply_observation(cloud, report.before_undo)
+    if report.observation:
+        instance = apply_observation(cloud, report.observation)
+        _mark_replaced(instance, report)
+    queue.lease_until = queue.lease_owner = queue.next_at = None
+    for edit, (state, changes) in report.new_states.items():
+        states.move(
+            [edit], state, **_with_outcome(delivery, edit, state, changes, report)
+        )
+        if state == State.RETRYING and not changes.get("waits_for_stop"):
+            queue.next_at = now + _pause(edit, report.error)
+    _note_unseen_stop(delivery, report)
+    corrected = _update_watch(queue, now, delivery, report)
+    queue.save(update_fields=[*LEASE_AND_WATCH_FIELDS, "next_at", "undo_count"])
+    _finish(delivery.attempt, report)
+    if report.new_states or corrected:
+        FleetVersion.stamp(Instance.objects.filter(pk=delivery.instance.pk))
+    elif health_changed:
+        FleetVersion.stamp()
+    return True
+
+
+@transaction.atomic
+def mirror(delivery: Delivery, report: Report) -> None:
+    """Write what the cloud showed, before a stop is authorized.
+
+    Another run may have begun than the one that the stop was meant for.
+    """
+    if report.observation:
+        apply_observation(delivery.instance.cloud, report.observation)
+
+
+def _with_outcome(
+    delivery: Delivery, edit: Edit, state: str, changes: dict[str, Any], report: Report
+) -> dict[str, Any]:
+    if state == State.APPLIED:
+        return {"outcome": "", **changes}
+    if changes.get("waits_for_stop"):
+        deadline_at = edit.created_at + MAX_WAIT_FOR_STOP
+        return {**changes, "deadline_at": max(deadline_at, edit.deadline_at)}
+    # The request carried nothing of an edit in conflict.
+    if report.ambiguous and late_writes.is_sent(edit, delivery.attempt.body):
+        return {**changes, "outcome": Edit.Outcome.UNCONFIRMED}
+    return changes
+
+
+def _note_unseen_stop(delivery: Delivery, report: Report) -> None:
+    """Note since when a stop has been requested that the cloud does not show yet.
+
+    Once it shows the stop, the mirror does.
+    """
+    sent_at = delivery.attempt.sent_at
+    if sent_at and any(
+        edit.kind == Edit.Kind.STOP and state == State.RETRYING
+        for edit, (state, _) in report.new_states.items()
+    ):
+        row = Instance.objects.filter(pk=delivery.instance.pk)
+        row.filter(stop_requested_at=None).update(stop_requested_at=sent_at)
+
+
+def _update_watch(
+    queue: EditQueue, now: datetime, delivery: Delivery, report: Report
+) -> bool:
+    """Correct the edits of late writes; continue the late-write watch, or end it.
+
+    Returns:
+        Whether pages show an edit differently now.
+    """
+    current, watch = report.current, delivery.watch
+    decided = {
+        name
+        for edit, (state, _) in report.new_states.items()
+        if state == State.APPLIED
+        for name in late_writes.fields_of(edit)
+    }
+    resolved = [
+        late
+        for late in report.late
+        if late.accepted
+        or late.field in decided
+        or late_writes.is_same(late.field, current.get(late.field), late.desired)
+    ]
+    decided |= {late.field for late in resolved}
+    corrections = late_writes.corrections(resolved, current)
+    for edit, changes in corrections.items():
+        states.correct(edit, changes)
+    was_watched = queue.late_write_until is not None
+    is_gone = isinstance(report.error, InstanceNotFoundError)
+    if is_gone:
+        # No write can be applied any more.
+        queue.late_write_until = None
+    late_writes.continue_watch(
+        queue,
+        now,
+        restart=report.ambiguous or bool(report.late),
+        failed=report.observation is None and not is_gone,
+        # The edits of this delivery did not change these fields.
+        soon=bool(delivery.edits) and len(resolved) < len(report.late),
+    )
+    if queue.late_write_until is not None:
+        number = delivery.attempt.number
+        queue.desired = watch.desired_after(number, current, decided)
+        return bool(corrections)
+    queue.desired = {}
+    return bool(corrections) | (was_watched and _end_watch(queue))
+
+
+def _end_watch(queue: EditQueue) -> bool:
+    """Write the final outcome of unconfirmed edits; return whether there were any."""
+    checked = Edit.objects.filter(
+        instance_id=queue.pk, outcome=Edit.Outcome.UNCONFIRMED
+    )
+    # These were found, and undone by a request whose answer was lost.
+    undone = checked.filter(corrected_at__isnull=False)
+    count = undone.update(outcome=Edit.Outcome.UNDONE, corrected_at=Now())
+    return bool(count + checked.update(outcome=Edit.Outcome.NOT_SEEN))
+
+
+def _mark_replaced(instance: Instance, report: Report) -> None:
+    """Mark the earlier edits that wait for the next start and are replaced by these."""
+    applied = [
+        edit for edit, (state, _) in report.new_states.items() if state == State.APPLIED
+    ]
+    newest = {
+        name: edit
+        for edit in applied
+        if edit.kind == Edit.Kind.UPDATE
+        for name in NEXT_START_FIELDS & edit.patch.keys()
+    }
+    if not newest:
+        return
+    earlier = Edit.objects.filter(
+        instance=instance, state=State.APPLIED, applied_while_running=True
+    ).exclude(outcome=Edit.Outcome.REPLACED)
+    if instance.run_started_at:
+        earlier = earlier.filter(finished_at__gte=instance.run_started_at)
+    for edit in earlier.order_by("-seq")[:MAX_EARLIER_EDITS]:
+        edit.instance = instance
+        newly = {
+            name: reference_to(newer)
+            for name, newer in newest.items()
+            if edit.patch.get(name, newer.patch[name]) != newer.patch[name]
+        }
+        if not newly or not edit.applied_during_this_run:
+            continue
+        newer_by_field = {**edit.newer_by_field, **newly}
+        is_replaced = edit.patch.keys() <= newer_by_field.keys()
+        Edit.objects.filter(pk=edit.pk).update(
+            newer_by_field=newer_by_field,
+            outcome=Edit.Outcome.REPLACED if is_replaced else edit.outcome,
+        )
+
+
+def reference_to(edit: Edit) -> dict[str, str]:
+    """Return what ``Edit.newer_by_field`` says about a newer edit."""
+    if edit.actor is None and edit.schedule_name:
+        return {"edit": str(edit.pk), "schedule": edit.schedule_name}
+    if edit.actor is None:
+        return {"edit": str(edit.pk), "policy": edit.policy_name}
+    return {"edit": str(edit.pk), "actor": edit.actor.get_username()}
+
+
+def accepted_not_applied(
+    report: Report, edits: list[Edit], result: Mapping[str, Any]
+) -> None:
+    """Retry, or fail, after the cloud accepted a change but shows the old value.
+
+    The change may still be applied, so it is watched like any other late write.
+    """
+    report.accepted_not_applied = report.ambiguous = True
+    for edit in edits:
+        given_up = times_not_applied(edit) + 1 >= MAX_ACCEPTED_NOT_APPLIED
+        report.set_state(
+            [edit],
+            State.FAILED if given_up else State.RETRYING,
+            result=dict(result),
+            message=messages.OLD_VALUE_AGAIN(number=MAX_ACCEPTED_NOT_APPLIED)
+            if given_up
+            else messages.OLD_VALUE(),
+        )
+
+
+def times_not_applied(edit: Edit) -> int:
+    """Return how often the cloud accepted this edit and showed the old value."""
+    return edit.attempts.filter(outcome=ACCEPTED_NOT_APPLIED).count()
+
+
+def _finish(attempt: Attempt, report: Report) -> None:
+    error = report.error
+    Attempt.objects.filter(pk=attempt.pk).update(
+        outcome=ACCEPTED_NOT_APPLIED
+        if report.accepted_not_applied
+        else _outcome(report),
+        finished_at=Now(),
+        ambiguous=report.ambiguous,
+        http_status=error.status if error else None,
+        error_code=(error.error_code or "")[:64] if error else "",
+        request_id=(error.request_id or "")[:128] if error else "",
+    )
+
+
+def _outcome(report: Report) -> str:
+    states = {state for state, _ in report.new_states.values()}
+    for state in (State.RETRYING, State.FAILED, State.CONFLICT):
+        if state in states:
+            return str(state)
+    return str(next(iter(states), "dropped"))
+
+
+def _pause(edit: Edit, error: ModelArtsError | None) -> timedelta:
+    """Return a random pause whose maximum doubles; at least ``Retry-After``."""
+    ceiling = min(MAX_PAUSE_SECONDS, 2.0 ** min(edit.attempt_count, 6))
+    pause = random.uniform(0.5, max(1.0, ceiling))  # noqa: S311 (no secret)
+    return timedelta(seconds=max(pause, (error and error.retry_after_seconds) or 0))

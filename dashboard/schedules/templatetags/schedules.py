@@ -1,0 +1,24 @@
+"""Schedules on the pages of other apps."""
+
+from django import template
+from django.utils import timezone
+
+from dashboard.instances.models import Instance
+from dashboard.schedules import selectors
+from dashboard.schedules.models import MomentKind, Override
+from dashboard.schedules.selectors import Match
+
+register = template.Library()
+
+
+@register.simple_tag
+def schedule_of(instance: Instance) -> Match | None:
+    """Return the schedule that applies to an instance, with its next moments."""
+    return selectors.for_instances([instance], timezone.now()).get(instance.pk)
+
+
+@register.simple_tag
+def covers_stop(override: Override | None, applied: Match) -> bool:
+    """Return whether the next stop of a schedule is not made because of an override."""
+    stop = applied.next_stop
+    return bool(override and stop and override.covers(stop.at, MomentKind.STOP))
