@@ -29,6 +29,8 @@ PRICES: dict[str, tuple[str, str]] = {
 """An hour, while running and while stopped. There is none for
 ``modelarts.kat1.xlarge``, so that costs are shown with something missing."""
 
+_CENT = Decimal("0.01")
+
 RISE = ("modelarts.vm.gpu.v100", "2.98", "0.026")
 """Four weeks ago."""
 
@@ -90,5 +92,6 @@ def _budgets() -> list[Budget]:
         reading = usage.Reading(month, scope, now)
         total = usage.report(reading, usage.Dimension.CLOUD).total
         cost = float(total.cost.amounts.get(CURRENCY, 0))
-        budget.amount = Decimal(max(10, round(cost * factor, -1)))
+        # Two digits: little is spent on the first days of a month.
+        budget.amount = Decimal(f"{max(cost * factor, 0.01):.2g}").quantize(_CENT)
     return [budget for budget, *_ in sketches]

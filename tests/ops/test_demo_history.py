@@ -180,10 +180,13 @@ def test_one_flavor_has_no_price_and_one_another_price(cloud: Emulator) -> None:
 
 
 @WHOLE
+@pytest.mark.parametrize("month_number", [11, 12])
 @pytest.mark.parametrize("day", [1, 15, 28])
-def test_budgets_of_each_kind_on_any_day(cloud: Emulator, day: int) -> None:
+def test_budgets_of_each_kind_on_any_day(
+    cloud: Emulator, day: int, month_number: int
+) -> None:
     demo_data.add_teams()
-    month = periods.this_month(timezone.now())
+    month = periods.this_month(datetime(2026, month_number, 20, tzinfo=UTC))
     now = month.since + timedelta(days=day, hours=-9)
     # The fleet has the past that it has now.
     Instance.objects.update(created_at=now - timedelta(days=90))
