@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from dashboard import config_checks
 from dashboard.modelarts.endpoints import is_loopback
+from dashboard.paths import MANAGE_NAME
 
 PREFIX = "CURFEW_"
 SECRETS = (
@@ -216,7 +217,7 @@ _HELP = {
     "secret_key": "use a random text of at least 50 characters",
     "redis_url": (
         "use the URL of a Redis server, such as redis://localhost:6379/0 "
-        "(`manage.py serve` and `manage.py demo` bring their own)"
+        f"(`{MANAGE_NAME} serve` and `{MANAGE_NAME} demo` bring their own)"
     ),
 }
 

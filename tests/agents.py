@@ -1,4 +1,4 @@
-"""A process that does what it is told in another place's database, line by line.
+"""A process that runs commands in another place's database, line by line.
 
 The process that runs pytest has a database of its own.
 """

@@ -10,8 +10,8 @@ CLOUD_REMOVED = define(
     "metrics.cloud_removed",
     _(
         "%(cloud)s left the configuration at %(since)s; its instances are retired at "
-        "%(retires_at)s. Add it to clouds.yaml again, or run manage.py cloud rename or "
-        "retire."
+        "%(retires_at)s. Add it to clouds.yaml again, or run %(manage)s cloud "
+        "rename or retire."
     ),
 )
 WRONG_COUNT = define(

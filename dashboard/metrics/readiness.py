@@ -9,6 +9,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from dashboard.instances.models import Cloud
+from dashboard.paths import MANAGE_NAME
 from dashboard.web.process_cache import ProcessCache
 from dashboard.web.stored_messages import Message
 
@@ -91,6 +92,7 @@ def check_mirrors(state: Readiness, clouds: list[Cloud], now: datetime) -> None:
                     cloud=name,
                     since=_utc(cloud.unconfigured_since),
                     retires_at=_utc(cloud.retires_at),
+                    manage=MANAGE_NAME,
                 )
                 state.notices.append(removed)
             continue

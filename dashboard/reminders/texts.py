@@ -21,6 +21,7 @@ from dashboard.edits.models import Edit, EditBatch
 from dashboard.instances.availability import why_not_extendable
 from dashboard.instances.countdown import status_badge
 from dashboard.instances.models import InstanceEvent
+from dashboard.paths import MANAGE_NAME
 from dashboard.policies.models import Question, RuleException
 from dashboard.policies.rules import requirement
 
@@ -382,8 +383,8 @@ def details(
     if reminder.kind == Kind.SILENCE:
         hint = gettext(
             "Nothing is stopped or started until it does. Check the workers, beat and "
-            "the broker: “manage.py doctor” says what is down."
-        )
+            "the broker: “%(manage)s doctor” says what is down."
+        ) % {"manage": MANAGE_NAME}
         return [(gettext("Next step"), hint)]
     edit = reminder.edit
     if edit is None or reminder.kind not in _BY_OTHERS:

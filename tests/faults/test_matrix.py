@@ -27,7 +27,7 @@ PATIENCE_SECONDS = 5
 """Far more than a save takes, and less than when one waits for something."""
 
 MAX_SECONDS_TO_END = 25
-"""Less than the patience of whoever stops a worker, 30 s."""
+"""Less than the 30 s after which a worker that was asked to stop is killed."""
 
 
 def row(name: str) -> Callable[[Row], Row]:

@@ -162,7 +162,7 @@ def test_a_replaced_child_starts_again_at_once(place: Place) -> None:
     place.stop_when = replaced
     supervisor.run()
     supervisor.stop()
-    # Nobody is told that it ended: it was asked to.
+    # No log line says that it ended: it was asked to.
     assert place.said == []
 
 

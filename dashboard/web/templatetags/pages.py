@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _, gettext_noop
 from lucide.templatetags.lucide import lucide
 
+from dashboard.paths import MANAGE_NAME
 from dashboard.web.javascript_catalog import catalog_url
 from dashboard.web.release import release_mark
 
@@ -18,6 +19,7 @@ register = template.Library()
 register.simple_tag(timezone.get_current_timezone_name, name="current_zone")
 # ``static/release.js`` compares it with the release of each response.
 register.simple_tag(release_mark, name="release_name")
+register.simple_tag(lambda: MANAGE_NAME, name="manage_name")
 
 FORMATS = {
     "stop": gettext_noop("D H:i"),

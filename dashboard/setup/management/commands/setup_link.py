@@ -2,6 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from dashboard.paths import MANAGE_NAME
 from dashboard.setup import links, private_files
 
 
@@ -12,7 +13,7 @@ class Command(BaseCommand):
         if not private_files.has_data_dir():
             raise CommandError(
                 "CURFEW_DATA_DIR is not set, so this site is not set up in the "
-                "browser. Run: manage.py adduser NAME --role admin"
+                f"browser. Run: {MANAGE_NAME} adduser NAME --role admin"
             )
         if not links.is_needed():
             raise CommandError(
