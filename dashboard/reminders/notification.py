@@ -15,7 +15,7 @@ from dashboard.instances.durations import remaining_text
 from dashboard.web.plain_text import one_line, without_links
 from dashboard.web.templatetags.pages import zone_name
 
-from . import links, texts
+from . import headlines, links, texts
 from .models import Reminder
 
 Kind, Medium = Reminder.Kind, Reminder.Medium
@@ -64,14 +64,14 @@ def write_notification(
     """
     if reminder.kind == Kind.TEST:
         text = _("Curfew sends notifications here. No action is needed.")
-        return Notification(texts.headline(reminder, ""), text)
+        return Notification(headlines.headline(reminder, ""), text)
     is_mail = reminder.medium == Medium.MAIL
     escape = escape_for_mail if is_mail else escape_for_chat
     instance = reminder.instance
     if instance is None:
         return _write_other(reminder, escape, zone=zone, now=now)
     name, local = escape(str(instance)), reminder.moment.astimezone(zone)
-    subject = texts.headline(reminder, name)
+    subject = headlines.headline(reminder, name)
     if reminder.kind == Kind.STOP:
         subject = _("%(name)s stops at %(time)s (%(span)s)") % {
             "name": name,
@@ -122,12 +122,12 @@ def _write_other(
     """Return a list, or a notification that is about no instance."""
     members = reminder.current_members(now)
     if reminder.is_list:
-        subject = escape(texts.list_headline(reminder, members))
+        subject = escape(headlines.list_headline(reminder, members))
     else:
-        subject = escape(texts.headline(reminder, ""))
+        subject = escape(headlines.headline(reminder, ""))
     lines = []
     for member in members[:MOST_LINES]:
-        headline = texts.headline(member, escape(str(member.instance or "")))
+        headline = headlines.headline(member, escape(str(member.instance or "")))
         if member.instance is None:
             headline = escape(headline)
         lines.append(f"- {headline}. {_line(member, zone)}")

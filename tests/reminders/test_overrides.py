@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.instances.models import Instance
+from dashboard.reminders.headlines import headline
 from dashboard.reminders.models import Reminder
 from dashboard.reminders.planning import plan
-from dashboard.reminders.texts import headline
 from dashboard.schedules import overrides
 from dashboard.schedules.models import Override
 from tests.factories import make_instance

@@ -6,7 +6,7 @@ from django.shortcuts import get_object_or_404
 from ninja import Router
 from ninja.responses import Status
 
-from dashboard.api import bodies, problems, schemas
+from dashboard.api import bodies, problems, schedule_schemas
 from dashboard.api.auth import READ, WRITE
 from dashboard.api.http import TokenRequest
 from dashboard.schedules import services
@@ -19,14 +19,14 @@ from .schedules import require_right
 router = Router(tags=["schedules"])
 
 
-@router.get("", auth=READ, response=schemas.HolidayCalendars)
+@router.get("", auth=READ, response=schedule_schemas.HolidayCalendars)
 def list_holidays(request: TokenRequest) -> Any:
     """List the holiday calendars with their days."""
     calendars = HolidayCalendar.objects.prefetch_related("holidays")
     return {"items": [_content(calendar) for calendar in calendars]}
 
 
-@router.put("/{name:calendar}", auth=WRITE, response=schemas.HolidayCalendar)
+@router.put("/{name:calendar}", auth=WRITE, response=schedule_schemas.HolidayCalendar)
 def replace_holidays(
     request: TokenRequest, calendar: str, body: bodies.Holidays
 ) -> Any:

@@ -3,7 +3,7 @@ from typing import Any
 from django.utils import timezone
 from ninja import Router
 
-from dashboard.api import schemas, serializers
+from dashboard.api import policy_schemas, schedule_schemas, serializers
 from dashboard.api.auth import READ
 from dashboard.api.http import TokenRequest
 from dashboard.instances.models import Instance
@@ -13,7 +13,7 @@ from dashboard.schedules.overrides import in_effect
 router = Router(tags=["policies"])
 
 
-@router.get("/policies", auth=READ, response=schemas.Policies)
+@router.get("/policies", auth=READ, response=policy_schemas.Policies)
 def list_policies(request: TokenRequest) -> Any:
     """List all policies in their order.
 
@@ -23,7 +23,7 @@ def list_policies(request: TokenRequest) -> Any:
     return {"items": [serializers.policy(rule) for rule in rules]}
 
 
-@router.get("/overrides", auth=READ, response=schemas.Overrides)
+@router.get("/overrides", auth=READ, response=schedule_schemas.Overrides)
 def list_overrides(request: TokenRequest) -> Any:
     """List the overrides in effect, the next end first; at most 500."""
     visible = Instance.objects.visible_to(request.user)

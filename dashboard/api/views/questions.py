@@ -3,7 +3,7 @@ from typing import Any
 from django.shortcuts import get_object_or_404
 from ninja import Router
 
-from dashboard.api import bodies, schemas, serializers
+from dashboard.api import bodies, policy_schemas, serializers
 from dashboard.api.auth import READ, WRITE
 from dashboard.api.http import TokenRequest
 from dashboard.api.problems import ProblemError
@@ -16,7 +16,7 @@ from dashboard.policies.selectors import questions_visible_to
 router = Router(tags=["questions"])
 
 
-@router.get("", auth=READ, response=schemas.Questions)
+@router.get("", auth=READ, response=policy_schemas.Questions)
 def list_questions(request: TokenRequest) -> Any:
     """List the open questions whether runs are still needed, at most 500.
 
@@ -26,7 +26,7 @@ def list_questions(request: TokenRequest) -> Any:
     return {"items": [serializers.question(item, user=request.user) for item in asked]}
 
 
-@router.post("/{int:question_id}/answer", auth=WRITE, response=schemas.Answered)
+@router.post("/{int:question_id}/answer", auth=WRITE, response=policy_schemas.Answered)
 def answer_question(
     request: TokenRequest, question_id: int, body: bodies.Answer
 ) -> Any:

@@ -11,7 +11,7 @@ from ninja.responses import Status
 
 from dashboard.accounts.models import Team
 from dashboard.accounts.permissions import can_write_rules
-from dashboard.api import bodies, problems, schemas, serializers
+from dashboard.api import bodies, problems, schedule_schemas, serializers
 from dashboard.api.auth import READ, WRITE
 from dashboard.api.http import TokenRequest
 from dashboard.instances.typed_number import asks_number
@@ -28,7 +28,7 @@ _NAMES = {"workspace": "workspace_id", "instance": "only_instance"}
 """Fields whose name in the form differs."""
 
 
-@router.get("", auth=READ, response=schemas.Schedules)
+@router.get("", auth=READ, response=schedule_schemas.Schedules)
 def list_schedules(request: TokenRequest) -> Any:
     """List all schedules in their order."""
     now, schedules = timezone.now(), selectors.schedules_in_order()
@@ -42,7 +42,7 @@ def list_schedules(request: TokenRequest) -> Any:
     }
 
 
-@router.post("", auth=WRITE, response={201: schemas.ScheduleDetail})
+@router.post("", auth=WRITE, response={201: schedule_schemas.ScheduleDetail})
 def create_schedule(
     request: TokenRequest, response: HttpResponse, body: bodies.ScheduleInput
 ) -> Any:
@@ -53,13 +53,13 @@ def create_schedule(
     return Status(201, _detail(saved))
 
 
-@router.get("/{int:schedule_id}", auth=READ, response=schemas.ScheduleDetail)
+@router.get("/{int:schedule_id}", auth=READ, response=schedule_schemas.ScheduleDetail)
 def get_schedule(request: TokenRequest, schedule_id: int) -> Any:
     """Return one schedule, its moments of the next two weeks and its last runs."""
     return _detail(_schedule(schedule_id))
 
 
-@router.put("/{int:schedule_id}", auth=WRITE, response=schemas.ScheduleDetail)
+@router.put("/{int:schedule_id}", auth=WRITE, response=schedule_schemas.ScheduleDetail)
 def replace_schedule(
     request: TokenRequest, schedule_id: int, body: bodies.ScheduleInput
 ) -> Any:
@@ -80,7 +80,9 @@ def delete_schedule(request: TokenRequest, schedule_id: int) -> Any:
     return Status(204, None)
 
 
-@router.post("/{int:schedule_id}/mode", auth=WRITE, response=schemas.ScheduleDetail)
+@router.post(
+    "/{int:schedule_id}/mode", auth=WRITE, response=schedule_schemas.ScheduleDetail
+)
 def switch_schedule(
     request: TokenRequest, schedule_id: int, body: bodies.ScheduleMode
 ) -> Any:
@@ -99,7 +101,9 @@ def switch_schedule(
     return _detail(_schedule(schedule_id))
 
 
-@router.post("/{int:schedule_id}/move", auth=WRITE, response=schemas.ScheduleDetail)
+@router.post(
+    "/{int:schedule_id}/move", auth=WRITE, response=schedule_schemas.ScheduleDetail
+)
 def move_schedule(
     request: TokenRequest, schedule_id: int, body: bodies.ScheduleMove
 ) -> Any:

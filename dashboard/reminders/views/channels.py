@@ -14,8 +14,8 @@ from django.views.decorators.http import (
 from dashboard.accounts.http import SignedInRequest
 from dashboard.reminders import selectors, services
 from dashboard.reminders.forms import ChannelForm
+from dashboard.reminders.headlines import headline
 from dashboard.reminders.models import Channel, NotificationSettings, Reminder
-from dashboard.reminders.texts import headline
 from dashboard.reminders.webhooks import LABELS
 
 UNPROCESSABLE = 422

@@ -16,7 +16,7 @@ from django.views.decorators.http import (
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_acknowledge, can_edit
-from dashboard.reminders import selectors, services, texts
+from dashboard.reminders import headlines, selectors, services, texts
 from dashboard.reminders.forms import PreferencesForm, ReadForm
 from dashboard.reminders.links import ActionLink, action_path
 from dashboard.reminders.models import Acknowledgement, Reminder
@@ -63,7 +63,7 @@ def newest(request: SignedInRequest) -> HttpResponse:
         return HttpResponse(status=204)
     return JsonResponse(
         {
-            "title": texts.headline(reminder, str(reminder.instance or "")),
+            "title": headlines.headline(reminder, str(reminder.instance or "")),
             "tag": f"curfew-{reminder.pk}",
             "url": texts.subject_url(reminder),
         }
@@ -177,7 +177,7 @@ def _entry(
             actions.append((action, action_path(link)))
     return {
         "reminder": reminder,
-        "headline": texts.headline(reminder, str(instance or "")),
+        "headline": headlines.headline(reminder, str(instance or "")),
         "url": texts.subject_url(reminder),
         "is_over": is_over,
         "is_active": is_active,
