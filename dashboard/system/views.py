@@ -16,6 +16,7 @@ from dashboard.accounts.permissions import can_operate_system, can_see_system
 from dashboard.instances.models import Cloud
 from dashboard.livepoll.pages import layout_hash, not_modified, poller
 from dashboard.reminders.recipients import may_mail
+from dashboard.version import VERSION
 from dashboard.web.release import release
 
 from . import release_notes as notes_of_releases, services
@@ -126,6 +127,7 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
         "system": found,
         "may_act": can_operate_system(request.user),
         "may_mail": may_mail(request.user),
+        "version": VERSION,
         "release": release(),
         "has_notes": notes_of_releases.newest() is not None,
         "layout": layout,

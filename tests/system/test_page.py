@@ -17,6 +17,7 @@ from dashboard.instances import messages as cloud_messages, upstream_metrics
 from dashboard.instances.models import Cloud
 from dashboard.modelarts.call_metrics import Call
 from dashboard.system import checks, findings, messages, overview, workers
+from dashboard.version import VERSION
 from tests.factories import make_cloud, make_instance
 
 URL = "/system/"
@@ -220,6 +221,9 @@ class TestLinks:
         page = client.get(URL).text
         assert "Refresh now" not in page
         assert "Check now" not in page
+
+    def test_the_version(self, as_admin: Client) -> None:
+        assert f"<dd>{VERSION} " in as_admin.get("/system/").text
 
     def test_the_newest_release_notes(self, as_admin: Client) -> None:
         page = as_admin.get("/system/release-notes/").text
