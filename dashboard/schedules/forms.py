@@ -228,7 +228,7 @@ def working_times(data: Any, rows: Iterable[WorkingTime]) -> WorkingTimes:
 
 
 class CalendarForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check time only
-    """The name of a new holiday calendar."""
+    """The name of a holiday calendar."""
 
     name = NameField(max_length=80, label=_("Name"))
 

@@ -174,6 +174,18 @@ def add_calendar(*, name: str, actor: User) -> HolidayCalendar:
 
 
 @transaction.atomic
+def rename_calendar(*, calendar: HolidayCalendar, name: str, actor: User) -> None:
+    """Rename a holiday calendar; the name is validated. Schedules keep it."""
+    _require(actor)
+    stored = HolidayCalendar.objects.select_for_update(no_key=True).get(pk=calendar.pk)
+    if stored.name == name:
+        return
+    before, stored.name = {"name": stored.name}, name
+    stored.save(update_fields=["name"])
+    _record(actor, "holiday_calendar.changed", stored, before, {"name": name})
+
+
+@transaction.atomic
 def delete_calendar(*, calendar: HolidayCalendar, actor: User) -> None:
     """Delete a holiday calendar.
 

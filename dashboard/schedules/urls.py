@@ -21,5 +21,6 @@ urlpatterns = [
         holidays.delete_days,
         name="delete_days",
     ),
+    path("holidays/<int:calendar_pk>/rename/", holidays.rename, name="rename_calendar"),
     path("holidays/<int:calendar_pk>/delete/", holidays.delete, name="delete_calendar"),
 ]

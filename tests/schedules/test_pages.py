@@ -10,6 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from dashboard.accounts.models import User
+from dashboard.audit.models import AuditEvent
 from dashboard.instances.models import Instance
 from dashboard.schedules.models import HolidayCalendar, Override, Schedule, ScheduleRun
 from tests.factories import make_instance
@@ -226,6 +227,7 @@ def test_others_read_and_write_nothing(client: Client, viewer: User) -> None:
         *(f"{LIST}new/", f"{own}edit/", f"{own}switch/", f"{own}move/"),
         *(f"{own}delete/", HOLIDAYS, of_calendar, f"{of_calendar}file/"),
         *(f"{of_calendar}days/delete/", f"{of_calendar}delete/"),
+        f"{of_calendar}rename/",
     ):
         assert client.post(url).status_code == 403, url
 
@@ -271,6 +273,25 @@ def test_a_file_is_reviewed_before_its_days_are_added(as_admin: Client) -> None:
     )
     file = SimpleUploadedFile("berlin.ics", empty.encode())
     assert "no all-day events" in as_admin.post(f"{url}file/", {"file": file}).text
+
+
+def test_a_calendar_gets_another_name(as_admin: Client) -> None:
+    calendar = HolidayCalendar.objects.create(name="Berlin")
+    HolidayCalendar.objects.create(name="Hesse")
+    url = f"{HOLIDAYS}{calendar.pk}/"
+    taken = as_admin.post(f"{url}rename/", {"name": "Hesse"})
+    assert taken.status_code == 422
+    assert "already exists" in taken.text
+    # The page is still that of the stored name.
+    assert "<title>Berlin" in taken.text
+    answer = as_admin.post(f"{url}rename/", {"name": "Berlin, Brandenburg"})
+    assert answer.headers["Location"] == url
+    assert "“Berlin, Brandenburg” saved." in as_admin.get(url).text
+    event = AuditEvent.objects.get(action="holiday_calendar.changed")
+    assert (event.before, event.after) == (
+        {"name": "Berlin"},
+        {"name": "Berlin, Brandenburg"},
+    )
 
 
 def test_a_calendar_in_use_is_not_deleted(as_admin: Client) -> None:

@@ -174,6 +174,7 @@ RULES: dict[str, Rule] = {
     "schedules:calendar": Rule(signed_in(200), admins(422)),
     "schedules:holiday_file": Rule(signed_in(405), admins(422)),
     "schedules:delete_days": Rule(signed_in(405), admins(303)),
+    "schedules:rename_calendar": Rule(signed_in(405), admins(422)),
     "schedules:delete_calendar": Rule(signed_in(405), admins((303, 404))),
     # The budget in question is for everything: scientists see none.
     "costs:budgets": READ,

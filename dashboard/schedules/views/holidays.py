@@ -120,6 +120,25 @@ def delete_days(request: SignedInRequest, calendar_pk: int) -> HttpResponse:
 
 
 @require_POST
+def rename(request: SignedInRequest, calendar_pk: int) -> HttpResponse:
+    """Rename a calendar.
+
+    Returns:
+        303 to the calendar; 422 with the error.
+    """
+    _require_right(request)
+    stored = get_object_or_404(HolidayCalendar, pk=calendar_pk)
+    form = CalendarForm(request.POST, instance=stored)
+    if not form.is_valid():
+        stored.refresh_from_db()
+        return _page(request, stored, name_form=form)
+    name = form.cleaned_data["name"]
+    services.rename_calendar(calendar=stored, name=name, actor=request.user)
+    messages.success(request, _("“%(name)s” saved.") % {"name": name})
+    return _to(stored)
+
+
+@require_POST
 def delete(request: SignedInRequest, calendar_pk: int) -> HttpResponse:
     _require_right(request)
     stored = get_object_or_404(HolidayCalendar, pk=calendar_pk)
@@ -138,6 +157,7 @@ def _page(
     *,
     form: DaysForm | None = None,
     upload: HolidayFileForm | None = None,
+    name_form: CalendarForm | None = None,
     **context: Any,
 ) -> HttpResponse:
     today = timezone.localdate()
@@ -149,9 +169,11 @@ def _page(
         "schedules": stored.schedules.all(),
         "form": form or DaysForm(),
         "upload": upload or HolidayFileForm(),
+        "name_form": name_form or CalendarForm(instance=stored),
         **tabs(request.user, "schedules"),
     }
-    has_errors = any(item is not None and item.errors for item in (form, upload))
+    bound = (form, upload, name_form)
+    has_errors = any(item is not None and item.errors for item in bound)
     status = 422 if has_errors else 200
     return render(request, "schedules/calendar.html", context, status=status)
 
