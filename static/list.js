@@ -1,12 +1,19 @@
 "use strict";
 /* The table of instances. While the pointer or the focus is in it, its rows keep their
    order, so that a click never hits the wrong instance. A button, which says how many rows
-   have moved, applies the new order. The script also announces which runs ended. */
+   have moved, applies the new order. The answer to a poll names the rows that move, so only
+   these are touched. The script also announces which runs ended. */
 {
   const gettext = window.gettext ?? ((text) => text);
-  const HEADER = "Curfew-Pinned-Rows";
+  const PINNED = "Curfew-Pinned-Rows";
+  const DISPLAYED = "Curfew-Displayed-Rows";
+  const MOVES = "Curfew-Row-Moves";
   const byId = (id) => document.getElementById(id);
   const rows = () => [...document.querySelectorAll("#rows > [data-instance]")];
+
+  // A row by its name in these headers: the key of an instance, or g and the key of a group.
+  const idOf = (name) => (name.startsWith("g") ? `group-${name.slice(1)}` : `instance-${name}`);
+  const nameOf = ({ id }) => id.replace("instance-", "").replace("group-", "g");
 
   // A finger gives no notice before it taps.
   const touch = matchMedia("(hover: none)");
@@ -19,10 +26,30 @@
   };
 
   document.addEventListener("htmx:configRequest", ({ target, detail }) => {
-    if (target.id !== "poller" || !isPinned()) return;
-    const pinned = rows().map((row) => row.id.replace("instance-", "")).join(",");
-    detail.headers = { ...detail.headers, [HEADER]: pinned };
+    const isOrdering = target.id === "refresh-order";
+    if (target.id !== "poller" && !isOrdering) return;
+    const isKept = isPinned() && !isOrdering;
+    const named = isKept ? rows() : [...document.querySelectorAll("#rows > tr[id]")];
+    if (named.length === 0) return;
+    const header = isKept ? PINNED : DISPLAYED;
+    detail.headers = { ...detail.headers, [header]: named.map(nameOf).join(",") };
   });
+
+  /* Each move names a row and the one before it, or a row that is gone. For a new row there
+     is an empty one until its own is swapped in. */
+  const carryOut = (moves) => {
+    for (const move of moves.split(",")) {
+      if (move.startsWith("-")) {
+        byId(idOf(move.slice(1)))?.remove();
+        continue;
+      }
+      const [name, previous] = move.split(":");
+      const row = byId(idOf(name)) ?? document.createElement("tr");
+      row.id = idOf(name);
+      if (previous) byId(idOf(previous))?.after(row);
+      else byId("rows").prepend(row);
+    }
+  };
 
   const refreshOnRelease = () => {
     if (!isPinned()) byId("refresh-order")?.click();
@@ -42,9 +69,13 @@
     const { elt, headers, triggeringEvent } = detail.requestConfig;
     const isOwn = elt.id === "poller" || elt.id === "refresh-order";
     if (!isOwn) return;
+    // Another answer has replaced the button, and perhaps moved the rows.
+    if (!elt.isConnected) detail.shouldSwap = false;
     const isAsked = triggeringEvent?.isTrusted;
     // The table came into use while the answer was under way: drop it and ask again.
-    if (!isAsked && !(HEADER in headers) && isPinned() && detail.xhr.responseText.includes('<tbody id="rows"')) {
+    const moves = detail.xhr.getResponseHeader(MOVES);
+    const isMoving = moves || detail.xhr.responseText.includes('<tbody id="rows"');
+    if (!isAsked && !(PINNED in headers) && isPinned() && isMoving) {
       detail.shouldSwap = false;
       dropped = true;
       return;
@@ -56,6 +87,7 @@
       name: clock.dataset.label,
       isDue: clock.dataset.state !== "counting",
     }));
+    if (moves && detail.shouldSwap) carryOut(moves);
   });
 
   document.addEventListener("htmx:afterRequest", () => {

@@ -175,6 +175,8 @@ class ListPollForm(PollForm):
     Attributes:
         pinned: Primary keys of the rows whose order must stay, as ``3,1,2``, because
             the pointer or the focus is there. Empty when rows may move.
+        displayed: Otherwise the rows of the page in their order, as ``3,g5f,1``: keys
+            of instances, and ``g`` with the key of a ``GroupHead``.
         columns: Keys of the columns of the table on the page, with commas.
     """
 
@@ -183,7 +185,15 @@ class ListPollForm(PollForm):
         max_length=ListForm.PER_PAGE[-1] * 20,
         required=False,
     )
+    displayed = forms.RegexField(
+        r"\A(g[0-9a-f]{12}|\d{1,18})(,(g[0-9a-f]{12}|\d{1,18}))*\Z",
+        max_length=ListForm.PER_PAGE[-1] * 34,
+        required=False,
+    )
     columns = forms.CharField(max_length=128, required=False)
+
+    def clean_displayed(self) -> list[str]:
+        return [row for row in self.cleaned_data["displayed"].split(",") if row]
 
     def clean_pinned(self) -> list[int]:
         return [int(pk) for pk in self.cleaned_data["pinned"].split(",") if pk]

@@ -10,7 +10,7 @@ The version is read before what is cached under it, so nothing cached is older.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -103,20 +103,50 @@ class FleetPage(NamedTuple):
         )
 
 
-def moved(displayed: Sequence[int], current: Sequence[int]) -> int:
+def moved(displayed: Sequence[Hashable], current: Sequence[Hashable]) -> int:
     """Count the rows that were added, removed or must move.
 
     Args:
         displayed: Keys of the rows in the order that a browser shows.
         current: Keys of the rows in their present order.
     """
-    index = {pk: position for position, pk in enumerate(displayed)}
-    # Rows of a longest increasing subsequence stay in place; all others move.
+    return len({*displayed, *current}) - len(_staying(displayed, current))
+
+
+def moves(displayed: Sequence[str], current: Sequence[str]) -> list[str]:
+    """Return the fewest moves that turn one order into the other, as in ``moved``.
+
+    Returns:
+        To be carried out in this order: ``-5`` removes the row 5, ``7:3`` puts the row
+        7 after the row 3, and ``7:`` puts it first.
+    """
+    staying, present = _staying(displayed, current), {*current}
+    found = [f"-{row}" for row in displayed if row not in present]
+    previous = ""
+    for row in current:
+        if row not in staying:
+            found.append(f"{row}:{previous}")
+        previous = row
+    return found
+
+
+def _staying[Key: Hashable](
+    displayed: Sequence[Key], current: Sequence[Key]
+) -> set[Key]:
+    """Return the largest set of rows that need not move: an increasing subsequence."""
+    index = {row: position for position, row in enumerate(displayed)}
+    # The last position of the best subsequence of each length, and the chain to it.
     ends: list[int] = []
-    for position in (index[pk] for pk in current if pk in index):
+    before: dict[int, int | None] = {}
+    for position in (index[row] for row in current if row in index):
         at = bisect_left(ends, position)
         ends[at : at + 1] = [position]
-    return len({*displayed, *current}) - len(ends)
+        before[position] = ends[at - 1] if at else None
+    staying, last = set(), ends[-1] if ends else None
+    while last is not None:
+        staying.add(displayed[last])
+        last = before[last]
+    return staying
 
 
 def fleet_page(

@@ -14,6 +14,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone, translation
 from django.utils.safestring import SafeString, mark_safe
 
+from dashboard.livepoll.pages import layout_hash
 from dashboard.web.process_cache import ProcessCache
 
 from . import filter_widgets, prices
@@ -44,6 +45,11 @@ class GroupHead(NamedTuple):
     label: str
     number: int
     columns: int
+
+    @property
+    def key(self) -> str:
+        """Identifies what the line shows; the ID of its element ends with it."""
+        return layout_hash(self)
 
 
 EMPTY: Mapping[int, GroupHead] = MappingProxyType({})
@@ -152,12 +158,20 @@ def around_html(
     return _around.get_or_compute(key, render)
 
 
-def _head_html(head: GroupHead | None) -> str:
+def new_heads_html(heads: Iterable[GroupHead]) -> SafeString:
+    """Render lines above groups for the answer to a poll."""
+    html = "".join(_head_html(head, out_of_band=True) for head in heads)
+    return mark_safe(html)  # noqa: S308  (output of a template)
+
+
+def _head_html(head: GroupHead | None, *, out_of_band: bool = False) -> str:
     if head is None:
         return ""
     return _around.get_or_compute(
-        (*head, translation.get_language()),
-        lambda: render_to_string("instances/_group.html", {"head": head}),
+        (*head, out_of_band, translation.get_language()),
+        lambda: render_to_string(
+            "instances/_group.html", {"head": head, "oob": out_of_band}
+        ),
     )
 
 

@@ -66,6 +66,56 @@ def test_focus_holds_the_order_and_the_button_brings_the_new_one(
     expect(fleet_page.locator("#fleet")).to_be_focused()
 
 
+def test_only_rows_that_move_are_touched(
+    fleet_page: Page, live_server: Any, complaints: list[str]
+) -> None:
+    first = make_instance(name="one", stops_in=3_000)
+    second = make_instance(name="two", stops_in=6_000)
+    third = make_instance(name="three", stops_in=9_000)
+    leaving = make_instance(name="four", stops_in=12_000)
+    open_list(fleet_page, live_server, "?status=RUNNING")
+    ticks = [fleet_page.locator(f"#pick-{one.pk}") for one in (first, third, leaving)]
+    for tick in ticks:
+        tick.check()
+    fleet_page.mouse.move(5, 5)
+    fleet_page.locator("#q").focus()
+    fleet_page.evaluate(
+        """() => {
+          window.body = document.getElementById("rows");
+          window.before = [...body.rows];
+          window.touched = new Set();
+          new MutationObserver((all) => all.forEach(({ addedNodes, removedNodes }) =>
+            [...addedNodes, ...removedNodes].forEach((row) => touched.add(row.id))
+          )).observe(body, { childList: true });
+        }"""
+    )
+    entering = make_instance(name="zero", stops_in=60)
+    change(entering)
+    change(leaving, status="STOPPED", stops_at=None)
+    change(third, stops_at=first.run_started_at)
+    with fleet_page.expect_response("**/changes?**") as answer:
+        fleet_page.evaluate(ASK_NOW)
+    expect(fleet_page.locator("[data-row-link]")).to_have_text(
+        ["three", "zero", "one", "two"]
+    )
+    assert '<tbody id="rows"' not in answer.value.text()
+    kept = "before.slice(0, 2).every((row, n) => row === body.rows[n + 2])"
+    assert fleet_page.evaluate(kept)
+    assert set(fleet_page.evaluate("[...touched].filter(Boolean)")) == {
+        f"instance-{one.pk}" for one in (entering, leaving, third)
+    }
+    for tick in ticks[:2]:
+        expect(tick).to_be_checked()
+    expect(fleet_page.locator("#picked-count")).to_have_text(
+        "3 selected (1 on other pages)"
+    )
+    assert fleet_page.evaluate("document.activeElement.id") == "q"
+    # The next poll finds nothing: the page is what the server believes it to be.
+    with fleet_page.expect_response("**/changes?**") as answer:
+        fleet_page.evaluate(ASK_NOW)
+    assert answer.value.status == 204
+
+
 def test_an_answer_that_was_under_way_moves_no_row_under_the_pointer(
     fleet_page: Page, live_server: Any
 ) -> None:

@@ -2,12 +2,15 @@
 
 import re
 
+import hypothesis.strategies as st
 import pytest
+from django.http import HttpResponse
 from django.test import Client
+from hypothesis import given
 
 from dashboard.accounts.models import User
 from dashboard.instances import listing
-from dashboard.instances.models import Cloud
+from dashboard.instances.models import Cloud, Instance
 from tests.factories import make_instance
 
 from .pages import rows_of
@@ -117,3 +120,203 @@ def test_only_the_fewest_rows_that_must_move_are_counted(
     drawn: list[int], current: list[int], expected: int
 ) -> None:
     assert listing.moved(drawn, current) == expected
+    moves = listing.moves(list(map(str, drawn)), list(map(str, current)))
+    assert len(moves) == expected
+    assert carried_out(list(map(str, drawn)), moves) == list(map(str, current))
+
+
+def carried_out(rows: list[str], moves: list[str]) -> list[str]:
+    """The order that a browser shows afterwards."""
+    for move in moves:
+        if move.startswith("-"):
+            rows.remove(move[1:])
+            continue
+        row, previous = move.split(":")
+        if row in rows:
+            rows.remove(row)
+        rows.insert(rows.index(previous) + 1 if previous else 0, row)
+    return rows
+
+
+@given(st.lists(st.integers(0, 12), unique=True), st.lists(st.integers(0, 12), unique=True))
+def test_the_moves_lead_from_any_order_to_any_other(
+    drawn: list[int], current: list[int]
+) -> None:
+    before, after = list(map(str, drawn)), list(map(str, current))
+    assert carried_out([*before], listing.moves(before, after)) == after
+
+
+class TestMoves:
+    """The answer for a table that may move: only what is new or changed."""
+
+    def poll(self, client: Client, page: str) -> HttpResponse:
+        displayed = ",".join(names_of(page))
+        return client.get(next_poll(page), headers={"Curfew-Displayed-Rows": displayed})
+
+    def test_a_changed_row_moves_and_comes_alone(self, watcher: Client) -> None:
+        first, second = make_instance(stops_in=60), make_instance(stops_in=600)
+        third = make_instance(stops_in=6_000)
+        page = watcher.get(LIST).text
+        change(third, stops_at=first.stops_at, name="0")
+        answer = self.poll(watcher, page)
+        assert answer.headers["Curfew-Row-Moves"] == f"{third.pk}:{first.pk}"
+        assert rows_of(answer.text) == [str(third.pk)]
+        assert '<tbody id="rows"' not in answer.text
+        assert second.name not in answer.text
+
+    def test_rows_that_enter_and_leave(self, watcher: Client) -> None:
+        first, second = make_instance(stops_in=60), make_instance(stops_in=600)
+        page = watcher.get(LIST, {"status": "RUNNING"}).text
+        # It was there before the page was drawn, so its version is not new.
+        make_instance(stops_in=5, status="STOPPED", version=0)
+        entering = make_instance(stops_in=6_000)
+        change(first, status="STOPPED", stops_at=None)
+        answer = self.poll(watcher, page)
+        moves = f"-{first.pk},{entering.pk}:{second.pk}"
+        assert answer.headers["Curfew-Row-Moves"] == moves
+        assert rows_of(answer.text) == [str(entering.pk)]
+
+    def test_the_heads_of_groups(self, watcher: Client, viewer: User) -> None:
+        DisplayOfList.objects.create(user=viewer, group="owner")
+        first = make_instance(owner_name="anna")
+        second = make_instance(owner_name="berta")
+        page = watcher.get(LIST).text
+        anna, berta = (name for name in names_of(page) if name.startswith("g"))
+        change(first, owner_name="berta")
+        answer = self.poll(watcher, page)
+        (head,) = re.findall(r'<tr class="group" id="group-(\w+)"', answer.text)
+        assert carried_out(
+            names_of(page), answer.headers["Curfew-Row-Moves"].split(",")
+        ) in ([f"g{head}", str(first.pk), str(second.pk)], [f"g{head}", str(second.pk), str(first.pk)])
+        assert answer.text.strip().startswith("<tr")
+
+    def test_a_page_without_any_of_the_rows_gets_all(self, watcher: Client) -> None:
+        first, second = make_instance(stops_in=60), make_instance(stops_in=600)
+        page = watcher.get(LIST).text
+        Instance.objects.filter(pk=first.pk).delete()
+        change(second)
+        answer = watcher.get(
+            next_poll(page), headers={"Curfew-Displayed-Rows": str(first.pk)}
+        )
+        assert '<tbody id="rows"' in answer.text
+        assert "Curfew-Row-Moves" not in answer.headers
+
+    def test_the_button_asks_only_for_what_moved(self, watcher: Client) -> None:
+        first, second = make_instance(stops_in=60), make_instance(stops_in=600)
+        page = watcher.get(LIST).text
+        change(first, stops_at=None)
+        text = poll(watcher, next_poll(page), first.pk, second.pk)
+        button = re.search(r'id="refresh-order"[^>]*\shx-get="([^"]+)"', text)
+        assert button
+        answer = watcher.get(
+            button[1].replace("&amp;", "&"),
+            headers={"Curfew-Displayed-Rows": f"{first.pk},{second.pk}"},
+        )
+        assert answer.headers["Curfew-Row-Moves"] == f"{second.pk}:"
+        assert rows_of(answer.text) == []
+
+    @pytest.mark.parametrize("displayed", ["x", "1,", "-1", "gx", "g12", "1,," * 3_000])
+    def test_garbage_is_400(self, watcher: Client, displayed: str) -> None:
+        make_instance()
+        url = next_poll(watcher.get(LIST).text)
+        headers = {"Curfew-Displayed-Rows": displayed}
+        assert watcher.get(url, headers=headers).status_code == 400
+
+
+def names_of(page: str) -> list[str]:
+    """The rows of a page as its script names them."""
+    rows = re.findall(r'<tr [^>]*?id="(instance-\d+|group-\w+)"', page)
+    return [row.replace("instance-", "").replace("group-", "g") for row in rows]
+    moves = listing.moves(list(map(str, drawn)), list(map(str, current)))
+    assert len(moves) == expected
+    assert carried_out(list(map(str, drawn)), moves) == list(map(str, current))
+
+
+def carried_out(rows: list[str], moves: list[str]) -> list[str]:
+    """The order that a browser shows afterwards."""
+    for move in moves:
+        if move.startswith("-"):
+            rows.remove(move[1:])
+            continue
+        row, previous = move.split(":")
+        if row in rows:
+            rows.remove(row)
+        rows.insert(rows.index(previous) + 1 if previous else 0, row)
+    return rows
+
+
+@given(
+    st.lists(st.integers(0, 12), unique=True), st.lists(st.integers(0, 12), unique=True)
+)
+def test_the_moves_lead_from_any_order_to_any_other(
+    drawn: list[int], current: list[int]
+) -> None:
+    before, after = list(map(str, drawn)), list(map(str, current))
+    assert carried_out([*before], listing.moves(before, after)) == after
+
+
+class TestMoves:
+    """The answer for a table that may move: only what is new or changed."""
+
+    def poll(self, client: Client, page: str) -> HttpResponse:
+        displayed = ",".join(names_of(page))
+        return client.get(next_poll(page), headers={"Curfew-Displayed-Rows": displayed})
+
+    def test_a_changed_row_moves_and_comes_alone(self, watcher: Client) -> None:
+        first, second = make_instance(stops_in=60), make_instance(stops_in=600)
+        third = make_instance(stops_in=6_000)
+        page = watcher.get(LIST).text
+        change(third, stops_at=first.stops_at, name="0")
+        answer = self.poll(watcher, page)
+        assert answer.headers["Curfew-Row-Moves"] == f"{third.pk}:"
+        assert rows_of(answer.text) == [str(third.pk)]
+        assert '<tbody id="rows"' not in answer.text
+        assert second.name not in answer.text
+
+    def test_rows_that_leave_and_enter(self, watcher: Client) -> None:
+        rows = [make_instance(name=f"{number:02}") for number in range(26)]
+        page = watcher.get(LIST, {"sort": "name"}).text
+        change(rows[0], name="last")
+        answer = self.poll(watcher, page)
+        entering = rows[25].pk  # from the second page, and not changed
+        moves = f"-{rows[0].pk},{entering}:{rows[24].pk}"
+        assert answer.headers["Curfew-Row-Moves"] == moves
+        assert rows_of(answer.text) == [str(entering)]
+
+    def test_a_page_without_any_of_the_rows_gets_all(self, watcher: Client) -> None:
+        first, second = make_instance(stops_in=60), make_instance(stops_in=600)
+        page = watcher.get(LIST).text
+        Instance.objects.filter(pk=first.pk).delete()
+        change(second)
+        answer = watcher.get(
+            next_poll(page), headers={"Curfew-Displayed-Rows": str(first.pk)}
+        )
+        assert '<tbody id="rows"' in answer.text
+        assert "Curfew-Row-Moves" not in answer.headers
+
+    def test_the_button_asks_only_for_what_moved(self, watcher: Client) -> None:
+        first, second = make_instance(stops_in=60), make_instance(stops_in=600)
+        page = watcher.get(LIST).text
+        change(first, stops_at=None)
+        text = poll(watcher, next_poll(page), first.pk, second.pk)
+        button = re.search(r'id="refresh-order"[^>]*\shx-get="([^"]+)"', text)
+        assert button
+        answer = watcher.get(
+            button[1].replace("&amp;", "&"),
+            headers={"Curfew-Displayed-Rows": f"{first.pk},{second.pk}"},
+        )
+        assert answer.headers["Curfew-Row-Moves"] == f"{second.pk}:"
+        assert rows_of(answer.text) == []
+
+    @pytest.mark.parametrize("displayed", ["x", "1,", "-1", "gx", "g12", "1,," * 3_000])
+    def test_garbage_is_400(self, watcher: Client, displayed: str) -> None:
+        make_instance()
+        url = next_poll(watcher.get(LIST).text)
+        headers = {"Curfew-Displayed-Rows": displayed}
+        assert watcher.get(url, headers=headers).status_code == 400
+
+
+def names_of(page: str) -> list[str]:
+    """The rows of a page as its script names them."""
+    rows = re.findall(r'<tr [^>]*?id="(instance-\d+|group-\w+)"', page)
+    return [row.replace("instance-", "").replace("group-", "g") for row in rows]

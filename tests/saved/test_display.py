@@ -81,7 +81,7 @@ def test_groups_have_heads_with_their_number_on_all_pages(
         make_instance(name=f"a{number:02}", owner_name="anna", stops_in=60 + number)
     late = make_instance(name="late", owner_name="Tom", stops_in=1)
     choose(viewing, *OPTIONAL, group="owner")
-    heads = r'<tr class="group">.*?<bdi>(.*?)</bdi> <span class="soft">(\d+)'
+    heads = r'<tr class="group".*?<bdi>(.*?)</bdi> <span class="soft">(\d+)'
     page = viewing.get(FLEET).text
     assert re.findall(heads, page, re.DOTALL) == [("anna", "30")]
     second = viewing.get(FLEET, {"page": 2}).text
@@ -92,6 +92,20 @@ def test_groups_have_heads_with_their_number_on_all_pages(
     FleetVersion.stamp(Instance.objects.filter(pk=late.pk))
     news = viewing.get(poll_of(page)).text
     assert re.findall(heads, news, re.DOTALL) == [("anna", "31")]
+    # A page that names its rows gets the head, and the rows that are new on it.
+    displayed = re.sub("instance-|(g)roup-", r"\1", ",".join(_names(page)))
+    answer = viewing.get(poll_of(page), headers={"Curfew-Displayed-Rows": displayed})
+    assert re.findall(heads, answer.text, re.DOTALL) == [("anna", "31")]
+    old, *_rest = displayed.split(",")
+    (new, *_rows) = re.findall(r"group-(\w+)", answer.text)
+    entered, left = late.pk, _names(page)[-1].removeprefix("instance-")
+    moves = answer.headers["Curfew-Row-Moves"]
+    assert moves == f"-{old},-{left},g{new}:,{entered}:g{new}"
+    assert rows_of(answer.text) == [str(late.pk)]
     for group in GROUPS:
         choose(viewing, group=group)
         assert re.search(heads, viewing.get(FLEET).text, re.DOTALL)
+
+
+def _names(page: str) -> list[str]:
+    return re.findall(r'<tr [^>]*?id="((?:instance|group)-\w+)"', page)

@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
@@ -30,6 +31,16 @@ from dashboard.livepoll.pages import NEVER_READ, layout_hash, not_modified, poll
 PINNED_ROWS = "Curfew-Pinned-Rows"
 """Header of a poll whose rows must keep their order: ``ListPollForm.pinned``. It is no
 query parameter, because the poll token is bound to the URL."""
+
+DISPLAYED_ROWS = "Curfew-Displayed-Rows"
+"""Header of a poll whose rows may move: ``ListPollForm.displayed``."""
+
+ROW_MOVES = "Curfew-Row-Moves"
+"""Header of the answer: ``listing.moves``, with commas. ``static/list.js`` carries them
+out before the rows that changed are swapped in."""
+
+OUT_OF_ORDER = "moved"
+"""``layout`` of a page whose rows are up to date, but kept their order until now."""
 
 
 @require_safe
@@ -55,18 +66,24 @@ def changes(request: SignedInRequest) -> HttpResponse:
         The list's own, and those of ``PollForm``. Without ``layout`` all rows are sent.
 
     Returns:
-        200 with ``instances/list.html#changes``: the rows that changed, or all rows
-        when their selection or order changed, unless ``Curfew-Pinned-Rows`` keeps the
-        order; a refresh by htmx when the columns changed. 204 with the mirror's age in
-        ``HX-Trigger`` when nothing changed; 400 for an invalid ``since``.
+        200 with ``instances/list.html#changes``: the rows that changed, with the moves
+        in ``Curfew-Row-Moves`` unless ``Curfew-Pinned-Rows`` keeps the order; all rows
+        when it is not known which ones the page has; a refresh by htmx when the columns
+        changed. 204 with the mirror's age in ``HX-Trigger`` when nothing changed; 400
+        for an invalid ``since``.
     """
     form = ListPollForm(
-        {**request.GET.dict(), "pinned": request.headers.get(PINNED_ROWS, "")}
+        {
+            **request.GET.dict(),
+            "pinned": request.headers.get(PINNED_ROWS, ""),
+            "displayed": request.headers.get(DISPLAYED_ROWS, ""),
+        }
     )
     if not form.is_valid():
         return HttpResponseBadRequest()
     version, since = FleetVersion.current(), form.cleaned_data["since"]
-    if form.is_current(version):
+    is_out_of_order = form.cleaned_data["layout"].startswith(OUT_OF_ORDER)
+    if form.is_current(version) and not is_out_of_order:
         return not_modified(selectors.publish_fleet_state(version), request)
     query = ListQuery.of(request.GET)
     # A version from the future comes from another database: its rows mean nothing.
@@ -80,20 +97,56 @@ def changes(request: SignedInRequest) -> HttpResponse:
         columns != ",".join(context["shown"])
     ):
         return HttpResponseClientRefresh()  # for the heads of other columns
-    fleet = context["fleet"]
-    context["whole"] = not pinned and form.needs_all_rows(
-        version=version, layout=context["layout"]
+    row_refs = context["fleet"].row_refs
+    displayed = _displayed(form, context, version)
+    known = {*displayed}
+    moves = listing.moves(displayed, context["names"]) if displayed else []
+    context["whole"] = (
+        not pinned
+        and not displayed
+        and form.needs_all_rows(version=version, layout=context["layout"])
     )
     if context["whole"]:
-        context["rows"] = _html(fleet.row_refs, request, context)
+        context["rows"] = _html(row_refs, request, context)
     else:
-        row_refs = (
-            listing.row_refs_of(pinned, user=request.user) if pinned else fleet.row_refs
+        if pinned:
+            row_refs = listing.row_refs_of(pinned, user=request.user)
+        news = [
+            row_ref
+            for row_ref in row_refs
+            if row_ref.version > since or (known and str(row_ref.pk) not in known)
+        ]
+        heads = [
+            head
+            for head in context["heads"].values()
+            if known and _name(head) not in known
+        ]
+        context["changed"] = row_cache.new_heads_html(heads) + _html(
+            news, request, context, out_of_band=True
         )
-        changed = [row_ref for row_ref in row_refs if row_ref.version > since]
-        context["changed"] = _html(changed, request, context, out_of_band=True)
     # Without the request, because the fragment has nothing of the page's frame.
-    return HttpResponse(render_to_string("instances/list.html#changes", context))
+    response = HttpResponse(render_to_string("instances/list.html#changes", context))
+    if moves:
+        response.headers[ROW_MOVES] = ",".join(moves)
+    return response
+
+
+def _displayed(form: ListPollForm, context: dict[str, Any], version: int) -> list[str]:
+    """Return the rows that the page has, in their order.
+
+    Empty when that is unknown, or when the page needs all rows.
+    """
+    params = form.cleaned_data
+    displayed = list(dict.fromkeys(params["displayed"]))
+    look = params["layout"].partition(".")[2]
+    if (
+        params["pinned"]
+        or params["since"] > version  # of another database
+        or look != context["layout"].partition(".")[2]
+        or {*displayed}.isdisjoint(context["names"])
+    ):
+        return []
+    return displayed
 
 
 @require_safe
@@ -136,36 +189,47 @@ def _context(
     freshness = selectors.freshness(now)
     within = query.without(*filter_widgets.QUICK)
     numbers = listing.counters(request.user, version=version, within=within)
-    order = [row_ref.pk for row_ref in fleet.row_refs]
     generations = listing.generations(request.user, version=version)
     shown = filter_widgets.shown_parts(
         display, clouds=len(freshness.clouds), generations=len(generations)
     )
-    # A head names its group and how many instances that has.
-    heads = [
-        (row_ref.group, fleet.groups[row_ref.group])
+    columns = filter_widgets.columns(query, shown)
+    heads = _group_heads(fleet, display.group, len(columns) + 1)
+    names = [
+        name
         for row_ref in fleet.row_refs
-        if row_ref.group in fleet.groups
+        for name in (_name(heads.get(row_ref.pk)), str(row_ref.pk))
+        if name
     ]
-    drawn: list[object] = [*pinned] if pinned else [*order, *heads]
+    order = layout_hash([*pinned] or names)
+    # After a change of the prices all rows look different.
+    look = ""
     if "price" in shown:
-        drawn.append(prices.current.get()().signature)
-    layout = NEVER_READ if freshness.never_read else layout_hash(drawn)
-    url, params = reverse("instances:changes"), query.lists
+        look = f".{layout_hash(prices.current.get()().signature)}"
+    layout = NEVER_READ if freshness.never_read else f"{order}{look}"
+    url = reverse("instances:changes")
+    params: dict[str, object] = {
+        **query.lists,
+        "since": version,
+        "columns": ",".join(shown),
+    }
+    out_of_order = params | {"layout": f"{OUT_OF_ORDER}{look}"}
     return {
         "query": query,
         "has_no_owner": query.asks_for_own and not request.user.cloud_identifiers,
         "display": display,
         "fleet": fleet,
-        "moved": listing.moved(pinned, order) if pinned else 0,
-        "all_rows_url": f"{url}?{urlencode(params | {'since': 0}, doseq=True)}",
+        "heads": heads,
+        "names": names,
+        "moved": _moved(pinned, fleet) if pinned else 0,
+        "order_url": f"{url}?{urlencode(out_of_order, doseq=True)}",
         "shown": shown,
-        "columns": filter_widgets.columns(query, shown),
+        "columns": columns,
         "layout": layout,
         "poller": poller(
             request,
             url,
-            params | {"since": version, "layout": layout, "columns": ",".join(shown)},
+            params | {"layout": layout},
             version=version,
             interval_seconds=2 if freshness.never_read else fleet.interval_seconds,
         ),
@@ -187,31 +251,39 @@ def _html(
     context: dict[str, Any],
     *,
     out_of_band: bool = False,
-) -> str:
+) -> SafeString:
     freshness = context["freshness"]
     return row_cache.rows_html(
         listing.rows_at(row_refs, user=request.user, now=freshness.now),
         shown=context["shown"],
-        heads={} if out_of_band else _group_heads(row_refs, context),
+        heads={} if out_of_band else context["heads"],
         out_of_band=out_of_band,
     )
 
 
+def _moved(pinned: Sequence[int], fleet: listing.FleetPage) -> int:
+    return listing.moved(pinned, [row_ref.pk for row_ref in fleet.row_refs])
+
+
+def _name(head: row_cache.GroupHead | None) -> str:
+    """Return what a head is called in ``ListPollForm.displayed``; empty for None."""
+    return f"g{head.key}" if head else ""
+
+
 def _group_heads(
-    row_refs: Sequence[listing.RowRef], context: dict[str, Any]
+    fleet: listing.FleetPage, group: str, columns: int
 ) -> dict[int, row_cache.GroupHead]:
     """Return a head for the first row of each group, by key of its instance."""
-    group, numbers = context["display"].group, context["fleet"].groups
     if not group:
         return {}
     firsts: dict[str, int] = {}
-    for row_ref in row_refs:
+    for row_ref in fleet.row_refs:
         firsts.setdefault(row_ref.group, row_ref.pk)
     return {
         pk: row_cache.GroupHead(
             label=filter_widgets.group_label(group, value),
-            number=numbers.get(value, 0),
-            columns=len(context["columns"]) + 1,
+            number=fleet.groups.get(value, 0),
+            columns=columns,
         )
         for value, pk in firsts.items()
     }
