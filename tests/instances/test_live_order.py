@@ -70,7 +70,7 @@ def test_only_rows_that_move_are_touched(
     fleet_page: Page, live_server: Any, complaints: list[str]
 ) -> None:
     first = make_instance(name="one", stops_in=3_000)
-    second = make_instance(name="two", stops_in=6_000)
+    make_instance(name="two", stops_in=6_000)
     third = make_instance(name="three", stops_in=9_000)
     leaving = make_instance(name="four", stops_in=12_000)
     open_list(fleet_page, live_server, "?status=RUNNING")
