@@ -40,6 +40,7 @@ AGAIN = [
     "tests/instances/test_worker_liveness.py",
     "tests/instances/test_list.py",
     "tests/instances/test_refresh.py",
+    "tests/instances/test_search.py",
     "tests/metrics",
     "tests/policies/test_faults.py",
     "tests/policies/test_order.py",

@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from dashboard.instances.models import Cloud
+from dashboard.instances.search import with_words
 from dashboard.schedules.models import Schedule
 
 from .models import Edit
@@ -17,7 +18,6 @@ OPEN = "open"
 """The value of ``state`` that stands for every state of an open edit."""
 
 PER_PAGE = (25, 50, 100)
-_SEARCH_WORDS = 8
 
 
 class EditFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped library
@@ -61,9 +61,7 @@ class EditFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped lib
 
     def search(self, queryset: QuerySet[Edit], name: str, value: str) -> QuerySet[Edit]:
         """Filter by words in the name, description, owner or id of the instance."""
-        for word in value.casefold().split()[:_SEARCH_WORDS]:
-            queryset = queryset.filter(instance__search_text__contains=word)
-        return queryset
+        return with_words(queryset, value, column="instance__search_text")
 
     def by_state(
         self, queryset: QuerySet[Edit], name: str, value: str

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class InstancesConfig(AppConfig):
@@ -8,9 +9,10 @@ class InstancesConfig(AppConfig):
         from dashboard.accounts.selectors import owner_counts
         from dashboard.accounts.signals import teams_changed
 
-        from . import receivers
+        from . import receivers, search_index
         from .selectors import count_by_owner
 
         owner_counts.provide(count_by_owner)
         # Lists that are filtered by team look different now.
         teams_changed.connect(receivers.raise_version)
+        post_migrate.connect(search_index.create_after_migrate, sender=self)

@@ -20,7 +20,7 @@ from dashboard.modelarts.generations import Generation
 from dashboard.modelarts.statuses import FAILED as FAILED_STATUSES, InstanceStatus
 from dashboard.web.process_cache import ProcessCache
 
-from . import prices, run_state
+from . import prices, run_state, search
 from .capabilities import WITH_LEASE, capabilities_of
 from .filter_fields import EXCLUDED, MomentFilter, ValuesFilter
 from .models import Instance
@@ -38,8 +38,6 @@ OWN_PAGE = "mine"
 
 ME = "@me"
 """An ``owner``: all ModelArts users that are mapped to the person who looks."""
-
-_SEARCH_WORDS = 8
 
 _HAS_SETTING = PRESENT & (
     ~Q(generation__in=WITH_LEASE) | Q(status=InstanceStatus.RUNNING)
@@ -142,9 +140,7 @@ class InstanceFilter(django_filters.FilterSet):  # type: ignore[misc]  # untyped
         self, queryset: QuerySet[Instance], name: str, value: str
     ) -> QuerySet[Instance]:
         """Require every word to occur in name, description, owner or id."""
-        for word in value.casefold().split()[:_SEARCH_WORDS]:
-            queryset = queryset.filter(search_text__contains=word)
-        return queryset
+        return search.with_words(queryset, value)
 
     def by_stop(
         self, queryset: QuerySet[Instance], name: str, value: datetime

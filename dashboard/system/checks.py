@@ -22,7 +22,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from dashboard.edits.delivery import heartbeat
-from dashboard.instances import upstream
+from dashboard.instances import search_index, upstream
 from dashboard.instances.messages import message_of
 from dashboard.instances.models import Cloud
 from dashboard.instances.served_generations import first_pages
@@ -163,7 +163,10 @@ def _database() -> Message:
         fault = messages.MIGRATIONS_PENDING(count=pending, manage=MANAGE_NAME)
         raise FaultError(fault)
     _compare_clocks()
-    return messages.DATABASE_READY(name=connection.display_name)
+    ready = messages.DATABASE_READY(name=connection.display_name)
+    if connection.vendor != "postgresql" or search_index.exists(connection):
+        return ready
+    return sentences(ready, messages.NO_SEARCH_INDEX(manage=MANAGE_NAME))
 
 
 def _compare_clocks() -> None:

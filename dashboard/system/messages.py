@@ -73,6 +73,14 @@ DATABASE_READY = define(
     "system.database_ready",
     _("Connected to %(name)s; all migrations are applied."),
 )
+NO_SEARCH_INDEX = define(
+    "system.no_search_index",
+    _(
+        "Search reads every row, because its index is missing. Have an administrator "
+        "of the database run CREATE EXTENSION pg_trgm in it, then run: %(manage)s "
+        "migrate"
+    ),
+)
 BROKER_SILENT = define(
     "system.broker_silent",
     _("No response. Check CURFEW_REDIS_URL and the Redis server."),

@@ -15,7 +15,7 @@ from typing import Any
 
 from dashboard.ops.managed_process import PROJECT
 
-from . import costs, delivery, pages, table, watch, work
+from . import costs, delivery, pages, search, table, watch, work
 from .place import Place
 
 COLLECT = """
@@ -105,6 +105,16 @@ class Run:
             self.found[f"year of costs, {database}"] = found
             self._told(f"year of costs, {database}")
 
+    def search(self) -> None:
+        """For parts of words, on both databases."""
+        for database in ("SQLite", "PostgreSQL"):
+            self.found[f"search, {database}"] = search.search(
+                database,
+                instances=2_000 if self.quick else 100_000,
+                rounds=self.rounds,
+            )
+            self._told(f"search, {database}")
+
     def starts(self) -> None:
         """Of the demo and the web process."""
         self.found["start"] = work.starts()
@@ -120,7 +130,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     parser.add_argument("--quick", action="store_true", help="small fleets, rough")
     parser.add_argument(
-        "--only", action="append", help="fleets, edits, watchers, costs, starts"
+        "--only", action="append", help="fleets, edits, watchers, costs, search, starts"
     )
     parser.add_argument(
         "--watch-seconds", type=float, help="length of the watchers' load"
@@ -136,6 +146,7 @@ def main() -> int:
         "edits": run.edits,
         "watchers": run.watchers,
         "costs": run.costs,
+        "search": run.search,
         "starts": run.starts,
     }
     for name in options.only or parts:

@@ -12,11 +12,8 @@ JSON. The baseline is one sum over all rows of the year.
 """
 
 import json
-import os
 import random
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -24,8 +21,7 @@ from decimal import Decimal
 from statistics import median
 from typing import Any
 
-from dashboard.ops.managed_process import PROJECT
-from tests.servers import PostgresServer
+from .place import measure_on
 
 DAYS, QUICK_DAYS, RUN_DAYS = 365, 70, 30
 INSTANCES_OF_AN_ALLOCATION = 4
@@ -36,31 +32,7 @@ PRICE_CHANGES = 3
 
 def year(database: str, *, instances: int, days: int, rounds: int) -> dict[str, Any]:
     """Return what the reports of a year take on ``SQLite`` or ``PostgreSQL``."""
-    numbers = [instances, days, rounds]
-    with tempfile.TemporaryDirectory(prefix="curfew-bench-") as folder:
-        if database == "SQLite":
-            return _measured(f"sqlite:///{folder}/curfew.sqlite3", numbers)
-        with PostgresServer() as server:
-            return _measured(server.url, numbers)
-
-
-def _measured(url: str, numbers: list[int]) -> dict[str, Any]:
-    environment = {
-        "CURFEW_SECRET_KEY": "only-for-benchmarks-" * 3,
-        "CURFEW_DATABASE_URL": url,
-        "CURFEW_REDIS_URL": "redis://127.0.0.1:1/0",
-        "DJANGO_SETTINGS_MODULE": "tests.benchmarks.settings",
-    }
-    ended = subprocess.run(
-        [sys.executable, "-m", __name__, *map(str, numbers)],
-        cwd=PROJECT,
-        env=os.environ | environment,
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
-    return found
+    return measure_on(database, __name__, [instances, days, rounds])
 
 
 class Year:

@@ -1,5 +1,8 @@
 """The processes that are measured, on the loopback interface, stopped at the end."""
 
+import json
+import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -10,7 +13,7 @@ from typing import Any, Self
 import httpx
 
 from dashboard.ops.broker import EmbeddedBroker
-from dashboard.ops.managed_process import ManagedProcess
+from dashboard.ops.managed_process import PROJECT, ManagedProcess
 from dashboard.ops.ports import free_port
 from tests.agents import Agent
 from tests.ops.processes import wait_until
@@ -148,6 +151,40 @@ class Place:
             "/_emulator/log", params=query
         ).json()
         return found
+
+
+def measure_on(database: str, module: str, numbers: list[int]) -> dict[str, Any]:
+    """Return what a module prints as JSON when it is run with a new database.
+
+    Args:
+        database: ``SQLite`` or ``PostgreSQL``.
+        module: Its name.
+        numbers: Its arguments.
+    """
+    with ExitStack() as stack:
+        if database == "SQLite":
+            folder = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="curfew-bench-")
+            )
+            url = f"sqlite:///{folder}/curfew.sqlite3"
+        else:
+            url = stack.enter_context(PostgresServer()).url
+        environment = {
+            "CURFEW_SECRET_KEY": "only-for-benchmarks-" * 3,
+            "CURFEW_DATABASE_URL": url,
+            "CURFEW_REDIS_URL": "redis://127.0.0.1:1/0",
+            "DJANGO_SETTINGS_MODULE": "tests.benchmarks.settings",
+        }
+        ended = subprocess.run(
+            [sys.executable, "-m", module, *map(str, numbers)],
+            cwd=PROJECT,
+            env=os.environ | environment,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+    found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    return found
 
 
 def timed(begun: float) -> float:

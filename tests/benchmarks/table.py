@@ -58,6 +58,8 @@ def lines(found: dict[str, Any]) -> list[Line]:
             table += draw(found[name])
     for database in ("SQLite", "PostgreSQL"):
         table += _plans(database, found.get(f"plans, {database}", {}))
+        for word, taken in found.get(f"search, {database}", {}).items():
+            table += _search(f"search, {database}: {word}", taken)
         if year := found.get(f"year of costs, {database}"):
             table += _year(database, year)
     return table
@@ -167,6 +169,15 @@ def _growth(fleets: dict[int, Any]) -> Iterator[Line]:
         yield line("click to PUT", costs, "n^0")
     costs = {size: fleet["refresh"]["refresh_s"] for size, fleet in fleets.items()}
     yield line("refresh", costs, "n^1")
+
+
+def _search(what: str, taken: dict[str, tuple[float, float]]) -> Iterator[Line]:
+    for asked, (indexed, scanned) in taken.items():
+        shown = f"{indexed:.1f}, {indexed / scanned:.3f} of a scan ({scanned:.0f})"
+        if "every" in what:
+            yield Line(f"{what}, {asked}, ms", shown)
+        else:
+            yield at_most(f"{what}, {asked}, ms", indexed, 5, shown)
 
 
 def _year(database: str, year: dict[str, Any]) -> Iterator[Line]:

@@ -18,21 +18,28 @@ pytestmark = [pytest.mark.stack, pytest.mark.postgres]
 
 
 @pytest.fixture(scope="module")
-def roles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def postgres() -> Iterator[PostgresServer]:
+    with PostgresServer(superuser="postgres") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def roles(
+    postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
     """Addresses of the database for both roles, with all tables made."""
     secrets = tmp_path_factory.mktemp("roles") / "secrets"
     subprocess.run([PROJECT / "deploy" / "make-secrets", secrets], check=True)
-    with PostgresServer(superuser="postgres") as postgres:
-        init_database(postgres, secrets)
-        urls = {
-            name: (secrets / name)
-            .read_text()
-            .strip()
-            .replace("postgres:5432", f"127.0.0.1:{postgres.port}")
-            for name in ("database_url", "owner_database_url")
-        }
-        manage(secrets, urls["owner_database_url"], "migrate", "--verbosity", "0")
-        yield urls | {"secrets": str(secrets)}
+    init_database(postgres, secrets)
+    urls = {
+        name: (secrets / name)
+        .read_text()
+        .strip()
+        .replace("postgres:5432", f"127.0.0.1:{postgres.port}")
+        for name in ("database_url", "owner_database_url")
+    }
+    manage(secrets, urls["owner_database_url"], "migrate", "--verbosity", "0")
+    return urls | {"secrets": str(secrets)}
 
 
 def manage(secrets: Path, url: str, *arguments: str) -> str:
@@ -59,6 +66,7 @@ def test_all_that_the_site_needs_is_allowed(roles: dict[str, str]) -> None:
     secrets = Path(roles["secrets"])
     shown = manage(secrets, roles["database_url"], "doctor", "--only", "database")
     assert "all migrations are applied" in shown
+    assert "pg_trgm" not in shown
     with psycopg.connect(roles["database_url"]) as connection:
         connection.execute("UPDATE instances_fleetversion SET version = version")
         connection.execute("DELETE FROM django_session")
@@ -88,6 +96,23 @@ def test_what_it_may_not(roles: dict[str, str], statement: str) -> None:
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
         connection.execute(statement)
+
+
+def test_migrate_goes_on_without_the_right_to_create_an_extension(
+    roles: dict[str, str], postgres: PostgresServer
+) -> None:
+    secrets, owner = Path(roles["secrets"]), roles["owner_database_url"]
+    database = postgres.url_of("curfew")
+    with psycopg.connect(database, autocommit=True) as superuser:
+        superuser.execute("DROP EXTENSION pg_trgm CASCADE")
+        superuser.execute("REVOKE CREATE ON DATABASE curfew FROM curfew_owner")
+        manage(secrets, owner, "migrate", "--verbosity", "0")
+        shown = manage(secrets, roles["database_url"], "doctor", "--only", "database")
+        assert "CREATE EXTENSION pg_trgm" in shown
+        superuser.execute("CREATE EXTENSION pg_trgm")
+        manage(secrets, owner, "migrate", "--verbosity", "0")
+        shown = manage(secrets, roles["database_url"], "doctor", "--only", "database")
+        assert "pg_trgm" not in shown
 
 
 @pytest.mark.parametrize("role", ["database_url", "owner_database_url"])
