@@ -217,6 +217,24 @@ class Freshness:
         return {cloud.pk: cloud.refreshed_at_ms for cloud in self.configured}
 
     @property
+    def signature(self) -> list[object]:
+        """All that pages show of the clouds, apart from the age of the mirror."""
+        return [
+            (self.as_of is None, [cloud.pk for cloud in self.silent]),
+            *(
+                (
+                    *(cloud.name, cloud.refreshed_at is None, cloud.unconfigured_since),
+                    *(cloud.incomplete, cloud.incomplete_since),
+                    *(cloud.listed, cloud.counted, cloud.notebooks_scope),
+                    cloud.problem and (cloud.problem, cloud.refreshed_at, self.age),
+                    cloud.held_since
+                    and (cloud.held_since, cloud.hold_reason, cloud.waiting_edits),
+                )
+                for cloud in self.clouds
+            ),
+        ]
+
+    @property
     def paused(self) -> list[Cloud]:
         """Clouds to which no edit is sent, since they do not answer."""
         return [cloud for cloud in self.clouds if cloud.held_since]

@@ -8,14 +8,16 @@
     shortcut.PollShortcut, in front of Django
         token.read: signature, session, URL, expiry         no SQL
         state.cache.read: version of the fleet, revocations from Redis
+        state.is_unchanged: the page at that version        from Redis, too
                            │
             ┌──────────────┴───────────────┐
-            │ valid, same version          │ all else
+            │ valid, same version or page  │ all else
             ▼                              ▼
     204, age of the mirror        Django: session, rights, view with PollForm
                                            │
                                ┌───────────┴───────────┐
-                               │ is_current            │ news
+                               │ same version or page  │ news
+                               │ ──▶ state.put_page    │
                                ▼                       ▼
                   not_modified(): 204,        200, fragment: a new poller and the
                   age, new poll token         changed rows; all rows if

@@ -4,13 +4,14 @@ import hashlib
 import time
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import unquote_to_bytes, urlencode
 
 from django import forms
 from django.http import HttpRequest, HttpResponse
 
 from dashboard.livepoll import shortcut, token
 from dashboard.livepoll.state import FleetState
+from dashboard.livepoll.token import ALONE, SharedPage
 
 NEVER_READ = "nothing"
 """``layout`` of the page that is shown until a cloud was read."""
@@ -81,6 +82,7 @@ def poller(
     version: int | None = None,
     cloud_pk: int = 0,
     until_ms: int | None = None,
+    page: SharedPage = ALONE,
 ) -> Poller:
     """Return the poller of a page that is about to be drawn.
 
@@ -92,11 +94,12 @@ def poller(
             poller has no poll token, and Django answers all its polls.
         cloud_pk: The cloud whose age the page shows; 0 for all.
         until_ms: When the page changes without a new version, Unix **ms**.
+        page: What it shows.
     """
     url = f"{path}?{urlencode(params, doseq=True)}"
     poll_token = ""
     if version is not None:
-        poll_token = _poll_token(request, url, version, cloud_pk, until_ms)
+        poll_token = _poll_token(request, url, version, cloud_pk, until_ms, page)
     return Poller(url, interval_seconds, poll_token)
 
 
@@ -106,6 +109,7 @@ def not_modified(
     *,
     cloud_pk: int = 0,
     until_ms: int | None = None,
+    page: SharedPage = ALONE,
 ) -> HttpResponse:
     """Return 204; ``HX-Trigger`` has the mirror's age and a new poll token.
 
@@ -113,19 +117,40 @@ def not_modified(
         fleet: Read before the page was found to be unchanged; None for a page that
             shows no age.
         request: The poll; None for a page whose poller has no poll token.
-        cloud_pk, until_ms: See ``poller``.
+        cloud_pk, until_ms, page: See ``poller``.
     """
     poll_token = ""
     if fleet and request:
         url = request.get_full_path()
-        poll_token = _poll_token(request, url, fleet.version, cloud_pk, until_ms)
+        poll_token = _poll_token(request, url, fleet.version, cloud_pk, until_ms, page)
     as_of_ms = fleet.as_of_ms(cloud_pk) if fleet else None
     event = shortcut.unchanged_event(as_of_ms, poll_token=poll_token)
     return HttpResponse(status=204, headers={"HX-Trigger": event})
 
 
+def shown_page(request: HttpRequest) -> SharedPage:
+    """Return what the page of a poll shows, by its poll token, which may have expired.
+
+    ``ALONE`` without a token that was made for this poll.
+    """
+    path, _, query = request.get_full_path().partition("?")
+    poll_token = token.read(
+        request.headers.get(token.HEADER, ""),
+        session_key=request.session.session_key or "",
+        path=unquote_to_bytes(path),
+        query=query,
+        may_be_old=True,
+    )
+    return poll_token.page if poll_token else ALONE
+
+
 def _poll_token(
-    request: HttpRequest, url: str, version: int, cloud_pk: int, until_ms: int | None
+    request: HttpRequest,
+    url: str,
+    version: int,
+    cloud_pk: int,
+    until_ms: int | None,
+    page: SharedPage,
 ) -> str:
     assert request.user.pk is not None  # noqa: S101  (a poll token belongs to a person)
     return token.issue(
@@ -135,4 +160,5 @@ def _poll_token(
         url=url,
         cloud_pk=cloud_pk,
         until_ms=until_ms,
+        page=page,
     )

@@ -45,10 +45,12 @@ class PollShortcut:
 
         For callers that must not wait.
         """
-        return self._not_modified(environ) if self._cache.is_fresh else None
+        if not self._cache.is_fresh:
+            return None
+        return self._not_modified(environ, may_wait=False)
 
     def _not_modified(
-        self, environ: "WSGIEnvironment"
+        self, environ: "WSGIEnvironment", *, may_wait: bool = True
     ) -> tuple[str, list[tuple[str, str]]] | None:
         """Return status line and headers; None if Django has to answer."""
         text = environ.get(token.ENVIRON_KEY)
@@ -65,7 +67,11 @@ class PollShortcut:
         fleet = poll_token and self._cache.read()
         if not poll_token or not fleet:
             return None
-        if fleet.version != poll_token.version or poll_token.user_pk in fleet.revoked:
+        if poll_token.user_pk in fleet.revoked:
+            return None
+        if fleet.version != poll_token.version and not state.is_unchanged(
+            poll_token.page, fleet.version, may_wait=may_wait
+        ):
             return None
         event = unchanged_event(fleet.as_of_ms(poll_token.cloud_pk))
         return "204 No Content", [("HX-Trigger", event), *self._headers]

@@ -4,6 +4,10 @@ Three keys expire: the fleet version, when each cloud was last read, and the peo
 whose poll tokens are revoked. A fourth stays, the highest version ever: a database with
 a lower one was restored from a backup.
 
+There is one more for each page that someone watches: what it shows (``SharedPage``),
+and the fleet version at which Django found that. The first poll after a change writes
+it, and while it is of the present version, it answers all other polls of that page.
+
 The keys are copies from the database. They are written after a commit, by the sweep
 every second, and by a poll that had to query the database. A process that dies between
 a commit and the write delays polls by at most ``LIFE_SECONDS``. Without Redis polls
@@ -21,6 +25,8 @@ import redis
 import structlog
 
 from dashboard.livepoll import token
+from dashboard.livepoll.token import SharedPage
+from dashboard.web.process_cache import ProcessCache
 from dashboard.web.redis_clients import quick_redis
 
 log = structlog.get_logger(__name__)
@@ -37,6 +43,12 @@ _REMEMBERED_SECONDS = token.LIFE_SECONDS + 30
 _VERSION, _READ, _REVOKED, _HIGHEST = (
     f"curfew:live:{name}" for name in ("v", "read", "revoked", "highest")
 )
+
+_PAGE = "curfew:live:page:"
+_PAGE_LIFE_SECONDS = token.LIFE_SECONDS
+
+# By key of a ``SharedPage``: fleet version and digest, as in Redis.
+_pages = ProcessCache(max_size=4_096, seconds=_PAGE_LIFE_SECONDS)
 
 # A version never decreases, because two writers may come in another order than their
 # commits. A lower one, as after a restored backup, is written when this one expires. A
@@ -169,6 +181,47 @@ def put(version: int, read_at_ms: Mapping[int, int | None]) -> None:
         pipe.eval(_PUT_VERSION, 2, _VERSION, _HIGHEST, version, LIFE_SECONDS)
         pipe.set(_READ, json.dumps(read_at_ms), ex=LIFE_SECONDS)
         pipe.execute()
+
+
+def put_page(page: SharedPage, version: int) -> None:
+    """Publish what a page shows at a version that was read before. Never raises."""
+    if not page.key or _pages.get(page.key) == (version, page.digest):
+        return
+    _pages.put(page.key, (version, page.digest))
+    if _backoff.is_over:
+        with _backoff.after_failure("page not published"):
+            value = f"{version}.{page.digest}"
+            quick_redis().set(_PAGE + page.key, value, ex=_PAGE_LIFE_SECONDS)
+
+
+def is_unchanged(page: SharedPage, version: int, *, may_wait: bool = True) -> bool:
+    """Return whether Django found the page unchanged at this version. Never raises.
+
+    Args:
+        page: As its watcher sees it.
+        version: The present one of the fleet.
+        may_wait: Whether to ask Redis if this process does not know.
+    """
+    if not page.key:
+        return False
+    known = _pages.get(page.key)
+    if known is None or known[0] != version:
+        known = _fetch_page(page.key) if may_wait else None
+    return bool(known == (version, page.digest))
+
+
+def _fetch_page(key: str) -> tuple[int, str] | None:
+    if not _backoff.is_over:
+        return None
+    value = None
+    with _backoff.after_failure("page not read from redis"):
+        value = quick_redis().get(_PAGE + key)
+    version, _, digest = (value or b"").decode("ascii", "replace").partition(".")
+    if not version.isdecimal():
+        return None
+    found = int(version), digest
+    _pages.put(key, found)
+    return found
 
 
 def highest_version() -> int | None:

@@ -1,9 +1,9 @@
 """Poll tokens: with one, a poll of an unchanged page is answered without SQL.
 
 A token is bound to the session and to the URL of the poll with its filters. It names a
-fleet version and expires after a minute. It gives access to no data: it shows at most
-that the fleet is still at that version. Django answers the poll of a page that has
-changed, with all checks.
+fleet version and what the page showed then (``SharedPage``), and expires after a
+minute. It gives access to no data: it shows at most that the page is still the same.
+Django answers the poll of a page that has changed, with all checks.
 """
 
 import hashlib
@@ -24,6 +24,22 @@ LIFE_SECONDS = 60
 _MAX_LENGTH = 200
 
 
+class SharedPage(NamedTuple):
+    """What a page shows, for everyone who sees the same.
+
+    Attributes:
+        key: ``page_key`` of the page; empty for one that is not shared.
+        digest: Of all that changes on it with the fleet; letters and digits.
+    """
+
+    key: str = ""
+    digest: str = ""
+
+
+ALONE = SharedPage()
+"""Of a page whose polls Django answers after each change of the fleet."""
+
+
 class PollToken(NamedTuple):
     """The content of a poll token.
 
@@ -31,12 +47,14 @@ class PollToken(NamedTuple):
         version: Fleet version of the page as drawn.
         expires_at: Unix time in seconds.
         cloud_pk: The cloud whose age the page shows; 0 for all.
+        page: What the page showed at that version.
     """
 
     version: int
     expires_at: int
     user_pk: int
     cloud_pk: int
+    page: SharedPage
 
 
 def issue(
@@ -47,6 +65,7 @@ def issue(
     url: str,
     cloud_pk: int = 0,
     until_ms: int | None = None,
+    page: SharedPage = ALONE,
 ) -> str:
     """Return a poll token for the next minute.
 
@@ -56,20 +75,22 @@ def issue(
         version: Read before what the page shows.
         user_pk, session_key: The person who polls, and their session.
         url: Path, from the root of the host, and query that the poller requests.
-        cloud_pk: See ``PollToken``.
+        cloud_pk, page: See ``PollToken``.
         until_ms: When the page changes without a new version, Unix **ms**; the token
             expires before.
     """
     expires_at = int(time.time()) + LIFE_SECONDS
     if until_ms is not None:
         expires_at = min(expires_at, until_ms // 1000)
-    content = f"{version}.{expires_at}.{user_pk}.{cloud_pk}"
+    content = f"{version}.{expires_at}.{user_pk}.{cloud_pk}.{page.key}.{page.digest}"
     path, _, query = url.partition("?")
     mac = _mac(content, session_key, unquote_to_bytes(path), query)
     return f"{content}.{mac.decode()}"
 
 
-def read(text: str, *, session_key: str, path: bytes, query: str) -> PollToken | None:
+def read(
+    text: str, *, session_key: str, path: bytes, query: str, may_be_old: bool = False
+) -> PollToken | None:
     """Return the content of a poll token; None unless it is valid for this request.
 
     Args:
@@ -77,14 +98,28 @@ def read(text: str, *, session_key: str, path: bytes, query: str) -> PollToken |
         session_key: From the cookie.
         path: Percent-decoded.
         query: As received.
+        may_be_old: Whether to read one that has expired, too.
     """
     content, _, mac = text[:_MAX_LENGTH].rpartition(".")
     if not hmac.compare_digest(_mac(content, session_key, path, query), mac.encode()):
         return None
-    version, expires_at, user_pk, cloud_pk = map(int, content.split("."))
-    if expires_at <= time.time():
+    *numbers, key, digest = content.split(".")
+    version, expires_at, user_pk, cloud_pk = map(int, numbers)
+    if expires_at <= time.time() and not may_be_old:
         return None
-    return PollToken(version, expires_at, user_pk, cloud_pk)
+    page = SharedPage(key, digest)
+    return PollToken(version, expires_at, user_pk, cloud_pk, page)
+
+
+def page_key(*parts: object) -> str:
+    """Return the key of a page for ``SharedPage``.
+
+    Args:
+        parts: All that decides what the page shows, apart from the fleet: what the
+            person may see, filters, order, page. Their ``repr`` must be stable.
+    """
+    text = repr(parts).encode()
+    return hashlib.blake2b(text, key=_key(), digest_size=12).hexdigest()
 
 
 def _mac(content: str, session_key: str, path: bytes, query: str) -> bytes:

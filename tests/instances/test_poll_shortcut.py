@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -16,13 +17,16 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.db import transaction
 from django.test import Client, RequestFactory
 from django.urls import reverse
+from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.edits.tasks import sweep_due_edits
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 from dashboard.livepoll import state, token
 from dashboard.livepoll.shortcut import PollShortcut
+from dashboard.web import process_cache
 from dashboard.web.redis_clients import quick_redis
+from dashboard.web.stored_messages import verbatim
 from tests.factories import make_cloud, make_instance
 
 LIST = reverse("instances:list")
@@ -355,6 +359,192 @@ class TestForgeries:
     def test_nonsense(self, watcher: Client, poll: Poll, text: str) -> None:
         page = draw(watcher)
         assert not poll(watcher, page, HTTP_CURFEW_POLL_TOKEN=text).was_quick
+
+
+class TestSharedPages:
+    """A change elsewhere costs one full poll of each page, not of each watcher."""
+
+    @pytest.fixture
+    def other(self, operator: User) -> Client:
+        """Someone else who looks at the same page."""
+        client = Client()
+        client.force_login(operator)
+        return client
+
+    @pytest.fixture
+    def drawn(self, watcher: Client, other: Client) -> tuple[str, str]:
+        """The page of both, before a change of an instance that is not on it."""
+        make_instance(name="here", owner_name="anna")
+        elsewhere = make_instance(name="elsewhere", owner_name="berta")
+        pages = draw(watcher, owner="anna"), draw(other, owner="anna")
+        self.change(elsewhere, description="other words")
+        return pages
+
+    def change(self, instance: Instance, **fields: Any) -> None:
+        changed = Instance.objects.filter(pk=instance.pk)
+        changed.update(**fields)
+        state.put_version(FleetVersion.stamp(changed))
+
+    def test_the_first_poll_answers_all_others(
+        self, watcher: Client, other: Client, poll: Poll, drawn: tuple[str, str]
+    ) -> None:
+        first, second = drawn
+        answer = poll(watcher, first)
+        assert (answer.status, answer.was_quick) == ("204 No Content", False)
+        assert poll(other, second).was_quick
+        assert poll(watcher, first).was_quick
+        renewed = answer.news["poll_token"]
+        assert poll(watcher, first, HTTP_CURFEW_POLL_TOKEN=renewed).was_quick
+
+    def test_in_another_process_too(
+        self, watcher: Client, other: Client, poll: Poll, drawn: tuple[str, str]
+    ) -> None:
+        poll(watcher, drawn[0])
+        process_cache.clear_all()
+        assert poll(other, drawn[1]).was_quick
+
+    def test_the_loop_itself_answers_what_the_process_knows(
+        self, watcher: Client, poll: Poll, drawn: tuple[str, str]
+    ) -> None:
+        url, poll_token = poller(drawn[0])
+        environ = {
+            **RequestFactory().get(url).environ,
+            "HTTP_COOKIE": f"sessionid={watcher.cookies['sessionid'].value}",
+            "HTTP_CURFEW_POLL_TOKEN": poll_token,
+        }
+        cache = state.FleetStateCache()
+        cache.read()
+        cache._read_at = float("inf")  # fresh
+        shortcut = PollShortcut(WSGIHandler(), cache)
+        assert shortcut.from_memory(environ) is None
+        poll(watcher, drawn[0])
+        assert shortcut.from_memory(environ)
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"description": "changed"},
+            {"status": "STOPPED", "stops_at": None},
+            {"owner_name": "berta"},
+        ],
+    )
+    def test_a_change_on_the_page_is_sent_to_all(
+        self,
+        watcher: Client,
+        other: Client,
+        poll: Poll,
+        drawn: tuple[str, str],
+        fields: dict[str, Any],
+    ) -> None:
+        poll(watcher, drawn[0])
+        self.change(Instance.objects.get(name="here"), **fields)
+        for client, page in zip((watcher, other), drawn, strict=True):
+            answer = poll(client, page)
+            assert (answer.status, answer.was_quick) == ("200 OK", False)
+            assert poll(client, answer.body.decode()).was_quick
+
+    def test_an_instance_that_enters_is_sent(
+        self, watcher: Client, poll: Poll, drawn: tuple[str, str]
+    ) -> None:
+        poll(watcher, drawn[0])
+        self.change(Instance.objects.get(name="elsewhere"), owner_name="anna")
+        assert ">elsewhere</a>" in poll(watcher, drawn[0]).body.decode()
+
+    def test_numbers_and_troubles_are_part_of_the_page(
+        self, watcher: Client, poll: Poll, drawn: tuple[str, str]
+    ) -> None:
+        page = drawn[0]
+        for fields in (
+            {"problem": verbatim("It does not answer.")},
+            {"held_since": timezone.now()},
+            {"incomplete": Cloud.Incomplete.WRONG_COUNT, "counted": 7},
+            {"unconfigured_since": timezone.now()},
+        ):
+            Cloud.objects.update(**fields)
+            state.put_version(FleetVersion.stamp())
+            answer = poll(watcher, page)
+            assert answer.status == "200 OK", fields
+            page = answer.body.decode()
+        elsewhere = Instance.objects.get(name="elsewhere")
+        page = draw(watcher, autostop="off")
+        self.change(elsewhere, stops_at=timezone.now() + timedelta(minutes=9))
+        assert poll(watcher, page).status == "200 OK"
+
+    def test_what_one_page_shows_says_nothing_about_another(
+        self, watcher: Client, poll: Poll, drawn: tuple[str, str]
+    ) -> None:
+        poll(watcher, drawn[0])
+        for query in (
+            {"owner": "carl"},
+            {"owner": "anna", "sort": "name"},
+            {"status": "RUNNING"},
+        ):
+            page = draw(watcher, **query)
+            self.change(Instance.objects.get(name="elsewhere"), description=str(query))
+            poll(watcher, drawn[0])
+            assert not poll(watcher, page).was_quick
+
+    def test_what_was_found_at_another_version_says_nothing(
+        self, watcher: Client, other: Client, poll: Poll, drawn: tuple[str, str]
+    ) -> None:
+        poll(watcher, drawn[0])
+        self.change(Instance.objects.get(name="here"), description="changed")
+        assert not poll(other, drawn[1]).was_quick
+        # A slow process writes what it found before the change.
+        key = quick_redis().keys(f"{state._PAGE}*")[0]
+        quick_redis().set(key, f"1.{'0' * 12}")
+        process_cache.clear_all()
+        assert poll(watcher, drawn[0]).status == "200 OK"
+
+    def test_without_what_redis_has_lost_django_answers(
+        self, watcher: Client, other: Client, poll: Poll, drawn: tuple[str, str]
+    ) -> None:
+        poll(watcher, drawn[0])
+        for lost in (b"", b"\xff.x", None):
+            (key,) = quick_redis().keys(f"{state._PAGE}*")
+            quick_redis().delete(key) if lost is None else quick_redis().set(key, lost)
+            process_cache.clear_all()
+            answer = poll(other, drawn[1])
+            assert (answer.status, answer.was_quick) == ("204 No Content", False)
+
+    def test_a_change_that_was_not_published_is_sent_after_a_sweep(
+        self, watcher: Client, poll: Poll, drawn: tuple[str, str]
+    ) -> None:
+        poll(watcher, drawn[0])
+        FleetVersion.stamp(Instance.objects.filter(name="here"))
+        assert poll(watcher, drawn[0]).was_quick
+        sweep_due_edits()
+        assert poll(watcher, drawn[0]).status == "200 OK"
+
+    def test_a_lost_permission_counts_more(
+        self,
+        watcher: Client,
+        viewer: User,
+        other: Client,
+        poll: Poll,
+        drawn: tuple[str, str],
+    ) -> None:
+        poll(other, drawn[1])
+        assert poll(watcher, drawn[0]).was_quick
+        state.revoke(viewer.pk)
+        assert not poll(watcher, drawn[0]).was_quick
+
+    def test_an_expired_token_is_renewed_for_what_it_showed(
+        self, watcher: Client, poll: Poll, drawn: tuple[str, str]
+    ) -> None:
+        with time_machine.travel(time.time() + token.LIFE_SECONDS + 1, tick=False):
+            answer = poll(watcher, drawn[0])
+            assert (answer.status, answer.was_quick) == ("204 No Content", False)
+            renewed = answer.news["poll_token"]
+            assert poll(watcher, drawn[0], HTTP_CURFEW_POLL_TOKEN=renewed).was_quick
+
+    def test_rows_in_another_order_are_put_right(
+        self, watcher: Client, poll: Poll, drawn: tuple[str, str]
+    ) -> None:
+        pk = Instance.objects.get(name="here").pk
+        wrong = {"HTTP_CURFEW_DISPLAYED_ROWS": f"{pk},999"}
+        answer = poll(watcher, drawn[0], **wrong)
+        assert (answer.status, answer.headers["Curfew-Row-Moves"]) == ("200 OK", "-999")
 
 
 class TestPageOfOneInstance:

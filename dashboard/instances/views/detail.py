@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from dashboard.accounts.http import SignedInRequest
-from dashboard.accounts.permissions import can_edit
+from dashboard.accounts.permissions import can_edit, fleet_scope
 from dashboard.instances import availability, countdown, detail_sections, tasks
 from dashboard.instances.activity import activity
 from dashboard.instances.edit_states import InstanceEdit
@@ -21,8 +21,10 @@ from dashboard.instances.filter_fields import MomentField
 from dashboard.instances.models import FleetVersion, Instance
 from dashboard.instances.open_notebook import open_link
 from dashboard.instances.selectors import Freshness
+from dashboard.livepoll import state
 from dashboard.livepoll.pages import PollForm, not_modified, poll_interval, poller
 from dashboard.livepoll.state import FleetState
+from dashboard.livepoll.token import SharedPage, page_key
 from dashboard.web.refusals import referring_page
 
 NEWS_STAYS = timedelta(minutes=10)
@@ -69,9 +71,15 @@ def detail_changes(
     if instance.version != form.cleaned_data["since"]:
         context = _context(request, instance, version)
         return render(request, "instances/detail.html#changes", context)
-    cloud_pk = instance.cloud_id
+    cloud_pk, page = instance.cloud_id, _page(request, instance)
     fleet = FleetState(version, {cloud_pk: instance.cloud.refreshed_at_ms})
-    return not_modified(fleet, request, cloud_pk=cloud_pk)
+    state.put_page(page, version)
+    return not_modified(fleet, request, cloud_pk=cloud_pk, page=page)
+
+
+def _page(request: SignedInRequest, instance: Instance) -> SharedPage:
+    key = page_key("instance", fleet_scope(request.user), instance.pk)
+    return SharedPage(key, str(instance.version))
 
 
 def _opened_from(request: SignedInRequest) -> str:
@@ -142,6 +150,7 @@ def _context(
                 has_open_edit=has_open_edit, expects_change=this_run.expects_change
             ),
             cloud_pk=cloud.pk,
+            page=_page(request, instance),
         ),
     }
 

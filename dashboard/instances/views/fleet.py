@@ -1,7 +1,7 @@
 """The list of instances, its poll, and one instance's countdown."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from django.http import HttpResponse, HttpResponseBadRequest
@@ -10,11 +10,12 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
 from dashboard.accounts.http import SignedInRequest
-from dashboard.accounts.permissions import can_bulk
+from dashboard.accounts.permissions import can_bulk, fleet_scope
 from dashboard.instances import (
     countdown,
     filter_widgets,
@@ -23,10 +24,19 @@ from dashboard.instances import (
     row_cache,
     selectors,
 )
-from dashboard.instances.display import display_of
+from dashboard.instances.display import Display, display_of
 from dashboard.instances.filters import ListPollForm, ListQuery
 from dashboard.instances.models import FleetVersion, Instance
-from dashboard.livepoll.pages import NEVER_READ, layout_hash, not_modified, poller
+from dashboard.livepoll import state
+from dashboard.livepoll.pages import (
+    NEVER_READ,
+    layout_hash,
+    not_modified,
+    poller,
+    shown_page,
+)
+from dashboard.livepoll.state import FleetState
+from dashboard.livepoll.token import ALONE, SharedPage, page_key
 
 PINNED_ROWS = "Curfew-Pinned-Rows"
 """Header of a poll whose rows must keep their order: ``ListPollForm.pinned``. It is no
@@ -51,7 +61,7 @@ def fleet(request: SignedInRequest) -> HttpResponse:
         See ``filters``; the page names those that it ignores as unsupported.
     """
     query, version = ListQuery.of(request.GET), FleetVersion.current()
-    context = _context(request, query, version)
+    context = _context(request, _shown(request, query, version))
     context["rows"] = _html(context["fleet"].row_refs, request, context)
     facets = listing.facets(request.user, version=version)
     context["filters"] = row_cache.filters_html(facets, query)
@@ -69,8 +79,8 @@ def changes(request: SignedInRequest) -> HttpResponse:
         200 with ``instances/list.html#changes``: the rows that changed, with the moves
         in ``Curfew-Row-Moves`` unless ``Curfew-Pinned-Rows`` keeps the order; all rows
         when it is not known which ones the page has; a refresh by htmx when the columns
-        changed. 204 with the mirror's age in ``HX-Trigger`` when nothing changed; 400
-        for an invalid ``since``.
+        changed. 204 with the mirror's age in ``HX-Trigger`` when nothing on the page
+        changed; 400 for an invalid ``since``.
     """
     form = ListPollForm(
         {
@@ -84,11 +94,18 @@ def changes(request: SignedInRequest) -> HttpResponse:
     version, since = FleetVersion.current(), form.cleaned_data["since"]
     is_out_of_order = form.cleaned_data["layout"].startswith(OUT_OF_ORDER)
     if form.is_current(version) and not is_out_of_order:
-        return not_modified(selectors.publish_fleet_state(version), request)
-    query = ListQuery.of(request.GET)
+        fleet = selectors.publish_fleet_state(version)
+        return not_modified(fleet, request, page=shown_page(request))
     # A version from the future comes from another database: its rows mean nothing.
     pinned = form.cleaned_data["pinned"] if since <= version else []
-    context = _context(request, query, version, out_of_band=True, pinned=pinned)
+    shown = _shown(request, ListQuery.of(request.GET), version)
+    state.put_page(shown.page, version)
+    is_in_order = form.cleaned_data["displayed"] in ([], shown.names)
+    if shown.page == shown_page(request) and is_in_order:
+        fleet = FleetState(version, shown.freshness.read_at_ms)
+        state.put(fleet.version, fleet.read_at_ms)
+        return not_modified(fleet, request, page=shown.page)
+    context = _context(request, shown, out_of_band=True, pinned=pinned)
     was_never_read = form.cleaned_data["layout"] == NEVER_READ
     if was_never_read and not context["freshness"].never_read:
         return HttpResponseClientRefresh()
@@ -171,29 +188,48 @@ def countdown_fragment(
     return render(request, "instances/_countdown.html", context)
 
 
-def _context(
-    request: SignedInRequest,
-    query: ListQuery,
-    version: int,
-    *,
-    out_of_band: bool = False,
-    pinned: Sequence[int] = (),
-) -> dict[str, Any]:
+class _Shown(NamedTuple):
+    """What the page shows at a fleet version, without the content of its rows.
+
+    Attributes:
+        numbers: Of the quick filters.
+        parts: ``filter_widgets.shown_parts``.
+        heads: By key of an instance, the head of the group that begins with it.
+        names: Heads and rows, as in ``ListPollForm.displayed``.
+        look: Differs when all rows look different, as after a change of the prices.
+        page: Its digest is of all of this, and of the rows' versions.
+    """
+
+    query: ListQuery
+    version: int
+    display: Display
+    fleet: listing.FleetPage
+    freshness: selectors.Freshness
+    numbers: listing.Counters
+    parts: tuple[str, ...]
+    columns: list[filter_widgets.Column]
+    heads: dict[int, row_cache.GroupHead]
+    names: list[str]
+    look: str
+    page: SharedPage
+
+
+def _shown(request: SignedInRequest, query: ListQuery, version: int) -> _Shown:
     # The version was read before the rows: a change in between is sent twice, never
     # missed.
-    now = timezone.now()
-    display = display_of.get()(request.user)
+    now, user = timezone.now(), request.user
+    display = display_of.get()(user)
     fleet = listing.fleet_page(
-        query, user=request.user, version=version, now=now, group=display.group
+        query, user=user, version=version, now=now, group=display.group
     )
     freshness = selectors.freshness(now)
     within = query.without(*filter_widgets.QUICK)
-    numbers = listing.counters(request.user, version=version, within=within)
-    generations = listing.generations(request.user, version=version)
-    shown = filter_widgets.shown_parts(
+    numbers = listing.counters(user, version=version, within=within)
+    generations = listing.generations(user, version=version)
+    parts = filter_widgets.shown_parts(
         display, clouds=len(freshness.clouds), generations=len(generations)
     )
-    columns = filter_widgets.columns(query, shown)
+    columns = filter_widgets.columns(query, parts)
     heads = _group_heads(fleet, display.group, len(columns) + 1)
     names = [
         name
@@ -201,40 +237,79 @@ def _context(
         for name in (_name(heads.get(row_ref.pk)), str(row_ref.pk))
         if name
     ]
-    order = layout_hash([*pinned] or names)
-    # After a change of the prices all rows look different.
-    look = ""
-    if "price" in shown:
-        look = f".{layout_hash(prices.current.get()().signature)}"
-    layout = NEVER_READ if freshness.never_read else f"{order}{look}"
+    priced = prices.current.get()().signature if "price" in parts else ()
+    seen = query.seen_by(user)
+    key = page_key(
+        *("list", fleet_scope(user), seen.narrowed, query.sort, query.per_page),
+        *(query.page, sorted(display.hidden), display.group, get_language()),
+    )
+    digest = layout_hash(
+        (
+            *(names, [row_ref.version for row_ref in fleet.row_refs]),
+            *(fleet.page.paginator.count, fleet.page.number, fleet.interval_seconds),
+            *(numbers, parts, priced, freshness.signature),
+        )
+    )
+    return _Shown(
+        query=query,
+        version=version,
+        display=display,
+        fleet=fleet,
+        freshness=freshness,
+        numbers=numbers,
+        parts=parts,
+        columns=columns,
+        heads=heads,
+        names=names,
+        look=f".{layout_hash(priced)}" if priced else "",
+        page=SharedPage(key, digest),
+    )
+
+
+def _context(
+    request: SignedInRequest,
+    shown: _Shown,
+    *,
+    out_of_band: bool = False,
+    pinned: Sequence[int] = (),
+) -> dict[str, Any]:
+    query, fleet, freshness = shown.query, shown.fleet, shown.freshness
+    moved = 0
+    if pinned:
+        moved = listing.moved(pinned, [row_ref.pk for row_ref in fleet.row_refs])
+    layout = f"{layout_hash([*pinned] or shown.names)}{shown.look}"
+    if freshness.never_read:
+        layout = NEVER_READ
     url = reverse("instances:changes")
     params: dict[str, object] = {
         **query.lists,
-        "since": version,
-        "columns": ",".join(shown),
+        "since": shown.version,
+        "columns": ",".join(shown.parts),
     }
-    out_of_order = params | {"layout": f"{OUT_OF_ORDER}{look}"}
+    out_of_order = params | {"layout": f"{OUT_OF_ORDER}{shown.look}"}
     return {
         "query": query,
         "has_no_owner": query.asks_for_own and not request.user.cloud_identifiers,
-        "display": display,
+        "display": shown.display,
         "fleet": fleet,
-        "heads": heads,
-        "names": names,
-        "moved": _moved(pinned, fleet) if pinned else 0,
+        "heads": shown.heads,
+        "names": shown.names,
+        "moved": moved,
         "order_url": f"{url}?{urlencode(out_of_order, doseq=True)}",
-        "shown": shown,
-        "columns": columns,
+        "shown": shown.parts,
+        "columns": shown.columns,
         "layout": layout,
         "poller": poller(
             request,
             url,
             params | {"layout": layout},
-            version=version,
+            version=shown.version,
             interval_seconds=2 if freshness.never_read else fleet.interval_seconds,
+            # A page in an old order shows what no other page does.
+            page=ALONE if moved else shown.page,
         ),
         "around": row_cache.around_html(
-            numbers,
+            shown.numbers,
             query,
             fleet,
             may_bulk=can_bulk(request.user),
@@ -259,10 +334,6 @@ def _html(
         heads={} if out_of_band else context["heads"],
         out_of_band=out_of_band,
     )
-
-
-def _moved(pinned: Sequence[int], fleet: listing.FleetPage) -> int:
-    return listing.moved(pinned, [row_ref.pk for row_ref in fleet.row_refs])
 
 
 def _name(head: row_cache.GroupHead | None) -> str:
