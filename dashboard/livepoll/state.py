@@ -216,7 +216,8 @@ def _fetch_page(key: str) -> tuple[int, str] | None:
     value = None
     with _backoff.after_failure("page not read from redis"):
         value = quick_redis().get(_PAGE + key)
-    version, _, digest = (value or b"").decode("ascii", "replace").partition(".")
+    text = value.decode("ascii", "replace") if isinstance(value, bytes) else ""
+    version, _, digest = text.partition(".")
     if not version.isdecimal():
         return None
     found = int(version), digest

@@ -60,6 +60,15 @@ def stamp(pks: list[int]) -> None:
         FleetVersion.stamp(Instance.objects.filter(pk__in=pks))
 
 
+def change_elsewhere(shown: list[int]) -> None:
+    """Change the description of an instance that is on none of the pages."""
+    with transaction.atomic():
+        others = Instance.objects.exclude(pk__in=shown).order_by("version", "pk")
+        one = Instance.objects.filter(pk=others.values_list("pk", flat=True)[0])
+        one.update(description=f"changed at {time.time():.0f}")
+        FleetVersion.stamp(one)
+
+
 def move_an_end() -> None:
     """Have one run end an hour later, as a refresh would."""
     runs = Instance.objects.filter(run_ends_at__gt=timezone.now())
@@ -227,6 +236,7 @@ ORDERS: dict[str, Callable[..., Any]] = {
         *(
             prepare,
             stamp,
+            change_elsewhere,
             move_an_end,
             some_instances,
             some_notebooks,

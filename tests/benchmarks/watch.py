@@ -2,11 +2,13 @@
 
 import asyncio
 import random
+import re
 import threading
 import time
 from typing import Any
 
 from .load import Connection, Tally
+from .measure import Cost, cpu_seconds, in_turns
 from .pages import poller, renewed
 from .place import Place
 
@@ -51,6 +53,99 @@ def watchers(
         "listings a minute with watchers": listings / seconds * 60,
         "edits": place.ask("states"),
     }
+
+
+BUSY_RATE = 400
+"""Polls in a second: those of 2,000 watchers at 5 s."""
+
+
+def busy(place: Place, *, seconds: float, rounds: int) -> dict[str, Any]:
+    """Polls of pages without news while something changes elsewhere each second.
+
+    Beside them the same polls while nothing changes. The watchers share the five pages;
+    in the other case each has its own.
+    """
+    shared = [f"/instances/{page}" for page in PAGES]
+    pages = asyncio.run(_pages(place, shared))
+    # None of them has a row of what changes: a page names its rows.
+    shown = [int(pk) for page in pages for pk in re.findall(rb'"instance-(\d+)"', page)]
+    tallies: dict[str, Tally] = {}
+
+    def work(name: str, paths: list[str], rate: int, *, changing: bool) -> Cost:
+        tallies[name] = Tally()
+        return _polled(
+            place, paths, shown if changing else None, tallies[name], rate, seconds
+        )
+
+    alone = [f"/instances/?sort=name&owner=!nobody-{one}" for one in range(50)]
+    found = in_turns(
+        {
+            "quiet": lambda: work("quiet", shared, BUSY_RATE, changing=False),
+            "busy": lambda: work("busy", shared, BUSY_RATE, changing=True),
+            "quiet, alone": lambda: work("quiet, alone", alone, 10, changing=False),
+            "busy, alone": lambda: work("busy, alone", alone, 10, changing=True),
+        },
+        rounds,
+    )
+    return {
+        "costs": found,
+        "statuses": {name: tally.statuses for name, tally in tallies.items()},
+    }
+
+
+async def _pages(place: Place, paths: list[str]) -> list[bytes]:
+    connection = Connection(place.port)
+    pages = [
+        (await connection.get(path, place.headers(), Tally()))[2] for path in paths
+    ]
+    connection.close()
+    return pages
+
+
+def _polled(
+    place: Place,
+    paths: list[str],
+    shown: list[int] | None,
+    tally: Tally,
+    rate: int,
+    seconds: float,
+) -> Cost:
+    """Poll the pages in turns at a rate; take new poll tokens as a browser would."""
+    assert place.web.pid
+    stop = threading.Event()
+
+    def change() -> None:
+        while shown is not None and not stop.wait(1):
+            place.ask("change_elsewhere", shown=shown)
+
+    async def poll() -> float:
+        drawn = [poller(page) for page in await _pages(place, paths)]
+        connections = [Connection(place.port) for _ in range(8)]
+        changer = threading.Thread(target=change)
+        changer.start()
+        before, began = cpu_seconds(place.web.pid or 0), time.monotonic()
+
+        async def ask(first: int) -> None:
+            for number in range(first, int(rate * seconds), len(connections)):
+                await asyncio.sleep(began + number / rate - time.monotonic())
+                url, poll_token = drawn[number % len(paths)]
+                headers = {"Curfew-Poll-Token": poll_token, "HX-Request": "true"}
+                status, heads, body = await connections[first].get(
+                    url, place.headers(**headers), tally
+                )
+                if status == 200:
+                    drawn[number % len(paths)] = poller(body)
+                elif fresh := renewed(heads):
+                    drawn[number % len(paths)] = url, fresh
+
+        await asyncio.gather(*(ask(first) for first in range(len(connections))))
+        used = cpu_seconds(place.web.pid or 0) - before
+        stop.set()
+        changer.join()
+        return used
+
+    used = asyncio.run(poll())
+    return Cost(used * 1000 / len(tally.seconds), rate)
 
 
 def _listings(place: Place, seconds: float) -> float:
