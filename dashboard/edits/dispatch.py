@@ -5,12 +5,13 @@ from celery import current_app
 from kombu.exceptions import OperationalError
 
 DRAIN = "edits.drain_instance"
+DRAIN_GROUP = "edits.drain_group"
 SWEEP = "edits.sweep_due_edits"
 
 log = structlog.get_logger(__name__)
 
 
-def enqueue(task: str, *args: int, expires_seconds: float | None = None) -> None:
+def enqueue(task: str, *args: int | str, expires_seconds: float | None = None) -> None:
     """Send the message of a task; a failure is only logged.
 
     The next sweep enqueues the instance again. The web process gives up within about

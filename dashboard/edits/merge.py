@@ -190,7 +190,7 @@ def merge(
     Args:
         edits: The edits of the delivery, oldest first; the newest counts for a field.
         current: The cloud's values (``cloud_values``).
-        earlier: ``earlier_edits`` of these.
+        earlier: ``Delivery.earlier_edits``.
         late: Values that were applied late, by field.
     """
     merged = MergeResult()
@@ -232,22 +232,6 @@ def _foreign_changes(
         for difference in differences(patch, edit.base, current)
         if difference.current not in ours.get(difference.field, ())
     ]
-
-
-def earlier_edits(edits: Sequence[Edit]) -> list[Edit]:
-    """Return the recent other edits whose values these may have as their base.
-
-    That includes superseded ones between them.
-    """
-    last = edits[-1]
-    return list(
-        Edit.objects.filter(
-            instance_id=last.instance_id,
-            seq__lt=last.seq,
-            kind=last.kind,
-            created_at__gte=timezone.now() - OUR_OWN_FOR,
-        ).exclude(pk__in=[edit.pk for edit in edits])
-    )
 
 
 def recent_edits(instance: Instance) -> list[Edit]:

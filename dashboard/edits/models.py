@@ -91,7 +91,10 @@ class EditQueue(models.Model):
         recheck_at: When the watch reads the instance next.
         undo_count: How many late writes were undone in this watch.
         desired: During a watch: ``late_writes.Desired``.
+        locked_at: The database's time when a worker locked the row; no column.
     """
+
+    locked_at: datetime
 
     instance = models.OneToOneField(
         Instance, on_delete=models.CASCADE, related_name="queue", primary_key=True
@@ -520,8 +523,11 @@ class Edit(ActorMixin, models.Model):
 class Attempt(models.Model):
     """One try to write to the cloud; committed before the request leaves.
 
+    A delivery that sends nothing gets one with its result.
+
     Attributes:
         number: The queue's ``fencing_token`` when this attempt began.
+        started_at: When its worker took the queue.
         body: The JSON body of the PUT, or the action with the run time in seconds; the
             tags after the request; the body of a renewal, with the end that it is meant
             to reach. None if nothing had to be sent.
@@ -537,7 +543,7 @@ class Attempt(models.Model):
     )
     edits = models.ManyToManyField(Edit, related_name="attempts")
     number = models.PositiveBigIntegerField()
-    started_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(default=timezone.now)
     body = models.JSONField(null=True)
     before = models.JSONField(default=dict, db_default={})
     sent_at = models.DateTimeField(null=True)

@@ -13,11 +13,14 @@ from . import (
     restored_backup,
     schedule_runner,
 )
-from .delivery import heartbeat, queue, send
+from .delivery import group, heartbeat, queue, send
 
 DRAIN_EXPIRES_SECONDS = 10
 """Lifetime of the sweep's message for an instance; longer than
 ``states.ENQUEUE_AGAIN_AFTER``, so that there always is one."""
+
+GROUP_EXPIRES_SECONDS = 2
+"""The same for a group, for which each sweep sends a message until one has begun."""
 
 
 @shared_task(name=dispatch.DRAIN, ignore_result=True)
@@ -31,6 +34,16 @@ def drain_instance(instance_pk: int) -> None:
     send.drain(instance_pk)
 
 
+@shared_task(name=dispatch.DRAIN_GROUP, ignore_result=True)
+def drain_group(cloud_pk: int, generation: str) -> None:
+    """Deliver edits of many instances of a cloud, as many as are due.
+
+    Like ``drain_instance`` it is safe to run twice, late or never.
+    """
+    restored_backup.fail_edits_after_restore()
+    group.drain(queue.Lane(cloud_pk, generation))
+
+
 @shared_task(name=dispatch.SWEEP, ignore_result=True)
 def sweep_due_edits() -> None:
     """Fail edits past their deadline, and enqueue every instance whose edits are due.
@@ -40,7 +53,13 @@ def sweep_due_edits() -> None:
     """
     restored_backup.fail_edits_after_restore()
     deadlines.fail_past_deadline()
-    for instance_pk in queue.take_due_queues():
+    lanes = queue.lanes_to_group()
+    for lane in lanes:
+        if not queue.is_group_under_way(lane):
+            dispatch.enqueue(
+                dispatch.DRAIN_GROUP, *lane, expires_seconds=GROUP_EXPIRES_SECONDS
+            )
+    for instance_pk in queue.take_due_queues(lanes):
         # It expires, so that a slow queue does not fill with repetitions.
         dispatch.enqueue(
             dispatch.DRAIN, instance_pk, expires_seconds=DRAIN_EXPIRES_SECONDS

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from django.conf import settings
 from django.db import connection, models, transaction
-from django.db.models.functions import Coalesce, Greatest, Least, Lower, Upper
+from django.db.models.functions import Coalesce, Least, Lower, Upper
 from django.db.models.lookups import IsNull
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 _DEMANAGER = Generation.DEMANAGER.value
 _CURRENT = "SELECT version FROM instances_fleetversion WHERE id = %s"
+_RAISE = """
+UPDATE instances_fleetversion
+SET version = CASE WHEN version >= %(now_ms)s THEN version + 1 ELSE %(now_ms)s END
+WHERE id = %(row)s RETURNING version
+"""
 
 
 class FleetVersion(models.Model):
@@ -66,17 +71,29 @@ class FleetVersion(models.Model):
                 version. None if only something around the rows has changed, such as the
                 health of a cloud.
         """
-        if changed is not None:
+        if changed is not None and connection.features.has_select_for_update:
             # Always lock instances before the counter; a refresh has locked them.
             list(changed.select_for_update(no_key=True).order_by("pk").values("pk"))
-        now_ms = time.time_ns() // 1_000_000
-        higher = {"version": Greatest(models.F("version") + 1, now_ms)}
-        if not cls.objects.filter(pk=cls.ROW).update(**higher):
-            cls.objects.get_or_create(pk=cls.ROW)
-            cls.objects.filter(pk=cls.ROW).update(**higher)
-        version = cls.current()
+        version = cls.raise_number()
         if changed is not None:
             changed.update(version=version)
+        return version
+
+    @classmethod
+    def raise_number(cls) -> int:
+        """Raise the version and return it, for a caller that writes it to its rows.
+
+        The rows are locked before.
+        """
+        params = {"now_ms": time.time_ns() // 1_000_000, "row": cls.ROW}
+        with connection.cursor() as cursor:
+            cursor.execute(_RAISE, params)
+            row = cursor.fetchone()
+            if row is None:
+                cls.objects.get_or_create(pk=cls.ROW)
+                cursor.execute(_RAISE, params)
+                row = cursor.fetchone()
+        version: int = row[0]
         # For polls, which do not query the database; ``livepoll.state`` handles a
         # process that dies before this.
         transaction.on_commit(partial(state.put_version, version), robust=True)

@@ -5,7 +5,7 @@ an instance is missing. A refresh is stored as interrupted until its last step s
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,7 +38,16 @@ from .models import Cloud, FleetVersion, Instance
 from .progress import Progress
 from .served_generations import ServedGenerations
 from .signals import gap_ended
-from .sync import CLOCKS_APART, mark_missing, sync, sync_page
+from .sync import (
+    CLOCKS_APART,
+    WRITTEN,
+    SyncBatch,
+    mark_missing,
+    sync,
+    sync_page,
+    was_read_later,
+    write_rows,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -357,6 +366,7 @@ def _update_skew(
     instances: list[WireInstance],
     response: InstancePage | Observation,
 ) -> None:
+    """Follow the cloud's clock, which may write its row."""
     clock, tolerance_ms = response.clock, SKEW_TOLERANCE_MS
     skew_ms = upstream_skew_ms(instances, clock, by_header=False)
     if skew_ms is None:
@@ -377,13 +387,95 @@ def apply_observation(cloud: Cloud, observation: Observation) -> Instance:
     """
     wire = observation.instance
     _update_skew(cloud, [wire], observation)
-    requested_at = datetime.fromtimestamp(observation.clock.sent_at_ms / 1e3, UTC)
+    requested_at = _requested_at(observation)
     sync(cloud, [wire], [], requested_at)
     rows = Instance.objects.filter(cloud=cloud, instance_id=wire.id)
     latest = timezone.now() + CLOCKS_APART
     is_older = Q(looked_at__gt=requested_at, looked_at__lte=latest)
     rows.exclude(is_older).update(looked_at=requested_at)
     return rows.get()
+
+
+def follow_clock(cloud: Cloud, observation: Observation) -> None:
+    """Correct the cloud's clock by an answer; call it before instances are locked."""
+    _update_skew(cloud, [observation.instance], observation)
+
+
+class LockedRows:
+    """Instances whose rows the caller has locked, and what was read of them.
+
+    Their changes are compared first and written last, together with the fleet version.
+    """
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        rows: Iterable[Instance],
+        observations: Iterable[Observation],
+    ) -> None:
+        """Compare what was read with the rows.
+
+        Args:
+            rows: Locked, of this cloud.
+            observations: Of these instances, one of each at most.
+        """
+        self._known = {row.instance_id: row for row in rows}
+        self._now = timezone.now()
+        self._batch = SyncBatch(cloud, self._known, self._now)
+        self._read: dict[str, Instance] = {}
+        self._is_written = False
+        for observation in observations:
+            self._add(observation)
+
+    def _add(self, observation: Observation) -> None:
+        wire = observation.instance
+        requested_at = _requested_at(observation)
+        if was_read_later(self._known[wire.id], requested_at, self._now):
+            return
+        self._batch.add(wire)
+        row = self._batch.changed.get(wire.id, self._known[wire.id])
+        row.looked_at = requested_at
+        self._read[wire.id] = row
+
+    def write_now(self) -> None:
+        """Write the documents at once, for those who read or write the same rows."""
+        self._batch.save()
+        self._is_written = True
+
+    @property
+    def has_events(self) -> bool:
+        """Whether a status has changed, so that other rows are written, too."""
+        return bool(self._batch.events or self._batch.transitions)
+
+    def row(self, instance_id: str) -> Instance:
+        """Return an instance as it will be written."""
+        return self._read.get(instance_id, self._known[instance_id])
+
+    def write(self, stamped: Collection[int]) -> None:
+        """Write what was read; call it last in the transaction.
+
+        Args:
+            stamped: The instances (``Instance.pk``) that look different anyway.
+        """
+        changed = [] if self._is_written else list(self._batch.changed.values())
+        shown = {row.pk for row in changed} | set(stamped)
+        rows = {row.pk: row for row in (self._known | self._read).values()}
+        if shown:
+            version = FleetVersion.raise_number()
+            for pk in shown:
+                rows[pk].version = version
+        write_rows(changed, [*WRITTEN, "looked_at", "version"])
+        for row in changed:
+            del rows[row.pk]
+        read = {row.pk for row in self._read.values()}
+        seen = [row for pk, row in rows.items() if pk in read]
+        write_rows(seen, ["looked_at", "version"] if shown else ["looked_at"])
+        unseen = [row for pk, row in rows.items() if pk in shown and pk not in read]
+        write_rows(unseen, ["version"])
+
+
+def _requested_at(observation: Observation) -> datetime:
+    return datetime.fromtimestamp(observation.clock.sent_at_ms / 1e3, UTC)
 
 
 def instances_expecting_change(cloud: Cloud) -> list[Instance]:

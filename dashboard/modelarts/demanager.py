@@ -20,6 +20,7 @@ from dashboard.modelarts.results import (
     Layout,
     Observation,
     read_observation,
+    read_page,
 )
 from dashboard.modelarts.signing import canonical_query
 from dashboard.outbound.transport import MAX_BYTES, largest_answer
@@ -33,6 +34,7 @@ class DemanagerApi:
     """A method for each documented call; each raises only ``ModelArtsError``."""
 
     generation = Generation.DEMANAGER
+    page_size = 100
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -78,6 +80,18 @@ class DemanagerApi:
             seen=seen,
             expected=expected,
         )
+
+    def list_by_age(self, offset: int) -> InstancePage:
+        """Read one page by age; see ``InstanceApi.list_by_age``."""
+        params = {
+            "de_type": "Notebook",
+            "limit": str(self.page_size),
+            "show_self": "false",
+            "sortby": "creation_timestamp",
+            "order": "asc",
+        }
+        response = self._page(params, self.page_size, offset)
+        return read_page(response, _LAYOUT, offset=offset, seen=set())
 
     def show_instance(self, instance_id: str) -> Observation:
         """Read one instance ("Querying the Details ...").

@@ -48,6 +48,19 @@ class InstanceApi(Protocol):
         """
         ...
 
+    @property
+    def page_size(self) -> int:
+        """How many records ``list_by_age`` returns at most."""
+        ...
+
+    def list_by_age(self, offset: int) -> InstancePage:
+        """Read one page of the listing in the order of creation, the oldest first.
+
+        Args:
+            offset: How many older instances to skip.
+        """
+        ...
+
     def show_instance(self, instance_id: str, /) -> Observation:
         """Read one instance.
 

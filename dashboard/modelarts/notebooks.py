@@ -32,6 +32,7 @@ from dashboard.modelarts.results import (
     Observation,
     Scope,
     read_observation,
+    read_page,
 )
 from dashboard.modelarts.signing import canonical_query
 from dashboard.outbound.transport import MAX_BYTES, largest_answer
@@ -64,6 +65,7 @@ class NotebooksApi:
     """A method for each documented call; each raises only ``ModelArtsError``."""
 
     generation = Generation.NOTEBOOKS
+    page_size = PAGE_SIZES[-1]
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -118,6 +120,20 @@ class NotebooksApi:
             return
         yield first
         yield from pages
+
+    def list_by_age(self, offset: int) -> InstancePage:
+        """Read one page by age; see ``InstanceApi.list_by_age``.
+
+        Raises:
+            PermissionRefusedError: The cloud's user has no administrator rights.
+        """
+        params = {
+            "limit": str(self.page_size),
+            "sort_key": "create_at",
+            "sort_dir": "ASC",
+        }
+        response = self._page("all", params, self.page_size, offset)
+        return read_page(response, _LAYOUT, offset=offset, seen=set())
 
     def show_instance(self, instance_id: str) -> Observation:
         """Read one notebook ("Querying Details of a Notebook Instance").

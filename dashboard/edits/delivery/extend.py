@@ -3,7 +3,7 @@
 See ``docs/decisions/0021-extend.md``.
 """
 
-from dashboard.edits import leases, merge, messages
+from dashboard.edits import leases, messages
 from dashboard.edits.models import Edit
 from dashboard.instances.capabilities import capabilities_of
 from dashboard.instances.idle_time import known_idle_seconds
@@ -31,7 +31,7 @@ def extend(delivery: Delivery, writer: Writer, report: Report) -> None:
         _end(report, edit, State.FAILED, values, why_not)
     elif leases.is_met(requested, current):
         _end(report, edit, State.APPLIED, values)
-    elif _is_foreign(edit, current, report):
+    elif _is_foreign(delivery, current, report):
         _end(report, edit, State.CONFLICT, values)
     else:
         _renew(delivery, writer, report, requested)
@@ -78,17 +78,20 @@ def _why_not(edit: Edit, report: Report) -> Message:
     return NO_LEASE() if is_off and leases.lease_of(edit.base) is None else Message()
 
 
-def _is_foreign(edit: Edit, current: leases.Lease | None, report: Report) -> bool:
+def _is_foreign(
+    delivery: Delivery, current: leases.Lease | None, report: Report
+) -> bool:
     """Whether another person has changed the lease since the actor looked.
 
     An end that one of our own extensions requested, or that was there before it, is
     ours: that extension may have been applied late or not at all. An end that one of
     them found to be late enough is not.
     """
+    [edit] = delivery.edits
     base = leases.lease_of(edit.base)
     if base is None or leases.is_same(base, current):
         return False
-    earlier = merge.earlier_edits([edit])
+    earlier = delivery.earlier_edits
     requested = [leases.requested_lease(one.patch) for one in earlier]
     requested += [late.value for late in report.late if late.field == leases.LEASE]
     known = [leases.lease_of(one.base) for one in earlier]

@@ -5,17 +5,20 @@ record only while its token is the newest. All times are the database's, so that
 on different machines agree.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from dashboard.edits import authority, leases, merge, messages, states
 from dashboard.edits.models import WAITS_FOR_STOP, Attempt, Edit, EditQueue
@@ -39,6 +42,11 @@ endlessly, and a person may insist on a value."""
 MAX_INTERRUPTED = 3
 MIN_SWEEP_SIZE = 10
 
+MIN_GROUP = 6
+"""Due queues of a lane from which on they are delivered in groups (``group``)."""
+
+SAME_TIME = timedelta(seconds=30)
+
 State = Edit.State
 
 LEASE_AND_WATCH_FIELDS = (
@@ -58,6 +66,13 @@ class Delivery:
     Attributes:
         edits: What to deliver, of one kind, oldest first; all ``sending``. Empty when
             the instance is only read again for a late write.
+        number: The fencing token; the number of the next attempt.
+        claimed_at: By our clock.
+        next_seq: Of the queue at the claim: a later one means more edits.
+        has_more: Whether the queue may have more to deliver at once.
+        earlier: Earlier edits of the instance that ``merge`` and ``record`` compare
+            with, newest first.
+        attempt: The request that was authorized last; None before the first one.
         may_undo: Whether a late write may still be undone.
         watch: The late-write watch; empty when there is none.
         undoing: Late writes that the next request undoes.
@@ -66,7 +81,12 @@ class Delivery:
 
     instance: Instance
     edits: list[Edit]
-    attempt: Attempt
+    number: int
+    claimed_at: datetime
+    next_seq: int
+    has_more: bool = False
+    earlier: list[Edit] = field(default_factory=list)
+    attempt: Attempt | None = None
     may_undo: bool = False
     watch: Watch = field(default_factory=Watch)
     undoing: list[LateWrite] = field(default_factory=list)
@@ -77,19 +97,71 @@ class Delivery:
         return self.watch.find(current, partial(merge.recent_edits, self.instance))
 
     @property
+    def earlier_edits(self) -> list[Edit]:
+        """The recent other edits whose values these may have as their base."""
+        last = self.edits[-1]
+        return [
+            edit
+            for edit in self.earlier
+            if edit.seq < last.seq
+            and edit.kind == last.kind
+            and edit.created_at >= self.claimed_at - merge.OUR_OWN_FOR
+            and edit not in self.edits
+        ]
+
+    @property
     def edits_to_authorize(self) -> list[Edit]:
         """The edits that must still be permitted when the next request is sent."""
         supporting = (late.supporting_edits[0] for late in self.undoing)
         return list(dict.fromkeys(supporting)) or self.edits
 
 
+class Announcement(NamedTuple):
+    """A request that is about to be sent.
+
+    Attributes:
+        body: The JSON body of the request.
+        before: The cloud's values before the request.
+    """
+
+    delivery: Delivery
+    body: dict[str, Any]
+    before: Mapping[str, Any]
+
+
+class Lane(NamedTuple):
+    """The instances of one cloud and one generation of its API."""
+
+    cloud_pk: int
+    generation: str
+
+
+class Member(NamedTuple):
+    """A queue that is delivered as part of a group, as it was when it was chosen.
+
+    Attributes:
+        instance_id: The cloud's.
+        next_seq: Of the queue; with it the number shows that nothing was accepted or
+            delivered since.
+        number: The fencing token.
+    """
+
+    pk: int
+    instance_id: str
+    next_seq: int
+    number: int
+
+
 @transaction.atomic
-def take_due_queues() -> list[int]:
+def take_due_queues(lanes: Iterable[Lane] = ()) -> list[int]:
     """Mark the queues that need a worker now as enqueued, and return their instances.
 
     These have open edits or a due recheck, and are neither leased nor just enqueued.
     Queues of dead workers are freed first. A cloud whose circuit is open gets one
     queue, as the probe.
+
+    Args:
+        lanes: Of ``lanes_to_group``; what is delivered there in groups is left out.
     """
     _free_queues_of_dead_workers()
     now = Now()
@@ -97,14 +169,11 @@ def take_due_queues() -> list[int]:
     # One that waits for a stop that never comes fails at its deadline.
     waiting = open_edits.exclude(WAITS_FOR_STOP, deadline_at__gt=now)
     waiting = waiting.exclude(not_before__gt=now)
-    queues = EditQueue.objects.filter(
-        Q(lease_until=None) | Q(lease_until__lte=now),
-        Q(next_at=None) | Q(next_at__lte=now),
-        Q(last_enqueued_at=None) | Q(last_enqueued_at__lte=now - ENQUEUE_AGAIN_AFTER),
-        Q(instance__cloud__held_until=None) | Q(instance__cloud__held_until__lte=now),
-        Exists(waiting) | Q(recheck_at__lte=now),
-    )
+    queues = _free_queues().filter(Exists(waiting) | Q(recheck_at__lte=now))
     healthy = queues.filter(instance__cloud__failures__lt=circuit_breaker.OPENS_AT)
+    for lane in lanes:
+        grouped = _for_groups().filter(_in_lane(lane)).values("pk")
+        healthy = healthy.exclude(pk__in=grouped)
     # No more than the clouds can answer until the next sweep. The rest of a large batch
     # waits here, and not in the broker's queue, where other edits would wait behind it.
     answerable = max(MIN_SWEEP_SIZE, round(settings.CURFEW.upstream_rate))
@@ -125,6 +194,102 @@ def take_due_queues() -> list[int]:
     return due
 
 
+def _free_queues() -> QuerySet[EditQueue]:
+    """Return the queues that no worker has, was just sent for, or has to wait for."""
+    now = Now()
+    return EditQueue.objects.filter(
+        Q(lease_until=None) | Q(lease_until__lte=now),
+        Q(next_at=None) | Q(next_at__lte=now),
+        Q(last_enqueued_at=None) | Q(last_enqueued_at__lte=now - ENQUEUE_AGAIN_AFTER),
+        Q(instance__cloud__held_until=None) | Q(instance__cloud__held_until__lte=now),
+    )
+
+
+def _for_groups() -> QuerySet[EditQueue]:
+    """Return the free queues with new settings and nothing else.
+
+    No attempt of theirs has failed, was interrupted or is watched.
+    """
+    others = Edit.objects.filter(instance=OuterRef("pk"), state__in=Edit.OPEN).exclude(
+        kind=Edit.Kind.UPDATE,
+        state=State.QUEUED,
+        waits_for_stop=False,
+        not_before=None,
+        interrupted=0,
+    )
+    waiting = Edit.objects.filter(instance=OuterRef("pk"), state__in=Edit.OPEN)
+    return _free_queues().filter(
+        Exists(waiting),
+        ~Exists(others),
+        lease_until=None,
+        next_at=None,
+        late_write_until=None,
+        recheck_at=None,
+        instance__missing_since=None,
+        instance__created_at__isnull=False,
+        instance__cloud__failures__lt=circuit_breaker.OPENS_AT,
+    )
+
+
+def _in_lane(lane: Lane) -> Q:
+    return Q(instance__cloud=lane.cloud_pk, instance__generation=lane.generation)
+
+
+def lanes_to_group() -> list[Lane]:
+    """Return the lanes with so many due queues that they are delivered in groups."""
+    queued = Edit.objects.filter(state=State.QUEUED, kind=Edit.Kind.UPDATE)
+    if queued.order_by()[:MIN_GROUP].count() < MIN_GROUP:
+        return []
+    due = (
+        _for_groups().order_by().values_list("instance__cloud", "instance__generation")
+    )
+    counted = due.annotate(number=Count("pk")).filter(number__gte=MIN_GROUP)
+    return [Lane(cloud_pk, generation) for cloud_pk, generation, _ in counted]
+
+
+def is_group_under_way(lane: Lane) -> bool:
+    """Whether a worker delivers a group of a lane, or was just sent for one.
+
+    One at a time: the others are there for the edits of people who wait.
+    """
+    now = Now()
+    open_edits = Edit.objects.filter(instance=OuterRef("pk"), state__in=Edit.OPEN)
+    taken = EditQueue.objects.filter(
+        Q(lease_until__gt=now) | Q(last_enqueued_at__gt=now - ENQUEUE_AGAIN_AFTER),
+        _in_lane(lane),
+        Exists(open_edits),
+    )
+    return taken.count() >= MIN_GROUP
+
+
+@transaction.atomic
+def take_group(lane: Lane, size: int) -> list[Member]:
+    """Mark a group of due queues of a lane as enqueued, and return it by age.
+
+    Returns:
+        At most ``size`` members, those that have waited longest, oldest instance first;
+        none if there are too few for a group, or if one is under way.
+    """
+    if is_group_under_way(lane):
+        return []
+    due = _for_groups().filter(_in_lane(lane))
+    longest = due.order_by(F("last_enqueued_at").asc(nulls_first=True)).first()
+    if longest is None:
+        return []
+    if longest.last_enqueued_at is not None:
+        # Those of about the same time, so that no stream of new ones passes them.
+        until = longest.last_enqueued_at + SAME_TIME
+        due = due.filter(last_enqueued_at__lte=until)
+    names = ("pk", "instance__instance_id", "next_seq", "fencing_token")
+    by_age = due.order_by("instance__created_at", "instance__instance_id")
+    members = [Member(*row) for row in by_age.values_list(*names)[:size]]
+    if len(members) < MIN_GROUP:
+        return []
+    taken = EditQueue.objects.filter(pk__in=[member.pk for member in members])
+    taken.update(last_enqueued_at=Now())
+    return members
+
+
 def _free_queues_of_dead_workers() -> None:
     taken = EditQueue.objects.filter(lease_until__gt=Now(), lease_owner__isnull=False)
     lease_owners = set(taken.values_list("lease_owner", flat=True).distinct())
@@ -143,48 +308,102 @@ def claim(instance_pk: int) -> Delivery | None:
     Returns:
         The delivery; None when the queue is leased, empty or not due.
     """
+    return next(iter(claim_all([instance_pk])), None)
+
+
+def claim_all(instance_pks: Iterable[int]) -> list[Delivery]:
+    """Take the leases of several queues in one transaction; see ``claim``."""
     # The liveness lock comes first: a leased queue always has a live owner.
     lease_owner = worker_liveness.current_worker()
     with transaction.atomic():
-        return _claim(instance_pk, lease_owner)
+        return _claim(list(instance_pks), lease_owner)
 
 
-def _claim(instance_pk: int, lease_owner: int) -> Delivery | None:
-    queue = (
+def _claim(instance_pks: list[int], lease_owner: int) -> list[Delivery]:
+    locked = (
         EditQueue.objects.select_for_update(of=("self",))
         .select_related("instance__cloud")
         .annotate(now=Now())
-        .filter(pk=instance_pk)
-        .first()
+        .filter(pk__in=instance_pks)
+        .order_by("pk")
     )
-    if queue is None or not _is_free(queue, queue.now):
-        return None
-    if not circuit_breaker.claim_call(queue.instance.cloud, queue.now):
-        return None
-    queue.lease_owner = lease_owner
-    edits, ended = _end_and_pick(queue, queue.now)
-    delivery = None
-    if edits or (queue.recheck_at is not None and queue.recheck_at <= queue.now):
-        delivery = _delivery(queue, queue.now, edits)
-    else:
-        queue.save(update_fields=["late_write_until", "recheck_at", "desired"])
-    # Stamp only real changes: each version makes every open page poll for rows.
-    if edits or ended:
-        FleetVersion.stamp(Instance.objects.filter(pk=instance_pk))
-    return delivery
+    queues: list[EditQueue] = []
+    for queue in locked:
+        queue.locked_at = queue.now
+        cloud = queue.instance.cloud
+        if _is_free(queue) and circuit_breaker.claim_call(cloud, queue.now):
+            queues.append(queue)
+    return _take(queues, lease_owner)
 
 
-def _delivery(queue: EditQueue, now: datetime, edits: list[Edit]) -> Delivery:
-    attempt = _begin(queue, edits, now)
-    for edit in edits:
-        states.move([edit], State.SENDING, attempt_count=edit.attempt_count + 1)
+def _take(queues: list[EditQueue], lease_owner: int) -> list[Delivery]:
+    edits_of = _relevant_edits(queues)
+    deliveries, ended = [], []
+    for queue in queues:
+        watched = _watch_fields(queue)
+        edits, earlier, has_ended, is_all = _end_and_pick(queue, edits_of[queue.pk])
+        if has_ended:
+            ended.append(queue.pk)
+        if edits or is_recheck_due(queue):
+            delivery = _delivery(queue, edits, earlier)
+            delivery.has_more = not is_all
+            deliveries.append(delivery)
+        if _watch_fields(queue) != watched:
+            queue.save(update_fields=["late_write_until", "recheck_at", "desired"])
+    _begin(deliveries, lease_owner, queues)
+    if ended:
+        # That a worker has begun is no news to pages; its result will be.
+        FleetVersion.stamp(Instance.objects.filter(pk__in=ended))
+    return deliveries
+
+
+def _relevant_edits(queues: Iterable[EditQueue]) -> dict[int, list[Edit]]:
+    """Return the edits of queues that a delivery has to know, by instance, by ``seq``.
+
+    Those are the open ones, those whose values may be the base of open ones, and those
+    that the next start would use (``record``).
+    """
+    by_instance: dict[int, list[Edit]] = {queue.pk: [] for queue in queues}
+    if not by_instance:
+        return by_instance
+    in_run = Q(instance__run_started_at=None)
+    in_run |= Q(finished_at__gte=F("instance__run_started_at"))
+    found = (
+        Edit.objects.filter(instance__in=by_instance)
+        .filter(
+            Q(state__in=Edit.OPEN)
+            | Q(created_at__gte=timezone.now() - merge.OUR_OWN_FOR)
+            | (Q(state=State.APPLIED, applied_while_running=True) & in_run)
+        )
+        .select_related("actor", "rule", "schedule")
+        .order_by("instance", "seq")
+    )
+    instances = {queue.pk: queue.instance for queue in queues}
+    actors: dict[int, Any] = {}
+    for edit in found:
+        edit.instance = instances[edit.instance_id]
+        if edit.actor is not None:
+            # One person's permissions are read once.
+            edit.actor = actors.setdefault(edit.actor.pk, edit.actor)
+        by_instance[edit.instance_id].append(edit)
+    return by_instance
+
+
+def _delivery(queue: EditQueue, edits: list[Edit], earlier: list[Edit]) -> Delivery:
     return Delivery(
         queue.instance,
         edits,
-        attempt,
+        number=queue.fencing_token + 1,
+        claimed_at=timezone.now(),
+        next_seq=queue.next_seq,
+        earlier=earlier,
         may_undo=queue.undo_count < MAX_UNDOS,
-        watch=_watch(queue, now),
+        watch=_watch(queue, queue.locked_at),
     )
+
+
+def _watch_fields(queue: EditQueue) -> tuple[Any, ...]:
+    return queue.late_write_until, queue.recheck_at, dict(queue.desired)
 
 
 def _watch(queue: EditQueue, now: datetime) -> Watch:
@@ -198,34 +417,54 @@ def _watch(queue: EditQueue, now: datetime) -> Watch:
     )
 
 
-def _is_free(queue: EditQueue, now: datetime) -> bool:
+def is_recheck_due(queue: EditQueue) -> bool:
+    """Whether the late-write watch wants to read the instance now."""
+    return queue.recheck_at is not None and queue.recheck_at <= queue.locked_at
+
+
+def _is_free(queue: EditQueue) -> bool:
+    now = queue.locked_at
     blocked_until = (queue.lease_until, queue.next_at, queue.instance.cloud.held_until)
     return all(moment is None or moment <= now for moment in blocked_until)
 
 
-def _begin(queue: EditQueue, edits: list[Edit], now: datetime) -> Attempt:
-    queue.fencing_token += 1
-    queue.lease_until = now + LEASE
-    queue.next_at = None
-    queue.save(update_fields=[*LEASE_AND_WATCH_FIELDS, "next_at", "fencing_token"])
-    attempt = Attempt.objects.create(
-        instance=queue.instance, number=queue.fencing_token
+def _begin(
+    deliveries: list[Delivery], lease_owner: int, queues: Iterable[EditQueue]
+) -> None:
+    """Raise the fencing tokens of claimed queues, and bring their edits to sending."""
+    if not deliveries:
+        return
+    now = max(queue.locked_at for queue in queues)
+    begun = EditQueue.objects.filter(
+        pk__in=[delivery.instance.pk for delivery in deliveries]
     )
-    attempt.edits.set(edits)
-    return attempt
+    begun.update(
+        fencing_token=F("fencing_token") + 1,
+        lease_owner=lease_owner,
+        lease_until=now + LEASE,
+        next_at=None,
+    )
+    edits = [edit for delivery in deliveries for edit in delivery.edits]
+    edits.sort(key=attrgetter("attempt_count"))
+    for tried, group in groupby(edits, key=attrgetter("attempt_count")):
+        states.move(list(group), State.SENDING, attempt_count=tried + 1)
 
 
-def _end_and_pick(queue: EditQueue, now: datetime) -> tuple[list[Edit], bool]:
+def _end_and_pick(
+    queue: EditQueue, relevant: list[Edit]
+) -> tuple[list[Edit], list[Edit], bool, bool]:
     """End the edits that will never be sent, and return the next ones to send.
 
+    Args:
+        queue: Locked; the caller saves it.
+        relevant: ``_relevant_edits`` of this queue.
+
     Returns:
-        The edits, and whether any was ended.
+        The edits, the earlier ones (newest first), whether any was ended, and whether
+        the edits are all that is left.
     """
-    open_edits = list(
-        Edit.objects.filter(instance_id=queue.pk, state__in=Edit.OPEN)
-        .select_related("actor", "rule", "schedule", "instance__cloud")
-        .order_by("seq")
-    )
+    now = queue.locked_at
+    open_edits = [edit for edit in relevant if edit.is_open]
     note_interruption(queue, now, open_edits)
     waiting = [edit for edit in open_edits if _keep_or_end(edit, now)]
     sendable = [edit for edit in waiting if _is_due(edit, now)]
@@ -252,8 +491,11 @@ def _end_and_pick(queue: EditQueue, now: datetime) -> tuple[list[Edit], bool]:
             message=messages.SUPERSEDED_BY(username=newer.actor_message),
         )
     ended = len(waiting) < len(open_edits) or bool(superseded)
-    picked = [edit for edit in edits if edit not in superseded and edit in sendable]
-    return merge.of_one_request(picked), ended
+    picked = merge.of_one_request(
+        [edit for edit in edits if edit not in superseded and edit in sendable]
+    )
+    earlier = [edit for edit in reversed(relevant) if edit not in picked]
+    return picked, earlier, ended, len(picked) + len(superseded) == len(waiting)
 
 
 def _replaced_starts(edits: list[Edit]) -> dict[Edit, Edit]:
@@ -280,18 +522,21 @@ def note_interruption(queue: EditQueue, now: datetime, edits: list[Edit]) -> Non
         now: The database's time.
         edits: The open edits of the queue.
     """
+    if queue.lease_until is None:
+        # The last worker has returned it, with a result.
+        return
     unfinished = Attempt.objects.filter(instance_id=queue.pk, outcome="")
     sent = list(unfinished.filter(sent_at__isnull=False).order_by("number"))
     for attempt in sent:
         before = late_writes.initial(attempt.before, attempt.number)
         queue.desired = before | queue.desired
         late_writes.begin_watch(queue, now)
-    ended = unfinished.update(outcome="interrupted", finished_at=Now())
+    unfinished.update(outcome="interrupted", finished_at=Now())
     if sent:
         numbers = [attempt.number for attempt in sent]
         sent_for = Attempt.objects.filter(instance_id=queue.pk, number__in=numbers)
         sent_for.update(ambiguous=True)
-    for edit in edits if ended else ():
+    for edit in edits:
         if edit.state == State.SENDING:
             edit.interrupted += 1
             if any(late_writes.is_sent(edit, attempt.body) for attempt in sent):
@@ -323,30 +568,40 @@ def past_deadline_message(edit: Edit) -> Message:
     return sentences(messages.PAST_DEADLINE(), edit.message)
 
 
-def lock_if_ours(delivery: Delivery) -> tuple[EditQueue, datetime] | None:
-    """Lock the queue of a delivery.
+def lock_ours(deliveries: Iterable[Delivery]) -> dict[int, EditQueue]:
+    """Lock the queues of deliveries, and then their instances.
 
     Returns:
-        The queue and the database's time; None when another worker has taken it over.
+        By instance, the queues that no other worker has taken over, each with
+        ``instance``, its cloud and ``locked_at``.
     """
-    queue = (
-        EditQueue.objects.select_for_update()
-        .annotate(now=Now())
-        .get(pk=delivery.instance.pk)
-    )
-    if queue.fencing_token != delivery.attempt.number:
-        return None
-    return queue, queue.now
+    numbers = {delivery.instance.pk: delivery.number for delivery in deliveries}
+    rows = EditQueue.objects.annotate(now=Now()).filter(pk__in=numbers).order_by("pk")
+    # One statement locks one queue and then its instance. Of several, all queues come
+    # before all instances, so that the order of locks is always the same.
+    is_alone = len(numbers) == 1
+    of = ("self", "instance") if is_alone else ("self",)
+    locked = rows.select_for_update(of=of).select_related("instance__cloud")
+    queues: dict[int, EditQueue] = {}
+    for queue in locked:
+        if queue.fencing_token == numbers[queue.pk]:
+            queue.locked_at = queue.now
+            queues[queue.pk] = queue
+    if not is_alone:
+        instances = Instance.objects.select_for_update(of=("self",))
+        for row in instances.filter(pk__in=queues).order_by("pk"):
+            row.cloud = queues[row.pk].instance.cloud
+            queues[row.pk].instance = row
+    return queues
 
 
-@transaction.atomic
 def authorize_request(
     delivery: Delivery, body: dict[str, Any], before: Mapping[str, Any]
 ) -> bool:
     """Store a request before it leaves, if this worker may still send it.
 
     Args:
-        delivery: It gets a new attempt if the current one has been sent.
+        delivery: It gets a new attempt.
         body: The JSON body of the request.
         before: The cloud's values before the request.
 
@@ -354,31 +609,104 @@ def authorize_request(
         False when nothing may be sent: the queue was taken over, an actor lost the
         permission, or the deadline has passed.
     """
-    delivery.watch.before = dict(before)
-    locked = lock_if_ours(delivery)
-    if locked is None:
-        return False
-    queue, now = locked
-    fresh = Edit.objects.filter(
-        pk__in=[edit.pk for edit in delivery.edits_to_authorize]
-    )
-    for edit in fresh.select_related("actor", "rule", "schedule", "instance__cloud"):
-        allowed = not authority.why_withdrawn(edit)
-        if not allowed or (edit.is_open and edit.deadline_at <= now):
-            return False
-    if delivery.attempt.sent_at is not None:
-        # An attempt is one request. The first was answered and read back.
-        Attempt.objects.filter(pk=delivery.attempt.pk).update(
-            outcome="applied", finished_at=Now()
+    return bool(authorize_requests([Announcement(delivery, body, before)]))
+
+
+@transaction.atomic
+def authorize_requests(announcements: Sequence[Announcement]) -> list[Announcement]:
+    """Store several requests; see ``authorize_request``.
+
+    Returns:
+        Those that may be sent.
+    """
+    allowed, repeated = [], []
+    queues = _still_permitted([one.delivery for one in announcements])
+    for one in announcements:
+        delivery = one.delivery
+        delivery.watch.before = dict(one.before)
+        if delivery.instance.pk in queues:
+            allowed.append(one)
+            if delivery.attempt is not None:
+                repeated.append(delivery)
+    for delivery in repeated:
+        _begin_another(delivery, queues[delivery.instance.pk].locked_at)
+    attempts = [
+        Attempt(
+            instance=one.delivery.instance,
+            number=one.delivery.number,
+            started_at=one.delivery.claimed_at,
+            body=one.body,
+            before=dict(one.before),
+            sent_at=Now(),
         )
-        delivery.attempt = _begin(queue, delivery.edits, now)
-    Attempt.objects.filter(pk=delivery.attempt.pk).update(
-        body=body, before=before, sent_at=Now()
+        for one in allowed
+    ]
+    store_attempts([one.delivery for one in allowed], attempts)
+    for one, attempt in zip(allowed, attempts, strict=True):
+        queue = queues[one.delivery.instance.pk]
+        attempt.sent_at = queue.locked_at
+        one.delivery.attempt = attempt
+        if one.delivery.undoing:
+            _record_undo(queue, one.delivery)
+    return allowed
+
+
+def store_attempts(deliveries: Sequence[Delivery], attempts: list[Attempt]) -> None:
+    """Insert an attempt for each delivery."""
+    Attempt.objects.bulk_create(attempts)
+    Attempt.edits.through.objects.bulk_create(
+        Attempt.edits.through(attempt_id=attempt.pk, edit_id=edit.pk)
+        for delivery, attempt in zip(deliveries, attempts, strict=True)
+        for edit in delivery.edits
     )
-    delivery.attempt.sent_at, delivery.attempt.body = now, body
-    if delivery.undoing:
-        _record_undo(queue, delivery)
-    return True
+
+
+def _still_permitted(deliveries: Iterable[Delivery]) -> dict[int, EditQueue]:
+    """Lock the queues whose next request may be sent, and return them by instance."""
+    wanted = {delivery.instance.pk: delivery for delivery in deliveries}
+    edits = {edit.pk for one in wanted.values() for edit in one.edits_to_authorize}
+    fresh = (
+        # A condition, so that it is an inner join: PostgreSQL locks no other.
+        Edit.objects.filter(pk__in=edits, instance__queue__fencing_token__gt=0)
+        .select_for_update(of=("instance__queue",))
+        .select_related(
+            "actor", "rule", "schedule", "instance__cloud", "instance__queue"
+        )
+        .defer("instance__document", "instance__search_text")
+        .annotate(now=Now())
+        .order_by("instance", "seq")
+    )
+    queues: dict[int, EditQueue] = {}
+    refused: set[int] = set()
+    actors: dict[int, Any] = {}
+    for edit in fresh:
+        pk = edit.instance_id
+        queue = edit.instance.queue
+        queue.locked_at = edit.now
+        queues[pk] = queue
+        if edit.actor is not None:
+            edit.actor = actors.setdefault(edit.actor.pk, edit.actor)
+        is_late = edit.is_open and edit.deadline_at <= edit.now
+        is_ours = queue.fencing_token == wanted[pk].number
+        if not is_ours or is_late or authority.why_withdrawn(edit):
+            refused.add(pk)
+    return {pk: queue for pk, queue in queues.items() if pk not in refused}
+
+
+def _begin_another(delivery: Delivery, now: datetime) -> None:
+    """Give another number to a delivery whose request was answered and read back.
+
+    An attempt is one request.
+    """
+    answered = Attempt.objects.filter(
+        instance=delivery.instance, number=delivery.number
+    )
+    answered.update(outcome="applied", finished_at=Now())
+    delivery.number += 1
+    delivery.claimed_at = timezone.now()
+    EditQueue.objects.filter(pk=delivery.instance.pk).update(
+        fencing_token=delivery.number, lease_until=now + LEASE
+    )
 
 
 def _record_undo(queue: EditQueue, delivery: Delivery) -> None:

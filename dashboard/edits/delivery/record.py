@@ -1,10 +1,11 @@
 """Record the report of a delivery and return the lease, in one transaction."""
 
 import random
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from django.db import transaction
@@ -12,14 +13,20 @@ from django.db.models.functions import Now
 
 from dashboard.edits import messages, states
 from dashboard.edits.models import NEXT_START_FIELDS, Attempt, Edit, EditQueue
-from dashboard.instances.models import FleetVersion, Instance
-from dashboard.instances.refresh import apply_observation
+from dashboard.instances.models import Instance
+from dashboard.instances.refresh import LockedRows, apply_observation, follow_clock
 from dashboard.modelarts.errors import InstanceNotFoundError, ModelArtsError
 from dashboard.modelarts.results import Observation
 
 from . import circuit_breaker, late_writes
 from .late_writes import LateWrite
-from .queue import LEASE_AND_WATCH_FIELDS, Delivery, lock_if_ours
+from .queue import (
+    LEASE_AND_WATCH_FIELDS,
+    Delivery,
+    is_recheck_due,
+    lock_ours,
+    store_attempts,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +42,7 @@ MAX_EARLIER_EDITS = 50
 """Earlier edits of a run that ``_mark_replaced`` checks, the newest first."""
 
 State = Edit.State
+_POWER = frozenset({Edit.Kind.START, Edit.Kind.STOP})
 
 
 @dataclass
@@ -74,42 +82,145 @@ class Report:
         self.new_states |= {edit: (state, dict(changes)) for edit in edits}
 
 
-@transaction.atomic
+class Result(NamedTuple):
+    """A delivery, and what its worker reports about it."""
+
+    delivery: Delivery
+    report: Report
+
+
 def record(delivery: Delivery, report: Report) -> bool:
     """Write the new states and return the lease.
 
     Returns:
         False when another worker has taken the queue over: nothing is written.
     """
-    locked = lock_if_ours(delivery)
-    if locked is None:
-        log.warning("delivery overtaken", instance=delivery.instance.instance_id)
-        return False
-    queue, now = locked
-    # The locks are always taken in this order: queue, cloud, instance, fleet.
-    cloud = delivery.instance.cloud
-    health_changed = circuit_breaker.note_health(cloud, report.error, now)
-    if report.before_undo:
-        apply_observation(cloud, report.before_undo)
-    if report.observation:
-        instance = apply_observation(cloud, report.observation)
-        _mark_replaced(instance, report)
-    queue.lease_until = queue.lease_owner = queue.next_at = None
-    for edit, (state, changes) in report.new_states.items():
-        states.move(
-            [edit], state, **_with_outcome(delivery, edit, state, changes, report)
-        )
-        if state == State.RETRYING and not changes.get("waits_for_stop"):
-            queue.next_at = now + _pause(edit, report.error)
-    _note_unseen_stop(delivery, report)
-    corrected = _update_watch(queue, now, delivery, report)
-    queue.save(update_fields=[*LEASE_AND_WATCH_FIELDS, "next_at", "undo_count"])
-    _finish(delivery.attempt, report)
-    if report.new_states or corrected:
-        FleetVersion.stamp(Instance.objects.filter(pk=delivery.instance.pk))
-    elif health_changed:
-        FleetVersion.stamp()
-    return True
+    return bool(record_results([Result(delivery, report)]))
+
+
+def record_results(results: Sequence[Result]) -> list[Delivery]:
+    """Write the results of deliveries to one cloud; see ``record``.
+
+    Returns:
+        The deliveries that were recorded.
+    """
+    # The cloud's row before all others; what an overtaken worker has seen is true, too.
+    for delivery, report in results:
+        cloud = delivery.instance.cloud
+        for observation in (report.before_undo, report.observation):
+            if observation is not None:
+                follow_clock(cloud, observation)
+    _note_health(results)
+    with transaction.atomic():
+        return _record(results)
+
+
+def _note_health(results: Sequence[Result]) -> None:
+    """Note whether the cloud answers: of several deliveries, one is enough."""
+    cloud = results[-1].delivery.instance.cloud
+    errors = [report.error for _, report in results]
+    refused = [error for error in errors if circuit_breaker.is_refused(error)]
+    silent = [error for error in errors if circuit_breaker.is_silence(error)]
+    answered = any(report.observation for _, report in results)
+    if refused:
+        circuit_breaker.note_health(cloud, refused[-1])
+    elif answered or not silent:
+        circuit_breaker.note_health(cloud, None)
+    else:
+        for error in silent:
+            circuit_breaker.note_health(cloud, error)
+
+
+def _record(results: Sequence[Result]) -> list[Delivery]:
+    queues = lock_ours(delivery for delivery, _ in results)
+    ours = [result for result in results if result.delivery.instance.pk in queues]
+    for delivery, _ in results:
+        if delivery.instance.pk not in queues:
+            log.warning("delivery overtaken", instance=delivery.instance.instance_id)
+    if not ours:
+        return []
+    rows = _compared(ours, queues)
+    for delivery, report in ours:
+        if report.observation:
+            instance = rows.row(delivery.instance.instance_id)
+            _mark_replaced(delivery, instance, report)
+    _move(ours, queues)
+    shown = set()
+    for delivery, report in ours:
+        queue = queues[delivery.instance.pk]
+        _note_unseen_stop(delivery, report)
+        corrected = _update_watch(queue, queue.locked_at, delivery, report)
+        if report.new_states or corrected:
+            shown.add(queue.pk)
+        is_longer = queue.next_seq != delivery.next_seq
+        delivery.has_more |= is_longer or is_recheck_due(queue)
+    _return_leases(queues.values())
+    _finish(ours)
+    rows.write(shown)
+    return [delivery for delivery, _ in ours]
+
+
+def _compared(results: Sequence[Result], queues: dict[int, EditQueue]) -> LockedRows:
+    """Compare what was read with the mirror.
+
+    It is written last, unless other rows depend on it.
+    """
+    cloud = next(iter(queues.values())).instance.cloud
+    observations, at_once = [], False
+    for delivery, report in results:
+        queue, last = queues[delivery.instance.pk], report.observation
+        if report.before_undo:
+            apply_observation(cloud, report.before_undo)
+            queue.instance = Instance.objects.get(pk=queue.pk)
+        if last is not None and last.instance.id == queue.instance.instance_id:
+            observations.append(last)
+        elif last is not None:
+            # A cloud that answers with another instance.
+            apply_observation(cloud, last)
+        at_once |= any(edit.kind in _POWER for edit in delivery.edits)
+        at_once |= bool(delivery.undoing)
+    rows = LockedRows(
+        cloud, [queue.instance for queue in queues.values()], observations
+    )
+    if at_once or rows.has_events:
+        rows.write_now()
+    return rows
+
+
+def _move(results: Sequence[Result], queues: dict[int, EditQueue]) -> None:
+    """Bring the edits into their new states, those with the same result together."""
+    groups: list[tuple[str, dict[str, Any], list[Edit]]] = []
+    for delivery, report in results:
+        queue = queues[delivery.instance.pk]
+        queue.next_at = None
+        for edit, (state, changes) in report.new_states.items():
+            if state == State.RETRYING and not changes.get("waits_for_stop"):
+                queue.next_at = queue.locked_at + _pause(edit, report.error)
+            changes = _with_outcome(delivery, edit, state, changes, report)
+            for other_state, other_changes, edits in groups:
+                if (state, changes) == (other_state, other_changes):
+                    edits.append(edit)
+                    break
+            else:
+                groups.append((state, changes, [edit]))
+    for state, changes, edits in groups:
+        states.move(edits, state, **changes)
+
+
+def _return_leases(queues: Iterable[EditQueue]) -> None:
+    names = (*LEASE_AND_WATCH_FIELDS, "next_at", "undo_count")
+    groups: list[tuple[dict[str, Any], list[int]]] = []
+    for queue in queues:
+        queue.lease_until = queue.lease_owner = None
+        values = {name: getattr(queue, name) for name in names}
+        for other_values, pks in groups:
+            if values == other_values:
+                pks.append(queue.pk)
+                break
+        else:
+            groups.append((values, [queue.pk]))
+    for values, pks in groups:
+        EditQueue.objects.filter(pk__in=pks).update(**values)
 
 
 @transaction.atomic
@@ -131,7 +242,8 @@ def _with_outcome(
         deadline_at = edit.created_at + MAX_WAIT_FOR_STOP
         return {**changes, "deadline_at": max(deadline_at, edit.deadline_at)}
     # The request carried nothing of an edit in conflict.
-    if report.ambiguous and late_writes.is_sent(edit, delivery.attempt.body):
+    body = delivery.attempt.body if delivery.attempt else None
+    if report.ambiguous and late_writes.is_sent(edit, body):
         return {**changes, "outcome": Edit.Outcome.UNCONFIRMED}
     return changes
 
@@ -141,7 +253,7 @@ def _note_unseen_stop(delivery: Delivery, report: Report) -> None:
 
     Once it shows the stop, the mirror does.
     """
-    sent_at = delivery.attempt.sent_at
+    sent_at = delivery.attempt.sent_at if delivery.attempt else None
     if sent_at and any(
         edit.kind == Edit.Kind.STOP and state == State.RETRYING
         for edit, (state, _) in report.new_states.items()
@@ -190,7 +302,7 @@ def _update_watch(
         soon=bool(delivery.edits) and len(resolved) < len(report.late),
     )
     if queue.late_write_until is not None:
-        number = delivery.attempt.number
+        number = delivery.number
         queue.desired = watch.desired_after(number, current, decided)
         return bool(corrections)
     queue.desired = {}
@@ -208,7 +320,7 @@ def _end_watch(queue: EditQueue) -> bool:
     return bool(count + checked.update(outcome=Edit.Outcome.NOT_SEEN))
 
 
-def _mark_replaced(instance: Instance, report: Report) -> None:
+def _mark_replaced(delivery: Delivery, instance: Instance, report: Report) -> None:
     """Mark the earlier edits that wait for the next start and are replaced by these."""
     applied = [
         edit for edit, (state, _) in report.new_states.items() if state == State.APPLIED
@@ -221,12 +333,14 @@ def _mark_replaced(instance: Instance, report: Report) -> None:
     }
     if not newest:
         return
-    earlier = Edit.objects.filter(
-        instance=instance, state=State.APPLIED, applied_while_running=True
-    ).exclude(outcome=Edit.Outcome.REPLACED)
-    if instance.run_started_at:
-        earlier = earlier.filter(finished_at__gte=instance.run_started_at)
-    for edit in earlier.order_by("-seq")[:MAX_EARLIER_EDITS]:
+    earlier = [
+        edit
+        for edit in delivery.earlier
+        if edit.state == State.APPLIED
+        and edit.applied_while_running
+        and edit.outcome != Edit.Outcome.REPLACED
+    ]
+    for edit in earlier[:MAX_EARLIER_EDITS]:
         edit.instance = instance
         newly = {
             name: reference_to(newer)
@@ -277,18 +391,38 @@ def times_not_applied(edit: Edit) -> int:
     return edit.attempts.filter(outcome=ACCEPTED_NOT_APPLIED).count()
 
 
-def _finish(attempt: Attempt, report: Report) -> None:
-    error = report.error
-    Attempt.objects.filter(pk=attempt.pk).update(
-        outcome=ACCEPTED_NOT_APPLIED
-        if report.accepted_not_applied
-        else _outcome(report),
-        finished_at=Now(),
-        ambiguous=report.ambiguous,
-        http_status=error.status if error else None,
-        error_code=(error.error_code or "")[:64] if error else "",
-        request_id=(error.request_id or "")[:128] if error else "",
-    )
+def _finish(results: Sequence[Result]) -> None:
+    """End the attempts; a delivery that has sent nothing gets one now."""
+    unsent, attempts = [], []
+    ended: dict[tuple[tuple[str, Any], ...], list[int]] = defaultdict(list)
+    for delivery, report in results:
+        error = report.error
+        outcome = _outcome(report)
+        values = {
+            "outcome": ACCEPTED_NOT_APPLIED if report.accepted_not_applied else outcome,
+            "ambiguous": report.ambiguous,
+            "http_status": error.status if error else None,
+            "error_code": (error.error_code or "")[:64] if error else "",
+            "request_id": (error.request_id or "")[:128] if error else "",
+        }
+        if delivery.attempt is not None:
+            ended[tuple(values.items())].append(delivery.attempt.pk)
+        elif delivery.edits:
+            unsent.append(delivery)
+            attempts.append(
+                Attempt(
+                    instance=delivery.instance,
+                    number=delivery.number,
+                    started_at=delivery.claimed_at,
+                    finished_at=Now(),
+                    **values,
+                )
+            )
+    for same, pks in ended.items():
+        finished = Attempt.objects.filter(pk__in=pks)
+        finished.update(**dict(same), finished_at=Now())
+    if unsent:
+        store_attempts(unsent, attempts)
 
 
 def _outcome(report: Report) -> str:

@@ -4,6 +4,8 @@
 """
 
 import time
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import stamina
 import structlog
@@ -44,11 +46,13 @@ def drain(instance_pk: int) -> None:
     begun = time.monotonic()
     while time.monotonic() - begun < MAX_DRAIN_SECONDS:
         delivery = queue.claim(instance_pk)
-        if delivery is None or not _record(delivery, _deliver(delivery)):
+        if delivery is None or not _record(delivery, deliver(delivery)):
+            return
+        if not delivery.has_more:
             return
 
 
-def _deliver(delivery: Delivery) -> Report:
+def deliver(delivery: Delivery) -> Report:
     """Read the instance, send what its edits still need, and read it again."""
     try:
         writer = Writer(delivery)
@@ -63,81 +67,119 @@ def _deliver(delivery: Delivery) -> Report:
         else:
             _start_or_stop(delivery, writer, report)
     except NotAuthorizedError:
-        # If another worker has the queue, ``record`` stores nothing. Otherwise the next
-        # claim ends the edit: the permission is gone, or the deadline has passed.
-        report = Report()
-        message = messages.CHECKED_AGAIN()
-        report.set_state(delivery.edits, State.RETRYING, message=message)
+        report = not_authorized(delivery)
     except ModelArtsError as error:
-        report = _from_error(delivery, error)
+        report = from_error(delivery, error)
+    return report
+
+
+def not_authorized(delivery: Delivery) -> Report:
+    """Report that a request may not be sent.
+
+    If another worker has the queue, ``record`` stores nothing. Otherwise the next claim
+    ends the edit: the permission is gone, or the deadline has passed.
+    """
+    report = Report()
+    message = messages.CHECKED_AGAIN()
+    report.set_state(delivery.edits, State.RETRYING, message=message)
     return report
 
 
 def _update(delivery: Delivery, writer: Writer, report: Report) -> None:
-    merged = merge.merge(
-        delivery.edits,
-        report.current,
-        merge.earlier_edits(delivery.edits),
-        {late.field: late.value for late in report.late},
-    )
-    for edit in merged.conflicts:
-        values = {name: report.current[name] for name in edit.patch}
-        report.set_state([edit], State.CONFLICT, result=values, message=Message())
-    edits = [edit for edit in delivery.edits if edit not in merged.conflicts]
-    if merged.send:
+    change = Change.of(delivery, report)
+    if change.send:
         try:
-            report.observation = writer.put_and_keep_prompt(merged.send, report.current)
+            report.observation = writer.put_and_keep_prompt(change.send, report.current)
         except ValidationError:
-            message = (
-                messages.NO_VALID_LENGTH()
-                if NEXT_START_FIELDS & merged.send.keys()
-                else messages.INVALID_VALUES()
-            )
-            report.set_state(edits, State.FAILED, message=message)
+            change.refuse_values(report)
             return
         except StateRefusedError as error:
-            if not _may_wait_for_stop(delivery, report):
+            if not change.wait_for_stop(delivery, report, error):
                 raise
-            _wait_for_stop(report, edits, error)
             return
-        if not merge.is_applied(merged.send, report.current):
-            for edit in edits:
+    change.conclude(report)
+
+
+class Change(NamedTuple):
+    """What a delivery of changed settings sends, after the comparison with the cloud.
+
+    Attributes:
+        edits: Those without a conflict.
+        send: Fields and values; empty if the cloud has all requested ones.
+        newer_by_field: As in ``merge.MergeResult``.
+    """
+
+    edits: list[Edit]
+    send: dict[str, Any]
+    newer_by_field: dict[Edit, dict[str, Edit]]
+
+    @classmethod
+    def of(cls, delivery: Delivery, report: Report) -> "Change":
+        """Compare the edits with what the cloud shows, and report the conflicts."""
+        merged = merge.merge(
+            delivery.edits,
+            report.current,
+            delivery.earlier_edits,
+            {late.field: late.value for late in report.late},
+        )
+        for edit in merged.conflicts:
+            values = {name: report.current[name] for name in edit.patch}
+            report.set_state([edit], State.CONFLICT, result=values, message=Message())
+        edits = [edit for edit in delivery.edits if edit not in merged.conflicts]
+        return cls(edits, merged.send, merged.newer_by_field)
+
+    def refuse_values(self, report: Report) -> None:
+        """Report values that the cloud would refuse."""
+        is_length = NEXT_START_FIELDS & self.send.keys()
+        no_length, invalid = messages.NO_VALID_LENGTH(), messages.INVALID_VALUES()
+        message = no_length if is_length else invalid
+        report.set_state(self.edits, State.FAILED, message=message)
+
+    def wait_for_stop(
+        self, delivery: Delivery, report: Report, error: StateRefusedError
+    ) -> bool:
+        """Keep the edits open until the instance has stopped, if that is why.
+
+        Curfew never stops it for that. An error leaves the values of the read before
+        it.
+        """
+        if not _may_wait_for_stop(delivery, report):
+            return False
+        report.set_state(
+            self.edits,
+            State.RETRYING,
+            waits_for_stop=True,
+            message=messages.WAITS_FOR_STOP(reason=message_of(error)),
+            error_code=(error.error_code or "")[:64],
+            error_message=error.upstream_message or "",
+        )
+        return True
+
+    def conclude(self, report: Report) -> None:
+        """Compare what the cloud shows now with what was sent, and report it."""
+        if not merge.is_applied(self.send, report.current):
+            for edit in self.edits:
                 result = {name: report.current.get(name) for name in edit.patch}
                 record.accepted_not_applied(report, [edit], result)
             return
-    for edit in edits:
-        newer_by_field = merged.newer_by_field.get(edit, {})
-        report.set_state(
-            [edit],
-            State.APPLIED,
-            result={name: report.current[name] for name in edit.patch},
-            newer_by_field={
-                name: record.reference_to(newer)
-                for name, newer in newer_by_field.items()
-            },
-            applied_while_running=report.status == InstanceStatus.RUNNING,
-            message=Message(),
-        )
+        for edit in self.edits:
+            newer_by_field = self.newer_by_field.get(edit, {})
+            report.set_state(
+                [edit],
+                State.APPLIED,
+                result={name: report.current[name] for name in edit.patch},
+                newer_by_field={
+                    name: record.reference_to(newer)
+                    for name, newer in newer_by_field.items()
+                },
+                applied_while_running=report.status == InstanceStatus.RUNNING,
+                message=Message(),
+            )
 
 
 def _may_wait_for_stop(delivery: Delivery, report: Report) -> bool:
     capabilities = delivery.instance.capabilities
     return capabilities.may_refuse_while_running and report.status in UNTIL_STOPPED
-
-
-def _wait_for_stop(report: Report, edits: list[Edit], error: StateRefusedError) -> None:
-    """Keep edits open until the instance has stopped; Curfew never stops it for that.
-
-    An error leaves the values of the read before it.
-    """
-    report.set_state(
-        edits,
-        State.RETRYING,
-        waits_for_stop=True,
-        message=messages.WAITS_FOR_STOP(reason=message_of(error)),
-        error_code=(error.error_code or "")[:64],
-        error_message=error.upstream_message or "",
-    )
 
 
 def _start_or_stop(delivery: Delivery, writer: Writer, report: Report) -> None:
@@ -156,14 +198,14 @@ def _start_or_stop(delivery: Delivery, writer: Writer, report: Report) -> None:
         )
 
 
-def _from_error(delivery: Delivery, error: ModelArtsError) -> Report:
+def from_error(delivery: Delivery, error: ModelArtsError) -> Report:
     """Fail the edits, or retry them when another try can succeed."""
     is_gone = isinstance(error, InstanceNotFoundError)
     # A read that was refused says nothing about the write before it.
     is_unread = delivery.awaiting_read_back and not is_gone
     # Bad credentials put the whole cloud on hold.
     is_account_fault = isinstance(error, AuthenticationError | ConfigurationError)
-    sent = delivery.attempt.sent_at is not None
+    sent = delivery.attempt is not None
     report = Report(error=error, ambiguous=is_unread or (error.ambiguous and sent))
     report.set_state(
         delivery.edits,
@@ -178,12 +220,20 @@ def _from_error(delivery: Delivery, error: ModelArtsError) -> Report:
 
 
 def _record(delivery: Delivery, report: Report) -> bool:
-    """Record the report, and retry while the database refuses.
+    def write() -> bool:
+        return record.record(delivery, report)
+
+    return insist(write, [report])
+
+
+def insist[Recorded](
+    write: Callable[[], Recorded], reports: Iterable[Report]
+) -> Recorded:
+    """Record reports, and retry while the database refuses.
 
     Raises:
-        OperationalError: It never accepted. The queue is free when its lease ends.
+        OperationalError: It never accepted. The queues are free when their leases end.
     """
-    recorded = False
     for attempt in stamina.retry_context(
         on=(OperationalError, InterfaceError),
         attempts=None,
@@ -193,7 +243,8 @@ def _record(delivery: Delivery, report: Report) -> bool:
     ):
         with attempt:
             if attempt.num > 1:
-                for edit in report.new_states:
-                    edit.refresh_from_db(fields=["state"])
-            recorded = record.record(delivery, report)
+                for report in reports:
+                    for edit in report.new_states:
+                        edit.refresh_from_db(fields=["state"])
+            recorded = write()
     return recorded

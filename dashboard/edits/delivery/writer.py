@@ -85,16 +85,31 @@ class Writer:
             pydantic.ValidationError: The cloud would refuse the values.
         """
         observation = self.put(values, current)
+        return self.keep_prompt(values, current, observation)
+
+    def requests(self, values: Values, current: Values) -> list[Request]:
+        """Return the requests that ``put`` sends.
+
+        Raises:
+            pydantic.ValidationError: The cloud would refuse the values.
+        """
+        return self._calls.changes(values, current)
+
+    def keep_prompt(
+        self, values: Values, before: Values, observation: Observation
+    ) -> Observation:
+        """Restore the console reminder if a change of other settings reset it.
+
+        Args:
+            values: What was sent.
+            before: The cloud's values before that.
+            observation: What the cloud shows now.
+        """
         after = late_writes.cloud_values(observation.instance)
-        prompt = current.get("auto_stop_prompt")
-        if (
-            "auto_stop_prompt" in values
-            or prompt is None
-            or after["auto_stop_prompt"] in {prompt, None}
-        ):
+        if not was_prompt_reset(values, before, after):
             return observation
         log.info("prompt was reset", instance=self._id)
-        return self.put({"auto_stop_prompt": prompt}, after)
+        return self.put({"auto_stop_prompt": before["auto_stop_prompt"]}, after)
 
     def switch(self, kind: EditKind, current: Values, run: Values) -> Observation:
         """Start or stop the instance; ``run`` is the patch of a start."""
@@ -146,6 +161,16 @@ class Writer:
         observation = self.read()
         self._delivery.awaiting_read_back = False
         return observation
+
+
+def was_prompt_reset(values: Values, before: Values, after: Values) -> bool:
+    """Whether a change of other settings has reset the console reminder."""
+    prompt = before.get("auto_stop_prompt")
+    return (
+        "auto_stop_prompt" not in values
+        and prompt is not None
+        and after["auto_stop_prompt"] not in {prompt, None}
+    )
 
 
 def _cloud_ms(observation: Observation, skew_ms: int) -> int:

@@ -1,0 +1,410 @@
+"""Deliver the edits of many instances of a cloud: list, write each, list again.
+
+One page of a listing reads up to a hundred instances, so that nearly all requests are
+writes. Whatever a page does not say, and whatever goes another way than usual, is read
+and delivered instance by instance (``send``). See ``docs/decisions/0034-groups.md``.
+"""
+
+import math
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import batched
+from typing import NamedTuple
+
+import structlog
+from django.conf import settings
+from pydantic import ValidationError
+
+from dashboard.edits import dispatch, merge
+from dashboard.edits.models import Edit
+from dashboard.instances import upstream
+from dashboard.instances.models import Cloud, Instance
+from dashboard.modelarts.errors import (
+    ModelArtsError,
+    StateRefusedError,
+    ThrottledError,
+)
+from dashboard.modelarts.instance_api import InstanceApi
+from dashboard.modelarts.results import InstancePage, Observation
+
+from . import circuit_breaker, late_writes, queue, record, send
+from .calls import Request
+from .queue import Announcement, Delivery, Lane, Member
+from .record import Report, Result
+from .send import Change
+from .writer import NotAuthorizedError, Writer, was_prompt_reset
+
+log = structlog.get_logger(__name__)
+
+GROUP_SECONDS = 7.0
+"""How long the writes of a group take at the cloud's rate."""
+
+MAX_MEMBERS = 100
+
+CLAIM_SECONDS = 9.0
+"""Age of a value, as a page has shown it, after which no more queues are claimed."""
+
+SEND_SECONDS = 10.0
+"""Age of a value after which it is not sent for any more. A request may wait another
+``upstream.MAX_WAIT_SECONDS`` for its turn, so it leaves within 15 s."""
+
+READ_SECONDS = 14.0
+"""After this long a group begins no call any more: one may take 11 s, and a task 25."""
+
+MIN_ON_PAGE = 3
+"""Members for which a page is read; fewer are read one by one."""
+
+PAGE_MARGIN = 3
+"""How far a page begins before the expected place of its first member."""
+
+MAX_SENDERS, EXPECTED_LATENCY_SECONDS = 8, 0.2
+
+State = Edit.State
+
+
+def drain(lane: Lane) -> None:
+    """Deliver one group of a lane, and let the next sweep look for another."""
+    members = queue.take_group(lane, _size())
+    if not members:
+        return
+    cloud = Cloud.objects.get(pk=lane.cloud_pk)
+    try:
+        pages = _Pages(lane, cloud)
+        pages.read(members)
+    except ModelArtsError as error:
+        # One by one they show whether the cloud is away, or only its listing.
+        log.warning("no group without a listing", reason=error.sentence)
+        number = max(queue.MIN_SWEEP_SIZE, round(settings.CURFEW.upstream_rate))
+        for member in members[:number]:
+            dispatch.enqueue(dispatch.DRAIN, member.pk)
+        return
+    _Group(lane, pages).deliver(members)
+    dispatch.enqueue(dispatch.SWEEP, expires_seconds=1)
+
+
+def _size() -> int:
+    by_rate = round(settings.CURFEW.upstream_rate * GROUP_SECONDS)
+    return max(queue.MIN_GROUP, min(MAX_MEMBERS, by_rate))
+
+
+class _Pages:
+    """The pages of a listing that show the members of a group."""
+
+    def __init__(self, lane: Lane, cloud: Cloud) -> None:
+        client = upstream.client_for(cloud.name)
+        self._api: InstanceApi = client.api(lane.generation)
+        present = Instance.objects.filter(
+            cloud=cloud, generation=lane.generation, missing_since=None
+        ).order_by("created_at", "instance_id")
+        ids = present.values_list("instance_id", flat=True)
+        self._places = {instance_id: place for place, instance_id in enumerate(ids)}
+        self.read_at = 0.0
+        self._seen: dict[str, Observation] = {}
+
+    def read(self, members: Iterable[Member]) -> None:
+        """Read the pages on which most members are expected.
+
+        Raises:
+            ModelArtsError: A page could not be read.
+        """
+        ids = [member.instance_id for member in members]
+        self.read_at = time.monotonic()
+        self._seen = {}
+        for page in self.pages_with(ids):
+            self._seen |= observations(page)
+
+    def pages_with(self, ids: Iterable[str]) -> Iterator[InstancePage]:
+        """Read the pages that are expected to show at least some of the instances.
+
+        The place of an instance is a guess: it only decides what is read.
+
+        Raises:
+            ModelArtsError: A page could not be read.
+        """
+        places = sorted(self._places[one] for one in ids if one in self._places)
+        while places:
+            offset = max(0, places[0] - PAGE_MARGIN)
+            last = offset + self._api.page_size - PAGE_MARGIN
+            number = sum(place < last for place in places)
+            if number >= MIN_ON_PAGE:
+                yield self._api.list_by_age(offset)
+            places = places[max(1, number) :]
+
+    def find(self, member: Member, delivery: Delivery) -> Observation | None:
+        """Return what a page says about a member, if nothing has happened since."""
+        is_untouched = (member.next_seq, member.number + 1) == (
+            delivery.next_seq,
+            delivery.number,
+        )
+        found = self._seen.get(member.instance_id)
+        return (
+            found if found and is_untouched and is_complete(found, delivery) else None
+        )
+
+
+def observations(page: InstancePage) -> dict[str, Observation]:
+    """Return the readable instances of a page by id."""
+    return {wire.id: Observation(wire, page.clock) for wire in page.instances}
+
+
+def is_complete(observation: Observation, delivery: Delivery) -> bool:
+    """Whether a document of a listing says all that its edits are compared with."""
+    values = late_writes.cloud_values(observation.instance)
+    names = {name for edit in delivery.edits for name in edit.patch}
+    if any(name.startswith("auto_stop") for name in names):
+        names |= {name for name in values if name.startswith("auto_stop")}
+    is_partial = observation.instance.state().is_partial
+    return not is_partial and all(values.get(name) is not None for name in names)
+
+
+@dataclass
+class _Write:
+    """One request of a group.
+
+    Attributes:
+        before: The cloud's values before it.
+        answer: The cloud's answer; None while there is none.
+        error: Why there is none.
+    """
+
+    delivery: Delivery
+    writer: Writer
+    report: Report
+    change: Change
+    request: Request
+    before: dict[str, object] = field(default_factory=dict)
+    answer: Observation | None = None
+    error: ModelArtsError | None = None
+
+    def confirms(self, observation: Observation) -> bool:
+        """Whether what a listing shows is the result of this request.
+
+        The page was asked for after the answer. By the cloud's clock it must not be
+        older, nor may the document be.
+        """
+        answer = self.answer
+        if answer is None or not is_complete(observation, self.delivery):
+            return False
+        told, shown = answer.clock.date_ms, observation.clock.date_ms
+        if told is None or shown is None or shown < told:
+            return False
+        changed = answer.instance.state().updated_ms
+        seen = observation.instance.state().updated_ms
+        if changed is not None and seen is not None and seen < changed:
+            return False
+        after = late_writes.cloud_values(observation.instance)
+        return merge.is_applied(self.change.send, after) and not was_prompt_reset(
+            self.change.send, self.before, after
+        )
+
+
+class _Planned(NamedTuple):
+    """A request that waits for its authorization."""
+
+    write: _Write
+    announcement: Announcement
+
+
+class _Group:
+    """The delivery of one group."""
+
+    def __init__(self, lane: Lane, pages: _Pages) -> None:
+        self._lane, self._pages = lane, pages
+        self._began = time.monotonic()
+        self._results: list[Result] = []
+        self._written: list[_Write] = []
+        self._is_over = False
+
+    def deliver(self, members: Sequence[Member]) -> None:
+        """Deliver as many members as there is time for; the others are not claimed."""
+        rate = settings.CURFEW.upstream_rate
+        try:
+            for part in batched(members, max(1, round(rate)), strict=False):
+                if self._is_over or self._age() > CLAIM_SECONDS:
+                    break
+                self._deliver_part(part)
+            self._confirm()
+            for write in self._written:
+                self._read_back(write)
+        finally:
+            # What is known is recorded, even if an instance has caused a fault.
+            self._record()
+
+    def _age(self) -> float:
+        """Return for how many seconds the values of the pages are known."""
+        return time.monotonic() - self._pages.read_at
+
+    def _deliver_part(self, members: Sequence[Member]) -> None:
+        """Claim, compare and authorize about a second of requests, and send them."""
+        by_pk = {member.pk: member for member in members}
+        planned: list[_Planned] = []
+        for delivery in queue.claim_all(by_pk):
+            found = self._pages.find(by_pk[delivery.instance.pk], delivery)
+            if one := self._plan(delivery, found):
+                planned.append(one)
+        allowed = queue.authorize_requests([one.announcement for one in planned])
+        permitted = {announcement.delivery.instance.pk for announcement in allowed}
+        writes = []
+        for one in planned:
+            delivery = one.write.delivery
+            if delivery.instance.pk in permitted:
+                writes.append(one.write)
+            else:
+                self._report(delivery, send.not_authorized(delivery))
+        self._send(writes)
+
+    def _plan(self, delivery: Delivery, found: Observation | None) -> _Planned | None:
+        """Compare a member with the cloud; return its request, if it needs one."""
+        kinds = {edit.kind for edit in delivery.edits}
+        if kinds != {Edit.Kind.UPDATE} or delivery.watch.unconfirmed:
+            self._report_alone(delivery)
+            return None
+        if not self._may_call():
+            self._report(delivery, send.not_authorized(delivery))
+            return None
+        try:
+            writer = Writer(delivery)
+            if found is None:
+                found = writer.read()
+            else:
+                # The checks of other people's changes go by this moment.
+                sent_at = found.clock.sent_at_ms / 1e3
+                delivery.claimed_at = datetime.fromtimestamp(sent_at, UTC)
+        except ModelArtsError as error:
+            self._note(error)
+            self._report(delivery, send.from_error(delivery, error))
+            return None
+        report = Report(observation=found)
+        change = Change.of(delivery, report)
+        if not change.send:
+            change.conclude(report)
+            self._report(delivery, report)
+            return None
+        try:
+            requests = writer.requests(change.send, report.current)
+        except ValidationError:
+            change.refuse_values(report)
+            self._report(delivery, report)
+            return None
+        if len(requests) != 1:
+            self._report_alone(delivery)
+            return None
+        before = report.current
+        write = _Write(delivery, writer, report, change, requests[0], before)
+        return _Planned(write, Announcement(delivery, requests[0].body, before))
+
+    def _report_alone(self, delivery: Delivery) -> None:
+        """Deliver a member by itself; or hand it back, once the group is over."""
+        if self._may_call():
+            self._report(delivery, send.deliver(delivery))
+        else:
+            self._report(delivery, send.not_authorized(delivery))
+
+    def _may_call(self) -> bool:
+        return not self._is_over and time.monotonic() - self._began < READ_SECONDS
+
+    def _send(self, writes: list[_Write]) -> None:
+        """Send authorized requests, no more at a time than the rate needs."""
+        if not writes:
+            return
+        needed = math.ceil(settings.CURFEW.upstream_rate * EXPECTED_LATENCY_SECONDS)
+        with ThreadPoolExecutor(min(MAX_SENDERS, needed, len(writes))) as senders:
+            list(senders.map(self._send_one, writes))
+        for write in writes:
+            self._sort(write)
+
+    def _send_one(self, write: _Write) -> None:
+        if self._is_over or self._age() > SEND_SECONDS:
+            return
+        try:
+            answer = write.request.send()
+        except ModelArtsError as error:
+            write.error = error
+            self._note(error)
+        else:
+            write.answer = answer if isinstance(answer, Observation) else None
+            write.delivery.awaiting_read_back = True
+
+    def _note(self, error: ModelArtsError) -> None:
+        """End the group after an error that concerns the whole cloud."""
+        if circuit_breaker.is_refused(error) or isinstance(error, ThrottledError):
+            self._is_over = True
+
+    def _sort(self, write: _Write) -> None:
+        delivery, error = write.delivery, write.error
+        if delivery.awaiting_read_back:
+            self._written.append(write)
+        elif error is None:
+            # It never left.
+            self._report(delivery, send.not_authorized(delivery))
+        elif not (
+            isinstance(error, StateRefusedError)
+            and write.change.wait_for_stop(delivery, write.report, error)
+        ):
+            self._report(delivery, send.from_error(delivery, error))
+        else:
+            self._report(delivery, write.report)
+
+    def _confirm(self) -> None:
+        """Read back by listing. A page can only confirm; the others are read alone."""
+        ids = [write.delivery.instance.instance_id for write in self._written]
+        seen: dict[str, Observation] = {}
+        pages = self._pages.pages_with(ids)
+        try:
+            while self._may_call() and (page := next(pages, None)):
+                seen |= observations(page)
+        except ModelArtsError as error:
+            self._note(error)
+        left = []
+        for write in self._written:
+            found = seen.get(write.delivery.instance.instance_id)
+            if found is not None and write.confirms(found):
+                self._conclude(write, found)
+            else:
+                left.append(write)
+        self._written = left
+
+    def _read_back(self, write: _Write) -> None:
+        """Read back a member alone, and restore its console reminder if it was reset.
+
+        Without time or a cloud that answers, the next delivery begins with that.
+        """
+        delivery = write.delivery
+        if not self._may_call():
+            report = send.not_authorized(delivery)
+            report.ambiguous = True
+            self._report(delivery, report)
+            return
+        try:
+            found = write.writer.read()
+            delivery.awaiting_read_back = False
+            found = write.writer.keep_prompt(write.change.send, write.before, found)
+        except NotAuthorizedError:
+            self._report(delivery, send.not_authorized(delivery))
+        except ModelArtsError as error:
+            self._note(error)
+            self._report(delivery, send.from_error(delivery, error))
+        else:
+            self._conclude(write, found)
+
+    def _conclude(self, write: _Write, found: Observation) -> None:
+        write.delivery.awaiting_read_back = False
+        write.report.observation = found
+        write.change.conclude(write.report)
+        self._report(write.delivery, write.report)
+
+    def _report(self, delivery: Delivery, report: Report) -> None:
+        self._results.append(Result(delivery, report))
+
+    def _record(self) -> None:
+        results = self._results
+        if results:
+            reports = [report for _, report in results]
+            recorded = send.insist(lambda: record.record_results(results), reports)
+            for delivery in recorded:
+                if delivery.has_more:
+                    dispatch.enqueue(dispatch.DRAIN, delivery.instance.pk)
+        log.info("group delivered", members=len(results))

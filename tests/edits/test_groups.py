@@ -1,0 +1,382 @@
+"""Many instances of a cloud are read by listing, before and after."""
+
+import threading
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+
+from dashboard.accounts.models import User
+from dashboard.edits import dispatch
+from dashboard.edits.delivery import group, queue, record, send, writer
+from dashboard.edits.models import Attempt, Edit, EditQueue
+from dashboard.emulator import Behavior, Emulator, Fault
+from dashboard.instances.models import Cloud, Instance
+from dashboard.instances.refresh import refresh_cloud
+from dashboard.modelarts.demanager import DemanagerApi
+
+from .conftest import NOTEBOOKS
+from .deliveries import due_now, puts, submit
+
+State = Edit.State
+WORDS = "In a group"
+
+
+@pytest.fixture(autouse=True)
+def enqueue(monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """Stands for the broker."""
+    enqueue = Mock()
+    monkeypatch.setattr(dispatch, "enqueue", enqueue)
+    return enqueue
+
+
+def due_together(
+    cloud: Emulator, actor: User, number: int, generation: str = "demanager"
+) -> tuple[list[Edit], queue.Lane]:
+    """Request new words for so many instances, and let them be due."""
+    instances = Instance.objects.filter(
+        generation=generation, status__in=["RUNNING", "STOPPED"]
+    )
+    chosen = list(instances.select_related("cloud").order_by("pk")[:number])
+    assert len(chosen) == number
+    edits = [submit(instance, actor, description=WORDS) for instance in chosen]
+    make_due()
+    return edits, queue.Lane(chosen[0].cloud_id, generation)
+
+
+def make_due() -> None:
+    before = timezone.now() - timedelta(seconds=10)
+    EditQueue.objects.update(last_enqueued_at=before)
+
+
+def states(edits: list[Edit]) -> list[str]:
+    found = dict(
+        Edit.objects.filter(pk__in=[edit.pk for edit in edits]).values_list(
+            "pk", "state"
+        )
+    )
+    return [found[edit.pk] for edit in edits]
+
+
+def calls(cloud: Emulator) -> Counter[str]:
+    return Counter(entry.route for entry in cloud.log.entries())
+
+
+def asked(cloud: Emulator, lane: queue.Lane) -> Counter[str]:
+    """Deliver a group, and return what it has asked of the cloud."""
+    before = calls(cloud)
+    group.drain(lane)
+    return calls(cloud) - before
+
+
+def test_a_page_before_and_a_page_after_read_them_all(
+    cloud: Emulator, operator: User
+) -> None:
+    edits, lane = due_together(cloud, operator, 10)
+    assert queue.lanes_to_group() == [lane]
+    assert asked(cloud, lane) == {"list": 2, "update": 10}
+    assert states(edits) == [State.APPLIED] * 10
+    for edit in Edit.objects.select_related("instance"):
+        assert edit.result == {"description": WORDS}
+        assert edit.instance.description == WORDS
+        attempt = edit.attempts.get()
+        assert attempt.outcome == "applied"
+        assert attempt.sent_at is not None
+    assert not EditQueue.objects.exclude(lease_until=None).exists()
+
+
+@NOTEBOOKS
+def test_notebooks_too(cloud: Emulator, operator: User) -> None:
+    Instance.objects.filter(generation="notebooks").update(status="STOPPED")
+    for one in cloud.notebooks.notebooks():
+        cloud.notebooks.force(one.id, status="STOPPED")
+    edits, lane = due_together(cloud, operator, 6, "notebooks")
+    assert asked(cloud, lane) == {"notebooks.list_all": 2, "notebooks.update": 6}
+    assert states(edits) == [State.APPLIED] * 6
+
+
+def test_few_are_delivered_one_by_one(cloud: Emulator, operator: User) -> None:
+    edits, lane = due_together(cloud, operator, queue.MIN_GROUP - 1)
+    assert queue.lanes_to_group() == []
+    assert asked(cloud, lane) == {}
+    assert set(queue.take_due_queues()) == {edit.instance_id for edit in edits}
+
+
+def test_what_is_more_than_new_settings_is_left_to_others(
+    cloud: Emulator, operator: User
+) -> None:
+    edits, lane = due_together(cloud, operator, 10)
+    retried, dead, watched = (edit.instance_id for edit in edits[:3])
+    now = timezone.now() - timedelta(seconds=1)
+    Edit.objects.filter(instance=retried).update(state=State.RETRYING)
+    EditQueue.objects.filter(pk=dead).update(lease_until=now)
+    EditQueue.objects.filter(pk=watched).update(recheck_at=now, late_write_until=now)
+    assert asked(cloud, lane)["update"] == 7
+    make_due()
+    assert set(queue.take_due_queues([lane])) == {retried, dead, watched}
+
+
+def test_one_group_of_a_cloud_at_a_time(cloud: Emulator, operator: User) -> None:
+    """The other workers are there for people who wait."""
+    edits, lane = due_together(cloud, operator, 20)
+    members = queue.take_group(lane, 10)
+    assert len(members) == 10
+    assert queue.is_group_under_way(lane)
+    assert queue.take_group(lane, 10) == []
+    assert queue.take_due_queues([lane]) == []
+    # A single edit has its own message, and needs no sweep.
+    alone = edits[-1]
+    send.drain(alone.instance_id)
+    assert states([alone]) == [State.APPLIED]
+
+
+def test_an_old_value_is_never_sent_over_a_newer_one(
+    cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edits, lane = due_together(cloud, operator, 8)
+    changed = edits[3].instance
+    cloud.fleet.force(changed.instance_id, description="from the console")
+    group.drain(lane)
+    expected = [State.APPLIED] * 8
+    expected[3] = State.CONFLICT
+    assert states(edits) == expected
+    assert puts(cloud, changed) == []
+
+
+def test_a_value_that_is_too_old_is_not_sent(
+    cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edits, lane = due_together(cloud, operator, 8)
+    genuine = queue.authorize_requests
+
+    def slow(*arguments: Any) -> Any:
+        allowed = genuine(*arguments)
+        moved = group.time.monotonic() + group.SEND_SECONDS + 1
+        monkeypatch.setattr(group.time, "monotonic", lambda: moved)
+        return allowed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue, "authorize_requests", slow)
+        assert asked(cloud, lane)["update"] == 0
+        monkeypatch.undo()
+    assert states(edits) == [State.RETRYING] * 8
+    assert not Attempt.objects.filter(ambiguous=True).exists()
+
+
+def test_no_queue_is_claimed_once_the_values_are_old(
+    cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edits, lane = due_together(cloud, operator, 8)
+    monkeypatch.setattr(group, "CLAIM_SECONDS", -1)
+    assert asked(cloud, lane)["update"] == 0
+    assert states(edits) == [State.QUEUED] * 8
+    assert not Attempt.objects.exists()
+
+
+def test_what_was_delivered_after_the_listing_is_read_again(
+    cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edits, lane = due_together(cloud, operator, 8)
+    genuine, other = queue.claim_all, edits[2].instance
+
+    def overtaken(pks: Any) -> Any:
+        monkeypatch.setattr(queue, "claim_all", genuine)
+        send.drain(other.pk)
+        other.refresh_from_db()
+        submit(other, operator, description="Newer")
+        return genuine(pks)
+
+    monkeypatch.setattr(queue, "claim_all", overtaken)
+    group.drain(lane)
+    assert states(edits) == [State.APPLIED] * 8
+    assert [body["description"] for body in puts(cloud, other)] == [WORDS, "Newer"]
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"kind": "patch", "patch": {"description": "as it was"}},
+        {"kind": "patch", "patch": {"latest_update_timestamp": "1000000000000"}},
+        {"kind": "missing_fields", "fields": ["description", "spec"]},
+        {"kind": "wrong_types"},
+    ],
+)
+def test_a_listing_only_confirms(
+    cloud: Emulator, operator: User, spoilt: dict[str, Any]
+) -> None:
+    """A page that is stale or says too little costs a call, and nothing else."""
+    edits, lane = due_together(cloud, operator, 8)
+    there = edits[0].instance.instance_id
+    genuine = queue.authorize_requests
+
+    def meanwhile(*arguments: Any) -> Any:
+        cloud.faults.add(Fault(route="list", instance_id=there, **spoilt))
+        return genuine(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(queue, "authorize_requests", meanwhile)
+        assert asked(cloud, lane) == {"list": 2, "update": 8, "show": 1}
+    assert states(edits) == [State.APPLIED] * 8
+
+
+def test_a_page_from_before_the_answer_confirms_nothing(
+    cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the cloud's own clock: a cache may answer."""
+    edits, lane = due_together(cloud, operator, 8)
+    genuine = DemanagerApi.list_by_age
+
+    def cached(self: DemanagerApi, offset: int) -> Any:
+        page = genuine(self, offset)
+        old = page.clock.__class__(0, page.clock.received_at_ms, 1_000)
+        return page.__class__(**{**_fields(page), "clock": old})
+
+    monkeypatch.setattr(DemanagerApi, "list_by_age", cached)
+    assert asked(cloud, lane) == {"list": 2, "update": 8, "show": 8}
+    assert states(edits) == [State.APPLIED] * 8
+
+
+def _fields(page: Any) -> dict[str, Any]:
+    return {name: getattr(page, name) for name in page.__dataclass_fields__}
+
+
+def test_each_has_its_own_outcome(cloud: Emulator, operator: User) -> None:
+    edits, lane = due_together(cloud, operator, 10)
+    faults = [
+        {"kind": "status", "status": 403, "code": "ModelArts.0104"},
+        {"kind": "status", "status": 503},
+        {"kind": "status", "status": 504, "applied": True},
+        {"kind": "not_changed", "echo": True},
+        {"kind": "drop"},
+    ]
+    for edit, fault in zip(edits, faults, strict=False):
+        cloud.faults.add(
+            Fault(method="PUT", instance_id=edit.instance.instance_id, **fault)
+        )
+    group.drain(lane)
+    found = states(edits)
+    assert found[0] == State.FAILED
+    assert found[1:5] == [State.RETRYING] * 4
+    assert found[5:] == [State.APPLIED] * 5
+    ambiguous = Attempt.objects.filter(ambiguous=True).values_list("edits", flat=True)
+    assert set(ambiguous) >= {edits[2].pk, edits[3].pk, edits[4].pk}
+    # They answer to others: the cloud is well.
+    assert Cloud.objects.get().failures == 0
+    cloud.faults.clear()
+    for edit in edits[1:5]:
+        due_now(edit)
+        send.drain(edit.instance_id)
+    assert states(edits)[1:] == [State.APPLIED] * 9
+
+
+def test_refused_credentials_end_the_group(
+    cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings.CURFEW, "upstream_rate", 1.0)
+    monkeypatch.setattr(group, "_size", lambda: 8)
+    edits, lane = due_together(cloud, operator, 8)
+    cloud.faults.add(Fault("status", method="PUT", status=429, retry_after="30"))
+    assert asked(cloud, lane)["update"] == 1
+    assert sorted(set(states(edits))) == [State.QUEUED, State.RETRYING]
+    assert states(edits).count(State.QUEUED) == 7
+
+
+def test_without_a_listing_they_are_delivered_one_by_one(
+    cloud: Emulator, operator: User, enqueue: Mock
+) -> None:
+    edits, lane = due_together(cloud, operator, 8)
+    enqueue.reset_mock()
+    cloud.faults.add(Fault("status", route="list", status=503))
+    assert asked(cloud, lane) == {"list": 1}
+    assert states(edits) == [State.QUEUED] * 8
+    told = {call.args for call in enqueue.call_args_list}
+    assert told == {(dispatch.DRAIN, edit.instance_id) for edit in edits}
+    assert Cloud.objects.get().failures == 0
+
+
+def test_a_lost_permission_counts_up_to_the_second(
+    cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings.CURFEW, "upstream_rate", 3.0)
+    edits, lane = due_together(cloud, operator, 9)
+    genuine = queue.authorize_requests
+
+    def demoted_meanwhile(*arguments: Any) -> Any:
+        if cloud.log.entries(route="update"):
+            User.objects.filter(pk=operator.pk).update(role=User.Role.VIEWER)
+        return genuine(*arguments)
+
+    monkeypatch.setattr(queue, "authorize_requests", demoted_meanwhile)
+    assert asked(cloud, lane)["update"] == 3
+    assert Counter(states(edits)) == {
+        State.APPLIED: 3,
+        State.RETRYING: 3,
+        State.CANCELLED: 3,
+    }
+
+
+def test_a_group_is_recorded_by_its_own_worker_alone(
+    cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edits, lane = due_together(cloud, operator, 8)
+    taken = edits[0]
+
+    def late(results: Any) -> Any:
+        monkeypatch.setattr(record, "record_results", genuine)
+        EditQueue.objects.filter(pk=taken.instance_id).update(fencing_token=7)
+        return genuine(results)
+
+    genuine = record.record_results
+    monkeypatch.setattr(record, "record_results", late)
+    group.drain(lane)
+    assert states(edits) == [State.SENDING] + [State.APPLIED] * 7
+
+
+@pytest.mark.parametrize(
+    "empty_cloud", [{"behavior": Behavior(prompt_absent="default")}], indirect=True
+)
+def test_a_reminder_that_was_reset_is_restored(cloud: Emulator, operator: User) -> None:
+    silent = list(Instance.objects.filter(generation="demanager")[:6])
+    for one in silent:
+        there = {"prompt": False, "enable": True, "duration_seconds": 7200}
+        cloud.fleet.force(one.instance_id, status="STOPPED", auto_stop=there)
+    refresh_cloud("demo")
+    edits = [
+        submit(Instance.objects.get(pk=one.pk), operator, auto_stop_duration=4 * 3600)
+        for one in silent
+    ]
+    make_due()
+    lane = queue.Lane(silent[0].cloud_id, "demanager")
+    assert asked(cloud, lane)["update"] == 12
+    assert states(edits) == [State.APPLIED] * 6
+    for one in silent:
+        stored = cloud.fleet.get(one.instance_id).auto_stop
+        assert (stored.prompt, stored.duration_seconds) == (False, 4 * 3600)
+
+
+def test_senders_are_no_more_than_the_rate_needs(
+    cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a person does meanwhile waits for as many turns, and no more."""
+    edits, lane = due_together(cloud, operator, 8)
+    threads = set()
+    genuine = writer.Writer.requests
+
+    def noted(self: writer.Writer, *arguments: Any) -> Any:
+        def send_from(request: Any) -> Any:
+            def send() -> Any:
+                threads.add(threading.get_ident())
+                return request.send()
+
+            return request._replace(send=send)
+
+        return [send_from(one) for one in genuine(self, *arguments)]
+
+    monkeypatch.setattr(writer.Writer, "requests", noted)
+    group.drain(lane)
+    assert states(edits) == [State.APPLIED] * 8
+    assert 1 <= len(threads) <= 2
