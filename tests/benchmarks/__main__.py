@@ -29,6 +29,10 @@ WATCHED_RATE = 30
 """Calls to the cloud in a second: a thousand edits in two minutes, three calls each."""
 
 
+RATES = {10: 200, 50: 500, 500: 1_000}
+"""Requests a second, and the edits that are delivered at that rate."""
+
+
 class Run:
     """What was measured, by subject, and how much to measure."""
 
@@ -78,6 +82,17 @@ class Run:
             self.found["extend"] = clicks
             self._told("click")
             self.found["bulk"] = delivery.bulk(place, self.bulk)
+
+    def rates(self) -> None:
+        """Delivery of a bulk change, at the rates of three clouds."""
+        for rate, edits in RATES.items():
+            number = max(20, edits // 10) if self.quick else edits
+            with Place(2 * number, notebooks=0, postgres=True, rate=rate) as place:
+                place.ask("vacuum")
+                place.start_workers(processes=delivery.CONNECTIONS)
+                measured = delivery.at_rate(place, rate, number)
+            self.found[f"bulk at {rate}"] = measured
+            self._told(f"bulk at {rate}")
 
     def watchers(self) -> None:
         """Many open pages."""
@@ -130,7 +145,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     parser.add_argument("--quick", action="store_true", help="small fleets, rough")
     parser.add_argument(
-        "--only", action="append", help="fleets, edits, watchers, costs, search, starts"
+        "--only",
+        action="append",
+        help="fleets, edits, rates, watchers, costs, search, starts",
     )
     parser.add_argument(
         "--watch-seconds", type=float, help="length of the watchers' load"
@@ -144,6 +161,7 @@ def main() -> int:
     parts: dict[str, Callable[[], None]] = {
         "fleets": run.fleets,
         "edits": run.edits,
+        "rates": run.rates,
         "watchers": run.watchers,
         "costs": run.costs,
         "search": run.search,

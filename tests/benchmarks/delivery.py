@@ -103,6 +103,32 @@ def bulk(place: Place, number: int) -> dict[str, Any]:
     }
 
 
+def at_rate(place: Place, rate: float, number: int) -> dict[str, Any]:
+    """Many edits, beside a loop of the PUTs that is held to the same rate.
+
+    The loop is a script: it reads nothing, records nothing, and waits for its turn.
+    """
+    chosen = place.ask("some_instances", number=number)
+    routes = ("show", "list", "update")
+    counts = {route: len(place.log(route)) for route in routes}
+    _, confirmed = _submit(place, [one["pk"] for one in chosen])
+    began = time.perf_counter()
+    wait_until(lambda: place.ask("open_edits") == 0, seconds=600, every=0.1)
+    delivered = time.perf_counter() - began
+    asked = {route: len(place.log(route)) - n for route, n in counts.items()}
+    loop = asyncio.run(_loop(place, chosen, calls=["PUT"], rate=rate))
+    return {
+        "edits": len(chosen),
+        "rate": rate,
+        "submit_s": confirmed,
+        "delivered_s": delivered,
+        "loop_s": loop,
+        "ratio": delivered / loop,
+        "calls": asked,
+        "states": place.ask("states"),
+    }
+
+
 def _submit(place: Place, pks: list[int]) -> tuple[float, float]:
     """Tick, choose, confirm, as a person does.
 
@@ -159,10 +185,18 @@ class _Browser:
 
 
 async def _loop(
-    place: Place, chosen: list[dict[str, Any]], *, calls: list[str]
+    place: Place,
+    chosen: list[dict[str, Any]],
+    *,
+    calls: list[str],
+    rate: float | None = None,
 ) -> float:
-    """What a script with asyncio and httpx takes for the same changes."""
-    limits = httpx.Limits(max_connections=CONNECTIONS)
+    """What a script with asyncio and httpx takes for the same changes.
+
+    Args:
+        rate: Requests a second; None for as fast as it goes.
+    """
+    limits = httpx.Limits(max_connections=2 * CONNECTIONS if rate else CONNECTIONS)
     text = (place.folder / "clouds.yaml").read_text()
     told = dict(re.findall(r"^\s+(\w+): [\"']?([^\"'\n]+)", text, re.MULTILINE))
     identity = {
@@ -187,12 +221,14 @@ async def _loop(
         body = {"auto_stop": {"enable": True, "duration": 3_600 * len(calls)}}
         began = time.perf_counter()
 
-        async def one(instance: dict[str, Any]) -> None:
+        async def one(number: int, instance: dict[str, Any]) -> None:
+            if rate:
+                await asyncio.sleep(number / rate)
             for method in calls:
                 path = f"{root}/{instance['id']}"
                 payload = body if method == "PUT" else None
                 answer = await client.request(method, path, json=payload)
                 answer.raise_for_status()
 
-        await asyncio.gather(*(one(instance) for instance in chosen))
+        await asyncio.gather(*(one(*numbered) for numbered in enumerate(chosen)))
         return time.perf_counter() - began

@@ -56,6 +56,9 @@ def lines(found: dict[str, Any]) -> list[Line]:
     }.items():
         if name in found:
             table += draw(found[name])
+    for name, value in found.items():
+        if name.startswith("bulk at "):
+            table += _at_rate(value)
     for database in ("SQLite", "PostgreSQL"):
         table += _plans(database, found.get(f"plans, {database}", {}))
         for word, taken in found.get(f"search, {database}", {}).items():
@@ -231,6 +234,18 @@ def _bulk(bulk: dict[str, Any]) -> Iterator[Line]:
             f"{ratio:.2f}, {loop:.1f} s",
         )
     yield Line(f"{at}: what became of them", json.dumps(bulk["states"]))
+
+
+def _at_rate(bulk: dict[str, Any]) -> Iterator[Line]:
+    at = f"bulk of {bulk['edits']:,} at {bulk['rate']} requests/s"
+    yield at_most(
+        f"{at}: delivery / loop of PUT",
+        bulk["ratio"],
+        1.1,
+        f"{bulk['ratio']:.2f}, {bulk['delivered_s']:.1f} to {bulk['loop_s']:.1f} s",
+    )
+    calls = ", ".join(f"{route} {count}" for route, count in bulk["calls"].items())
+    yield Line(f"{at}: calls; what became of them", f"{calls}; {bulk['states']}")
 
 
 def _watchers(seen: dict[str, Any]) -> Iterator[Line]:

@@ -13,7 +13,7 @@ import pytest
 
 from dashboard.accounts.models import User
 from dashboard.edits import authority, leases, merge, outcome_text, services
-from dashboard.edits.delivery import late_writes, queue, record, writer
+from dashboard.edits.delivery import group, late_writes, queue, record, writer
 from dashboard.edits.delivery.queue import Delivery
 from dashboard.edits.delivery.record import Report
 from dashboard.edits.models import Edit
@@ -58,6 +58,7 @@ def run(
         _ended_and_landing_late(world, operator)
         _merged(world, operator)
         _extended(world, operator, monkeypatch)
+        _together(world, operator, monkeypatch)
         world.finish()
         return violations(world.evidence())
 
@@ -170,8 +171,35 @@ def _extended(world: World, actor: User, monkeypatch: Patch) -> None:
     world.cloud.land_late_writes()
 
 
-def test_a_sound_curfew_passes(run: Callable[[], list[str]]) -> None:
+def _together(world: World, actor: User, monkeypatch: Patch) -> None:
+    """Two groups: one change is not taken, and one worker dies before recording."""
+    world.deliver()
+    world.pass_time(5)
+    members = [world.instances.popleft() for _ in range(queue.MIN_GROUP + 1)]
+    there = members[0].instance_id
+    world.cloud.faults.add(
+        Fault("not_changed", method="PUT", instance_id=there, echo=True, times=1)
+    )
+    for instance in members:
+        world.submit(instance, actor, is_enqueued=False, description="together")
+    world.pass_time(5)
+    world.deliver_groups()
+
+    def killed(results: Any) -> None:
+        raise KilledError
+
+    for instance in members[1:]:
+        world.submit(instance, actor, is_enqueued=False, description="killed together")
+    world.pass_time(5)
+    with monkeypatch.context() as patch:
+        patch.setattr(record, "record_results", killed)
+        world.deliver_groups()
+
+
+def test_a_sound_curfew_passes(run: Callable[[], list[str]], world: World) -> None:
     assert run() == []
+    # The refresh, and before and after the writes of the group that nobody killed.
+    assert len(world.cloud.log.entries(route="list")) >= 4, "there was no group"
 
 
 def early_ack_without_sweeper(patch: Patch, world: World) -> None:
@@ -186,6 +214,7 @@ def sweeper_off(patch: Patch, world: World) -> None:
 
 def claim_after_put(patch: Patch, world: World) -> None:
     owed: list[Any] = []
+    patch.setattr(queue, "lanes_to_group", list)
     announce, send = queue.authorize_request, DemanagerApi.update_instance
 
     def first_send(*arguments: Any) -> Observation:
@@ -286,6 +315,34 @@ def every_run_is_long_enough(patch: Patch, world: World) -> None:
     patch.setattr(leases, "is_met", lambda *_: True)
 
 
+def a_group_sends_before_it_announces(patch: Patch, world: World) -> None:
+    owed: list[queue.Announcement] = []
+    announce, send = queue.authorize_requests, group._Group._send
+
+    def later(announcements: list[queue.Announcement]) -> list[queue.Announcement]:
+        if len(announcements) == 1:
+            return announce(announcements)
+        owed.extend(announcements)
+        return announcements
+
+    def first_send(self: Any, writes: list[Any]) -> None:
+        send(self, writes)
+        announce(owed)
+        owed.clear()
+
+    patch.setattr(queue, "authorize_requests", later)
+    patch.setattr(group._Group, "_send", first_send)
+
+
+def a_group_believes_the_answers(patch: Patch, world: World) -> None:
+    def believed(self: Any) -> None:
+        for write in self._written:
+            self._conclude(write, write.answer)
+        self._written = []
+
+    patch.setattr(group._Group, "_confirm", believed)
+
+
 @pytest.mark.parametrize(
     ("bug", "invariant"),
     [
@@ -306,6 +363,8 @@ def every_run_is_long_enough(patch: Patch, world: World) -> None:
         (every_run_is_long_enough, "I4"),
         (extends_by_the_duration_that_is_left, "I10"),
         (extends_by_another_clock, "I10"),
+        (a_group_sends_before_it_announces, "I5"),
+        (a_group_believes_the_answers, "I4"),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )

@@ -111,6 +111,23 @@ def test_fault_k2_upstream_down(stack: Stack) -> None:
     assert outcomes(stack, instances) == ["applied"] * len(instances)
 
 
+def test_fault_k4_killed_in_a_group(stack: Stack) -> None:
+    instances = [stack.take_instance() for _ in range(16)]
+    stack.fault("delay", route="update", latency_seconds=0.4)
+    draft = select(stack.sign_in("oskar"), stack, instances, 19.5)
+    confirm(stack, draft, instances, 19.5)
+    wait_until(lambda: any(stack.puts(one) for one in instances))
+    # One page has shown all of them, and some of the writes are under way.
+    assert not any(stack.log(route="show", instance_id=one) for one in instances)
+    stack.kill(stack.worker)
+    stack.clear_faults()
+    with stack.recovery("K4"):
+        stack.worker.start()
+        stack.wait_until_all_ended()
+    assert outcomes(stack, instances) == ["applied"] * len(instances)
+    assert {stack.in_cloud(one)["auto_stop_duration"] for one in instances} == {70_200}
+
+
 def _rows(stack: Stack, instances: list[str]) -> list[dict[str, Any]]:
     ids = [pk for one in instances for pk in stack.ask("edits_of", instance=one)]
     rows: list[dict[str, Any]] = stack.ask("edits", ids=ids)

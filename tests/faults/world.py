@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.edits import deadlines, extension, merge, services
-from dashboard.edits.delivery import queue, send
+from dashboard.edits.delivery import group, queue, send
 from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import Emulator
 from dashboard.instances.models import Cloud, Instance
@@ -156,6 +156,15 @@ class World:
                 EditQueue.objects.filter(pk=instance_pk).update(lease_owner=NOBODY)
                 if self.ack_late:
                     self.queue.append(instance_pk)
+
+    def deliver_groups(self) -> None:
+        """Let a worker deliver a group of each lane that has one."""
+        for lane in queue.lanes_to_group():
+            try:
+                group.drain(lane)
+            except KilledError:
+                taken = EditQueue.objects.filter(lease_owner__isnull=False)
+                taken.update(lease_owner=NOBODY)
 
     def sweep(self) -> None:
         """One turn of the sweeper."""

@@ -285,8 +285,10 @@ def take_group(lane: Lane, size: int) -> list[Member]:
     members = [Member(*row) for row in by_age.values_list(*names)[:size]]
     if len(members) < MIN_GROUP:
         return []
-    taken = EditQueue.objects.filter(pk__in=[member.pk for member in members])
-    taken.update(last_enqueued_at=Now())
+    taken = _free_queues().filter(pk__in=[member.pk for member in members])
+    if taken.order_by().update(last_enqueued_at=Now()) < len(members):
+        # Another worker was sent for the same group, and was faster.
+        return []
     return members
 
 
