@@ -77,7 +77,7 @@ class EditQueue(models.Model):
 
     The row is the lock: the worker that holds the lease owns the value of
     ``fencing_token``. The next worker raises the token, so that a late worker writes
-    nothing (``queue.lock_if_ours``). See ``docs/decisions/0003-delivery.md``.
+    nothing (``queue.lock_ours``). See ``docs/decisions/0003-delivery.md``.
 
     Attributes:
         next_seq: Sequence number of the next edit. It is given under the row's lock, so
