@@ -1,12 +1,10 @@
 "use strict";
-/* The chosen theme, applied before the first paint. The button cycles through the theme
-   that the system does not have, the one it has, and the system's own choice. The choice
-   is a cookie, because signing out clears what else the browser stores. */
+/* The choice of the theme. The button cycles through the theme that the system does not
+   have, the one it has, and the system's own choice. The choice is a cookie, because
+   signing out clears what else the browser stores. The server draws pages in it, so that
+   their first paint waits for no script. */
 {
   const root = document.documentElement;
-  // What only works with scripts is there from the first paint, so nothing moves later.
-  root.dataset.scripts = "";
-
   const COOKIE = location.protocol === "https:" ? "__Host-curfew_theme" : "curfew_theme";
   const secure = location.protocol === "https:" ? "; Secure" : "";
   const stored = document.cookie.split("; ").find((cookie) => cookie.startsWith(`${COOKIE}=`))?.split("=")[1];
@@ -16,13 +14,13 @@
   };
   const current = () => root.dataset.theme ?? "system";
 
+  // Pages of errors are drawn without the cookie, and load this script first.
   if (["light", "dark"].includes(stored)) apply(stored);
 
   addEventListener("DOMContentLoaded", () => {
     const button = document.getElementById("theme-button");
     const name = document.getElementById("theme-name");
     if (!button) return;
-    // Only now: the messages of another language are a deferred script.
     const gettext = window.gettext ?? ((text) => text);
     const labels = { system: gettext("System"), light: gettext("Light"), dark: gettext("Dark") };
     const showLabel = () => {

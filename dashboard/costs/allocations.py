@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import batched
 from typing import Any
 
 from django.db.models import QuerySet
@@ -15,6 +16,8 @@ COLUMNS = (
     *("cloud_id", "generation", "owner_id", "owner_name"),
     *("flavor", "flavor_type", "workspace_id", "tags"),
 )
+
+_IN_A_QUERY = 5_000
 
 
 def of(
@@ -38,19 +41,17 @@ def of(
     return {pk: found[digest] for pk, digest in digests.items()}
 
 
-def find(instances: Iterable[Instance]) -> dict[int, Allocation]:
-    """Return the allocation of each instance, by ``pk``, new ones not stored.
-
-    Instances with the same properties share one; a query.
-    """
-    values = {instance.pk: _values(instance) for instance in instances}
-    digests = {pk: _digest(columns) for pk, columns in values.items()}
-    rows = Allocation.objects.filter(digest__in=set(digests.values()))
-    found = {row.digest: row for row in rows}
-    for pk, digest in digests.items():
+def find(values: Sequence[dict[str, Any]]) -> list[Allocation]:
+    """Return the allocation of each set of ``COLUMNS``, new ones not stored."""
+    digests = [_digest(columns) for columns in values]
+    found: dict[str, Allocation] = {}
+    for part in batched(dict.fromkeys(digests), _IN_A_QUERY, strict=False):
+        rows = Allocation.objects.filter(digest__in=part)
+        found |= {row.digest: row for row in rows}
+    for digest, columns in zip(digests, values, strict=True):
         if digest not in found:
-            found[digest] = Allocation(digest=digest, **values[pk])
-    return {pk: found[digest] for pk, digest in digests.items()}
+            found[digest] = Allocation(digest=digest, **columns)
+    return [found[digest] for digest in digests]
 
 
 def with_clouds(

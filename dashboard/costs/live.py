@@ -18,6 +18,7 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import (
     BigIntegerField,
+    Count,
     Exists,
     Func,
     OuterRef,
@@ -25,6 +26,7 @@ from django.db.models import (
     QuerySet,
     Subquery,
 )
+from django.db.models.functions import Greatest
 
 from dashboard.instances.models import Cloud, Instance
 
@@ -45,8 +47,13 @@ from .sums import (
     Sums,
 )
 
-type Key = int | str
-"""Of an allocation: ``pk``, or ``digest`` of one that is not stored."""
+type Key = int | str | tuple[int, str]
+"""Of an allocation: ``pk``, or ``digest`` of one that is not stored; or its cloud and
+flavor, which decide the price."""
+
+BY_PRICE = ("cloud_id", "flavor")
+"""What is told apart where only costs count: some dozen flavors instead of thousands of
+allocations."""
 
 
 class UnixTime(Func):
@@ -78,6 +85,8 @@ def sums(
     scope: Scope,
     now: datetime,
     most_hours: float,
+    *,
+    by_allocation: bool = True,
 ) -> Iterator[tuple[date, Allocation, Sums]]:
     """Yield the sums of each day and allocation of some clouds that has any.
 
@@ -85,6 +94,8 @@ def sums(
         clouds: By ``pk``.
         first, last: Days of reports; nothing after ``now`` counts.
         most_hours: What a stop saves at most.
+        by_allocation: Whether allocations are told apart; if not, those that are
+            yielded have nothing but a cloud and a flavor.
     """
     period = custom(first, last)
     since, until = period.since, min(period.until, now)
@@ -97,21 +108,39 @@ def sums(
     table.most_seconds = int(most_hours * 3_600)
     last_runs = _last_runs(clouds, since)
     known = [pk for pk in last_runs if pk is not None]
-    for run in _runs(clouds, since, until, scope, known):
-        table.add_run(*run)
+    column = "allocation" if by_allocation else "allocation__flavor"
+    for cloud, value, *run in _runs(clouds, since, until, scope, known, column):
+        table.add_run(cloud, _key(cloud, value), *run)
     if len(known) < len(last_runs):
-        _add_before_first_runs(table, _BeforeFirstRuns(clouds, since, until, scope))
+        before = _BeforeFirstRuns(clouds, since, until, scope)
+        for cloud, value, seen, begun in before.with_first_run(column):
+            table.add_time(cloud, _key(cloud, value), STOPPED, seen, begun)
+        _add_without_run(table, before, by_allocation=by_allocation)
     yield from table.rows(clouds)
 
 
-def _add_before_first_runs(table: "_Table", before: "_BeforeFirstRuns") -> None:
-    for cloud, key, seen, begun in before.with_first_run():
-        table.add_time(cloud, key, STOPPED, seen, begun)
-    for instance, allocation in before.without_run():
-        gone = table.until if instance.gone is None else instance.gone
-        time = STOPPED, instance.seen, gone
-        table.unstored[allocation.digest] = allocation
-        table.add_time(instance.cloud_id, allocation.pk or allocation.digest, *time)
+def _key(cloud: int, value: int | str) -> Key:
+    """Return the key of an allocation, by its ``pk`` or its flavor."""
+    return (cloud, value) if isinstance(value, str) else value
+
+
+def _add_without_run(
+    table: "_Table", before: "_BeforeFirstRuns", *, by_allocation: bool
+) -> None:
+    columns = allocations.COLUMNS if by_allocation else BY_PRICE
+    groups = list(before.without_run(columns))
+    keys: list[Key]
+    if by_allocation:
+        values = [{name: group[name] for name in columns} for group in groups]
+        found = allocations.find(values)
+        table.unstored |= {item.digest: item for item in found if not item.pk}
+        keys = [item.pk or item.digest for item in found]
+    else:
+        keys = [(group["cloud_id"], group["flavor"]) for group in groups]
+    for group, key in zip(groups, keys, strict=True):
+        gone = table.until if group["gone"] is None else group["gone"]
+        time = STOPPED, group["seen"], gone
+        table.add_time(group["cloud_id"], key, *time, group["number"])
 
 
 class _Table:
@@ -127,7 +156,10 @@ class _Table:
         self.unstored: dict[str, Allocation] = {}
         self._sums: dict[tuple[int, Key], list[int]] = {}
 
-    def add_time(self, cloud: int, key: Key, column: int, begin: int, end: int) -> None:
+    def add_time(
+        self, cloud: int, key: Key, column: int, begin: int, end: int, number: int = 1
+    ) -> None:
+        """Add a time of an instance, or of a number of them."""
         bounds = self._bounds
         begin, end = max(begin, bounds[0]), min(end, self.until)
         if begin >= end:
@@ -138,8 +170,8 @@ class _Table:
             part_end = end if is_last else min(end, bounds[index + 1])
             sums = self._of(index, key)
             unknown = gaps.overlap(begin, part_end) if gaps else 0
-            sums[column] += part_end - begin - unknown
-            sums[UNKNOWN] += unknown
+            sums[column] += number * (part_end - begin - unknown)
+            sums[UNKNOWN] += number * unknown
             begin = part_end
             if begin >= end:
                 return
@@ -147,7 +179,7 @@ class _Table:
     def add_run(
         self,
         cloud: int,
-        allocation: int,
+        key: Key,
         started: int,
         ended: int | None,
         next_started: int | None,
@@ -157,16 +189,16 @@ class _Table:
         end_status: str,
     ) -> None:
         if ended is None:
-            self.add_time(cloud, allocation, RUNNING, started, self._now)
+            self.add_time(cloud, key, RUNNING, started, self._now)
             return
-        self.add_time(cloud, allocation, RUNNING, started, ended)
+        self.add_time(cloud, key, RUNNING, started, ended)
         gone = next_started or missing or self._now
         # After it was missing nothing says when it was there again.
         if end_status:
-            self.add_time(cloud, allocation, STOPPED, ended, gone)
+            self.add_time(cloud, key, STOPPED, ended, gone)
         if not self._bounds[0] <= ended < self.until:
             return
-        sums = self._of(bisect_right(self._bounds, ended) - 1, allocation)
+        sums = self._of(bisect_right(self._bounds, ended) - 1, key)
         sums[ENDED[ended_by]] += 1
         sums[ENDED_SECONDS] += ended - started
         if ended_by not in AVOIDED:
@@ -181,11 +213,19 @@ class _Table:
         sums[AVOIDED[ended_by]] += until - ended - gaps.overlap(ended, until)
 
     def rows(self, clouds: dict[int, Cloud]) -> Iterator[tuple[date, Allocation, Sums]]:
-        pks = {key for _, key in self._sums if isinstance(key, int)}
+        keys = {key for _, key in self._sums}
+        pks = {key for key in keys if isinstance(key, int)}
         stored = _stored(pks, clouds)
+        for allocation in self.unstored.values():
+            allocation.cloud = clouds[allocation.cloud_id]
+        found: dict[Key, Allocation] = {}
+        for key in keys:
+            if isinstance(key, tuple):
+                found[key] = Allocation(cloud=clouds[key[0]], flavor=key[1])
+            else:
+                found[key] = stored[key] if isinstance(key, int) else self.unstored[key]
         for (index, key), sums in self._sums.items():
-            allocation = stored[key] if isinstance(key, int) else self.unstored[key]
-            yield self._days[index], allocation, Sums._make(sums)
+            yield self._days[index], found[key], Sums._make(sums)
 
     def _of(self, index: int, key: Key) -> list[int]:
         sums = self._sums.get((index, key))
@@ -226,8 +266,13 @@ def _runs(
     until: datetime,
     scope: Scope,
     last_runs: list[int],
+    key: str,
 ) -> Iterator[tuple[Any, ...]]:
-    """Yield the runs that begin in a time, and the last one before of each instance."""
+    """Yield the runs that begin in a time, and the last one before of each instance.
+
+    Args:
+        key: The column that tells their allocations apart.
+    """
     # By their keys: with the query of ``_last_runs`` PostgreSQL would read all runs.
     conditions = [Q(pk__in=part) for part in batched(last_runs, 5_000, strict=False)]
     for condition in (Q(started_at__gte=since, started_at__lt=until), *conditions):
@@ -235,7 +280,7 @@ def _runs(
             condition, scope.of_allocation(), allocation__cloud__in=cloud_pks
         )
         columns = rows.order_by().values_list(
-            *("allocation__cloud", "allocation", UnixTime("started_at")),
+            *("allocation__cloud", key, UnixTime("started_at")),
             *(UnixTime("ended_at"), UnixTime("next_started_at")),
             UnixTime("instance__missing_since"),
             *("ended_by", "ended_known", "end_status"),
@@ -263,44 +308,47 @@ class _BeforeFirstRuns:
 
     def __init__(
         self,
-        cloud_pks: Collection[int],
+        clouds: dict[int, Cloud],
         since: datetime,
         until: datetime,
         scope: Scope,
     ) -> None:
-        self._scope = scope
+        self._scope, self._since = scope, since
         self._runs = Run.objects.filter(instance=OuterRef("pk"))
         self._instances = (
-            Instance.objects.filter(cloud__in=cloud_pks, first_seen_at__lt=until)
+            Instance.objects.filter(cloud__in=clouds, first_seen_at__lt=until)
             .filter(Q(missing_since=None) | Q(missing_since__gt=since))
             .filter(~Exists(self._runs.filter(started_at__lte=since)))
         )
 
-    def with_first_run(self) -> Iterable[tuple[int, int, int, int]]:
-        """Return cloud, allocation of the first run, and the time before it."""
+    def with_first_run(self, key: str) -> Iterable[tuple[int, Any, int, int]]:
+        """Return cloud, a column of the first run, and the time before it."""
         first = self._runs.order_by("started_at").values
         rows = self._instances.annotate(
+            key=Subquery(first(key)[:1]),
             allocation=Subquery(first("allocation")[:1]),
             seen=UnixTime("first_seen_at"),
             begun=UnixTime(Subquery(first("started_at")[:1])),
         ).filter(allocation__isnull=False)
         if not self._scope.is_everything:
             rows = rows.filter(allocation__in=self._scope.allocations())
-        return rows.values_list("cloud", "allocation", "seen", "begun")
+        return rows.values_list("cloud", "key", "seen", "begun")
 
-    def without_run(self) -> Iterator[tuple[Any, Allocation]]:
-        """Yield instances with ``seen`` and ``gone``, and their allocations."""
-        columns = [name for name in allocations.COLUMNS if name != "cloud_id"]
-        rows = (
+    def without_run(self, columns: Collection[str]) -> Iterable[dict[str, Any]]:
+        """Return the instances that have not run, those that are alike together.
+
+        A mirror begins with all instances of a cloud at once, so most have the same
+        ``seen``. ``gone`` is None while they exist, and ``number`` says how many.
+        """
+        since = int(self._since.timestamp())
+        found: Iterable[dict[str, Any]] = (
             self._instances.filter(~Exists(self._runs), self._scope.q())
-            .select_related("cloud")
-            .only("cloud__name", *columns)
-            .annotate(seen=UnixTime("first_seen_at"), gone=UnixTime("missing_since"))
+            .order_by()
+            .annotate(
+                seen=Greatest(UnixTime("first_seen_at"), since),
+                gone=UnixTime("missing_since"),
+            )
+            .values(*columns, "seen", "gone")
+            .annotate(number=Count("pk"))
         )
-        instances = list(rows)
-        found = allocations.find(instances)
-        for instance in instances:
-            allocation = found[instance.pk]
-            # Saves a query for each.
-            allocation.cloud = instance.cloud
-            yield instance, allocation
+        return found

@@ -58,6 +58,7 @@ class Reading:
         self.period, self.scope, self.now = period, scope, now
         self._today = day_of(now)
         self._first, self._last = period.first_day, min(period.last_day, self._today)
+        self._live: dict[bool, list[_Row]] = {}
 
     def buckets(self, step: str) -> list[Span]:
         """Return the days, or weeks, up to today.
@@ -89,7 +90,8 @@ class Reading:
         begins = [bucket.first_day for bucket in self.buckets(step)] if step else []
         columns = COLUMNS if with_savings else COLUMNS[: min(AVOIDED.values())]
         stored = _Stored(self, step, columns, by_allocation=by_allocation)
-        for day, allocation, sums in chain(stored.rows(), self._live):
+        live_rows = self._live_rows(by_allocation=by_allocation)
+        for day, allocation, sums in chain(stored.rows(), live_rows):
             bucket = bisect_right(begins, day) - 1 if step else 0
             price = self.prices.at(allocation.cloud.name, allocation.flavor, day)
             yield Cell(bucket, allocation, price, sums)
@@ -120,8 +122,13 @@ class Reading:
             found[min(until, self._last + DAY)].append(cloud)
         return found
 
-    @cached_property
-    def _live(self) -> list[_Row]:
+    def _live_rows(self, *, by_allocation: bool) -> list[_Row]:
+        """Return the sums that are not stored; those by allocation serve for both."""
+        if True not in self._live and by_allocation not in self._live:
+            self._live[by_allocation] = self._read_live(by_allocation=by_allocation)
+        return self._live[True if True in self._live else by_allocation]
+
+    def _read_live(self, *, by_allocation: bool) -> list[_Row]:
         most_hours = settings.CURFEW.savings_max_hours
         return [
             row
@@ -130,6 +137,7 @@ class Reading:
             for row in live.sums(
                 {pk: self.clouds[pk] for pk in pks},
                 *(first, self._last, self.scope, self.now, most_hours),
+                by_allocation=by_allocation,
             )
         ]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from dashboard.ops.managed_process import PROJECT
 
-from . import costs, delivery, pages, search, table, watch, work
+from . import costs, delivery, pages, search, size as sizes, table, watch, work
 from .place import Place
 
 COLLECT = """
@@ -130,6 +130,16 @@ class Run:
             )
             self._told(f"search, {database}")
 
+    def size(self) -> None:
+        """Fleets in twenty clouds, on both databases."""
+        for database in ("PostgreSQL", "SQLite"):
+            for instances in sizes.QUICK_SIZES if self.quick else sizes.SIZES:
+                name = f"size of {instances}, {database}"
+                self.found[name] = sizes.fleet(
+                    database, instances=instances, rounds=min(self.rounds, 3)
+                )
+                self._told(name)
+
     def starts(self) -> None:
         """Of the demo and the web process."""
         self.found["start"] = work.starts()
@@ -147,7 +157,7 @@ def main() -> int:
     parser.add_argument(
         "--only",
         action="append",
-        help="fleets, edits, rates, watchers, costs, search, starts",
+        help="fleets, edits, rates, watchers, costs, search, size, starts",
     )
     parser.add_argument(
         "--watch-seconds", type=float, help="length of the watchers' load"
@@ -165,6 +175,7 @@ def main() -> int:
         "watchers": run.watchers,
         "costs": run.costs,
         "search": run.search,
+        "size": run.size,
         "starts": run.starts,
     }
     for name in options.only or parts:

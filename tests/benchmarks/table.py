@@ -7,9 +7,13 @@ from typing import Any, NamedTuple
 
 from .costs import DAYS
 from .measure import Cost, exponent
+from .size import growing
 
 LIST = "list of 100 rows"
 """What pages about the whole fleet are compared with."""
+
+MOST_SECONDS = 2
+"""CPU of a page about 100,000 instances."""
 
 
 class Line(NamedTuple):
@@ -65,6 +69,13 @@ def lines(found: dict[str, Any]) -> list[Line]:
             table += _search(f"search, {database}: {word}", taken)
         if year := found.get(f"year of costs, {database}"):
             table += _year(database, year)
+        sizes = {
+            int(name.split()[2].rstrip(",")): value
+            for name, value in found.items()
+            if name.startswith("size of") and name.endswith(database)
+        }
+        if sizes:
+            table += _sizes(database, sizes)
     return table
 
 
@@ -199,6 +210,34 @@ def _year(database: str, year: dict[str, Any]) -> Iterator[Line]:
             yield at_most(f"{what}, s", seconds[name], 1, shown)
         else:
             yield Line(f"{what}", shown)
+
+
+def _sizes(database: str, sizes: dict[int, dict[str, Any]]) -> Iterator[Line]:
+    """What each work costs with the largest fleet, and how that grows."""
+    largest = sizes[max(sizes)]
+    at = f"{max(sizes):,}, {database}"
+    for name in growing(sizes):
+        cost = largest[name]
+        parts = {
+            when: cost[when] for when in ("first", "again", "changed") if when in cost
+        }
+        parts = parts or {"": cost}
+        shown = ", ".join(
+            f"{when} {part['cpu']:.3f}".strip() for when, part in parts.items()
+        )
+        most = parts.get("changed") or next(iter(parts.values()))
+        memory = max(part["mb"] for part in parts.values())
+        grows = exponent({size: _usual(fleet[name]) for size, fleet in sizes.items()})
+        what, text = f"{at}: {name}, s CPU", f"{shown}; {memory:.0f} MB; n^{grows:.2f}"
+        if name.startswith(("task", "refresh", "bulk", "list as")):
+            yield Line(what, text)
+        else:
+            yield at_most(what, most["cpu"], MOST_SECONDS, text)
+
+
+def _usual(cost: dict[str, Any]) -> float:
+    part = cost.get("changed") or cost.get("first") or cost
+    return float(part["cpu"])
 
 
 def _click(what: str, click: dict[str, Any]) -> Iterator[Line]:

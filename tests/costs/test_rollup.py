@@ -272,4 +272,6 @@ def test_allocations_are_added_once() -> None:
     make_instance(status="STOPPED", first_seen_at=NOW - timedelta(days=5))
     instance = make_instance(status="STOPPED", first_seen_at=NOW - timedelta(days=5))
     (pk,) = set(allocations.of([instance]).values())
-    assert allocations.find([instance])[instance.pk].pk == pk
+    values = {name: getattr(instance, name) for name in allocations.COLUMNS}
+    (found,) = allocations.find([values])
+    assert found.pk == pk

@@ -1,5 +1,6 @@
 """Hours and costs of runs, gaps and instances that are written down here."""
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -8,12 +9,12 @@ from typing import Any
 import pytest
 
 from dashboard.accounts.models import User
-from dashboard.costs import periods, usage
+from dashboard.costs import live, periods, usage
 from dashboard.costs.models import Gap, Price, Run
 from dashboard.costs.money import Money
 from dashboard.costs.price_list import PriceList
 from dashboard.costs.usage import Dimension, Scope, Usage
-from dashboard.instances.models import Cloud
+from dashboard.instances.models import Cloud, Instance
 from tests.factories import make_cloud, make_instance, make_run
 
 pytestmark = pytest.mark.django_db
@@ -221,6 +222,35 @@ def test_the_parts_add_up(by: Dimension) -> None:
         buckets = usage.trend(usage.Reading(WEEK, EVERYTHING, NOW), step)
         assert len(buckets) == {"day": 7, "week": 1}[step]
         assert sum((bucket.usage for bucket in buckets), Usage()) == report.total
+
+
+def test_sums_by_price_are_those_of_the_allocations() -> None:
+    """Also of instances that have not run: alike or not, before and after others."""
+    for number in range(6):
+        fields = {
+            "flavor": f"modelarts.{number % 2}",
+            "first_seen_at": at(10 + number % 3),
+            "tags": {"number": str(number)},
+        }
+        instance = make_instance(status="STOPPED", **fields)
+        if number % 3 == 0:
+            make_run(started_at=at(11, number), hours=30, instance=instance)
+        elif number == 4:
+            missing = {"missing_since": at(13, 7)}
+            Instance.objects.filter(pk=instance.pk).update(**missing)
+    clouds = Cloud.objects.in_bulk()
+    period = (WEEK.first_day, WEEK.last_day, EVERYTHING, NOW, 16)
+    by_price: Counter[tuple[Any, ...]] = Counter()
+    for by_allocation in (True, False):
+        sign = 1 if by_allocation else -1
+        for day, allocation, sums in live.sums(
+            clouds, *period, by_allocation=by_allocation
+        ):
+            for column, value in enumerate(sums):
+                key = (day, allocation.cloud.name, allocation.flavor, column)
+                by_price[key] += sign * value
+    assert len(by_price) > 50
+    assert {*by_price.values()} == {0}
 
 
 def test_a_trend_cuts_weeks_at_the_ends_of_the_period() -> None:

@@ -244,8 +244,9 @@ def test_queries_do_not_grow_with_the_fleet(
 ) -> None:
     for _ in range(number):
         make_instance()
-    # Session, person, views, keys, the audit event, one chunk of rows, and the prices.
-    with django_assert_num_queries(7):
+    # Session, person, views, keys, the audit event, clouds, one chunk of rows, and the
+    # prices.
+    with django_assert_num_queries(8):
         assert len(csv_rows(reader.get(CSV))) == number
 
 

@@ -75,6 +75,25 @@ def test_over_https_the_cookie_has_its_prefix(
 
 
 @pytest.mark.parametrize(
+    ("cookies", "secure", "expected"),
+    [
+        ({"curfew_theme": "dark"}, False, "dark"),
+        ({"curfew_theme": 'dark" onload="'}, False, ""),
+        ({"__Host-curfew_theme": "light"}, True, "light"),
+        ({"curfew_theme": "dark"}, True, ""),  # as a neighbour might have set it
+    ],
+)
+def test_the_server_draws_the_chosen_theme(
+    client: Client, db: None, cookies: dict[str, str], secure: bool, expected: str
+) -> None:
+    for name, value in cookies.items():
+        client.cookies[name] = value
+    page = client.get(reverse("account_login"), secure=secure).text
+    root = page[page.index("<html") : page.index("<head")]
+    assert re.findall(r'data-theme="([^"]*)"', root) == ([expected] if expected else [])
+
+
+@pytest.mark.parametrize(
     ("zone", "language", "names"),
     [
         ("Europe/Berlin", "en", {"GMT+01:00": "CET", "GMT+02:00": "CEST"}),

@@ -32,6 +32,8 @@ FORMATS = {
 ZONES = {"CET": gettext_noop("CET"), "CEST": gettext_noop("CEST")}
 """Browsers use these names, too, since their own differ between languages."""
 
+THEMES = frozenset({"light", "dark"})
+
 
 @register.simple_tag
 @functools.cache
@@ -121,6 +123,17 @@ def _long_offset(local: datetime) -> str:
     minutes = round((local.utcoffset() or timedelta()) / timedelta(minutes=1))
     hours, rest = divmod(abs(minutes), 60)
     return f"GMT{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}" if minutes else "GMT"
+
+
+@register.simple_tag(takes_context=True)
+def chosen_theme(context: template.Context) -> str:
+    """Return the theme that ``theme.js`` stored; empty for the system's own."""
+    request = context.get("request")
+    if request is None:
+        return ""
+    prefix = "__Host-" if request.is_secure() else ""
+    theme = request.COOKIES.get(f"{prefix}curfew_theme", "")
+    return theme if theme in THEMES else ""
 
 
 @register.simple_tag
