@@ -6,7 +6,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -40,6 +40,8 @@ class Config(BaseSettings):
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
+    # Django's settings ask each value for it, and pydantic takes long to say no.
+    _mask_wrapped: ClassVar = True
 
     secret_key: Annotated[SecretStr, AfterValidator(config_checks.secret_key)]
     debug: bool = False

@@ -100,7 +100,11 @@ TEMPLATES = [
         "DIRS": [paths.FILES / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
-            "builtins": ["lucide.templatetags.lucide", "django.templatetags.i18n"],
+            "builtins": [
+                "lucide.templatetags.lucide",
+                "django.templatetags.i18n",
+                "dashboard.web.templatetags.fixed_texts",
+            ],
             "libraries": {"navigation": "dashboard.navigation"},
             "context_processors": [
                 "django.template.context_processors.request",

@@ -21,6 +21,7 @@ from .countdown import status_message
 from .models import Instance
 from .run_state import is_running
 
+_POSSIBLE = Message()
 _ROUNDING = timedelta(minutes=1)
 """By how much the start of a run may be off: the cloud does not report it."""
 
@@ -36,14 +37,14 @@ def why_auto_stop_fixed(instance: Instance) -> Message:
         return why_not
     if instance.status in AUTO_STOP_FIXED:
         return messages.AUTO_STOP_FIXED(status=status_message(instance.status))
-    return Message()
+    return _POSSIBLE
 
 
 def why_not_startable(instance: Instance) -> Message:
     if why_not := _why_unreachable(instance):
         return why_not
     if instance.status in STARTABLE:
-        return Message()
+        return _POSSIBLE
     if instance.status == InstanceStatus.RUNNING:
         return messages.ALREADY_RUNNING()
     return messages.NOT_STARTABLE(status=status_message(instance.status))
@@ -53,7 +54,7 @@ def why_not_stoppable(instance: Instance) -> Message:
     if why_not := _why_unreachable(instance):
         return why_not
     if instance.status in STOPPABLE:
-        return Message()
+        return _POSSIBLE
     if instance.status == InstanceStatus.STOPPED:
         return messages.ALREADY_STOPPED()
     return messages.NOT_STOPPABLE(status=status_message(instance.status))
@@ -68,7 +69,7 @@ def why_not_extendable(instance: Instance) -> Message:
         return messages.NOT_RUNNING()
     if instance.auto_stop_enable is False:
         return messages.NO_LEASE()
-    return Message()
+    return _POSSIBLE
 
 
 def restart_applies_setting(instance: Instance) -> bool:
@@ -92,7 +93,7 @@ def what_is_possible(instance: Instance) -> Message:
     """
     if instance.capabilities.has_lease:
         if not is_running(instance):
-            return Message()
+            return _POSSIBLE
         if instance.auto_stop_enable is False:
             return messages.NO_LEASE()
     return instance.capabilities.explanation()
@@ -105,4 +106,4 @@ def _why_unreachable(instance: Instance) -> Message:
         return messages.NOT_LISTED(cloud=instance.cloud.name)
     if not instance.has_usable_id:
         return messages.UNUSABLE_ID()
-    return Message()
+    return _POSSIBLE

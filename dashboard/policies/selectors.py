@@ -22,6 +22,7 @@ from dashboard.instances.durations import exact_text
 from dashboard.instances.models import FleetVersion, Instance
 from dashboard.modelarts.statuses import InstanceStatus
 from dashboard.web.process_cache import ProcessCache
+from dashboard.web.raw_queries import Prepared
 from dashboard.web.stored_messages import Message
 
 from .faults import Fault, Faults, faults, violating
@@ -293,7 +294,7 @@ def exceptions_waiting(user: User) -> int:
     """Return how many exceptions wait for the user's decision; at most one query."""
     if not can_decide_exceptions(user):
         return 0
-    return RuleException.objects.filter(state=RuleException.State.ASKED).count()
+    return _ASKED.count()
 
 
 def scope_choices(user: User) -> dict[str, list[str]]:
@@ -358,3 +359,9 @@ def tabs(user: User, current: str) -> dict[str, Any]:
         "may_write": can_write_rules(user),
         "may_decide": can_decide_exceptions(user),
     }
+
+
+# On every page.
+_ASKED = Prepared(
+    lambda: RuleException.objects.filter(state=RuleException.State.ASKED).only("pk")
+)

@@ -1,5 +1,6 @@
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from django.db import models
 from django.db.models import Exists, Max, OuterRef, Prefetch, Q, QuerySet
@@ -9,6 +10,7 @@ from dashboard.accounts.models import Team, User
 from dashboard.edits.models import Edit
 from dashboard.instances.models import Instance, InstanceEvent
 from dashboard.modelarts.statuses import InstanceStatus
+from dashboard.web.raw_queries import Prepared
 
 from .models import (
     TEXT_RELATIONS,
@@ -93,17 +95,25 @@ def edits_of(events: Iterable[InstanceEvent]) -> dict[object, Edit]:
 
 def unread(user: User) -> int:
     """Return the number of unread entries that have not expired; one query."""
-    return _unread(user).count()
+    return _counted.count(person=user.pk, now=timezone.now())
 
 
-def _unread(user: User) -> QuerySet[Reminder]:
+def _unread(user: Any, now: Any) -> QuerySet[Reminder]:
     return Reminder.objects.filter(
         person=user,
         medium=Medium.PAGE,
         state=State.SENT,
         read_at=None,
-        expires_at__gt=timezone.now(),
+        expires_at__gt=now,
     )
+
+
+# On every page.
+_counted = Prepared(
+    lambda person, now: _unread(person, now).only("pk"),
+    person=models.BigAutoField(),
+    now=models.DateTimeField(),
+)
 
 
 def log(state: str = "", q: str = "") -> QuerySet[Reminder]:
@@ -136,7 +146,7 @@ def log(state: str = "", q: str = "") -> QuerySet[Reminder]:
 def newest_unread(user: User) -> Reminder | None:
     """Return the newest of the entries that ``unread`` counts."""
     return (
-        _unread(user)
+        _unread(user, timezone.now())
         .select_related("person", "instance__cloud", *TEXT_RELATIONS)
         .first()
     )

@@ -1,4 +1,4 @@
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
@@ -6,16 +6,17 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Lower
 from django.urls import reverse
 
-if TYPE_CHECKING:
-    from dashboard.accounts.models import User
-
 
 class SavedViewQuerySet(models.QuerySet["SavedView"]):
-    def visible_to(self, user: "User") -> Self:
+    def visible_to(self, user: Any) -> Self:
         return self.filter(Q(owner=user) | Q(shared=True))
 
-    def for_menu(self, user: "User") -> Self:
-        """Return the visible views; ``is_default`` marks the user's default."""
+    def for_menu(self, user: Any) -> Self:
+        """Return the visible views; ``is_default`` marks the user's default.
+
+        Args:
+            user: Or their key, or what stands for it in a prepared query.
+        """
         default = DefaultView.objects.filter(user=user, view=OuterRef("pk"))
         return (
             self.visible_to(user)

@@ -1,9 +1,12 @@
 from typing import NamedTuple
 from urllib.parse import urlencode
 
+from django.db.models import BigAutoField, prefetch_related_objects
+
 from dashboard.accounts.models import User
 from dashboard.instances.display import DEFAULT, Display
 from dashboard.instances.filters import ME, ListQuery
+from dashboard.web.raw_queries import Prepared
 
 from .models import ListDisplay, SavedView
 from .permissions import can_share
@@ -42,12 +45,17 @@ class Menu(NamedTuple):
 
 
 def menu(query: ListQuery, *, user: User) -> Menu:
-    """Return the menu above a list with this query; one database query."""
+    """Return the menu above a list with this query.
+
+    One database query, and one for the owners of views that others share.
+    """
     current = normalized(query)
-    views = list(SavedView.objects.for_menu(user))
+    views = _for_menu.rows(user=user.pk)
+    team = [view for view in views if view.owner_id != user.pk]
+    prefetch_related_objects(team, "owner")
     return Menu(
         mine=[view for view in views if view.owner_id == user.pk],
-        team=[view for view in views if view.owner_id != user.pk],
+        team=team,
         current=named(current, views, user=user),
         query=current,
         may_share=can_share(user),
@@ -67,7 +75,16 @@ def default_view(user: User) -> SavedView | None:
 
 def display_of(user: User) -> Display:
     """Return how the person sees the list."""
-    stored = ListDisplay.objects.filter(user=user).first()
-    if stored is None:
-        return DEFAULT
-    return Display(frozenset(stored.hidden), stored.is_compact, stored.group)
+    for stored in _displays.rows(user=user.pk):
+        return Display(frozenset(stored.hidden), stored.is_compact, stored.group)
+    return DEFAULT
+
+
+# For each list.
+_for_menu = Prepared(
+    lambda user: SavedView.objects.for_menu(user).select_related(None),
+    user=BigAutoField(),
+)
+_displays = Prepared(
+    lambda user: ListDisplay.objects.filter(user=user), user=BigAutoField()
+)

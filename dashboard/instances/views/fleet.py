@@ -1,5 +1,6 @@
 """The list of instances, its poll, and one instance's countdown."""
 
+import secrets
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -52,6 +53,11 @@ out before the rows that changed are swapped in."""
 OUT_OF_ORDER = "moved"
 """``layout`` of a page whose rows are up to date, but kept their order until now."""
 
+_ROWS = SafeString(f"<!-- {secrets.token_hex()} -->")
+"""Stands for the rows while the template is rendered, which joins all that it has
+rendered so far at each of its levels: a tenth of the page's CPU. Nobody can put it into
+a name or a URL."""
+
 
 @require_safe
 def fleet(request: SignedInRequest) -> HttpResponse:
@@ -62,10 +68,13 @@ def fleet(request: SignedInRequest) -> HttpResponse:
     """
     query, version = ListQuery.of(request.GET), FleetVersion.current()
     context = _context(request, _shown(request, query, version))
-    context["rows"] = _html(context["fleet"].row_refs, request, context)
+    rows = _html(context["fleet"].row_refs, request, context)
+    context["rows"] = rows and _ROWS
     facets = listing.facets(request.user, version=version)
     context["filters"] = row_cache.filters_html(facets, query)
-    return render(request, "instances/list.html", context)
+    response = render(request, "instances/list.html", context)
+    response.content = response.content.replace(_ROWS.encode(), rows.encode(), 1)
+    return response
 
 
 @require_safe
