@@ -324,13 +324,13 @@ class _BeforeFirstRuns:
     def with_first_run(self, key: str) -> Iterable[tuple[int, Any, int, int]]:
         """Return cloud, a column of the first run, and the time before it."""
         first = self._runs.order_by("started_at").values
-        rows = self._instances.annotate(
+        rows = self._instances.filter(Exists(self._runs)).annotate(
             key=Subquery(first(key)[:1]),
-            allocation=Subquery(first("allocation")[:1]),
             seen=UnixTime("first_seen_at"),
             begun=UnixTime(Subquery(first("started_at")[:1])),
-        ).filter(allocation__isnull=False)
+        )
         if not self._scope.is_everything:
+            rows = rows.alias(allocation=Subquery(first("allocation")[:1]))
             rows = rows.filter(allocation__in=self._scope.allocations())
         return rows.values_list("cloud", "key", "seen", "begun")
 
