@@ -30,6 +30,7 @@ AGAIN = [
     "tests/edits/test_retries.py",
     "tests/edits/test_restart.py",
     "tests/edits/test_services.py",
+    "tests/edits/test_statements.py",
     "tests/edits/test_undo.py",
     "tests/handover/test_report_data.py",
     "tests/handover/test_triggers.py",

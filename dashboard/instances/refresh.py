@@ -46,7 +46,6 @@ from .sync import (
     sync,
     sync_page,
     was_read_later,
-    write_rows,
 )
 
 log = structlog.get_logger(__name__)
@@ -457,21 +456,25 @@ class LockedRows:
         Args:
             stamped: The instances (``Instance.pk``) that look different anyway.
         """
-        changed = [] if self._is_written else list(self._batch.changed.values())
-        shown = {row.pk for row in changed} | set(stamped)
-        rows = {row.pk: row for row in (self._known | self._read).values()}
-        if shown:
-            version = FleetVersion.raise_number()
-            for pk in shown:
-                rows[pk].version = version
-        write_rows(changed, [*WRITTEN, "looked_at", "version"])
-        for row in changed:
-            del rows[row.pk]
-        read = {row.pk for row in self._read.values()}
-        seen = [row for pk, row in rows.items() if pk in read]
-        write_rows(seen, ["looked_at", "version"] if shown else ["looked_at"])
-        unseen = [row for pk, row in rows.items() if pk in shown and pk not in read]
-        write_rows(unseen, ["version"])
+        changed = {} if self._is_written else self._batch.changed
+        shown = {row.pk for row in changed.values()} | set(stamped)
+        version = FleetVersion.raise_number() if shown else 0
+        # One statement for each: ``bulk_update`` of a hundred rows takes ten times as
+        # long, since it words a condition for each value.
+        for instance_id, before in self._known.items():
+            values: dict[str, Any] = {}
+            if after := changed.get(instance_id):
+                values = {
+                    name: getattr(after, name)
+                    for name in WRITTEN
+                    if getattr(after, name) != getattr(before, name)
+                }
+            if row := self._read.get(instance_id):
+                values["looked_at"] = row.looked_at
+            if before.pk in shown:
+                values["version"] = version
+            if values:
+                Instance.objects.filter(pk=before.pk).update(**values)
 
 
 def _requested_at(observation: Observation) -> datetime:
