@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import batched
 from typing import NamedTuple
 
 import structlog
@@ -50,6 +49,9 @@ CLAIM_SECONDS = 9.0
 SEND_SECONDS = 10.0
 """Age of a value after which it is not sent for any more. A request may wait another
 ``upstream.MAX_WAIT_SECONDS`` for its turn, so it leaves within 15 s."""
+
+AUTHORIZED_SECONDS = 2.0
+"""After this long a request is no longer sent on its authorization."""
 
 READ_SECONDS = 14.0
 """After this long a group begins no call any more: one may take 11 s, and a task 25."""
@@ -166,6 +168,7 @@ class _Write:
 
     Attributes:
         before: The cloud's values before it.
+        authorized_at: By the monotonic clock.
         answer: The cloud's answer; None while there is none.
         error: Why there is none.
     """
@@ -176,6 +179,7 @@ class _Write:
     change: Change
     request: Request
     before: dict[str, object] = field(default_factory=dict)
+    authorized_at: float = 0.0
     answer: Observation | None = None
     error: ModelArtsError | None = None
 
@@ -220,12 +224,16 @@ class _Group:
 
     def deliver(self, members: Sequence[Member]) -> None:
         """Deliver as many members as there is time for; the others are not claimed."""
-        rate = settings.CURFEW.upstream_rate
+        size = most = max(1, round(settings.CURFEW.upstream_rate))
+        left = list(members)
         try:
-            for part in batched(members, max(1, round(rate)), strict=False):
-                if self._is_over or self._age() > CLAIM_SECONDS:
-                    break
-                self._deliver_part(part)
+            while left and not self._is_over and self._age() < CLAIM_SECONDS:
+                began = time.monotonic()
+                self._deliver_part(left[:size])
+                # No more than a second of requests, as the last ones went.
+                done = min(size, len(left)) / max(time.monotonic() - began, 0.001)
+                del left[:size]
+                size = max(1, min(most, round(done)))
             self._confirm()
             for write in self._written:
                 self._read_back(write)
@@ -245,12 +253,14 @@ class _Group:
             found = self._pages.find(by_pk[delivery.instance.pk], delivery)
             if one := self._plan(delivery, found):
                 planned.append(one)
+        authorized_at = time.monotonic()
         allowed = queue.authorize_requests([one.announcement for one in planned])
         permitted = {announcement.delivery.instance.pk for announcement in allowed}
         writes = []
         for one in planned:
             delivery = one.write.delivery
             if delivery.instance.pk in permitted:
+                one.write.authorized_at = authorized_at
                 writes.append(one.write)
             else:
                 self._report(delivery, send.not_authorized(delivery))
@@ -317,7 +327,8 @@ class _Group:
             self._sort(write)
 
     def _send_one(self, write: _Write) -> None:
-        if self._is_over or self._age() > SEND_SECONDS:
+        is_late = time.monotonic() - write.authorized_at > AUTHORIZED_SECONDS
+        if self._is_over or is_late or self._age() > SEND_SECONDS:
             return
         try:
             answer = write.request.send()
