@@ -62,6 +62,10 @@ class Run:
                 found["pages"] = pages.single_pages(place, self.seconds, self.rounds)
                 found["wide"] = pages.wide_pages(place, self.seconds, self.rounds)
                 found["bytes"] = work.sizes(place)
+                found["moves"] = watch.moves(place)
+                if largest:
+                    seconds = 2 if self.quick else 10
+                    found["busy"] = watch.busy(place, seconds=seconds, rounds=2)
                 if largest:
                     self.found["plans, SQLite"] = pages.plans(place)
                 found["refresh"] = work.refresh(place, 3)
@@ -99,6 +103,11 @@ class Run:
         fleet = 300 if self.quick else 1_500
         with Place(fleet, postgres=True, rate=WATCHED_RATE) as place:
             place.start_workers(processes=2)
+            self.found["crowd"] = watch.crowd(
+                place,
+                number=200 if self.quick else 2_000,
+                seconds=min(60.0, self.watch_seconds),
+            )
             self.found["watchers"] = watch.watchers(
                 place,
                 number=100 if self.quick else 500,

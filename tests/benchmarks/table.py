@@ -55,6 +55,7 @@ def lines(found: dict[str, Any]) -> list[Line]:
         "click": partial(_click, "click to PUT"),
         "extend": partial(_click, "click to PATCH of an extension"),
         "bulk": _bulk,
+        "crowd": _crowd,
         "watchers": _watchers,
         "start": _start,
     }.items():
@@ -144,6 +145,16 @@ def _fleet(size: str, fleet: dict[str, Any]) -> Iterator[Line]:
     yield Line(
         f"{size}: the first quiet minute, kB", f"{sizes['first_quiet_minute_kb']:.3g}"
     )
+    moved = {name: size / 1000 for name, size in fleet["moves"].items()}
+    yield at_most(
+        f"{size}: five rows of 100 moved, kB",
+        moved["moves, gzip"],
+        5,
+        f"{moved['moves, gzip']:.1f}; all rows {moved['all, gzip']:.1f}; uncompressed "
+        f"{moved['moves, identity']:.1f} and {moved['all, identity']:.1f}",
+    )
+    if "busy" in fleet:
+        yield from _busy(size, fleet["busy"])
     if "click" in fleet:
         click = fleet["click"]["median_ms"]
         yield at_most(f"{size}: click to PUT, SQLite, median ms", click, 150)
@@ -285,6 +296,28 @@ def _at_rate(bulk: dict[str, Any]) -> Iterator[Line]:
     )
     calls = ", ".join(f"{route} {count}" for route, count in bulk["calls"].items())
     yield Line(f"{at}: calls; what became of them", f"{calls}; {bulk['states']}")
+
+
+def _busy(size: str, busy: dict[str, Any]) -> Iterator[Line]:
+    """Polls while something changes elsewhere, beside those while nothing does."""
+    costs, statuses = busy["costs"], busy["statuses"]
+    for case, pages in {"": "shared pages", ", alone": "a page for each"}.items():
+        ours, quiet = costs[f"busy{case}"], costs[f"quiet{case}"]
+        ratio = ours.cpu_ms / quiet.cpu_ms
+        shown = f"{ratio:.2f}, {ours.cpu_ms:.3f} to {quiet.cpu_ms:.3f} ms CPU"
+        shown += f", {json.dumps(statuses[f'busy{case}'])}"
+        what = f"{size}: change elsewhere each second / quiet, {pages}"
+        yield Line(what, shown) if case else at_most(what, ratio, 2, shown)
+
+
+def _crowd(seen: dict[str, Any]) -> Iterator[Line]:
+    at = f"{seen['watchers']} watchers, a change elsewhere each second"
+    yield Line(f"{at}: polls", f"{seen['polls']}, {json.dumps(seen['statuses'])}")
+    yield at_most(f"{at}: errors", seen["errors"], 0)
+    p99 = seen["poll_p99_ms"]
+    half = f"{p99:.0f}, half of them within {seen['poll_p50_ms']:.1f}"
+    yield at_most(f"{at}: p99 of a poll, ms", p99, 250, half)
+    yield Line(f"{at}: slowest page, ms", f"{seen['page_worst_ms']:.0f}")
 
 
 def _watchers(seen: dict[str, Any]) -> Iterator[Line]:

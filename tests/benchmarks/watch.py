@@ -5,11 +5,13 @@ import random
 import re
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from .load import Connection, Tally
 from .measure import Cost, cpu_seconds, in_turns
-from .pages import poller, renewed
+from .pages import get, poller, renewed
 from .place import Place
 
 PAGES = ("", "?status=RUNNING", "?sort=name", "?flavor_type=GPU", "?per_page=50")
@@ -55,6 +57,49 @@ def watchers(
     }
 
 
+def crowd(place: Place, *, number: int, seconds: float) -> dict[str, Any]:
+    """Many watchers of few pages while something changes elsewhere each second."""
+    shown = asyncio.run(_shown(place))
+    with _changes(place, shown):
+        polls, pages = asyncio.run(_watch(place, number, seconds))
+    return {
+        "watchers": number,
+        "seconds": seconds,
+        "polls": len(polls.seconds),
+        "statuses": polls.statuses,
+        "errors": polls.errors + pages.errors,
+        "poll_p50_ms": polls.quantile(0.5) * 1000,
+        "poll_p99_ms": polls.quantile(0.99) * 1000,
+        "page_worst_ms": max(pages.seconds, default=0) * 1000,
+    }
+
+
+def moves(place: Place) -> dict[str, int]:
+    """Bytes of the answer when five rows of 100 have moved, as a browser gets it.
+
+    With all rows, it is the answer to a poll that does not name those of its page.
+    """
+    page = get(place, "/instances/?per_page=100")[2]
+    rows = [int(pk) for pk in re.findall(rb'<tr id="instance-(\d+)"', page)]
+    place.ask("stamp", pks=rows[:5])
+    # As if they had been at the end until now.
+    displayed = ",".join(map(str, rows[5:] + rows[:5]))
+    url = re.sub("layout=[^&]+", "layout=another", poller(page)[0])
+    found = {}
+    for name, named in {
+        "moves": {"Curfew-Displayed-Rows": displayed},
+        "all": {},
+    }.items():
+        for encoding in ("gzip", "identity"):
+            status, heads, body = get(
+                place, url, **named, **{"Accept-Encoding": encoding}
+            )
+            assert status == 200
+            head = sum(len(f"{one}: {value}\r\n") for one, value in heads.items())
+            found[f"{name}, {encoding}"] = head + len(body)
+    return found
+
+
 BUSY_RATE = 400
 """Polls in a second: those of 2,000 watchers at 5 s."""
 
@@ -66,9 +111,7 @@ def busy(place: Place, *, seconds: float, rounds: int) -> dict[str, Any]:
     in the other case each has its own.
     """
     shared = [f"/instances/{page}" for page in PAGES]
-    pages = asyncio.run(_pages(place, shared))
-    # None of them has a row of what changes: a page names its rows.
-    shown = [int(pk) for page in pages for pk in re.findall(rb'"instance-(\d+)"', page)]
+    shown = asyncio.run(_shown(place))
     tallies: dict[str, Tally] = {}
 
     def work(name: str, paths: list[str], rate: int, *, changing: bool) -> Cost:
@@ -93,6 +136,30 @@ def busy(place: Place, *, seconds: float, rounds: int) -> dict[str, Any]:
     }
 
 
+async def _shown(place: Place) -> list[int]:
+    """Keys of all rows of ``PAGES``: what changes elsewhere is none of them."""
+    pages = await _pages(place, [f"/instances/{page}" for page in PAGES])
+    return [int(pk) for page in pages for pk in re.findall(rb'"instance-(\d+)"', page)]
+
+
+@contextmanager
+def _changes(place: Place, shown: list[int] | None) -> Iterator[None]:
+    """Change something elsewhere each second; nothing for None."""
+    stop = threading.Event()
+
+    def change() -> None:
+        while shown is not None and not stop.wait(1):
+            place.ask("change_elsewhere", shown=shown)
+
+    changer = threading.Thread(target=change)
+    changer.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        changer.join()
+
+
 async def _pages(place: Place, paths: list[str]) -> list[bytes]:
     connection = Connection(place.port)
     pages = [
@@ -112,17 +179,10 @@ def _polled(
 ) -> Cost:
     """Poll the pages in turns at a rate; take new poll tokens as a browser would."""
     assert place.web.pid
-    stop = threading.Event()
-
-    def change() -> None:
-        while shown is not None and not stop.wait(1):
-            place.ask("change_elsewhere", shown=shown)
 
     async def poll() -> float:
         drawn = [poller(page) for page in await _pages(place, paths)]
         connections = [Connection(place.port) for _ in range(8)]
-        changer = threading.Thread(target=change)
-        changer.start()
         before, began = cpu_seconds(place.web.pid or 0), time.monotonic()
 
         async def ask(first: int) -> None:
@@ -139,12 +199,10 @@ def _polled(
                     drawn[number % len(paths)] = url, fresh
 
         await asyncio.gather(*(ask(first) for first in range(len(connections))))
-        used = cpu_seconds(place.web.pid or 0) - before
-        stop.set()
-        changer.join()
-        return used
+        return cpu_seconds(place.web.pid or 0) - before
 
-    used = asyncio.run(poll())
+    with _changes(place, shown):
+        used = asyncio.run(poll())
     return Cost(used * 1000 / len(tally.seconds), rate)
 
 
