@@ -5,6 +5,7 @@ everything is allowed: slow work behind a page is better than no page.
 """
 
 import time
+from typing import Any
 
 import redis
 import structlog
@@ -21,6 +22,16 @@ log = structlog.get_logger(__name__)
 WINDOW_SECONDS = 60
 PEOPLE_PER_ADDRESS = 5
 """An address, such as an office, gets this many times the limit of one person."""
+
+# One command: a client spends twice the time on four of them.
+_COUNT = """
+local counts = {}
+for number, key in ipairs(KEYS) do
+  counts[number] = redis.call('INCR', key)
+  redis.call('EXPIRE', key, ARGV[1])
+end
+return counts
+"""
 
 READS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _BACKOFF_SECONDS = 5.0
@@ -56,11 +67,8 @@ def within(counted: list[tuple[str, int]]) -> bool:
     if not counters or time.monotonic() < _backoff_until:
         return True
     try:
-        with quick_redis().pipeline(transaction=False) as pipe:
-            for key, _ in counters:
-                pipe.incr(key)
-                pipe.expire(key, 2 * WINDOW_SECONDS)
-            counts = pipe.execute()[::2]
+        keys = [key for key, _ in counters]
+        counts: Any = quick_redis().eval(_COUNT, len(keys), *keys, 2 * WINDOW_SECONDS)
     except redis.RedisError as error:
         _backoff_until = time.monotonic() + _BACKOFF_SECONDS
         log.warning("requests not counted", reason=str(error)[:200])
