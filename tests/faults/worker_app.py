@@ -3,8 +3,8 @@
 Where a fault of the cloud cannot hold a worker at the wanted line, a file does: once
 the armed file exists, the process dies there. Each of its lines is for one death: at
 the end of a delivery if it is empty, else when a row has been written and not yet
-committed. It names the model: one of ``MORTAL_ROWS``, or ``Edit`` for the edit of an
-override.
+committed. It names the model: one of ``MORTAL_ROWS``, ``Attempt``, or ``Edit`` for the
+edit of an override.
 ``CURFEW_TEST_WATCH_SECONDS`` shortens the minute for which late writes are looked for,
 which a test would have to wait out.
 """
@@ -23,7 +23,7 @@ from dashboard.celery import app
 
 __all__ = ["app"]
 
-MORTAL_ROWS = frozenset({"Attempt", "EditBatch", "Question", "ScheduleRun"})
+MORTAL_ROWS = frozenset({"EditBatch", "Question", "ScheduleRun"})
 
 
 @worker_init.connect
@@ -39,11 +39,13 @@ def _shorten_the_watch(**_: Any) -> None:
 @worker_init.connect
 def _die_before_commits(**_: Any) -> None:
     from dashboard.edits import keeping  # needs Django to be set up
+    from dashboard.edits.delivery import queue
 
     post_save.connect(_die_at_row, weak=False)
-    # Edits are inserted many at a time, and that sends no signal.
+    # Edits and attempts are inserted many at a time, and that sends no signal.
     for name in ("_extend", "_start_again"):
         setattr(keeping, name, _die_at_edit(getattr(keeping, name)))
+    queue.store_attempts = _die_at_attempts(queue.store_attempts)
 
 
 def _die_at_row(sender: Any, **_: Any) -> None:
@@ -59,6 +61,14 @@ def _die_at_edit(create: Callable[..., Any]) -> Callable[..., Any]:
         return edit
 
     return created
+
+
+def _die_at_attempts(store: Callable[..., None]) -> Callable[..., None]:
+    def stored(*args: Any) -> None:
+        store(*args)
+        _die_if_armed("Attempt")
+
+    return stored
 
 
 def _die_if_armed(line: str) -> None:
