@@ -36,7 +36,7 @@ def enqueue(monkeypatch: pytest.MonkeyPatch) -> Mock:
 
 def due_together(
     cloud: Emulator, actor: User, number: int, generation: str = "demanager"
-) -> tuple[list[Edit], queue.Lane]:
+) -> tuple[list[Edit], queue.ServedGeneration]:
     """Request new words for so many instances, and let them be due."""
     instances = Instance.objects.filter(
         generation=generation, status__in=["RUNNING", "STOPPED"]
@@ -45,7 +45,7 @@ def due_together(
     assert len(chosen) == number
     edits = [submit(instance, actor, description=WORDS) for instance in chosen]
     make_due()
-    return edits, queue.Lane(chosen[0].cloud_id, generation)
+    return edits, queue.ServedGeneration(chosen[0].cloud_id, generation)
 
 
 def make_due() -> None:
@@ -66,19 +66,19 @@ def calls(cloud: Emulator) -> Counter[str]:
     return Counter(entry.route for entry in cloud.log.entries())
 
 
-def asked(cloud: Emulator, lane: queue.Lane) -> Counter[str]:
+def asked(cloud: Emulator, served: queue.ServedGeneration) -> Counter[str]:
     """Deliver a group, and return what it has asked of the cloud."""
     before = calls(cloud)
-    group.drain(lane)
+    group.drain(served)
     return calls(cloud) - before
 
 
 def test_a_page_before_and_a_page_after_read_them_all(
     cloud: Emulator, operator: User
 ) -> None:
-    edits, lane = due_together(cloud, operator, 10)
-    assert queue.lanes_to_group() == [lane]
-    assert asked(cloud, lane) == {"list": 2, "update": 10}
+    edits, served = due_together(cloud, operator, 10)
+    assert queue.generations_to_group() == [served]
+    assert asked(cloud, served) == {"list": 2, "update": 10}
     assert states(edits) == [State.APPLIED] * 10
     for edit in Edit.objects.select_related("instance"):
         assert edit.result == {"description": WORDS}
@@ -94,40 +94,40 @@ def test_notebooks_too(cloud: Emulator, operator: User) -> None:
     Instance.objects.filter(generation="notebooks").update(status="STOPPED")
     for one in cloud.notebooks.notebooks():
         cloud.notebooks.force(one.id, status="STOPPED")
-    edits, lane = due_together(cloud, operator, 6, "notebooks")
-    assert asked(cloud, lane) == {"notebooks.list_all": 2, "notebooks.update": 6}
+    edits, served = due_together(cloud, operator, 6, "notebooks")
+    assert asked(cloud, served) == {"notebooks.list_all": 2, "notebooks.update": 6}
     assert states(edits) == [State.APPLIED] * 6
 
 
 def test_few_are_delivered_one_by_one(cloud: Emulator, operator: User) -> None:
-    edits, lane = due_together(cloud, operator, queue.MIN_GROUP - 1)
-    assert queue.lanes_to_group() == []
-    assert asked(cloud, lane) == {}
+    edits, served = due_together(cloud, operator, queue.MIN_GROUP - 1)
+    assert queue.generations_to_group() == []
+    assert asked(cloud, served) == {}
     assert set(queue.take_due_queues()) == {edit.instance_id for edit in edits}
 
 
 def test_what_is_more_than_new_settings_is_left_to_others(
     cloud: Emulator, operator: User
 ) -> None:
-    edits, lane = due_together(cloud, operator, 10)
+    edits, served = due_together(cloud, operator, 10)
     retried, dead, watched = (edit.instance_id for edit in edits[:3])
     now = timezone.now() - timedelta(seconds=1)
     Edit.objects.filter(instance=retried).update(state=State.RETRYING)
     EditQueue.objects.filter(pk=dead).update(lease_until=now)
     EditQueue.objects.filter(pk=watched).update(recheck_at=now, late_write_until=now)
-    assert asked(cloud, lane)["update"] == 7
+    assert asked(cloud, served)["update"] == 7
     make_due()
-    assert set(queue.take_due_queues([lane])) == {retried, dead, watched}
+    assert set(queue.take_due_queues([served])) == {retried, dead, watched}
 
 
 def test_one_group_of_a_cloud_at_a_time(cloud: Emulator, operator: User) -> None:
     """The other workers are there for people who wait."""
-    edits, lane = due_together(cloud, operator, 20)
-    members = queue.take_group(lane, 10)
+    edits, served = due_together(cloud, operator, 20)
+    members = queue.take_group(served, 10)
     assert len(members) == 10
-    assert queue.is_group_under_way(lane)
-    assert queue.take_group(lane, 10) == []
-    assert queue.take_due_queues([lane]) == []
+    assert queue.is_group_under_way(served)
+    assert queue.take_group(served, 10) == []
+    assert queue.take_due_queues([served]) == []
     # A single edit has its own message, and needs no sweep.
     alone = edits[-1]
     send.drain(alone.instance_id)
@@ -137,10 +137,10 @@ def test_one_group_of_a_cloud_at_a_time(cloud: Emulator, operator: User) -> None
 def test_an_old_value_is_never_sent_over_a_newer_one(
     cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    edits, lane = due_together(cloud, operator, 8)
+    edits, served = due_together(cloud, operator, 8)
     changed = edits[3].instance
     cloud.fleet.force(changed.instance_id, description="from the console")
-    group.drain(lane)
+    group.drain(served)
     expected = [State.APPLIED] * 8
     expected[3] = State.CONFLICT
     assert states(edits) == expected
@@ -150,7 +150,7 @@ def test_an_old_value_is_never_sent_over_a_newer_one(
 def test_a_value_that_is_too_old_is_not_sent(
     cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    edits, lane = due_together(cloud, operator, 8)
+    edits, served = due_together(cloud, operator, 8)
     genuine = queue.authorize_requests
 
     def slow(*arguments: Any) -> Any:
@@ -161,7 +161,7 @@ def test_a_value_that_is_too_old_is_not_sent(
 
     with monkeypatch.context() as patch:
         patch.setattr(queue, "authorize_requests", slow)
-        assert asked(cloud, lane)["update"] == 0
+        assert asked(cloud, served)["update"] == 0
         monkeypatch.undo()
     assert states(edits) == [State.RETRYING] * 8
     assert not Attempt.objects.filter(ambiguous=True).exists()
@@ -170,9 +170,9 @@ def test_a_value_that_is_too_old_is_not_sent(
 def test_no_queue_is_claimed_once_the_values_are_old(
     cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    edits, lane = due_together(cloud, operator, 8)
+    edits, served = due_together(cloud, operator, 8)
     monkeypatch.setattr(group, "CLAIM_SECONDS", -1)
-    assert asked(cloud, lane)["update"] == 0
+    assert asked(cloud, served)["update"] == 0
     assert states(edits) == [State.QUEUED] * 8
     assert not Attempt.objects.exists()
 
@@ -180,7 +180,7 @@ def test_no_queue_is_claimed_once_the_values_are_old(
 def test_what_was_delivered_after_the_listing_is_read_again(
     cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    edits, lane = due_together(cloud, operator, 8)
+    edits, served = due_together(cloud, operator, 8)
     genuine, other = queue.claim_all, edits[2].instance
 
     def overtaken(pks: Any) -> Any:
@@ -191,7 +191,7 @@ def test_what_was_delivered_after_the_listing_is_read_again(
         return genuine(pks)
 
     monkeypatch.setattr(queue, "claim_all", overtaken)
-    group.drain(lane)
+    group.drain(served)
     assert states(edits) == [State.APPLIED] * 8
     assert [body["description"] for body in puts(cloud, other)] == [WORDS, "Newer"]
 
@@ -209,7 +209,7 @@ def test_a_listing_only_confirms(
     cloud: Emulator, operator: User, spoilt: dict[str, Any]
 ) -> None:
     """A page that is stale or says too little costs a call, and nothing else."""
-    edits, lane = due_together(cloud, operator, 8)
+    edits, served = due_together(cloud, operator, 8)
     there = edits[0].instance.instance_id
     genuine = queue.authorize_requests
 
@@ -219,7 +219,7 @@ def test_a_listing_only_confirms(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(queue, "authorize_requests", meanwhile)
-        assert asked(cloud, lane) == {"list": 2, "update": 8, "show": 1}
+        assert asked(cloud, served) == {"list": 2, "update": 8, "show": 1}
     assert states(edits) == [State.APPLIED] * 8
 
 
@@ -227,7 +227,7 @@ def test_a_page_from_before_the_answer_confirms_nothing(
     cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the cloud's own clock: a cache may answer."""
-    edits, lane = due_together(cloud, operator, 8)
+    edits, served = due_together(cloud, operator, 8)
     genuine = DemanagerApi.list_by_age
 
     def cached(self: DemanagerApi, offset: int) -> Any:
@@ -236,7 +236,7 @@ def test_a_page_from_before_the_answer_confirms_nothing(
         return page.__class__(**{**_fields(page), "clock": old})
 
     monkeypatch.setattr(DemanagerApi, "list_by_age", cached)
-    assert asked(cloud, lane) == {"list": 2, "update": 8, "show": 8}
+    assert asked(cloud, served) == {"list": 2, "update": 8, "show": 8}
     assert states(edits) == [State.APPLIED] * 8
 
 
@@ -245,7 +245,7 @@ def _fields(page: Any) -> dict[str, Any]:
 
 
 def test_each_has_its_own_outcome(cloud: Emulator, operator: User) -> None:
-    edits, lane = due_together(cloud, operator, 10)
+    edits, served = due_together(cloud, operator, 10)
     faults = [
         {"kind": "status", "status": 403, "code": "ModelArts.0104"},
         {"kind": "status", "status": 503},
@@ -257,7 +257,7 @@ def test_each_has_its_own_outcome(cloud: Emulator, operator: User) -> None:
         cloud.faults.add(
             Fault(method="PUT", instance_id=edit.instance.instance_id, **fault)
         )
-    group.drain(lane)
+    group.drain(served)
     found = states(edits)
     assert found[0] == State.FAILED
     assert found[1:5] == [State.RETRYING] * 4
@@ -273,14 +273,14 @@ def test_each_has_its_own_outcome(cloud: Emulator, operator: User) -> None:
     assert states(edits)[1:] == [State.APPLIED] * 9
 
 
-def test_refused_credentials_end_the_group(
+def test_a_throttled_request_ends_the_group(
     cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings.CURFEW, "upstream_rate", 1.0)
     monkeypatch.setattr(group, "_size", lambda: 8)
-    edits, lane = due_together(cloud, operator, 8)
+    edits, served = due_together(cloud, operator, 8)
     cloud.faults.add(Fault("status", method="PUT", status=429, retry_after="30"))
-    assert asked(cloud, lane)["update"] == 1
+    assert asked(cloud, served)["update"] == 1
     assert sorted(set(states(edits))) == [State.QUEUED, State.RETRYING]
     assert states(edits).count(State.QUEUED) == 7
 
@@ -288,10 +288,10 @@ def test_refused_credentials_end_the_group(
 def test_without_a_listing_they_are_delivered_one_by_one(
     cloud: Emulator, operator: User, enqueue: Mock
 ) -> None:
-    edits, lane = due_together(cloud, operator, 8)
+    edits, served = due_together(cloud, operator, 8)
     enqueue.reset_mock()
     cloud.faults.add(Fault("status", route="list", status=503))
-    assert asked(cloud, lane) == {"list": 1}
+    assert asked(cloud, served) == {"list": 1}
     assert states(edits) == [State.QUEUED] * 8
     told = {call.args for call in enqueue.call_args_list}
     assert told == {(dispatch.DRAIN, edit.instance_id) for edit in edits}
@@ -302,7 +302,7 @@ def test_a_lost_permission_counts_up_to_the_second(
     cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings.CURFEW, "upstream_rate", 3.0)
-    edits, lane = due_together(cloud, operator, 9)
+    edits, served = due_together(cloud, operator, 9)
     genuine = queue.authorize_requests
 
     def demoted_meanwhile(*arguments: Any) -> Any:
@@ -311,7 +311,7 @@ def test_a_lost_permission_counts_up_to_the_second(
         return genuine(*arguments)
 
     monkeypatch.setattr(queue, "authorize_requests", demoted_meanwhile)
-    assert asked(cloud, lane)["update"] == 3
+    assert asked(cloud, served)["update"] == 3
     assert Counter(states(edits)) == {
         State.APPLIED: 3,
         State.RETRYING: 3,
@@ -322,7 +322,7 @@ def test_a_lost_permission_counts_up_to_the_second(
 def test_a_group_is_recorded_by_its_own_worker_alone(
     cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    edits, lane = due_together(cloud, operator, 8)
+    edits, served = due_together(cloud, operator, 8)
     taken = edits[0]
 
     def late(results: Any) -> Any:
@@ -332,7 +332,7 @@ def test_a_group_is_recorded_by_its_own_worker_alone(
 
     genuine = record.record_results
     monkeypatch.setattr(record, "record_results", late)
-    group.drain(lane)
+    group.drain(served)
     assert states(edits) == [State.SENDING] + [State.APPLIED] * 7
 
 
@@ -350,8 +350,8 @@ def test_a_reminder_that_was_reset_is_restored(cloud: Emulator, operator: User) 
         for one in silent
     ]
     make_due()
-    lane = queue.Lane(silent[0].cloud_id, "demanager")
-    assert asked(cloud, lane)["update"] == 12
+    served = queue.ServedGeneration(silent[0].cloud_id, "demanager")
+    assert asked(cloud, served)["update"] == 12
     assert states(edits) == [State.APPLIED] * 6
     for one in silent:
         stored = cloud.fleet.get(one.instance_id).auto_stop
@@ -362,7 +362,7 @@ def test_senders_are_no_more_than_the_rate_needs(
     cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a person does meanwhile waits for as many turns, and no more."""
-    edits, lane = due_together(cloud, operator, 8)
+    edits, served = due_together(cloud, operator, 8)
     threads = set()
     genuine = writer.Writer.requests
 
@@ -377,6 +377,6 @@ def test_senders_are_no_more_than_the_rate_needs(
         return [send_from(one) for one in genuine(self, *arguments)]
 
     monkeypatch.setattr(writer.Writer, "requests", noted)
-    group.drain(lane)
+    group.drain(served)
     assert states(edits) == [State.APPLIED] * 8
     assert 1 <= len(threads) <= 2

@@ -52,9 +52,9 @@ def test_an_edit_alone(
 
 
 def test_edits_of_a_group(cloud: Emulator, operator: User) -> None:
-    edits, lane = due_together(cloud, operator, 12)
+    edits, served = due_together(cloud, operator, 12)
     with CaptureQueriesContext(connection) as captured:
-        group.drain(lane)
+        group.drain(served)
     assert {edit.state for edit in _again(edits)} == {Edit.State.APPLIED}
     found = statements(captured)
     assert len(found) <= IN_A_GROUP * len(edits), "\n".join(found)

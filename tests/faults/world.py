@@ -158,10 +158,10 @@ class World:
                     self.queue.append(instance_pk)
 
     def deliver_groups(self) -> None:
-        """Let a worker deliver a group of each lane that has one."""
-        for lane in queue.lanes_to_group():
+        """Let a worker deliver a group of each cloud and generation that has one."""
+        for served in queue.generations_to_group():
             try:
-                group.drain(lane)
+                group.drain(served)
             except KilledError:
                 taken = EditQueue.objects.filter(lease_owner__isnull=False)
                 taken.update(lease_owner=NOBODY)

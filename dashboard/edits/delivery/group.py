@@ -31,7 +31,7 @@ from dashboard.modelarts.results import InstancePage, Observation
 
 from . import circuit_breaker, late_writes, queue, record, send
 from .calls import Request
-from .queue import Announcement, Delivery, Lane, Member
+from .queue import Announcement, Delivery, Member, ServedGeneration
 from .record import Report, Result
 from .send import Change
 from .writer import NotAuthorizedError, Writer, was_prompt_reset
@@ -67,14 +67,14 @@ MAX_SENDERS, EXPECTED_LATENCY_SECONDS = 8, 0.2
 State = Edit.State
 
 
-def drain(lane: Lane) -> None:
-    """Deliver one group of a lane, and let the next sweep look for another."""
-    members = queue.take_group(lane, _size())
+def drain(served: ServedGeneration) -> None:
+    """Deliver one group; the next sweep looks for another."""
+    members = queue.take_group(served, _size())
     if not members:
         return
-    cloud = Cloud.objects.get(pk=lane.cloud_pk)
+    cloud = Cloud.objects.get(pk=served.cloud_pk)
     try:
-        pages = _Pages(lane, cloud)
+        pages = _Pages(served, cloud)
         pages.read(members)
     except ModelArtsError as error:
         # One by one they show whether the cloud is away, or only its listing.
@@ -83,7 +83,7 @@ def drain(lane: Lane) -> None:
         for member in members[:number]:
             dispatch.enqueue(dispatch.DRAIN, member.pk)
         return
-    _Group(lane, pages).deliver(members)
+    _Group(pages).deliver(members)
     dispatch.enqueue(dispatch.SWEEP, expires_seconds=1)
 
 
@@ -95,11 +95,11 @@ def _size() -> int:
 class _Pages:
     """The pages of a listing that show the members of a group."""
 
-    def __init__(self, lane: Lane, cloud: Cloud) -> None:
+    def __init__(self, served: ServedGeneration, cloud: Cloud) -> None:
         client = upstream.client_for(cloud.name)
-        self._api: InstanceApi = client.api(lane.generation)
+        self._api: InstanceApi = client.api(served.generation)
         present = Instance.objects.filter(
-            cloud=cloud, generation=lane.generation, missing_since=None
+            cloud=cloud, generation=served.generation, missing_since=None
         ).order_by("created_at", "instance_id")
         ids = present.values_list("instance_id", flat=True)
         self._places = {instance_id: place for place, instance_id in enumerate(ids)}
@@ -215,8 +215,8 @@ class _Planned(NamedTuple):
 class _Group:
     """The delivery of one group."""
 
-    def __init__(self, lane: Lane, pages: _Pages) -> None:
-        self._lane, self._pages = lane, pages
+    def __init__(self, pages: _Pages) -> None:
+        self._pages = pages
         self._began = time.monotonic()
         self._results: list[Result] = []
         self._written: list[_Write] = []

@@ -43,7 +43,8 @@ MAX_INTERRUPTED = 3
 MIN_SWEEP_SIZE = 10
 
 MIN_GROUP = 6
-"""Due queues of a lane from which on they are delivered in groups (``group``)."""
+"""From so many due queues of a cloud and generation on, they are delivered in groups
+(``group``)."""
 
 SAME_TIME = timedelta(seconds=30)
 
@@ -129,7 +130,7 @@ class Announcement(NamedTuple):
     before: Mapping[str, Any]
 
 
-class Lane(NamedTuple):
+class ServedGeneration(NamedTuple):
     """The instances of one cloud and one generation of its API."""
 
     cloud_pk: int
@@ -153,7 +154,7 @@ class Member(NamedTuple):
 
 
 @transaction.atomic
-def take_due_queues(lanes: Iterable[Lane] = ()) -> list[int]:
+def take_due_queues(generations: Iterable[ServedGeneration] = ()) -> list[int]:
     """Mark the queues that need a worker now as enqueued, and return their instances.
 
     These have open edits or a due recheck, and are neither leased nor just enqueued.
@@ -161,7 +162,8 @@ def take_due_queues(lanes: Iterable[Lane] = ()) -> list[int]:
     queue, as the probe.
 
     Args:
-        lanes: Of ``lanes_to_group``; what is delivered there in groups is left out.
+        generations: Of ``generations_to_group``; what is delivered in groups is left
+            out.
     """
     _free_queues_of_dead_workers()
     now = Now()
@@ -171,8 +173,8 @@ def take_due_queues(lanes: Iterable[Lane] = ()) -> list[int]:
     waiting = waiting.exclude(not_before__gt=now)
     queues = _free_queues().filter(Exists(waiting) | Q(recheck_at__lte=now))
     healthy = queues.filter(instance__cloud__failures__lt=circuit_breaker.OPENS_AT)
-    for lane in lanes:
-        grouped = _for_groups().filter(_in_lane(lane)).values("pk")
+    for served in generations:
+        grouped = _for_groups().filter(_of_served(served)).values("pk")
         healthy = healthy.exclude(pk__in=grouped)
     # No more than the clouds can answer until the next sweep. The rest of a large batch
     # waits here, and not in the broker's queue, where other edits would wait behind it.
@@ -231,12 +233,12 @@ def _for_groups() -> QuerySet[EditQueue]:
     )
 
 
-def _in_lane(lane: Lane) -> Q:
-    return Q(instance__cloud=lane.cloud_pk, instance__generation=lane.generation)
+def _of_served(served: ServedGeneration) -> Q:
+    return Q(instance__cloud=served.cloud_pk, instance__generation=served.generation)
 
 
-def lanes_to_group() -> list[Lane]:
-    """Return the lanes with so many due queues that they are delivered in groups."""
+def generations_to_group() -> list[ServedGeneration]:
+    """Return what has so many due queues that they are delivered in groups."""
     queued = Edit.objects.filter(state=State.QUEUED, kind=Edit.Kind.UPDATE)
     if queued.order_by()[:MIN_GROUP].count() < MIN_GROUP:
         return []
@@ -244,11 +246,13 @@ def lanes_to_group() -> list[Lane]:
         _for_groups().order_by().values_list("instance__cloud", "instance__generation")
     )
     counted = due.annotate(number=Count("pk")).filter(number__gte=MIN_GROUP)
-    return [Lane(cloud_pk, generation) for cloud_pk, generation, _ in counted]
+    return [
+        ServedGeneration(cloud_pk, generation) for cloud_pk, generation, _ in counted
+    ]
 
 
-def is_group_under_way(lane: Lane) -> bool:
-    """Whether a worker delivers a group of a lane, or was just sent for one.
+def is_group_under_way(served: ServedGeneration) -> bool:
+    """Whether a worker delivers a group there, or was just sent for one.
 
     One at a time: the others are there for the edits of people who wait.
     """
@@ -256,23 +260,23 @@ def is_group_under_way(lane: Lane) -> bool:
     open_edits = Edit.objects.filter(instance=OuterRef("pk"), state__in=Edit.OPEN)
     taken = EditQueue.objects.filter(
         Q(lease_until__gt=now) | Q(last_enqueued_at__gt=now - ENQUEUE_AGAIN_AFTER),
-        _in_lane(lane),
+        _of_served(served),
         Exists(open_edits),
     )
     return taken.count() >= MIN_GROUP
 
 
 @transaction.atomic
-def take_group(lane: Lane, size: int) -> list[Member]:
-    """Mark a group of due queues of a lane as enqueued, and return it by age.
+def take_group(served: ServedGeneration, size: int) -> list[Member]:
+    """Mark a group of due queues as enqueued, and return it by age.
 
     Returns:
         At most ``size`` members, those that have waited longest, oldest instance first;
         none if there are too few for a group, or if one is under way.
     """
-    if is_group_under_way(lane):
+    if is_group_under_way(served):
         return []
-    due = _for_groups().filter(_in_lane(lane))
+    due = _for_groups().filter(_of_served(served))
     longest = due.order_by(F("last_enqueued_at").asc(nulls_first=True)).first()
     if longest is None:
         return []
