@@ -120,6 +120,32 @@ def test_what_is_more_than_new_settings_is_left_to_others(
     assert set(queue.take_due_queues([served])) == {retried, dead, watched}
 
 
+def test_the_next_group_begins_while_one_is_read_back(
+    cloud: Emulator, operator: User, enqueue: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings.CURFEW, "upstream_rate", 4.0)
+    monkeypatch.setattr(group, "_size", lambda: 12)
+    edits, served = due_together(cloud, operator, 24)
+    genuine, waited, taken = group._Group._send, [], []
+
+    def sent(self: Any, writes: Any) -> None:
+        genuine(self, writes)
+        unsent = 12 - Attempt.objects.exclude(sent_at=None).count()
+        is_under_way = queue.is_group_under_way(served)
+        if not taken:
+            assert is_under_way == (unsent >= queue.MIN_GROUP)
+            waited.append(is_under_way)
+            taken.extend(queue.take_group(served, 12))
+
+    monkeypatch.setattr(group._Group, "_send", sent)
+    enqueue.reset_mock()
+    group.drain(served)
+    assert waited[0]
+    assert len(taken) == 12
+    assert enqueue.call_args_list[0].args == (dispatch.SWEEP,)
+    assert Counter(states(edits)) == {State.APPLIED: 12, State.QUEUED: 12}
+
+
 def test_one_group_of_a_cloud_at_a_time(cloud: Emulator, operator: User) -> None:
     """The other workers are there for people who wait."""
     edits, served = due_together(cloud, operator, 20)
@@ -128,6 +154,9 @@ def test_one_group_of_a_cloud_at_a_time(cloud: Emulator, operator: User) -> None
     assert queue.is_group_under_way(served)
     assert queue.take_group(served, 10) == []
     assert queue.take_due_queues([served]) == []
+    queue.give_back(members)
+    assert not queue.is_group_under_way(served)
+    assert queue.take_group(served, 10) == members
     # A single edit has its own message, and needs no sweep.
     alone = edits[-1]
     send.drain(alone.instance_id)

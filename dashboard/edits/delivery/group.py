@@ -229,11 +229,16 @@ class _Group:
         try:
             while left and not self._is_over and self._age() < CLAIM_SECONDS:
                 began = time.monotonic()
-                self._deliver_part(left[:size])
+                part, left = left[:size], left[size:]
+                queue.keep_taken(left)
+                self._deliver_part(part)
                 # No more than a second of requests, as the last ones went.
-                done = min(size, len(left)) / max(time.monotonic() - began, 0.001)
-                del left[:size]
+                done = len(part) / max(time.monotonic() - began, 0.001)
                 size = max(1, min(most, round(done)))
+            if not self._is_over:
+                # Another worker sends the next group while this one is read back.
+                queue.give_back(left)
+                dispatch.enqueue(dispatch.SWEEP, expires_seconds=1)
             self._confirm()
             for write in self._written:
                 self._read_back(write)

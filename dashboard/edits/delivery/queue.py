@@ -252,18 +252,41 @@ def generations_to_group() -> list[ServedGeneration]:
 
 
 def is_group_under_way(served: ServedGeneration) -> bool:
-    """Whether a worker delivers a group there, or was just sent for one.
+    """Whether a worker still sends a group there, or was just sent for one.
 
-    One at a time: the others are there for the edits of people who wait.
+    One at a time: the others are there for the edits of people who wait. While a group
+    is read back and recorded, the next one may begin, or the cloud would be idle.
     """
     now = Now()
     open_edits = Edit.objects.filter(instance=OuterRef("pk"), state__in=Edit.OPEN)
+    sent = Attempt.objects.filter(
+        instance=OuterRef("pk"),
+        number=OuterRef("fencing_token"),
+        outcome="",
+        sent_at__isnull=False,
+    )
     taken = EditQueue.objects.filter(
         Q(lease_until__gt=now) | Q(last_enqueued_at__gt=now - ENQUEUE_AGAIN_AFTER),
+        ~Exists(sent),
         _of_served(served),
         Exists(open_edits),
     )
     return taken.count() >= MIN_GROUP
+
+
+def keep_taken(members: Iterable[Member]) -> None:
+    """Mark members that are not claimed yet as enqueued again."""
+    _mark(members, Now())
+
+
+def give_back(members: Iterable[Member]) -> None:
+    """Let members that were not claimed be due at once."""
+    _mark(members, None)
+
+
+def _mark(members: Iterable[Member], enqueued_at: Now | None) -> None:
+    if pks := [member.pk for member in members]:
+        EditQueue.objects.filter(pk__in=pks).update(last_enqueued_at=enqueued_at)
 
 
 @transaction.atomic
