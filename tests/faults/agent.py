@@ -195,22 +195,26 @@ def last_stop(instance: str) -> str:
     return event.reason if event and row.status == InstanceStatus.STOPPED else ""
 
 
-def ask_about(tag: str) -> None:
-    """Ask the owners of what has a tag, who let their time to answer go by."""
-    rule = Rule.objects.create(
-        name=f"Still needed: {tag}",
-        reason="Test",
-        kind=Rule.Kind.STILL_NEEDED,
-        mode=Rule.Mode.ENFORCE,
-        acts=True,
-        tag=tag,
-        max_seconds=1,
-        answer_seconds=3600,
-        again_seconds=3600,
-    )
-    assert questions.ask_owners(rule)
+def ask_about(tag: str) -> int:
+    """Ask the owners of what has a tag, who let their time to answer go by.
+
+    Returns:
+        How many were asked.
+    """
+    policy = {
+        "reason": "Test",
+        "kind": Rule.Kind.STILL_NEEDED,
+        "mode": Rule.Mode.ENFORCE,
+        "acts": True,
+        "tag": tag,
+        "max_seconds": 1,
+        "answer_seconds": 3600,
+        "again_seconds": 3600,
+    }
+    rule, _ = Rule.objects.get_or_create(name=f"Still needed: {tag}", defaults=policy)
+    questions.ask_owners(rule)
     asked = Question.objects.filter(rule=rule)
-    asked.update(announced_at=timezone.now(), deadline=timezone.now())
+    return asked.update(announced_at=timezone.now(), deadline=timezone.now())
 
 
 def questions_of(instance: str) -> list[str]:

@@ -10,12 +10,13 @@ from dataclasses import asdict
 from datetime import timedelta
 from itertools import count
 from typing import Any
+from unittest.mock import patch
 
 from django.db.models import F
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits import deadlines, extension, merge, services
+from dashboard.edits import deadlines, dispatch, extension, merge, services
 from dashboard.edits.delivery import group, queue, send
 from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import Emulator
@@ -161,7 +162,8 @@ class World:
         """Let a worker deliver a group of each cloud and generation that has one."""
         for served in queue.generations_to_group():
             try:
-                group.drain(served)
+                with patch.object(dispatch, "enqueue"):
+                    group.drain(served)
             except KilledError:
                 taken = EditQueue.objects.filter(lease_owner__isnull=False)
                 taken.update(lease_owner=NOBODY)

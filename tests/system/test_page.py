@@ -223,7 +223,7 @@ class TestLinks:
         assert "Check now" not in page
 
     def test_the_version(self, as_admin: Client) -> None:
-        assert f"<dd>{VERSION} " in as_admin.get("/system/").text
+        assert f"{VERSION} <code" in as_admin.get("/system/").text
 
     def test_the_newest_release_notes(self, as_admin: Client) -> None:
         page = as_admin.get("/system/release-notes/").text

@@ -16,6 +16,7 @@ from dashboard.handover.services import draft
 from dashboard.instances.models import Instance
 from dashboard.policies.models import Rule
 from dashboard.web.stored_messages import Message, verbatim
+from dashboard.web.templatetags.fixed_texts import FixedText
 from tests.factories import make_instance, make_price, make_run
 from tests.instances.pages import add_edit
 
@@ -111,6 +112,10 @@ def marks(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(
             place, "pgettext", lambda _, message: gettext(message), raising=False
         )
+    # Those that an earlier test has looked up are in a genuine language.
+    monkeypatch.setattr(
+        FixedText, "render", lambda self, context: self._node.render(context)
+    )
 
 
 @pytest.fixture
