@@ -266,12 +266,15 @@ def spoil_cache(harm: str) -> int:
     """
     client = shared_redis()
     names = set(client.keys("*")) | {b"curfew:live:" + one for one in LIVE}
-    client.flushdb()
-    for name in names:
-        if harm == "wrong_types":
-            client.rpush(name, "x", "y")
-        elif harm == "wrong_values":
-            client.set(name, b"\x80{no json")
+    # At once: processes write some of them again within a moment.
+    with client.pipeline() as pipe:
+        pipe.flushdb()
+        for name in names:
+            if harm == "wrong_types":
+                pipe.rpush(name, "x", "y")
+            elif harm == "wrong_values":
+                pipe.set(name, b"\x80{no json")
+        pipe.execute()
     return len(names)
 
 
