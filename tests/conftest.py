@@ -98,7 +98,7 @@ def _person(role: str, **fields: Any) -> User:
 
 @pytest.fixture(autouse=True)
 def _another_database() -> None:
-    """Each test has its own: keys and versions begin anew and mean something else."""
+    """Each test has its own: keys and versions start over and mean something else."""
     process_cache.clear_all()
     # Or an earlier test's database, with its clock set ahead, would seem the newer one.
     with suppress(redis.RedisError):

@@ -103,7 +103,7 @@ def _create_on_postgresql(connection: BaseDatabaseWrapper) -> None:
         return
     try:
         with transaction.atomic(using=connection.alias):
-            # Since PostgreSQL 13, whoever may create schemas in the database may do
+            # Since PostgreSQL 13, a role that may create schemas in the database may do
             # this.
             _run(connection, ["CREATE EXTENSION IF NOT EXISTS pg_trgm"])
     except OperationalError:

@@ -92,7 +92,7 @@ def _still_valid() -> Q:
     scheduled = Schedule.objects.filter(
         pk=OuterRef("schedule_id"),
         mode=Schedule.Mode.ON,
-        # Whoever changes a schedule switches it on again.
+        # A changed schedule is off until somebody switches it on.
         switched_on_at__lte=OuterRef("created_at"),
     )
     running = Instance.objects.filter(

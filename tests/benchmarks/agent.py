@@ -226,7 +226,7 @@ def states() -> dict[str, int]:
 
 
 def release() -> None:
-    """Have the refresh taken over from whoever held it."""
+    """Take the refresh over from the process that held it."""
     Cloud.objects.update(refresh_lease_until=None)
 
 

@@ -57,7 +57,7 @@ class Place(NamedTuple):
 
 
 def load_in(language: str, page: Page) -> None:
-    """Load a page anew in a language, as chosen on the sign-in page.
+    """Load a page again in a language, as chosen on the sign-in page.
 
     What htmx has put there shows what it was before.
     """

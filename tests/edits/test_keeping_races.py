@@ -57,7 +57,7 @@ def test_two_workers_start_again_once(scientist: User, again: int) -> None:
 
 
 def test_a_worker_and_the_end_of_the_override(scientist: User) -> None:
-    """Whoever comes first: nothing is sent for an override that has ended."""
+    """In either order: nothing is sent for an override that has ended."""
     override = keep(make_notebook(cloud=make_cloud(max_run_hours=72)), scientist)
     at_once(
         keeping.keep_instances,

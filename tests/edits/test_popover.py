@@ -29,7 +29,7 @@ def address(kind: str, instance: Instance) -> str:
 
 
 def accepted(answer: Any) -> dict[str, str]:
-    """What the page is told; nothing is swapped, and nothing is left behind."""
+    """The event reaches the page; nothing is swapped or left behind."""
     assert (answer.status_code, answer["HX-Reswap"]) == (202, "none")
     assert answer.content == b""
     told: dict[str, str] = json.loads(answer["HX-Trigger"])["curfew:accepted"]

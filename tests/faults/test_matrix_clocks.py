@@ -38,7 +38,7 @@ class Clock:
         fresh.rename(self.file)
 
     def rule(self, *children: ManagedProcess) -> None:
-        """Start these anew, with this clock."""
+        """Restart these, with this clock."""
         for child in children:
             self.stack.kill(child)
             child.env |= {
@@ -81,7 +81,7 @@ def test_fault_c2_our_clock_is_wrong(
 
     # The refresh that finds the skew writes what follows from it a moment later.
     wait_until(is_right, seconds=30)
-    # Nobody is told of it but by the sweeper, who goes by the database's clock.
+    # Only the sweep reports it, and it goes by the database's clock.
     form = person.open(instance)
     stack.kill_broker(empty=True)
     stack.accepted.append(form.save(description="C2"))

@@ -149,6 +149,6 @@ def test_a_poll_reads_only_what_changed(
         q["sql"] for q in queries if '"instances_instance"."flavor_type"' in q["sql"]
     ]
     assert all(f"{instance.pk}" in read.split(" IN ")[1] for instance in fleet[:5])
-    # Whoever else asks for the same finds it read.
+    # The next request for the same finds it read.
     with django_assert_num_queries(5):
         assert rows_of(client.get(url).text) == rows_of(html)

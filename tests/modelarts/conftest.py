@@ -68,7 +68,7 @@ class FakeCloud:
 def nothing_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("OS_")]:
         monkeypatch.delenv(name)
-    # The loader also looks here, beside the file it is told of.
+    # The loader also looks here, beside the configured file.
     monkeypatch.setattr("openstack.config.loader.CONFIG_FILES", [])
     monkeypatch.setattr("openstack.config.loader.SECURE_FILES", [])
 

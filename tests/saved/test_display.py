@@ -46,7 +46,7 @@ def test_columns_density_and_zone_are_kept_for_the_person(
     assert 'fleet-table" data-compact' in page
     assert " JST" in page
     assert "data-zone-chosen" in page
-    # A poll of a page that was drawn before loads it anew.
+    # A poll of a page that was drawn before reloads it.
     FleetVersion.stamp()
     assert "HX-Refresh" in viewing.get(poll_of(before)).headers
     event = AuditEvent.objects.get(action="list.display_changed")

@@ -86,7 +86,7 @@ FOR_DOCTOR = Rule(dict.fromkeys(PEOPLE, 404), dict.fromkeys(PEOPLE, 405))
 FOR_SCREENS = Rule(
     dict.fromkeys(PEOPLE, (200, 204)), dict.fromkeys(PEOPLE, 405), "since=0"
 )
-"""By a link, whoever asks or does not sign in."""
+"""By a link, signed in or not."""
 
 
 DRAFT_200 = drafts_only(200)
@@ -195,7 +195,7 @@ RULES: dict[str, Rule] = {
     "costs:proposal": Rule(admins(200), admins(200)),
     "costs:fetch_progress": Rule(admins(204), signed_in(405)),
     "digests:preview": READ,
-    # By a link of one person, whoever opens it.
+    # By a link of one person, which anyone can open.
     "digests:off": Rule(dict.fromkeys(PEOPLE, 200), dict.fromkeys(PEOPLE, 200)),
     "handover:due": READ,
     "handover:due_changes": POLL,
@@ -237,7 +237,7 @@ RULES: dict[str, Rule] = {
     "reminders:on_call": Rule(operators_and_above(200), admins(422)),
     "reminders:settings": Rule(signed_in(200), signed_in(422)),
     # The link is the admin's, about an instance that runs.
-    # By a link of one person, whoever opens it; an empty answer is none.
+    # By a link of one person, which anyone can open; an empty answer is none.
     "reminders:answer": Rule(dict.fromkeys(PEOPLE, 200), dict.fromkeys(PEOPLE, 400)),
     "reminders:act": Rule(signed_in(403, admin=200), signed_in(403, admin=303)),
     "reminders:log": Rule(admins(200), signed_in(405)),
@@ -323,7 +323,7 @@ def api_admins(status: Any) -> dict[str, Any]:
 
 
 API_READ = {"get": with_token(200)}
-# An empty body is none, whoever sends it.
+# An empty body is none, from anyone.
 API_OVERRIDE = {"post": with_token(422), "delete": api_owners(204)}
 API_SCHEDULES = API_READ | {"post": with_token(422)}
 API_SCHEDULE = API_READ | {"put": with_token(422), "delete": api_admins(204)}
