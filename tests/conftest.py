@@ -13,6 +13,8 @@ import pytest
 import redis
 from django.core.cache import cache
 from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_init
 from pytest_django import DjangoDbBlocker
 
@@ -28,7 +30,7 @@ from dashboard.livepoll import state
 from dashboard.web import process_cache
 from dashboard.web.redis_clients import quick_redis
 
-from . import factories
+from . import factories, migrated
 from .programs import missing
 
 PASSWORD = "correct horse battery"
@@ -90,7 +92,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.line(figure)
 
 
-def _person(role: str, **fields: Any) -> User:
+def make_person(role: str, **fields: Any) -> User:
+    """Somebody of a role, who is called after it."""
     return User.objects.create_user(
         username=fields.pop("username", role), password=PASSWORD, role=role, **fields
     )
@@ -108,13 +111,13 @@ def _another_database() -> None:
 @pytest.fixture
 def viewer(db: None) -> User:
     """Sees everything, changes nothing."""
-    return _person("viewer")
+    return make_person("viewer")
 
 
 @pytest.fixture
 def scientist(db: None) -> User:
     """Is anna.schmidt upstream, the owner of the instances that factories make."""
-    user = _person("scientist")
+    user = make_person("scientist")
     CloudUser.objects.create(account=user, identifier="anna.schmidt")
     return user
 
@@ -122,7 +125,7 @@ def scientist(db: None) -> User:
 @pytest.fixture
 def stranger(db: None) -> User:
     """A scientist who owns none of them."""
-    user = _person("scientist", username="stranger")
+    user = make_person("scientist", username="stranger")
     CloudUser.objects.create(account=user, identifier="tom.becker")
     return user
 
@@ -130,7 +133,7 @@ def stranger(db: None) -> User:
 @pytest.fixture
 def manager(db: None) -> User:
     """Reads everything, the audit trail too; changes nothing, even of their own."""
-    user = _person("manager")
+    user = make_person("manager")
     CloudUser.objects.create(account=user, identifier="anna.schmidt")
     return user
 
@@ -138,13 +141,13 @@ def manager(db: None) -> User:
 @pytest.fixture
 def operator(db: None) -> User:
     """Acts on any instance."""
-    return _person("operator")
+    return make_person("operator")
 
 
 @pytest.fixture
 def admin(db: None) -> User:
     """Acts on any instance, and on people."""
-    return _person("admin")
+    return make_person("admin")
 
 
 @pytest.fixture
@@ -196,6 +199,21 @@ def cloud(empty_cloud: Emulator) -> Emulator:
     ensure_clouds()
     refresh_cloud("demo")
     return empty_cloud
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
+    """The test database in memory begins as a copy, so that nothing is left to migrate.
+
+    On PostgreSQL, where few processes have one, the migrations make it.
+    """
+
+    def fill(connection: BaseDatabaseWrapper, **_: Any) -> None:
+        if connection.vendor == "sqlite":
+            connection_created.disconnect(fill)
+            migrated.fill(connection.connection)
+
+    connection_created.connect(fill, weak=False)
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,7 @@ import django
 os.environ["DJANGO_SETTINGS_MODULE"] = "dashboard.settings"
 django.setup()
 
-from django.core.management import call_command  # noqa: E402 (needs the set-up)
-from django.db import connection, connections  # noqa: E402
+from django.db import connection, connections  # noqa: E402 (needs the set-up)
 from django.utils import timezone  # noqa: E402
 
 from dashboard.accounts.models import User  # noqa: E402
@@ -26,6 +25,7 @@ from dashboard.policies.models import Question, Rule  # noqa: E402
 from dashboard.schedules import overrides, selectors as schedules  # noqa: E402
 from dashboard.schedules.models import Override, Schedule, ScheduleRun  # noqa: E402
 from dashboard.web.redis_clients import shared_redis  # noqa: E402
+from tests import migrated  # noqa: E402
 from tests.agents import obey  # noqa: E402
 from tests.faults import evidence, held, interleavings  # noqa: E402
 from tests.faults.cast import PASSWORD, PEOPLE  # noqa: E402
@@ -36,7 +36,7 @@ LIVE = (b"v", b"read", b"revoked")
 
 def prepare() -> None:
     """Make the database, the people and the mirror."""
-    call_command("migrate", verbosity=0)
+    migrated.migrate()
     for name, (role, cloud_users) in PEOPLE.items():
         add_user(
             username=name,

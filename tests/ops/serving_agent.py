@@ -6,20 +6,20 @@ import django
 
 django.setup()
 
-from django.core.management import call_command  # noqa: E402 (needs the set-up)
-from django.test import Client  # noqa: E402
+from django.test import Client  # noqa: E402 (needs the set-up)
 from django.utils import timezone  # noqa: E402
 
 from dashboard.accounts.models import User  # noqa: E402
 from dashboard.audit.models import AuditEvent  # noqa: E402
 from dashboard.instances.models import Instance  # noqa: E402
+from tests import migrated  # noqa: E402
 from tests.agents import obey  # noqa: E402
 from tests.factories import make_cloud, make_instance  # noqa: E402
 
 
 def prepare(instances: int) -> str:
     """A database with a fleet, and a viewer who is signed in: their session."""
-    call_command("migrate", verbosity=0)
+    migrated.migrate()
     cloud = make_cloud(name="demo", refreshed_at=timezone.now())
     original = make_instance(cloud=cloud)
     fields = {

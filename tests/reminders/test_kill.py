@@ -33,9 +33,9 @@ for line in sys.stdin:
 """
 PREPARE = """
 from datetime import timedelta
-from django.core.management import call_command
 from django.utils import timezone
-call_command("migrate", verbosity=0)
+from tests import migrated
+migrated.migrate()
 from dashboard.accounts.services import add_user
 from dashboard.accounts.models import User
 from dashboard.reminders.models import Channel, Preferences

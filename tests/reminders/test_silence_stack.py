@@ -20,8 +20,8 @@ __all__ = ["sinks"]
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 PREPARE = """
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
+from tests import migrated
+migrated.migrate()
 from dashboard.accounts.models import User
 from dashboard.accounts.services import add_user
 from dashboard.reminders.models import Channel, Preferences
