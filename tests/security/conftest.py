@@ -86,8 +86,7 @@ def _data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def edit(instance: Instance, admin: User) -> Edit:
     """One that failed."""
-    EditQueue.objects.create(instance=instance, next_seq=2)
-    return add_edit(instance, admin, state="failed", base={"auto_stop_duration": 1})
+    return make_edit(instance, admin)
 
 
 @pytest.fixture
@@ -97,6 +96,12 @@ def paths(instance: Instance, edit: Edit) -> Mapping[str, str]:
     Batch, rule and exception are the admin's.
     """
     return addresses(instance, edit)
+
+
+def make_edit(instance: Instance, actor: User) -> Edit:
+    """An edit that failed."""
+    EditQueue.objects.create(instance=instance, next_seq=2)
+    return add_edit(instance, actor, state="failed", base={"auto_stop_duration": 1})
 
 
 @cache

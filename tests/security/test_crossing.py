@@ -1,17 +1,24 @@
 """Every route x every kind of person x every way to ask, generated from the URLconf."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
 from django.http import HttpResponseBase
 from django.test import Client
+from pytest_django import DjangoDbBlocker
 
 from dashboard.accounts.models import User
 from dashboard.api.services import create_token
 from dashboard.edits.models import Edit
-from dashboard.instances.models import Instance
+from dashboard.instances.models import Cloud, Instance
+from tests.conftest import make_person
+from tests.factories import make_instance
 
+from .conftest import addresses, make_edit
 from .routes import (
     API,
     API_METHODS,
@@ -38,6 +45,41 @@ WRITES = (
     *("edits:retry", "edits:cancel", "edits:discard"),
 )
 OUTSIDERS = {"anonymous", "deactivated", "viewer", "stranger", "manager"}
+
+
+@pytest.fixture(scope="module")
+def shared_paths(
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Mapping[str, str]]:
+    """The addresses of rows made once: each test undoes only what it has changed."""
+    with (
+        django_db_blocker.unblock(),
+        pytest.MonkeyPatch.context() as patch,
+        transaction.atomic(),
+    ):
+        patch.setattr(settings.CURFEW, "data_dir", tmp_path_factory.mktemp("data"))
+        instance = make_instance()
+        yield addresses(instance, make_edit(instance, make_person("admin")))
+        transaction.set_rollback(True)
+
+
+@pytest.fixture
+def admin(shared_paths: Mapping[str, str], db: None) -> User:
+    return User.objects.get(username="admin")
+
+
+@pytest.fixture
+def instance(shared_paths: Mapping[str, str], db: None) -> Instance:
+    return Instance.objects.select_related("cloud").get()
+
+
+@pytest.fixture
+def paths(shared_paths: Mapping[str, str], db: None) -> Mapping[str, str]:
+    # The mirror is as fresh for the last test as for the first.
+    Cloud.objects.update(refreshed_at=Now())
+    return shared_paths
 
 
 def ours() -> set[str]:
