@@ -20,7 +20,7 @@ from dashboard.ops.ports import LOOPBACK, free_port
 from dashboard.ops.serve import embedded_parts
 from dashboard.ops.stack import Stack as ServeStack
 from dashboard.ops.supervisor import Supervisor
-from tests.ops.processes import wait_until
+from tests.ops.processes import answers, wait_until
 from tests.servers import PostgresServer, redis_program
 
 Kind = Literal["embedded", "production"]
@@ -229,12 +229,4 @@ class Processes:
 
     def web_answers(self) -> bool:
         """Whether the web server answers at all."""
-        try:
-            return (
-                httpx.get(
-                    f"{self.url}/healthz", trust_env=False, timeout=20
-                ).status_code
-                == 200
-            )
-        except httpx.TransportError:
-            return False
+        return answers(f"{self.url}/healthz")

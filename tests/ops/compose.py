@@ -19,7 +19,7 @@ from dashboard.ops.ports import free_port
 from dashboard.ops.supervisor import Supervisor
 from tests.servers import PASSWORD, PostgresServer, RedisServer
 
-from .processes import wait_until
+from .processes import answers, wait_until
 
 BIN = Path(sys.executable).parent
 DEMO = PROJECT / "deploy" / "demo.env"
@@ -164,11 +164,7 @@ class ComposedStack:
 
     def is_ready(self) -> bool:
         """Whether database, broker and mirror are well."""
-        try:
-            answer = httpx.get(f"{self.url}/readyz", trust_env=False)
-        except httpx.TransportError:
-            return False
-        return answer.status_code == 200
+        return answers(f"{self.url}/readyz")
 
     def log(self, name: str) -> list[str]:
         """The lines a service has written, those begun left out."""

@@ -1,25 +1,49 @@
 """Real processes in tests: waiting for them, and finding those left over."""
 
 import os
+import ssl
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+
+import httpx
+
+OFTENEST_SECONDS, RAREST_SECONDS = 0.05, 0.5
 
 
 def wait_until(
-    condition: Callable[[], bool], *, seconds: float = 150, every: float = 0.05
+    condition: Callable[[], bool], *, seconds: float = 150, every: float | None = None
 ) -> None:
     """Poll until it holds; fail after a deadline far beyond what is usual.
 
     Args:
         condition: What is waited for.
         seconds: Until the deadline.
-        every: Seconds between two looks: more where a look costs the machine much.
+        every: Seconds between two looks. By default a twentieth of the time so far:
+            looks take CPU from what is waited for.
     """
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(every)
+        waited = time.monotonic() - began
+        assert waited < seconds, "waited in vain"
+        pause = min(max(waited / 20, OFTENEST_SECONDS), RAREST_SECONDS)
+        time.sleep(every or pause)
+
+
+def answers(url: str, *, timeout: float = 20) -> bool:
+    """Whether this address is answered with 200, on a connection of its own."""
+    try:
+        # httpx would read all trusted certificates again for each request.
+        got = httpx.get(url, trust_env=False, timeout=timeout, verify=_trusted())
+    except httpx.TransportError:
+        return False
+    return got.status_code == 200
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    return ssl.create_default_context()
 
 
 def running(pid: int) -> bool:

@@ -10,14 +10,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-import httpx
-
 from dashboard.ops.broker import EmbeddedBroker
 from dashboard.ops.managed_process import PROJECT, ManagedProcess
 from dashboard.ops.ports import free_port
 from tests.agents import Agent
 from tests.conftest import missing
 
+from . import processes
 from .processes import wait_until
 
 PROXIES = ("caddy", "haproxy", "nginx")
@@ -99,12 +98,7 @@ class Serving:
 
 def answers(port: int, prefix: str = "") -> bool:
     """Whether somebody there says to be alive."""
-    url = f"http://127.0.0.1:{port}{prefix}/healthz"
-    try:
-        got = httpx.get(url, trust_env=False, timeout=5)
-    except httpx.TransportError:
-        return False
-    return got.status_code == 200
+    return processes.answers(f"http://127.0.0.1:{port}{prefix}/healthz", timeout=5)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from dashboard.paths import ROOT
 from dashboard.version import VERSION
 from tests.packages import Environment, build
 
-from .processes import marked, wait_until
+from .processes import answers, marked, wait_until
 
 MOVED = ("templates", "static", "locale")
 LEFT_OUT = {".pyc", ".po"}
@@ -103,13 +103,6 @@ def test_the_demo_runs(installed: Environment) -> None:
     var = installed.home / ".local" / "share" / "curfew" / "var"
     assert {entry.name for entry in var.iterdir()} >= {"demo", "static"}
     assert [entry.name for entry in installed.home.iterdir()] == [".local"]
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url, trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def sign_in_for_a_token(url: str) -> str:

@@ -236,7 +236,7 @@ def test_new_settings_are_applied_without_a_pause(desk: Desk) -> None:
             now = {desk.pid_of(name) for name in ("beat", "worker")}
             return "has changed" in desk.text and 0 not in now and not now & before
 
-        wait_until(replaced)
+        wait_until(replaced, every=0.05)
         # The workers look for the cloud that the file names now.
         wait_until(lambda: "other" in desk.log("worker"))
     assert "ended" not in desk.text

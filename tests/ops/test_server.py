@@ -111,4 +111,4 @@ def test_a_reload_replaces_the_workers_without_a_pause(tmp_path: Path) -> None:
             now = set(workers(site))
             return len(now) == 2 and not now & before
 
-        wait_until(replaced)
+        wait_until(replaced, every=0.05)
