@@ -9,9 +9,8 @@ Moments count as whole seconds of Unix time, so that the parts of a time add up 
 """
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime
-from itertools import batched
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -20,11 +19,11 @@ from django.db.models import (
     BigIntegerField,
     Count,
     Exists,
+    F,
     Func,
     OuterRef,
     Q,
     QuerySet,
-    Subquery,
 )
 from django.db.models.functions import Greatest
 
@@ -47,13 +46,15 @@ from .sums import (
     Sums,
 )
 
-type Key = int | str | tuple[int, str]
-"""Of an allocation: ``pk``, or ``digest`` of one that is not stored; or its cloud and
-flavor, which decide the price."""
+type Key = int | str | Group
+"""Of an allocation: ``pk``, or ``digest`` of one that is not stored; or of a group."""
+
+type Group = tuple[Any, ...]
+"""What is told apart in a report: ``Cloud.pk`` and flavor, which decide the price, and
+the columns of ``Allocation`` that were asked for. Owners and flavors are far fewer than
+allocations."""
 
 BY_PRICE = ("cloud_id", "flavor")
-"""What is told apart where only costs count: some dozen flavors instead of thousands of
-allocations."""
 
 
 class UnixTime(Func):
@@ -70,10 +71,11 @@ class UnixTime(Func):
         )
 
     def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        # A double, which is exact for microseconds; EXTRACT computes with decimals.
         return self.as_sql(
             compiler,
             connection,
-            template="FLOOR(EXTRACT(EPOCH FROM %(expressions)s))::bigint",
+            template="FLOOR(DATE_PART('epoch', %(expressions)s))::bigint",
             **context,
         )
 
@@ -86,61 +88,84 @@ def sums(
     now: datetime,
     most_hours: float,
     *,
-    by_allocation: bool = True,
-) -> Iterator[tuple[date, Allocation, Sums]]:
-    """Yield the sums of each day and allocation of some clouds that has any.
+    columns: Sequence[str] = (),
+) -> Iterator[tuple[date, Group, Sums]]:
+    """Yield the sums of each day and group of some clouds that has any.
 
     Args:
         clouds: By ``pk``.
         first, last: Days of reports; nothing after ``now`` counts.
         most_hours: What a stop saves at most.
-        by_allocation: Whether allocations are told apart; if not, those that are
-            yielded have nothing but a cloud and a flavor.
+        columns: Of ``Allocation``, beside its cloud and its flavor.
     """
+    table = _filled(clouds, first, last, scope, now, most_hours, columns)
+    yield from table.rows()
+
+
+def sums_of_allocations(
+    cloud: Cloud, day: date, now: datetime, most_hours: float
+) -> tuple[list[tuple[int, Sums]], list[Allocation]]:
+    """Return the sums of a day of a cloud by ``Allocation.pk``.
+
+    Returns:
+        Also the allocations that have to be stored first; without their sums.
+    """
+    clouds = {cloud.pk: cloud}
+    table = _filled(clouds, day, day, Scope(), now, most_hours, None)
+    found = [(key, sums) for _, key, sums in table.rows() if isinstance(key, int)]
+    return found, table.unstored
+
+
+def _filled(
+    clouds: dict[int, Cloud],
+    first: date,
+    last: date,
+    scope: Scope,
+    now: datetime,
+    most_hours: float,
+    columns: Sequence[str] | None,
+) -> "_Table":
+    """Return the sums; by allocation if ``columns`` is None."""
     period = custom(first, last)
     since, until = period.since, min(period.until, now)
+    table = _Table(period.days, int(until.timestamp()), int(now.timestamp()))
     if until <= since or not clouds:
-        return
+        return table
     horizon = max(until, period.until + most_hours / 24 * DAY)
     gaps = gap_times.between(since, horizon, now, clouds.values())
-    table = _Table(period.days, int(until.timestamp()), int(now.timestamp()))
     table.gaps = gap_times.by_cloud(gaps)
     table.most_seconds = int(most_hours * 3_600)
-    last_runs = _last_runs(clouds, since)
-    known = [pk for pk in last_runs if pk is not None]
-    column = "allocation" if by_allocation else "allocation__flavor"
-    for cloud, value, *run in _runs(clouds, since, until, scope, known, column):
-        table.add_run(cloud, _key(cloud, value), *run)
-    if len(known) < len(last_runs):
-        before = _BeforeFirstRuns(clouds, since, until, scope)
-        for cloud, value, seen, begun in before.with_first_run(column):
-            table.add_time(cloud, _key(cloud, value), STOPPED, seen, begun)
-        _add_without_run(table, before, by_allocation=by_allocation)
-    yield from table.rows(clouds)
-
-
-def _key(cloud: int, value: int | str) -> Key:
-    """Return the key of an allocation, by its ``pk`` or its flavor."""
-    return (cloud, value) if isinstance(value, str) else value
+    runs = _Runs(clouds, since, until, scope, columns)
+    for row in runs.unchanged():
+        cloud, key, (is_stopped, number) = runs.split(row)
+        column = STOPPED if is_stopped else RUNNING
+        table.add_time(cloud, key, column, table.since, table.until, number)
+    for row in runs.changing():
+        cloud, key, run = runs.split(row)
+        table.add_run(cloud, key, *run)
+    for row in runs.first():
+        cloud, key, (seen, begun) = runs.split(row)
+        table.add_time(cloud, key, STOPPED, seen, begun)
+    where = clouds, since, until, scope
+    if columns is not None:
+        names = (*BY_PRICE, *columns)
+        groups = fetched(_without_run(*where, names))
+        _add_without_run(table, groups, [group[: len(names)] for group in groups])
+        return table
+    groups = list(_without_run(*where, allocations.COLUMNS))
+    values = [dict(zip(allocations.COLUMNS, each, strict=False)) for each in groups]
+    found = allocations.find(values)
+    table.unstored = [item for item in found if not item.pk]
+    _add_without_run(table, groups, [item.pk or item.digest for item in found])
+    return table
 
 
 def _add_without_run(
-    table: "_Table", before: "_BeforeFirstRuns", *, by_allocation: bool
+    table: "_Table", groups: Iterable[tuple[Any, ...]], keys: Sequence[Key]
 ) -> None:
-    columns = allocations.COLUMNS if by_allocation else BY_PRICE
-    groups = list(before.without_run(columns))
-    keys: list[Key]
-    if by_allocation:
-        values = [{name: group[name] for name in columns} for group in groups]
-        found = allocations.find(values)
-        table.unstored |= {item.digest: item for item in found if not item.pk}
-        keys = [item.pk or item.digest for item in found]
-    else:
-        keys = [(group["cloud_id"], group["flavor"]) for group in groups]
-    for group, key in zip(groups, keys, strict=True):
-        gone = table.until if group["gone"] is None else group["gone"]
-        time = STOPPED, group["seen"], gone
-        table.add_time(group["cloud_id"], key, *time, group["number"])
+    for (cloud, *_, seen, gone, number), key in zip(groups, keys, strict=True):
+        end = table.until if gone is None else gone
+        table.add_time(cloud, key, STOPPED, seen, end, number)
 
 
 class _Table:
@@ -152,8 +177,8 @@ class _Table:
     def __init__(self, days: list[date], until: int, now: int) -> None:
         self._days = days
         self._bounds = [int(custom(day, day).since.timestamp()) for day in days]
-        self.until, self._now = until, now
-        self.unstored: dict[str, Allocation] = {}
+        self.since, self.until, self._now = self._bounds[0], until, now
+        self.unstored: list[Allocation] = []
         self._sums: dict[tuple[int, Key], list[int]] = {}
 
     def add_time(
@@ -212,20 +237,9 @@ class _Table:
         )
         sums[AVOIDED[ended_by]] += until - ended - gaps.overlap(ended, until)
 
-    def rows(self, clouds: dict[int, Cloud]) -> Iterator[tuple[date, Allocation, Sums]]:
-        keys = {key for _, key in self._sums}
-        pks = {key for key in keys if isinstance(key, int)}
-        stored = _stored(pks, clouds)
-        for allocation in self.unstored.values():
-            allocation.cloud = clouds[allocation.cloud_id]
-        found: dict[Key, Allocation] = {}
-        for key in keys:
-            if isinstance(key, tuple):
-                found[key] = Allocation(cloud=clouds[key[0]], flavor=key[1])
-            else:
-                found[key] = stored[key] if isinstance(key, int) else self.unstored[key]
+    def rows(self) -> Iterator[tuple[date, Any, Sums]]:
         for (index, key), sums in self._sums.items():
-            yield self._days[index], found[key], Sums._make(sums)
+            yield self._days[index], key, Sums._make(sums)
 
     def _of(self, index: int, key: Key) -> list[int]:
         sums = self._sums.get((index, key))
@@ -242,50 +256,109 @@ def avoided_until(
     return max(min(moment for moment in moments if moment is not None), ended)
 
 
-def _stored(pks: set[int], clouds: dict[int, Cloud]) -> dict[int, Allocation]:
-    # So many are most of them.
-    is_many = len(pks) > 500
-    rows = Allocation.objects.all()
-    found = rows if is_many else rows.filter(pk__in=pks)
-    return allocations.with_clouds(found, clouds)
+class _Runs:
+    """The runs that count in a time: those in it, and the last one before.
 
-
-def _last_runs(cloud_pks: Collection[int], since: datetime) -> list[int | None]:
-    """Return ``pk`` of the last run before a moment of each instance that existed."""
-    earlier = Run.objects.filter(instance=OuterRef("pk"), started_at__lt=since)
-    present = Q(missing_since=None) | Q(missing_since__gte=since)
-    rows = Instance.objects.filter(present, cloud__in=cloud_pks).values_list(
-        Subquery(earlier.order_by("-started_at").values("pk")[:1])
-    )
-    return [pk for (pk,) in fetched(rows)]
-
-
-def _runs(
-    cloud_pks: Collection[int],
-    since: datetime,
-    until: datetime,
-    scope: Scope,
-    last_runs: list[int],
-    key: str,
-) -> Iterator[tuple[Any, ...]]:
-    """Yield the runs that begin in a time, and the last one before of each instance.
-
-    Args:
-        key: The column that tells their allocations apart.
+    Attributes:
+        columns: What tells their allocations apart.
     """
-    # By their keys: with the query of ``_last_runs`` PostgreSQL would read all runs.
-    conditions = [Q(pk__in=part) for part in batched(last_runs, 5_000, strict=False)]
-    for condition in (Q(started_at__gte=since, started_at__lt=until), *conditions):
-        rows = Run.objects.filter(
-            condition, scope.of_allocation(), allocation__cloud__in=cloud_pks
+
+    def __init__(
+        self,
+        clouds: Collection[int],
+        since: datetime,
+        until: datetime,
+        scope: Scope,
+        columns: Sequence[str] | None,
+    ) -> None:
+        self._clouds, self._since, self._until = clouds, since, until
+        names = ["pk"] if columns is None else ["flavor", *columns]
+        self.columns = [f"allocation__{name}" for name in names]
+        self._is_by_allocation = columns is None
+        present = Q(instance__missing_since=None)
+        present |= Q(instance__missing_since__gte=since)
+        self._all = Run.objects.filter(scope.of_allocation()).order_by()
+        self._rows = self._all.filter(allocation__cloud__in=clouds)
+        last = Q(next_started_at=None) | Q(next_started_at__gte=since)
+        self._last = self._rows.filter(
+            last, present, started_at__lt=since, instance__cloud__in=clouds
         )
-        columns = rows.order_by().values_list(
-            *("allocation__cloud", key, UnixTime("started_at")),
-            *(UnixTime("ended_at"), UnixTime("next_started_at")),
-            UnixTime("instance__missing_since"),
-            *("ended_by", "ended_known", "end_status"),
+
+    def split(self, row: tuple[Any, ...]) -> tuple[int, Key, tuple[Any, ...]]:
+        """Return the cloud, the key of its allocation, and the other columns."""
+        end = 1 + len(self.columns)
+        return row[0], row[1] if self._is_by_allocation else row[:end], row[end:]
+
+    def unchanged(self) -> Iterable[tuple[Any, ...]]:
+        """Return the number of instances that ran, or were stopped, all the time.
+
+        Most do, so the database counts them.
+        """
+        runs_on = Q(ended_at=None) | Q(ended_at__gte=self._until)
+        stays = Q(next_started_at__gte=self._until) | (
+            Q(next_started_at=None)
+            & (
+                Q(instance__missing_since=None)
+                | Q(instance__missing_since__gte=self._until)
+            )
         )
-        yield from fetched(columns)
+        # After it was missing nothing says when it was there again.
+        stopped = Q(ended_at__lt=self._since) & stays & ~Q(end_status="")
+        for is_stopped, condition in enumerate((runs_on, stopped)):
+            rows = self._last.filter(condition).values_list(
+                "allocation__cloud", *self.columns
+            )
+            for row in fetched(rows.annotate(number=Count("pk"))):
+                yield *row[:-1], is_stopped, row[-1]
+
+    def changing(self) -> Iterable[tuple[Any, ...]]:
+        """Return the other runs; of each, what ``_Table.add_run`` needs."""
+        begins = Q(started_at__gte=self._since, started_at__lt=self._until)
+        ends = Q(ended_at__gte=self._since, ended_at__lt=self._until)
+        is_over = Q(next_started_at__lt=self._until)
+        is_over |= Q(next_started_at=None, instance__missing_since__lt=self._until)
+        goes = Q(ended_at__lt=self._since) & is_over
+        for rows in (self._rows.filter(begins), self._last.filter(ends | goes)):
+            yield from fetched(
+                rows.values_list(
+                    "allocation__cloud",
+                    *self.columns,
+                    *(UnixTime("started_at"), UnixTime("ended_at")),
+                    UnixTime("next_started_at"),
+                    UnixTime("instance__missing_since"),
+                    *("ended_by", "ended_known", "end_status"),
+                )
+            )
+
+    def first(self) -> Iterable[tuple[Any, ...]]:
+        """Return the first runs of instances that had been seen before.
+
+        Of each, when the instance was first seen, and when it began to run.
+        """
+        since = self._since
+        missing = "instance__missing_since"
+        earlier = Run.objects.filter(
+            Q(started_at__lt=OuterRef("started_at"))
+            | Q(started_at=OuterRef("started_at"), pk__lt=OuterRef("pk")),
+            instance=OuterRef("instance"),
+        )
+        rows = self._all.filter(
+            Q(**{missing: None}) | Q(**{f"{missing}__gt": since}),
+            ~Exists(earlier),
+            # Most are seen running first.
+            Q(started_at__gt=F("instance__first_seen_at")),
+            started_at__gt=since,
+            instance__cloud__in=self._clouds,
+            instance__first_seen_at__lt=self._until,
+        )
+        return fetched(
+            rows.values_list(
+                "instance__cloud",
+                *self.columns,
+                UnixTime("instance__first_seen_at"),
+                UnixTime("started_at"),
+            )
+        )
 
 
 def fetched(rows: QuerySet[Any, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
@@ -303,52 +376,32 @@ def fetched(rows: QuerySet[Any, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return found
 
 
-class _BeforeFirstRuns:
-    """The time in which instances had not run yet."""
+def _without_run(
+    clouds: Collection[int],
+    since: datetime,
+    until: datetime,
+    scope: Scope,
+    columns: Collection[str],
+) -> QuerySet[Any, tuple[Any, ...]]:
+    """Return the instances that have not run, those that are alike together.
 
-    def __init__(
-        self,
-        clouds: dict[int, Cloud],
-        since: datetime,
-        until: datetime,
-        scope: Scope,
-    ) -> None:
-        self._scope, self._since = scope, since
-        self._runs = Run.objects.filter(instance=OuterRef("pk"))
-        self._instances = (
-            Instance.objects.filter(cloud__in=clouds, first_seen_at__lt=until)
-            .filter(Q(missing_since=None) | Q(missing_since__gt=since))
-            .filter(~Exists(self._runs.filter(started_at__lte=since)))
+    A mirror begins with all instances of a cloud at once, so most have the same
+    moment from which they count. Columns, that moment, when they were gone (None while
+    they exist), and their number.
+    """
+    present = Q(missing_since=None) | Q(missing_since__gt=since)
+    runs = Run.objects.filter(instance=OuterRef("pk"))
+    found: QuerySet[Any, tuple[Any, ...]] = (
+        Instance.objects.filter(
+            ~Exists(runs), present, scope.q(), cloud__in=clouds, first_seen_at__lt=until
         )
-
-    def with_first_run(self, key: str) -> Iterable[tuple[int, Any, int, int]]:
-        """Return cloud, a column of the first run, and the time before it."""
-        first = self._runs.order_by("started_at").values
-        rows = self._instances.filter(Exists(self._runs)).annotate(
-            key=Subquery(first(key)[:1]),
-            seen=UnixTime("first_seen_at"),
-            begun=UnixTime(Subquery(first("started_at")[:1])),
+        .order_by()
+        .annotate(
+            seen=Greatest(UnixTime("first_seen_at"), int(since.timestamp())),
+            gone=UnixTime("missing_since"),
         )
-        if not self._scope.is_everything:
-            rows = rows.alias(allocation=Subquery(first("allocation")[:1]))
-            rows = rows.filter(allocation__in=self._scope.allocations())
-        return rows.values_list("cloud", "key", "seen", "begun")
-
-    def without_run(self, columns: Collection[str]) -> Iterable[dict[str, Any]]:
-        """Return the instances that have not run, those that are alike together.
-
-        A mirror begins with all instances of a cloud at once, so most have the same
-        ``seen``. ``gone`` is None while they exist, and ``number`` says how many.
-        """
-        since = int(self._since.timestamp())
-        found: Iterable[dict[str, Any]] = (
-            self._instances.filter(~Exists(self._runs), self._scope.q())
-            .order_by()
-            .annotate(
-                seen=Greatest(UnixTime("first_seen_at"), since),
-                gone=UnixTime("missing_since"),
-            )
-            .values(*columns, "seen", "gone")
-            .annotate(number=Count("pk"))
-        )
-        return found
+        .values(*columns, "seen", "gone")
+        .annotate(number=Count("pk"))
+        .values_list(*columns, "seen", "gone", "number")
+    )
+    return found

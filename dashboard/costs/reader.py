@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from functools import cached_property, lru_cache
 from itertools import chain, pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db.models import Q, Sum
 
 from dashboard.instances.models import Cloud
 
-from . import allocations, live
-from .models import Allocation, Price, RollUp, UsageDay, UsageWeek
+from . import live
+from .models import Price, RollUp, UsageDay, UsageWeek
 from .periods import DAY, Period, day_of, monday_of
 from .price_list import PriceList
 from .scopes import Scope
@@ -26,12 +26,14 @@ class Cell(NamedTuple):
 
     Attributes:
         bucket: Index of the bucket of the days.
-        allocation: Only its cloud and its flavor count, unless cells were asked for
-            ``by_allocation``.
+        cloud: Its name.
+        values: Of the columns that were asked for.
     """
 
     bucket: int
-    allocation: Allocation
+    cloud: str
+    flavor: str
+    values: tuple[Any, ...]
     price: Price | None
     sums: Sums
 
@@ -43,7 +45,7 @@ class Span(NamedTuple):
     last_day: date
 
 
-type _Row = tuple[date, Allocation, Sums]
+type _Row = tuple[date, live.Group, Sums]
 """A day, whose price all days of the sums have."""
 
 
@@ -58,7 +60,8 @@ class Reading:
         self.period, self.scope, self.now = period, scope, now
         self._today = day_of(now)
         self._first, self._last = period.first_day, min(period.last_day, self._today)
-        self._live: dict[bool, list[_Row]] = {}
+        self._live: dict[tuple[str, ...], list[_Row]] = {}
+        self._price_of: dict[tuple[int, str, date], Price | None] = {}
 
     def buckets(self, step: str) -> list[Span]:
         """Return the days, or weeks, up to today.
@@ -76,25 +79,35 @@ class Reading:
         self,
         *,
         step: str = "",
-        by_allocation: bool = False,
+        columns: tuple[str, ...] = (),
         with_savings: bool = False,
     ) -> Iterator[Cell]:
         """Yield all sums, with their prices.
 
         Args:
             step: ``day`` or ``week`` for buckets as of ``buckets``; empty for one.
+            columns: Of ``Allocation``, whose values are told apart. ``tags`` is JSON.
             with_savings: Also read what was avoided.
         """
         if self._last < self._first:
             return
         begins = [bucket.first_day for bucket in self.buckets(step)] if step else []
-        columns = COLUMNS if with_savings else COLUMNS[: min(AVOIDED.values())]
-        stored = _Stored(self, step, columns, by_allocation=by_allocation)
-        live_rows = self._live_rows(by_allocation=by_allocation)
-        for day, allocation, sums in chain(stored.rows(), live_rows):
+        summed = COLUMNS if with_savings else COLUMNS[: min(AVOIDED.values())]
+        stored = _Stored(self, step, summed, columns)
+        end = 2 + len(columns)
+        for day, group, sums in chain(stored.rows(), self._live_rows(columns)):
+            cloud, flavor = group[:2]
             bucket = bisect_right(begins, day) - 1 if step else 0
-            price = self.prices.at(allocation.cloud.name, allocation.flavor, day)
-            yield Cell(bucket, allocation, price, sums)
+            price = self._price(cloud, flavor, day)
+            name = self.clouds[cloud].name
+            yield Cell(bucket, name, flavor, group[2:end], price, sums)
+
+    def _price(self, cloud: int, flavor: str, day: date) -> Price | None:
+        key = cloud, flavor, day
+        if key not in self._price_of:
+            name = self.clouds[cloud].name
+            self._price_of[key] = self.prices.at(name, flavor, day)
+        return self._price_of[key]
 
     @cached_property
     def prices(self) -> PriceList:
@@ -103,10 +116,6 @@ class Reading:
     @cached_property
     def clouds(self) -> dict[int, Cloud]:
         return Cloud.objects.in_bulk()
-
-    @cached_property
-    def allocations(self) -> dict[int, Allocation]:
-        return allocations.with_clouds(self.scope.allocations(), self.clouds)
 
     @cached_property
     def stored_until(self) -> dict[date, list[int]]:
@@ -122,24 +131,23 @@ class Reading:
             found[min(until, self._last + DAY)].append(cloud)
         return found
 
-    def _live_rows(self, *, by_allocation: bool) -> list[_Row]:
-        """Return the sums that are not stored; those by allocation serve for both."""
-        if True not in self._live and by_allocation not in self._live:
-            self._live[by_allocation] = self._read_live(by_allocation=by_allocation)
-        return self._live[True if True in self._live else by_allocation]
-
-    def _read_live(self, *, by_allocation: bool) -> list[_Row]:
+    def _live_rows(self, columns: tuple[str, ...]) -> list[_Row]:
+        """Return the sums that are not stored; those of a report serve for a trend."""
+        for known, rows in self._live.items():
+            if known[: len(columns)] == columns:
+                return rows
         most_hours = settings.CURFEW.savings_max_hours
-        return [
+        found = self._live[columns] = [
             row
             for first, pks in self.stored_until.items()
             if first <= self._last
             for row in live.sums(
                 {pk: self.clouds[pk] for pk in pks},
                 *(first, self._last, self.scope, self.now, most_hours),
-                by_allocation=by_allocation,
+                columns=columns,
             )
         ]
+        return found
 
 
 class _Stored:
@@ -149,14 +157,15 @@ class _Stored:
         self,
         reading: Reading,
         step: str,
-        columns: Sequence[str],
-        *,
-        by_allocation: bool,
+        summed: Sequence[str],
+        columns: tuple[str, ...],
     ) -> None:
         self._reading, self._step = reading, step
-        self._columns = {f"sum_{name}": Sum(name) for name in columns}
-        self._by_allocation = by_allocation
-        self._priced: dict[tuple[int, str], Allocation] = {}
+        self._sums = {f"sum_{name}": Sum(name) for name in summed}
+        self._columns = columns
+        self._keys = ["day"] if step else []
+        # SQLite sorts the rows of a year by them: numbers rather than names.
+        self._keys += ["allocation"] if columns else _PRICED
 
     def rows(self) -> Iterator[_Row]:
         """Yield the sums, whole weeks at once, none with two prices."""
@@ -179,24 +188,22 @@ class _Stored:
             condition &= Q(allocation__cloud__in=cloud_pks)
         of_scope = self._reading.scope.of_allocation()
         rows = model._default_manager.filter(condition, of_scope)
-        keys = ["day"] if self._step else []
-        keys += ["allocation"] if self._by_allocation else _PRICED
-        summed = rows.order_by().values(*keys).annotate(**self._columns)
-        zeros = (0,) * (len(COLUMNS) - len(self._columns))
-        for values in live.fetched(summed.values_list(*keys, *self._columns)):
+        keys = self._keys
+        summed = rows.order_by().values(*keys).annotate(**self._sums)
+        zeros = (0,) * (len(COLUMNS) - len(self._sums))
+        begin = 1 if self._step else 0
+        for values in live.fetched(summed.values_list(*keys, *self._sums)):
             day = _date(values[0]) if self._step else first
+            key = values[begin : len(keys)]
             sums = Sums._make((*map(int, values[len(keys) :]), *zeros))
-            if self._by_allocation:
-                allocation = self._reading.allocations[values[len(keys) - 1]]
-            else:
-                allocation = self._of_price(*values[len(keys) - 2 : len(keys)])
-            yield day, allocation, sums
+            yield day, self._groups[key[0]] if self._columns else key, sums
 
-    def _of_price(self, cloud: int, flavor: str) -> Allocation:
-        if (cloud, flavor) not in self._priced:
-            allocation = Allocation(cloud=self._reading.clouds[cloud], flavor=flavor)
-            self._priced[cloud, flavor] = allocation
-        return self._priced[cloud, flavor]
+    @cached_property
+    def _groups(self) -> dict[int, live.Group]:
+        """The group of each allocation of the scope, by ``pk``."""
+        rows = self._reading.scope.allocations().order_by()
+        found = live.fetched(rows.values_list("pk", "cloud", "flavor", *self._columns))
+        return {pk: tuple(group) for pk, *group in found}
 
 
 _PRICED = ["allocation__cloud", "allocation__flavor"]

@@ -20,7 +20,6 @@ from dashboard.instances.models import Cloud, Instance
 from . import live
 from .models import Allocation, RollUp, Run, UsageDay, UsageWeek
 from .periods import DAY, day_of, monday_of
-from .scopes import Scope
 from .sums import COLUMNS, Sums
 
 
@@ -83,12 +82,9 @@ def _store_next_day(cloud: Cloud, last: date, now: datetime) -> bool:
         if row is None or not row.is_valid or row.done_until > last:
             return False
         day = row.done_until
-        found = list(
-            live.sums({cloud.pk: cloud}, day, day, Scope(), now, row.most_hours)
-        )
-        unstored = [allocation for _, allocation, _ in found if allocation.pk is None]
+        found, unstored = live.sums_of_allocations(cloud, day, now, row.most_hours)
         if not unstored:
-            _replace(UsageDay, cloud, day, [(item.pk, sums) for _, item, sums in found])
+            _replace(UsageDay, cloud, day, found)
             if day == monday_of(day) + 6 * DAY:
                 _store_week(cloud, monday_of(day))
             row.done_until = day + DAY

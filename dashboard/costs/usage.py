@@ -6,10 +6,12 @@ instances existed. The price of a second is the one of its day. Time without a p
 summed up as such; it costs neither nothing nor anything.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cache
 
 from django.db import models
 from django.db.models import Q, QuerySet
@@ -17,11 +19,11 @@ from django.utils.translation import gettext as _, gettext_lazy
 
 from . import gap_times
 from .gap_times import GapTimes
-from .models import Allocation, Gap, Price, Run
+from .models import Gap, Price, Run
 from .money import Money, parts_of
 from .periods import Period, custom, day_of
 from .price_list import PriceList
-from .reader import Reading, Span
+from .reader import Cell, Reading, Span
 from .scopes import Scope, scope_for
 from .sums import ENDED, Sums
 
@@ -177,14 +179,10 @@ def report(reading: Reading, by: str, tag_key: str = "") -> Report:
         by: A ``Dimension``.
         tag_key: Of the dimension ``tag``: the key whose values are told apart.
     """
-    key_of = _keys(by, tag_key)
-    tallies: dict[tuple[str, str], _Tally] = {}
-    for cell in reading.cells(by_allocation=True):
-        key = key_of(cell.allocation)
-        tally = tallies.get(key)
-        if tally is None:
-            tally = tallies[key] = _Tally()
-        tally.add(cell.sums, cell.price)
+    columns, key_of = _keys(by, tag_key)
+    tallies: dict[tuple[str, str], _Tally] = defaultdict(_Tally)
+    for cell in reading.cells(columns=columns):
+        tallies[key_of(cell)].add(cell.sums, cell.price)
     usages = {key: tally.usage() for key, tally in tallies.items()}
     total = sum(usages.values(), Usage())
     currencies = sorted(total.cost.amounts, key=total.cost.amount, reverse=True)
@@ -215,8 +213,7 @@ def trend_by_cloud(reading: Reading, step: str = "day") -> dict[str, list[Bucket
     spans = reading.buckets(step)
     clouds: dict[str, list[_Tally]] = defaultdict(lambda: [_Tally() for _ in spans])
     for cell in reading.cells(step=step):
-        tallies = clouds[cell.allocation.cloud.name]
-        tallies[cell.bucket].add(cell.sums, cell.price)
+        clouds[cell.cloud][cell.bucket].add(cell.sums, cell.price)
     return {name: _buckets(spans, tallies) for name, tallies in sorted(clouds.items())}
 
 
@@ -247,7 +244,10 @@ def longest_without_auto_stop(
     """Return the runs of a period without auto-stop, the longest first."""
     until = models.functions.Coalesce("ended_at", models.Value(now))
     found = runs(period, scope, now).filter(has_end=False)
-    return list(found.order_by(models.F("started_at") - until, "pk")[:limit])
+    longest = found.order_by(models.F("started_at") - until, "pk")
+    # The keys first: a database sorts whole rows, with the documents of instances.
+    pks = list(longest.values_list("pk", flat=True)[:limit])
+    return list(longest.filter(pk__in=pks))
 
 
 def run_cost(
@@ -338,31 +338,38 @@ def _buckets(spans: Iterable[Span], tallies: Iterable[_Tally]) -> list[Bucket]:
     ]
 
 
-def _keys(by: str, tag_key: str) -> Callable[[Allocation], tuple[str, str]]:
-    """Return the function that returns key and label of an allocation."""
+def _keys(
+    by: str, tag_key: str
+) -> tuple[tuple[str, ...], Callable[[Cell], tuple[str, str]]]:
+    """Return the columns of a dimension, and what returns key and label of a cell."""
 
-    def owner(allocation: Allocation) -> tuple[str, str]:
-        name = allocation.owner_name or allocation.owner_id
+    def cloud(cell: Cell) -> tuple[str, str]:
+        return cell.cloud, cell.cloud
+
+    def flavor(cell: Cell) -> tuple[str, str]:
+        return cell.flavor, cell.flavor or _("Unknown")
+
+    def first_value(cell: Cell) -> tuple[str, str]:
+        name = next(filter(None, cell.values), "")
         return name, name or _("Unknown")
 
-    def flavor(allocation: Allocation) -> tuple[str, str]:
-        return allocation.flavor, allocation.flavor or _("Unknown")
-
-    def workspace(allocation: Allocation) -> tuple[str, str]:
-        return allocation.workspace_id, allocation.workspace_id or _("Unknown")
-
-    def cloud(allocation: Allocation) -> tuple[str, str]:
-        return allocation.cloud.name, allocation.cloud.name
-
-    def tag(allocation: Allocation) -> tuple[str, str]:
-        value = allocation.tags.get(tag_key)
+    @cache
+    def of_tags(tags: str) -> tuple[str, str]:
+        value = json.loads(tags).get(tag_key)
         if value is None:
             return "", _("No tag")
         return f"{tag_key}={value}", str(value) or tag_key
 
-    keys = {"owner": owner, "flavor": flavor, "workspace": workspace}
-    keys |= {"cloud": cloud, "tag": tag}
-    return keys[by]
+    def tag(cell: Cell) -> tuple[str, str]:
+        return of_tags(cell.values[0])
+
+    return {
+        "owner": (("owner_name", "owner_id"), first_value),
+        "flavor": ((), flavor),
+        "workspace": (("workspace_id",), first_value),
+        "cloud": ((), cloud),
+        "tag": (("tags",), tag),
+    }[by]
 
 
 def _share(usage: Usage, total: Usage) -> float:

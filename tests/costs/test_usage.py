@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dashboard.accounts.models import User
-from dashboard.costs import live, periods, usage
+from dashboard.costs import allocations, live, periods, usage
 from dashboard.costs.models import Gap, Price, Run
 from dashboard.costs.money import Money
 from dashboard.costs.price_list import PriceList
@@ -224,7 +224,7 @@ def test_the_parts_add_up(by: Dimension) -> None:
         assert sum((bucket.usage for bucket in buckets), Usage()) == report.total
 
 
-def test_sums_by_price_are_those_of_the_allocations() -> None:
+def test_sums_by_price_are_those_of_all_columns() -> None:
     """Also of instances that have not run: alike or not, before and after others."""
     for number in range(6):
         fields = {
@@ -241,14 +241,11 @@ def test_sums_by_price_are_those_of_the_allocations() -> None:
     clouds = Cloud.objects.in_bulk()
     period = (WEEK.first_day, WEEK.last_day, EVERYTHING, NOW, 16)
     by_price: Counter[tuple[Any, ...]] = Counter()
-    for by_allocation in (True, False):
-        sign = 1 if by_allocation else -1
-        for day, allocation, sums in live.sums(
-            clouds, *period, by_allocation=by_allocation
-        ):
+    for columns in (allocations.COLUMNS[1:], ()):
+        sign = 1 if columns else -1
+        for day, group, sums in live.sums(clouds, *period, columns=columns):
             for column, value in enumerate(sums):
-                key = (day, allocation.cloud.name, allocation.flavor, column)
-                by_price[key] += sign * value
+                by_price[day, *group[:2], column] += sign * value
     assert len(by_price) > 50
     assert {*by_price.values()} == {0}
 
