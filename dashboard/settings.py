@@ -104,8 +104,13 @@ TEMPLATES = [
                 "lucide.templatetags.lucide",
                 "django.templatetags.i18n",
                 "dashboard.web.templatetags.fixed_texts",
+                "dashboard.web.templatetags.fixed_addresses",
             ],
-            "libraries": {"navigation": "dashboard.navigation"},
+            "libraries": {
+                "navigation": "dashboard.navigation",
+                # In place of Django's, which templates load by this name.
+                "static": "dashboard.web.templatetags.fixed_addresses",
+            },
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.template.context_processors.csp",
