@@ -3,9 +3,13 @@
 from bisect import bisect_right
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
+
+from django.db.models import BigAutoField, DateTimeField, QuerySet
 
 from dashboard.instances import gaps
 from dashboard.instances.models import Cloud
+from dashboard.web.raw_queries import Prepared
 
 from .models import Gap
 
@@ -54,11 +58,11 @@ def between(
     """
     if clouds is None:
         clouds = Cloud.objects.all()
-    found = list(
-        Gap.objects.filter(cloud__in=clouds, since__lt=until, until__gt=since)
-        .select_related("cloud")
-        .order_by("-since", "pk")
-    )
+    if len(clouds) == 1:
+        (cloud,) = clouds
+        found = _of_cloud.rows(cloud=cloud.pk, since=since, until=until)
+    else:
+        found = list(_between(since, until).filter(cloud__in=clouds))
     for cloud in clouds:
         if cloud.read_at is None:
             continue
@@ -67,6 +71,20 @@ def between(
         if gaps.is_gap(gap.since, ends_at) and gap.since < until and ends_at > since:
             found.insert(0, gap)
     return found
+
+
+def _between(since: Any, until: Any) -> QuerySet[Gap]:
+    found = Gap.objects.filter(since__lt=until, until__gt=since)
+    return found.select_related("cloud").order_by("-since", "pk")
+
+
+# For the page of each instance.
+_of_cloud = Prepared(
+    lambda cloud, since, until: _between(since, until).filter(cloud=cloud),
+    cloud=BigAutoField(),
+    since=DateTimeField(),
+    until=DateTimeField(),
+)
 
 
 def by_cloud(found: Collection[Gap]) -> dict[int, GapTimes]:

@@ -1,13 +1,15 @@
 """The last runs of one instance, for its page."""
 
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from django.db.models import BigAutoField, QuerySet
 from django.utils import timezone
 
 from dashboard.accounts import permissions
 from dashboard.accounts.models import User
 from dashboard.instances.models import Instance
+from dashboard.web.raw_queries import Prepared
 
 from .models import Run
 from .periods import day_of
@@ -32,6 +34,14 @@ class InstanceRuns(NamedTuple):
     query: dict[str, str]
 
 
+def _runs(instance: Any) -> QuerySet[Run]:
+    found = Run.objects.filter(instance=instance)
+    return found.select_related("allocation__cloud", "ended_by_person")[: SHOWN + 1]
+
+
+_last_runs = Prepared(_runs, instance=BigAutoField())
+
+
 def runs_of(instance: Instance, user: User) -> InstanceRuns | None:
     """Return the last runs; None if there are none that the user may see."""
     scope = permissions.cost_scope(user)
@@ -40,11 +50,7 @@ def runs_of(instance: Instance, user: User) -> InstanceRuns | None:
     ):
         return None
     now = timezone.now()
-    found = list(
-        Run.objects.filter(instance=instance).select_related(
-            "allocation__cloud", "ended_by_person"
-        )[: SHOWN + 1]
-    )
+    found = _last_runs.rows(instance=instance.pk)
     if not found:
         return None
     for run in found:

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Self
 
 from dashboard.instances.models import Instance
+from dashboard.web.raw_queries import Prepared
 
 from .models import Price
 from .periods import day_of
@@ -42,7 +43,7 @@ class PriceList:
     @classmethod
     def load(cls) -> Self:
         """Read it; one query."""
-        return cls(Price.objects.all())
+        return cls(_all.rows())
 
     def at(self, cloud_name: str, flavor: str, day: date) -> Price | None:
         """Return the price of a flavor on a day of reports; None if there is none."""
@@ -73,6 +74,9 @@ class PriceList:
                 )
             ]
         return self._matching[key]
+
+
+_all = Prepared(Price.objects.all)
 
 
 def price_of(instance: Instance, now: datetime) -> Price | None:

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import models
 
 from dashboard.modelarts.statuses import InstanceStatus
+from dashboard.web.raw_queries import Prepared
 
 from . import countdown
 from .edit_states import EditKind, EditState, InstanceEdit
 from .models import Instance, InstanceEvent
+from .selectors import edits as edits_of_all
 
 PER_PAGE = 20
 
@@ -62,18 +64,15 @@ class Activity(NamedTuple):
 
 def activity(instance: Instance, before: datetime | None = None) -> Activity:
     """Return the newest entries, or the newest before a moment, in two queries."""
-    edits = instance.edits.select_related("actor").fetch_mode(models.FETCH_PEERS)
-    events = instance.events.select_related("actor")
     if before:
-        edits, events = (
-            edits.filter(created_at__lt=before),
-            events.filter(at__lt=before),
-        )
-    found = list(edits[: PER_PAGE + 1])
-    items = [
-        *_edit_items(found),
-        *_status_items(instance, list(events[: PER_PAGE + 1]), found),
-    ]
+        edits = list(_edits(instance).filter(created_at__lt=before)[: PER_PAGE + 1])
+        events = list(_events(instance).filter(at__lt=before)[: PER_PAGE + 1])
+    else:
+        edits = _latest_edits.rows(instance=instance.pk)
+        events = _latest_events.rows(instance=instance.pk)
+    for edit in edits:
+        edit.instance = instance
+    items = [*_edit_items(edits), *_status_items(instance, events, edits)]
     # Stable: an edit comes before the status that it led to at the same moment.
     items.sort(key=lambda item: item.at, reverse=True)
     shown, earlier = items[:PER_PAGE], None
@@ -84,6 +83,23 @@ def activity(instance: Instance, before: datetime | None = None) -> Activity:
         earlier = shown[-1].at
     on_page = [item.edit for item in shown if item.edit]
     return Activity(shown, on_page, earlier)
+
+
+def _edits(instance: Any) -> models.QuerySet[Any]:
+    found = edits_of_all.get()().filter(instance=instance).select_related("actor")
+    return found.fetch_mode(models.FETCH_PEERS)
+
+
+def _events(instance: Any) -> models.QuerySet[InstanceEvent]:
+    return InstanceEvent.objects.filter(instance=instance).select_related("actor")
+
+
+_latest_edits = Prepared(
+    lambda instance: _edits(instance)[: PER_PAGE + 1], instance=models.BigAutoField()
+)
+_latest_events = Prepared(
+    lambda instance: _events(instance)[: PER_PAGE + 1], instance=models.BigAutoField()
+)
 
 
 def _edit_items(edits: Iterable[InstanceEdit]) -> list[Item]:

@@ -19,6 +19,7 @@ from django.db.models import (
 
 from dashboard.instances.models import Instance
 from dashboard.instances.run_state import PRESENT
+from dashboard.web.raw_queries import Prepared
 from dashboard.web.stored_messages import Message
 
 from .models import Holiday, MomentKind, Schedule, ScheduleRun
@@ -61,7 +62,7 @@ def schedules_in_order() -> list[Schedule]:
 
 def active_schedules() -> list[Schedule]:
     """Return the schedules that are on, as ``schedules_in_order`` does."""
-    return list(complete_schedules().filter(mode=Schedule.Mode.ON))
+    return _active.rows()
 
 
 def with_times(pk: int) -> Schedule:
@@ -81,6 +82,10 @@ def complete_schedules() -> QuerySet[Schedule]:
         .prefetch_related("working_times", "holidays", days)
         .order_by("position", "pk")
     )
+
+
+# On the page of each instance.
+_active = Prepared(lambda: complete_schedules().filter(mode=Schedule.Mode.ON))
 
 
 def competitors(schedule: Schedule, schedules: Iterable[Schedule]) -> list[Schedule]:

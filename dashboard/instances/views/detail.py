@@ -5,15 +5,16 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
+from django.db.models import CharField, QuerySet
 from django.db.models.functions import Coalesce
-from django.http import HttpResponse, HttpResponseBadRequest
-from django.shortcuts import get_object_or_404, render
+from django.http import Http404, HttpResponse, HttpResponseBadRequest
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from dashboard.accounts.http import SignedInRequest
-from dashboard.accounts.permissions import can_edit, fleet_scope
+from dashboard.accounts.permissions import can_edit, can_see_fleet, fleet_scope
 from dashboard.instances import availability, countdown, detail_sections, tasks
 from dashboard.instances.activity import activity
 from dashboard.instances.edit_states import InstanceEdit
@@ -25,6 +26,7 @@ from dashboard.livepoll import state
 from dashboard.livepoll.pages import PollForm, not_modified, poll_interval, poller
 from dashboard.livepoll.state import FleetState
 from dashboard.livepoll.token import SharedPage, page_key
+from dashboard.web.raw_queries import Prepared
 from dashboard.web.refusals import referring_page
 
 NEWS_STAYS = timedelta(minutes=10)
@@ -92,15 +94,26 @@ def _instance_and_version(
     request: SignedInRequest, cloud: str, instance_id: str
 ) -> tuple[Instance, int]:
     """Return the instance, and the fleet version that it was read with."""
-    version = FleetVersion.objects.values("version")[:1]
-    instance = get_object_or_404(
-        Instance.objects.visible_to(request.user)
-        .select_related("cloud")
-        .annotate(fleet_version=Coalesce(version, 0)),
-        cloud__name=cloud,
-        instance_id=instance_id,
+    found = (
+        _named.rows(cloud=cloud, instance_id=instance_id)
+        if can_see_fleet(request.user)
+        else []
     )
-    return instance, instance.fleet_version  # type: ignore[attr-defined]  # annotated
+    if not found:
+        raise Http404
+    return found[0], found[0].fleet_version  # type: ignore[attr-defined]  # annotated
+
+
+def _by_name(cloud: Any, instance_id: Any) -> QuerySet[Instance]:
+    version = FleetVersion.objects.values("version")[:1]
+    return (
+        Instance.objects.select_related("cloud")
+        .annotate(fleet_version=Coalesce(version, 0))
+        .filter(cloud__name=cloud, instance_id=instance_id)
+    )
+
+
+_named = Prepared(_by_name, cloud=CharField(), instance_id=CharField())
 
 
 def _context(

@@ -6,7 +6,7 @@ from operator import attrgetter
 from typing import Any
 
 from django import template
-from django.db.models import FilteredRelation, Q
+from django.db.models import BigAutoField, DateTimeField, FilteredRelation, Q, QuerySet
 from django.utils import timezone
 
 from dashboard.instances.models import Instance
@@ -14,6 +14,7 @@ from dashboard.instances.run_state import is_running
 from dashboard.policies import selectors
 from dashboard.policies.models import Question, Rule, RuleException
 from dashboard.policies.rules import matches, requirement, violations
+from dashboard.web.raw_queries import Prepared
 
 register = template.Library()
 
@@ -31,28 +32,7 @@ def policies_about(instance: Instance) -> dict[str, Any]:
     with those that count in their place, and the open question about its run.
     """
     now = timezone.now()
-    state = RuleException.State
-    rows = list(
-        Rule.objects.annotate(
-            stop=FilteredRelation(
-                "planned_stops",
-                condition=Q(
-                    planned_stops__instance=instance, planned_stops__ended_at=None
-                ),
-            ),
-            exception=FilteredRelation(
-                "exceptions",
-                condition=Q(
-                    exceptions__instance=instance,
-                    exceptions__state__in=[state.ASKED, state.APPROVED],
-                    exceptions__until__gt=now,
-                ),
-            ),
-        ).select_related(
-            *("team", "stop"),
-            *("exception__asked_by", "exception__decided_by"),
-        )
-    )
+    rows = _rules.rows(instance=instance.pk, now=now)
     # A rule has a row for each of its exceptions, and one without any.
     exceptions = [rule.exception for rule in rows if hasattr(rule, "exception")]
     rules = {rule.pk: rule for rule in rows}
@@ -73,6 +53,32 @@ def policies_about(instance: Instance) -> dict[str, Any]:
         "question": _question(on, instance, now),
         "exceptions": sorted(exceptions, key=attrgetter("asked_at"), reverse=True),
     }
+
+
+def _rules_about(instance: Any, now: Any) -> QuerySet[Rule]:
+    state = RuleException.State
+    return Rule.objects.annotate(
+        stop=FilteredRelation(
+            "planned_stops",
+            condition=Q(planned_stops__instance=instance, planned_stops__ended_at=None),
+        ),
+        exception=FilteredRelation(
+            "exceptions",
+            condition=Q(
+                exceptions__instance=instance,
+                exceptions__state__in=[state.ASKED, state.APPROVED],
+                exceptions__until__gt=now,
+            ),
+        ),
+    ).select_related(
+        *("team", "stop"),
+        *("exception__asked_by", "exception__decided_by"),
+    )
+
+
+_rules: Prepared[Any] = Prepared(
+    _rules_about, instance=BigAutoField(), now=DateTimeField()
+)
 
 
 def _question(
