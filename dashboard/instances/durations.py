@@ -1,7 +1,9 @@
 """Texts for lengths of time; ``static/countdown.js`` has the same messages."""
 
+from functools import cache
+
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import get_language, gettext_lazy as _
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
@@ -65,4 +67,10 @@ def exact_text(seconds: int) -> str:
 
 
 def _text(name: str, **values: int) -> str:
-    return str(WORDS[name]) % values
+    return _template(name, get_language()) % values
+
+
+@cache
+def _template(name: str, language: str | None) -> str:
+    # A list of a hundred rows asks for a hundred of them.
+    return str(WORDS[name])

@@ -35,6 +35,7 @@ from dashboard.accounts.selectors import team_names
 from dashboard.livepoll.pages import poll_interval
 from dashboard.modelarts.generations import Generation
 from dashboard.web.process_cache import ProcessCache
+from dashboard.web.raw_queries import few_values
 
 from . import countdown, prices, run_state
 from .display import GROUP_VALUES
@@ -51,6 +52,9 @@ _COLUMNS = (
     *("stop_requested_at", "cloud__console_url"),
     "cloud__held_since",  # what a pending edit's chip says
 )
+
+FAR = 1_000
+"""From this place on, the keys of a page are read before what its rows show."""
 
 # By (pk, version). An edit's chip is at most this old if a change of its state did not
 # raise the version of its instance.
@@ -163,17 +167,14 @@ def fleet_page(
     """
     query = query.seen_by(user)
     key = (version, fleet_scope(user))
-    total = _results.get_or_compute(
-        (*key, "total", query.narrowed),
-        lambda: query.narrow(Instance.objects.visible_to(user), user=user).count(),
-    )
+    total = _total(user, version, query)
     page = Paginator(range(total), query.per_page).get_page(query.page)
     row_refs: list[RowRef] = _results.get_or_compute(
         (
             *(*key, "row_refs", query.narrowed, query.sort, group),
             *(query.per_page, page.number),
         ),
-        lambda: _row_refs(query, user, page, group),
+        lambda: refs_of_page(query, user, page, group),
     )
     groups: dict[str, int] = {}
     if group:
@@ -240,7 +241,7 @@ def counters(user: User, *, version: int, within: ListQuery | None = None) -> Co
     narrowed = within.narrowed if within else ()
     return _results.get_or_compute(
         (version, fleet_scope(user), "counters", narrowed),
-        lambda: _count(user, within if narrowed else None),
+        lambda: _count(user, version, within if narrowed else None),
     )
 
 
@@ -280,9 +281,22 @@ def _generations(user: User) -> tuple[str, ...]:
     return tuple(str(value) for value in Generation if value in ends.values())
 
 
-def _row_refs(
+def _total(user: User, version: int, query: ListQuery | None) -> int:
+    narrowed = query.narrowed if query else ()
+
+    def count() -> int:
+        instances: QuerySet[Instance] = Instance.objects.visible_to(user)
+        return (query.narrow(instances, user=user) if query else instances).count()
+
+    return _results.get_or_compute(
+        (version, fleet_scope(user), "total", narrowed), count
+    )
+
+
+def refs_of_page(
     query: ListQuery, user: User, page: Page[int], group: str
 ) -> list[RowRef]:
+    """Read the references of a page; see ``fleet_page``."""
     value = GROUP_VALUES.get(group)
     visible = Instance.objects.visible_to(user)
     first, end = max(0, page.start_index() - 1), page.end_index()
@@ -290,7 +304,25 @@ def _row_refs(
         narrowed = query.narrow(visible, user=user)
         return _as_row_refs(page_by_price(narrowed, query.sort, first, end))
     instances = query.apply(visible, user=user, group=value)
-    return _as_row_refs(instances[first:end], value)
+    total = page.paginator.count
+    if first <= total - end:
+        return _as_row_refs(_paged(instances, first, end), value)
+    # From the end: the database reads all rows before a page.
+    backwards = _paged(instances.reverse(), total - end, total - first)
+    return _as_row_refs(backwards, value)[::-1]
+
+
+def _paged(instances: QuerySet[Instance], first: int, end: int) -> QuerySet[Instance]:
+    """Return the instances at some places.
+
+    Far from the start only their keys are read in this order: PostgreSQL computes all
+    that a row shows for the rows before a page, too.
+    """
+    if first < FAR:
+        return instances[first:end]
+    near = Instance.objects.filter(pk__in=instances.values("pk")[first:end])
+    ordered = near.order_by(*instances.query.order_by)
+    return ordered if instances.query.standard_ordering else ordered.reverse()
 
 
 def _groups(query: ListQuery, user: User, group: str) -> dict[str, int]:
@@ -311,13 +343,13 @@ def _as_row_refs(
     return [RowRef(*columns) for columns in values]
 
 
-def _count(user: User, within: ListQuery | None) -> Counters:
+def _count(user: User, version: int, within: ListQuery | None) -> Counters:
     instances: QuerySet[Instance] = Instance.objects.visible_to(user)
     if within:
         instances = within.narrow(instances, user=user)
     # Four counts of an index each take a tenth of one pass over all rows.
     return Counters(
-        total=instances.count(),
+        total=_total(user, version, within),
         running=instances.filter(run_state.RUNNING).count(),
         due=instances.filter(run_state.ends_within_hour(timezone.now())).count(),
         without_end=instances.filter(run_state.WITHOUT_END).count(),
@@ -327,20 +359,24 @@ def _count(user: User, within: ListQuery | None) -> Counters:
 def _choices(user: User, generations: tuple[str, ...]) -> Facets:
     instances = Instance.objects.visible_to(user).order_by()
 
-    def values(field: str) -> tuple[str, ...]:
-        # One column at a time comes from its index, unlike their combinations.
-        distinct = set(instances.values_list(field, flat=True).distinct())
-        return tuple(sorted(distinct - {""}, key=str.casefold))
+    def in_order(values: Iterable[str]) -> tuple[str, ...]:
+        return tuple(sorted({*values} - {""}, key=str.casefold))
+
+    if fleet_scope(user) != "all":
+        return Facets((), (), team_names(), (), (), generations, has_tags=False)
+    # One column at a time comes from its index, unlike their combinations.
+    owners = instances.values_list("owner_name", flat=True).distinct()
 
     clouds = Cloud.objects.filter(retired_at=None).values_list("name", "has_tags")
     return Facets(
         statuses=tuple(
-            (value, countdown.status_badge(value).label) for value in values("status")
+            (value, countdown.status_badge(value).label)
+            for value in in_order(few_values(Instance, "status"))
         ),
-        owners=values("owner_name"),
+        owners=in_order(owners),
         teams=team_names(),
         clouds=tuple(name for name, _has_tags in clouds),
-        workspaces=values("workspace_id"),
+        workspaces=in_order(few_values(Instance, "workspace_id")),
         generations=generations,
         has_tags=any(has_tags for _name, has_tags in clouds),
     )

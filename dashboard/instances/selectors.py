@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import models
@@ -15,7 +15,7 @@ from dashboard.accounts.permissions import can_edit
 from dashboard.livepoll import state
 from dashboard.livepoll.state import FleetState
 from dashboard.web.provided import Provided
-from dashboard.web.raw_queries import all_rows
+from dashboard.web.raw_queries import Prepared, all_rows
 
 from . import availability, countdown
 from .durations import ago_text
@@ -32,6 +32,12 @@ The edits of one instance are ``instance.edits``."""
 
 overrides: Provided[Callable[[], QuerySet[Any]]] = Provided()
 """The overrides of schedules that have not ended, with their authors, likewise."""
+
+
+class _Possible(NamedTuple):
+    extend: bool
+    start: bool
+    stop: bool
 
 
 @dataclass(frozen=True)
@@ -103,16 +109,33 @@ def rows(instances: Iterable[Instance], *, user: User, now: datetime) -> list[Ro
 
 
 def _row(instance: Instance, may_act: bool, now: datetime) -> Row:
+    possible = _possible(instance)
     return Row(
         instance=instance,
         this_run=countdown.this_run(instance, now),
         edit=_news(instance, now),
         override=override_of(instance, now),
         may_edit=may_act and instance.missing_since is None,
-        may_extend=may_act and not availability.why_not_extendable(instance),
-        may_start=may_act and not availability.why_not_startable(instance),
-        may_stop=may_act and not availability.why_not_stoppable(instance),
+        may_extend=may_act and possible.extend,
+        may_start=may_act and possible.start,
+        may_stop=may_act and possible.stop,
     )
+
+
+def _possible(instance: Instance) -> _Possible:
+    """Return what its status allows, found out once for each instance in memory.
+
+    Lists show the same ones again and again (``listing``).
+    """
+    kept = vars(instance)
+    if "possible_actions" not in kept:
+        kept["possible_actions"] = _Possible(
+            extend=not availability.why_not_extendable(instance),
+            start=not availability.why_not_startable(instance),
+            stop=not availability.why_not_stoppable(instance),
+        )
+    possible: _Possible = kept["possible_actions"]
+    return possible
 
 
 def override_of(instance: Instance, now: datetime) -> Any:
@@ -122,8 +145,14 @@ def override_of(instance: Instance, now: datetime) -> Any:
     """
     opened = getattr(instance, "open_overrides", None)
     if opened is None:
-        opened = overrides.get()().filter(instance=instance)
+        opened = _opened_overrides.rows(instance=instance.pk)
     return next((item for item in opened if item.is_in_effect(now)), None)
+
+
+_opened_overrides: Prepared[Any] = Prepared(
+    lambda instance: overrides.get()().filter(instance=instance),
+    instance=models.BigAutoField(),
+)
 
 
 def _news(instance: Instance, now: datetime) -> InstanceEdit | None:

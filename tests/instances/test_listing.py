@@ -142,7 +142,7 @@ def test_a_poll_reads_only_what_changed(
     url = "/instances/changes" + url.replace("&amp;", "&")
     # Session, person, version, display, clouds; count, row references, four counters;
     # the five that changed and their edits.
-    with django_assert_num_queries(15) as queries:
+    with django_assert_num_queries(14) as queries:
         html = client.get(url).text
     assert len(rows_of(html)) == 5
     (read,) = [
