@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from dashboard.modelarts.errors import ConfigurationError, ModelArtsError
 
-from . import clouds, refresh
+from . import clouds, refresh, upstream
 from .models import Cloud, Instance
 
 log = structlog.get_logger(__name__)
@@ -61,8 +61,14 @@ def refresh_cloud(name: str) -> None:
 
 @shared_task(name="instances.refresh_expected_changes", ignore_result=True)
 def refresh_expected_changes(name: str) -> None:
+    """Read the instances of a cloud that are about to change, while it is free.
+
+    They can wait for the next listing; the edits of people cannot.
+    """
     cloud = Cloud.objects.get(name=name)
     for instance in refresh.instances_expecting_change(cloud):
+        if not upstream.is_free(name):
+            return
         try:
             _refresh(instance)
         except (OperationalError, InterfaceError, SoftTimeLimitExceeded):

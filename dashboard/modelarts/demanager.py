@@ -34,7 +34,7 @@ class DemanagerApi:
     """A method for each documented call; each raises only ``ModelArtsError``."""
 
     generation = Generation.DEMANAGER
-    page_size = 100
+    page_size = 200
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -89,6 +89,25 @@ def test_a_page_before_and_a_page_after_read_them_all(
     assert not EditQueue.objects.exclude(lease_until=None).exists()
 
 
+def test_a_cloud_may_answer_with_shorter_pages(
+    cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No document says how many records a page may have at most."""
+    edits, served = due_together(cloud, operator, 12)
+    genuine, most = DemanagerApi.list_by_age, group.PAGE_MARGIN + 8
+
+    def short(self: DemanagerApi, offset: int) -> Any:
+        page = genuine(self, offset)
+        fewer = {"instances": page.instances[:most], "unreadable": [], "records": most}
+        return page.__class__(**{**_fields(page), **fewer})
+
+    monkeypatch.setattr(DemanagerApi, "list_by_age", short)
+    found = asked(cloud, served)
+    assert found["show"] <= 2 * group.MIN_ON_PAGE
+    assert found["list"] >= 4
+    assert states(edits) == [State.APPLIED] * 12
+
+
 @NOTEBOOKS
 def test_notebooks_too(cloud: Emulator, operator: User) -> None:
     Instance.objects.filter(generation="notebooks").update(status="STOPPED")
@@ -120,16 +139,16 @@ def test_what_is_more_than_new_settings_is_left_to_others(
     assert set(queue.take_due_queues([served])) == {retried, dead, watched}
 
 
-def test_the_next_group_begins_while_one_is_read_back(
+def test_the_next_group_begins_while_the_end_of_one_is_sent(
     cloud: Emulator, operator: User, enqueue: Mock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings.CURFEW, "upstream_rate", 4.0)
     monkeypatch.setattr(group, "_size", lambda: 12)
     edits, served = due_together(cloud, operator, 24)
-    genuine, waited, taken = group._Group._send, [], []
+    genuine, waited, taken = group._Group._authorize_and_send, [], []
 
-    def sent(self: Any, writes: Any) -> None:
-        genuine(self, writes)
+    def sent(self: Any, planned: Any) -> None:
+        genuine(self, planned)
         unsent = 12 - Attempt.objects.exclude(sent_at=None).count()
         is_under_way = queue.is_group_under_way(served)
         if not taken:
@@ -137,7 +156,7 @@ def test_the_next_group_begins_while_one_is_read_back(
             waited.append(is_under_way)
             taken.extend(queue.take_group(served, 12))
 
-    monkeypatch.setattr(group._Group, "_send", sent)
+    monkeypatch.setattr(group._Group, "_authorize_and_send", sent)
     enqueue.reset_mock()
     group.drain(served)
     assert waited[0]
@@ -157,6 +176,21 @@ def test_one_group_of_a_cloud_at_a_time(cloud: Emulator, operator: User) -> None
     queue.give_back(members)
     assert not queue.is_group_under_way(served)
     assert queue.take_group(served, 10) == members
+    queue.give_back(members)
+
+    # Another worker takes its group in between.
+    genuine, others = queue._for_groups, []
+
+    def slowly() -> Any:
+        if not others:
+            others.append("being taken")
+            others.extend(queue.take_group(served, 10))
+        return genuine()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(queue, "_for_groups", slowly)
+        assert queue.take_group(served, 10) == []
+    assert others[1:] == members
     # A single edit has its own message, and needs no sweep.
     alone = edits[-1]
     send.drain(alone.instance_id)
@@ -310,8 +344,9 @@ def test_a_throttled_request_ends_the_group(
     edits, served = due_together(cloud, operator, 8)
     cloud.faults.add(Fault("status", method="PUT", status=429, retry_after="30"))
     assert asked(cloud, served)["update"] == 1
-    assert sorted(set(states(edits))) == [State.QUEUED, State.RETRYING]
-    assert states(edits).count(State.QUEUED) == 7
+    # The second of requests after it was claimed already, and is not sent.
+    assert Counter(states(edits)) == {State.QUEUED: 6, State.RETRYING: 2}
+    assert Attempt.objects.exclude(sent_at=None).count() == 1
 
 
 def test_without_a_listing_they_are_delivered_one_by_one(

@@ -317,7 +317,7 @@ def every_run_is_long_enough(patch: Patch, world: World) -> None:
 
 def a_group_sends_before_it_announces(patch: Patch, world: World) -> None:
     owed: list[queue.Announcement] = []
-    announce, send = queue.authorize_requests, group._Group._send
+    announce, finish = queue.authorize_requests, group._Group._finish
 
     def later(announcements: list[queue.Announcement]) -> list[queue.Announcement]:
         if len(announcements) == 1:
@@ -325,13 +325,13 @@ def a_group_sends_before_it_announces(patch: Patch, world: World) -> None:
         owed.extend(announcements)
         return announcements
 
-    def first_send(self: Any, writes: list[Any]) -> None:
-        send(self, writes)
+    def first_finish(self: Any) -> None:
+        finish(self)
         announce(owed)
         owed.clear()
 
     patch.setattr(queue, "authorize_requests", later)
-    patch.setattr(group._Group, "_send", first_send)
+    patch.setattr(group._Group, "_finish", first_finish)
 
 
 def a_group_believes_the_answers(patch: Patch, world: World) -> None:

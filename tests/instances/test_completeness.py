@@ -338,6 +338,17 @@ def test_a_bad_instance_stops_no_refresh_of_the_others(
     assert good.status == "STOPPED"
 
 
+def test_reads_that_can_wait_take_no_turn_of_an_edit(
+    cloud: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Instance.objects.update(status="STOPPING", status_since=timezone.now())
+    answers = iter([True, True, False])
+    monkeypatch.setattr(tasks.upstream, "is_free", lambda _: next(answers))
+    before = len(cloud.log.entries())
+    tasks.refresh_expected_changes("demo")
+    assert len(cloud.log.entries()) - before == 2
+
+
 def test_a_code_longer_than_its_column_is_cut(cloud: Emulator) -> None:
     code = "ModelArts." + "9" * 200
     cloud.faults.add(Fault("status", route="list", status=500, code=code))

@@ -63,6 +63,14 @@ def test_no_one_waits_forever(waits: list[float]) -> None:
     assert max(waits) <= upstream.MAX_WAIT_SECONDS
 
 
+def test_a_cloud_is_free_while_hardly_anybody_asks(waits: list[float]) -> None:
+    assert upstream.is_free("some")
+    for _ in range(upstream.SPARE_TURNS + 1):
+        upstream._wait_for_turn("some")
+    assert not upstream.is_free("some")
+    assert not any(waits), "nobody had to wait"
+
+
 def test_without_redis_it_goes_slowly_rather_than_not(
     waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,6 +78,7 @@ def test_without_redis_it_goes_slowly_rather_than_not(
     monkeypatch.setattr(upstream, "shared_redis", lambda: nowhere)
     upstream._wait_for_turn("some")
     assert waits == [0.1]
+    assert not upstream.is_free("some")
 
 
 def test_corrected_credentials_count_without_a_restart(

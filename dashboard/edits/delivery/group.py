@@ -7,10 +7,13 @@ and delivered instance by instance (``send``). See ``docs/decisions/0034-groups.
 
 import math
 import time
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
+from itertools import batched
 from typing import NamedTuple
 
 import structlog
@@ -41,7 +44,10 @@ log = structlog.get_logger(__name__)
 GROUP_SECONDS = 7.0
 """How long the writes of a group take at the cloud's rate."""
 
-MAX_MEMBERS = 100
+MAX_MEMBERS = 300
+
+RECORDED_AT_ONCE = 100
+"""Results in one transaction."""
 
 CLAIM_SECONDS = 9.0
 """Age of a value, as a page has shown it, after which no more queues are claimed."""
@@ -129,11 +135,15 @@ class _Pages:
         places = sorted(self._places[one] for one in ids if one in self._places)
         while places:
             offset = max(0, places[0] - PAGE_MARGIN)
-            last = offset + self._api.page_size - PAGE_MARGIN
-            number = sum(place < last for place in places)
-            if number >= MIN_ON_PAGE:
-                yield self._api.list_by_age(offset)
-            places = places[max(1, number) :]
+            end = offset + self._api.page_size
+            if bisect_left(places, end - PAGE_MARGIN) >= MIN_ON_PAGE:
+                page = self._api.list_by_age(offset)
+                yield page
+                # No document says how many records a page may have at most.
+                end = offset + page.records
+                if end >= page.total_count:
+                    return
+            places = places[max(1, bisect_left(places, end - PAGE_MARGIN)) :]
 
     def find(self, member: Member, delivery: Delivery) -> Observation | None:
         """Return what a page says about a member, if nothing has happened since."""
@@ -220,25 +230,24 @@ class _Group:
         self._began = time.monotonic()
         self._results: list[Result] = []
         self._written: list[_Write] = []
+        self._under_way: list[tuple[_Write, Future[None]]] = []
+        # No more requests at a time than the rate needs.
+        needed = math.ceil(settings.CURFEW.upstream_rate * EXPECTED_LATENCY_SECONDS)
+        self._senders = ThreadPoolExecutor(min(MAX_SENDERS, needed))
         self._is_over = False
 
     def deliver(self, members: Sequence[Member]) -> None:
         """Deliver as many members as there is time for; the others are not claimed."""
-        size = most = max(1, round(settings.CURFEW.upstream_rate))
-        left = list(members)
         try:
-            while left and not self._is_over and self._age() < CLAIM_SECONDS:
-                began = time.monotonic()
-                part, left = left[:size], left[size:]
-                queue.keep_taken(left)
-                self._deliver_part(part)
-                # No more than a second of requests, as the last ones went.
-                done = len(part) / max(time.monotonic() - began, 0.001)
-                size = max(1, min(most, round(done)))
-            if not self._is_over:
-                # Another worker sends the next group while this one is read back.
-                queue.give_back(left)
-                dispatch.enqueue(dispatch.SWEEP, expires_seconds=1)
+            with self._senders:
+                try:
+                    left = self._send_all(list(members))
+                    if not self._is_over:
+                        # Another worker begins the next group meanwhile.
+                        queue.give_back(left)
+                        dispatch.enqueue(dispatch.SWEEP, expires_seconds=1)
+                finally:
+                    self._finish()
             self._confirm()
             for write in self._written:
                 self._read_back(write)
@@ -246,30 +255,62 @@ class _Group:
             # What is known is recorded, even if an instance has caused a fault.
             self._record()
 
+    def _send_all(self, left: list[Member]) -> list[Member]:
+        """Claim, compare and send members, a second of requests at a time.
+
+        While some are sent, the next ones are claimed and compared.
+
+        Returns:
+            Those that were not claimed.
+        """
+        size = most = max(1, round(settings.CURFEW.upstream_rate))
+        while left and not self._is_over and self._age() < CLAIM_SECONDS:
+            began = time.monotonic()
+            part, left = left[:size], left[size:]
+            queue.keep_taken(left)
+            planned = self._claim_and_plan(part)
+            self._finish()
+            self._authorize_and_send(planned)
+            # No more than a second of requests, as the last ones went.
+            done = len(part) / max(time.monotonic() - began, 0.001)
+            size = max(1, min(most, round(done)))
+        return left
+
     def _age(self) -> float:
         """Return for how many seconds the values of the pages are known."""
         return time.monotonic() - self._pages.read_at
 
-    def _deliver_part(self, members: Sequence[Member]) -> None:
-        """Claim, compare and authorize about a second of requests, and send them."""
+    def _claim_and_plan(self, members: Sequence[Member]) -> list[_Planned]:
         by_pk = {member.pk: member for member in members}
         planned: list[_Planned] = []
         for delivery in queue.claim_all(by_pk):
             found = self._pages.find(by_pk[delivery.instance.pk], delivery)
             if one := self._plan(delivery, found):
                 planned.append(one)
+        return planned
+
+    def _authorize_and_send(self, planned: Sequence[_Planned]) -> None:
+        """Hand authorized requests to the senders."""
         authorized_at = time.monotonic()
-        allowed = queue.authorize_requests([one.announcement for one in planned])
+        announcements = [one.announcement for one in planned]
+        allowed = [] if self._is_over else queue.authorize_requests(announcements)
         permitted = {announcement.delivery.instance.pk for announcement in allowed}
-        writes = []
         for one in planned:
             delivery = one.write.delivery
             if delivery.instance.pk in permitted:
                 one.write.authorized_at = authorized_at
-                writes.append(one.write)
+                sent = self._senders.submit(self._send_one, one.write)
+                self._under_way.append((one.write, sent))
             else:
                 self._report(delivery, send.not_authorized(delivery))
-        self._send(writes)
+
+    def _finish(self) -> None:
+        """Wait for the requests that are being sent, and sort them by their answers."""
+        under_way, self._under_way = self._under_way, []
+        for _, sent in under_way:
+            sent.result()
+        for write, _ in under_way:
+            self._sort(write)
 
     def _plan(self, delivery: Delivery, found: Observation | None) -> _Planned | None:
         """Compare a member with the cloud; return its request, if it needs one."""
@@ -320,16 +361,6 @@ class _Group:
 
     def _may_call(self) -> bool:
         return not self._is_over and time.monotonic() - self._began < READ_SECONDS
-
-    def _send(self, writes: list[_Write]) -> None:
-        """Send authorized requests, no more at a time than the rate needs."""
-        if not writes:
-            return
-        needed = math.ceil(settings.CURFEW.upstream_rate * EXPECTED_LATENCY_SECONDS)
-        with ThreadPoolExecutor(min(MAX_SENDERS, needed, len(writes))) as senders:
-            list(senders.map(self._send_one, writes))
-        for write in writes:
-            self._sort(write)
 
     def _send_one(self, write: _Write) -> None:
         is_late = time.monotonic() - write.authorized_at > AUTHORIZED_SECONDS
@@ -416,11 +447,10 @@ class _Group:
         self._results.append(Result(delivery, report))
 
     def _record(self) -> None:
-        results = self._results
-        if results:
+        for results in batched(self._results, RECORDED_AT_ONCE, strict=False):
             reports = [report for _, report in results]
-            recorded = send.insist(lambda: record.record_results(results), reports)
+            recorded = send.insist(partial(record.record_results, results), reports)
             for delivery in recorded:
                 if delivery.has_more:
                     dispatch.enqueue(dispatch.DRAIN, delivery.instance.pk)
-        log.info("group delivered", members=len(results))
+        log.info("group delivered", members=len(self._results))

@@ -297,8 +297,6 @@ def take_group(served: ServedGeneration, size: int) -> list[Member]:
         At most ``size`` members, those that have waited longest, oldest instance first;
         none if there are too few for a group, or if one is under way.
     """
-    if is_group_under_way(served):
-        return []
     due = _for_groups().filter(_of_served(served))
     longest = due.order_by(F("last_enqueued_at").asc(nulls_first=True)).first()
     if longest is None:
@@ -312,10 +310,12 @@ def take_group(served: ServedGeneration, size: int) -> list[Member]:
     members = [Member(*row) for row in by_age.values_list(*names)[:size]]
     if len(members) < MIN_GROUP:
         return []
-    taken = _free_queues().filter(pk__in=[member.pk for member in members])
-    if taken.order_by().update(last_enqueued_at=Now()) < len(members):
-        # Another worker was sent for the same group, and was faster.
+    pks = [member.pk for member in members]
+    free = _free_queues().select_for_update(of=("self",)).filter(pk__in=pks)
+    if len(free.order_by("pk")) < len(members) or is_group_under_way(served):
+        # Another worker was sent for a group, and was faster.
         return []
+    keep_taken(members)
     return members
 
 
