@@ -28,6 +28,9 @@ from .models import NEXT_START_FIELDS, Edit, EditBatch
 from .states import NewEdit
 
 REQUESTS_PER_EDIT = 2
+REQUESTS_PER_EDIT_OF_GROUP = 1.1
+"""The same for new settings of many instances, which are delivered in groups
+(``delivery.group``), with their share of the listings."""
 
 
 class BulkChange(NamedTuple):
@@ -185,9 +188,16 @@ class BulkContext:
         )
 
 
-def seconds_for(edits: int) -> float:
-    """Return how long so many edits take at least, at ``CURFEW_UPSTREAM_RATE``."""
-    return edits * REQUESTS_PER_EDIT / float(settings.CURFEW.upstream_rate)
+def seconds_for(edits: int, kind: str = "") -> float:
+    """Return how long so many edits take at least, at ``CURFEW_UPSTREAM_RATE``.
+
+    Args:
+        edits: How many.
+        kind: Theirs; empty for as long as if none were delivered in a group.
+    """
+    in_groups = kind == EditKind.UPDATE
+    requests = REQUESTS_PER_EDIT_OF_GROUP if in_groups else REQUESTS_PER_EDIT
+    return edits * requests / float(settings.CURFEW.upstream_rate)
 
 
 def build_plan(context: BulkContext, change: BulkChange) -> Plan:

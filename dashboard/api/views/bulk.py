@@ -236,7 +236,7 @@ def _draft(draft: EditBatch) -> dict[str, Any]:
         "needs_approval": batches.needs_approval(draft),
         "items": items,
         "skipped": _skipped(draft),
-        "expected_seconds": plans.seconds_for(len(items)),
+        "expected_seconds": plans.seconds_for(len(items), draft.kind),
     }
 
 

@@ -260,7 +260,7 @@ def _page(
         "groups": groups,
         "in_popover": in_popover(request),
         "skipped": sum(map(len, skipped.values())),
-        "minutes": round(plans.seconds_for(number) / 60),
+        "minutes": round(plans.seconds_for(number, batch.kind) / 60),
         "cost": plan_costs.cost_of(batch, timezone.now()),
         "preview": batches.preview_of(batch),
         "has_leases": Instance.objects.filter(

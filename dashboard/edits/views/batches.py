@@ -224,7 +224,7 @@ def _eta_text(batch: EditBatch, progress: selectors.Progress) -> str:
         passed = max(0.0, (timezone.now() - begun_at).total_seconds())
         seconds = passed / progress.completed * progress.open
     else:
-        seconds = plans.seconds_for(progress.open)
+        seconds = plans.seconds_for(progress.open, batch.kind)
     if seconds < 60:
         return gettext("less than a minute left")
     return gettext("about %(seconds)s min left") % {"seconds": round(seconds / 60)}
