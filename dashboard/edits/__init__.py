@@ -11,7 +11,7 @@ The web process stores an edit, and a worker sends it later::
                                                                   ▼
     tasks.sweep_due_edits, every second ─────────────▶ tasks.drain_instance
       deadlines.fail_past_deadline                                │
-      queue.take_due_queues                                       ▼
+      due_queues.take_due_queues                                  ▼
                                                     delivery.send.drain (see there)
                                                                   │
     livepoll ◀── FleetVersion.stamp ◀── states.move ◀── delivery.record.record

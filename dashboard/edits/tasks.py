@@ -13,7 +13,7 @@ from . import (
     restored_backup,
     schedule_runner,
 )
-from .delivery import group, heartbeat, queue, send
+from .delivery import due_queues, group, heartbeat, send
 
 DRAIN_EXPIRES_SECONDS = 10
 """Lifetime of the sweep's message for an instance; longer than
@@ -41,7 +41,7 @@ def drain_group(cloud_pk: int, generation: str) -> None:
     Like ``drain_instance`` it is safe to run twice, late or never.
     """
     restored_backup.fail_edits_after_restore()
-    group.drain(queue.ServedGeneration(cloud_pk, generation))
+    group.drain(due_queues.ServedGeneration(cloud_pk, generation))
 
 
 @shared_task(name=dispatch.SWEEP, ignore_result=True)
@@ -53,13 +53,13 @@ def sweep_due_edits() -> None:
     """
     restored_backup.fail_edits_after_restore()
     deadlines.fail_past_deadline()
-    generations = queue.generations_to_group()
+    generations = due_queues.generations_to_group()
     for served in generations:
-        if not queue.is_group_under_way(served):
+        if not due_queues.is_group_under_way(served):
             dispatch.enqueue(
                 dispatch.DRAIN_GROUP, *served, expires_seconds=GROUP_EXPIRES_SECONDS
             )
-    for instance_pk in queue.take_due_queues(generations):
+    for instance_pk in due_queues.take_due_queues(generations):
         # It expires, so that a slow queue does not fill with repetitions.
         dispatch.enqueue(
             dispatch.DRAIN, instance_pk, expires_seconds=DRAIN_EXPIRES_SECONDS

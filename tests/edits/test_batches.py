@@ -11,7 +11,7 @@ from django.utils import timezone
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
 from dashboard.edits import batches, dispatch, messages, services
-from dashboard.edits.delivery import queue, send
+from dashboard.edits.delivery import due_queues, send
 from dashboard.edits.models import Edit, EditBatch, EditQueue
 from dashboard.edits.plans import BulkChange
 from dashboard.emulator import Emulator
@@ -68,7 +68,7 @@ def test_a_batch_is_many_edits_like_any_other(
     assert all(edit.patch == {"auto_stop_duration": 6 * 3600} for edit in edits)
     assert all(edit.base == {"auto_stop_duration": 8 * 3600} for edit in edits)
     assert set(EditQueue.objects.values_list("next_seq", flat=True)) == {3, 2}
-    assert set(queue.take_due_queues()) == {one.pk for one in many}
+    assert set(due_queues.take_due_queues()) == {one.pk for one in many}
     events = AuditEvent.objects.filter(action="edit.submitted")
     ids = set(events.values_list("target_id", flat=True))
     assert ids >= {str(edit.pk) for edit in edits}
@@ -279,7 +279,7 @@ def test_the_last_of_many_has_time_to_wait_for_its_turn(
 def test_delivered_to_the_cloud(cloud: Emulator, operator: User) -> None:
     many = list(Instance.objects.filter(status="STOPPED")[:5])
     batch = confirm(preview(operator, SIX_HOURS, *many))
-    for pk in queue.take_due_queues():
+    for pk in due_queues.take_due_queues():
         send.drain(pk)
     assert set(batch.edits.values_list("state", flat=True)) == {"applied"}
     for edit in batch.edits.select_related("instance"):
@@ -297,12 +297,12 @@ def test_of_a_batch_the_runs_that_end_first_come_first(operator: User) -> None:
     }
     confirm(preview(operator, OFF, *by_end.values()))
     soonest = [by_end[end].pk for end in sorted(by_end)]
-    assert queue.take_due_queues() == soonest[:10]
+    assert due_queues.take_due_queues() == soonest[:10]
 
 
 def test_the_sweeper_hands_out_what_the_cloud_can_answer(operator: User) -> None:
     many = [factories.make_instance() for _ in range(25)]
     confirm(preview(operator, OFF, *many))
-    first, second = queue.take_due_queues(), queue.take_due_queues()
+    first, second = due_queues.take_due_queues(), due_queues.take_due_queues()
     assert len(first) == len(second) == 10
     assert not set(first) & set(second)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
 from dashboard.edits import batches, selectors
-from dashboard.edits.delivery import queue
+from dashboard.edits.delivery import due_queues, queue
 from dashboard.edits.models import Edit, EditBatch
 from dashboard.edits.plans import BulkChange
 from dashboard.edits.services import submit_edit, submit_power
@@ -252,7 +252,7 @@ def test_announced_stops_wait_can_be_cancelled_and_do_not_reach_another_run(
     assert not stop.is_under_way
     assert stop in selectors.announced_stops(timezone.now())
     assert "Announced." in text(as_operator, batch.get_absolute_url())
-    assert queue.take_due_queues() == []
+    assert due_queues.take_due_queues() == []
     # A change of settings passes it, another stop replaces it.
     update = submit_edit(
         instance=stop.instance,
@@ -272,7 +272,7 @@ def test_announced_stops_wait_can_be_cancelled_and_do_not_reach_another_run(
     Edit.objects.filter(pk__in=[third.pk, fourth.pk]).update(
         not_before=timezone.now() - timedelta(seconds=2)
     )
-    assert set(queue.take_due_queues()) == {third.instance_id, fourth.instance_id}
+    assert set(due_queues.take_due_queues()) == {third.instance_id, fourth.instance_id}
     Instance.objects.filter(pk=third.instance_id).update(
         run_started_at=timezone.now() + timedelta(minutes=1)
     )

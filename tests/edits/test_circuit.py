@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.edits import services
-from dashboard.edits.delivery import circuit_breaker, queue, send
+from dashboard.edits.delivery import circuit_breaker, due_queues, queue, send
 from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Cloud, FleetVersion, Instance
@@ -58,7 +58,7 @@ def test_while_it_is_open_nothing_is_sent_and_edits_wait(
     for edit in waiting:
         send.drain(edit.instance_id)
     assert len(cloud.log.entries()) == before
-    assert queue.take_due_queues() == []
+    assert due_queues.take_due_queues() == []
     assert not Edit.objects.exclude(state__in=Edit.OPEN).exists()
 
 
@@ -66,7 +66,7 @@ def test_one_probe_at_a_time_asks_whether_it_is_back(
     cloud: Emulator, open_circuit: Cloud, waiting: Sequence[Edit]
 ) -> None:
     let_time_pass()
-    assert len(queue.take_due_queues()) == 1
+    assert len(due_queues.take_due_queues()) == 1
     for edit in waiting:
         send.drain(edit.instance_id)
     assert Attempt.objects.count() == circuit_breaker.OPENS_AT + 1

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.edits import dispatch
-from dashboard.edits.delivery import group, queue, record, send, writer
+from dashboard.edits.delivery import due_queues, group, queue, record, send, writer
 from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Behavior, Emulator, Fault
 from dashboard.instances.models import Cloud, Instance
@@ -36,7 +36,7 @@ def enqueue(monkeypatch: pytest.MonkeyPatch) -> Mock:
 
 def due_together(
     cloud: Emulator, actor: User, number: int, generation: str = "demanager"
-) -> tuple[list[Edit], queue.ServedGeneration]:
+) -> tuple[list[Edit], due_queues.ServedGeneration]:
     """Request new words for so many instances, and let them be due."""
     instances = Instance.objects.filter(
         generation=generation, status__in=["RUNNING", "STOPPED"]
@@ -45,7 +45,7 @@ def due_together(
     assert len(chosen) == number
     edits = [submit(instance, actor, description=WORDS) for instance in chosen]
     make_due()
-    return edits, queue.ServedGeneration(chosen[0].cloud_id, generation)
+    return edits, due_queues.ServedGeneration(chosen[0].cloud_id, generation)
 
 
 def make_due() -> None:
@@ -66,7 +66,7 @@ def calls(cloud: Emulator) -> Counter[str]:
     return Counter(entry.route for entry in cloud.log.entries())
 
 
-def asked(cloud: Emulator, served: queue.ServedGeneration) -> Counter[str]:
+def asked(cloud: Emulator, served: due_queues.ServedGeneration) -> Counter[str]:
     """Deliver a group, and return what it has asked of the cloud."""
     before = calls(cloud)
     group.drain(served)
@@ -77,7 +77,7 @@ def test_a_page_before_and_a_page_after_read_them_all(
     cloud: Emulator, operator: User
 ) -> None:
     edits, served = due_together(cloud, operator, 10)
-    assert queue.generations_to_group() == [served]
+    assert due_queues.generations_to_group() == [served]
     assert asked(cloud, served) == {"list": 2, "update": 10}
     assert states(edits) == [State.APPLIED] * 10
     for edit in Edit.objects.select_related("instance"):
@@ -119,10 +119,10 @@ def test_notebooks_too(cloud: Emulator, operator: User) -> None:
 
 
 def test_few_are_delivered_one_by_one(cloud: Emulator, operator: User) -> None:
-    edits, served = due_together(cloud, operator, queue.MIN_GROUP - 1)
-    assert queue.generations_to_group() == []
+    edits, served = due_together(cloud, operator, due_queues.MIN_GROUP - 1)
+    assert due_queues.generations_to_group() == []
     assert asked(cloud, served) == {}
-    assert set(queue.take_due_queues()) == {edit.instance_id for edit in edits}
+    assert set(due_queues.take_due_queues()) == {edit.instance_id for edit in edits}
 
 
 def test_what_is_more_than_new_settings_is_left_to_others(
@@ -136,7 +136,7 @@ def test_what_is_more_than_new_settings_is_left_to_others(
     EditQueue.objects.filter(pk=watched).update(recheck_at=now, late_write_until=now)
     assert asked(cloud, served)["update"] == 7
     make_due()
-    assert set(queue.take_due_queues([served])) == {retried, dead, watched}
+    assert set(due_queues.take_due_queues([served])) == {retried, dead, watched}
 
 
 def test_the_next_group_begins_while_the_end_of_one_is_sent(
@@ -150,11 +150,11 @@ def test_the_next_group_begins_while_the_end_of_one_is_sent(
     def sent(self: Any, planned: Any) -> None:
         genuine(self, planned)
         unsent = 12 - Attempt.objects.exclude(sent_at=None).count()
-        is_under_way = queue.is_group_under_way(served)
+        is_under_way = due_queues.is_group_under_way(served)
         if not taken:
-            assert is_under_way == (unsent >= queue.MIN_GROUP)
+            assert is_under_way == (unsent >= due_queues.MIN_GROUP)
             waited.append(is_under_way)
-            taken.extend(queue.take_group(served, 12))
+            taken.extend(due_queues.take_group(served, 12))
 
     monkeypatch.setattr(group._Group, "_authorize_and_send", sent)
     enqueue.reset_mock()
@@ -168,28 +168,28 @@ def test_the_next_group_begins_while_the_end_of_one_is_sent(
 def test_one_group_of_a_cloud_at_a_time(cloud: Emulator, operator: User) -> None:
     """The other workers are there for people who wait."""
     edits, served = due_together(cloud, operator, 20)
-    members = queue.take_group(served, 10)
+    members = due_queues.take_group(served, 10)
     assert len(members) == 10
-    assert queue.is_group_under_way(served)
-    assert queue.take_group(served, 10) == []
-    assert queue.take_due_queues([served]) == []
-    queue.give_back(members)
-    assert not queue.is_group_under_way(served)
-    assert queue.take_group(served, 10) == members
-    queue.give_back(members)
+    assert due_queues.is_group_under_way(served)
+    assert due_queues.take_group(served, 10) == []
+    assert due_queues.take_due_queues([served]) == []
+    due_queues.give_back(members)
+    assert not due_queues.is_group_under_way(served)
+    assert due_queues.take_group(served, 10) == members
+    due_queues.give_back(members)
 
     # Another worker takes its group in between.
-    genuine, others = queue._for_groups, []
+    genuine, others = due_queues._for_groups, []
 
     def slowly() -> Any:
         if not others:
             others.append("being taken")
-            others.extend(queue.take_group(served, 10))
+            others.extend(due_queues.take_group(served, 10))
         return genuine()
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(queue, "_for_groups", slowly)
-        assert queue.take_group(served, 10) == []
+        assert due_queues.take_group(served, 10) == []
     assert others[1:] == members
     # A single edit has its own message, and needs no sweep.
     alone = edits[-1]
@@ -414,7 +414,7 @@ def test_a_reminder_that_was_reset_is_restored(cloud: Emulator, operator: User) 
         for one in silent
     ]
     make_due()
-    served = queue.ServedGeneration(silent[0].cloud_id, "demanager")
+    served = due_queues.ServedGeneration(silent[0].cloud_id, "demanager")
     assert asked(cloud, served)["update"] == 12
     assert states(edits) == [State.APPLIED] * 6
     for one in silent:

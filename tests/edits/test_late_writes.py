@@ -5,7 +5,7 @@ import pytest
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
 from dashboard.edits import services
-from dashboard.edits.delivery import queue, send
+from dashboard.edits.delivery import due_queues, queue, send
 from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Instance
@@ -42,9 +42,9 @@ def test_the_instance_is_watched_after_the_late_write(landed_late: Instance) -> 
     edit_queue = EditQueue.objects.get(pk=landed_late.pk)
     assert edit_queue.recheck_at is not None
     assert edit_queue.late_write_until is not None
-    assert queue.take_due_queues() == [], "not before its time"
+    assert due_queues.take_due_queues() == [], "not before its time"
     make_recheck_due()
-    assert queue.take_due_queues() == [landed_late.pk]
+    assert due_queues.take_due_queues() == [landed_late.pk]
 
 
 def test_the_newest_change_is_sent_again_and_audited(

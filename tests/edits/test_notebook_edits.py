@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.edits import deadlines, display, outcome_text, services
-from dashboard.edits.delivery import queue, send
+from dashboard.edits.delivery import due_queues, send
 from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Cloud, Instance
@@ -127,7 +127,7 @@ class TestWaitingForTheStop:
     ) -> None:
         requests = len(cloud.log.entries())
         EditQueue.objects.update(last_enqueued_at=None)
-        assert queue.take_due_queues() == []
+        assert due_queues.take_due_queues() == []
         send.drain(notebook.pk)
         assert len(cloud.log.entries()) == requests
 
@@ -137,10 +137,10 @@ class TestWaitingForTheStop:
         cloud.notebooks.stop(notebook.instance_id)
         mirrored(cloud, notebook.instance_id)
         EditQueue.objects.update(last_enqueued_at=None)
-        assert queue.take_due_queues() == []
+        assert due_queues.take_due_queues() == []
         cloud.clock.advance(60)
         mirrored(cloud, notebook.instance_id)
-        assert queue.take_due_queues() == [notebook.pk]
+        assert due_queues.take_due_queues() == [notebook.pk]
         edit = deliver(waiting)
         assert edit.state == State.APPLIED
         assert cloud.notebooks.get(notebook.instance_id).description == "later"

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.edits import services
-from dashboard.edits.delivery import queue, record
+from dashboard.edits.delivery import due_queues, queue, record
 from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Emulator
 from dashboard.instances.models import FleetVersion, Instance
@@ -68,9 +68,9 @@ def test_after_a_dead_worker_the_queue_is_taken_over(
     assert delivery is not None
     assert queue.authorize_request(delivery, {"description": "New words"}, {})
     EditQueue.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-    assert queue.take_due_queues() == []  # the web process has just enqueued
+    assert due_queues.take_due_queues() == []  # the web process has just enqueued
     EditQueue.objects.update(last_enqueued_at=None)
-    assert queue.take_due_queues() == [running.pk]
+    assert due_queues.take_due_queues() == [running.pk]
     edit = deliver(edit)
     assert edit.state == State.APPLIED
     assert edit.interrupted == 1
@@ -147,6 +147,6 @@ def test_the_sweeper_frees_the_queues_of_dead_workers(
     assert queue.claim(instance.pk) is not None
     later = timezone.now() + timedelta(seconds=10)
     EditQueue.objects.update(last_enqueued_at=None, lease_until=later)
-    assert queue.take_due_queues() == [], "we live"
+    assert due_queues.take_due_queues() == [], "we live"
     EditQueue.objects.update(lease_owner=4711)
-    assert queue.take_due_queues() == [instance.pk]
+    assert due_queues.take_due_queues() == [instance.pk]

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.edits import services
-from dashboard.edits.delivery import queue, send
+from dashboard.edits.delivery import due_queues, queue, send
 from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Instance
@@ -37,7 +37,7 @@ def test_the_start_follows_the_stop_and_has_the_new_auto_stop(
     start.refresh_from_db()
     assert start.state == State.QUEUED
     assert "Curfew starts it once it has stopped" in sentence_of(start)
-    assert running.pk not in queue.take_due_queues()
+    assert running.pk not in due_queues.take_due_queues()
     cloud.fleet.force(running.instance_id, status="STOPPED")
     Instance.objects.filter(pk=running.pk).update(status="STOPPED")
     assert deliver(start).state == State.APPLIED
@@ -68,9 +68,9 @@ def test_a_start_whose_stop_never_comes_ends_at_its_deadline(
     # Someone has started it in the console before Curfew saw it stopped.
     Instance.objects.filter(pk=running.pk).update(status="RUNNING")
     EditQueue.objects.update(last_enqueued_at=None)
-    assert running.pk not in queue.take_due_queues()
+    assert running.pk not in due_queues.take_due_queues()
     Edit.objects.filter(pk=start.pk).update(deadline_at=timezone.now())
-    assert running.pk in queue.take_due_queues()
+    assert running.pk in due_queues.take_due_queues()
     assert queue.claim(running.pk) is None
     start.refresh_from_db()
     assert start.state == State.FAILED

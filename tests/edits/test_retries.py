@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.edits.delivery import queue
+from dashboard.edits.delivery import due_queues
 from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Cloud, Instance
@@ -79,7 +79,7 @@ def test_it_is_not_tried_before_its_time(
     before = len(cloud.log.entries())
     assert deliver(edit).state == State.RETRYING
     assert len(cloud.log.entries()) == before
-    assert queue.take_due_queues() == []
+    assert due_queues.take_due_queues() == []
 
 
 def test_past_its_deadline_an_edit_fails_with_the_last_reason(

@@ -13,7 +13,14 @@ import pytest
 
 from dashboard.accounts.models import User
 from dashboard.edits import authority, leases, merge, outcome_text, services
-from dashboard.edits.delivery import group, late_writes, queue, record, writer
+from dashboard.edits.delivery import (
+    due_queues,
+    group,
+    late_writes,
+    queue,
+    record,
+    writer,
+)
 from dashboard.edits.delivery.queue import Delivery
 from dashboard.edits.delivery.record import Report
 from dashboard.edits.models import Edit
@@ -175,7 +182,7 @@ def _together(world: World, actor: User, monkeypatch: Patch) -> None:
     """Two groups: one change is not taken, and one worker dies before recording."""
     world.deliver()
     world.pass_time(5)
-    members = [world.instances.popleft() for _ in range(queue.MIN_GROUP + 1)]
+    members = [world.instances.popleft() for _ in range(due_queues.MIN_GROUP + 1)]
     there = members[0].instance_id
     world.cloud.faults.add(
         Fault("not_changed", method="PUT", instance_id=there, echo=True, times=1)

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.edits import deadlines, dispatch, extension, merge, services
-from dashboard.edits.delivery import group, queue, send
+from dashboard.edits.delivery import due_queues, group, send
 from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import Emulator
 from dashboard.instances.models import Cloud, Instance
@@ -160,7 +160,7 @@ class World:
 
     def deliver_groups(self) -> None:
         """Let a worker deliver a group of each cloud and generation that has one."""
-        for served in queue.generations_to_group():
+        for served in due_queues.generations_to_group():
             try:
                 with patch.object(dispatch, "enqueue"):
                     group.drain(served)
@@ -171,7 +171,7 @@ class World:
     def sweep(self) -> None:
         """One turn of the sweeper."""
         deadlines.fail_past_deadline()
-        self.queue.extend(queue.take_due_queues())
+        self.queue.extend(due_queues.take_due_queues())
 
     def pass_time(self, seconds: float) -> None:
         """Let every moment that is waited for come nearer."""

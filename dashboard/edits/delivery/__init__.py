@@ -1,6 +1,6 @@
 """Deliver the edits in an instance's queue to the cloud.
 
-The sweep enqueues the instances of ``queue.take_due_queues``. For each a worker runs
+The sweep enqueues the instances that ``due_queues`` chooses. For each a worker runs
 ``send.drain``. Where many instances of a cloud are due with new settings, it enqueues
 ``group.drain`` instead, which reads them by listing and otherwise does the same:
 

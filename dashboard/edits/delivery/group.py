@@ -32,9 +32,10 @@ from dashboard.modelarts.errors import (
 from dashboard.modelarts.instance_api import InstanceApi
 from dashboard.modelarts.results import InstancePage, Observation
 
-from . import circuit_breaker, late_writes, queue, record, send
+from . import circuit_breaker, due_queues, late_writes, queue, record, send
 from .calls import Request
-from .queue import Announcement, Delivery, Member, ServedGeneration
+from .due_queues import Member, ServedGeneration
+from .queue import Announcement, Delivery
 from .record import Report, Result
 from .send import Change
 from .writer import NotAuthorizedError, Writer, was_prompt_reset
@@ -75,7 +76,7 @@ State = Edit.State
 
 def drain(served: ServedGeneration) -> None:
     """Deliver one group; the next sweep looks for another."""
-    members = queue.take_group(served, _size())
+    members = due_queues.take_group(served, _size())
     if not members:
         return
     cloud = Cloud.objects.get(pk=served.cloud_pk)
@@ -85,7 +86,7 @@ def drain(served: ServedGeneration) -> None:
     except ModelArtsError as error:
         # One by one they show whether the cloud is away, or only its listing.
         log.warning("no group without a listing", reason=error.sentence)
-        number = max(queue.MIN_SWEEP_SIZE, round(settings.CURFEW.upstream_rate))
+        number = max(due_queues.MIN_SWEEP_SIZE, round(settings.CURFEW.upstream_rate))
         for member in members[:number]:
             dispatch.enqueue(dispatch.DRAIN, member.pk)
         return
@@ -95,7 +96,7 @@ def drain(served: ServedGeneration) -> None:
 
 def _size() -> int:
     by_rate = round(settings.CURFEW.upstream_rate * GROUP_SECONDS)
-    return max(queue.MIN_GROUP, min(MAX_MEMBERS, by_rate))
+    return max(due_queues.MIN_GROUP, min(MAX_MEMBERS, by_rate))
 
 
 class _Pages:
@@ -244,7 +245,7 @@ class _Group:
                     left = self._send_all(list(members))
                     if not self._is_over:
                         # Another worker begins the next group meanwhile.
-                        queue.give_back(left)
+                        due_queues.give_back(left)
                         dispatch.enqueue(dispatch.SWEEP, expires_seconds=1)
                 finally:
                     self._finish()
@@ -267,7 +268,7 @@ class _Group:
         while left and not self._is_over and self._age() < CLAIM_SECONDS:
             began = time.monotonic()
             part, left = left[:size], left[size:]
-            queue.keep_taken(left)
+            due_queues.keep_taken(left)
             planned = self._claim_and_plan(part)
             self._finish()
             self._authorize_and_send(planned)
