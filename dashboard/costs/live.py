@@ -11,6 +11,8 @@ Moments count as whole seconds of Unix time, so that the parts of a time add up 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime
+from functools import cached_property
+from itertools import batched
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -24,6 +26,7 @@ from django.db.models import (
     OuterRef,
     Q,
     QuerySet,
+    Subquery,
 )
 from django.db.models.functions import Greatest
 
@@ -275,14 +278,25 @@ class _Runs:
         names = ["pk"] if columns is None else ["flavor", *columns]
         self.columns = [f"allocation__{name}" for name in names]
         self._is_by_allocation = columns is None
-        present = Q(instance__missing_since=None)
-        present |= Q(instance__missing_since__gte=since)
         self._all = Run.objects.filter(scope.of_allocation()).order_by()
         self._rows = self._all.filter(allocation__cloud__in=clouds)
-        last = Q(next_started_at=None) | Q(next_started_at__gte=since)
-        self._last = self._rows.filter(
-            last, present, started_at__lt=since, instance__cloud__in=clouds
+
+    @cached_property
+    def _last_pks(self) -> list[int]:
+        """The last run before the time of each instance that existed in it."""
+        since = self._since
+        earlier = Run.objects.filter(instance=OuterRef("pk"), started_at__lt=since)
+        present = Q(missing_since=None) | Q(missing_since__gte=since)
+        rows = Instance.objects.filter(present, cloud__in=self._clouds).values_list(
+            Subquery(earlier.order_by("-started_at").values("pk")[:1])
         )
+        return [pk for (pk,) in fetched(rows.order_by()) if pk is not None]
+
+    def _last(self, condition: Q) -> Iterator[QuerySet[Run]]:
+        """Yield the last runs before the time to which a condition applies."""
+        # By their keys: a join with instances reads all of their runs.
+        for part in batched(self._last_pks, 5_000, strict=False):
+            yield self._rows.filter(condition, pk__in=part)
 
     def split(self, row: tuple[Any, ...]) -> tuple[int, Key, tuple[Any, ...]]:
         """Return the cloud, the key of its allocation, and the other columns."""
@@ -305,11 +319,10 @@ class _Runs:
         # After it was missing nothing says when it was there again.
         stopped = Q(ended_at__lt=self._since) & stays & ~Q(end_status="")
         for is_stopped, condition in enumerate((runs_on, stopped)):
-            rows = self._last.filter(condition).values_list(
-                "allocation__cloud", *self.columns
-            )
-            for row in fetched(rows.annotate(number=Count("pk"))):
-                yield *row[:-1], is_stopped, row[-1]
+            for runs in self._last(condition):
+                rows = runs.values_list("allocation__cloud", *self.columns)
+                for row in fetched(rows.annotate(number=Count("pk"))):
+                    yield *row[:-1], is_stopped, row[-1]
 
     def changing(self) -> Iterable[tuple[Any, ...]]:
         """Return the other runs; of each, what ``_Table.add_run`` needs."""
@@ -318,7 +331,7 @@ class _Runs:
         is_over = Q(next_started_at__lt=self._until)
         is_over |= Q(next_started_at=None, instance__missing_since__lt=self._until)
         goes = Q(ended_at__lt=self._since) & is_over
-        for rows in (self._rows.filter(begins), self._last.filter(ends | goes)):
+        for rows in (self._rows.filter(begins), *self._last(ends | goes)):
             yield from fetched(
                 rows.values_list(
                     "allocation__cloud",

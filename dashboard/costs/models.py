@@ -122,8 +122,6 @@ class Run(models.Model):
             models.Index(fields=["instance", "-started_at"], name="run_of_instance"),
             models.Index(fields=["ended_at", "started_at"], name="run_by_end"),
             models.Index(fields=["started_at"], name="run_by_start"),
-            # Of the last run of each instance, which has none.
-            models.Index(fields=["next_started_at"], name="run_by_next"),
         ]
 
     def __str__(self) -> str:

@@ -244,10 +244,7 @@ def longest_without_auto_stop(
     """Return the runs of a period without auto-stop, the longest first."""
     until = models.functions.Coalesce("ended_at", models.Value(now))
     found = runs(period, scope, now).filter(has_end=False)
-    longest = found.order_by(models.F("started_at") - until, "pk")
-    # The keys first: a database sorts whole rows, with the documents of instances.
-    pks = list(longest.values_list("pk", flat=True)[:limit])
-    return list(longest.filter(pk__in=pks))
+    return list(found.order_by(models.F("started_at") - until, "pk")[:limit])
 
 
 def run_cost(
