@@ -40,6 +40,7 @@ AGAIN = [
     "tests/instances/test_changes.py",
     "tests/instances/test_worker_liveness.py",
     "tests/instances/test_list.py",
+    "tests/instances/test_one_moment.py",
     "tests/instances/test_refresh.py",
     "tests/instances/test_search.py",
     "tests/metrics",

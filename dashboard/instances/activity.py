@@ -13,7 +13,7 @@ from dashboard.web.raw_queries import Prepared
 from . import countdown
 from .edit_states import EditKind, EditState, InstanceEdit
 from .models import Instance, InstanceEvent
-from .selectors import edits as edits_of_all
+from .selectors import READS, edits as edits_of_all, is_of_one_moment, with_version
 
 PER_PAGE = 20
 
@@ -63,7 +63,19 @@ class Activity(NamedTuple):
 
 
 def activity(instance: Instance, before: datetime | None = None) -> Activity:
-    """Return the newest entries, or the newest before a moment, in two queries."""
+    """Return the newest entries, or the newest before a moment, in two queries.
+
+    An instance that has changed before its edits were read is read again.
+    """
+    for _ in range(READS):
+        found = _activity(instance, before)
+        if is_of_one_moment(instance, found.edits):
+            break
+        instance.refresh_from_db()
+    return found
+
+
+def _activity(instance: Instance, before: datetime | None) -> Activity:
     if before:
         edits = list(_edits(instance).filter(created_at__lt=before)[: PER_PAGE + 1])
         events = list(_events(instance).filter(at__lt=before)[: PER_PAGE + 1])
@@ -86,7 +98,8 @@ def activity(instance: Instance, before: datetime | None = None) -> Activity:
 
 
 def _edits(instance: Any) -> models.QuerySet[Any]:
-    found = edits_of_all.get()().filter(instance=instance).select_related("actor")
+    found = with_version(edits_of_all.get()()).filter(instance=instance)
+    found = found.select_related("actor")
     return found.fetch_mode(models.FETCH_PEERS)
 
 

@@ -41,7 +41,14 @@ from . import countdown, prices, run_state
 from .display import GROUP_VALUES
 from .filters import ListQuery, page_by_price
 from .models import Cloud, Instance
-from .selectors import Row, edits, rows, with_news
+from .selectors import (
+    Row,
+    edits,
+    is_of_one_moment,
+    reread_if_changed,
+    rows,
+    with_news,
+)
 
 _COLUMNS = (
     *("cloud__name", "cloud__skew_ms", "instance_id", "name", "description", "status"),
@@ -214,9 +221,11 @@ def rows_at(row_refs: Sequence[Versioned], *, user: User, now: datetime) -> list
     missing = [pk for pk, instance in instances.items() if instance is None]
     if missing:
         queryset = Instance.objects.visible_to(user).filter(pk__in=missing)
-        for instance in with_news(queryset, now).only(*_COLUMNS):
+        read = with_news(queryset, now).only(*_COLUMNS)
+        for instance in reread_if_changed(read, now):
             instances[instance.pk] = instance
-            _instances.put((instance.pk, instance.version), instance)
+            if is_of_one_moment(instance, instance.news):  # type: ignore[attr-defined]
+                _instances.put((instance.pk, instance.version), instance)
     return rows(filter(None, instances.values()), user=user, now=now)
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import Count, F, Prefetch, Q, QuerySet, prefetch_related_objects
 from django.utils import timezone
 
 from dashboard.accounts.models import User
@@ -25,6 +25,8 @@ from .models import Cloud, Instance
 _COMPLETED_STAYS = timedelta(minutes=10)
 _FAILED_STAYS = timedelta(days=1)
 _TAGS_IN_ROW = 2
+READS = 3
+"""How often an instance is read with its edits until both are of one moment."""
 
 edits: Provided[Callable[[], QuerySet[Any]]] = Provided()
 """All edits; ``dashboard.edits`` provides them, since only it may import their model.
@@ -83,8 +85,16 @@ class Row:
 
 def with_news(instances: QuerySet[Instance], now: datetime) -> QuerySet[Instance]:
     """Fetch what a row shows in addition to the instance."""
+    return (
+        instances.select_related("cloud")
+        .prefetch_related(*_news_of(now))
+        .fetch_mode(models.FETCH_PEERS)
+    )
+
+
+def _news_of(now: datetime) -> "tuple[Prefetch[Any, Any, Any], ...]":
     news = (
-        edits.get()()
+        with_version(edits.get()())
         .filter(
             Q(finished_at=None)
             | Q(finished_at__gte=now - _COMPLETED_STAYS)
@@ -93,19 +103,52 @@ def with_news(instances: QuerySet[Instance], now: datetime) -> QuerySet[Instance
         .order_by("-seq")
     )
     return (
-        instances.select_related("cloud")
-        .prefetch_related(
-            Prefetch("edits", news, to_attr="news"),
-            Prefetch("overrides", overrides.get()(), to_attr="open_overrides"),
-        )
-        .fetch_mode(models.FETCH_PEERS)
+        Prefetch("edits", news, to_attr="news"),
+        Prefetch("overrides", overrides.get()(), to_attr="open_overrides"),
     )
+
+
+def with_version[Edits: QuerySet[Any]](queryset: Edits) -> Edits:
+    """Read edits with the version that their instance has at that moment."""
+    return queryset.annotate(instance_version=F("instance__version"))
+
+
+def is_of_one_moment(instance: Instance, edits: Iterable[InstanceEdit]) -> bool:
+    """Return whether an instance has not changed until its edits were read.
+
+    Else a change that was just applied would stand beside the former value, as if
+    someone had replaced it.
+
+    Args:
+        instance: Read before.
+        edits: Its own, read ``with_version``.
+    """
+    return all(
+        edit.instance_version == instance.version  # type: ignore[attr-defined]
+        for edit in edits
+    )
+
+
+def reread_if_changed(instances: Iterable[Instance], now: datetime) -> list[Instance]:
+    """Return instances that were read ``with_news``, each as of one moment."""
+    found = [*instances]
+    for instance in found:
+        for _ in range(READS):
+            if is_of_one_moment(instance, instance.news):  # type: ignore[attr-defined]
+                break
+            instance.refresh_from_db()
+            del instance.news, instance.open_overrides  # type: ignore[attr-defined]
+            prefetch_related_objects([instance], *_news_of(now))
+    return found
 
 
 def rows(instances: Iterable[Instance], *, user: User, now: datetime) -> list[Row]:
     """Return rows for instances that were read ``with_news``."""
     may_act = cache(partial(can_edit, user))
-    return [_row(instance, may_act(instance.owner), now) for instance in instances]
+    return [
+        _row(instance, may_act(instance.owner), now)
+        for instance in reread_if_changed(instances, now)
+    ]
 
 
 def _row(instance: Instance, may_act: bool, now: datetime) -> Row:
