@@ -53,13 +53,14 @@
     htmx.trigger(element, "curfew:poll");
   };
 
-  const succeeded = (status) => {
+  const succeeded = (status, isLater) => {
     if (failures) {
       tell(gettext("Reconnected."), "good");
       setTimeout(() => failures || over || tell(""), 4000);
     }
     failures = 0;
-    quiet = status === 204 ? quiet + 1 : 0;
+    // An answer that says to come back later does not say that nothing has changed.
+    if (!isLater) quiet = status === 204 ? quiet + 1 : 0;
   };
 
   const failed = (status) => {
@@ -85,8 +86,9 @@
   document.addEventListener("htmx:afterRequest", (event) => {
     if (!isPoll(event)) return;
     sentAt = null;
-    const { status } = event.detail.xhr;
-    if (status >= 200 && status < 400) succeeded(status);
+    const { xhr } = event.detail;
+    const { status } = xhr;
+    if (status >= 200 && status < 400) succeeded(status, xhr.getResponseHeader("Retry-After") !== null);
     // Ignore the failure of a poller that the filters have replaced.
     else if (event.detail.requestConfig.elt.isConnected) failed(status);
     schedule();

@@ -9,6 +9,7 @@
         token.read: signature, session, URL, expiry         no SQL
         state.cache.read: version of the fleet, revocations from Redis
         state.is_unchanged: the page at that version        from Redis, too
+        state.is_still: the page as it is now               SQL, by the first poll
                            │
             ┌──────────────┴───────────────┐
             │ valid, same version or page  │ all else
@@ -25,6 +26,10 @@
 
 A poll adds three parameters to the query of its page, see ``pages.PollForm``: ``since``
 (fleet version), ``layout`` (``layout_hash``) and ``until``.
+
+Polls of a page that arrive while the first of them is looked up wait for it in
+``web.gateway``, without a thread. If too many polls wait, the next ones are told to
+come back later.
 
 Without Redis the shortcut passes every poll on, and the database answers. A page of one
 edit or batch has a poller without a token and compares ``layout`` alone; a wallboard,

@@ -8,10 +8,13 @@ from urllib.parse import unquote
 from django.conf import settings
 
 from dashboard.livepoll import state, token
+from dashboard.web.gateway import Later
 from dashboard.web.hardening import fixed_headers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from dashboard.web.gateway import Response
 
 
 class PollShortcut:
@@ -32,27 +35,19 @@ class PollShortcut:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        response = self._not_modified(environ)
-        if response is None:
+        response = self._answer(environ)
+        if response is None or isinstance(response, Later):
             return self._application(environ, start_response)
         start_response(*response)
         return ()
 
-    def from_memory(
-        self, environ: "WSGIEnvironment"
-    ) -> tuple[str, list[tuple[str, str]]] | None:
-        """Return status line and headers; None if that takes a call to Redis or Django.
+    def from_memory(self, environ: "WSGIEnvironment") -> "Response | Later | None":
+        """Return what ``Gateway`` does with a request, without waiting for anything."""
+        return self._answer(environ, may_wait=False)
 
-        For callers that must not wait.
-        """
-        if not self._cache.is_fresh:
-            return None
-        return self._not_modified(environ, may_wait=False)
-
-    def _not_modified(
+    def _answer(
         self, environ: "WSGIEnvironment", *, may_wait: bool = True
-    ) -> tuple[str, list[tuple[str, str]]] | None:
-        """Return status line and headers; None if Django has to answer."""
+    ) -> "Response | Later | None":
         text = environ.get(token.ENVIRON_KEY)
         if not text or environ["REQUEST_METHOD"] != "GET":
             return None
@@ -64,15 +59,24 @@ class PollShortcut:
             ),
             query=environ["QUERY_STRING"],
         )
-        fleet = poll_token and self._cache.read()
-        if not poll_token or not fleet:
+        if not poll_token:
             return None
+        page = poll_token.page
+        # What the first poll of a page finds out answers the others.
+        same = Later(page.key and f"{page.key}.{page.digest}")
+        if not may_wait and not self._cache.is_fresh:
+            return same
+        fleet = self._cache.read()
+        if not fleet:
+            return same
         if poll_token.user_pk in fleet.revoked:
             return None
-        if fleet.version != poll_token.version and not state.is_unchanged(
-            poll_token.page, fleet.version, may_wait=may_wait
-        ):
-            return None
+        if fleet.version != poll_token.version:
+            is_unchanged = state.is_unchanged(page, fleet.version, may_wait=may_wait)
+            if is_unchanged is None and may_wait:
+                is_unchanged = state.is_still(page)
+            if not is_unchanged:
+                return same if is_unchanged is None else Later()
         event = unchanged_event(fleet.as_of_ms(poll_token.cloud_pk))
         return "204 No Content", [("HX-Trigger", event), *self._headers]
 

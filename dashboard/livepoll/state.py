@@ -5,8 +5,9 @@ whose poll tokens are revoked. A fourth stays, the highest version ever: a datab
 a lower one was restored from a backup.
 
 There is one more for each page that someone watches: what it shows (``SharedPage``),
-and the fleet version at which Django found that. The first poll after a change writes
-it, and while it is of the present version, it answers all other polls of that page.
+and the fleet version at which that was found. The first poll after a change writes it,
+and while it is of the present version, it answers all other polls of that page. A
+process that has drawn the page finds it out without Django's middleware (``Look``).
 
 The keys are copies from the database. They are written after a commit, by the sweep
 every second, and by a poll that had to query the database. A process that dies between
@@ -17,12 +18,13 @@ query the database.
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import redis
 import structlog
+from django.db import DatabaseError, close_old_connections
 
 from dashboard.livepoll import token
 from dashboard.livepoll.token import SharedPage
@@ -49,6 +51,12 @@ _PAGE_LIFE_SECONDS = token.LIFE_SECONDS
 
 # By key of a ``SharedPage``: fleet version and digest, as in Redis.
 _pages = ProcessCache(max_size=4_096, seconds=_PAGE_LIFE_SECONDS)
+
+Look = Callable[[], tuple[int, SharedPage]]
+"""Reads the fleet version, and after it what a page shows, from the database."""
+
+# By key, too. Of a page that was drawn by this process.
+_looks = ProcessCache(max_size=1_024, seconds=600)
 
 # A version never decreases, because two writers may come in another order than their
 # commits. A lower one, as after a restored backup, is written when this one expires. A
@@ -138,6 +146,18 @@ class FleetStateCache:
                 self._reading.release()
         return self._fleet if now - self._read_at <= _TOO_OLD_SECONDS else None
 
+    def advance(self, version: int) -> None:
+        """Use a version that this process has read from the database.
+
+        Else what it finds out at that version would not count until the next read.
+        """
+        if self._reading.acquire(blocking=False):
+            try:
+                if self._fleet and version > self._fleet.version:
+                    self._fleet = replace(self._fleet, version=version)
+            finally:
+                self._reading.release()
+
     def _fetch(self) -> FleetState | None:
         version = read = None
         with (
@@ -183,31 +203,63 @@ def put(version: int, read_at_ms: Mapping[int, int | None]) -> None:
         pipe.execute()
 
 
+def keep_look(key: str, look: Look) -> None:
+    """Keep how to find out what a page shows, for ``is_still``."""
+    _looks.put(key, look)
+
+
+def is_still(page: SharedPage) -> bool | None:
+    """Look whether a page still shows the same, without Django's middleware.
+
+    Returns:
+        None if this process cannot tell.
+    """
+    look: Look | None = _looks.get(page.key)
+    if look is None:
+        return None
+    try:
+        version, found = look()
+    except DatabaseError:
+        return None  # Django says so
+    finally:
+        close_old_connections()
+    put_page(found, version)
+    return found == page
+
+
 def put_page(page: SharedPage, version: int) -> None:
     """Publish what a page shows at a version that was read before. Never raises."""
     if not page.key or _pages.get(page.key) == (version, page.digest):
         return
     _pages.put(page.key, (version, page.digest))
+    cache.advance(version)
     if _backoff.is_over:
         with _backoff.after_failure("page not published"):
             value = f"{version}.{page.digest}"
             quick_redis().set(_PAGE + page.key, value, ex=_PAGE_LIFE_SECONDS)
 
 
-def is_unchanged(page: SharedPage, version: int, *, may_wait: bool = True) -> bool:
-    """Return whether Django found the page unchanged at this version. Never raises.
+def is_unchanged(
+    page: SharedPage, version: int, *, may_wait: bool = True
+) -> bool | None:
+    """Return whether the page was found unchanged at this version. Never raises.
 
     Args:
         page: As its watcher sees it.
         version: The present one of the fleet.
         may_wait: Whether to ask Redis if this process does not know.
+
+    Returns:
+        None if nobody has looked at the page at this version.
     """
     if not page.key:
-        return False
+        return None
     known = _pages.get(page.key)
     if known is None or known[0] != version:
         known = _fetch_page(page.key) if may_wait else None
-    return bool(known == (version, page.digest))
+    if known is None or known[0] != version:
+        return None
+    return bool(known[1] == page.digest)
 
 
 def _fetch_page(key: str) -> tuple[int, str] | None:

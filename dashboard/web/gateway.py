@@ -3,6 +3,10 @@
 A request is passed to a thread when it has arrived completely, and the thread is free
 as soon as the response is ready, so slow clients occupy no thread. The event loop sends
 responses that need no lookup itself.
+
+Many requests may wait for the same answer: after a change of the fleet, all watchers of
+a page ask whether it has changed. The first one occupies a thread, and the others wait
+for it without one (``Later.key``).
 """
 
 import asyncio
@@ -24,7 +28,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 Headers = list[tuple[str, str]]
-Shortcut = Callable[["WSGIEnvironment"], tuple[str, Headers] | None]
+Response = tuple[str, Headers]
+"""Status line and headers of a response without a body."""
 
 MEMORY_BYTES = 1024 * 1024
 """Longer responses wait for their reader in a temporary file."""
@@ -42,7 +47,33 @@ MAX_FILES = 16
 MAX_QUEUED = 1_024
 """Requests that wait for a thread per process; more get 503."""
 
+MAX_QUEUED_POLLS = 64
+"""Of these, requests that can come back later: more get 204 with ``Retry-After``.
+
+A thread answers some 250 of them in a second, so nobody waits much longer than a
+quarter of one, and there is room for pages.
+"""
+
+MAX_ROUNDS = 3
+"""How often a request waits for another one with the same key."""
+
 RETRY_AFTER_SECONDS = 5
+
+
+class Later(NamedTuple):
+    """What a shortcut returns if only the application can answer a poll.
+
+    The client loses nothing if it is told to come back later.
+
+    Attributes:
+        key: The shortcut may know the answer once the application has answered another
+            request with the same key; empty if no other request helps.
+    """
+
+    key: str = ""
+
+
+Shortcut = Callable[["WSGIEnvironment"], Response | Later | None]
 
 
 class ClientGoneError(Exception):
@@ -59,8 +90,8 @@ class Gateway:
     """An ASGI application that calls a WSGI one.
 
     Args:
-        shortcut: Returns the status line and headers of a response without a body, or
-            None when the application has to answer. Must not block.
+        shortcut: Returns a response, or ``Later`` or None when the application has to
+            answer. Must not block.
         threads: Number of concurrent requests to the application.
         longest_body: Bytes. Of a longer body the application gets only the length, by
             which it rejects it.
@@ -84,14 +115,18 @@ class Gateway:
         self._longest_body = longest_body
         self._plain_headers = plain_headers
         self._prefix = prefix
-        self._queued = 0
+        self._queued = self._queued_polls = 0
+        self._in_progress: dict[str, asyncio.Event] = {}
         self._files: dict[asyncio.Timeout, None] = {}
 
     async def __call__(
         self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
         environ = environ_of(scope, self._prefix)
-        if short := self._shortcut(environ):
+        short = self._shortcut(environ)
+        if isinstance(short, Later):
+            short = await self._after_same(environ, short)
+        if short and not isinstance(short, Later):
             status, headers = short
             await _send(send, Answer(int(status[:3]), _encoded(headers), b""))
             return
@@ -99,13 +134,45 @@ class Gateway:
             is_whole = await self._read_body(environ, receive)
         except ClientGoneError:
             return
-        answer = await self._call_application(environ)
+        if isinstance(short, Later):
+            answer = await self._call_for_poll(environ, short)
+        else:
+            answer = await self._call_application(environ)
         if not is_whole:
             answer.headers.append((b"connection", b"close"))
         if isinstance(answer.body, bytes):
             await _send(send, answer)
         else:
             await self._send_file(send, answer)
+
+    async def _after_same(
+        self, environ: "WSGIEnvironment", later: Later
+    ) -> Response | Later | None:
+        """Wait for the request in progress with the same key, and ask again."""
+        short: Response | Later | None = later
+        for _ in range(MAX_ROUNDS):
+            if not isinstance(short, Later) or short.key not in self._in_progress:
+                break
+            await self._in_progress[short.key].wait()
+            short = self._shortcut(environ)
+        return short
+
+    async def _call_for_poll(self, environ: "WSGIEnvironment", later: Later) -> Answer:
+        is_first = bool(later.key) and later.key not in self._in_progress
+        # Others wait for the first one.
+        most = MAX_QUEUED // 2 if is_first else MAX_QUEUED_POLLS
+        if self._queued_polls >= most:
+            wait = ("Retry-After", str(RETRY_AFTER_SECONDS))
+            return Answer(204, _encoded([*self._plain_headers, wait]), b"")
+        if is_first:
+            self._in_progress[later.key] = asyncio.Event()
+        self._queued_polls += 1
+        try:
+            return await self._call_application(environ)
+        finally:
+            self._queued_polls -= 1
+            if is_first:
+                self._in_progress.pop(later.key).set()
 
     async def _read_body(
         self, environ: "WSGIEnvironment", receive: ASGIReceiveCallable

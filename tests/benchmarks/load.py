@@ -16,11 +16,13 @@ class Tally:
         seconds: Latency of each answer, from the request's first byte to the last.
         statuses: How many answers of each status; 0 stands for none.
         received: Bytes, heads included.
+        later: How many of the answers say to come back later.
     """
 
     seconds: list[float] = field(default_factory=list)
     statuses: dict[int, int] = field(default_factory=dict)
     received: int = 0
+    later: int = 0
 
     @property
     def errors(self) -> int:
@@ -54,6 +56,7 @@ class Connection:
         tally.seconds.append(time.perf_counter() - began)
         tally.statuses[status] = tally.statuses.get(status, 0) + 1
         tally.received += size
+        tally.later += status == 204 and "retry-after" in heads
         return status, heads, body
 
     async def _exchange(

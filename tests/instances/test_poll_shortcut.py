@@ -25,6 +25,7 @@ from dashboard.instances.models import Cloud, FleetVersion, Instance
 from dashboard.livepoll import state, token
 from dashboard.livepoll.shortcut import PollShortcut
 from dashboard.web import process_cache
+from dashboard.web.gateway import Later, Response
 from dashboard.web.redis_clients import quick_redis
 from dashboard.web.stored_messages import verbatim
 from tests.factories import make_cloud, make_instance
@@ -389,6 +390,7 @@ class TestSharedPages:
         self, watcher: Client, other: Client, poll: Poll, drawn: tuple[str, str]
     ) -> None:
         first, second = drawn
+        process_cache.clear_all()  # as in a process that has not drawn the page
         answer = poll(watcher, first)
         assert (answer.status, answer.was_quick) == ("204 No Content", False)
         assert poll(other, second).was_quick
@@ -403,22 +405,99 @@ class TestSharedPages:
         process_cache.clear_all()
         assert poll(other, drawn[1]).was_quick
 
-    def test_the_loop_itself_answers_what_the_process_knows(
-        self, watcher: Client, poll: Poll, drawn: tuple[str, str]
-    ) -> None:
-        url, poll_token = poller(drawn[0])
+    def on_the_loop(
+        self, client: Client, page: str, *, is_fresh: bool = True
+    ) -> Response | Later | None:
+        url, poll_token = poller(page)
         environ = {
             **RequestFactory().get(url).environ,
-            "HTTP_COOKIE": f"sessionid={watcher.cookies['sessionid'].value}",
+            "HTTP_COOKIE": f"sessionid={client.cookies['sessionid'].value}",
             "HTTP_CURFEW_POLL_TOKEN": poll_token,
         }
         cache = state.FleetStateCache()
-        cache.read()
-        cache._read_at = float("inf")  # fresh
-        shortcut = PollShortcut(WSGIHandler(), cache)
-        assert shortcut.from_memory(environ) is None
+        if is_fresh:
+            cache.read()
+            cache._read_at = float("inf")
+        return PollShortcut(WSGIHandler(), cache).from_memory(environ)
+
+    def test_the_loop_itself_answers_what_the_process_knows(
+        self, watcher: Client, poll: Poll, drawn: tuple[str, str]
+    ) -> None:
+        assert isinstance(self.on_the_loop(watcher, drawn[0]), Later)
         poll(watcher, drawn[0])
-        assert shortcut.from_memory(environ)
+        answer = self.on_the_loop(watcher, drawn[0])
+        assert answer
+        assert answer[0] == "204 No Content"
+
+    @pytest.mark.parametrize("is_fresh", [True, False])
+    def test_polls_of_a_page_wait_for_the_first_of_them(
+        self,
+        watcher: Client,
+        other: Client,
+        poll: Poll,
+        drawn: tuple[str, str],
+        is_fresh: bool,
+    ) -> None:
+        first = self.on_the_loop(watcher, drawn[0], is_fresh=is_fresh)
+        second = self.on_the_loop(other, drawn[1], is_fresh=is_fresh)
+        elsewhere = self.on_the_loop(watcher, draw(watcher), is_fresh=is_fresh)
+        assert isinstance(first, Later)
+        assert first.key
+        assert second == first != elsewhere
+
+    def test_so_they_do_while_nothing_is_known(
+        self, watcher: Client, poll: Poll, drawn: tuple[str, str]
+    ) -> None:
+        quick_redis().flushdb()
+        later = self.on_the_loop(watcher, drawn[0])
+        assert isinstance(later, Later)
+        assert later.key
+        # An answer with news makes it known, too.
+        self.change(Instance.objects.get(name="here"), description="changed")
+        assert poll(watcher, drawn[0]).status == "200 OK"
+        assert state.FleetStateCache().read()
+
+    def test_the_first_poll_asks_no_more_than_what_the_page_shows(
+        self,
+        watcher: Client,
+        poll: Poll,
+        drawn: tuple[str, str],
+        django_assert_num_queries: Any,
+    ) -> None:
+        # Version, number, rows, clouds, three counters, generations.
+        with django_assert_num_queries(8):
+            answer = poll(watcher, drawn[0])
+        assert (answer.status, answer.was_quick) == ("204 No Content", True)
+
+    def test_no_poll_with_news_waits_for_another(
+        self, watcher: Client, other: Client, poll: Poll, drawn: tuple[str, str]
+    ) -> None:
+        self.change(Instance.objects.get(name="here"), description="changed")
+        assert poll(watcher, drawn[0]).status == "200 OK"
+        assert self.on_the_loop(other, drawn[1]) == Later()
+
+    def test_nor_does_one_without_a_valid_token(
+        self, watcher: Client, viewer: User, drawn: tuple[str, str]
+    ) -> None:
+        with time_machine.travel(time.time() + token.LIFE_SECONDS + 1, tick=False):
+            assert self.on_the_loop(watcher, drawn[0]) is None
+        state.revoke(viewer.pk)
+        assert self.on_the_loop(watcher, drawn[0]) is None
+
+    def test_what_a_process_finds_out_counts_before_it_asks_redis_again(
+        self, watcher: Client, drawn: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cache = state.FleetStateCache()
+        before = cache.read()
+        monkeypatch.setattr(state, "MEMORY_SECONDS", 60)
+        monkeypatch.setattr(state, "cache", cache)
+        self.change(Instance.objects.get(name="elsewhere"), description="again")
+        assert cache.read() == before
+        assert watcher.get(poller(drawn[0])[0]).status_code == 200
+        after = cache.read()
+        assert before
+        assert after
+        assert after.version == FleetVersion.current() > before.version
 
     @pytest.mark.parametrize(
         "fields",
@@ -482,6 +561,7 @@ class TestSharedPages:
             page = draw(watcher, **query)
             self.change(Instance.objects.get(name="elsewhere"), description=str(query))
             poll(watcher, drawn[0])
+            state._looks.clear()
             assert not poll(watcher, page).was_quick
 
     def test_what_was_found_at_another_version_says_nothing(
@@ -543,6 +623,7 @@ class TestSharedPages:
     ) -> None:
         pk = Instance.objects.get(name="here").pk
         wrong = {"HTTP_CURFEW_DISPLAYED_ROWS": f"{pk},999"}
+        process_cache.clear_all()  # so that Django answers
         answer = poll(watcher, drawn[0], **wrong)
         assert (answer.status, answer.headers["Curfew-Row-Moves"]) == ("200 OK", "-999")
 

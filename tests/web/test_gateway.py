@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dashboard.web import gateway
-from dashboard.web.gateway import Gateway
+from dashboard.web.gateway import Gateway, Later
 
 
 def run[T](coroutine: Coroutine[Any, Any, T]) -> T:
@@ -259,6 +259,110 @@ def test_what_is_known_takes_no_thread() -> None:
     exchange = Exchange().through(quick)
     assert exchange.status == 204
     assert exchange.headers == {b"a": b"b"}
+
+
+class TestPolls:
+    """Requests for the same answer, and too many of those that can come back later."""
+
+    class Poll(Exchange):
+        """A poll of a page."""
+
+        def __init__(self, page: str) -> None:
+            super().__init__(path=f"/{page}".encode())
+
+    class Site:
+        """An application that answers the polls that it is told to.
+
+        Attributes:
+            asked: Pages of the polls that have arrived in it, in turn.
+            known: Pages whose other polls the shortcut answers.
+        """
+
+        def __init__(self) -> None:
+            self.asked: list[str] = []
+            self.known: set[str] = set()
+            self.may_go_on = threading.Event()
+            self.gateway = make(self.application, shortcut=self.shortcut)
+
+        def shortcut(self, environ: Any) -> gateway.Response | gateway.Later:
+            page = environ["PATH_INFO"]
+            return ("204 No Content", []) if page in self.known else Later(page[1:])
+
+        def application(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+            self.asked.append(environ["PATH_INFO"])
+            self.may_go_on.wait(60)
+            return echo(environ, start_response)
+
+        async def ask(self, *polls: Exchange) -> None:
+            """Send all polls, and let the application answer once all have arrived."""
+            tasks = [
+                asyncio.create_task(
+                    self.gateway(poll.scope, poll.receive, poll.send)  # type: ignore[arg-type]
+                )
+                for poll in polls
+            ]
+            await asyncio.sleep(0)
+            self.may_go_on.set()
+            await asyncio.gather(*tasks)
+
+    def test_the_first_one_answers_the_others(self) -> None:
+        site = self.Site()
+        polls = [self.Poll(page) for page in "aabab"]
+
+        def application(environ: Environ, start_response: Any) -> Iterable[bytes]:
+            site.known.add(environ["PATH_INFO"])
+            return site.application(environ, start_response)
+
+        site.gateway = make(application, shortcut=site.shortcut)
+        run(site.ask(*polls))
+        assert sorted(site.asked) == ["/a", "/b"]
+        assert sorted(poll.status for poll in polls) == [200, 200, 204, 204, 204]
+
+    def test_without_an_answer_for_all_each_gets_its_own(self) -> None:
+        site = self.Site()
+        polls = [self.Poll("a") for _ in range(8)]
+        run(site.ask(*polls))
+        assert site.asked == ["/a"] * 8
+        assert {poll.status for poll in polls} == {200}
+
+    def test_a_failure_of_the_first_one_is_its_own(self) -> None:
+        site = self.Site()
+
+        def application(environ: Environ, start_response: Any) -> Iterable[bytes]:
+            if not site.asked:
+                site.asked.append("fails")
+                raise RuntimeError
+            return site.application(environ, start_response)
+
+        site.gateway = make(application, shortcut=site.shortcut)
+        polls = [self.Poll("a") for _ in range(3)]
+        run(site.ask(*polls))
+        assert sorted(poll.status for poll in polls) == [200, 200, 500]
+
+    def test_no_poll_waits_for_one_that_cannot_help(self) -> None:
+        site = self.Site()
+        polls = [self.Poll("") for _ in range(2)]
+        run(site.ask(*polls))
+        assert site.asked == ["/", "/"]
+
+    def test_when_too_many_wait_the_next_comes_back_later(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(gateway, "MAX_QUEUED_POLLS", 1)
+        site = self.Site()
+        first, second, of_a_page = self.Poll(""), self.Poll(""), self.Poll("a")
+        run(site.ask(first, second, of_a_page))
+        assert (first.status, second.status) == (200, 204)
+        assert second.headers[b"retry-after"] == b"5"
+        assert second.headers[b"x-frame-options"] == b"DENY"
+        # It answers all that wait for it.
+        assert of_a_page.status == 200
+
+    def test_pages_have_room_when_too_many_polls_wait(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(gateway, "MAX_QUEUED_POLLS", 0)
+        assert Exchange().through(make(echo)).status == 200
 
 
 def test_a_long_answer_is_whole() -> None:

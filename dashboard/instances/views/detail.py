@@ -70,12 +70,12 @@ def detail_changes(
     if not form.is_valid():
         return HttpResponseBadRequest()
     instance, version = _instance_and_version(request, cloud, instance_id)
+    cloud_pk, page = instance.cloud_id, _page(request, instance)
+    state.put_page(page, version)
     if instance.version != form.cleaned_data["since"]:
         context = _context(request, instance, version)
         return render(request, "instances/detail.html#changes", context)
-    cloud_pk, page = instance.cloud_id, _page(request, instance)
     fleet = FleetState(version, {cloud_pk: instance.cloud.refreshed_at_ms})
-    state.put_page(page, version)
     return not_modified(fleet, request, cloud_pk=cloud_pk, page=page)
 
 
@@ -119,11 +119,11 @@ _named = Prepared(_by_name, cloud=CharField(), instance_id=CharField())
 def _context(
     request: SignedInRequest, instance: Instance, version: int
 ) -> dict[str, Any]:
-    cloud, now = instance.cloud, timezone.now()
-    this_run = countdown.this_run(instance, now)
     form = ActivityForm(request.GET)
     before = form.cleaned_data["before"] if form.is_valid() else None
-    shown = activity(instance, before)
+    shown = activity(instance, before)  # first, since it may read the instance again
+    cloud, now = instance.cloud, timezone.now()
+    this_run = countdown.this_run(instance, now)
     has_open_edit = any(edit.is_under_way for edit in shown.edits)
     may_act = can_edit(request.user, instance.owner)
     may_stop = may_act and not availability.why_not_stoppable(instance)

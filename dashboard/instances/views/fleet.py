@@ -11,11 +11,12 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language
+from django.utils.translation import get_language, override
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
 from dashboard.accounts.http import SignedInRequest
+from dashboard.accounts.models import User
 from dashboard.accounts.permissions import can_bulk, fleet_scope
 from dashboard.instances import (
     countdown,
@@ -67,7 +68,7 @@ def fleet(request: SignedInRequest) -> HttpResponse:
         See ``filters``; the page names those that it ignores as unsupported.
     """
     query, version = ListQuery.of(request.GET), FleetVersion.current()
-    context = _context(request, _shown(request, query, version))
+    context = _context(request, _shown_to(request, query, version))
     rows = _html(context["fleet"].row_refs, request, context)
     context["rows"] = rows and _ROWS
     facets = listing.facets(request.user, version=version)
@@ -107,12 +108,13 @@ def changes(request: SignedInRequest) -> HttpResponse:
         return not_modified(fleet, request, page=shown_page(request))
     # A version from the future comes from another database: its rows mean nothing.
     pinned = form.cleaned_data["pinned"] if since <= version else []
-    shown = _shown(request, ListQuery.of(request.GET), version)
+    shown = _shown_to(request, ListQuery.of(request.GET), version)
+    fleet = FleetState(version, shown.freshness.read_at_ms)
+    # With news, too: the sweep may be late while the workers are busy.
+    state.put(fleet.version, fleet.read_at_ms)
     state.put_page(shown.page, version)
     is_in_order = form.cleaned_data["displayed"] in ([], shown.names)
     if shown.page == shown_page(request) and is_in_order:
-        fleet = FleetState(version, shown.freshness.read_at_ms)
-        state.put(fleet.version, fleet.read_at_ms)
         return not_modified(fleet, request, page=shown.page)
     context = _context(request, shown, out_of_band=True, pinned=pinned)
     was_never_read = form.cleaned_data["layout"] == NEVER_READ
@@ -223,17 +225,34 @@ class _Shown(NamedTuple):
     page: SharedPage
 
 
-def _shown(request: SignedInRequest, query: ListQuery, version: int) -> _Shown:
+def _shown_to(request: SignedInRequest, query: ListQuery, version: int) -> _Shown:
+    """Return what the page shows, and keep how to look again for its next polls."""
+    user, display, language = (
+        request.user,
+        display_of.get()(request.user),
+        get_language(),
+    )
+
+    def look() -> tuple[int, SharedPage]:
+        version = FleetVersion.current()
+        with override(language):
+            return version, _shown(user, query, display, version).page
+
+    shown = _shown(user, query, display, version)
+    state.keep_look(shown.page.key, look)
+    return shown
+
+
+def _shown(user: User, query: ListQuery, display: Display, version: int) -> _Shown:
     # The version was read before the rows: a change in between is sent twice, never
     # missed.
-    now, user = timezone.now(), request.user
-    display = display_of.get()(user)
+    now = timezone.now()
+    within = query.without(*filter_widgets.QUICK)
+    numbers = listing.counters(user, version=version, within=within)
     fleet = listing.fleet_page(
         query, user=user, version=version, now=now, group=display.group
     )
     freshness = selectors.freshness(now)
-    within = query.without(*filter_widgets.QUICK)
-    numbers = listing.counters(user, version=version, within=within)
     generations = listing.generations(user, version=version)
     parts = filter_widgets.shown_parts(
         display, clouds=len(freshness.clouds), generations=len(generations)
