@@ -188,7 +188,7 @@ def test_one_group_of_a_cloud_at_a_time(cloud: Emulator, operator: User) -> None
         return genuine()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(queue, "_for_groups", slowly)
+        patch.setattr(due_queues, "_for_groups", slowly)
         assert due_queues.take_group(served, 10) == []
     assert others[1:] == members
     # A single edit has its own message, and needs no sweep.

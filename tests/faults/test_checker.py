@@ -211,7 +211,7 @@ def test_a_sound_curfew_passes(run: Callable[[], list[str]], world: World) -> No
 
 def early_ack_without_sweeper(patch: Patch, world: World) -> None:
     patch.setattr(world, "ack_late", False)
-    patch.setattr(queue, "_free_queues_of_dead_workers", lambda: None)
+    patch.setattr(due_queues, "_free_queues_of_dead_workers", lambda: None)
     patch.setattr(world, "sweep", lambda: None)
 
 
