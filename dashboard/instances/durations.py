@@ -67,10 +67,10 @@ def exact_text(seconds: int) -> str:
 
 
 def _text(name: str, **values: int) -> str:
-    return _template(name, get_language()) % values
+    return template_of(name, get_language()) % values
 
 
 @cache
-def _template(name: str, language: str | None) -> str:
+def template_of(name: str, language: str | None) -> str:
     # A list of a hundred rows asks for a hundred of them.
     return str(WORDS[name])
