@@ -221,7 +221,7 @@ def sweeper_off(patch: Patch, world: World) -> None:
 
 def claim_after_put(patch: Patch, world: World) -> None:
     owed: list[Any] = []
-    patch.setattr(queue, "generations_to_group", list)
+    patch.setattr(due_queues, "generations_to_group", list)
     announce, send = queue.authorize_request, DemanagerApi.update_instance
 
     def first_send(*arguments: Any) -> Observation:
