@@ -108,8 +108,6 @@ TEMPLATES = [
             ],
             "libraries": {
                 "navigation": "dashboard.navigation",
-                # In place of Django's, which templates load by this name.
-                "static": "dashboard.web.templatetags.fixed_addresses",
             },
             "context_processors": [
                 "django.template.context_processors.request",

@@ -95,14 +95,14 @@ def not_modified(
 def test_on_the_answer_that_django_does_not_make(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(PollShortcut, "_not_modified", not_modified)
+    monkeypatch.setattr(PollShortcut, "_answer", not_modified)
     check_quick(quick_answer("http"))
 
 
 def test_a_quick_answer_insists_on_https_where_all_do(
     monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
-    monkeypatch.setattr(PollShortcut, "_not_modified", not_modified)
+    monkeypatch.setattr(PollShortcut, "_answer", not_modified)
     assert "Strict-Transport-Security" not in quick_answer("http").headers
     settings.SECURE_SSL_REDIRECT = True
     settings.SECURE_HSTS_SECONDS = 365 * 24 * 3600

@@ -1,10 +1,14 @@
 """Addresses in templates that are looked up once."""
 
+import re
+
 import pytest
+from django.core.management import call_command
 from django.template import Context, Template
 from django.templatetags.static import static
 from django.urls import NoReverseMatch, set_script_prefix
 
+from dashboard import paths
 from dashboard.web.templatetags.fixed_addresses import FixedAddress, FixedFile
 
 
@@ -46,10 +50,23 @@ def test_the_prefix_of_a_site_counts() -> None:
 
 
 def test_a_file_is_looked_up_once() -> None:
-    page = Template('{% load static %}{% static "list.js" %} {% static name %}')
-    _load, fixed, _space, other = page.nodelist
+    page = Template('{% static "list.js" %} {% static name %}')
+    fixed, _space, other = page.nodelist
     assert isinstance(fixed, FixedFile)
     assert not isinstance(other, FixedFile)
     for name in ("list.js", "bulk.js"):
         rendered = page.render(Context({"name": name}))
         assert rendered == f"{static('list.js')} {static(name)}"
+
+
+def test_no_template_loads_the_tag_that_looks_up_again() -> None:
+    loading = re.compile(r"{% load [^%]*\bstatic\b")
+    templates = sorted((paths.FILES / "templates").rglob("*.*"))
+    assert len(templates) > 100
+    assert [path for path in templates if loading.search(path.read_text())] == []
+
+
+@pytest.mark.django_db
+def test_django_checks_find_nothing() -> None:
+    """They would be lines of the log that are no JSON."""
+    call_command("check", fail_level="DEBUG")

@@ -1,6 +1,7 @@
 """``{% url %}`` and ``{% static %}`` that look up each fixed address once.
 
-A page contains forty of them; to look them up is a tenth of its CPU.
+A page contains forty of them; to look them up is a tenth of its CPU. Templates do not
+load Django's library, whose tag would take the place of this one.
 """
 
 from functools import lru_cache
