@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from django.core.management import call_command
 from django.template import Context, Template
 from django.templatetags.static import static
 from django.urls import NoReverseMatch, set_script_prefix
@@ -64,9 +63,3 @@ def test_no_template_loads_the_tag_that_looks_up_again() -> None:
     templates = sorted((paths.FILES / "templates").rglob("*.*"))
     assert len(templates) > 100
     assert [path for path in templates if loading.search(path.read_text())] == []
-
-
-@pytest.mark.django_db
-def test_django_checks_find_nothing() -> None:
-    """They would be lines of the log that are no JSON."""
-    call_command("check", fail_level="DEBUG")
