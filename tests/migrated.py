@@ -1,7 +1,7 @@
 """An empty database with all migrations, made once and copied where one is needed.
 
 The migrations take several seconds of CPU, and dozens of processes of a run begin with
-an empty database. What the copies are made of is kept between runs and is made anew
+an empty database. What the copies are made of is kept between runs and is made again
 when a line of the application, a package or SQLite changes.
 """
 
@@ -22,7 +22,7 @@ FOLDER = VAR / "test-migrated"
 
 def migrate() -> None:
     """Migrate the empty database of this process."""
-    # Here, for whoever needs ``put`` before Django is set up.
+    # Here, since ``put`` is also needed before Django is set up.
     from django.core.management import call_command
     from django.db import connection
 

@@ -9,7 +9,7 @@
         token.read: signature, session, URL, expiry         no SQL
         state.cache.read: version of the fleet, revocations from Redis
         state.is_unchanged: the page at that version        from Redis, too
-        state.is_still: the page as it is now               SQL, by the first poll
+        state.is_unchanged_in_database: the page now        SQL, by the first poll
                            │
             ┌──────────────┴───────────────┐
             │ valid, same version or page  │ all else
@@ -28,8 +28,8 @@ A poll adds three parameters to the query of its page, see ``pages.PollForm``: `
 (fleet version), ``layout`` (``layout_hash``) and ``until``.
 
 Polls of a page that arrive while the first of them is looked up wait for it in
-``web.gateway``, without a thread. If too many polls wait, the next ones are told to
-come back later.
+``web.gateway``, without a thread. If too many polls wait, the next ones get an
+answer that asks them to come back later.
 
 Without Redis the shortcut passes every poll on, and the database answers. A page of one
 edit or batch has a poller without a token and compares ``layout`` alone; a wallboard,

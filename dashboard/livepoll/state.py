@@ -7,7 +7,8 @@ a lower one was restored from a backup.
 There is one more for each page that someone watches: what it shows (``SharedPage``),
 and the fleet version at which that was found. The first poll after a change writes it,
 and while it is of the present version, it answers all other polls of that page. A
-process that has drawn the page finds it out without Django's middleware (``Look``).
+process that has drawn the page finds it out without Django's middleware
+(``PageReader``).
 
 The keys are copies from the database. They are written after a commit, by the sweep
 every second, and by a poll that had to query the database. A process that dies between
@@ -52,11 +53,11 @@ _PAGE_LIFE_SECONDS = token.LIFE_SECONDS
 # By key of a ``SharedPage``: fleet version and digest, as in Redis.
 _pages = ProcessCache(max_size=4_096, seconds=_PAGE_LIFE_SECONDS)
 
-Look = Callable[[], tuple[int, SharedPage]]
+PageReader = Callable[[], tuple[int, SharedPage]]
 """Reads the fleet version, and after it what a page shows, from the database."""
 
 # By key, too. Of a page that was drawn by this process.
-_looks = ProcessCache(max_size=1_024, seconds=600)
+_readers = ProcessCache(max_size=1_024, seconds=600)
 
 # A version never decreases, because two writers may come in another order than their
 # commits. A lower one, as after a restored backup, is written when this one expires. A
@@ -203,24 +204,24 @@ def put(version: int, read_at_ms: Mapping[int, int | None]) -> None:
         pipe.execute()
 
 
-def keep_look(key: str, look: Look) -> None:
-    """Keep how to find out what a page shows, for ``is_still``."""
-    _looks.put(key, look)
+def keep_reader(key: str, reader: PageReader) -> None:
+    """Keep how to find out what a page shows, for ``is_unchanged_in_database``."""
+    _readers.put(key, reader)
 
 
-def is_still(page: SharedPage) -> bool | None:
-    """Look whether a page still shows the same, without Django's middleware.
+def is_unchanged_in_database(page: SharedPage) -> bool | None:
+    """Read whether a page shows the same, without Django's middleware.
 
     Returns:
         None if this process cannot tell.
     """
-    look: Look | None = _looks.get(page.key)
-    if look is None:
+    reader: PageReader | None = _readers.get(page.key)
+    if reader is None:
         return None
     try:
-        version, found = look()
+        version, found = reader()
     except DatabaseError:
-        return None  # Django says so
+        return None  # Django reports it
     finally:
         close_old_connections()
     put_page(found, version)

@@ -63,7 +63,7 @@ RETRY_AFTER_SECONDS = 5
 class Later(NamedTuple):
     """What a shortcut returns if only the application can answer a poll.
 
-    The client loses nothing if it is told to come back later.
+    The client loses nothing if it has to come back later.
 
     Attributes:
         key: The shortcut may know the answer once the application has answered another

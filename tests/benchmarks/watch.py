@@ -68,7 +68,7 @@ def crowd(place: Place, *, number: int, seconds: float) -> dict[str, Any]:
         "polls": len(polls.seconds),
         "statuses": polls.statuses,
         "errors": polls.errors + pages.errors,
-        "told to come back later": polls.later,
+        "had to come back later": polls.later,
         "poll_p50_ms": polls.quantile(0.5) * 1000,
         "poll_p99_ms": polls.quantile(0.99) * 1000,
         "page_worst_ms": max(pages.seconds, default=0) * 1000,

@@ -561,7 +561,7 @@ class TestSharedPages:
             page = draw(watcher, **query)
             self.change(Instance.objects.get(name="elsewhere"), description=str(query))
             poll(watcher, drawn[0])
-            state._looks.clear()
+            state._readers.clear()
             assert not poll(watcher, page).was_quick
 
     def test_what_was_found_at_another_version_says_nothing(

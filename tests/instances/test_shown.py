@@ -142,7 +142,7 @@ def test_whatever_looks_different_has_another_digest(
     make_instance(instance_id="elsewhere", name="n", owner_name="berta")
     FleetVersion.stamp()
     touched: set[str] = set()
-    # The age of the mirror is told by each poll.
+    # Each poll sends the age of the mirror.
     with time_machine.travel(timezone.now(), tick=False):
         before, page = answer(watcher, **query)
         for number, change in enumerate(chain.from_iterable(CHANGES.values())):

@@ -271,7 +271,7 @@ class TestPolls:
             super().__init__(path=f"/{page}".encode())
 
     class Site:
-        """An application that answers the polls that it is told to.
+        """An application that answers the polls that a test releases.
 
         Attributes:
             asked: Pages of the polls that have arrived in it, in turn.

@@ -233,13 +233,13 @@ def _shown_to(request: SignedInRequest, query: ListQuery, version: int) -> _Show
         get_language(),
     )
 
-    def look() -> tuple[int, SharedPage]:
+    def read() -> tuple[int, SharedPage]:
         version = FleetVersion.current()
         with override(language):
             return version, _shown(user, query, display, version).page
 
     shown = _shown(user, query, display, version)
-    state.keep_look(shown.page.key, look)
+    state.keep_reader(shown.page.key, read)
     return shown
 
 
