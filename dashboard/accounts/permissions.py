@@ -95,6 +95,15 @@ def can_edit(user: "UserOrAnonymous", owner: Owner) -> bool:
     return _has_role(user, "scientist") and owns(user, owner)
 
 
+def edit_scope(user: "UserOrAnonymous") -> str | frozenset[str]:
+    """Return a name of the set of instances that the user ``can_edit``."""
+    if _has_role(user, "operator", "admin"):
+        return "all"
+    if user.is_authenticated and _has_role(user, "scientist"):
+        return user.cloud_identifiers
+    return "none"
+
+
 def can_remind_of_others(user: "UserOrAnonymous") -> bool:
     """Whether the user may be notified about instances of other owners."""
     return _has_role(user, "operator", "admin")

@@ -49,11 +49,16 @@ class PollForm(forms.Form):
 
 
 class Poller(NamedTuple):
-    """The element that polls; its template is ``_poller.html``."""
+    """The element that polls; its template is ``_poller.html``.
+
+    Attributes:
+        now_ms: The server's clock, Unix **ms**.
+    """
 
     url: str
     interval_seconds: int
     poll_token: str
+    now_ms: int | str
 
 
 def layout_hash(layout: object) -> str:
@@ -97,10 +102,17 @@ def poller(
         page: What it shows.
     """
     url = f"{path}?{urlencode(params, doseq=True)}"
-    poll_token = ""
+    text = ""
     if version is not None:
-        poll_token = _poll_token(request, url, version, cloud_pk, until_ms, page)
-    return Poller(url, interval_seconds, poll_token)
+        text = poll_token(
+            request,
+            url,
+            version=version,
+            cloud_pk=cloud_pk,
+            until_ms=until_ms,
+            page=page,
+        )
+    return Poller(url, interval_seconds, text, now_ms())
 
 
 def not_modified(
@@ -119,12 +131,18 @@ def not_modified(
         request: The poll; None for a page whose poller has no poll token.
         cloud_pk, until_ms, page: See ``poller``.
     """
-    poll_token = ""
+    text = ""
     if fleet and request:
-        url = request.get_full_path()
-        poll_token = _poll_token(request, url, fleet.version, cloud_pk, until_ms, page)
+        text = poll_token(
+            request,
+            request.get_full_path(),
+            version=fleet.version,
+            cloud_pk=cloud_pk,
+            until_ms=until_ms,
+            page=page,
+        )
     as_of_ms = fleet.as_of_ms(cloud_pk) if fleet else None
-    event = shortcut.unchanged_event(as_of_ms, poll_token=poll_token)
+    event = shortcut.unchanged_event(as_of_ms, poll_token=text)
     return HttpResponse(status=204, headers={"HX-Trigger": event})
 
 
@@ -134,24 +152,26 @@ def shown_page(request: HttpRequest) -> SharedPage:
     ``ALONE`` without a token that was made for this poll.
     """
     path, _, query = request.get_full_path().partition("?")
-    poll_token = token.read(
+    read = token.read(
         request.headers.get(token.HEADER, ""),
         session_key=request.session.session_key or "",
         path=unquote_to_bytes(path),
         query=query,
         may_be_old=True,
     )
-    return poll_token.page if poll_token else ALONE
+    return read.page if read else ALONE
 
 
-def _poll_token(
+def poll_token(
     request: HttpRequest,
     url: str,
+    *,
     version: int,
-    cloud_pk: int,
-    until_ms: int | None,
-    page: SharedPage,
+    cloud_pk: int = 0,
+    until_ms: int | None = None,
+    page: SharedPage = ALONE,
 ) -> str:
+    """Return the poll token of the person who makes this request; see ``poller``."""
     assert request.user.pk is not None  # noqa: S101  (a poll token belongs to a person)
     return token.issue(
         version=version,
@@ -162,3 +182,8 @@ def _poll_token(
         until_ms=until_ms,
         page=page,
     )
+
+
+def now_ms() -> int:
+    """Return the server's clock in Unix **ms**; the countdowns use it."""
+    return time.time_ns() // 1_000_000

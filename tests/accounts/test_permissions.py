@@ -60,3 +60,23 @@ def test_deactivated_people_may_do_nothing(role: str, question: str) -> None:
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_anonymous_people_may_do_nothing(question: str) -> None:
     assert QUESTIONS[question](AnonymousUser()) is False
+
+
+def test_people_of_one_scope_may_edit_the_same() -> None:
+    people = [
+        person(role, is_active=is_active)
+        for role in User.Role.values
+        for is_active in (True, False)
+    ]
+    people.append(person("scientist"))
+    people[-1].__dict__["cloud_identifiers"] = frozenset({"tom"})
+    may_edit: dict[object, set[tuple[bool, ...]]] = {}
+    for user in [*people, AnonymousUser()]:
+        answers = (permissions.can_edit(user, owner) for owner in (MINE, THEIRS))
+        may_edit.setdefault(permissions.edit_scope(user), set()).add(tuple(answers))
+    assert sorted(map(list, may_edit.values())) == [
+        [(False, False)],
+        [(False, True)],
+        [(True, False)],
+        [(True, True)],
+    ]

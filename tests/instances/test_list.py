@@ -109,7 +109,7 @@ def test_queries_do_not_grow_with_the_fleet(
     with django_assert_num_queries(22):  # type: ignore[operator]
         page = client.get(URL, {"per_page": 50}).text
     # What a version has made known once: no more instances, counters and facets.
-    with django_assert_num_queries(8):  # type: ignore[operator]
+    with django_assert_num_queries(7):  # type: ignore[operator]
         assert rows_of(client.get(URL, {"per_page": 50}).text) == rows_of(page)
     assert len(rows_of(page)) == number
     assert page.count("data-edit=") == number

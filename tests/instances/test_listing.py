@@ -150,5 +150,5 @@ def test_a_poll_reads_only_what_changed(
     ]
     assert all(f"{instance.pk}" in read.split(" IN ")[1] for instance in fleet[:5])
     # The next request for the same finds it read.
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(4):
         assert rows_of(client.get(url).text) == rows_of(html)

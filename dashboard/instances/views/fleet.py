@@ -5,40 +5,33 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from django.http import HttpResponse, HttpResponseBadRequest
+from django.http import HttpResponse, HttpResponseBadRequest, QueryDict
 from django.shortcuts import get_object_or_404, render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language, override
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.models import User
-from dashboard.accounts.permissions import can_bulk, fleet_scope
-from dashboard.instances import (
-    countdown,
-    filter_widgets,
-    listing,
-    prices,
-    row_cache,
-    selectors,
-)
-from dashboard.instances.display import Display, display_of
+from dashboard.accounts.permissions import can_bulk, edit_scope
+from dashboard.instances import countdown, list_page, listing, row_cache, selectors
 from dashboard.instances.filters import ListPollForm, ListQuery
 from dashboard.instances.models import FleetVersion, Instance
-from dashboard.livepoll import state
 from dashboard.livepoll.pages import (
     NEVER_READ,
+    Poller,
     layout_hash,
     not_modified,
-    poller,
+    now_ms,
+    poll_token,
     shown_page,
 )
 from dashboard.livepoll.state import FleetState
-from dashboard.livepoll.token import ALONE, SharedPage, page_key
+from dashboard.livepoll.token import ALONE, SharedPage
+from dashboard.web.process_cache import ProcessCache
 
 PINNED_ROWS = "Curfew-Pinned-Rows"
 """Header of a poll whose rows must keep their order: ``ListPollForm.pinned``. It is no
@@ -54,6 +47,9 @@ out before the rows that changed are swapped in."""
 OUT_OF_ORDER = "moved"
 """``layout`` of a page whose rows are up to date, but kept their order until now."""
 
+_TOKEN, _NOW = secrets.token_hex(), secrets.token_hex()
+"""Stand for the poll token and the time in an answer that several polls get."""
+
 _ROWS = SafeString(f"<!-- {secrets.token_hex()} -->")
 """Stands for the rows while the template is rendered, which joins all that it has
 rendered so far at each of its levels: a tenth of the page's CPU. Nobody can put it into
@@ -68,8 +64,11 @@ def fleet(request: SignedInRequest) -> HttpResponse:
         See ``filters``; the page names those that it ignores as unsupported.
     """
     query, version = ListQuery.of(request.GET), FleetVersion.current()
-    context = _context(request, _shown_to(request, query, version))
-    rows = _html(context["fleet"].row_refs, request, context)
+    page = list_page.shown_to(request.user, query, version)
+    context = _context(request.user, page)
+    token = poll_token(request, context["url"], version=version, page=page.shared)
+    context["poller"] = _poller(page, context["url"], token, now_ms())
+    rows = _html(page.fleet.row_refs, request.user, page)
     context["rows"] = rows and _ROWS
     facets = listing.facets(request.user, version=version)
     context["filters"] = row_cache.filters_html(facets, query)
@@ -92,13 +91,8 @@ def changes(request: SignedInRequest) -> HttpResponse:
         changed. 204 with the mirror's age in ``HX-Trigger`` when nothing on the page
         changed; 400 for an invalid ``since``.
     """
-    form = ListPollForm(
-        {
-            **request.GET.dict(),
-            "pinned": request.headers.get(PINNED_ROWS, ""),
-            "displayed": request.headers.get(DISPLAYED_ROWS, ""),
-        }
-    )
+    asked = _asked(request)
+    form = _forms.get_or_compute(asked, lambda: _form(request.GET, asked))
     if not form.is_valid():
         return HttpResponseBadRequest()
     version, since = FleetVersion.current(), form.cleaned_data["since"]
@@ -106,39 +100,79 @@ def changes(request: SignedInRequest) -> HttpResponse:
     if form.is_current(version) and not is_out_of_order:
         fleet = selectors.publish_fleet_state(version)
         return not_modified(fleet, request, page=shown_page(request))
-    # A version from the future comes from another database: its rows mean nothing.
-    pinned = form.cleaned_data["pinned"] if since <= version else []
-    shown = _shown_to(request, ListQuery.of(request.GET), version)
-    fleet = FleetState(version, shown.freshness.read_at_ms)
-    # With news, too: the sweep may be late while the workers are busy.
-    state.put(fleet.version, fleet.read_at_ms)
-    state.put_page(shown.page, version)
-    is_in_order = form.cleaned_data["displayed"] in ([], shown.names)
-    if shown.page == shown_page(request) and is_in_order:
-        return not_modified(fleet, request, page=shown.page)
-    context = _context(request, shown, out_of_band=True, pinned=pinned)
-    was_never_read = form.cleaned_data["layout"] == NEVER_READ
-    if was_never_read and not context["freshness"].never_read:
+    query = ListQuery.of(request.GET)
+    page = list_page.shown_to(request.user, query, version)
+    is_in_order = form.cleaned_data["displayed"] in ([], page.names)
+    if page.shared == shown_page(request) and is_in_order:
+        fleet = FleetState(version, page.freshness.read_at_ms)
+        return not_modified(fleet, request, page=page.shared)
+    never_read = page.freshness.never_read
+    if form.cleaned_data["layout"] == NEVER_READ and not never_read:
         return HttpResponseClientRefresh()
     columns = form.cleaned_data["columns"]
-    if (columns or form.cleaned_data["layout"]) and (
-        columns != ",".join(context["shown"])
-    ):
+    if (columns or form.cleaned_data["layout"]) and columns != ",".join(page.parts):
         return HttpResponseClientRefresh()  # for the heads of other columns
-    row_refs = context["fleet"].row_refs
-    displayed = _displayed(form, context, version)
+    # A version from the future comes from another database: its rows mean nothing.
+    pinned = form.cleaned_data["pinned"] if since <= version else []
+    # All that the answer depends on, so those who see the same share it.
+    key = (
+        *(page.version, page.shared, page.freshness.now, asked),
+        *(edit_scope(request.user), can_bulk(request.user)),
+        *(timezone.get_current_timezone_name(), timezone.localdate()),
+    )
+    answer = _answers.get_or_compute(
+        key, lambda: _answer(request.user, page, form, pinned)
+    )
+    token = poll_token(request, answer.url, version=version, page=answer.page)
+    html = answer.html.replace(_TOKEN, token).replace(_NOW, str(now_ms()))
+    return HttpResponse(html, headers=answer.headers)
+
+
+class _Answer(NamedTuple):
+    """The answer to a poll with news, for everyone who gets the same.
+
+    Attributes:
+        html: With ``_TOKEN`` and ``_NOW`` in places that differ.
+        url: Of the next poll.
+        page: What it shows.
+    """
+
+    html: str
+    headers: dict[str, str]
+    url: str
+    page: SharedPage
+
+
+# As long as a ``ListPage``.
+_answers = ProcessCache(max_size=256, seconds=1)
+
+
+def _answer(
+    user: User, page: list_page.ListPage, form: ListPollForm, pinned: Sequence[int]
+) -> _Answer:
+    """Draw what changed since a poll's last answer."""
+    version, since = page.version, form.cleaned_data["since"]
+    context = _context(user, page, out_of_band=True, pinned=pinned)
+    url = context["url"]
+    context["poller"] = _poller(page, url, _TOKEN, _NOW)
+    row_refs = page.fleet.row_refs
+    displayed = _displayed(form, page, context["layout"])
     known = {*displayed}
-    moves = listing.moves(displayed, context["names"]) if displayed else []
+    moves = (
+        listing.moves(displayed, page.names)
+        if displayed and displayed != page.names
+        else []
+    )
     context["whole"] = (
         not pinned
         and not displayed
         and form.needs_all_rows(version=version, layout=context["layout"])
     )
     if context["whole"]:
-        context["rows"] = _html(row_refs, request, context)
+        context["rows"] = _html(row_refs, user, page)
     else:
         if pinned:
-            row_refs = listing.row_refs_of(pinned, user=request.user)
+            row_refs = listing.row_refs_of(pinned, user=user)
         news = [
             row_ref
             for row_ref in row_refs
@@ -146,20 +180,49 @@ def changes(request: SignedInRequest) -> HttpResponse:
         ]
         heads = [
             head
-            for head in context["heads"].values()
-            if known and _name(head) not in known
+            for head in page.heads.values()
+            if known and list_page.row_name(head) not in known
         ]
         context["changed"] = row_cache.new_heads_html(heads) + _html(
-            news, request, context, out_of_band=True
+            news, user, page, out_of_band=True
         )
-    # Without the request, because the fragment has nothing of the page's frame.
-    response = HttpResponse(render_to_string("instances/list.html#changes", context))
-    if moves:
-        response.headers[ROW_MOVES] = ",".join(moves)
-    return response
+    return _Answer(
+        # Without the request, because the fragment has nothing of the page's frame.
+        html=render_to_string("instances/list.html#changes", context),
+        headers={ROW_MOVES: ",".join(moves)} if moves else {},
+        url=url,
+        # A page in an old order shows what no other page does.
+        page=ALONE if context["moved"] else page.shared,
+    )
 
 
-def _displayed(form: ListPollForm, context: dict[str, Any], version: int) -> list[str]:
+# By ``_Asked``.
+_forms = ProcessCache(max_size=256, seconds=60)
+
+
+class _Asked(NamedTuple):
+    """The texts by which a poll says what its page shows."""
+
+    query: str
+    pinned: str
+    displayed: str
+
+
+def _asked(request: SignedInRequest) -> _Asked:
+    return _Asked(
+        request.META["QUERY_STRING"],
+        request.headers.get(PINNED_ROWS, ""),
+        request.headers.get(DISPLAYED_ROWS, ""),
+    )
+
+
+def _form(params: QueryDict, asked: _Asked) -> ListPollForm:
+    """Parse what a poll asks. Polls that ask the same share it: never change it."""
+    lines = {"pinned": asked.pinned, "displayed": asked.displayed}
+    return ListPollForm({**params.dict(), **lines})
+
+
+def _displayed(form: ListPollForm, page: list_page.ListPage, layout: str) -> list[str]:
     """Return the rows that the page has, in their order.
 
     Empty when that is unknown, or when the page needs all rows.
@@ -169,9 +232,9 @@ def _displayed(form: ListPollForm, context: dict[str, Any], version: int) -> lis
     look = params["layout"].partition(".")[2]
     if (
         params["pinned"]
-        or params["since"] > version  # of another database
-        or look != context["layout"].partition(".")[2]
-        or {*displayed}.isdisjoint(context["names"])
+        or params["since"] > page.version  # of another database
+        or look != layout.partition(".")[2]
+        or {*displayed}.isdisjoint(page.names)
     ):
         return []
     return displayed
@@ -199,148 +262,42 @@ def countdown_fragment(
     return render(request, "instances/_countdown.html", context)
 
 
-class _Shown(NamedTuple):
-    """What the page shows at a fleet version, without the content of its rows.
-
-    Attributes:
-        numbers: Of the quick filters.
-        parts: ``filter_widgets.shown_parts``.
-        heads: By key of an instance, the head of the group that begins with it.
-        names: Heads and rows, as in ``ListPollForm.displayed``.
-        look: Differs when all rows look different, as after a change of the prices.
-        page: Its digest is of all of this, and of the rows' versions.
-    """
-
-    query: ListQuery
-    version: int
-    display: Display
-    fleet: listing.FleetPage
-    freshness: selectors.Freshness
-    numbers: listing.Counters
-    parts: tuple[str, ...]
-    columns: list[filter_widgets.Column]
-    heads: dict[int, row_cache.GroupHead]
-    names: list[str]
-    look: str
-    page: SharedPage
-
-
-def _shown_to(request: SignedInRequest, query: ListQuery, version: int) -> _Shown:
-    """Return what the page shows, and keep how to look again for its next polls."""
-    user, display, language = (
-        request.user,
-        display_of.get()(request.user),
-        get_language(),
-    )
-
-    def read() -> tuple[int, SharedPage]:
-        version = FleetVersion.current()
-        with override(language):
-            return version, _shown(user, query, display, version).page
-
-    shown = _shown(user, query, display, version)
-    state.keep_reader(shown.page.key, read)
-    return shown
-
-
-def _shown(user: User, query: ListQuery, display: Display, version: int) -> _Shown:
-    # The version was read before the rows: a change in between is sent twice, never
-    # missed.
-    now = timezone.now()
-    within = query.without(*filter_widgets.QUICK)
-    numbers = listing.counters(user, version=version, within=within)
-    fleet = listing.fleet_page(
-        query, user=user, version=version, now=now, group=display.group
-    )
-    freshness = selectors.freshness(now)
-    generations = listing.generations(user, version=version)
-    parts = filter_widgets.shown_parts(
-        display, clouds=len(freshness.clouds), generations=len(generations)
-    )
-    columns = filter_widgets.columns(query, parts)
-    heads = _group_heads(fleet, display.group, len(columns) + 1)
-    names = [
-        name
-        for row_ref in fleet.row_refs
-        for name in (_name(heads.get(row_ref.pk)), str(row_ref.pk))
-        if name
-    ]
-    priced = prices.current.get()().signature if "price" in parts else ()
-    seen = query.seen_by(user)
-    key = page_key(
-        *("list", fleet_scope(user), seen.narrowed, query.sort, query.per_page),
-        *(query.page, sorted(display.hidden), display.group, get_language()),
-    )
-    digest = layout_hash(
-        (
-            *(names, [row_ref.version for row_ref in fleet.row_refs]),
-            *(fleet.page.paginator.count, fleet.page.number, fleet.interval_seconds),
-            *(numbers, parts, priced, freshness.signature),
-        )
-    )
-    return _Shown(
-        query=query,
-        version=version,
-        display=display,
-        fleet=fleet,
-        freshness=freshness,
-        numbers=numbers,
-        parts=parts,
-        columns=columns,
-        heads=heads,
-        names=names,
-        look=f".{layout_hash(priced)}" if priced else "",
-        page=SharedPage(key, digest),
-    )
-
-
 def _context(
-    request: SignedInRequest,
-    shown: _Shown,
+    user: User,
+    page: list_page.ListPage,
     *,
     out_of_band: bool = False,
     pinned: Sequence[int] = (),
 ) -> dict[str, Any]:
-    query, fleet, freshness = shown.query, shown.fleet, shown.freshness
+    query, freshness = page.query, page.freshness
     moved = 0
     if pinned:
-        moved = listing.moved(pinned, [row_ref.pk for row_ref in fleet.row_refs])
-    layout = f"{layout_hash([*pinned] or shown.names)}{shown.look}"
+        moved = listing.moved(pinned, [row_ref.pk for row_ref in page.fleet.row_refs])
+    layout = f"{layout_hash([*pinned] or page.names)}{page.look}"
     if freshness.never_read:
         layout = NEVER_READ
     url = reverse("instances:changes")
     params: dict[str, object] = {
         **query.lists,
-        "since": shown.version,
-        "columns": ",".join(shown.parts),
+        "since": page.version,
+        "columns": ",".join(page.parts),
     }
-    out_of_order = params | {"layout": f"{OUT_OF_ORDER}{shown.look}"}
+    out_of_order = params | {"layout": f"{OUT_OF_ORDER}{page.look}"}
     return {
         "query": query,
-        "has_no_owner": query.asks_for_own and not request.user.cloud_identifiers,
-        "display": shown.display,
-        "fleet": fleet,
-        "heads": shown.heads,
-        "names": shown.names,
+        "has_no_owner": query.asks_for_own and not user.cloud_identifiers,
+        "display": page.display,
+        "fleet": page.fleet,
         "moved": moved,
         "order_url": f"{url}?{urlencode(out_of_order, doseq=True)}",
-        "shown": shown.parts,
-        "columns": shown.columns,
+        "columns": page.columns,
         "layout": layout,
-        "poller": poller(
-            request,
-            url,
-            params | {"layout": layout},
-            version=shown.version,
-            interval_seconds=2 if freshness.never_read else fleet.interval_seconds,
-            # A page in an old order shows what no other page does.
-            page=ALONE if moved else shown.page,
-        ),
+        "url": f"{url}?{urlencode(params | {'layout': layout}, doseq=True)}",
         "around": row_cache.around_html(
-            shown.numbers,
+            page.numbers,
             query,
-            fleet,
-            may_bulk=can_bulk(request.user),
+            page.fleet,
+            may_bulk=can_bulk(user),
             out_of_band=out_of_band,
         ),
         "oob": out_of_band,
@@ -348,41 +305,25 @@ def _context(
     }
 
 
+def _poller(
+    page: list_page.ListPage, url: str, poll_token: str, now_ms: int | str
+) -> Poller:
+    interval_seconds = page.fleet.interval_seconds
+    if page.freshness.never_read:
+        interval_seconds = 2
+    return Poller(url, interval_seconds, poll_token, now_ms)
+
+
 def _html(
     row_refs: Sequence[listing.RowRef],
-    request: SignedInRequest,
-    context: dict[str, Any],
+    user: User,
+    page: list_page.ListPage,
     *,
     out_of_band: bool = False,
 ) -> SafeString:
-    freshness = context["freshness"]
     return row_cache.rows_html(
-        listing.rows_at(row_refs, user=request.user, now=freshness.now),
-        shown=context["shown"],
-        heads={} if out_of_band else context["heads"],
+        listing.rows_at(row_refs, user=user, now=page.freshness.now),
+        shown=page.parts,
+        heads={} if out_of_band else page.heads,
         out_of_band=out_of_band,
     )
-
-
-def _name(head: row_cache.GroupHead | None) -> str:
-    """Return what a head is called in ``ListPollForm.displayed``; empty for None."""
-    return f"g{head.key}" if head else ""
-
-
-def _group_heads(
-    fleet: listing.FleetPage, group: str, columns: int
-) -> dict[int, row_cache.GroupHead]:
-    """Return a head for the first row of each group, by key of its instance."""
-    if not group:
-        return {}
-    firsts: dict[str, int] = {}
-    for row_ref in fleet.row_refs:
-        firsts.setdefault(row_ref.group, row_ref.pk)
-    return {
-        pk: row_cache.GroupHead(
-            label=filter_widgets.group_label(group, value),
-            number=fleet.groups.get(value, 0),
-            columns=columns,
-        )
-        for value, pk in firsts.items()
-    }

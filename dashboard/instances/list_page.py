@@ -1,0 +1,151 @@
+"""What a page of the list shows at a fleet version, without the content of its rows."""
+
+from typing import NamedTuple
+
+from django.utils import timezone
+from django.utils.translation import get_language, override
+
+from dashboard.accounts.models import User
+from dashboard.accounts.permissions import fleet_scope
+from dashboard.livepoll import state
+from dashboard.livepoll.pages import layout_hash
+from dashboard.livepoll.token import SharedPage, page_key
+from dashboard.web.process_cache import ProcessCache
+
+from . import filter_widgets, listing, prices, row_cache, selectors
+from .display import Display, display_of
+from .filters import ListQuery
+from .models import FleetVersion
+
+# For a moment: it contains the time, and clouds are read without a new fleet version.
+_pages = ProcessCache(max_size=256, seconds=1)
+
+
+class ListPage(NamedTuple):
+    """What the page shows at a fleet version.
+
+    Attributes:
+        numbers: Of the quick filters.
+        parts: ``filter_widgets.shown_parts``.
+        heads: By key of an instance, the head of the group that begins with it.
+        names: Heads and rows, as in ``ListPollForm.displayed``.
+        look: Differs when all rows look different, as after a change of the prices.
+        shared: Its digest is of all of this, and of the rows' versions.
+    """
+
+    query: ListQuery
+    version: int
+    display: Display
+    fleet: listing.FleetPage
+    freshness: selectors.Freshness
+    numbers: listing.Counters
+    parts: tuple[str, ...]
+    columns: list[filter_widgets.Column]
+    heads: dict[int, row_cache.GroupHead]
+    names: list[str]
+    look: str
+    shared: SharedPage
+
+
+def shown_to(user: User, query: ListQuery, version: int) -> ListPage:
+    """Return what the page shows, found out once for all who look at the same.
+
+    Publish it for polls, and keep how to find it out again.
+
+    Args:
+        user: The person, who may see a part of the fleet.
+        query: See ``filters``.
+        version: The fleet version, read before.
+    """
+    display, language = display_of.get()(user), get_language()
+
+    def read() -> tuple[int, SharedPage]:
+        version = FleetVersion.current()
+        with override(language):
+            return version, _read(user, query, display, version).shared
+
+    def find() -> ListPage:
+        page = _read(user, query, display, version)
+        # The sweep may be late while the workers are busy.
+        state.put(version, page.freshness.read_at_ms)
+        state.put_page(page.shared, version)
+        state.keep_reader(page.shared.key, read)
+        return page
+
+    key = (version, fleet_scope(user), query, query.seen_by(user), display, language)
+    return _pages.get_or_compute(key, find)
+
+
+def _read(user: User, query: ListQuery, display: Display, version: int) -> ListPage:
+    # The version was read before the rows: a change in between is sent twice, never
+    # missed.
+    now = timezone.now()
+    within = query.without(*filter_widgets.QUICK)
+    numbers = listing.counters(user, version=version, within=within)
+    fleet = listing.fleet_page(
+        query, user=user, version=version, now=now, group=display.group
+    )
+    freshness = selectors.freshness(now)
+    generations = listing.generations(user, version=version)
+    parts = filter_widgets.shown_parts(
+        display, clouds=len(freshness.clouds), generations=len(generations)
+    )
+    columns = filter_widgets.columns(query, parts)
+    heads = _group_heads(fleet, display.group, len(columns) + 1)
+    names = [
+        name
+        for row_ref in fleet.row_refs
+        for name in (row_name(heads.get(row_ref.pk)), str(row_ref.pk))
+        if name
+    ]
+    priced = prices.current.get()().signature if "price" in parts else ()
+    seen = query.seen_by(user)
+    key = page_key(
+        *("list", fleet_scope(user), seen.narrowed, query.sort, query.per_page),
+        *(query.page, sorted(display.hidden), display.group, get_language()),
+    )
+    digest = layout_hash(
+        (
+            *(names, [row_ref.version for row_ref in fleet.row_refs]),
+            *(fleet.page.paginator.count, fleet.page.number, fleet.interval_seconds),
+            *(numbers, parts, priced, freshness.signature),
+        )
+    )
+    return ListPage(
+        query=query,
+        version=version,
+        display=display,
+        fleet=fleet,
+        freshness=freshness,
+        numbers=numbers,
+        parts=parts,
+        columns=columns,
+        heads=heads,
+        names=names,
+        look=f".{layout_hash(priced)}" if priced else "",
+        shared=SharedPage(key, digest),
+    )
+
+
+def row_name(head: row_cache.GroupHead | None) -> str:
+    """Return what a head is called in ``ListPollForm.displayed``; empty for None."""
+    return f"g{head.key}" if head else ""
+
+
+def _group_heads(
+    fleet: listing.FleetPage, group: str, columns: int
+) -> dict[int, row_cache.GroupHead]:
+    """Return a head for the first row of each group, by key of its instance."""
+    if not group:
+        return {}
+    firsts: dict[str, int] = {}
+    for row_ref in fleet.row_refs:
+        firsts.setdefault(row_ref.group, row_ref.pk)
+    return {
+        pk: row_cache.GroupHead(
+            label=filter_widgets.group_label(group, value),
+            number=fleet.groups.get(value, 0),
+            columns=columns,
+        )
+        for value, pk in firsts.items()
+    }
