@@ -51,6 +51,9 @@ COPIES = [f"cloud-{number:02}" for number in range(2, CLOUDS + 1)]
 
 OWNER = "anna.schmidt"
 
+ENOUGH_SECONDS = 1.0
+"""A work that has taken so much CPU is not repeated: its figure is exact enough."""
+
 PART = 10
 """A bulk change has the tenth part of the fleet: 10,000 of 100,000."""
 
@@ -65,7 +68,7 @@ def fleet(database: str, *, instances: int, rounds: int) -> dict[str, Any]:
             # All CPU of the server counts for the request that is measured.
             alone = {"autovacuum": "off", "max_parallel_workers_per_gather": "0"}
             # Nothing ends because others use the machine: CPU is what counts.
-            patient = "?options=-c%20statement_timeout%3D0"
+            patient = "?options=-c%20statement_timeout%3D0&connect_timeout=120"
             url = enter(PostgresServer(alone)).url + patient
         broker = enter(EmbeddedBroker(port=free_port(), data_dir=folder / "redis"))
         clouds = folder / "clouds.yaml"
@@ -371,8 +374,8 @@ def _measured(work: Callable[[], Any], rounds: int) -> dict[str, Any]:
     if not rounds:
         return found
     for name in ("again", "changed"):
-        costs = []
-        for _ in range(rounds):
+        costs: list[dict[str, float]] = []
+        while len(costs) < rounds and sum(c["cpu"] for c in costs) < ENOUGH_SECONDS:
             if name == "changed":
                 _change()
             costs.append(_once(work))
