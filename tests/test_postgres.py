@@ -50,6 +50,7 @@ AGAIN = [
     "tests/reminders/test_delivery.py",
     "tests/reminders/test_planning.py",
     "tests/saved/test_export.py",
+    "tests/web/test_bulk_insert.py",
 ]
 
 

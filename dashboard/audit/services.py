@@ -1,14 +1,15 @@
 """The only module that writes audit events."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models import Model
 
+from dashboard.web.bulk_insert import insert_rows
 from dashboard.web.stored_messages import Message, verbatim
 
 from .models import AuditEvent
@@ -94,6 +95,36 @@ def record_event(
     else:
         into.append(event)
     return event
+
+
+class Target(NamedTuple):
+    """What one of many events is about; see ``record_event``."""
+
+    target_id: str
+    target_label: str
+    instance: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+def record_events_of(
+    targets: Iterable[Target],
+    *,
+    actor: AbstractBaseUser | None,
+    action: str,
+    actor_label: Message | str = SYSTEM,
+) -> None:
+    """Write an event for each target, all in one statement."""
+    shared = record_event(actor, action, actor_label=actor_label, into=[])
+    rows = (
+        target._replace(
+            target_id=_storable(target.target_id)[:255],
+            target_label=_storable(target.target_label)[:255],
+            instance=_storable(target.instance)[:511],
+        )
+        for target in targets
+    )
+    insert_rows(shared, Target._fields, rows)
 
 
 def record_events(events: list[AuditEvent]) -> None:

@@ -519,11 +519,9 @@ def _file(
             for item in plan.items
         ],
         places,
-        actor=batch.actor,
-        kind=batch.kind,
+        batch=batch,
         # The last edits of a large batch must not fail because they waited.
         deadline_seconds=settings.CURFEW.edit_deadline_seconds + waiting_seconds,
-        batch=batch,
         wait=WARNING_TIME if batch.warns_owners else timedelta(0),
     )
 

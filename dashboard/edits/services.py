@@ -196,8 +196,8 @@ def submit_restart(
         base = extension.power_base(instance, Edit.Kind.START)
         start_key = _key(f"start of {stop.pk}", Edit.Kind.START, {}, stop.seq)
         states.create(
-            [states.NewEdit(instance, {}, base, start_key)],
-            places,
+            states.NewEdit(instance, {}, base, start_key),
+            places[instance.pk],
             actor=actor,
             kind=Edit.Kind.START,
             # A stop may take until its own deadline.
@@ -453,16 +453,15 @@ def _submit(
     now, starts = timezone.now(), kind == Edit.Kind.START
     if violations := refused(instance, expected, patch, now, starts=starts):
         raise RuleRefusedError(violations)
-    [edit] = states.create(
-        [states.NewEdit(instance, patch, base, full_key, retry_of_id, undo_of_id)],
-        places,
+    return states.create(
+        states.NewEdit(instance, patch, base, full_key, retry_of_id, undo_of_id),
+        places[instance.pk],
         actor=actor,
         kind=kind,
         deadline_seconds=settings.CURFEW.edit_deadline_seconds,
         request_digest=request_digest,
         override=override,
     )
-    return edit
 
 
 def _require_right(actor: User, instance: Instance) -> None:

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
 from django.db import transaction
@@ -29,10 +29,17 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.audit.services import Outcome, record_event, record_events
+from dashboard.audit.services import (
+    Outcome,
+    Target,
+    record_event,
+    record_events,
+    record_events_of,
+)
 from dashboard.instances.models import FleetVersion, Instance
 from dashboard.modelarts.statuses import InstanceStatus
 from dashboard.schedules.models import Override
+from dashboard.web.bulk_insert import insert_rows
 from dashboard.web.stored_messages import Message
 
 from . import dispatch, messages
@@ -85,96 +92,131 @@ def lock_queues(instance_pks: Iterable[int]) -> dict[int, Place]:
     pks = sorted(set(instance_pks))
     queues = EditQueue.objects.filter(pk__in=pks)
     missing = set(pks) - set(queues.values_list("pk", flat=True))
-    EditQueue.objects.bulk_create(
-        (EditQueue(instance_id=pk) for pk in sorted(missing)), ignore_conflicts=True
-    )
+    if missing:
+        new = [[pk] for pk in sorted(missing)]
+        insert_rows(EditQueue(), ["instance_id"], new, ignore_conflicts=True)
     locked = queues.select_for_update().order_by("pk")
     rows = locked.values_list("pk", "next_seq", Now())
     return {pk: Place(seq, now) for pk, seq, now in rows}
 
 
 def create(
+    new: NewEdit,
+    place: Place,
+    *,
+    actor: User,
+    kind: str,
+    deadline_seconds: float,
+    request_digest: str = "",
+    waits_for_stop: bool = False,
+    override: Override | None = None,
+) -> Edit:
+    """Create an edit at the end of its queue, enqueue its delivery, and return it.
+
+    Args:
+        new: The edit.
+        place: Of its instance, as ``lock_queues`` returns it.
+        actor: Who requests it.
+        kind: One of ``Edit.Kind``.
+        deadline_seconds: How long delivery is tried.
+        request_digest: See ``Edit.request_digest``.
+        waits_for_stop: Whether it is a start that follows the stop before it in its
+            queue. It is cancelled with it.
+        override: The override of schedules for which it extends or starts a run.
+    """
+    edit = Edit(
+        **new._asdict(),
+        actor=actor,
+        seq=place.seq,
+        kind=kind,
+        request_digest=request_digest,
+        waits_for_stop=waits_for_stop,
+        override=override,
+        # Sweep and workers go by the database's clock, too.
+        deadline_at=place.now + timedelta(seconds=deadline_seconds),
+    )
+    Edit.objects.bulk_create([edit])
+    record_event_of(
+        edit,
+        action="edit.submitted",
+        actor=actor,
+        actor_label=edit.actor_message,
+        before=_base_values(edit),
+        after=_requested(edit),
+    )
+    _move_places([edit.instance_id], enqueued_at=Now())
+    _on_commit(dispatch.DRAIN, edit.instance_id)
+    return edit
+
+
+def create_batch(
     new_edits: Sequence[NewEdit],
     places: Mapping[int, Place],
     *,
-    actor: User | None,
-    kind: str,
+    batch: EditBatch,
     deadline_seconds: float,
-    batch: EditBatch | None = None,
-    request_digest: str = "",
     wait: timedelta = timedelta(0),
-    waits_for_stop: bool = False,
-    override: Override | None = None,
-) -> list[Edit]:
-    """Create edits at the end of their queues, and enqueue their delivery.
+) -> None:
+    """Create the edits of a batch at the end of their queues, in a few statements.
 
     Args:
-        new_edits: At most one for each instance.
+        new_edits: One at least, and at most one for each instance.
         places: By instance, as ``lock_queues`` returns them.
-        actor: Who requests the edits; None for the policy or schedule of the batch.
-        kind: One of ``Edit.Kind``.
+        batch: The bulk change, with who requests it, and of which kind.
         deadline_seconds: How long delivery is tried.
-        batch: The bulk change of which they are part.
-        request_digest: See ``Edit.request_digest``.
         wait: How long none of them is delivered.
-        waits_for_stop: Whether they are starts that follow the stop before them in
-            their queue. They are cancelled with it.
-        override: The override of schedules for which they extend or start a run.
     """
-    patience = timedelta(seconds=deadline_seconds)
-    edits = [
-        Edit(
-            instance=new.instance,
-            actor=actor,
-            rule=batch.rule if batch and actor is None else None,
-            policy_name=batch.policy_name if batch else "",
-            schedule=batch.schedule if batch else None,
-            schedule_name=batch.schedule_name if batch else "",
-            scheduled_for=batch.scheduled_for if batch else None,
-            seq=places[new.instance.pk].seq,
-            kind=kind,
-            patch=new.patch,
-            base=new.base,
-            idempotency_key=new.idempotency_key,
-            request_digest=request_digest,
-            batch=batch,
-            retry_of_id=new.retry_of_id,
-            undo_of_id=new.undo_of_id,
-            waits_for_stop=waits_for_stop,
-            override=override,
-            # Sweep and workers go by the database's clock, too.
-            not_before=places[new.instance.pk].now + wait if wait else None,
-            deadline_at=places[new.instance.pk].now + wait + patience,
-        )
+    now = next(iter(places.values())).now
+    shared = Edit(
+        actor=batch.actor,
+        rule=batch.rule if batch.actor is None else None,
+        policy_name=batch.policy_name,
+        schedule=batch.schedule,
+        schedule_name=batch.schedule_name,
+        scheduled_for=batch.scheduled_for,
+        kind=batch.kind,
+        batch=batch,
+        not_before=now + wait if wait else None,
+        deadline_at=now + wait + timedelta(seconds=deadline_seconds),
+    )
+    names = (
+        *("id", "instance_id", "seq", "patch", "base"),
+        *("idempotency_key", "retry_of_id", "undo_of_id"),
+    )
+    rows = [
+        (uuid4(), new.instance.pk, places[new.instance.pk].seq, *new[1:])
         for new in new_edits
     ]
-    Edit.objects.bulk_create(edits, batch_size=ROWS)
-    events: list[AuditEvent] = []
-    for edit in edits:
-        record_event_of(
-            edit,
-            action="edit.submitted",
-            actor=actor,
-            actor_label=edit.actor_message,
-            before=_base_values(edit),
-            after=_requested(edit),
-            into=events,
-        )
-    record_events(events)
-    # One message for a batch: the sweep enqueues its instances at the cloud's pace,
-    # after those that have waited longer. Backdated, so that the next sweep may take
-    # them; a single edit gets its own message below.
-    EditQueue.objects.filter(pk__in=[edit.instance_id for edit in edits]).update(
-        next_seq=F("next_seq") + 1,
-        last_enqueued_at=Now() - ENQUEUE_AGAIN_AFTER if batch else Now(),
+    insert_rows(shared, names, rows)
+    record_events_of(
+        (
+            Target(
+                str(pk),
+                str(new.instance),
+                new.instance.reference,
+                *(_base_values(shared, new), _requested(shared, new)),
+            )
+            for (pk, *_rest), new in zip(rows, new_edits, strict=True)
+        ),
+        action="edit.submitted",
+        actor=batch.actor,
+        actor_label=shared.actor_message,
     )
-    _stamp(edits)
-    if batch:
-        _sweep_on_commit()
-    else:
-        for edit in edits:
-            _on_commit(dispatch.DRAIN, edit.instance_id)
-    return edits
+    # One message for all: the sweep enqueues their instances at the cloud's pace, after
+    # those that have waited longer. Backdated, so that the next sweep may take them.
+    _move_places(
+        [new.instance.pk for new in new_edits],
+        enqueued_at=Now() - ENQUEUE_AGAIN_AFTER,
+    )
+    _sweep_on_commit()
+
+
+def _move_places(instance_pks: Sequence[int], *, enqueued_at: Any) -> None:
+    """Let the next edits of queues follow new ones; last in their transaction."""
+    EditQueue.objects.filter(pk__in=instance_pks).update(
+        next_seq=F("next_seq") + 1, last_enqueued_at=enqueued_at
+    )
+    FleetVersion.stamp(Instance.objects.filter(pk__in=instance_pks))
 
 
 @transaction.atomic
@@ -354,16 +396,23 @@ def record_event_of(
     )
 
 
-def _requested(edit: Edit) -> dict[str, Any]:
-    """Return the values that an edit requests; unless it changes settings, its kind."""
-    values: dict[str, Any] = dict(edit.patch)
+def _requested(edit: Edit, new: NewEdit | None = None) -> dict[str, Any]:
+    """Return the values that an edit requests; unless it changes settings, its kind.
+
+    Args:
+        edit: Its kind counts.
+        new: The values, if they are not those of the edit.
+    """
+    values: dict[str, Any] = dict((new or edit).patch)
     if edit.kind == Edit.Kind.UPDATE:
         return values
     return {"asked for": str(edit.kind)} | values
 
 
-def _base_values(edit: Edit) -> dict[str, Any]:
-    values = {name: edit.base[name] for name in edit.patch if name in edit.base}
+def _base_values(edit: Edit, new: NewEdit | None = None) -> dict[str, Any]:
+    """Return the former values of ``_requested``, for the same arguments."""
+    patch, base = (new or edit).patch, (new or edit).base
+    values = {name: base[name] for name in patch if name in base}
     if edit.kind == Edit.Kind.UPDATE:
         return values
     # A lease has either an end or a time without use.
