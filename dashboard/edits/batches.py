@@ -29,7 +29,7 @@ from dashboard.web.stored_messages import Message
 from . import messages, plans, selectors, states
 from .models import WARNING_TIME, BatchSkip, Edit, EditBatch
 
-MAX_BATCH_SIZE = 5_000
+MAX_BATCH_SIZE = 10_000
 """Instances in one batch: more would hold the database too long in one transaction."""
 
 DRAFTS_STAY = timedelta(days=1)
@@ -102,28 +102,24 @@ def draft_batch(
     )
 
 
-@transaction.atomic
 def preview_batch(*, batch: EditBatch, change: plans.BulkChange) -> EditBatch:
     """Choose the action of a draft, and store what it means for each instance.
 
     Raises:
         BatchError: The batch is confirmed already.
     """
-    batch = _lock_draft(batch)
     if batch.undo_of_id:
         raise BatchError(_("This undoes another bulk change and can do nothing else."))
     plan = plans.build_plan(_context(batch), change)
     return _store_preview(batch, change, plan)
 
 
-@transaction.atomic
 def preview_undo(*, batch: EditBatch) -> EditBatch:
     """Store what a draft with ``undo_of`` means for each of its instances.
 
     Raises:
         BatchError: The batch is confirmed already.
     """
-    batch = _lock_draft(batch)
     if batch.undo_of is None:
         raise BatchError(_("The bulk change to be undone no longer exists."))
     chosen = set(batch.selection)
@@ -146,9 +142,12 @@ def _context(batch: EditBatch) -> plans.BulkContext:
     return plans.BulkContext(batch.selection, actor=batch.actor, now=timezone.now())
 
 
+@transaction.atomic
 def _store_preview(
     batch: EditBatch, change: plans.BulkChange, plan: plans.Plan
 ) -> EditBatch:
+    # Planned before, since SQLite has one writer and a plan of thousands takes a while.
+    batch = _lock_draft(batch)
     batch.kind, batch.patch = change.kind, dict(change.patch)
     batch.keeps_hours, batch.previewed_at = change.keeps_hours, timezone.now()
     batch.reason, batch.warns_owners = change.reason, change.warns_owners
@@ -510,7 +509,7 @@ def _file(
     retried = _failed_of(batch.retry_of) if batch.retry_of else Edit.objects.none()
     retry_of = dict(retried.filter(retries=None).values_list("instance_id", "pk"))
     waiting_seconds = 2 * plans.seconds_for(len(plan.items))
-    states.create(
+    states.create_batch(
         [
             item._replace(
                 idempotency_key=f"{batch.pk.hex}:{item.instance.pk}",

@@ -6,12 +6,12 @@ from typing import Any
 
 from dashboard.costs import estimates
 from dashboard.costs.estimates import EstimateSum
-from dashboard.instances.models import Instance
+from dashboard.instances.models import Cloud, Instance
 
 from .models import Edit, EditBatch
 
 _COLUMNS = (
-    *("cloud__name", "flavor", "status", "missing_since", "stops_at"),
+    *("cloud", "flavor", "status", "missing_since", "stops_at"),
     *("auto_stop_enable", "auto_stop_duration"),
 )
 
@@ -19,15 +19,18 @@ _COLUMNS = (
 def cost_of(batch: EditBatch, now: datetime) -> EstimateSum | None:
     """Return what the starts or extensions of a plan cost, or its stops save.
 
-    Two queries at most. None for changes of settings, which cost nothing by themselves.
+    Three queries at most. None for changes of settings, which cost nothing by
+    themselves.
     """
     if batch.kind not in {Edit.Kind.START, Edit.Kind.EXTEND, Edit.Kind.STOP}:
         return None
-    light = Instance.objects.select_related("cloud").only(*_COLUMNS)
-    instances = light.in_bulk([planned["pk"] for planned in batch.plan])
+    pks = [planned["pk"] for planned in batch.plan]
+    instances = Instance.objects.only(*_COLUMNS).in_bulk(pks)
+    clouds = Cloud.objects.in_bulk()
     total = EstimateSum()
     for planned in batch.plan:
         if instance := instances.get(planned["pk"]):
+            instance.cloud = clouds[instance.cloud_id]
             total.add(_cost(batch.kind, instance, planned, now))
     return total
 

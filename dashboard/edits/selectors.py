@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce
 from dashboard.accounts.models import User
 from dashboard.instances.edit_states import EditState
 from dashboard.instances.models import Instance
+from dashboard.web.stored_messages import Message
 
 from . import leases
 from .models import BatchSkip, Edit, EditBatch
@@ -270,3 +271,12 @@ def batch_skips(batch: EditBatch) -> QuerySet[BatchSkip]:
     """Return the skipped instances of a batch, by name."""
     skips = batch.skips.select_related("instance__cloud").defer(*_NOT_SHOWN)
     return skips.order_by("instance__name", "pk")
+
+
+def skips_by_reason(batch: EditBatch) -> dict[Message, list[int]]:
+    """Return the skipped instances (``Instance.pk``), by reason and then by name."""
+    skips = batch.skips.order_by("instance__name", "pk")
+    found: dict[Message, list[int]] = {}
+    for reason, pk in skips.values_list("reason", "instance"):
+        found.setdefault(reason, []).append(pk)
+    return found

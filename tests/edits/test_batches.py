@@ -183,8 +183,8 @@ def test_rights_are_checked_again_at_the_confirmation(
 def test_nothing_too_much_and_not_allowed(operator: User, viewer: User) -> None:
     with pytest.raises(batches.BatchError, match="No instances selected"):
         batches.draft_batch(actor=operator, selection=[], source=Message())
-    with pytest.raises(batches.BatchError, match="5001 instances"):
-        batches.draft_batch(actor=operator, selection=range(5001), source=Message())
+    with pytest.raises(batches.BatchError, match="10001 instances"):
+        batches.draft_batch(actor=operator, selection=range(10_001), source=Message())
     with pytest.raises(PermissionDenied):
         batches.draft_batch(actor=viewer, selection=[1], source=Message())
 

@@ -33,7 +33,6 @@ from dashboard.instances.models import Instance
 from dashboard.instances.typed_number import asks_number, number_fault
 from dashboard.policies.models import Rule
 from dashboard.policies.remedies import remedies
-from dashboard.web.stored_messages import Message
 
 from .common import accepted, in_popover
 
@@ -227,19 +226,16 @@ def _page(
         selected = with_clouds.filter(pk__in=batch.selection)
         chosen = list(selected.order_by("name", "pk")[:NAMED])
     number = len(batch.plan)
-    skipped: dict[Message, list[Instance]] = {}
-    for skip in selectors.batch_skips(batch):
-        skipped.setdefault(skip.reason, []).append(skip.instance)
+    skipped = selectors.skips_by_reason(batch)
+    named = with_clouds.in_bulk([pk for pks in skipped.values() for pk in pks[:NAMED]])
     groups = [
         {
             "reason": reason,
-            "number": len(instances),
-            "instances": instances[:NAMED],
-            "more": max(0, len(instances) - NAMED),
+            "number": len(pks),
+            "instances": [named[pk] for pk in pks[:NAMED] if pk in named],
+            "more": max(0, len(pks) - NAMED),
         }
-        for reason, instances in sorted(
-            skipped.items(), key=lambda group: -len(group[1])
-        )
+        for reason, pks in sorted(skipped.items(), key=lambda group: -len(group[1]))
     ]
     context = {
         "batch": batch,
