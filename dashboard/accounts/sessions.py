@@ -86,6 +86,15 @@ class OneTimePasswordMiddleware(MiddlewareMixin):
         return HttpResponseRedirect(page)
 
 
+def is_expired(request: HttpRequest, now: int) -> bool:
+    """Return whether a session is too old or was idle for too long.
+
+    Args:
+        now: Unix seconds.
+    """
+    return bool(_expiry(request, now))
+
+
 def _expiry(request: HttpRequest, now: int) -> str:
     """Return why the session has expired; empty if it has not."""
     config = settings.CURFEW

@@ -47,7 +47,7 @@ class SecondFactorMiddleware(MiddlewareMixin):
     def process_view(self, request: SignedInRequest, *view: Any) -> HttpResponse | None:
         match = request.resolver_match
         opens = match and (match.url_name or "").startswith(OPEN_WITHOUT_FACTOR)
-        if opens or not _lacks_factor(request):
+        if opens or not lacks_factor(request):
             return None
         page = reverse("mfa_index")
         if request.htmx:
@@ -59,7 +59,8 @@ class SecondFactorMiddleware(MiddlewareMixin):
         return HttpResponseRedirect(page)
 
 
-def _lacks_factor(request: SignedInRequest) -> bool:
+def lacks_factor(request: SignedInRequest) -> bool:
+    """Return whether the person still has to set up two-factor authentication."""
     user = request.user
     roles = settings.CURFEW.second_factor_roles
     if not user.is_authenticated or user.role not in roles:

@@ -58,22 +58,28 @@ def shown_to(user: User, query: ListQuery, version: int) -> ListPage:
         version: The fleet version, read before.
     """
     display, language = display_of.get()(user), get_language()
+    key = (fleet_scope(user), query, query.seen_by(user), display, language)
+
+    def at(version: int) -> ListPage:
+        return _pages.get_or_compute(
+            (version, *key), lambda: _published(_read(user, query, display, version))
+        )
 
     def read() -> tuple[int, SharedPage]:
         version = FleetVersion.current()
         with override(language):
-            return version, _read(user, query, display, version).shared
+            return version, at(version).shared
 
-    def find() -> ListPage:
-        page = _read(user, query, display, version)
-        # The sweep may be late while the workers are busy.
-        state.put(version, page.freshness.read_at_ms)
-        state.put_page(page.shared, version)
-        state.keep_reader(page.shared.key, read)
-        return page
+    page = at(version)
+    state.keep_reader(page.shared.key, read)
+    return page
 
-    key = (version, fleet_scope(user), query, query.seen_by(user), display, language)
-    return _pages.get_or_compute(key, find)
+
+def _published(page: ListPage) -> ListPage:
+    # The sweep may be late while the workers are busy.
+    state.put(page.version, page.freshness.read_at_ms)
+    state.put_page(page.shared, page.version)
+    return page
 
 
 def _read(user: User, query: ListQuery, display: Display, version: int) -> ListPage:

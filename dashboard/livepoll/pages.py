@@ -171,8 +171,13 @@ def poll_token(
     until_ms: int | None = None,
     page: SharedPage = ALONE,
 ) -> str:
-    """Return the poll token of the person who makes this request; see ``poller``."""
+    """Return the poll token of the person who makes this request; see ``poller``.
+
+    It expires with the token of a poll that not all of the middleware has seen.
+    """
     assert request.user.pk is not None  # noqa: S101  (a poll token belongs to a person)
+    if expires_at := getattr(request, "poll_token_expires_at", None):
+        until_ms = min(expires_at * 1000, until_ms or expires_at * 1000)
     return token.issue(
         version=version,
         user_pk=request.user.pk,

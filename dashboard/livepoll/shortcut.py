@@ -1,7 +1,7 @@
 """Answers polls of pages that have not changed, in front of Django."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -14,21 +14,32 @@ from dashboard.web.hardening import fixed_headers
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-    from dashboard.web.gateway import Response
+    from dashboard.web.gateway import Headers, Response
+
+    News = Callable[[WSGIEnvironment, int], tuple[str, Headers, bytes] | None]
+    """Returns status, headers and body; None if Django has to find them. Its second
+    argument is when the poll token expires, Unix seconds."""
 
 
 class PollShortcut:
-    """WSGI application that answers 204 to polls whose poll token is still current.
+    """WSGI application that answers polls with a valid poll token.
 
     It runs in front of Django, because Django's request and response objects alone take
-    more time than all of this (``docs/performance.md``).
+    more time than a poll without news (``docs/performance.md``).
+
+    Args:
+        news: Answers polls of pages that have changed; None for Django.
     """
 
     def __init__(
-        self, application: "WSGIApplication", cache: state.FleetStateCache = state.cache
+        self,
+        application: "WSGIApplication",
+        cache: state.FleetStateCache = state.cache,
+        news: "News | None" = None,
     ) -> None:
         self._application = application
         self._cache = cache
+        self._news = news
         self._cookie = f"{settings.SESSION_COOKIE_NAME}="
         self._headers = fixed_headers()
 
@@ -36,10 +47,16 @@ class PollShortcut:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         response = self._answer(environ)
-        if response is None or isinstance(response, Later):
-            return self._application(environ, start_response)
-        start_response(*response)
-        return ()
+        if response and not isinstance(response, Later):
+            start_response(*response)
+            return ()
+        if self._news and isinstance(response, Later):
+            expires_at = token.expires_at(environ[token.ENVIRON_KEY])
+            if answer := self._news(environ, expires_at):
+                status, headers, body = answer
+                start_response(status, headers)
+                return (body,)
+        return self._application(environ, start_response)
 
     def from_memory(self, environ: "WSGIEnvironment") -> "Response | Later | None":
         """Return what ``Gateway`` does with a request, without waiting for anything."""

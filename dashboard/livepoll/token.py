@@ -111,6 +111,11 @@ def read(
     return PollToken(version, expires_at, user_pk, cloud_pk, page)
 
 
+def expires_at(text: str) -> int:
+    """Return when a valid poll token expires, Unix seconds."""
+    return int(text.split(".")[1])
+
+
 def page_key(*parts: object) -> str:
     """Return the key of a page for ``SharedPage``.
 

@@ -68,6 +68,12 @@ def fixed_headers() -> list[tuple[str, str]]:
     return list(response.headers.items())
 
 
+def headers_of_fragments() -> dict[str, str]:
+    """Return the headers of a part of a page that middleware does not see."""
+    headers = dict(_bare_response(htmx=True).headers)
+    return {**headers, "Vary": "Cookie"}
+
+
 def plain_headers() -> list[tuple[str, str]]:
     """Return the same for a plain-text error that Django cannot send."""
     return list(_bare_response(htmx=False).headers.items())

@@ -24,7 +24,7 @@ class LanguageMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        language = _language(request)
+        language = language_of(request)
         request.language = language  # type: ignore[attr-defined]  # ours
         with translation.override(language):
             response = self.get_response(request)
@@ -58,7 +58,8 @@ def language_without_query(request: HttpRequest) -> str:
     return known or translation.get_language_from_request(request)
 
 
-def _language(request: HttpRequest) -> str:
+def language_of(request: HttpRequest) -> str:
+    """Return the language of the answer to a request whose user is known."""
     if is_api_request(request):
         return settings.LANGUAGE_CODE
     # Anonymous users do not have the attribute.

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
@@ -98,12 +99,16 @@ class TimeZoneMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        prefix = "__Host-" if request.is_secure() else ""
-        name = request.COOKIES.get(prefix + TIME_ZONE_COOKIE, "")
-        if is_api_request(request):
-            name = "UTC"
-        elif chosen := getattr(request.user, "time_zone", ""):
-            name = chosen
-        zone = time_zone(name)
-        with timezone.override(zone):
+        with timezone.override(zone_of(request)):
             return self.get_response(request)
+
+
+def zone_of(request: HttpRequest) -> ZoneInfo:
+    """Return the time zone of the answer to a request whose user is known."""
+    prefix = "__Host-" if request.is_secure() else ""
+    name = request.COOKIES.get(prefix + TIME_ZONE_COOKIE, "")
+    if is_api_request(request):
+        name = "UTC"
+    elif chosen := getattr(request.user, "time_zone", ""):
+        name = chosen
+    return time_zone(name)

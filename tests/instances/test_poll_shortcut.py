@@ -64,7 +64,6 @@ def poll() -> Poll:
     """Ask as htmx would, through what stands in front of Django."""
 
     def ask(client: Client, page: str, **more: str) -> Answer:
-        url, poll_token = poller(page)
         answer = Answer(was_quick=True)
         django = WSGIHandler()
 
@@ -75,16 +74,7 @@ def poll() -> Poll:
         def start_response(status: str, headers: Any, *_: Any) -> None:
             answer.status, answer.headers = status, dict(headers)
 
-        cookies = "; ".join(
-            f"{cookie.key}={cookie.value}" for cookie in client.cookies.values()
-        )
-        environ = RequestFactory().get(url).environ | {
-            "PATH_INFO": unquote_to_bytes(url.partition("?")[0]).decode("latin-1"),
-            "HTTP_COOKIE": cookies,
-            "HTTP_CURFEW_POLL_TOKEN": poll_token,
-            "HTTP_HX_REQUEST": "true",
-            **more,
-        }
+        environ = environ_of(client, page, **more)
         body = PollShortcut(slow, state.FleetStateCache())(environ, start_response)
         answer.body = b"".join(body)
         if hasattr(body, "close"):
@@ -92,6 +82,21 @@ def poll() -> Poll:
         return answer
 
     return ask
+
+
+def environ_of(client: Client, page: str, **more: str) -> dict[str, Any]:
+    """The next poll of a page as it reaches us."""
+    url, poll_token = poller(page)
+    cookies = "; ".join(
+        f"{cookie.key}={cookie.value}" for cookie in client.cookies.values()
+    )
+    return RequestFactory().get(url).environ | {
+        "PATH_INFO": unquote_to_bytes(url.partition("?")[0]).decode("latin-1"),
+        "HTTP_COOKIE": cookies,
+        "HTTP_CURFEW_POLL_TOKEN": poll_token,
+        "HTTP_HX_REQUEST": "true",
+        **more,
+    }
 
 
 def poller(page: str) -> tuple[str, str]:
