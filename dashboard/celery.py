@@ -5,6 +5,7 @@ from the broker, exactly one effect from the rows.
 """
 
 import os
+from importlib import import_module
 from typing import Any
 
 from celery import Celery
@@ -164,6 +165,12 @@ app.autodiscover_tasks(
 @setup_logging.connect
 def _keep_our_logging(**_: Any) -> None:
     """Celery leaves logging alone when this signal has a receiver."""
+
+
+@worker_init.connect
+def _import_clouds(**_: Any) -> None:
+    """Import what reads clouds once, before the worker forks its processes."""
+    import_module("dashboard.modelarts.clouds")
 
 
 @worker_init.connect

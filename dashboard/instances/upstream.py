@@ -4,19 +4,21 @@ import os
 import threading
 import time
 from functools import partial
+from typing import TYPE_CHECKING
 
 import redis
 import structlog
 from django.conf import settings
 
-from dashboard.modelarts import clouds
 from dashboard.modelarts.client import ModelArtsClient
-from dashboard.modelarts.cloud_files import Fingerprint, fingerprint
 from dashboard.modelarts.errors import ConfigurationError, ThrottledError
 from dashboard.modelarts.messages import Problem
 from dashboard.web.redis_clients import shared_redis
 
 from . import upstream_metrics
+
+if TYPE_CHECKING:
+    from dashboard.modelarts.cloud_files import Fingerprint
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +44,7 @@ SPARE_TURNS = 2
 """Requests that may be booked while a cloud still counts as free."""
 
 _clients: dict[str, ModelArtsClient] = {}
-_files: Fingerprint | None = None
+_files: "Fingerprint | None" = None
 """The files that the clients were made from."""
 
 _lock = threading.Lock()
@@ -54,6 +56,8 @@ def cloud_names() -> list[str]:
     Raises:
         ConfigurationError: No cloud is configured, or one has an unusable name.
     """
+    from dashboard.modelarts import clouds  # slow to import, see there
+
     names = settings.CURFEW.clouds
     if not names:
         only = os.environ.get("OS_CLOUD")
@@ -82,6 +86,9 @@ def client_for(cloud: str) -> ModelArtsClient:
         ConfigurationError: The cloud is not configured completely.
     """
     global _files
+    from dashboard.modelarts import clouds  # slow to import, see there
+    from dashboard.modelarts.cloud_files import fingerprint
+
     with _lock:
         files = fingerprint()
         if files != _files:

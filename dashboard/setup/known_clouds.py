@@ -8,8 +8,6 @@ from django.conf import settings
 from dotenv import dotenv_values, set_key
 
 from dashboard.instances.upstream import is_usable_name
-from dashboard.modelarts.cloud_files import open_files
-from dashboard.modelarts.clouds import names_in
 
 from . import private_files
 
@@ -36,6 +34,9 @@ def known_clouds() -> KnownClouds:
     Raises:
         ConfigurationError: A file cannot be read; the message names file and line.
     """
+    from dashboard.modelarts.cloud_files import open_files
+    from dashboard.modelarts.clouds import names_in  # slow to import, see there
+
     files = open_files()
     names, path = names_in(files), files.config_filename
     ours = private_files.data_dir() / "clouds.yaml"

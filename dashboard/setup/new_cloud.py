@@ -14,7 +14,6 @@ import yaml
 from django.conf import settings
 
 from dashboard.modelarts.cloud_config import ENDPOINT_KEY, CloudConfig
-from dashboard.modelarts.clouds import load_cloud_of
 
 from . import known_clouds, private_files
 
@@ -53,6 +52,8 @@ def load(test_id: str, name: str) -> CloudConfig:
     Raises:
         ConfigurationError: A value is missing or wrong.
     """
+    from dashboard.modelarts.clouds import load_cloud_of  # slow to import, see there
+
     return load_cloud_of(_folder(test_id), name, proxy=settings.CURFEW.cloud_proxy_url)
 
 

@@ -4,7 +4,6 @@ from urllib.parse import urlsplit
 from dashboard.config import Config
 from dashboard.instances import upstream
 from dashboard.instances.messages import message_of
-from dashboard.modelarts import clouds
 from dashboard.modelarts.endpoints import is_loopback
 from dashboard.modelarts.errors import ConfigurationError, InsecureEndpointError
 from dashboard.web.stored_messages import Message
@@ -35,6 +34,8 @@ def _unencrypted_clouds() -> Iterator[Message]:
         names = upstream.cloud_names()
     except ConfigurationError:
         return  # the web server needs no clouds.yaml
+    from dashboard.modelarts import clouds  # slow to import, see there
+
     for name in names:
         try:
             clouds.load_cloud(name)
