@@ -13,8 +13,6 @@ import pytest
 import redis
 from django.core.cache import cache
 from django.db import connection
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.signals import connection_created
 from django.db.models.signals import post_init
 from pytest_django import DjangoDbBlocker
 
@@ -203,17 +201,8 @@ def cloud(empty_cloud: Emulator) -> Emulator:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
-    """The test database in memory begins as a copy, so that nothing is left to migrate.
-
-    On PostgreSQL, where few processes have one, the migrations make it.
-    """
-
-    def fill(connection: BaseDatabaseWrapper, **_: Any) -> None:
-        if connection.vendor == "sqlite":
-            connection_created.disconnect(fill)
-            migrated.fill(connection.connection)
-
-    connection_created.connect(fill, weak=False)
+    """The test database begins as a copy, so that nothing is left to migrate."""
+    migrated.fill_test_database()
 
 
 @pytest.fixture(scope="session")

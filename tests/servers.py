@@ -18,6 +18,7 @@ import redis
 from dashboard.ops.managed_process import ManagedProcess
 from dashboard.ops.ports import free_port
 
+from . import migrated
 from .ops.processes import wait_until
 from .programs import missing
 
@@ -124,7 +125,11 @@ class PostgresServer(Server):
     _polite = signal.SIGINT  # "fast": does not wait for its clients
 
     def __init__(
-        self, settings: Mapping[str, str] | None = None, *, superuser: str = "curfew"
+        self,
+        settings: Mapping[str, str] | None = None,
+        *,
+        superuser: str = "curfew",
+        is_migrated: bool = False,
     ) -> None:
         """Make the cluster.
 
@@ -132,6 +137,7 @@ class PostgresServer(Server):
             settings: For ``postgresql.conf``.
             superuser: Its first role. By another name than ``curfew`` the database is
                 left to be made.
+            is_migrated: Whether the database has all tables, see ``migrated``.
         """
         self._superuser = superuser
         self._programs = _postgres_programs()
@@ -143,7 +149,12 @@ class PostgresServer(Server):
             self._as_server = ["setpriv", f"--reuid={account}", f"--regid={account}"]
             # Changing the user takes the tether to our own process away.
             self._as_server += ["--clear-groups", "--pdeathsig=QUIT"]
-        self._make_cluster()
+        if is_migrated:
+            version = self._programs.parent.name
+            template = migrated.kept(f"postgresql-{version}", _make_migrated)
+            _copy(template, self.folder / "data")
+        else:
+            self._make_cluster()
         options = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
@@ -212,6 +223,8 @@ class PostgresServer(Server):
                 *("--pgdata", str(self.folder / "data"), "--no-sync"),
                 *("--username", self._superuser, "--pwfile", str(secret)),
                 *("--auth", "scram-sha-256", "--encoding", "UTF8"),
+                # Small, since clusters are copied.
+                *("--wal-segsize", "1"),
                 *("--locale", "C.UTF-8"),
             ),
             check=True,
@@ -221,6 +234,18 @@ class PostgresServer(Server):
 
     def _program(self, name: str, *arguments: str) -> list[str]:
         return [*self._as_server, str(self._programs / name), *arguments]
+
+
+def _make_migrated(path: Path) -> None:
+    with PostgresServer() as server:
+        migrated.run_migrations(server.url)
+        server.stop()
+        _copy(server.folder / "data", path)
+
+
+def _copy(cluster: Path, to: Path) -> None:
+    """Copy the files of a cluster that does not run, with their owner."""
+    subprocess.run(["cp", "--archive", cluster, to], check=True)
 
 
 class RedisServer(Server):

@@ -21,6 +21,10 @@ from dashboard.settings import *  # noqa: E402, F403 (needs the environment)
 # Nothing that other processes collect or serve.
 STATIC_ROOT = VAR / "test-static"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+# Else the migrations make the test database of PostgreSQL.
+DATABASES["default"]["TEST"] = {  # noqa: F405
+    "TEMPLATE": os.environ.get("TEST_DATABASE_TEMPLATE")
+}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}

@@ -63,7 +63,7 @@ def test_delivery_and_refresh() -> None:
         for name, value in os.environ.items()
         if not name.startswith(("CURFEW_", "OS_", "PYTEST_"))
     }
-    with PostgresServer() as server:
+    with PostgresServer(is_migrated=True) as server:
         ended = subprocess.run(
             [
                 *(sys.executable, "-m", "pytest", "--quiet", "-n", "0"),
@@ -76,7 +76,8 @@ def test_delivery_and_refresh() -> None:
                 ),
             ],
             cwd=PROJECT,
-            env=inherited | {"CURFEW_DATABASE_URL": server.url},
+            env=inherited
+            | {"CURFEW_DATABASE_URL": server.url, "TEST_DATABASE_TEMPLATE": "curfew"},
             capture_output=True,
             text=True,
             check=False,

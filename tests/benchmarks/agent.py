@@ -13,7 +13,6 @@ import django
 django.setup()
 
 from django.contrib.auth import SESSION_KEY  # noqa: E402 (needs the set-up)
-from django.core.management import call_command  # noqa: E402
 from django.db import connection, transaction  # noqa: E402
 from django.db.models import QuerySet  # noqa: E402
 from django.test import Client  # noqa: E402
@@ -29,6 +28,7 @@ from dashboard.modelarts import notebook_schemas, schemas  # noqa: E402
 from dashboard.modelarts.generations import Generation  # noqa: E402
 from dashboard.policies.models import Rule  # noqa: E402
 from dashboard.web import process_cache  # noqa: E402
+from tests import migrated  # noqa: E402
 from tests.agents import obey  # noqa: E402
 
 PEOPLE = 4
@@ -36,7 +36,7 @@ PEOPLE = 4
 
 def prepare() -> dict[str, Any]:
     """A database, a mirrored fleet, static files, and people who are signed in."""
-    call_command("migrate", verbosity=0)
+    migrated.migrate()
     refresh.ensure_clouds()
     # On a busy machine one task reads a part, and pages show no rows until the end.
     while not Cloud.objects.get(name="demo").refreshed_at:

@@ -21,6 +21,8 @@ from decimal import Decimal
 from statistics import median
 from typing import Any
 
+from tests import migrated
+
 from .place import measure_on
 
 DAYS, QUICK_DAYS, RUN_DAYS = 365, 70, 30
@@ -49,14 +51,9 @@ class Year:
         self._random = random.Random(1)  # noqa: S311 (repeatable on purpose)
 
     def fill(self) -> None:
-        from django.apps import apps
-        from django.conf import settings
-        from django.core.management import call_command
         from django.db import connection, transaction
 
-        # From the models: the migrations take longer than to fill and measure.
-        settings.MIGRATION_MODULES = {app.label: None for app in apps.get_app_configs()}
-        call_command("migrate", run_syncdb=True, verbosity=0)
+        migrated.migrate()
         with transaction.atomic():
             self._allocations()
             self._prices()

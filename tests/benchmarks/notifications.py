@@ -35,6 +35,7 @@ from dashboard.policies.models import Rule, RuleException  # noqa: E402
 from dashboard.reminders.models import Reminder  # noqa: E402
 from dashboard.reminders.planning import plan  # noqa: E402
 from dashboard.web.stored_messages import Message, verbatim  # noqa: E402
+from tests import migrated  # noqa: E402
 
 SEED = 1
 STARTS_PER_HOUR = 100
@@ -55,6 +56,7 @@ def main() -> None:
     parser.add_argument("--hours", type=int, default=8)
     parser.add_argument("--fleet", type=int, default=1_200)
     wanted = parser.parse_args()
+    migrated.fill_test_database()
     setup_databases(verbosity=0, interactive=False)
     for name in [name for name in os.environ if name.startswith("OS_")]:
         del os.environ[name]

@@ -71,7 +71,7 @@ class Place:
         self.folder = Path(enter(tempfile.TemporaryDirectory(prefix="curfew-bench-")))
         database = f"sqlite:///{self.folder / 'curfew.sqlite3'}"
         if self._postgres:
-            database = enter(PostgresServer()).url
+            database = enter(PostgresServer(is_migrated=True)).url
         broker = enter(EmbeddedBroker(port=free_port(), data_dir=self.folder / "redis"))
         clouds = self.folder / "clouds.yaml"
         (self.folder / "secure.yaml").write_text("{}\n")
@@ -168,7 +168,7 @@ def measure_on(database: str, module: str, numbers: list[int]) -> dict[str, Any]
             )
             url = f"sqlite:///{folder}/curfew.sqlite3"
         else:
-            url = stack.enter_context(PostgresServer()).url
+            url = stack.enter_context(PostgresServer(is_migrated=True)).url
         environment = {
             "CURFEW_SECRET_KEY": "only-for-benchmarks-" * 3,
             "CURFEW_DATABASE_URL": url,

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
+from tests import migrated
+
 from .place import measure_on
 
 WORDS = {
@@ -43,18 +45,12 @@ def search(database: str, *, instances: int, rounds: int) -> dict[str, Any]:
 
 
 def fill(instances: int) -> None:
-    from django.conf import settings
-    from django.core.management import call_command
     from django.db import connection
     from django.utils import timezone
 
     from dashboard.instances.models import Cloud, Instance
 
-    # From the models: the migrations take longer.
-    settings.MIGRATION_MODULES = dict.fromkeys(
-        [name.rpartition(".")[2] for name in settings.INSTALLED_APPS]
-    )
-    call_command("migrate", run_syncdb=True, verbosity=0)
+    migrated.migrate()
     chance = random.Random(1)  # noqa: S311 (repeatable on purpose)
     cloud = Cloud.objects.create(name="demo")
     now = timezone.now()

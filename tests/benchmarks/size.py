@@ -34,6 +34,7 @@ import yaml
 from dashboard.ops.broker import EmbeddedBroker
 from dashboard.ops.managed_process import PROJECT, ManagedProcess
 from dashboard.ops.ports import free_port
+from tests import migrated
 from tests.ops.processes import wait_until
 from tests.servers import PostgresServer
 
@@ -69,7 +70,7 @@ def fleet(database: str, *, instances: int, rounds: int) -> dict[str, Any]:
             alone = {"autovacuum": "off", "max_parallel_workers_per_gather": "0"}
             # Nothing ends because others use the machine: CPU is what counts.
             patient = "?options=-c%20statement_timeout%3D0&connect_timeout=120"
-            url = enter(PostgresServer(alone)).url + patient
+            url = enter(PostgresServer(alone, is_migrated=True)).url + patient
         broker = enter(EmbeddedBroker(port=free_port(), data_dir=folder / "redis"))
         clouds = folder / "clouds.yaml"
         (folder / "secure.yaml").write_text("{}\n")
@@ -406,14 +407,13 @@ def measure(instances: int, rounds: int) -> dict[str, Any]:
 
     django.setup()
     logging.disable(logging.CRITICAL)
-    from django.core.management import call_command
     from django.test import Client
 
     from dashboard.accounts.models import User
     from dashboard.instances.models import Instance
     from dashboard.web import process_cache
 
-    call_command("migrate", verbosity=0)
+    migrated.migrate()
     operator = User.objects.create_superuser("operator", role="operator")
     scientist = User.objects.create_user("anna.schmidt", role="scientist")
     scientist.cloud_users.create(identifier=OWNER)

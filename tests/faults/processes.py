@@ -53,7 +53,7 @@ class Processes:
         parts = key | embedded_parts(files, options, given=key)
         self.postgres: PostgresServer | None = None
         if kind == "production":
-            self.postgres = PostgresServer({"max_connections": "60"})
+            self.postgres = PostgresServer({"max_connections": "60"}, is_migrated=True)
             parts["CURFEW_DATABASE_URL"] = self.postgres.url
         secure = folder / "secure.yaml"
         secure.write_text("{}\n")
