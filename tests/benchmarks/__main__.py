@@ -64,10 +64,14 @@ class Run:
                 found["bytes"] = work.sizes(place)
                 found["moves"] = watch.moves(place)
                 if largest:
-                    seconds = 2 if self.quick else 10
-                    found["busy"] = watch.busy(place, seconds=seconds, rounds=2)
-                if largest:
-                    self.found["plans, SQLite"] = pages.plans(place)
+                    found["busy"] = watch.busy(
+                        place,
+                        seconds=1.2 if self.quick else 10,
+                        rounds=1 if self.quick else 2,
+                    )
+                    self.found["plans, SQLite"] = pages.plans(
+                        place, every=not self.quick
+                    )
                 found["refresh"] = work.refresh(place, 3)
                 place.start_workers(processes=2)
                 found["click"] = delivery.click_to_put(place, 3 if self.quick else 12)
@@ -79,7 +83,7 @@ class Run:
         size = 300 if self.quick else 10_000
         with Place(size, postgres=True) as place:
             place.ask("vacuum")
-            self.found["plans, PostgreSQL"] = pages.plans(place)
+            self.found["plans, PostgreSQL"] = pages.plans(place, every=not self.quick)
             place.start_workers(processes=delivery.CONNECTIONS)
             self.found["click"] = delivery.click_to_put(place, self.clicks)
             clicks = delivery.click_to_patch(place, self.clicks)
@@ -105,12 +109,12 @@ class Run:
             place.start_workers(processes=2)
             self.found["crowd"] = watch.crowd(
                 place,
-                number=200 if self.quick else 2_000,
+                number=50 if self.quick else 2_000,
                 seconds=min(60.0, self.watch_seconds),
             )
             self.found["watchers"] = watch.watchers(
                 place,
-                number=100 if self.quick else 500,
+                number=50 if self.quick else 500,
                 seconds=self.watch_seconds,
                 edits=self.bulk,
             )
@@ -151,7 +155,7 @@ class Run:
 
     def starts(self) -> None:
         """Of the demo and the web process."""
-        self.found["start"] = work.starts()
+        self.found["start"] = work.starts(1 if self.quick else 3)
 
     def _told(self, what: str) -> None:
         sys.stderr.write(

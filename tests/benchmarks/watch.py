@@ -233,7 +233,7 @@ async def _watch(place: Place, number: int, seconds: float) -> tuple[Tally, Tall
     async def watch(one: int) -> None:
         person, page = one % people, PAGES[one // people % len(PAGES)]
         connection, (url, poll_token) = Connection(place.port), drawn[person, page]
-        await asyncio.sleep(random.uniform(0, 5))  # noqa: S311  (no secret)
+        await asyncio.sleep(random.uniform(0, min(5, seconds)))  # noqa: S311  (no secret)
         while time.monotonic() < ends:
             headers = {"Curfew-Poll-Token": poll_token, "HX-Request": "true"}
             headers |= {"HX-Trigger": "poller"}
@@ -244,14 +244,15 @@ async def _watch(place: Place, number: int, seconds: float) -> tuple[Tally, Tall
                 url, poll_token = poller(body)
             else:
                 poll_token = renewed(heads) or poll_token
-            await asyncio.sleep(random.uniform(4.5, 5.5))  # noqa: S311
+            pause = random.uniform(4.5, 5.5)  # noqa: S311
+            await asyncio.sleep(min(pause, max(0, ends - time.monotonic())))
         connection.close()
 
     async def visit() -> None:
         connection = Connection(place.port)
         while time.monotonic() < ends:
             await connection.get("/instances/", place.headers(1), pages)
-            await asyncio.sleep(1)
+            await asyncio.sleep(min(1, max(0, ends - time.monotonic())))
         connection.close()
 
     await asyncio.gather(visit(), *(watch(n) for n in range(number)))

@@ -86,7 +86,7 @@ def polls_a_minute() -> tuple[int, int]:
     return polls, 60 // slowest
 
 
-def starts() -> dict[str, Any]:
+def starts(rounds: int) -> dict[str, Any]:
     """Until the demo's first page; and the import of the web process."""
     folder = Path(tempfile.mkdtemp(prefix="curfew-bench-"))
     port = free_port()
@@ -124,7 +124,7 @@ def starts() -> dict[str, Any]:
     command = [sys.executable, "-c", "import dashboard.wsgi"]
     settings = {"cwd": PROJECT, "env": os.environ | environment, "check": True}
     times, cpu = [], []
-    for _ in range(3):
+    for _ in range(rounds):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         began = time.perf_counter()
         subprocess.run(command, **settings)
