@@ -42,6 +42,13 @@ def test_the_least_recently_used_value_makes_room(cache: ProcessCache) -> None:
     assert [cache.get(key) for key in "abc"] == [1, None, 3]
 
 
+def test_a_value_that_is_written_again_is_the_most_recent(cache: ProcessCache) -> None:
+    for key in "aba":
+        cache.put(key, 1)
+    cache.put("c", 1)
+    assert [cache.get(key) for key in "abc"] == [1, None, 1]
+
+
 def test_a_falsy_value_is_cached_as_well(cache: ProcessCache) -> None:
     assert cache.get_or_compute("a", lambda: 0) == 0
     assert cache.get_or_compute("a", lambda: 1) == 0
