@@ -70,6 +70,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "dashboard.api.middleware.TokenMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
+    "dashboard.accounts.sessions.LoadedUserMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     # Before everything that may answer with text of its own.
     "dashboard.web.languages.LanguageMiddleware",
