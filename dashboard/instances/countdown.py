@@ -9,16 +9,17 @@ the cloud stops the notebook once nobody has used it for some time.
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext, gettext_lazy as _
+from django.utils.translation import get_language, gettext, gettext_lazy as _
 
 from dashboard.modelarts.instance_state import IDLE
 from dashboard.modelarts.statuses import InstanceStatus
 from dashboard.web.stored_messages import Message, define, verbatim
 
-from .durations import WORDS, ago_text, exact_text, remaining_text
+from .durations import ago_text, exact_text, remaining_text, text_of
 from .run_state import is_running, late_since, overdue_after
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Countdown(NamedTuple):
 
     @property
     def verb(self) -> str:
-        return str(WORDS[_VERBS.get(self.state, "stops")])
+        return text_of(_VERBS.get(self.state, "stops"))
 
     @property
     def stops_at_ms(self) -> int | None:
@@ -168,7 +169,24 @@ _WITHOUT_COUNTDOWN: dict[str, tuple[State, Promise]] = {
     _S.FROZEN: (State.FAILED, _("frozen")),
 }
 """The text in place of a countdown."""
-_UNKNOWN = (State.UNKNOWN, _("unknown status"))
+_TEXTS: dict[str, Promise] = {
+    State.NO_AUTO_STOP: _("No auto-stop"),
+    State.NO_STOP_TIME: _("No end reported"),
+    State.GONE: _("no longer in the cloud"),
+    State.STOPPED: _("stopped %(ago)s"),
+    State.UNKNOWN: _("unknown status"),
+} | {status: text for status, (_state, text) in _WITHOUT_COUNTDOWN.items()}
+"""Fixed texts, by state or known status."""
+
+
+@cache
+def fixed_text(key: str, language: str | None) -> str:
+    # A list of a hundred rows asks for a hundred of them.
+    return str(_TEXTS[key])
+
+
+def _text(key: str) -> str:
+    return fixed_text(key, get_language())
 
 
 def status_badge(status: str) -> StatusBadge:
@@ -194,24 +212,28 @@ def badge(instance: "Instance") -> StatusBadge:
 
 def leaves_soon(status: str) -> bool:
     """Return whether the cloud is about to leave this status."""
-    state, _label = _WITHOUT_COUNTDOWN.get(status, _UNKNOWN)
-    return state in {State.STARTING, State.STOPPING}
+    known = _WITHOUT_COUNTDOWN.get(status)
+    return known is not None and known[0] in {State.STARTING, State.STOPPING}
 
 
 def this_run(instance: "Instance", now: datetime) -> Countdown:
     """Return this run as seen at ``now`` (aware)."""
     if instance.missing_since is not None:
-        return Countdown(State.GONE, gettext("no longer in the cloud"))
+        return Countdown(State.GONE, _text(State.GONE))
     if due_at := late_since(instance, now):
-        return Countdown(State.OVERDUE, str(WORDS["overdue"]), Urgency.OVERDUE, due_at)
+        text = text_of("overdue")
+        return Countdown(State.OVERDUE, text, Urgency.OVERDUE, due_at)
     if is_running(instance):
         return _running(instance, now)
     if instance.status == _S.STOPPED:
         return _stopped(instance, now)
-    state, text = _WITHOUT_COUNTDOWN.get(instance.status, _UNKNOWN)
+    if instance.status not in _WITHOUT_COUNTDOWN:
+        return Countdown(State.UNKNOWN, _text(State.UNKNOWN))
+    state = _WITHOUT_COUNTDOWN[instance.status][0]
+    text = _text(instance.status)
     if state is State.QUEUED:
-        return Countdown(state, _queue_text(str(text), instance, now))
-    return Countdown(state, str(text))
+        text = _queue_text(text, instance, now)
+    return Countdown(state, text)
 
 
 def next_run(instance: "Instance") -> str:
@@ -262,12 +284,13 @@ def _running(instance: "Instance", now: datetime) -> Countdown:
                 passed_percent=_passed_percent(instance, now),
             )
         state = State.OVERDUE if level is Urgency.OVERDUE else State.DUE
-        return Countdown(state, str(WORDS[state]), level, instance.stops_at)
+        text = text_of(state)
+        return Countdown(state, text, level, instance.stops_at)
     if instance.auto_stop_enable is False:
-        return Countdown(State.NO_AUTO_STOP, gettext("No auto-stop"))
+        return Countdown(State.NO_AUTO_STOP, _text(State.NO_AUTO_STOP))
     if instance.lease_type == IDLE:
         return _idle(instance, now)
-    return Countdown(State.NO_STOP_TIME, gettext("No end reported"))
+    return Countdown(State.NO_STOP_TIME, _text(State.NO_STOP_TIME))
 
 
 def _passed_percent(instance: "Instance", now: datetime) -> int:
@@ -297,7 +320,7 @@ def _stopped(instance: "Instance", now: datetime) -> Countdown:
     passed = (now - since) // timedelta(seconds=1)
     return Countdown(
         State.STOPPED,
-        gettext("stopped %(ago)s") % {"ago": ago_text(passed)},
+        _text(State.STOPPED) % {"ago": ago_text(passed)},
         stopped_at=since,
     )
 

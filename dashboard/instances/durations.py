@@ -31,27 +31,27 @@ WORDS: dict[str, Promise] = {
 def remaining_text(seconds: int) -> str:
     """Return the time left: ``3 d 4 h``, ``3 h 12 min``; seconds below five minutes."""
     if seconds > 2 * _DAY:
-        return _text("days", d=seconds // _DAY, h=seconds % _DAY // _HOUR)
+        return text_of("days", d=seconds // _DAY, h=seconds % _DAY // _HOUR)
     if seconds >= _HOUR:
-        return _text("hours", h=seconds // _HOUR, min=seconds % _HOUR // _MINUTE)
+        return text_of("hours", h=seconds // _HOUR, min=seconds % _HOUR // _MINUTE)
     if seconds >= 5 * _MINUTE:
-        return _text("minutes", min=seconds // _MINUTE)
+        return text_of("minutes", min=seconds // _MINUTE)
     if seconds >= _MINUTE:
-        return _text("few", min=seconds // _MINUTE, s=seconds % _MINUTE)
-    return _text("seconds", s=seconds)
+        return text_of("few", min=seconds // _MINUTE, s=seconds % _MINUTE)
+    return text_of("seconds", s=seconds)
 
 
 def ago_text(seconds: int) -> str:
     """Return the time since, in its largest unit: ``just now``, ``3 min ago``."""
     if seconds < 5:
-        return _text("just_now")
+        return text_of("just_now")
     if seconds < _MINUTE:
-        return _text("seconds_ago", s=seconds)
+        return text_of("seconds_ago", s=seconds)
     if seconds < _HOUR:
-        return _text("minutes_ago", min=seconds // _MINUTE)
+        return text_of("minutes_ago", min=seconds // _MINUTE)
     if seconds < 2 * _DAY:
-        return _text("hours_ago", h=seconds // _HOUR)
-    return _text("days_ago", d=seconds // _DAY)
+        return text_of("hours_ago", h=seconds // _HOUR)
+    return text_of("days_ago", d=seconds // _DAY)
 
 
 def exact_text(seconds: int) -> str:
@@ -59,14 +59,15 @@ def exact_text(seconds: int) -> str:
     hours, rest = divmod(seconds, _HOUR)
     minutes, rest = divmod(rest, _MINUTE)
     parts = [
-        _text("whole_hours", h=hours) if hours else "",
-        _text("minutes", min=minutes) if minutes else "",
-        _text("seconds", s=rest) if rest else "",
+        text_of("whole_hours", h=hours) if hours else "",
+        text_of("minutes", min=minutes) if minutes else "",
+        text_of("seconds", s=rest) if rest else "",
     ]
-    return " ".join(filter(None, parts)) or _text("seconds", s=0)
+    return " ".join(filter(None, parts)) or text_of("seconds", s=0)
 
 
-def _text(name: str, **values: int) -> str:
+def text_of(name: str, **values: int) -> str:
+    """Return one of ``WORDS`` in the reader's language."""
     return template_of(name, get_language()) % values
 
 

@@ -13,7 +13,7 @@ from dashboard.accounts.models import User
 from dashboard.costs.models import Budget
 from dashboard.handover import wallboard_services
 from dashboard.handover.services import draft
-from dashboard.instances import durations
+from dashboard.instances import countdown, durations
 from dashboard.instances.models import Instance
 from dashboard.policies.models import Rule
 from dashboard.web.stored_messages import Message, verbatim
@@ -118,6 +118,7 @@ def marks(monkeypatch: pytest.MonkeyPatch) -> None:
         FixedText, "render", lambda self, context: self._node.render(context)
     )
     monkeypatch.setattr(durations, "template_of", durations.template_of.__wrapped__)
+    monkeypatch.setattr(countdown, "fixed_text", countdown.fixed_text.__wrapped__)
 
 
 @pytest.fixture
