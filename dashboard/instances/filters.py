@@ -259,6 +259,11 @@ class ListQuery:
             for value in self.kept.getlist(name)
         )
 
+    @cached_property
+    def address(self) -> str:
+        """The valid parameters as the query string of an address."""
+        return self.kept.urlencode()
+
     @property
     def lists(self) -> dict[str, list[str]]:
         """The valid parameters, for the query of another address."""

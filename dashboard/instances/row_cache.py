@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from dashboard.livepoll.pages import layout_hash
 from dashboard.web.process_cache import ProcessCache
+from dashboard.web.shared_html import SharedHtml
 
 from . import filter_widgets, prices
 from .filter_widgets import LIST, Place
@@ -27,6 +28,9 @@ from .selectors import Row
 _rows = ProcessCache(max_size=4_096, seconds=600)
 _filters = ProcessCache(max_size=128, seconds=600)
 _around = ProcessCache(max_size=512, seconds=600)
+
+_head = SharedHtml("instances/list.html#head")
+_bulk_bar = SharedHtml("edits/_bulk_bar.html")
 
 _AROUND = ("number", "counters", "chips", "foot", "matching")
 
@@ -105,7 +109,7 @@ def filters_html(
     return _filters.get_or_compute(
         (
             facets,
-            query.kept.urlencode(),
+            query.address,
             place,
             str(others),
             translation.get_language(),
@@ -135,7 +139,7 @@ def around_html(
     page = fleet.page
     frame = {"may_bulk": may_bulk, "oob": out_of_band}
     key = (
-        *(numbers, query.kept.urlencode(), page.paginator.count, page.number),
+        *(numbers, query.address, page.paginator.count, page.number),
         *frame.values(),
         translation.get_language(),
         timezone.get_current_timezone_name(),
@@ -156,6 +160,24 @@ def around_html(
         }
 
     return _around.get_or_compute(key, render)
+
+
+def head_html(columns: list[filter_widgets.Column], *, may_bulk: bool) -> SafeString:
+    """Render the head of the table."""
+    key = (may_bulk, *columns)
+    return _head.render(key, {"columns": columns, "may_bulk": may_bulk})
+
+
+def bulk_bar_html(query: ListQuery, number: int, *, csrf_token: str) -> SafeString:
+    """Render the bar below the table, for people who may create bulk changes.
+
+    Args:
+        query: That of the list.
+        number: How many instances match.
+        csrf_token: For its form.
+    """
+    context = {"query": query, "number": number}
+    return _bulk_bar.render((query.address, number), context, csrf_token=csrf_token)
 
 
 def new_heads_html(heads: Iterable[GroupHead]) -> SafeString:

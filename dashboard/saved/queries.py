@@ -1,3 +1,5 @@
+from functools import lru_cache
+
 from django.http import QueryDict
 from django.utils.translation import gettext
 
@@ -12,10 +14,12 @@ def read(query: str) -> ListQuery:
     return ListQuery(QueryDict(query))
 
 
+@lru_cache(maxsize=512)
 def normalized(query: ListQuery) -> str:
     """Return the query string without defaults, invalid values and the page number.
 
-    Two queries that list the same instances have the same normalized form.
+    Two queries that list the same instances have the same normalized form. Requests
+    with the same URL share their query (``ListQuery.of``), so each is encoded once.
     """
     kept = query.kept.copy()
     kept.pop("page", None)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from django.http import HttpResponse, HttpResponseBadRequest, QueryDict
+from django.middleware.csrf import get_token
 from django.shortcuts import get_object_or_404, render
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -70,6 +71,12 @@ def fleet(request: SignedInRequest) -> HttpResponse:
     context["poller"] = _poller(page, context["url"], token, now_ms())
     rows = _html(page.fleet.row_refs, request.user, page)
     context["rows"] = rows and _ROWS
+    may_bulk, number = can_bulk(request.user), page.fleet.page.paginator.count
+    context["head"] = row_cache.head_html(page.columns, may_bulk=may_bulk)
+    # To mask it takes as long as several rows, so all forms of the page share one.
+    context["csrf_token"] = token = get_token(request)
+    if may_bulk:
+        context["bulk_bar"] = row_cache.bulk_bar_html(query, number, csrf_token=token)
     facets = listing.facets(request.user, version=version)
     context["filters"] = row_cache.filters_html(facets, query)
     response = render(request, "instances/list.html", context)
