@@ -22,55 +22,73 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 MOVED_CLOCK = Path(__file__).with_name("moved_clock")
 
 
-class Clock:
-    """The clock of some processes of a stack, ours to set."""
+class Clocks:
+    """The clocks of the processes of a stack, ours to set."""
 
     def __init__(self, stack: Stack) -> None:
-        self.stack = stack
-        self.file = stack.folder / "clock"
-        self.moved: list[ManagedProcess] = []
-        self.set(0)
+        self._stack = stack
+        self._ruled: list[ManagedProcess] = []
 
-    def set(self, seconds: float) -> None:
-        """Have it so far ahead of the true one, at once."""
-        fresh = self.file.with_name("clock.new")
-        fresh.write_text(str(seconds))
-        fresh.rename(self.file)
-
-    def rule(self, *children: ManagedProcess) -> None:
-        """Restart these, with this clock."""
+    def set(self, seconds: float, *children: ManagedProcess) -> None:
+        """Have the clocks of these so far ahead of the true one, at once."""
+        if not self._ruled:
+            self._rule()
         for child in children:
-            self.stack.kill(child)
-            child.env |= {
-                "PYTHONPATH": os.pathsep.join([str(MOVED_CLOCK), str(PROJECT)]),
-                "CURFEW_TEST_CLOCK": str(self.file),
-            }
-            self.moved.append(child)
-        self.stack.mend()
+            fresh = self._file(child).with_suffix(".new")
+            fresh.write_text(str(seconds))
+            fresh.rename(self._file(child))
+
+    def set_right(self) -> None:
+        """Have all of them show the true time."""
+        if self._ruled:
+            self.set(0, *self._ruled)
 
     def end(self) -> None:
-        """Kill what it rules; ``mend`` brings them back with the true clock."""
-        for child in self.moved:
-            self.stack.kill(child)
+        """Restart the processes with the machine's clock."""
+        for child in self._ruled:
+            self._stack.kill(child)
             del child.env["PYTHONPATH"]
+        self._ruled.clear()
+        self._stack.mend()
+
+    def _rule(self) -> None:
+        """Restart the processes with clocks that can be set; at first they are true."""
+        self._ruled = [self._stack.web, self._stack.beat, *self._stack.workers]
+        for child in self._ruled:
+            self._stack.kill(child)
+            self._file(child).write_text("0")
+            child.env |= {
+                "PYTHONPATH": os.pathsep.join([str(MOVED_CLOCK), str(PROJECT)]),
+                "CURFEW_TEST_CLOCK": str(self._file(child)),
+            }
+        self._stack.mend()
+
+    def _file(self, child: ManagedProcess) -> Path:
+        return self._stack.folder / f"{child.name}.clock"
+
+
+@pytest.fixture(scope="module")
+def all_clocks(one_stack: Stack) -> Iterator[Clocks]:
+    """Started once for all tests of this module."""
+    clocks = Clocks(one_stack)
+    yield clocks
+    clocks.end()
 
 
 @pytest.fixture
-def clock(stack: Stack) -> Iterator[Clock]:
-    """At first the true one; it rules nobody."""
-    clock = Clock(stack)
-    yield clock
-    clock.end()
+def clocks(stack: Stack, all_clocks: Clocks) -> Iterator[Clocks]:
+    """They are true at first, and again afterwards."""
+    yield all_clocks
+    all_clocks.set_right()
 
 
 @pytest.mark.parametrize("seconds", [600, -600])
 def test_fault_c2_our_clock_is_wrong(
-    stack: Stack, clock: Clock, seconds: float
+    stack: Stack, clocks: Clocks, seconds: float
 ) -> None:
     if stack.postgres is None:
         pytest.skip("SQLite's clock is ours: then it is the cloud's that is wrong, C1.")
-    clock.rule(stack.web, stack.beat, *stack.workers)
-    clock.set(seconds)
+    clocks.set(seconds, stack.web, stack.beat, *stack.workers)
     wait_until(lambda: abs(_skew(stack) + seconds) < 5)
     instance = _running(stack)
     person = stack.sign_in("oskar")
@@ -120,10 +138,10 @@ def _left_in_cloud(stack: Stack, instance: str) -> float:
     return seconds
 
 
-def test_fault_c4_clock_steps_back_in_the_worker(stack: Stack, clock: Clock) -> None:
+def test_fault_c4_clock_steps_back_in_the_worker(stack: Stack, clocks: Clocks) -> None:
     if stack.postgres is None:
         pytest.skip("Only Python's clock is moved: the same on both, tried once.")
-    clock.rule(*stack.workers)
+    clocks.set(0, *stack.workers)
     busy, failing = stack.take_instance(), stack.take_instance()
     stack.fault("delay", route="show", instance_id=busy, latency_seconds=1, times=1)
     stack.fault("status", status=503, route="update", instance_id=failing, times=1)
@@ -132,7 +150,7 @@ def test_fault_c4_clock_steps_back_in_the_worker(stack: Stack, clock: Clock) -> 
         for one in (busy, failing)
     ]
     stack.wait_for_strike()
-    clock.set(-300)
+    clocks.set(-300, *stack.workers)
     began = time.monotonic()
     for edit in edits:
         stack.wait_for(edit, "applied", seconds=60)

@@ -42,9 +42,8 @@ class Migration(migrations.Migration):
 def next_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a release whose edits have a column more."""
     folder = tmp_path_factory.mktemp("next-release")
-    compiled = shutil.ignore_patterns("__pycache__")
     for part in ("dashboard", "templates", "static", "locale", "var/static"):
-        shutil.copytree(PROJECT / part, folder / part, ignore=compiled)
+        shutil.copytree(PROJECT / part, folder / part)
     shutil.copy(PROJECT / "manage.py", folder)
     models = folder / "dashboard" / "edits" / "models.py"
     known = "    deadline_at = "
