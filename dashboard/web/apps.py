@@ -1,3 +1,6 @@
+import atexit
+import gc
+
 from django.apps import AppConfig
 from django.utils.module_loading import autodiscover_modules
 from django_structlog.signals import bind_extra_request_metadata
@@ -16,6 +19,9 @@ class WebConfig(AppConfig):
 
         from .address import bind_address
 
+        # Python collects garbage once more when a process ends. With all that is
+        # imported, that takes 0.6 s of CPU, half as much as the imports.
+        atexit.register(gc.freeze)
         # Every process may have to show the stored messages of every app.
         autodiscover_modules("messages")
         bind_extra_request_metadata.connect(bind_address)
