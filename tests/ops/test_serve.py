@@ -22,6 +22,7 @@ from dashboard.ops.demo_files import DemoFiles
 from dashboard.ops.managed_process import PROJECT, ManagedProcess
 from dashboard.ops.ports import free_port
 from dashboard.ops.stack import ANY_ADDRESS
+from tests import migrated
 
 from .processes import marked, wait_until
 
@@ -215,6 +216,9 @@ def _is_private(folder: Path) -> None:
 @pytest.mark.stack
 @pytest.mark.timeout(600)
 def test_new_settings_are_applied_without_a_pause(desk: Desk) -> None:
+    files = DataDirectory(desk.data)
+    files.create()
+    migrated.put(files.database)
     process = desk.serve()
     settings = desk.data / "settings.env"
     with httpx.Client(
