@@ -58,5 +58,5 @@ def _fail_some() -> int:
         by_message[queue.past_deadline_message(edit)].append(edit)
     for message, failing in by_message.items():
         states.move(failing, Edit.State.FAILED, message=message)
-    FleetVersion.stamp(Instance.objects.filter(pk__in=queues))
+    FleetVersion.stamp(Instance.objects.filter(pk__in=queues), only_shown=True)
     return len(edits)

@@ -49,5 +49,6 @@ def fail_open_edits() -> int:
     checked.update(outcome=Edit.Outcome.NOT_SEEN)
     record_event(None, "database.restored", after={"failed_edits": len(edits)})
     # The new version is higher than the one in Redis, so this happens once.
-    FleetVersion.stamp()
+    # Of all instances, whose versions are older than what pages show.
+    FleetVersion.stamp(Instance.objects.all())
     return len(edits)

@@ -216,7 +216,7 @@ def _move_places(instance_pks: Sequence[int], *, enqueued_at: Any) -> None:
     EditQueue.objects.filter(pk__in=instance_pks).update(
         next_seq=F("next_seq") + 1, last_enqueued_at=enqueued_at
     )
-    FleetVersion.stamp(Instance.objects.filter(pk__in=instance_pks))
+    FleetVersion.stamp(Instance.objects.filter(pk__in=instance_pks), only_shown=True)
 
 
 @transaction.atomic
@@ -247,7 +247,7 @@ def cancel(
 
 def _stamp(edits: Iterable[Edit]) -> None:
     pks = [edit.instance_id for edit in edits]
-    FleetVersion.stamp(Instance.objects.filter(pk__in=pks))
+    FleetVersion.stamp(Instance.objects.filter(pk__in=pks), only_shown=True)
 
 
 def _sweep_on_commit() -> None:

@@ -265,6 +265,15 @@ class ListQuery:
         return self.kept.urlencode()
 
     @property
+    def is_plain(self) -> bool:
+        """Whether ``sync.ONLY_SHOWN`` changes nothing about which rows it lists."""
+        return (
+            {"q", "tag"}.isdisjoint(self.active_filters)
+            and "late" not in ",".join(self.kept.getlist("autostop"))
+            and self.sort.removeprefix("-") != "updated"
+        )
+
+    @property
     def lists(self) -> dict[str, list[str]]:
         """The valid parameters, for the query of another address."""
         return {name: list(map(str, values)) for name, values in self.kept.lists()}

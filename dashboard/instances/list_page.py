@@ -15,7 +15,6 @@ from dashboard.web.process_cache import ProcessCache
 from . import filter_widgets, listing, prices, row_cache, selectors
 from .display import Display, display_of
 from .filters import ListQuery
-from .models import FleetVersion
 
 # For a moment: it contains the time, and clouds are read without a new fleet version.
 _pages = ProcessCache(max_size=256, seconds=1)
@@ -65,10 +64,9 @@ def shown_to(user: User, query: ListQuery, version: int) -> ListPage:
             (version, *key), lambda: _published(_read(user, query, display, version))
         )
 
-    def read() -> tuple[int, SharedPage]:
-        version = FleetVersion.current()
+    def read(version: int) -> SharedPage:
         with override(language):
-            return version, at(version).shared
+            return at(version).shared
 
     page = at(version)
     state.keep_reader(page.shared.key, read)
@@ -78,7 +76,13 @@ def shown_to(user: User, query: ListQuery, version: int) -> ListPage:
 def _published(page: ListPage) -> ListPage:
     # The sweep may be late while the workers are busy.
     state.put(page.version, page.freshness.read_at_ms)
-    state.put_page(page.shared, page.version)
+    rows = frozenset(row_ref.pk for row_ref in page.fleet.row_refs)
+    state.put_page(
+        page.shared,
+        page.version,
+        instance_pks=rows if page.query.is_plain else None,
+        is_list=True,
+    )
     return page
 
 

@@ -458,7 +458,10 @@ class LockedRows:
         """
         changed = {} if self._is_written else self._batch.changed
         shown = {row.pk for row in changed.values()} | set(stamped)
-        version = FleetVersion.raise_number() if shown else 0
+        version = 0
+        if shown:
+            is_only_shown = self._is_written or self._batch.is_only_shown
+            version = FleetVersion.raise_number(only_shown=is_only_shown)
         # One statement for each: ``bulk_update`` of a hundred rows takes ten times as
         # long, since it words a condition for each value.
         for instance_id, before in self._known.items():

@@ -110,6 +110,7 @@ class SyncBatch:
                 problems=[bad.problem],
             )
         elif row.problems != [bad.problem] or row.missing_since:
+            row = copy.copy(row)
             # The last readable values stay. The empty hash makes the next readable
             # document replace them.
             row.problems, row.missing_since, row.content_hash = [bad.problem], None, ""
@@ -133,7 +134,17 @@ class SyncBatch:
         _send(self.cloud, self.transitions)
         ids = [*self.new, *self.changed]
         FleetVersion.stamp(
-            Instance.objects.filter(cloud=self.cloud, instance_id__in=ids)
+            Instance.objects.filter(cloud=self.cloud, instance_id__in=ids),
+            only_shown=self.is_only_shown,
+        )
+
+    @property
+    def is_only_shown(self) -> bool:
+        """Whether lists keep their rows, their order and their numbers."""
+        return not self.new and all(
+            getattr(self.known[instance_id], name) == getattr(row, name)
+            for instance_id, row in self.changed.items()
+            for name in _LISTED
         )
 
     def _set_run_start(self, row: Instance, before: Instance | None) -> None:
@@ -206,6 +217,19 @@ WRITTEN = [
     and not field.generated
 ]
 """The columns that a document changes."""
+
+ONLY_SHOWN = frozenset(
+    {
+        *("description", "document", "problems", "content_hash", "search_text", "tags"),
+        *("auto_stop_duration", "auto_stop_prompt", "stop_timestamp_ms"),
+        *("lease_updated_ms", "idle_seconds", "idle_stop_at", "run_started_at"),
+        *("created_at", "updated_at", "status_since", "stop_requested_at"),
+    }
+)
+"""Columns by which lists neither filter nor order, group or count, apart from those
+that ``ListQuery.is_plain`` names."""
+
+_LISTED = [name for name in WRITTEN if name not in ONLY_SHOWN]
 
 
 def sync_page(

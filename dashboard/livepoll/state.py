@@ -19,15 +19,16 @@ query the database.
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import redis
 import structlog
 from django.db import DatabaseError, close_old_connections
 
-from dashboard.livepoll import token
+from dashboard.livepoll import changes, token
 from dashboard.livepoll.token import SharedPage
 from dashboard.web.process_cache import ProcessCache
 from dashboard.web.redis_clients import quick_redis
@@ -53,8 +54,21 @@ _PAGE_LIFE_SECONDS = token.LIFE_SECONDS
 # By key of a ``SharedPage``: fleet version and digest, as in Redis.
 _pages = ProcessCache(max_size=4_096, seconds=_PAGE_LIFE_SECONDS)
 
-PageReader = Callable[[], tuple[int, SharedPage]]
-"""Reads the fleet version, and after it what a page shows, from the database."""
+
+class _Shown(NamedTuple):
+    """What a page was found to show; see ``put_page``."""
+
+    version: int
+    digest: str
+    instance_pks: Collection[int]
+    is_list: bool
+
+
+# By key, too. For as long as what changes with time alone may be late.
+_shown = ProcessCache(max_size=1_024, seconds=token.LIFE_SECONDS)
+
+PageReader = Callable[[int], SharedPage]
+"""Reads what a page shows from the database, after this fleet version."""
 
 # By key, too. Of a page that was drawn by this process.
 _readers = ProcessCache(max_size=1_024, seconds=600)
@@ -216,10 +230,16 @@ def is_unchanged_in_database(page: SharedPage) -> bool | None:
         None if this process cannot tell.
     """
     reader: PageReader | None = _readers.get(page.key)
-    if reader is None:
+    if reader is None and _shown.get(page.key) is None:
         return None
     try:
-        version, found = reader()
+        version = changes.read()
+        cache.advance(version)
+        if known := _untouched(page.key, version):
+            return known[1] == page.digest
+        if reader is None:
+            return None
+        found = reader(version)
     except DatabaseError:
         return None  # Django reports it
     finally:
@@ -228,8 +248,22 @@ def is_unchanged_in_database(page: SharedPage) -> bool | None:
     return found == page
 
 
-def put_page(page: SharedPage, version: int) -> None:
-    """Publish what a page shows at a version that was read before. Never raises."""
+def put_page(
+    page: SharedPage,
+    version: int,
+    *,
+    instance_pks: Collection[int] | None = None,
+    is_list: bool = False,
+) -> None:
+    """Publish what a page shows at a version that was read before. Never raises.
+
+    Args:
+        instance_pks: The instances that it shows, if only they and what
+            ``changes.is_untouched`` knows of change it.
+        is_list: See there.
+    """
+    if page.key and instance_pks is not None:
+        _shown.put(page.key, _Shown(version, page.digest, instance_pks, is_list))
     if not page.key or _pages.get(page.key) == (version, page.digest):
         return
     _pages.put(page.key, (version, page.digest))
@@ -257,10 +291,30 @@ def is_unchanged(
         return None
     known = _pages.get(page.key)
     if known is None or known[0] != version:
+        known = _untouched(page.key, version)
+    if known is None:
         known = _fetch_page(page.key) if may_wait else None
     if known is None or known[0] != version:
         return None
     return bool(known[1] == page.digest)
+
+
+def _untouched(key: str, version: int) -> tuple[int, str] | None:
+    """Return what a page shows at a version if no change until then touches it."""
+    shown: _Shown | None = _shown.get(key)
+    # A lower version is of another database.
+    if shown is None or version < shown.version:
+        return None
+    if not changes.is_untouched(
+        shown.instance_pks,
+        is_list=shown.is_list,
+        since=shown.version,
+        until=version,
+    ):
+        return None
+    known = version, shown.digest
+    _pages.put(key, known)
+    return known
 
 
 def _fetch_page(key: str) -> tuple[int, str] | None:

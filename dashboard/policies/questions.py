@@ -223,4 +223,4 @@ def _record(question: Question, actor: User | None) -> None:
 
 def _stamp(questions: Iterable[Question]) -> None:
     if pks := [question.instance_id for question in questions]:
-        FleetVersion.stamp(Instance.objects.filter(pk__in=pks))
+        FleetVersion.stamp(Instance.objects.filter(pk__in=pks), only_shown=True)

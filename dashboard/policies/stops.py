@@ -93,4 +93,4 @@ def _observed_since(instance: Instance) -> datetime:
 
 def _stamp(instances: Iterable[int]) -> None:
     if changed := list(instances):
-        FleetVersion.stamp(Instance.objects.filter(pk__in=changed))
+        FleetVersion.stamp(Instance.objects.filter(pk__in=changed), only_shown=True)

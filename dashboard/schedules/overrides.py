@@ -316,7 +316,9 @@ def _record_end(
 
 
 def _stamp(override: Override) -> None:
-    FleetVersion.stamp(Instance.objects.filter(pk=override.instance_id))
+    FleetVersion.stamp(
+        Instance.objects.filter(pk=override.instance_id), only_shown=True
+    )
 
 
 def _values(override: Override) -> dict[str, Any]:

@@ -63,13 +63,18 @@ def stamp(pks: list[int]) -> None:
         FleetVersion.stamp(Instance.objects.filter(pk__in=pks))
 
 
-def change_elsewhere(shown: list[int]) -> None:
-    """Change the description of an instance that is on none of the pages."""
+def change_elsewhere(shown: list[int], *, listed: bool = False) -> None:
+    """Change an instance that is on none of the pages, as a refresh would.
+
+    Args:
+        listed: Change the owner, by which lists filter; else the description.
+    """
     with transaction.atomic():
         others = Instance.objects.exclude(pk__in=shown).order_by("version", "pk")
         one = Instance.objects.filter(pk=others.values_list("pk", flat=True)[0])
-        one.update(description=f"changed at {time.time():.0f}")
-        FleetVersion.stamp(one)
+        name = "owner_id" if listed else "description"
+        one.update(**{name: f"changed at {time.time():.0f}"})
+        FleetVersion.stamp(one, only_shown=not listed)
 
 
 def move_an_end() -> None:

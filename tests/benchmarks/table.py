@@ -298,16 +298,23 @@ def _at_rate(bulk: dict[str, Any]) -> Iterator[Line]:
     yield Line(f"{at}: calls; what became of them", f"{calls}; {bulk['states']}")
 
 
+BUSY = {
+    "busy": ("quiet", "a description elsewhere, shared pages"),
+    "busy, alone": ("quiet, alone", "a description elsewhere, a page for each"),
+    "owners, alone": ("quiet, alone", "an owner elsewhere, a page for each"),
+}
+
+
 def _busy(size: str, busy: dict[str, Any]) -> Iterator[Line]:
     """Polls while something changes elsewhere, beside those while nothing does."""
     costs, statuses = busy["costs"], busy["statuses"]
-    for case, pages in {"": "shared pages", ", alone": "a page for each"}.items():
-        ours, quiet = costs[f"busy{case}"], costs[f"quiet{case}"]
+    for case, (usual, change) in BUSY.items():
+        ours, quiet = costs[case], costs[usual]
         ratio = ours.cpu_ms / quiet.cpu_ms
         shown = f"{ratio:.2f}, {ours.cpu_ms:.3f} to {quiet.cpu_ms:.3f} ms CPU"
-        shown += f", {json.dumps(statuses[f'busy{case}'])}"
-        what = f"{size}: change elsewhere each second / quiet, {pages}"
-        yield Line(what, shown) if case else at_most(what, ratio, 2, shown)
+        shown += f", {json.dumps(statuses[case])}"
+        what = f"{size}: each second {change} / quiet"
+        yield at_most(what, ratio, 2, shown)
 
 
 def _crowd(seen: dict[str, Any]) -> Iterator[Line]:

@@ -109,17 +109,18 @@ def busy(place: Place, *, seconds: float, rounds: int) -> dict[str, Any]:
     """Polls of pages without news while something changes elsewhere each second.
 
     Beside them the same polls while nothing changes. The watchers share the five pages;
-    in the other case each has its own.
+    in the other cases each has its own. What changes is a description, or an owner.
     """
     shared = [f"/instances/{page}" for page in PAGES]
     shown = asyncio.run(_shown(place))
     tallies: dict[str, Tally] = {}
 
-    def work(name: str, paths: list[str], rate: int, *, changing: bool) -> Cost:
+    def work(
+        name: str, paths: list[str], rate: int, *, changing: bool, listed: bool = False
+    ) -> Cost:
         tallies[name] = Tally()
-        return _polled(
-            place, paths, shown if changing else None, tallies[name], rate, seconds
-        )
+        with _changes(place, shown if changing else None, listed=listed):
+            return _polled(place, paths, tallies[name], rate, seconds)
 
     alone = [f"/instances/?sort=name&owner=!nobody-{one}" for one in range(50)]
     found = in_turns(
@@ -128,6 +129,9 @@ def busy(place: Place, *, seconds: float, rounds: int) -> dict[str, Any]:
             "busy": lambda: work("busy", shared, BUSY_RATE, changing=True),
             "quiet, alone": lambda: work("quiet, alone", alone, 10, changing=False),
             "busy, alone": lambda: work("busy, alone", alone, 10, changing=True),
+            "owners, alone": lambda: work(
+                "owners, alone", alone, 10, changing=True, listed=True
+            ),
         },
         rounds,
     )
@@ -144,13 +148,15 @@ async def _shown(place: Place) -> list[int]:
 
 
 @contextmanager
-def _changes(place: Place, shown: list[int] | None) -> Iterator[None]:
+def _changes(
+    place: Place, shown: list[int] | None, *, listed: bool = False
+) -> Iterator[None]:
     """Change something elsewhere each second; nothing for None."""
     stop = threading.Event()
 
     def change() -> None:
         while shown is not None and not stop.wait(1):
-            place.ask("change_elsewhere", shown=shown)
+            place.ask("change_elsewhere", shown=shown, listed=listed)
 
     changer = threading.Thread(target=change)
     changer.start()
@@ -173,7 +179,6 @@ async def _pages(place: Place, paths: list[str]) -> list[bytes]:
 def _polled(
     place: Place,
     paths: list[str],
-    shown: list[int] | None,
     tally: Tally,
     rate: int,
     seconds: float,
@@ -202,8 +207,7 @@ def _polled(
         await asyncio.gather(*(ask(first) for first in range(len(connections))))
         return cpu_seconds(place.web.pid or 0) - before
 
-    with _changes(place, shown):
-        used = asyncio.run(poll())
+    used = asyncio.run(poll())
     return Cost(used * 1000 / len(tally.seconds), rate)
 
 

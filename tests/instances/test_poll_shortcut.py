@@ -59,28 +59,29 @@ def watcher(client: Client, viewer: User, cloud_row: Cloud) -> Client:
     return client
 
 
+def ask(client: Client, page: str, **more: str) -> Answer:
+    """Ask as htmx would, through what stands in front of Django."""
+    answer = Answer(was_quick=True)
+    django = WSGIHandler()
+
+    def slow(environ: Any, start_response: Any) -> Any:
+        answer.was_quick = False
+        return django(environ, start_response)
+
+    def start_response(status: str, headers: Any, *_: Any) -> None:
+        answer.status, answer.headers = status, dict(headers)
+
+    environ = environ_of(client, page, **more)
+    body = PollShortcut(slow, state.FleetStateCache())(environ, start_response)
+    answer.body = b"".join(body)
+    if hasattr(body, "close"):
+        body.close()
+    return answer
+
+
 @pytest.fixture
 def poll() -> Poll:
-    """Ask as htmx would, through what stands in front of Django."""
-
-    def ask(client: Client, page: str, **more: str) -> Answer:
-        answer = Answer(was_quick=True)
-        django = WSGIHandler()
-
-        def slow(environ: Any, start_response: Any) -> Any:
-            answer.was_quick = False
-            return django(environ, start_response)
-
-        def start_response(status: str, headers: Any, *_: Any) -> None:
-            answer.status, answer.headers = status, dict(headers)
-
-        environ = environ_of(client, page, **more)
-        body = PollShortcut(slow, state.FleetStateCache())(environ, start_response)
-        answer.body = b"".join(body)
-        if hasattr(body, "close"):
-            body.close()
-        return answer
-
+    """``ask``."""
     return ask
 
 

@@ -173,7 +173,7 @@ def _take(queues: list[EditQueue], lease_owner: int) -> list[Delivery]:
     _begin(deliveries, lease_owner, queues)
     if ended:
         # That a worker has begun is no news to pages; its result will be.
-        FleetVersion.stamp(Instance.objects.filter(pk__in=ended))
+        FleetVersion.stamp(Instance.objects.filter(pk__in=ended), only_shown=True)
     return deliveries
 
 

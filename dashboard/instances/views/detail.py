@@ -71,7 +71,7 @@ def detail_changes(
         return HttpResponseBadRequest()
     instance, version = _instance_and_version(request, cloud, instance_id)
     cloud_pk, page = instance.cloud_id, _page(request, instance)
-    state.put_page(page, version)
+    state.put_page(page, version, instance_pks=[instance.pk])
     if instance.version != form.cleaned_data["since"]:
         context = _context(request, instance, version)
         return render(request, "instances/detail.html#changes", context)

@@ -1,0 +1,93 @@
+"""Which instances have changed lately, as far as this process knows.
+
+Most changes are of instances that a page does not show, and of nothing by which lists
+filter, order or count. After such a change the page is known to be unchanged, and
+nobody has to read from the database what it shows.
+"""
+
+import threading
+from collections.abc import Callable, Collection
+from typing import NamedTuple
+
+from dashboard.web.process_cache import ProcessCache
+from dashboard.web.provided import Provided
+
+MOST = 2_000
+"""Of more changed instances nothing is kept: every page is read again."""
+
+
+class Changes(NamedTuple):
+    """What has changed after a fleet version.
+
+    Attributes:
+        version: The present one.
+        listed_version: When something last changed by which lists filter, order or
+            count, or something around the instances.
+        instance_pks: The instances that look different.
+    """
+
+    version: int
+    listed_version: int
+    instance_pks: Collection[int]
+
+
+read_changes: Provided[Callable[[int], Changes]] = Provided()
+"""Returns what has changed after a version, all of it as of one moment."""
+
+
+class _Log(NamedTuple):
+    """What this process has read, complete after one version and until another."""
+
+    since: int
+    until: int
+    listed_version: int
+    changed: dict[int, int]
+
+
+# One value; never changed, but replaced.
+_logs = ProcessCache(max_size=1, seconds=3600)
+_reading = threading.Lock()
+
+
+def read() -> int:
+    """Read what has changed since the last time, and return the fleet version.
+
+    Raises:
+        DatabaseError: The database does not answer.
+    """
+    with _reading:
+        log: _Log | None = _logs.get("log")
+        new = read_changes.get()(log.until if log else 2**62)
+        if (
+            log is None
+            or new.version < log.until  # another database
+            or len(log.changed) + len(new.instance_pks) > MOST
+        ):
+            since, changed = new.version, {}
+        else:
+            changed = log.changed | dict.fromkeys(new.instance_pks, new.version)
+            since = log.since
+        _logs.put("log", _Log(since, new.version, new.listed_version, changed))
+    return new.version
+
+
+def is_untouched(
+    instance_pks: Collection[int], *, is_list: bool, since: int, until: int
+) -> bool | None:
+    """Return whether a page shows the same at a version as at an earlier one.
+
+    Args:
+        instance_pks: The instances that it shows.
+        is_list: Whether others may come to be among them, or are counted.
+        since: The earlier version.
+        until: The later one.
+
+    Returns:
+        None if this process does not know.
+    """
+    log: _Log | None = _logs.get("log")
+    if log is None or since < log.since or log.until < until:
+        return None
+    if is_list and log.listed_version > since:
+        return False
+    return all(log.changed.get(pk, 0) <= since for pk in instance_pks)
