@@ -11,7 +11,7 @@ import structlog
 from django.db import transaction
 
 from dashboard.audit.services import record_event
-from dashboard.instances.models import FleetVersion
+from dashboard.instances.models import FleetVersion, Instance
 from dashboard.livepoll import state
 
 from . import messages, states
