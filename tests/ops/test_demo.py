@@ -180,7 +180,7 @@ def test_ctrl_c_while_it_prepares(run: Run) -> None:
 @pytest.mark.stack
 def test_signals_upon_signals_stop_it_all_the_same(run: Run) -> None:
     """Ctrl-C held down, while the shell and uv send signals of their own."""
-    run.wait_for_text("Creating the database")
+    run.wait_for_text("Starting the broker")
 
     def ended() -> bool:
         for _ in range(2_000):

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,7 +13,7 @@ from dashboard.emulator import Emulator
 from dashboard.ops.managed_process import ManagedProcess
 
 from .sinks import MailSink
-from .test_kill import Place, sinks, wait_until
+from .test_kill import REMIND, Place, sinks, wait_until
 
 __all__ = ["sinks"]
 
@@ -131,6 +131,16 @@ def subjects(mails: MailSink) -> list[str]:
     ]
 
 
+def remind_until(site: Site, condition: Callable[[], bool]) -> None:
+    """Wait, and do not leave it to beat to plan notifications each 15 s."""
+
+    def holds() -> bool:
+        site.order(REMIND)
+        return condition()
+
+    wait_until(holds, every=2)
+
+
 def test_operators_get_one_mail_while_nothing_works(
     site: Site, sinks: dict[str, Any]
 ) -> None:
@@ -166,12 +176,12 @@ def test_a_stop_that_hangs_is_an_alarm_until_it_has_happened(
     wait_until(lambda: site.order(STATE_OF_STOP) == "applied STOPPING\n")
     assert site.order(ALARMS) == "\n"
     site.order(ELEVEN_MINUTES_PASS)
-    wait_until(lambda: "('oskar', 'sent')" in site.order(ALARMS))
+    remind_until(site, lambda: "('oskar', 'sent')" in site.order(ALARMS))
     wait_until(lambda: len(hook.arrived) == 1)
     assert "should have stopped, but is still running" in hook.arrived[0][1]
     assert "Stop by oskar" in hook.arrived[0][1]
     cloud.fleet.force(instance.id, status="STOPPED")
-    wait_until(lambda: "('oskar', 'cancelled')" in site.order(ALARMS))
+    remind_until(site, lambda: "('oskar', 'cancelled')" in site.order(ALARMS))
     wait_until(lambda: len(hook.arrived) == 2)
     assert "has stopped" in hook.arrived[1][1]
     assert len(subjects(sinks["mail"])) == 1
