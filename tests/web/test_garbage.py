@@ -1,24 +1,31 @@
-"""A process ends without looking at all that it has imported."""
+"""No garbage collection looks at what a process has imported."""
 
+import json
 import subprocess
 import sys
 
 from dashboard.ops.managed_process import PROJECT
 
-AT_THE_END = """
-import atexit, gc
-atexit.register(lambda: print(gc.get_freeze_count()))  # called last
+START_AND_END = """
+import atexit, gc, json
+def state():
+    return gc.isenabled(), gc.get_freeze_count()
+atexit.register(lambda: print(json.dumps([at_the_start, state()])))  # called last
 import django
 django.setup()
+at_the_start = state()
+import dashboard.urls
 """
 
 
-def test_the_last_collection_has_nothing_to_look_at() -> None:
+def test_imports_are_frozen_at_the_start_and_at_the_end() -> None:
     ended = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", AT_THE_END],
+        [sys.executable, "-W", "ignore", "-c", START_AND_END],
         cwd=PROJECT,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert int(ended.stdout) > 50_000
+    (collects, at_the_start), (_, at_the_end) = json.loads(ended.stdout)
+    assert collects
+    assert 50_000 < at_the_start < at_the_end
