@@ -102,7 +102,7 @@ class NewsHandler:
             translation.override(language_of(request)),
             timezone.override(zone_of(request)),
         ):
-            response = view(request)
+            response: Any = view(request)
         if response.status_code not in {200, 204}:
             return None
         response = self._compress(request, response)

@@ -274,6 +274,16 @@ class ListQuery:
         )
 
     @property
+    def is_fixed(self) -> bool:
+        """Whether it asks the database the same at each moment.
+
+        Teams are read from it, and some filters compare with the time.
+        """
+        autostop = ",".join(self.kept.getlist("autostop"))
+        asks_clock = any(value in autostop for value in ("due", "late"))
+        return "team" not in self.active_filters and not asks_clock
+
+    @property
     def lists(self) -> dict[str, list[str]]:
         """The valid parameters, for the query of another address."""
         return {name: list(map(str, values)) for name, values in self.kept.lists()}

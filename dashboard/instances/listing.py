@@ -10,19 +10,19 @@ The version is read before what is cached under it, so nothing cached is older.
 """
 
 from bisect import bisect_left
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from django.core.paginator import Page, Paginator
 from django.db.models import (
     Count,
+    DateTimeField,
     Exists,
     Expression,
     F,
-    Max,
-    Min,
     OuterRef,
+    Q,
     QuerySet,
     Value,
 )
@@ -35,7 +35,7 @@ from dashboard.accounts.selectors import team_names
 from dashboard.livepoll.pages import poll_interval
 from dashboard.modelarts.generations import Generation
 from dashboard.web.process_cache import ProcessCache
-from dashboard.web.raw_queries import few_values
+from dashboard.web.raw_queries import Prepared, count_each, few_values, least_and_most
 
 from . import countdown, prices, run_state
 from .display import GROUP_VALUES
@@ -68,6 +68,8 @@ FAR = 1_000
 _instances = ProcessCache(max_size=4_096, seconds=60)
 # By (fleet version, scope, …). Some values also depend on the time: runs come due.
 _results = ProcessCache(max_size=512, seconds=5)
+# Compiled, by what decides the SQL.
+_queries = ProcessCache(max_size=512, seconds=600)
 
 
 class RowRef(NamedTuple):
@@ -199,7 +201,7 @@ def fleet_page(
 def row_refs_of(pks: Sequence[int], *, user: User) -> list[RowRef]:
     """Return the references of these instances that are visible, in the given order."""
     visible = Instance.objects.visible_to(user).filter(pk__in=pks)
-    by_pk = {row_ref.pk: row_ref for row_ref in _as_row_refs(visible)}
+    by_pk = {columns[0]: RowRef(*columns) for columns in _row_refs(visible)}
     return [by_pk[pk] for pk in pks if pk in by_pk]
 
 
@@ -283,23 +285,56 @@ def generations(user: User, *, version: int) -> tuple[str, ...]:
 
 
 def _generations(user: User) -> tuple[str, ...]:
+    if fleet_scope(user) != "all":
+        return ()
     # The ends of an index; all distinct values would take a pass over it.
-    ends = Instance.objects.visible_to(user).aggregate(
-        Min("generation"), Max("generation")
-    )
-    return tuple(str(value) for value in Generation if value in ends.values())
+    ends = least_and_most(Instance, "generation")
+    return tuple(str(value) for value in Generation if value in ends)
 
 
 def _total(user: User, version: int, query: ListQuery | None) -> int:
-    narrowed = query.narrowed if query else ()
-
-    def count() -> int:
-        instances: QuerySet[Instance] = Instance.objects.visible_to(user)
-        return (query.narrow(instances, user=user) if query else instances).count()
-
     return _results.get_or_compute(
-        (version, fleet_scope(user), "total", narrowed), count
+        _total_key(user, version, query),
+        lambda: count_each(_counts(user, query)[:1])[0],
     )
+
+
+def _total_key(user: User, version: int, query: ListQuery | None) -> Hashable:
+    return (version, fleet_scope(user), "total", query.narrowed if query else ())
+
+
+def _counts(user: User, query: ListQuery | None) -> list[Prepared[Any]]:
+    """Return the queries that ``Counters`` counts, in its order.
+
+    Their parameter is ``soon``, in an hour.
+    """
+
+    def matching(condition: Q) -> QuerySet[Any]:
+        instances: QuerySet[Instance] = Instance.objects.visible_to(user)
+        if query:
+            instances = query.narrow(instances, user=user)
+        return instances.filter(condition).order_by().values("pk")
+
+    def prepare() -> list[Prepared[Any]]:
+        return [
+            Prepared(lambda: matching(Q())),
+            Prepared(lambda: matching(run_state.RUNNING)),
+            Prepared(
+                lambda soon: matching(run_state.ends_by(soon)), soon=DateTimeField()
+            ),
+            Prepared(lambda: matching(run_state.WITHOUT_END)),
+        ]
+
+    key = ("counts", fleet_scope(user), query.narrowed if query else ())
+    return _prepared(query, key, prepare)
+
+
+def _prepared[Found](
+    query: ListQuery | None, key: Hashable, prepare: Callable[[], Found]
+) -> Found:
+    if query and not query.is_fixed:
+        return prepare()
+    return _queries.get_or_compute(key, prepare)
 
 
 def refs_of_page(
@@ -311,14 +346,29 @@ def refs_of_page(
     first, end = max(0, page.start_index() - 1), page.end_index()
     if query.sort.removeprefix("-") == prices.SORT and value is None:
         narrowed = query.narrow(visible, user=user)
-        return _as_row_refs(page_by_price(narrowed, query.sort, first, end))
-    instances = query.apply(visible, user=user, group=value)
+        places = page_by_price(narrowed, query.sort, first, end)
+        return [RowRef(*columns) for columns in _row_refs(places)]
+    # From the end where that is nearer: the database reads all rows before a page.
     total = page.paginator.count
-    if first <= total - end:
-        return _as_row_refs(_paged(instances, first, end), value)
-    # From the end: the database reads all rows before a page.
-    backwards = _paged(instances.reverse(), total - end, total - first)
-    return _as_row_refs(backwards, value)[::-1]
+    is_backwards = first > total - end
+    if is_backwards:
+        first, end = total - end, total - first
+
+    def prepare() -> Prepared[Any]:
+        def build() -> QuerySet[Any]:
+            instances = query.apply(visible, user=user, group=value)
+            if is_backwards:
+                instances = instances.reverse()
+            return _row_refs(_paged(instances, first, end), value)
+
+        return Prepared(build)
+
+    key = (
+        *("row_refs", fleet_scope(user), query.narrowed, query.sort, group),
+        *(first, end, is_backwards),
+    )
+    found = [RowRef(*columns) for columns in _prepared(query, key, prepare).rows()]
+    return found[::-1] if is_backwards else found
 
 
 def _paged(instances: QuerySet[Instance], first: int, end: int) -> QuerySet[Instance]:
@@ -340,29 +390,24 @@ def _groups(query: ListQuery, user: User, group: str) -> dict[str, int]:
     return dict(counted.values_list("value", "number"))
 
 
-def _as_row_refs(
+def _row_refs(
     instances: QuerySet[Instance], group: Expression | F | None = None
-) -> list[RowRef]:
+) -> QuerySet[Any]:
+    """Read the columns of ``RowRef``."""
     open_edit = Exists(edits.get()().filter(instance=OuterRef("pk"), finished_at=None))
-    values = instances.values_list(
+    return instances.values_list(
         *("pk", "version", "status", "missing_since", "run_ends_at"),
         open_edit,
         Value("") if group is None else group,
     )
-    return [RowRef(*columns) for columns in values]
 
 
 def _count(user: User, version: int, within: ListQuery | None) -> Counters:
-    instances: QuerySet[Instance] = Instance.objects.visible_to(user)
-    if within:
-        instances = within.narrow(instances, user=user)
     # Four counts of an index each take a tenth of one pass over all rows.
-    return Counters(
-        total=_total(user, version, within),
-        running=instances.filter(run_state.RUNNING).count(),
-        due=instances.filter(run_state.ends_within_hour(timezone.now())).count(),
-        without_end=instances.filter(run_state.WITHOUT_END).count(),
-    )
+    soon = timezone.now() + run_state.HOUR
+    found = Counters(*count_each(_counts(user, within), soon=soon))
+    _results.put(_total_key(user, version, within), found.total)
+    return found
 
 
 def _choices(user: User, generations: tuple[str, ...]) -> Facets:

@@ -87,7 +87,8 @@ class FleetVersion(models.Model):
             rows = cursor.fetchall()
         if not rows:
             return Changes(0, 0, ())
-        return Changes(*rows[0][:2], [pk for *_, pk in rows if pk is not None])
+        current, listed, _ = rows[0]
+        return Changes(current, listed, [pk for *_, pk in rows if pk is not None])
 
     @classmethod
     def stamp(

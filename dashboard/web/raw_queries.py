@@ -3,11 +3,12 @@
 To compile a query takes the ORM longer than SQLite takes to answer it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from functools import cache, cached_property
 from typing import Any, NamedTuple
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import Expression, Field, Model, QuerySet
 
@@ -19,6 +20,21 @@ def get_by_pk[M: Model](model: type[M], key: object) -> M | None:
 
 def all_rows[M: Model](model: type[M], *, order_by: str) -> list[M]:
     return _all_of(model, order_by).rows()
+
+
+def least_and_most(model: type[Model], name: str) -> tuple[Any, Any]:
+    """Return the ends of an indexed column; None where there is no row."""
+    quoted = connection.ops.quote_name
+    field: Any = model._meta.get_field(name)
+    column, table = quoted(field.column), quoted(model._meta.db_table)
+    with connection.cursor() as cursor:
+        # Two queries, as SQLite uses no index for both at once.
+        cursor.execute(
+            f"SELECT (SELECT MIN({column}) FROM {table}), "  # noqa: S608 (names of our models)
+            f"(SELECT MAX({column}) FROM {table})"
+        )
+        least, most = cursor.fetchone()
+    return least, most
 
 
 def few_values(model: type[Model], name: str) -> list[Any]:
@@ -56,16 +72,12 @@ class Prepared[M: Model]:
         self._build, self._fields = build, parameters
 
     def count(self, **values: object) -> int:
-        sql, params = self._with(values)
-        with connection.cursor() as cursor:
-            cursor.execute(f"SELECT COUNT(*) FROM ({sql}) found", params)  # noqa: S608 (compiled by the ORM)
-            count: int = cursor.fetchone()[0]
-        return count
+        return count_each([self], **values)[0]
 
     def rows(self, **values: object) -> list[M]:
         """Return what the query returns, with the rows that it fetches in addition."""
         compiler = copy(self._compiled.compiler)
-        sql_and_params = self._with(values)
+        sql_and_params = self.as_sql(values)
         compiler.connection = connection  # Each thread has its own.
         compiler.as_sql = lambda: sql_and_params
         compiler.get_converters = lambda _fields: self._compiled.converters
@@ -74,7 +86,7 @@ class Prepared[M: Model]:
         query.get_compiler = lambda using: compiler
         return list(queryset)
 
-    def _with(self, values: dict[str, object]) -> tuple[str, list[Any]]:
+    def as_sql(self, values: dict[str, object]) -> tuple[str, list[Any]]:
         compiled = self._compiled
         return compiled.sql, [
             param.output_field.get_db_prep_value(values[param.name], connection)
@@ -94,9 +106,28 @@ class Prepared[M: Model]:
     def _compiled(self) -> "_Compiled":
         # Of a copy, as two threads may be the first ones.
         compiler: Any = self._queryset.all().query.get_compiler(connection.alias)
-        sql, params = compiler.as_sql()
+        try:
+            sql, params = compiler.as_sql()
+        except EmptyResultSet:
+            sql, params = "SELECT NULL WHERE 1 = 0", ()
         columns = [column for column, *_rest in compiler.select]
         return _Compiled(compiler, sql, params, compiler.get_converters(columns))
+
+
+def count_each(queries: "Sequence[Prepared[Any]]", **values: object) -> list[int]:
+    """Return the number of rows of each query, by one statement.
+
+    Args:
+        values: Of the parameters of all of them.
+    """
+    counts, params = [], []
+    for query in queries:
+        sql, more = query.as_sql(values)
+        counts.append(f"(SELECT COUNT(*) FROM ({sql}) found)")  # noqa: S608 (compiled by the ORM)
+        params += more
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(counts)}", params)
+        return [*cursor.fetchone()]
 
 
 class _Compiled(NamedTuple):

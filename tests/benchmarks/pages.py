@@ -123,28 +123,36 @@ def polls(place: Place, seconds: float, rounds: int) -> dict[str, Cost]:
 def _with_news(
     place: Place, pks: list[int], seconds: float, rounds: int
 ) -> dict[str, Cost]:
-    url = poller(get(place, "/instances/")[2])[0]
     name, requests = f"poll, {len(pks)} rows changed", round(15 * seconds) + 3
     first = in_turns(
-        {
-            f"{name}, first to ask": lambda: _first_to_ask(
-                place, url, pks, requests=requests
-            )
-        },
+        {f"{name}, first to ask": lambda: _first_to_ask(place, pks, requests=requests)},
         rounds,
     )
-    place.ask("stamp", pks=pks)
-    return in_turns({name: Requests(place, seconds).work(url)}, rounds) | first
+
+    def again() -> Cost:
+        url, headers = _browser_poll(place)
+        place.ask("stamp", pks=pks)
+        return Requests(place, seconds).work(url, place.headers(**headers))()
+
+    return in_turns({name: again}, rounds) | first
 
 
-def _first_to_ask(place: Place, url: str, pks: list[int], *, requests: int) -> Cost:
+def _browser_poll(place: Place) -> tuple[str, Headers]:
+    """Draw a page, and return what it polls, with a poll token that is valid."""
+    url, poll_token = poller(get(place, "/instances/")[2])
+    headers = {"Curfew-Poll-Token": poll_token, "HX-Request": "true"}
+    return url, headers | {"HX-Trigger": "poller"}
+
+
+def _first_to_ask(place: Place, pks: list[int], *, requests: int) -> Cost:
     """Polls of which each is the first to hear of its version: nothing is shared."""
     assert place.web.pid
     used = waited = 0.0
+    url, headers = _browser_poll(place)
     for _ in range(requests):
         place.ask("stamp", pks=pks)
         before, began = cpu_seconds(place.web.pid), time.perf_counter()
-        status, _, body = get(place, url)
+        status, _, body = get(place, url, **headers)
         waited += time.perf_counter() - began
         used += cpu_seconds(place.web.pid) - before
         assert status == 200

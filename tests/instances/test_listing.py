@@ -140,9 +140,9 @@ def test_a_poll_reads_only_what_changed(
         Instance.objects.filter(pk__in=[instance.pk for instance in fleet[:5]])
     )
     url = "/instances/changes" + url.replace("&amp;", "&")
-    # Session, person, version, display, clouds; count, row references, four counters;
+    # Session, person, version, display, clouds; row references, counters, generations;
     # the five that changed and their edits.
-    with django_assert_num_queries(14) as queries:
+    with django_assert_num_queries(11) as queries:
         html = client.get(url).text
     assert len(rows_of(html)) == 5
     (read,) = [

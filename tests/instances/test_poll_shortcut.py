@@ -470,8 +470,8 @@ class TestSharedPages:
         drawn: tuple[str, str],
         django_assert_num_queries: Any,
     ) -> None:
-        # Version, number, rows, clouds, three counters, generations.
-        with django_assert_num_queries(8):
+        # Version, numbers, rows, clouds, generations.
+        with django_assert_num_queries(5):
             answer = poll(watcher, drawn[0])
         assert (answer.status, answer.was_quick) == ("204 No Content", True)
 

@@ -21,7 +21,7 @@ from .pages import one_line, rows_of
 from .test_changes import LIST, change, draw, next_poll
 
 UP, DOWN = "price_per_hour", "-price_per_hour"
-QUERIES = 21
+QUERIES = 18
 """Of a list without prices."""
 
 

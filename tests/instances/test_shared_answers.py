@@ -96,7 +96,7 @@ def test_a_lost_role_counts_at_once(watchers: dict[str, Client]) -> None:
 
 def test_the_time_is_that_of_each_answer(watchers: dict[str, Client]) -> None:
     client = watchers["viewer"]
-    moments = []
+    moments: list[int] = []
     for ahead in (0, 0.5):
         with time_machine.travel(timezone.now().timestamp() + ahead, tick=False):
             answer = client.get("/instances/changes?since=1").text

@@ -148,7 +148,7 @@ def test_what_may_concern_lists_is_read(
     watcher: Client, drawn: str, django_assert_num_queries: Any
 ) -> None:
     change("elsewhere", owner_name="tom", only_shown=False)
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(5):
         answer = ask(watcher, drawn)
     assert (answer.status, answer.was_quick) == ("204 No Content", True)
 
@@ -164,7 +164,7 @@ def test_a_change_of_a_number_is_news(watcher: Client) -> None:
 def test_very_many_changes_forget_what_was_known(
     watcher: Client, drawn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for most, statements in ((2, 1), (0, 8)):
+    for most, statements in ((2, 1), (0, 5)):
         monkeypatch.setattr(changes, "MOST", most)
         change("elsewhere", description=f"words {most}")
         with CaptureQueriesContext(connection) as found:

@@ -11,7 +11,14 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from dashboard.instances.models import Cloud, Instance
-from dashboard.web.raw_queries import Prepared, all_rows, few_values, get_by_pk
+from dashboard.web.raw_queries import (
+    Prepared,
+    all_rows,
+    count_each,
+    few_values,
+    get_by_pk,
+    least_and_most,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -110,3 +117,42 @@ def test_threads_use_their_own_connections(cloud_row: Cloud) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert [*pool.map(read, range(8))] == [[cloud_row.name]] * 8
+
+
+def test_several_are_counted_by_one_statement(
+    cloud_row: Cloud, django_assert_num_queries: Any
+) -> None:
+    for name in ("anna", "anna", "berta"):
+        Instance.objects.create(
+            cloud=cloud_row,
+            instance_id=f"{name} {Instance.objects.count()}",
+            name=name,
+            first_seen_at=timezone.now(),
+        )
+    named = Prepared(
+        lambda name: Instance.objects.filter(name=name).values("pk"), name=CharField()
+    )
+    queries = [
+        Prepared(lambda: Instance.objects.values("pk")),
+        named,
+        Prepared(lambda: Instance.objects.filter(name="100 % me").values("pk")),
+        Prepared(lambda: Instance.objects.none()),
+        Prepared(lambda: Instance.objects.filter(name__in=[]).values("pk")),
+    ]
+    for name, number in (("anna", 2), ("berta", 1)):
+        with django_assert_num_queries(1):
+            assert count_each(queries, name=name) == [3, number, 0, 0, 0]
+    assert queries[3].rows() == queries[4].rows() == []
+
+
+def test_values_are_read_as_the_orm_does(cloud_row: Cloud) -> None:
+    an_instance(cloud_row, "anna")
+    values = Instance.objects.values_list("name", "tags", "first_seen_at", Value("x"))
+    assert Prepared(lambda: values.all()).rows() == [*values]
+
+
+def test_the_ends_of_a_column(cloud_row: Cloud) -> None:
+    assert least_and_most(Instance, "name") == (None, None)
+    for name in ("m", "z", "a"):
+        an_instance(cloud_row, name)
+    assert least_and_most(Instance, "name") == ("a", "z")
