@@ -130,6 +130,8 @@ TEMPLATES = [
 
 DATABASES = {"default": databases.configured(CURFEW.database_url)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+# Some columns of indexes are for PostgreSQL only.
+SILENCED_SYSTEM_CHECKS = ["models.W040"]
 
 
 def _redis_database(url: str, offset: int) -> str:
@@ -276,7 +278,7 @@ if CURFEW.uses_https:
     # Decisions about other hosts of the domain are the operator's.
     SECURE_HSTS_INCLUDE_SUBDOMAINS = CURFEW.hsts_subdomains
     SECURE_HSTS_PRELOAD = CURFEW.hsts_preload
-    SILENCED_SYSTEM_CHECKS = [
+    SILENCED_SYSTEM_CHECKS += [
         check
         for check, wanted in (
             ("security.W005", CURFEW.hsts_subdomains),

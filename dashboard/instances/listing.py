@@ -61,7 +61,11 @@ _COLUMNS = (
 )
 
 FAR = 1_000
-"""From this place on, the keys of a page are read before what its rows show."""
+"""From this place on, the keys of a page are read before what its rows show.
+
+On PostgreSQL with 100,000 rows both ways took the same time at about this place. One
+statement was faster before place 300, keys first three to eight times from 3,000 on.
+"""
 
 # By (pk, version). An edit's chip is at most this old if a change of its state did not
 # raise the version of its instance.

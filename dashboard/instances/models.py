@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 _DEMANAGER = Generation.DEMANAGER.value
+_NAME = ("name",)
 _CURRENT = "SELECT version FROM instances_fleetversion WHERE id = %s"
 _RAISE = """
 UPDATE instances_fleetversion
@@ -398,17 +399,25 @@ class Instance(models.Model):
         indexes: ClassVar = [
             # One for each order of the list, ties included (``filters.ordered``). Where
             # rows without a value come last in both directions, two are needed.
-            models.Index(Lower("name"), "id", name="instance_by_name"),
+            # PostgreSQL reads rows of all places before a page unless the index has
+            # every column of its expressions, too: 377 ms for place 50,000 instead of
+            # 17. By owner an entry could be too long for an index.
+            models.Index(Lower("name"), "id", name="instance_by_name", include=_NAME),
             models.Index(
                 Lower("owner_name"), Lower("name"), "id", name="instance_by_owner"
             ),
-            models.Index("status", Lower("name"), "id", name="instance_by_status"),
+            models.Index(
+                *("status", Lower("name"), "id"),
+                name="instance_by_status",
+                include=_NAME,
+            ),
             # Stopped instances come last in both directions, too; a run without an end
             # comes after all with one.
             models.Index(
                 *(models.F("is_running").desc(), IsNull(models.F("run_ends_at"), True)),
                 *(models.F("run_ends_at").asc(), Lower("name"), "id"),
                 name="instance_by_stop",
+                include=_NAME,
             ),
             models.Index(
                 models.F("is_running").desc(),
@@ -416,16 +425,19 @@ class Instance(models.Model):
                 *(models.F("run_ends_at").desc(), Lower("name").desc()),
                 models.F("id").desc(),
                 name="instance_by_stop_down",
+                include=_NAME,
             ),
             models.Index(
                 *(IsNull(models.F("updated_at"), True), models.F("updated_at").asc()),
                 *(Lower("name"), "id"),
                 name="instance_by_update",
+                include=_NAME,
             ),
             models.Index(
                 *(IsNull(models.F("updated_at"), True), models.F("updated_at").desc()),
                 *(Lower("name").desc(), models.F("id").desc()),
                 name="instance_by_update_down",
+                include=_NAME,
             ),
             # One for each filter.
             models.Index(Upper("status"), "missing_since", name="instance_of_status"),

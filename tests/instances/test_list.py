@@ -1,28 +1,18 @@
-"""The list of instances."""
+"""The list of instances: who sees it, and its rows."""
 
 import re
 from datetime import UTC, datetime, timedelta
-from html import escape, unescape
-from typing import Any
-from urllib.parse import urlencode
+from html import unescape
 
 import pytest
-from django.core.paginator import Paginator
-from django.http import QueryDict
 from django.test import Client
 from django.urls import reverse
-from django.utils import translation
 
 from dashboard.accounts.models import User
 from dashboard.edits.models import Edit
-from dashboard.instances import listing
 from dashboard.instances.countdown import unix_ms
-from dashboard.instances.display import GROUP_VALUES
-from dashboard.instances.filters import ListForm, ListQuery
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 from dashboard.saved.models import ListDisplay
-from dashboard.web.stored_messages import verbatim
-from dashboard.web.templatetags.pages import grouped
 from tests.factories import make_cloud, make_instance, make_notebook
 
 from .pages import add_edit, one_line, poll_of, rows_of
@@ -115,45 +105,6 @@ def test_queries_do_not_grow_with_the_fleet(
     assert page.count("data-edit=") == number
 
 
-def test_pages_do_not_overlap(client: Client, viewer: User, cloud_row: Cloud) -> None:
-    for _ in range(60):
-        make_instance(name="same", stops_in=None, status="STOPPED")
-    client.force_login(viewer)
-    pages = [rows_of(client.get(URL, {"page": page}).text) for page in (1, 2, 3)]
-    assert [len(rows) for rows in pages] == [25, 25, 10]
-    assert len({pk for rows in pages for pk in rows}) == 60
-    # Past the end is the end.
-    assert rows_of(client.get(URL, {"page": 99}).text) == pages[2]
-
-
-@pytest.mark.parametrize("group", ["", "owner"])
-@pytest.mark.parametrize("sort", ListForm.SORTS)
-def test_pages_are_parts_of_one_order(
-    sort: str, group: str, viewer: User, cloud_row: Cloud, monkeypatch: Any
-) -> None:
-    for number in range(30):
-        make_instance(
-            name=f"instance {number % 7}",
-            owner_name=f"owner {number % 3}",
-            stops_in=None if number % 4 else 3_600 * number,
-            status="STOPPED" if number % 5 else "RUNNING",
-        )
-    # Pages far from the start are read in another way, and so is the second half.
-    monkeypatch.setattr(listing, "FAR", 4)
-    for key in (sort, f"-{sort}"):
-        query = ListQuery.of(QueryDict(f"sort={key}"))
-        instances = query.apply(
-            Instance.objects.all(), user=viewer, group=GROUP_VALUES.get(group)
-        )
-        pages = Paginator(range(30), 4)
-        found = [
-            row_ref.pk
-            for page in pages
-            for row_ref in listing.refs_of_page(query, viewer, page, group)
-        ]
-        assert found == [*instances.values_list("pk", flat=True)]
-
-
 @pytest.mark.parametrize(
     ("state", "finished_ago", "is_shown"),
     [
@@ -191,221 +142,6 @@ def test_names_are_text_and_never_markup(
     assert hostile in unescape(page)
     # htmx leaves alone whatever an instance brings along.
     assert '<div class="table-frame" hx-disable>' in page
-
-
-def test_first_run_says_what_to_do(client: Client, viewer: User) -> None:
-    client.force_login(viewer)
-    page = client.get(URL).text
-    assert "No cloud connected" in page
-    # The scripts of the page look for it.
-    assert '<dialog id="sheet"' in page
-    assert "clouds.yaml" in page
-    assert "layout=nothing" in page
-
-
-def test_first_run_shows_why_the_first_reading_failed(
-    client: Client, viewer: User
-) -> None:
-    make_cloud(refreshed_at=None, problem=verbatim("The password was refused."))
-    client.force_login(viewer)
-    page = client.get(URL).text
-    assert "No cloud connected" in page
-    assert "The password was refused." in page
-
-
-def test_an_empty_cloud_is_not_a_first_run(
-    client: Client, viewer: User, cloud_row: Cloud
-) -> None:
-    client.force_login(viewer)
-    page = client.get(URL).text
-    assert "No instances yet" in page
-    assert "No matching instances" not in page
-
-
-def test_nothing_matches_leads_back_to_everything(
-    client: Client, viewer: User, instance: Instance
-) -> None:
-    client.force_login(viewer)
-    page = client.get(URL, {"q": "zzz"}).text
-    assert "No matching instances" in page
-    assert f'<a class="button" href="{URL}">Clear filters</a>' in page
-
-
-def test_garbage_in_the_url_is_shown(
-    client: Client, viewer: User, instance: Instance
-) -> None:
-    client.force_login(viewer)
-    response = client.get(URL, {"sort": "<upwards>", "page": "abc"})
-    assert response.status_code == 200
-    assert "sort=&lt;upwards&gt;" in response.text
-    assert "page=abc" in response.text
-    assert rows_of(response.text) == [str(instance.pk)]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "age"), [(20, "fresh"), (100, "old"), (400, "stale")]
-)
-def test_the_mirror_s_age_is_shown(
-    client: Client, viewer: User, seconds: int, age: str
-) -> None:
-    make_cloud(refreshed_at=datetime.now(UTC) - timedelta(seconds=seconds))
-    client.force_login(viewer)
-    assert f'data-age="{age}"' in client.get(URL).text
-
-
-def test_the_failing_cloud_is_named_and_the_oldest_counts(
-    client: Client, viewer: User
-) -> None:
-    make_cloud("good")
-    make_cloud(
-        "lab",
-        refreshed_at=datetime.now(UTC) - timedelta(hours=1),
-        problem=verbatim("No answer."),
-    )
-    client.force_login(viewer)
-    page = one_line(client.get(URL).text)
-    assert "Updated 1 h ago" in page
-    assert "<bdi>lab</bdi>:</strong> No answer." in page
-    assert "<bdi>good</bdi>" not in page
-
-
-def test_counters_are_quick_filters(
-    client: Client, viewer: User, cloud_row: Cloud
-) -> None:
-    make_instance(stops_in=60)
-    make_instance(stops_in=9_000)
-    make_instance(stops_in=None, auto_stop_enable=False)
-    make_instance(status="STOPPED", auto_stop_enable=False)
-    client.force_login(viewer)
-    page = one_line(client.get(URL, {"autostop": "never"}).text)
-    matches = re.findall(
-        r'href="([^"]+)" data-tone="\w+" data-number="(\d+)"( aria-current)?', page
-    )
-    assert matches == [
-        ("/instances/", "4", ""),
-        ("/instances/?status=RUNNING", "3", ""),
-        ("/instances/?autostop=due", "1", ""),
-        ("/instances/?autostop=never", "1", " aria-current"),
-    ]
-
-
-def test_quick_filters_keep_a_search_and_count_within_it(
-    client: Client, viewer: User, cloud_row: Cloud
-) -> None:
-    make_instance(name="lab one", stops_in=9_000)
-    make_instance(name="lab two", status="STOPPED")
-    make_instance(name="other", stops_in=60)
-    client.force_login(viewer)
-    query = {"q": "lab", "status": "RUNNING", "page": 1}
-    page = one_line(client.get(URL, query).text)
-    matches = re.findall(
-        r'href="([^"]+)" data-tone="\w+" data-number="(\d+)"( aria-current)?', page
-    )
-    assert matches == [
-        ("/instances/?q=lab", "2", ""),
-        ("/instances/?q=lab&amp;status=RUNNING", "1", " aria-current"),
-        ("/instances/?q=lab&amp;autostop=due", "0", ""),
-        ("/instances/?q=lab&amp;autostop=never", "0", ""),
-    ]
-
-
-def test_all_that_match_cannot_be_changed_when_nothing_matches(
-    client: Client, operator: User, instance: Instance
-) -> None:
-    client.force_login(operator)
-    button = 'id="bulk-matching" name="scope" value="matching" type="submit"'
-    assert f"{button}>" in one_line(client.get(URL).text)
-    assert f"{button} disabled>" in one_line(client.get(URL, {"q": "nowhere"}).text)
-
-
-def test_an_address_with_a_page_alone_has_nothing_to_clear(
-    client: Client, viewer: User, instance: Instance
-) -> None:
-    client.force_login(viewer)
-    clear = "Clear filters</a>"
-    make_instance()
-    assert clear not in client.get(URL, {"page": 3}).text
-    assert clear in client.get(URL, {"owner": "anna.schmidt"}).text
-
-
-def test_numbers_are_grouped_as_the_language_does() -> None:
-    with translation.override("en"):
-        assert grouped(5000) == "5,000"
-    with translation.override("de"):
-        assert grouped(5000) == "5.000"
-
-
-def test_the_pager_leads_to_the_pages_before_and_after(
-    client: Client, viewer: User, cloud_row: Cloud
-) -> None:
-    for _ in range(51):
-        make_instance()
-    client.force_login(viewer)
-    page = client.get(URL, {"page": 2}).text
-    assert '<a rel="prev" href="/instances/?page=1">Previous page</a>' in page
-    assert '<a rel="next" href="/instances/?page=3">Next page</a>' in page
-    assert 'rel="prev"' not in client.get(URL).text
-    assert 'rel="next"' not in client.get(URL, {"page": 3}).text
-
-
-def test_filters_of_a_link_are_shown_kept_and_can_be_removed(
-    client: Client, viewer: User, cloud_row: Cloud
-) -> None:
-    client.force_login(viewer)
-    window = {
-        "stops_from": "2026-11-29T04:30:00Z",
-        "stops_before": "2026-11-29T05:00:00Z",
-    }
-    page = client.get(URL, {"owner": "anna.schmidt", "flavor": "v100", **window}).text
-    assert "<bdi>29 Nov 2026, 05:00 UTC</bdi>" in page
-    assert "<bdi>v100</bdi>" in page
-    for name, value in {"flavor": "v100", **window}.items():
-        assert f'<input type="hidden" name="{name}" value="{value}">' in page
-    removed = f"owner=anna.schmidt&{urlencode(window)}"
-    assert f'href="/instances/?{escape(removed)}"' in page
-
-
-def test_a_filter_is_turned_around_and_removed_by_its_chip(
-    client: Client, viewer: User, instance: Instance
-) -> None:
-    client.force_login(viewer)
-    page = one_line(client.get(f"{URL}?status=RUNNING&status=STOPPED&owner=!tom").text)
-    chips = page.split('id="chips"')[1].split("</div>")[0]
-    links = [unescape(link) for link in re.findall(r'href="[^"?]*\?([^"]*)"', chips)]
-    assert links == [
-        *(
-            "status=STOPPED&status=%21RUNNING&owner=%21tom",
-            "status=STOPPED&owner=%21tom",
-        ),
-        *(
-            "status=RUNNING&status=%21STOPPED&owner=%21tom",
-            "status=RUNNING&owner=%21tom",
-        ),
-        *("status=RUNNING&status=STOPPED&owner=tom", "status=RUNNING&status=STOPPED"),
-    ]
-    assert '<input type="hidden" name="owner" value="!tom">' in page
-    assert 'name="status" value="STOPPED" checked' in page
-    assert '<span id="number" class="title-number">1</span>' in page
-
-
-def test_the_generation_has_a_column_and_a_filter_only_where_both_occur(
-    client: Client, viewer: User, instance: Instance
-) -> None:
-    client.force_login(viewer)
-    ListDisplay.objects.create(user=viewer)  # hides nothing
-    head, cell = (
-        '<th scope="col" class="col-generation"> API </th>',
-        '<td class="col-generation" data-label="API">',
-    )
-    page = one_line(client.get(URL).text)
-    assert not [part for part in (head, cell, 'name="generation"') if part in page]
-    make_notebook()
-    FleetVersion.stamp()
-    page = one_line(client.get(URL).text)
-    assert head in page
-    assert f"{cell}Old API</td>" in page
-    assert f"{cell}New API</td>" in page
-    assert 'name="generation" value="notebooks"' in page
 
 
 def test_a_page_without_the_column_loads_anew_when_both_occur(
@@ -453,23 +189,6 @@ def test_a_row_shows_its_first_tags(client: Client, viewer: User) -> None:
     assert 'title="team=nlp"' not in page
     assert '<li class="soft">+2</li>' in page
     assert 'name="tag"' in page
-
-
-def test_the_sorted_column_says_so_and_links_to_its_reverse(
-    client: Client, viewer: User, instance: Instance
-) -> None:
-    client.force_login(viewer)
-    page = one_line(client.get(URL, {"sort": "-name", "q": "note"}).text)
-    assert 'aria-sort="descending"> <a href="/instances/?q=note&amp;sort=name">' in page
-    assert page.count("aria-sort") == 1
-
-
-def test_a_chosen_value_that_is_gone_stays_chosen(
-    client: Client, viewer: User, instance: Instance
-) -> None:
-    client.force_login(viewer)
-    page = client.get(URL, {"owner": "left.long.ago"}).text
-    assert 'name="owner" value="left.long.ago" checked' in page
 
 
 def test_what_scripts_need_is_there_from_the_first_paint(
