@@ -439,27 +439,26 @@ def _read_options(user: User) -> Options:
     if is_own:
         names = user.cloud_identifiers - {""}
         rows = rows.filter(Q(owner_name__in=names) | Q(owner_id__in=names))
-    owners, clouds, flavors, workspaces = set(), set(), set(), set()
-    tags: set[tuple[str, str]] = set()
-    columns = ("owner_name", "owner_id", "cloud__name", "flavor", "workspace_id")
-    for name, id_, cloud, flavor, workspace, pairs in rows.values_list(
-        *columns, "tags"
-    ):
-        owners.add(name or id_)
-        clouds.add(cloud)
-        flavors.add(flavor)
-        workspaces.add(workspace)
-        tags.update(pairs.items())
+    owners = rows.values_list("owner_name", "owner_id").distinct()
+    tags = {
+        pair
+        for (pairs,) in rows.values_list("tags").distinct()
+        for pair in pairs.items()
+    }
     teams = () if is_own else Team.objects.values_list("name", flat=True)
     return Options(
-        owners=_sorted(owners),
-        clouds=_sorted(clouds),
-        flavors=_sorted(flavors),
-        workspaces=_sorted(workspaces),
+        owners=_sorted(name or id_ for name, id_ in owners),
+        clouds=_sorted(_values(rows, "cloud__name")),
+        flavors=_sorted(_values(rows, "flavor")),
+        workspaces=_sorted(_values(rows, "workspace_id")),
         tag_keys=_sorted({key for key, _value in tags}),
         tags=_sorted({f"{key}={value}" for key, value in tags})[:MOST_TAGS],
         teams=list(teams),
     )
+
+
+def _values(rows: QuerySet[Allocation], name: str) -> Iterable[str]:
+    return rows.values_list(name, flat=True).distinct()
 
 
 def _sorted(values: Iterable[str]) -> list[str]:

@@ -26,6 +26,10 @@ class GapTimes:
             else:
                 self._spans.append((since, until))
 
+    def edges(self) -> list[int]:
+        """Return when gaps begin and end."""
+        return [edge for span in self._spans for edge in span]
+
     def overlap(self, since: int, until: int) -> int:
         """Return how much of a time is in gaps, **seconds**."""
         if not self._spans:

@@ -6,29 +6,38 @@ its first run counts for the allocation of that run, or for what the instance is
 there was none. Time in a gap is unknown, whatever the instance did before.
 
 Moments count as whole seconds of Unix time, so that the parts of a time add up to it.
+
+The database adds. A time is the one from its begin to the end of the report, minus the
+one from its end. Between two *edges*, the midnights and the ends of gaps, the time that
+is left falls by a second each second; so the number of moments and their sum say all.
 """
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 from itertools import batched
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import (
     BigIntegerField,
+    Case,
     Count,
     Exists,
+    Expression,
     F,
     Func,
     OuterRef,
     Q,
     QuerySet,
     Subquery,
+    Sum,
+    Value,
+    When,
 )
-from django.db.models.functions import Greatest
+from django.db.models.functions import Coalesce, Greatest, Least
 
 from dashboard.instances.models import Cloud, Instance
 
@@ -139,17 +148,25 @@ def _filled(
     table.gaps = gap_times.by_cloud(gaps)
     table.most_seconds = int(most_hours * 3_600)
     runs = _Runs(clouds, since, until, scope, columns)
+    edges = table.edges()
     for row in runs.unchanged():
         cloud, key, (is_stopped, number) = runs.split(row)
-        column = STOPPED if is_stopped else RUNNING
-        table.add_time(cloud, key, column, table.since, table.until, number)
-    for row in runs.changing():
-        cloud, key, run = runs.split(row)
-        table.add_run(cloud, key, *run)
-    for row in runs.first():
-        cloud, key, (seen, begun) = runs.split(row)
-        table.add_time(cloud, key, STOPPED, seen, begun)
-    where = clouds, since, until, scope
+        table.add_rest(cloud, key, STOPPED if is_stopped else RUNNING, 0, number, 0)
+    for row in runs.open(edges):
+        cloud, key, (started_in, number, started) = runs.split(row)
+        table.add_rest(cloud, key, RUNNING, started_in, number, int(started))
+    for row in runs.changing(edges, int(now.timestamp()), table.most_seconds):
+        cloud, key, values = runs.split(row)
+        table.add_ended(cloud, key, _Ended._make(values))
+    if table.gaps:
+        for row in runs.saving(table.gaps):
+            cloud, key, times = runs.split(row)
+            table.add_avoided(cloud, key, *times)
+    for row in runs.first(edges):
+        cloud, key, (seen_in, begun_in, number, seen, begun) = runs.split(row)
+        table.add_rest(cloud, key, STOPPED, seen_in, number, int(seen))
+        table.add_rest(cloud, key, STOPPED, begun_in, -number, -int(begun))
+    where = clouds, since, until, scope, edges
     if columns is not None:
         names = (*BY_PRICE, *columns)
         groups = fetched(_without_run(*where, names))
@@ -166,9 +183,50 @@ def _filled(
 def _add_without_run(
     table: "_Table", groups: Iterable[tuple[Any, ...]], keys: Sequence[Key]
 ) -> None:
-    for (cloud, *_, seen, gone, number), key in zip(groups, keys, strict=True):
-        end = table.until if gone is None else gone
-        table.add_time(cloud, key, STOPPED, seen, end, number)
+    for group, key in zip(groups, keys, strict=True):
+        cloud, *_, seen_in, gone_in, number, seen, gone = group
+        table.add_rest(cloud, key, STOPPED, seen_in, number, int(seen))
+        table.add_rest(cloud, key, STOPPED, gone_in, -number, -int(gone or 0))
+
+
+class _Ended(NamedTuple):
+    """Runs that have ended and are alike.
+
+    Attributes:
+        started_in, ended_in, gone_in: Number of edges up to the start, to the end, and
+            to when the stopped instance ran again or was missing. All edges if there
+            is no such moment.
+        stops: Whether the instances were known to be stopped after them.
+        number: Of the runs.
+        started, ended, gone: Sums of the moments.
+        avoided: Sum of what was avoided, if gaps do not count.
+    """
+
+    started_in: int
+    ended_in: int
+    gone_in: int
+    stops: int
+    ended_by: str
+    ended_known: str
+    number: int
+    started: int
+    ended: int
+    gone: int | None
+    avoided: int | None
+
+
+class _Rest(NamedTuple):
+    """The time from an edge to the end, in a cloud.
+
+    Attributes:
+        begin: The edge.
+        is_unknown: Whether a gap begins there.
+        parts: Of each day: its index, the known time and the unknown one.
+    """
+
+    begin: int
+    is_unknown: bool
+    parts: list[tuple[int, int, int]]
 
 
 class _Table:
@@ -181,68 +239,100 @@ class _Table:
         self._days = days
         self._bounds = [int(custom(day, day).since.timestamp()) for day in days]
         self.since, self.until, self._now = self._bounds[0], until, now
+        self._edges: list[int] = []
+        self._rests: dict[tuple[int, int], _Rest] = {}
         self.unstored: list[Allocation] = []
         self._sums: dict[tuple[int, Key], list[int]] = {}
 
-    def add_time(
-        self, cloud: int, key: Key, column: int, begin: int, end: int, number: int = 1
-    ) -> None:
-        """Add a time of an instance, or of a number of them."""
-        bounds = self._bounds
-        begin, end = max(begin, bounds[0]), min(end, self.until)
-        if begin >= end:
-            return
-        gaps = self.gaps.get(cloud)
-        for index in range(bisect_right(bounds, begin) - 1, len(bounds)):
-            is_last = index + 1 == len(bounds)
-            part_end = end if is_last else min(end, bounds[index + 1])
-            sums = self._of(index, key)
-            unknown = gaps.overlap(begin, part_end) if gaps else 0
-            sums[column] += number * (part_end - begin - unknown)
-            sums[UNKNOWN] += number * unknown
-            begin = part_end
-            if begin >= end:
-                return
+    def edges(self) -> list[int]:
+        """Return the begin and the end of all, and the edges between them."""
+        inner = {*self._bounds}
+        for gaps in self.gaps.values():
+            inner.update(gaps.edges())
+        between = sorted(edge for edge in inner if self.since < edge < self.until)
+        self._edges = [self.since, *between, self.until]
+        return self._edges
 
-    def add_run(
+    def add_rest(
+        self, cloud: int, key: Key, column: int, edges: int, number: int, moments: int
+    ) -> None:
+        """Add the times from some moments to the end, or subtract them.
+
+        Args:
+            edges: Number of edges up to each of the moments.
+            number: Of the moments; below 0 to subtract.
+            moments: Their sum; below 0 to subtract.
+        """
+        if edges == len(self._edges):
+            return
+        rest = self._rests.get((cloud, edges)) or self._rest(cloud, edges)
+        for index, known, unknown in rest.parts:
+            sums = self._of(index, key)
+            sums[column] += number * known
+            sums[UNKNOWN] += number * unknown
+        if edges:
+            sums = self._of(rest.parts[0][0], key)
+            later = moments - number * rest.begin
+            sums[UNKNOWN if rest.is_unknown else column] -= later
+
+    def _rest(self, cloud: int, edges: int) -> _Rest:
+        begin = self._edges[max(edges - 1, 0)]
+        gaps = self.gaps.get(cloud, gap_times.NONE)
+        rest = _Rest(begin, bool(gaps.overlap(begin, begin + 1)), [])
+        ends = [*self._bounds[1:], self.until]
+        for index in range(bisect_right(self._bounds, begin) - 1, len(ends)):
+            end = min(ends[index], self.until)
+            if begin < end:
+                unknown = gaps.overlap(begin, end)
+                rest.parts.append((index, end - begin - unknown, unknown))
+                begin = end
+        self._rests[cloud, edges] = rest
+        return rest
+
+    def add_ended(self, cloud: int, key: Key, runs: _Ended) -> None:
+        number, started, ended = runs.number, int(runs.started), int(runs.ended)
+        self.add_rest(cloud, key, RUNNING, runs.started_in, number, started)
+        self.add_rest(cloud, key, RUNNING, runs.ended_in, -number, -ended)
+        if runs.stops:
+            gone = int(runs.gone or 0)
+            self.add_rest(cloud, key, STOPPED, runs.ended_in, number, ended)
+            self.add_rest(cloud, key, STOPPED, runs.gone_in, -number, -gone)
+        if not 0 < runs.ended_in < len(self._edges):
+            return
+        sums = self._of_moment(self._edges[runs.ended_in - 1], key)
+        sums[ENDED[runs.ended_by]] += number
+        sums[ENDED_SECONDS] += ended - started
+        if runs.ended_by not in AVOIDED:
+            return
+        if runs.ended_known != Run.Known.OBSERVED:
+            sums[UNSURE[runs.ended_by]] += number
+        elif cloud not in self.gaps:
+            sums[AVOIDED[runs.ended_by]] += int(runs.avoided or 0)
+
+    def add_avoided(
         self,
         cloud: int,
         key: Key,
-        started: int,
-        ended: int | None,
+        ended: int,
         next_started: int | None,
         missing: int | None,
         ended_by: str,
-        ended_known: str,
-        end_status: str,
     ) -> None:
-        if ended is None:
-            self.add_time(cloud, key, RUNNING, started, self._now)
-            return
-        self.add_time(cloud, key, RUNNING, started, ended)
-        gone = next_started or missing or self._now
-        # After it was missing nothing says when it was there again.
-        if end_status:
-            self.add_time(cloud, key, STOPPED, ended, gone)
-        if not self._bounds[0] <= ended < self.until:
-            return
-        sums = self._of(bisect_right(self._bounds, ended) - 1, key)
-        sums[ENDED[ended_by]] += 1
-        sums[ENDED_SECONDS] += ended - started
-        if ended_by not in AVOIDED:
-            return
-        if ended_known != Run.Known.OBSERVED:
-            sums[UNSURE[ended_by]] += 1
-            return
-        gaps = self.gaps.get(cloud, gap_times.NONE)
+        """Add what the end of a run has avoided, in a cloud that has gaps."""
         until = avoided_until(
             ended, next_started, missing, self._now, self.most_seconds
         )
-        sums[AVOIDED[ended_by]] += until - ended - gaps.overlap(ended, until)
+        unknown = self.gaps[cloud].overlap(ended, until)
+        sums = self._of_moment(ended, key)
+        sums[AVOIDED[ended_by]] += until - ended - unknown
 
     def rows(self) -> Iterator[tuple[date, Any, Sums]]:
         for (index, key), sums in self._sums.items():
-            yield self._days[index], key, Sums._make(sums)
+            if any(sums):
+                yield self._days[index], key, Sums._make(sums)
+
+    def _of_moment(self, moment: int, key: Key) -> list[int]:
+        return self._of(bisect_right(self._bounds, moment) - 1, key)
 
     def _of(self, index: int, key: Key) -> list[int]:
         sums = self._sums.get((index, key))
@@ -324,29 +414,93 @@ class _Runs:
                 for row in fetched(rows.annotate(number=Count("pk"))):
                     yield *row[:-1], is_stopped, row[-1]
 
-    def changing(self) -> Iterable[tuple[Any, ...]]:
-        """Return the other runs; of each, what ``_Table.add_run`` needs."""
-        begins = Q(started_at__gte=self._since, started_at__lt=self._until)
+    def open(self, edges: Sequence[int]) -> Iterable[tuple[Any, ...]]:
+        """Return the open runs that began in the time.
+
+        Of those that are alike, the edges up to their start, their number, and the sum
+        of these moments.
+        """
+        rows = self._rows.filter(self._begins, ended_at=None)
+        keys = ("allocation__cloud", *self.columns, "started_in")
+        alike = rows.annotate(started_in=_edges_until("started_at", edges))
+        summed = alike.values(*keys).annotate(
+            number=Count("pk"), started=Sum(UnixTime("started_at"))
+        )
+        return fetched(summed.values_list(*keys, "number", "started"))
+
+    @property
+    def _begins(self) -> Q:
+        return Q(started_at__gte=self._since, started_at__lt=self._until)
+
+    def changing(
+        self, edges: Sequence[int], now: int, most_seconds: int
+    ) -> Iterable[tuple[Any, ...]]:
+        """Return the other runs, those that are alike together (``_Ended``)."""
+        begins = self._begins & Q(ended_at__isnull=False)
         ends = Q(ended_at__gte=self._since, ended_at__lt=self._until)
         is_over = Q(next_started_at__lt=self._until)
         is_over |= Q(next_started_at=None, instance__missing_since__lt=self._until)
         goes = Q(ended_at__lt=self._since) & is_over
+        later = Coalesce("next_started_at", "instance__missing_since")
+        # After it was missing nothing says when it was there again.
+        stops = ~Q(end_status="")
+        gone = Case(
+            When(stops & Q(later__lt=F("ended_at")), then="ended_at"),
+            When(stops, then="later"),
+        )
+        ended = UnixTime("ended_at")
+        until = Least(
+            Coalesce(UnixTime("next_started_at"), now),
+            Coalesce(UnixTime("instance__missing_since"), now),
+            *(Value(now), ended + most_seconds),
+        )
+        saves = Q(ended_by__in=Run.SAVING, ended_known=Run.Known.OBSERVED)
         for rows in (self._rows.filter(begins), *self._last(ends | goes)):
+            keys = (
+                rows.annotate(later=later, gone_at=gone)
+                .annotate(
+                    started_in=_edges_until("started_at", edges),
+                    ended_in=_edges_until("ended_at", edges),
+                    gone_in=_edges_until("gone_at", edges),
+                    stops=Case(When(stops, then=1), default=0),
+                )
+                .values("allocation__cloud", *self.columns, *_Ended._fields[:6])
+            )
+            yield from fetched(
+                keys.annotate(
+                    number=Count("pk"),
+                    started=Sum(UnixTime("started_at")),
+                    ended=Sum(ended),
+                    gone=Sum(UnixTime("gone_at")),
+                    avoided=Sum(Greatest(until, ended) - ended, filter=saves),
+                ).values_list("allocation__cloud", *self.columns, *_Ended._fields)
+            )
+
+    def saving(self, clouds: Collection[int]) -> Iterable[tuple[Any, ...]]:
+        """Return the runs of some clouds whose ends in the time avoided something."""
+        ends = Q(
+            allocation__cloud__in=clouds,
+            ended_at__gte=self._since,
+            ended_at__lt=self._until,
+            ended_by__in=Run.SAVING,
+            ended_known=Run.Known.OBSERVED,
+        )
+        for rows in (self._rows.filter(self._begins, ends), *self._last(ends)):
             yield from fetched(
                 rows.values_list(
                     "allocation__cloud",
                     *self.columns,
-                    *(UnixTime("started_at"), UnixTime("ended_at")),
-                    UnixTime("next_started_at"),
+                    *(UnixTime("ended_at"), UnixTime("next_started_at")),
                     UnixTime("instance__missing_since"),
-                    *("ended_by", "ended_known", "end_status"),
+                    "ended_by",
                 )
             )
 
-    def first(self) -> Iterable[tuple[Any, ...]]:
+    def first(self, edges: Sequence[int]) -> Iterable[tuple[Any, ...]]:
         """Return the first runs of instances that had been seen before.
 
-        Of each, when the instance was first seen, and when it began to run.
+        Of those that are alike, the edges up to when the instances were first seen and
+        to when they began to run, their number, and the sums of these moments.
         """
         since = self._since
         missing = "instance__missing_since"
@@ -364,14 +518,32 @@ class _Runs:
             instance__cloud__in=self._clouds,
             instance__first_seen_at__lt=self._until,
         )
-        return fetched(
-            rows.values_list(
-                "instance__cloud",
-                *self.columns,
-                UnixTime("instance__first_seen_at"),
-                UnixTime("started_at"),
-            )
+        alike = rows.annotate(
+            seen_in=_edges_until("instance__first_seen_at", edges),
+            begun_in=_edges_until("started_at", edges),
         )
+        keys = ("instance__cloud", *self.columns, "seen_in", "begun_in")
+        summed = alike.values(*keys).annotate(
+            number=Count("pk"),
+            seen=Sum(UnixTime("instance__first_seen_at")),
+            begun=Sum(UnixTime("started_at")),
+        )
+        return fetched(summed.values_list(*keys, "number", "seen", "begun"))
+
+
+def _edges_until(moment: str, edges: Sequence[int], before: int = 0) -> Expression:
+    """Return how many edges there are up to a moment; all if it is NULL."""
+    if not edges:
+        return Value(before)
+    middle = len(edges) // 2
+    edge = datetime.fromtimestamp(edges[middle], UTC)
+    return Case(
+        When(
+            **{f"{moment}__lt": edge},
+            then=_edges_until(moment, edges[:middle], before),
+        ),
+        default=_edges_until(moment, edges[middle + 1 :], before + middle + 1),
+    )
 
 
 def fetched(rows: QuerySet[Any, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
@@ -394,27 +566,32 @@ def _without_run(
     since: datetime,
     until: datetime,
     scope: Scope,
+    edges: Sequence[int],
     columns: Collection[str],
 ) -> QuerySet[Any, tuple[Any, ...]]:
     """Return the instances that have not run, those that are alike together.
 
-    A mirror begins with all instances of a cloud at once, so most have the same
-    moment from which they count. Columns, that moment, when they were gone (None while
-    they exist), and their number.
+    Columns, the edges up to when they were first seen and to when they were gone (all
+    while they exist), their number, and the sums of these moments.
     """
     present = Q(missing_since=None) | Q(missing_since__gt=since)
     runs = Run.objects.filter(instance=OuterRef("pk"))
+    instances = Instance.objects.filter(
+        ~Exists(runs), present, scope.q(), cloud__in=clouds, first_seen_at__lt=until
+    )
+    keys = (*columns, "seen_in", "gone_in")
     found: QuerySet[Any, tuple[Any, ...]] = (
-        Instance.objects.filter(
-            ~Exists(runs), present, scope.q(), cloud__in=clouds, first_seen_at__lt=until
-        )
-        .order_by()
+        instances.order_by()
         .annotate(
-            seen=Greatest(UnixTime("first_seen_at"), int(since.timestamp())),
-            gone=UnixTime("missing_since"),
+            seen_in=_edges_until("first_seen_at", edges),
+            gone_in=_edges_until("missing_since", edges),
         )
-        .values(*columns, "seen", "gone")
-        .annotate(number=Count("pk"))
-        .values_list(*columns, "seen", "gone", "number")
+        .values(*keys)
+        .annotate(
+            number=Count("pk"),
+            seen=Sum(UnixTime("first_seen_at")),
+            gone=Sum(UnixTime("missing_since")),
+        )
+        .values_list(*keys, "number", "seen", "gone")
     )
     return found

@@ -243,8 +243,11 @@ def longest_without_auto_stop(
 ) -> list[Run]:
     """Return the runs of a period without auto-stop, the longest first."""
     until = models.functions.Coalesce("ended_at", models.Value(now))
-    found = runs(period, scope, now).filter(has_end=False)
-    return list(found.order_by(models.F("started_at") - until, "pk")[:limit])
+    found = runs(period, scope, now)
+    ordered = found.filter(has_end=False).order_by(models.F("started_at") - until, "pk")
+    # Their keys first: rows of all these runs are too much to sort.
+    longest = found.in_bulk(list(ordered.values_list("pk", flat=True)[:limit]))
+    return list(longest.values())
 
 
 def run_cost(
