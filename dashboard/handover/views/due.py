@@ -139,7 +139,7 @@ def _timeline(
         timezone.localdate(),
     )
     return _timelines.get_or_compute(
-        (board.timeline.layout, query.address, out_of_band, *reader),
+        (board.timeline.layout, query.kept.urlencode(), out_of_band, *reader),
         lambda: render_to_string(
             "handover/_timeline.html",
             {
