@@ -156,8 +156,8 @@ def _filled(
         cloud, key, (started_in, number, started) = runs.split(row)
         table.add_rest(cloud, key, RUNNING, started_in, number, int(started))
     for row in runs.changing(edges, int(now.timestamp()), table.most_seconds):
-        cloud, key, values = runs.split(row)
-        table.add_ended(cloud, key, _Ended._make(values))
+        cloud, key, ended = runs.split(row)
+        table.add_ended(cloud, key, _Ended._make(ended))
     if table.gaps:
         for row in runs.saving(table.gaps):
             cloud, key, times = runs.split(row)

@@ -277,6 +277,6 @@ def skips_by_reason(batch: EditBatch) -> dict[Message, list[int]]:
     """Return the skipped instances (``Instance.pk``), by reason and then by name."""
     skips = batch.skips.order_by("instance__name", "pk")
     found: dict[Message, list[int]] = {}
-    for reason, pk in skips.values_list("reason", "instance"):
+    for reason, pk in skips.values_list("reason", "instance_id"):
         found.setdefault(reason, []).append(pk)
     return found

@@ -41,7 +41,7 @@ def insert_rows(
     for field in shared._meta.concrete_fields:
         if field.generated or isinstance(field, AutoField):
             continue
-        columns.append(quote(field.column))
+        columns.append(quote(str(field.column)))
         place = places.pop(field.attname, None)
         if place is None:
             values.append("%s")
