@@ -2,6 +2,7 @@
 /* Notifications of the browser: of what came since the page was drawn, once per browser
    and only after a click has asked for them. */
 {
+  const gettext = window.gettext ?? ((text) => text);
   const KEY = "curfew-browser-notifications";
   const link = document.querySelector(".inbox-link");
   const isOn = () => localStorage.getItem(KEY) === "on" && Notification.permission === "granted";
@@ -31,10 +32,11 @@
   else if (line) {
     const [on, off] = [line.querySelector("[data-turn-on]"), line.querySelector("[data-turn-off]")];
     const draw = () => {
-      on.hidden = isOn();
+      const isBlocked = Notification.permission === "denied";
+      on.hidden = isOn() || isBlocked;
       off.hidden = !isOn();
       line.querySelector("[role=status]").textContent =
-        Notification.permission === "denied" ? gettext("Your browser blocks them. Allow notifications in its settings for this site.") : "";
+        isBlocked ? gettext("Your browser blocks them. Allow notifications in its settings for this site.") : "";
     };
     on.addEventListener("click", async () => {
       if ((await Notification.requestPermission()) === "granted") localStorage.setItem(KEY, "on");
