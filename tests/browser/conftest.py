@@ -132,11 +132,13 @@ class Demo:
         self.cloud.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo(
     tmp_path_factory: pytest.TempPathFactory, browser_type_launch_args: dict[str, Any]
 ) -> Iterator[Demo]:
-    """One demo for all browser tests, whose cloud holds still.
+    """One demo for all tests of this folder, whose cloud holds still.
+
+    It ends with them: idle, it takes a twentieth of a core.
 
     Each test that changes an instance has one of its own. Without a browser there is no
     need of a demo.
@@ -152,7 +154,7 @@ def demo(
         demo.end()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser_context_args(demo: Demo) -> dict[str, Any]:
     """Where paths start, and a zone that is not the server's."""
     return {
