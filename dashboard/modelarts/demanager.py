@@ -3,7 +3,7 @@
 Source: ModelArts API Reference, "DevEnviron".
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set as AbstractSet
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ import httpx
 from dashboard.modelarts import responses, schemas
 from dashboard.modelarts.connection import Connection, Exchange, id_segment
 from dashboard.modelarts.generations import Generation
-from dashboard.modelarts.paging import BYTES_PER_INSTANCE, read_pages
+from dashboard.modelarts.paging import BYTES_PER_INSTANCE, read_pages, read_wanted
 from dashboard.modelarts.requests import UpdateInstanceRequest
 from dashboard.modelarts.results import (
     FindUnchanged,
@@ -20,7 +20,6 @@ from dashboard.modelarts.results import (
     Layout,
     Observation,
     read_observation,
-    read_page,
 )
 from dashboard.modelarts.signing import canonical_query
 from dashboard.outbound.transport import MAX_BYTES, largest_answer
@@ -81,7 +80,7 @@ class DemanagerApi:
             expected=expected,
         )
 
-    def list_by_age(self, offset: int) -> InstancePage:
+    def list_by_age(self, offset: int, wanted: AbstractSet[str]) -> InstancePage:
         """Read one page by age; see ``InstanceApi.list_by_age``."""
         params = {
             "de_type": "Notebook",
@@ -91,7 +90,7 @@ class DemanagerApi:
             "order": "asc",
         }
         response = self._page(params, self.page_size, offset)
-        return read_page(response, _LAYOUT, offset=offset, seen=set())
+        return read_wanted(response, _LAYOUT, offset=offset, wanted=wanted)
 
     def show_instance(self, instance_id: str) -> Observation:
         """Read one instance ("Querying the Details ...").

@@ -1,6 +1,6 @@
 """What the calls of both generations have in common."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set as AbstractSet
 from typing import Any, Protocol
 
 from dashboard.modelarts.generations import Generation
@@ -53,11 +53,12 @@ class InstanceApi(Protocol):
         """How many records ``list_by_age`` returns at most."""
         ...
 
-    def list_by_age(self, offset: int) -> InstancePage:
+    def list_by_age(self, offset: int, wanted: AbstractSet[str]) -> InstancePage:
         """Read one page of the listing in the order of creation, the oldest first.
 
         Args:
             offset: How many older instances to skip.
+            wanted: Ids of the instances to parse, which is most of the work.
         """
         ...
 

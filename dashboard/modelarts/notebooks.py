@@ -3,7 +3,7 @@
 Source: ``docs/modelarts-api.md``, part B.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from dashboard.modelarts.generations import Generation
 from dashboard.modelarts.instance_state import TIMING
 from dashboard.modelarts.messages import Problem
 from dashboard.modelarts.notebook_schemas import Lease, Notebook, ProjectTags
-from dashboard.modelarts.paging import BYTES_PER_INSTANCE, read_pages
+from dashboard.modelarts.paging import BYTES_PER_INSTANCE, read_pages, read_wanted
 from dashboard.modelarts.requests import (
     RenewLeaseRequest,
     StartNotebookRequest,
@@ -32,7 +32,6 @@ from dashboard.modelarts.results import (
     Observation,
     Scope,
     read_observation,
-    read_page,
 )
 from dashboard.modelarts.signing import canonical_query
 from dashboard.outbound.transport import MAX_BYTES, largest_answer
@@ -121,7 +120,7 @@ class NotebooksApi:
         yield first
         yield from pages
 
-    def list_by_age(self, offset: int) -> InstancePage:
+    def list_by_age(self, offset: int, wanted: AbstractSet[str]) -> InstancePage:
         """Read one page by age; see ``InstanceApi.list_by_age``.
 
         Raises:
@@ -133,7 +132,7 @@ class NotebooksApi:
             "sort_dir": "ASC",
         }
         response = self._page("all", params, self.page_size, offset)
-        return read_page(response, _LAYOUT, offset=offset, seen=set())
+        return read_wanted(response, _LAYOUT, offset=offset, wanted=wanted)
 
     def show_instance(self, instance_id: str) -> Observation:
         """Read one notebook ("Querying Details of a Notebook Instance").

@@ -1,10 +1,11 @@
 """Reads a listing page by page, in either generation."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set as AbstractSet
 from dataclasses import replace
 
 import httpx
 
+from dashboard.modelarts.json_reader import Json
 from dashboard.modelarts.results import FindUnchanged, InstancePage, Layout, read_page
 
 MAX_INSTANCES = 100_000
@@ -51,3 +52,22 @@ def read_pages(
         yield replace(page, is_last=is_last)
         if is_last:
             return
+
+
+def read_wanted(
+    response: httpx.Response, layout: Layout, *, offset: int, wanted: AbstractSet[str]
+) -> InstancePage:
+    """Return a page of which only some instances are parsed.
+
+    Args:
+        response: Successful and already read.
+        layout: How it is laid out.
+        offset: Index of its first record.
+        wanted: The ids of those instances.
+    """
+
+    def others(records: Sequence[Json]) -> set[str]:
+        ids = (record.get("id") for record in records if isinstance(record, dict))
+        return {one for one in ids if isinstance(one, str) and one not in wanted}
+
+    return read_page(response, layout, offset=offset, seen=set(), find_unchanged=others)

@@ -12,7 +12,15 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.edits import dispatch
-from dashboard.edits.delivery import due_queues, group, queue, record, send, writer
+from dashboard.edits.delivery import (
+    due_queues,
+    group,
+    pages,
+    queue,
+    record,
+    send,
+    writer,
+)
 from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Behavior, Emulator, Fault
 from dashboard.instances.models import Cloud, Instance
@@ -94,16 +102,16 @@ def test_a_cloud_may_answer_with_shorter_pages(
 ) -> None:
     """No document says how many records a page may have at most."""
     edits, served = due_together(cloud, operator, 12)
-    genuine, most = DemanagerApi.list_by_age, group.PAGE_MARGIN + 8
+    genuine, most = DemanagerApi.list_by_age, pages.PAGE_MARGIN + 8
 
-    def short(self: DemanagerApi, offset: int) -> Any:
-        page = genuine(self, offset)
+    def short(self: DemanagerApi, offset: int, wanted: Any) -> Any:
+        page = genuine(self, offset, wanted)
         fewer = {"instances": page.instances[:most], "unreadable": [], "records": most}
         return page.__class__(**{**_fields(page), **fewer})
 
     monkeypatch.setattr(DemanagerApi, "list_by_age", short)
     found = asked(cloud, served)
-    assert found["show"] <= 2 * group.MIN_ON_PAGE
+    assert found["show"] <= 2 * pages.MIN_ON_PAGE
     assert found["list"] >= 4
     assert states(edits) == [State.APPLIED] * 12
 
@@ -293,8 +301,8 @@ def test_a_page_from_before_the_answer_confirms_nothing(
     edits, served = due_together(cloud, operator, 8)
     genuine = DemanagerApi.list_by_age
 
-    def cached(self: DemanagerApi, offset: int) -> Any:
-        page = genuine(self, offset)
+    def cached(self: DemanagerApi, offset: int, wanted: Any) -> Any:
+        page = genuine(self, offset, wanted)
         old = page.clock.__class__(0, page.clock.received_at_ms, 1_000)
         return page.__class__(**{**_fields(page), "clock": old})
 

@@ -7,8 +7,7 @@ and delivered instance by instance (``send``). See ``docs/decisions/0034-groups.
 
 import math
 import time
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,19 +21,18 @@ from pydantic import ValidationError
 
 from dashboard.edits import dispatch, merge
 from dashboard.edits.models import Edit
-from dashboard.instances import upstream
-from dashboard.instances.models import Cloud, Instance
+from dashboard.instances.models import Cloud
 from dashboard.modelarts.errors import (
     ModelArtsError,
     StateRefusedError,
     ThrottledError,
 )
-from dashboard.modelarts.instance_api import InstanceApi
-from dashboard.modelarts.results import InstancePage, Observation
+from dashboard.modelarts.results import Observation
 
 from . import circuit_breaker, due_queues, late_writes, queue, record, send
 from .calls import Request
 from .due_queues import Member, ServedGeneration
+from .pages import Pages, is_complete, observations
 from .queue import Announcement, Delivery
 from .record import Report, Result
 from .send import Change
@@ -63,12 +61,6 @@ AUTHORIZED_SECONDS = 2.0
 READ_SECONDS = 14.0
 """After this long a group begins no call any more: one may take 11 s, and a task 25."""
 
-MIN_ON_PAGE = 3
-"""Members for which a page is read; fewer are read one by one."""
-
-PAGE_MARGIN = 3
-"""How far a page begins before the expected place of its first member."""
-
 MAX_SENDERS, EXPECTED_LATENCY_SECONDS = 8, 0.2
 
 State = Edit.State
@@ -81,7 +73,7 @@ def drain(served: ServedGeneration) -> None:
         return
     cloud = Cloud.objects.get(pk=served.cloud_pk)
     try:
-        pages = _Pages(served, cloud)
+        pages = Pages(served, cloud)
         pages.read(members)
     except ModelArtsError as error:
         # One by one they show whether the cloud is away, or only its listing.
@@ -97,80 +89,6 @@ def drain(served: ServedGeneration) -> None:
 def _size() -> int:
     by_rate = round(settings.CURFEW.upstream_rate * GROUP_SECONDS)
     return max(due_queues.MIN_GROUP, min(MAX_MEMBERS, by_rate))
-
-
-class _Pages:
-    """The pages of a listing that show the members of a group."""
-
-    def __init__(self, served: ServedGeneration, cloud: Cloud) -> None:
-        client = upstream.client_for(cloud.name)
-        self._api: InstanceApi = client.api(served.generation)
-        present = Instance.objects.filter(
-            cloud=cloud, generation=served.generation, missing_since=None
-        ).order_by("created_at", "instance_id")
-        ids = present.values_list("instance_id", flat=True)
-        self._places = {instance_id: place for place, instance_id in enumerate(ids)}
-        self.read_at = 0.0
-        self._seen: dict[str, Observation] = {}
-
-    def read(self, members: Iterable[Member]) -> None:
-        """Read the pages on which most members are expected.
-
-        Raises:
-            ModelArtsError: A page could not be read.
-        """
-        ids = [member.instance_id for member in members]
-        self.read_at = time.monotonic()
-        self._seen = {}
-        for page in self.pages_with(ids):
-            self._seen |= observations(page)
-
-    def pages_with(self, ids: Iterable[str]) -> Iterator[InstancePage]:
-        """Read the pages that are expected to show at least some of the instances.
-
-        The place of an instance is a guess: it only decides what is read.
-
-        Raises:
-            ModelArtsError: A page could not be read.
-        """
-        places = sorted(self._places[one] for one in ids if one in self._places)
-        while places:
-            offset = max(0, places[0] - PAGE_MARGIN)
-            end = offset + self._api.page_size
-            if bisect_left(places, end - PAGE_MARGIN) >= MIN_ON_PAGE:
-                page = self._api.list_by_age(offset)
-                yield page
-                # No document says how many records a page may have at most.
-                end = offset + page.records
-                if end >= page.total_count:
-                    return
-            places = places[max(1, bisect_left(places, end - PAGE_MARGIN)) :]
-
-    def find(self, member: Member, delivery: Delivery) -> Observation | None:
-        """Return what a page says about a member, if nothing has happened since."""
-        is_untouched = (member.next_seq, member.number + 1) == (
-            delivery.next_seq,
-            delivery.number,
-        )
-        found = self._seen.get(member.instance_id)
-        return (
-            found if found and is_untouched and is_complete(found, delivery) else None
-        )
-
-
-def observations(page: InstancePage) -> dict[str, Observation]:
-    """Return the readable instances of a page by id."""
-    return {wire.id: Observation(wire, page.clock) for wire in page.instances}
-
-
-def is_complete(observation: Observation, delivery: Delivery) -> bool:
-    """Whether a document of a listing says all that its edits are compared with."""
-    values = late_writes.cloud_values(observation.instance)
-    names = {name for edit in delivery.edits for name in edit.patch}
-    if any(name.startswith("auto_stop") for name in names):
-        names |= {name for name in values if name.startswith("auto_stop")}
-    is_partial = observation.instance.state().is_partial
-    return not is_partial and all(values.get(name) is not None for name in names)
 
 
 @dataclass
@@ -226,7 +144,7 @@ class _Planned(NamedTuple):
 class _Group:
     """The delivery of one group."""
 
-    def __init__(self, pages: _Pages) -> None:
+    def __init__(self, pages: Pages) -> None:
         self._pages = pages
         self._began = time.monotonic()
         self._results: list[Result] = []
@@ -323,7 +241,7 @@ class _Group:
             self._report(delivery, send.not_authorized(delivery))
             return None
         try:
-            writer = Writer(delivery)
+            writer = Writer(delivery, self._pages.client)
             if found is None:
                 found = writer.read()
             else:

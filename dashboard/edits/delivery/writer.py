@@ -14,6 +14,7 @@ from dashboard.edits import leases
 from dashboard.edits.models import Edit
 from dashboard.instances import upstream
 from dashboard.instances.edit_states import EditKind
+from dashboard.modelarts.client import ModelArtsClient
 from dashboard.modelarts.errors import StateRefusedError
 from dashboard.modelarts.instance_state import IDLE
 from dashboard.modelarts.limits import MIN_RUN_SECONDS
@@ -50,11 +51,18 @@ class Writer:
         cloud_ms: The cloud's time at the last read, Unix ms; a little early.
     """
 
-    def __init__(self, delivery: Delivery) -> None:
+    def __init__(
+        self, delivery: Delivery, client: ModelArtsClient | None = None
+    ) -> None:
+        """Prepare the calls.
+
+        Args:
+            client: Of the cloud; None finds it by its name.
+        """
         self._delivery = delivery
         instance = delivery.instance
         self._cloud, self._id = instance.cloud, instance.instance_id
-        client = upstream.client_for(self._cloud.name)
+        client = client or upstream.client_for(self._cloud.name)
         self._api = client.api(instance.generation)
         self._calls = calls_for(instance.generation, client, self._id)
         self.cloud_ms, self._read_at = 0, 0.0
