@@ -5,7 +5,8 @@ an instance is missing. A refresh is stored as interrupted until its last step s
 """
 
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -462,8 +463,7 @@ class LockedRows:
         if shown:
             is_only_shown = self._is_written or self._batch.is_only_shown
             version = FleetVersion.raise_number(only_shown=is_only_shown)
-        # One statement for each: ``bulk_update`` of a hundred rows takes ten times as
-        # long, since it words a condition for each value.
+        rows: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
         for instance_id, before in self._known.items():
             values: dict[str, Any] = {}
             if after := changed.get(instance_id):
@@ -477,7 +477,38 @@ class LockedRows:
             if before.pk in shown:
                 values["version"] = version
             if values:
-                Instance.objects.filter(pk=before.pk).update(**values)
+                rows[tuple(values)].append((*values.values(), before.pk))
+        for names, of_rows in rows.items():
+            _update_rows(names, of_rows)
+
+
+def _update_rows(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write some columns of many instances, each row with values of its own.
+
+    ``bulk_update`` of a hundred rows takes fifty times as long, since it compiles a
+    condition for each value, and a statement of the ORM for each row twice as long.
+
+    Args:
+        names: Of the fields.
+        rows: Their values, and then the key of the row.
+    """
+    quoted = connection.ops.quote_name
+    fields = [Instance._meta.get_field(name) for name in names]
+    changes = ", ".join(f"{quoted(field.column)} = %s" for field in fields)
+    table, key = quoted(Instance._meta.db_table), quoted("id")
+    statement = f"UPDATE {table} SET {changes} WHERE {key} = %s"  # noqa: S608 (names of our model)
+    stored = [
+        (
+            *(
+                field.get_db_prep_save(value, connection)
+                for field, value in zip(fields, values, strict=False)
+            ),
+            values[-1],
+        )
+        for values in rows
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, stored)
 
 
 def _requested_at(observation: Observation) -> datetime:
