@@ -1,6 +1,8 @@
 """Whether an edit may still be sent: may its actor, policy or schedule still act?"""
 
+from collections.abc import Iterable
 from datetime import datetime
+from functools import cached_property
 
 from django.utils import timezone
 
@@ -28,8 +30,41 @@ _RUNS = frozenset(
 )
 
 
-def why_withdrawn(edit: Edit) -> Message:
-    """Return why an edit may not be sent any more; empty if it may."""
+class PolicyState:
+    """The policies and exceptions that the edits of one transaction depend on.
+
+    They are read once for all of them, and only if one acts in the name of a policy.
+
+    Args:
+        instances: Of those edits (``Instance.pk``).
+    """
+
+    def __init__(self, instances: Iterable[int]) -> None:
+        self.now = timezone.now()
+        self._instances = list(instances)
+        self._shadowing: dict[int, list[Rule]] = {}
+
+    @cached_property
+    def _exempt(self) -> policies.Exempt:
+        return policies.exempt(self.now, self._instances)
+
+    def is_exempt(self, rule: Rule, edit: Edit) -> bool:
+        return (rule.pk, edit.instance_id) in self._exempt
+
+    def shadow(self, rule: Rule, instance: Instance) -> Rule | None:
+        """Return the rule that counts for an instance in place of one, if any."""
+        if rule.pk not in self._shadowing:
+            self._shadowing[rule.pk] = policies.shadowing(rule)
+        return policies.shadow(rule, instance, self._shadowing[rule.pk])
+
+
+def why_withdrawn(edit: Edit, state: PolicyState | None = None) -> Message:
+    """Return why an edit may not be sent any more; empty if it may.
+
+    Args:
+        edit: With its actor, policy and schedule.
+        state: Of all edits that are looked at together; None reads it for this one.
+    """
     if _is_about_an_earlier_run(edit):
         return messages.ANOTHER_RUN()
     if edit.override and not edit.override.is_in_effect(timezone.now()):
@@ -37,7 +72,7 @@ def why_withdrawn(edit: Edit) -> Message:
     if edit.actor is None:
         if edit.schedule_name:
             return _why_schedule_may_not(edit)
-        return _why_rule_may_not(edit, timezone.now())
+        return _why_rule_may_not(edit, state or PolicyState([edit.instance_id]))
     if can_edit(edit.actor, edit.instance.owner):
         return Message()
     return messages.NOT_PERMITTED(username=edit.actor.get_username())
@@ -83,13 +118,13 @@ def _is_about_an_earlier_run(edit: Edit) -> bool:
     )
 
 
-def _why_rule_may_not(edit: Edit, now: datetime) -> Message:
-    rule = edit.rule
+def _why_rule_may_not(edit: Edit, state: PolicyState) -> Message:
+    rule, now = edit.rule, state.now
     if rule is None or not rule.is_acting:
         return messages.POLICY_PAUSED(policy=edit.policy_name)
-    if policies.exempt(now, [edit.instance_id]) & {(rule.pk, edit.instance_id)}:
+    if state.is_exempt(rule, edit):
         return messages.EXEMPT(policy=edit.policy_name)
-    if other := policies.shadow(rule, edit.instance):
+    if other := state.shadow(rule, edit.instance):
         return messages.SHADOWED(policy=other.name)
     # A stop that was sent before may have ended the run.
     if edit.kind == Edit.Kind.STOP and not _was_sent(edit):

@@ -122,9 +122,13 @@ def shadowing(rule: Rule) -> list[Rule]:
     return list(same_kind.exclude(pk=rule.pk).select_related("team"))
 
 
-def shadow(rule: Rule, instance: Instance) -> Rule | None:
-    """Return the rule that counts for an instance in place of one; None if it does."""
-    found = matches([*shadowing(rule), rule], instance)
+def shadow(rule: Rule, instance: Instance, others: Iterable[Rule]) -> Rule | None:
+    """Return the rule that counts for an instance in place of one; None if it does.
+
+    Args:
+        others: ``shadowing`` of the rule.
+    """
+    found = matches([*others, rule], instance)
     return next((match.shadowed_by for match in found if match.rule == rule), None)
 
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
 from dashboard.edits import deadlines, outcome_text, tasks
-from dashboard.edits.delivery import queue
+from dashboard.edits.delivery import authorization, queue
 from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Emulator
 from dashboard.instances.models import Cloud, FleetVersion, Instance
@@ -86,7 +86,9 @@ def test_one_whose_worker_died_ends_and_is_looked_for(
     delivery = queue.claim(running.pk)
     assert delivery is not None
     before = {"description": running.description}
-    assert queue.authorize_request(delivery, {"description": "New words"}, before)
+    assert authorization.authorize_request(
+        delivery, {"description": "New words"}, before
+    )
     Edit.objects.update(deadline_at=a_second_ago())
     EditQueue.objects.update(lease_until=a_second_ago())
     assert deadlines.fail_past_deadline() == 1

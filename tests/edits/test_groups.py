@@ -2,7 +2,9 @@
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from unittest.mock import Mock
 
@@ -13,6 +15,7 @@ from django.utils import timezone
 from dashboard.accounts.models import User
 from dashboard.edits import dispatch
 from dashboard.edits.delivery import (
+    authorization,
     due_queues,
     group,
     pages,
@@ -28,7 +31,7 @@ from dashboard.instances.refresh import refresh_cloud
 from dashboard.modelarts.demanager import DemanagerApi
 
 from .conftest import NOTEBOOKS
-from .deliveries import due_now, puts, submit
+from .deliveries import due_now, in_cloud, puts, submit
 
 State = Edit.State
 WORDS = "In a group"
@@ -169,7 +172,7 @@ def test_the_next_group_begins_while_the_end_of_one_is_sent(
     group.drain(served)
     assert waited[0]
     assert len(taken) == 12
-    assert enqueue.call_args_list[0].args == (dispatch.SWEEP,)
+    assert enqueue.call_args_list[0].args == (dispatch.DRAIN_GROUP, *served)
     assert Counter(states(edits)) == {State.APPLIED: 12, State.QUEUED: 12}
 
 
@@ -222,7 +225,7 @@ def test_a_value_that_is_too_old_is_not_sent(
     cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     edits, served = due_together(cloud, operator, 8)
-    genuine = queue.authorize_requests
+    genuine = authorization.authorize_requests
 
     def slow(*arguments: Any) -> Any:
         allowed = genuine(*arguments)
@@ -231,11 +234,133 @@ def test_a_value_that_is_too_old_is_not_sent(
         return allowed
 
     with monkeypatch.context() as patch:
-        patch.setattr(queue, "authorize_requests", slow)
+        patch.setattr(authorization, "authorize_requests", slow)
         assert asked(cloud, served)["update"] == 0
         monkeypatch.undo()
     assert states(edits) == [State.RETRYING] * 8
     assert not Attempt.objects.filter(ambiguous=True).exists()
+
+
+# -- someone else's change at the cloud, after the first listing ----------------------
+
+
+def before_page(
+    patch: pytest.MonkeyPatch, number: int, change: Callable[[], None]
+) -> None:
+    """Let someone change the cloud just before so many pages have been read."""
+    genuine, read = DemanagerApi.list_by_age, []
+
+    def page(self: DemanagerApi, offset: int, wanted: Any) -> Any:
+        if len(read) == number:
+            change()
+        read.append(offset)
+        return genuine(self, offset, wanted)
+
+    patch.setattr(DemanagerApi, "list_by_age", page)
+
+
+def before_the_requests(
+    patch: pytest.MonkeyPatch, change: Callable[[], None], *, later: float = 0
+) -> None:
+    """Let someone change the cloud between the listing and the requests.
+
+    Args:
+        later: So many seconds pass before these.
+    """
+    genuine = authorization.authorize_requests
+
+    def authorized(*arguments: Any) -> Any:
+        change()
+        moved = group.time.monotonic() + later
+        allowed = genuine(*arguments)
+        if later:
+            patch.setattr(group.time, "monotonic", lambda: moved)
+        return allowed
+
+    patch.setattr(authorization, "authorize_requests", authorized)
+
+
+def test_a_change_within_the_window_is_replaced_and_its_delivery_began_before_it(
+    cloud: Emulator, operator: User
+) -> None:
+    """Nobody can tell: the cloud has no conditional request. See decision 34."""
+    edits, served = due_together(cloud, operator, 8)
+    theirs, moments = edits[3].instance, []
+
+    def change() -> None:
+        cloud.fleet.force(theirs.instance_id, description="from the console")
+        moments.append(timezone.now())
+
+    with pytest.MonkeyPatch.context() as patch:
+        before_the_requests(patch, change)
+        assert asked(cloud, served) == {"list": 2, "update": 8}
+    assert states(edits) == [State.APPLIED] * 8
+    assert in_cloud(cloud, theirs) == WORDS
+    attempt = edits[3].attempts.get()
+    assert attempt.started_at < moments[0], "what I3 and its checker go by"
+
+
+def test_a_change_of_another_setting_stays_and_is_seen(
+    cloud: Emulator, operator: User
+) -> None:
+    edits, served = due_together(cloud, operator, 8)
+    theirs = edits[3].instance
+    there = {"prompt": True, "enable": True, "duration_seconds": 5_400}
+    change = partial(cloud.fleet.force, theirs.instance_id, auto_stop=there)
+    with pytest.MonkeyPatch.context() as patch:
+        before_the_requests(patch, change)
+        group.drain(served)
+    assert states(edits) == [State.APPLIED] * 8
+    assert cloud.fleet.get(theirs.instance_id).auto_stop.duration_seconds == 5_400
+    theirs.refresh_from_db()
+    assert (theirs.description, theirs.auto_stop_duration) == (WORDS, 5_400)
+
+
+def test_after_the_window_the_value_is_read_again_and_the_conflict_seen(
+    cloud: Emulator, operator: User
+) -> None:
+    edits, served = due_together(cloud, operator, 8)
+    theirs = edits[3].instance
+    change = partial(
+        cloud.fleet.force, theirs.instance_id, description="from the console"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        before_the_requests(patch, change, later=group.SEND_SECONDS + 1)
+        assert asked(cloud, served)["update"] == 0
+    assert states(edits) == [State.RETRYING] * 8
+    for edit in edits:
+        due_now(edit)
+        send.drain(edit.instance_id)
+    expected = [State.APPLIED] * 8
+    expected[3] = State.CONFLICT
+    assert states(edits) == expected
+    assert (in_cloud(cloud, theirs), puts(cloud, theirs)) == ("from the console", [])
+
+
+def test_a_change_after_the_request_is_seen_when_it_is_read_back(
+    cloud: Emulator, operator: User
+) -> None:
+    """The edit is not called applied, and the other value is never overwritten."""
+    edits, served = due_together(cloud, operator, 8)
+    theirs = edits[3].instance
+    change = partial(
+        cloud.fleet.force, theirs.instance_id, description="from the console"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        before_page(patch, 1, change)
+        assert asked(cloud, served) == {"list": 2, "update": 8, "show": 1}
+    expected = [State.APPLIED] * 8
+    expected[3] = State.RETRYING
+    assert states(edits) == expected
+    due_now(edits[3])
+    send.drain(theirs.pk)
+    expected[3] = State.CONFLICT
+    assert states(edits) == expected
+    assert in_cloud(cloud, theirs) == "from the console"
+    assert len(puts(cloud, theirs)) == 1
+
+
+# -- what is too old, what was overtaken -----------------------------------------------
 
 
 def test_no_queue_is_claimed_once_the_values_are_old(
@@ -282,14 +407,14 @@ def test_a_listing_only_confirms(
     """A page that is stale or says too little costs a call, and nothing else."""
     edits, served = due_together(cloud, operator, 8)
     there = edits[0].instance.instance_id
-    genuine = queue.authorize_requests
+    genuine = authorization.authorize_requests
 
     def meanwhile(*arguments: Any) -> Any:
         cloud.faults.add(Fault(route="list", instance_id=there, **spoilt))
         return genuine(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(queue, "authorize_requests", meanwhile)
+        patch.setattr(authorization, "authorize_requests", meanwhile)
         assert asked(cloud, served) == {"list": 2, "update": 8, "show": 1}
     assert states(edits) == [State.APPLIED] * 8
 
@@ -375,14 +500,14 @@ def test_a_lost_permission_counts_up_to_the_second(
 ) -> None:
     monkeypatch.setattr(settings.CURFEW, "upstream_rate", 3.0)
     edits, served = due_together(cloud, operator, 9)
-    genuine = queue.authorize_requests
+    genuine = authorization.authorize_requests
 
     def demoted_meanwhile(*arguments: Any) -> Any:
         if cloud.log.entries(route="update"):
             User.objects.filter(pk=operator.pk).update(role=User.Role.VIEWER)
         return genuine(*arguments)
 
-    monkeypatch.setattr(queue, "authorize_requests", demoted_meanwhile)
+    monkeypatch.setattr(authorization, "authorize_requests", demoted_meanwhile)
     assert asked(cloud, served)["update"] == 3
     assert Counter(states(edits)) == {
         State.APPLIED: 3,

@@ -9,7 +9,7 @@ import json
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
 from dashboard.edits import services
-from dashboard.edits.delivery import queue
+from dashboard.edits.delivery import authorization, queue
 from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances import upstream
@@ -75,7 +75,7 @@ def test_a_worker_that_was_taken_for_dead_is_put_right(
     overtaken = queue.claim(running.pk)
     assert overtaken is not None
     before = {"description": running.description}
-    assert queue.authorize_request(overtaken, {"description": "older"}, before)
+    assert authorization.authorize_request(overtaken, {"description": "older"}, before)
     EditQueue.objects.update(lease_until=a_second_ago())
     newer = services.submit_edit(
         instance=running,

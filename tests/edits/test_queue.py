@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.edits import services
-from dashboard.edits.delivery import due_queues, queue, record
+from dashboard.edits.delivery import authorization, due_queues, queue, record
 from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Emulator
 from dashboard.instances.models import FleetVersion, Instance
@@ -38,13 +38,13 @@ def test_demotion_between_reading_and_sending_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     edit = submit(running, operator, description="New words")
-    genuine = queue.authorize_request
+    genuine = authorization.authorize_request
 
     def demoted_meanwhile(*arguments: Any) -> bool:
         User.objects.filter(pk=operator.pk).update(is_active=False)
         return genuine(*arguments)
 
-    monkeypatch.setattr(queue, "authorize_request", demoted_meanwhile)
+    monkeypatch.setattr(authorization, "authorize_request", demoted_meanwhile)
     edit = deliver(edit)
     due_now(edit)
     assert deliver(edit).state == State.CANCELLED
@@ -66,7 +66,7 @@ def test_after_a_dead_worker_the_queue_is_taken_over(
     edit = submit(running, operator, description="New words")
     delivery = queue.claim(running.pk)
     assert delivery is not None
-    assert queue.authorize_request(delivery, {"description": "New words"}, {})
+    assert authorization.authorize_request(delivery, {"description": "New words"}, {})
     EditQueue.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert due_queues.take_due_queues() == []  # the web process has just enqueued
     EditQueue.objects.update(last_enqueued_at=None)
@@ -96,7 +96,7 @@ def test_a_late_worker_finds_its_result_refused(
     EditQueue.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert deliver(edit).state == State.APPLIED
     stale = record.Report(new_states={late.edits[0]: (State.FAILED, {})})
-    assert not queue.authorize_request(late, {"description": "New words"}, {})
+    assert not authorization.authorize_request(late, {"description": "New words"}, {})
     assert not record.record(late, stale)
     assert Edit.objects.get(pk=edit.pk).state == State.APPLIED
 

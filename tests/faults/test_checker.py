@@ -14,10 +14,10 @@ import pytest
 from dashboard.accounts.models import User
 from dashboard.edits import authority, leases, merge, outcome_text, services
 from dashboard.edits.delivery import (
+    authorization,
     due_queues,
     group,
     late_writes,
-    queue,
     record,
     writer,
 )
@@ -222,14 +222,16 @@ def sweeper_off(patch: Patch, world: World) -> None:
 def claim_after_put(patch: Patch, world: World) -> None:
     owed: list[Any] = []
     patch.setattr(due_queues, "generations_to_group", list)
-    announce, send = queue.authorize_request, DemanagerApi.update_instance
+    announce, send = authorization.authorize_request, DemanagerApi.update_instance
 
     def first_send(*arguments: Any) -> Observation:
         answer = send(*arguments)
         announce(*owed.pop())
         return answer
 
-    patch.setattr(queue, "authorize_request", lambda *what: owed.append(what) or True)
+    patch.setattr(
+        authorization, "authorize_request", lambda *what: owed.append(what) or True
+    )
     patch.setattr(DemanagerApi, "update_instance", first_send)
 
 
@@ -323,10 +325,12 @@ def every_run_is_long_enough(patch: Patch, world: World) -> None:
 
 
 def a_group_sends_before_it_announces(patch: Patch, world: World) -> None:
-    owed: list[queue.Announcement] = []
-    announce, finish = queue.authorize_requests, group._Group._finish
+    owed: list[authorization.Announcement] = []
+    announce, finish = authorization.authorize_requests, group._Group._finish
 
-    def later(announcements: list[queue.Announcement]) -> list[queue.Announcement]:
+    def later(
+        announcements: list[authorization.Announcement],
+    ) -> list[authorization.Announcement]:
         if len(announcements) == 1:
             return announce(announcements)
         owed.extend(announcements)
@@ -337,7 +341,7 @@ def a_group_sends_before_it_announces(patch: Patch, world: World) -> None:
         announce(owed)
         owed.clear()
 
-    patch.setattr(queue, "authorize_requests", later)
+    patch.setattr(authorization, "authorize_requests", later)
     patch.setattr(group._Group, "_finish", first_finish)
 
 

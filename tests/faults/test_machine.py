@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from dashboard.accounts.models import User
-from dashboard.edits.delivery import queue, record
+from dashboard.edits.delivery import authorization, record
 from dashboard.edits.models import Edit
 from dashboard.edits.services import EditClosedError, EditConflictError, cancel_edit
 from dashboard.emulator import Emulator, Fault
@@ -57,7 +57,7 @@ OUTCOMES = [
     Fault("status", route="notebooks.show", status=503, times=1),
 ]
 HOURS = (2, 3, 8, 20, 40, 71)
-POINTS = ((queue, "authorize_request"), (record, "record"))
+POINTS = ((authorization, "authorize_request"), (record, "record"))
 
 
 def _as_mirrored(cloud: Emulator) -> None:

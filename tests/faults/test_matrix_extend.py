@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dashboard.accounts.models import User
-from dashboard.edits.delivery import queue, record
+from dashboard.edits.delivery import authorization, record
 from dashboard.edits.models import Edit
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Instance
@@ -49,7 +49,7 @@ def renewals(world: World, notebook: Instance) -> list[Any]:
 
 @pytest.mark.parametrize(
     ("module", "name", "number"),
-    [(queue, "authorize_request", 1), (record, "record", 1)],
+    [(authorization, "authorize_request", 1), (record, "record", 1)],
     ids=["before", "after"],
 )
 def test_fault_n1_killed_around_the_renewal(

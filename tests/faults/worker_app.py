@@ -39,13 +39,13 @@ def _shorten_the_watch(**_: Any) -> None:
 @worker_init.connect
 def _die_before_commits(**_: Any) -> None:
     from dashboard.edits import keeping  # needs Django to be set up
-    from dashboard.edits.delivery import queue
+    from dashboard.edits.delivery import authorization
 
     post_save.connect(_die_at_row, weak=False)
     # Edits and attempts are inserted many at a time, and that sends no signal.
     for name in ("_extend", "_start_again"):
         setattr(keeping, name, _die_at_edit(getattr(keeping, name)))
-    queue.store_attempts = _die_at_attempts(queue.store_attempts)
+    authorization.store_attempts = _die_at_attempts(authorization.store_attempts)
 
 
 def _die_at_row(sender: Any, **_: Any) -> None:

@@ -7,7 +7,8 @@ The sweep enqueues the instances that ``due_queues`` chooses. For each a worker 
 1. ``queue.claim`` takes the lease of the queue, raises its fencing token and returns
    the edits to send, as a ``Delivery``; ``claim_all`` does so for several.
 2. ``send`` reads the instance (GET) and merges requested, base and current values.
-3. ``queue.authorize_request`` checks lease and permission and stores the request.
+3. ``authorization.authorize_request`` checks lease and permission, and stores the
+   request.
 4. ``writer`` writes (PUT, or start or stop) and reads back (GET).
 5. ``record.record`` stores the report and returns the lease.
 

@@ -29,21 +29,42 @@ from dashboard.modelarts.errors import (
 )
 from dashboard.modelarts.results import Observation
 
-from . import circuit_breaker, due_queues, late_writes, queue, record, send
+from . import (
+    authorization,
+    circuit_breaker,
+    due_queues,
+    late_writes,
+    queue,
+    record,
+    send,
+)
+from .authorization import Announcement
 from .calls import Request
 from .due_queues import Member, ServedGeneration
 from .pages import Pages, is_complete, observations
-from .queue import Announcement, Delivery
+from .queue import Delivery
 from .record import Report, Result
 from .send import Change
 from .writer import NotAuthorizedError, Writer, was_prompt_reset
 
 log = structlog.get_logger(__name__)
 
-GROUP_SECONDS = 7.0
-"""How long the writes of a group take at the cloud's rate."""
+MIN_SECONDS, MAX_SECONDS = 0.6, 7.0
+"""How long the writes of a group take at the cloud's rate. In less time the next group
+is not ready."""
+
+PAGE_OF_MEMBERS = 120
+"""About as many as one page of 200 shows of a fleet of which half is due. Larger groups
+begin and end later: nothing is sent while the first pages are read, and the last."""
 
 MAX_MEMBERS = 300
+
+CLAIMED_AT_ONCE = 100
+"""Queues in one transaction, even if the cloud takes more requests in a second."""
+
+SENT_AHEAD_SECONDS = 0.2
+"""So many seconds of requests are still to be sent when the next ones are authorized,
+so that the cloud is not idle meanwhile."""
 
 RECORDED_AT_ONCE = 100
 """Results in one transaction."""
@@ -74,6 +95,8 @@ def drain(served: ServedGeneration) -> None:
     cloud = Cloud.objects.get(pk=served.cloud_pk)
     try:
         pages = Pages(served, cloud)
+        members, others = pages.split(members)
+        due_queues.give_back(others)
         pages.read(members)
     except ModelArtsError as error:
         # One by one they show whether the cloud is away, or only its listing.
@@ -82,13 +105,14 @@ def drain(served: ServedGeneration) -> None:
         for member in members[:number]:
             dispatch.enqueue(dispatch.DRAIN, member.pk)
         return
-    _Group(pages).deliver(members)
+    _Group(served, pages).deliver(members)
     dispatch.enqueue(dispatch.SWEEP, expires_seconds=1)
 
 
 def _size() -> int:
-    by_rate = round(settings.CURFEW.upstream_rate * GROUP_SECONDS)
-    return max(due_queues.MIN_GROUP, min(MAX_MEMBERS, by_rate))
+    rate = settings.CURFEW.upstream_rate
+    number = max(min(rate * MAX_SECONDS, PAGE_OF_MEMBERS), rate * MIN_SECONDS)
+    return max(due_queues.MIN_GROUP, min(MAX_MEMBERS, round(number)))
 
 
 @dataclass
@@ -144,8 +168,8 @@ class _Planned(NamedTuple):
 class _Group:
     """The delivery of one group."""
 
-    def __init__(self, pages: Pages) -> None:
-        self._pages = pages
+    def __init__(self, served: ServedGeneration, pages: Pages) -> None:
+        self._served, self._pages = served, pages
         self._began = time.monotonic()
         self._results: list[Result] = []
         self._written: list[_Write] = []
@@ -164,7 +188,9 @@ class _Group:
                     if not self._is_over:
                         # Another worker begins the next group meanwhile.
                         due_queues.give_back(left)
-                        dispatch.enqueue(dispatch.SWEEP, expires_seconds=1)
+                        dispatch.enqueue(
+                            dispatch.DRAIN_GROUP, *self._served, expires_seconds=1
+                        )
                 finally:
                     self._finish()
             self._confirm()
@@ -182,13 +208,14 @@ class _Group:
         Returns:
             Those that were not claimed.
         """
-        size = most = max(1, round(settings.CURFEW.upstream_rate))
+        second = max(1, round(settings.CURFEW.upstream_rate))
+        size = most = min(CLAIMED_AT_ONCE, second)
         while left and not self._is_over and self._age() < CLAIM_SECONDS:
             began = time.monotonic()
             part, left = left[:size], left[size:]
             due_queues.keep_taken(left)
             planned = self._claim_and_plan(part)
-            self._finish()
+            self._wait_for_answers(int(second * SENT_AHEAD_SECONDS))
             self._authorize_and_send(planned)
             # No more than a second of requests, as the last ones went.
             done = len(part) / max(time.monotonic() - began, 0.001)
@@ -212,7 +239,9 @@ class _Group:
         """Hand authorized requests to the senders."""
         authorized_at = time.monotonic()
         announcements = [one.announcement for one in planned]
-        allowed = [] if self._is_over else queue.authorize_requests(announcements)
+        allowed = (
+            [] if self._is_over else authorization.authorize_requests(announcements)
+        )
         permitted = {announcement.delivery.instance.pk for announcement in allowed}
         for one in planned:
             delivery = one.write.delivery
@@ -223,13 +252,18 @@ class _Group:
             else:
                 self._report(delivery, send.not_authorized(delivery))
 
-    def _finish(self) -> None:
-        """Wait for the requests that are being sent, and sort them by their answers."""
-        under_way, self._under_way = self._under_way, []
-        for _, sent in under_way:
+    def _wait_for_answers(self, others: int) -> None:
+        """Wait until all but so many of the requests are answered."""
+        ended = len(self._under_way) - others
+        for _, sent in self._under_way[: max(0, ended)]:
             sent.result()
-        for write, _ in under_way:
+
+    def _finish(self) -> None:
+        """Wait for all answers, and sort the requests by them."""
+        self._wait_for_answers(0)
+        for write, _ in self._under_way:
             self._sort(write)
+        self._under_way = []
 
     def _plan(self, delivery: Delivery, found: Observation | None) -> _Planned | None:
         """Compare a member with the cloud; return its request, if it needs one."""

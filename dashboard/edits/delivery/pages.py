@@ -6,7 +6,7 @@ others. See ``docs/decisions/0034-groups.md``.
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from dashboard.instances import upstream
 from dashboard.instances.models import Cloud, Instance
@@ -21,6 +21,11 @@ MIN_ON_PAGE = 3
 
 PAGE_MARGIN = 3
 """How far a page begins before the expected place of its first instance."""
+
+
+SMALL_SHARE = 4
+"""If a last page would show less than a quarter of what those before it show, its
+instances wait for the next group."""
 
 
 class Pages:
@@ -41,6 +46,24 @@ class Pages:
         self._places = {instance_id: place for place, instance_id in enumerate(ids)}
         self.read_at = 0.0
         self._seen: dict[str, Observation] = {}
+
+    def split(self, members: Sequence[Member]) -> tuple[list[Member], list[Member]]:
+        """Return the members to deliver now, and a few that would need one more page.
+
+        Args:
+            members: By age, as ``due_queues.take_group`` returns them.
+        """
+        places = sorted(self._places.get(one.instance_id, 0) for one in members)
+        start = end = 0
+        while end < len(places):
+            start, end = end, bisect_left(places, self._page_end(places[end]))
+        if (end - start) * SMALL_SHARE > start:
+            start = end
+        return list(members[:start]), list(members[start:])
+
+    def _page_end(self, place: int) -> int:
+        """Return the place behind a page that begins for the instance at this place."""
+        return place + self._api.page_size - 2 * PAGE_MARGIN
 
     def read(self, members: Iterable[Member]) -> None:
         """Read the pages on which most members are expected.

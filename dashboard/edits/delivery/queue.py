@@ -5,13 +5,13 @@ record only while its token is the newest. All times are the database's, so that
 on different machines agree.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 from django.db import transaction
@@ -19,11 +19,10 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from dashboard.edits import authority, leases, merge, messages, states
+from dashboard.edits import authority, merge, messages, states
 from dashboard.edits.models import Attempt, Edit, EditQueue
-from dashboard.edits.states import record_event_of
 from dashboard.instances import worker_liveness
-from dashboard.instances.models import FleetVersion, Instance
+from dashboard.instances.models import Cloud, FleetVersion, Instance
 from dashboard.web.stored_messages import Message, sentences
 
 from . import circuit_breaker, late_writes
@@ -109,19 +108,6 @@ class Delivery:
         return list(dict.fromkeys(supporting)) or self.edits
 
 
-class Announcement(NamedTuple):
-    """A request that is about to be sent.
-
-    Attributes:
-        body: The JSON body of the request.
-        before: The cloud's values before the request.
-    """
-
-    delivery: Delivery
-    body: dict[str, Any]
-    before: Mapping[str, Any]
-
-
 def claim(instance_pk: int) -> Delivery | None:
     """Take the lease of a queue and decide what to send.
 
@@ -142,11 +128,17 @@ def claim_all(instance_pks: Iterable[int]) -> list[Delivery]:
 def _claim(instance_pks: list[int], lease_owner: int) -> list[Delivery]:
     locked = (
         EditQueue.objects.select_for_update(of=("self",))
-        .select_related("instance__cloud")
+        .select_related("instance")
+        # Large, and not compared with.
+        .defer("instance__document", "instance__search_text")
         .annotate(now=Now())
         .filter(pk__in=instance_pks)
         .order_by("pk")
     )
+    if len(instance_pks) == 1:
+        locked = locked.select_related("instance__cloud")
+    else:
+        _add_clouds(locked)
     queues: list[EditQueue] = []
     for queue in locked:
         queue.locked_at = queue.now
@@ -156,12 +148,22 @@ def _claim(instance_pks: list[int], lease_owner: int) -> list[Delivery]:
     return _take(queues, lease_owner)
 
 
+def _add_clouds(queues: Collection[EditQueue]) -> None:
+    """Give the instances of queues their clouds, one object for each cloud."""
+    clouds = Cloud.objects.in_bulk({queue.instance.cloud_id for queue in queues})
+    for queue in queues:
+        queue.instance.cloud = clouds[queue.instance.cloud_id]
+
+
 def _take(queues: list[EditQueue], lease_owner: int) -> list[Delivery]:
     edits_of = _relevant_edits(queues)
+    policies = authority.PolicyState(edits_of)
     deliveries, ended = [], []
     for queue in queues:
         watched = _watch_fields(queue)
-        edits, earlier, has_ended, is_all = _end_and_pick(queue, edits_of[queue.pk])
+        edits, earlier, has_ended, is_all = _end_and_pick(
+            queue, edits_of[queue.pk], policies
+        )
         if has_ended:
             ended.append(queue.pk)
         if edits or is_recheck_due(queue):
@@ -271,13 +273,14 @@ def _begin(
 
 
 def _end_and_pick(
-    queue: EditQueue, relevant: list[Edit]
+    queue: EditQueue, relevant: list[Edit], policies: authority.PolicyState
 ) -> tuple[list[Edit], list[Edit], bool, bool]:
     """End the edits that will never be sent, and return the next ones to send.
 
     Args:
         queue: Locked; the caller saves it.
         relevant: ``_relevant_edits`` of this queue.
+        policies: Of all queues.
 
     Returns:
         The edits, the earlier ones (newest first), whether any was ended, and whether
@@ -286,7 +289,7 @@ def _end_and_pick(
     now = queue.locked_at
     open_edits = [edit for edit in relevant if edit.is_open]
     note_interruption(queue, now, open_edits)
-    waiting = [edit for edit in open_edits if _keep_or_end(edit, now)]
+    waiting = [edit for edit in open_edits if _keep_or_end(edit, now, policies)]
     sendable = [edit for edit in waiting if _is_due(edit, now)]
     edits = merge.of_one_kind(sendable)
     if edits:
@@ -364,14 +367,14 @@ def note_interruption(queue: EditQueue, now: datetime, edits: list[Edit]) -> Non
             edit.save(update_fields=["interrupted", "outcome"])
 
 
-def _keep_or_end(edit: Edit, now: datetime) -> bool:
+def _keep_or_end(edit: Edit, now: datetime, policies: authority.PolicyState) -> bool:
     """Return whether an edit may be sent; end it if not."""
     if edit.kind == Edit.Kind.START and edit.waits_for_stop:
         # The end of the stop before it may just have cancelled it.
         edit.refresh_from_db(fields=["state"])
         if not edit.is_open:
             return False
-    if withdrawn := authority.why_withdrawn(edit):
+    if withdrawn := authority.why_withdrawn(edit, policies):
         states.move([edit], State.CANCELLED, message=withdrawn)
     elif edit.interrupted >= MAX_INTERRUPTED:
         states.move([edit], State.FAILED, message=messages.DELIVERY_FAULT())
@@ -401,7 +404,9 @@ def lock_ours(deliveries: Iterable[Delivery]) -> dict[int, EditQueue]:
     # before all instances, so that the order of locks is always the same.
     is_alone = len(numbers) == 1
     of = ("self", "instance") if is_alone else ("self",)
-    locked = rows.select_for_update(of=of).select_related("instance__cloud")
+    locked = rows.select_for_update(of=of)
+    if is_alone:
+        locked = locked.select_related("instance__cloud")
     queues: dict[int, EditQueue] = {}
     for queue in locked:
         if queue.fencing_token == numbers[queue.pk]:
@@ -410,149 +415,6 @@ def lock_ours(deliveries: Iterable[Delivery]) -> dict[int, EditQueue]:
     if not is_alone:
         instances = Instance.objects.select_for_update(of=("self",))
         for row in instances.filter(pk__in=queues).order_by("pk"):
-            row.cloud = queues[row.pk].instance.cloud
             queues[row.pk].instance = row
+        _add_clouds(queues.values())
     return queues
-
-
-def authorize_request(
-    delivery: Delivery, body: dict[str, Any], before: Mapping[str, Any]
-) -> bool:
-    """Store a request before it leaves, if this worker may still send it.
-
-    Args:
-        delivery: It gets a new attempt.
-        body: The JSON body of the request.
-        before: The cloud's values before the request.
-
-    Returns:
-        False when nothing may be sent: the queue was taken over, an actor lost the
-        permission, or the deadline has passed.
-    """
-    return bool(authorize_requests([Announcement(delivery, body, before)]))
-
-
-@transaction.atomic
-def authorize_requests(announcements: Sequence[Announcement]) -> list[Announcement]:
-    """Store several requests; see ``authorize_request``.
-
-    Returns:
-        Those that may be sent.
-    """
-    allowed, repeated = [], []
-    queues = _still_permitted([one.delivery for one in announcements])
-    for one in announcements:
-        delivery = one.delivery
-        delivery.watch.before = dict(one.before)
-        if delivery.instance.pk in queues:
-            allowed.append(one)
-            if delivery.attempt is not None:
-                repeated.append(delivery)
-    for delivery in repeated:
-        _begin_another(delivery, queues[delivery.instance.pk].locked_at)
-    attempts = [
-        Attempt(
-            instance=one.delivery.instance,
-            number=one.delivery.number,
-            started_at=one.delivery.claimed_at,
-            body=one.body,
-            before=dict(one.before),
-            sent_at=Now(),
-        )
-        for one in allowed
-    ]
-    store_attempts([one.delivery for one in allowed], attempts)
-    for one, attempt in zip(allowed, attempts, strict=True):
-        queue = queues[one.delivery.instance.pk]
-        attempt.sent_at = queue.locked_at
-        one.delivery.attempt = attempt
-        if one.delivery.undoing:
-            _record_undo(queue, one.delivery)
-    return allowed
-
-
-def store_attempts(deliveries: Sequence[Delivery], attempts: list[Attempt]) -> None:
-    """Insert an attempt for each delivery."""
-    Attempt.objects.bulk_create(attempts)
-    Attempt.edits.through.objects.bulk_create(
-        Attempt.edits.through(attempt_id=attempt.pk, edit_id=edit.pk)
-        for delivery, attempt in zip(deliveries, attempts, strict=True)
-        for edit in delivery.edits
-    )
-
-
-def _still_permitted(deliveries: Iterable[Delivery]) -> dict[int, EditQueue]:
-    """Lock the queues whose next request may be sent, and return them by instance."""
-    wanted = {delivery.instance.pk: delivery for delivery in deliveries}
-    edits = {edit.pk for one in wanted.values() for edit in one.edits_to_authorize}
-    fresh = (
-        # A condition, so that it is an inner join: PostgreSQL locks no other.
-        Edit.objects.filter(pk__in=edits, instance__queue__fencing_token__gt=0)
-        .select_for_update(of=("instance__queue",))
-        .select_related(
-            "actor", "rule", "schedule", "instance__cloud", "instance__queue"
-        )
-        .defer("instance__document", "instance__search_text")
-        .annotate(now=Now())
-        .order_by("instance", "seq")
-    )
-    queues: dict[int, EditQueue] = {}
-    refused: set[int] = set()
-    actors: dict[int, Any] = {}
-    for edit in fresh:
-        pk = edit.instance_id
-        queue = edit.instance.queue
-        queue.locked_at = edit.now
-        queues[pk] = queue
-        if edit.actor is not None:
-            edit.actor = actors.setdefault(edit.actor.pk, edit.actor)
-        is_late = edit.is_open and edit.deadline_at <= edit.now
-        is_ours = queue.fencing_token == wanted[pk].number
-        if not is_ours or is_late or authority.why_withdrawn(edit):
-            refused.add(pk)
-    return {pk: queue for pk, queue in queues.items() if pk not in refused}
-
-
-def _begin_another(delivery: Delivery, now: datetime) -> None:
-    """Give another number to a delivery whose request was answered and read back.
-
-    An attempt is one request.
-    """
-    answered = Attempt.objects.filter(
-        instance=delivery.instance, number=delivery.number
-    )
-    answered.update(outcome="applied", finished_at=Now())
-    delivery.number += 1
-    delivery.claimed_at = timezone.now()
-    EditQueue.objects.filter(pk=delivery.instance.pk).update(
-        fencing_token=delivery.number, lease_until=now + LEASE
-    )
-
-
-def _record_undo(queue: EditQueue, delivery: Delivery) -> None:
-    """Count an undo, and record an audit event for each edit in whose name it happens.
-
-    The edits that were applied late are marked now: the read afterwards may fail.
-    """
-    EditQueue.objects.filter(pk=queue.pk).update(undo_count=F("undo_count") + 1)
-    applied_late = {
-        edit.pk for late in delivery.undoing for edit in late.edits if not edit.is_open
-    }
-    Edit.objects.filter(pk__in=applied_late).exclude(state=State.APPLIED).update(
-        outcome=Edit.Outcome.UNCONFIRMED, corrected_at=Now()
-    )
-    for edit in delivery.edits_to_authorize:
-        undone = [late for late in delivery.undoing if late.supporting_edits[0] == edit]
-        record_event_of(
-            edit,
-            action="edit.repaired",
-            before=_values({late.field: late.value for late in undone}),
-            after=_values({late.field: late.desired for late in undone}),
-            reason=messages.LATE_WRITE_UNDONE(),
-        )
-
-
-def _values(by_field: dict[str, Any]) -> dict[str, Any]:
-    """Return values for an audit event, with the fields of a lease."""
-    lease = by_field.pop(leases.LEASE, None)
-    return by_field | (lease or {})

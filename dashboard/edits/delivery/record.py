@@ -19,13 +19,13 @@ from dashboard.modelarts.errors import InstanceNotFoundError, ModelArtsError
 from dashboard.modelarts.results import Observation
 
 from . import circuit_breaker, late_writes
+from .authorization import store_attempts
 from .late_writes import LateWrite
 from .queue import (
     LEASE_AND_WATCH_FIELDS,
     Delivery,
     is_recheck_due,
     lock_ours,
-    store_attempts,
 )
 
 log = structlog.get_logger(__name__)

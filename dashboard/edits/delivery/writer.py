@@ -20,7 +20,7 @@ from dashboard.modelarts.instance_state import IDLE
 from dashboard.modelarts.limits import MIN_RUN_SECONDS
 from dashboard.modelarts.results import MAX_CLOCK_DIFFERENCE_MS, Observation
 
-from . import late_writes, queue
+from . import authorization, late_writes
 from .calls import Request, calls_for
 from .queue import Delivery
 
@@ -30,7 +30,7 @@ type Values = Mapping[str, Any]
 
 
 class NotAuthorizedError(Exception):
-    """The request may not be sent; see ``queue.authorize_request``."""
+    """The request may not be sent; see ``authorization.authorize_request``."""
 
 
 class TooShortError(Exception):
@@ -162,7 +162,7 @@ class Writer:
 
         The response is not used: it may show the request and not what is stored.
         """
-        if not queue.authorize_request(self._delivery, request.body, current):
+        if not authorization.authorize_request(self._delivery, request.body, current):
             raise NotAuthorizedError
         request.send()
         self._delivery.awaiting_read_back = True
