@@ -245,10 +245,11 @@ def test_a_value_that_is_too_old_is_not_sent(
 
 
 def before_page(
-    patch: pytest.MonkeyPatch, number: int, change: Callable[[], None]
+    patch: pytest.MonkeyPatch, number: int, change: Callable[[], object]
 ) -> None:
     """Let someone change the cloud just before so many pages have been read."""
-    genuine, read = DemanagerApi.list_by_age, []
+    genuine = DemanagerApi.list_by_age
+    read: list[int] = []
 
     def page(self: DemanagerApi, offset: int, wanted: Any) -> Any:
         if len(read) == number:
@@ -260,7 +261,7 @@ def before_page(
 
 
 def before_the_requests(
-    patch: pytest.MonkeyPatch, change: Callable[[], None], *, later: float = 0
+    patch: pytest.MonkeyPatch, change: Callable[[], object], *, later: float = 0
 ) -> None:
     """Let someone change the cloud between the listing and the requests.
 
