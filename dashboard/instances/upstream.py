@@ -41,7 +41,8 @@ return tostring(wait)
 """
 
 SPARE_TURNS = 2
-"""Requests that may be booked while a cloud still counts as free."""
+"""Requests that may be booked while a cloud still counts as free: with fewer, the read
+before would keep the next one waiting."""
 
 _clients: dict[str, ModelArtsClient] = {}
 _files: "Fingerprint | None" = None
