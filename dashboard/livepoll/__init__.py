@@ -8,13 +8,14 @@
     shortcut.PollShortcut, in front of Django
         token.read: signature, session, URL, expiry         no SQL
         state.cache.read: version of the fleet, revocations from Redis
-        state.is_unchanged: the page at that version        from Redis, too
+        state.is_unchanged: the page at that version        changes.py, or Redis, too
         state.is_unchanged_in_database: the page now        SQL, by the first poll
                            │
             ┌──────────────┴───────────────┐
             │ valid, same version or page  │ all else
             ▼                              ▼
-    204, age of the mirror        Django: session, rights, view with PollForm
+    204, age of the mirror        accounts.polls, or all of Django: session, rights,
+                                  view with PollForm
                                            │
                                ┌───────────┴───────────┐
                                │ same version or page  │ news
