@@ -17,6 +17,9 @@ SORTS = ("stops_in", "name", "owner", "status", "updated")
 ADMIN_SORTS = {"stops_in": 8, "name": 1, "owner": 4, "status": 3, "updated": 11}
 """Columns of the admin's list, from 1."""
 
+MEMORY_IS_OVER_SECONDS = 0.3
+"""Longer than a process believes what it has read (``livepoll.state``)."""
+
 FILTERS: dict[str, dict[str, str]] = {
     "q=train": {"q": "train"},
     "status=RUNNING": {"status": "RUNNING", "missing_since__isnull": "1"},
@@ -97,9 +100,9 @@ class QuietPoller:
         status, heads, _ = get(self._place, self.url, **headers)
         assert status == 204, status
         self.poll_token = renewed(heads) or self.poll_token
-        # The process believes what it last read, and that may be "nothing is known":
-        # no worker sweeps here and keeps the news alive.
-        time.sleep(0.3)
+        # What the process last read may be "nothing is known": no worker sweeps here
+        # and keeps the news alive.
+        time.sleep(MEMORY_IS_OVER_SECONDS)
         return self._place.headers(**headers | {"Curfew-Poll-Token": self.poll_token})
 
 
@@ -123,7 +126,7 @@ def polls(place: Place, seconds: float, rounds: int) -> dict[str, Cost]:
 def _with_news(
     place: Place, pks: list[int], seconds: float, rounds: int
 ) -> dict[str, Cost]:
-    name, requests = f"poll, {len(pks)} rows changed", round(15 * seconds) + 3
+    name, requests = f"poll, {len(pks)} rows changed", round(5 * seconds) + 3
     first = in_turns(
         {f"{name}, first to ask": lambda: _first_to_ask(place, pks, requests=requests)},
         rounds,
@@ -131,10 +134,16 @@ def _with_news(
 
     def again() -> Cost:
         url, headers = _browser_poll(place)
-        place.ask("stamp", pks=pks)
+        _stamp(place, pks)
         return Requests(place, seconds).work(url, place.headers(**headers))()
 
     return in_turns({name: again}, rounds) | first
+
+
+def _stamp(place: Place, pks: list[int]) -> None:
+    """Have rows look changed, and wait until the next poll hears of it."""
+    place.ask("stamp", pks=pks)
+    time.sleep(MEMORY_IS_OVER_SECONDS)
 
 
 def _browser_poll(place: Place) -> tuple[str, Headers]:
@@ -150,7 +159,7 @@ def _first_to_ask(place: Place, pks: list[int], *, requests: int) -> Cost:
     used = waited = 0.0
     url, headers = _browser_poll(place)
     for _ in range(requests):
-        place.ask("stamp", pks=pks)
+        _stamp(place, pks)
         before, began = cpu_seconds(place.web.pid), time.perf_counter()
         status, _, body = get(place, url, **headers)
         waited += time.perf_counter() - began
