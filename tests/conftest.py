@@ -289,6 +289,7 @@ def _no_rate_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     whichever comes next.
     """
     monkeypatch.setattr(upstream, "BURST", 1_000_000)
+    monkeypatch.setattr(upstream, "SPARE_TURNS", 1_000_000)
 
 
 @pytest.fixture

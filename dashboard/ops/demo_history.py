@@ -206,6 +206,7 @@ class _Writer:
     def __init__(self, past: _Past, instance: Instance, *, is_new: bool) -> None:
         self.past, self.instance = past, instance
         self.status: str = Status.CREATING if is_new else Status.STOPPED
+        self.last_at: datetime | None = None
         self.seq = 0
 
     def add_run(self, run: PastRun) -> None:
@@ -246,6 +247,8 @@ class _Writer:
         reason: str = _Reason.UNKNOWN,
         edit: Edit | None = None,
     ) -> None:
+        # The next run may start as soon as the gap has hidden the end of the last one.
+        at = max(at, self.last_at or at)
         self.past.events.append(
             InstanceEvent(
                 instance=self.instance,
@@ -257,7 +260,7 @@ class _Writer:
                 edit_id=edit.pk if edit else None,
             )
         )
-        self.status, self.instance.status_since = status, at
+        self.status, self.last_at, self.instance.status_since = status, at, at
 
     def _edit(self, run: PastRun) -> Edit:
         past, self.seq = self.past, self.seq + 1

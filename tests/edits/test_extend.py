@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.edits import extension, leases, services
-from dashboard.edits.delivery import queue, record
+from dashboard.edits.delivery import authorization, record
 from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Cloud, Instance
@@ -319,7 +319,7 @@ class TestKilled:
 
     @pytest.mark.parametrize(
         ("module", "name", "number"),
-        [(queue, "authorize_request", 1), (record, "record", 1)],
+        [(authorization, "authorize_request", 1), (record, "record", 1)],
     )
     def test_a_kill_before_or_after_the_request_extends_once(
         self,

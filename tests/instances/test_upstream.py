@@ -39,6 +39,7 @@ def waits(monkeypatch: pytest.MonkeyPatch, settings: Any) -> list[float]:
     """How long each request was held back, without the waiting."""
     settings.CURFEW = settings.CURFEW.model_copy(update={"upstream_rate": 10})
     monkeypatch.setattr(upstream, "BURST", 5)
+    monkeypatch.setattr(upstream, "SPARE_TURNS", 2)
     upstream.shared_redis().delete("curfew:rate:some")
     pauses: list[float] = []
     monkeypatch.setattr(upstream.time, "sleep", pauses.append)

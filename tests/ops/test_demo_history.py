@@ -180,6 +180,22 @@ def test_one_flavor_has_no_price_and_one_another_price(cloud: Emulator) -> None:
 
 
 @WHOLE
+@pytest.mark.parametrize("day", [1, 13, 22])
+def test_each_status_follows_the_one_before_on_any_day(
+    cloud: Emulator, day: int
+) -> None:
+    now = datetime(2026, 12, day, 14, tzinfo=UTC)
+    # The fleet has the past that it has now.
+    Instance.objects.update(created_at=now - timedelta(days=90))
+    with time_machine.travel(now, tick=False):
+        demo_history.add({}, seed=1)
+    for events in chains().values():
+        assert [event.from_status for event in events[1:]] == [
+            event.to_status for event in events[:-1]
+        ]
+
+
+@WHOLE
 @pytest.mark.parametrize("month_number", [11, 12])
 @pytest.mark.parametrize("day", [1, 15, 28])
 def test_budgets_of_each_kind_on_any_day(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dashboard.instances.models import Instance
 from dashboard.ops.managed_process import PROJECT
 
 ASK = """
@@ -92,7 +93,9 @@ def site_below_a_path() -> Any:
 def test_django_s_own_check_finds_nothing(mail: dict[str, str]) -> None:
     ended = manage("check", "--deploy", "--fail-level", "DEBUG", **mail)
     assert ended.returncode == 0, ended.stderr
-    assert "no issues (1 silenced)" in ended.stdout
+    # W040 is said of each index of the instances on SQLite.
+    covering = len(Instance._meta.indexes)
+    assert f"no issues ({1 + covering} silenced)" in ended.stdout
 
 
 def test_the_check_would_find_something() -> None:
