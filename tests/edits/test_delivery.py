@@ -17,7 +17,7 @@ from dashboard.emulator import Emulator, Fault
 from dashboard.instances.models import Instance
 from dashboard.instances.refresh import refresh_cloud
 
-from .deliveries import deliver, puts, submit
+from .deliveries import deliver, due_now, puts, submit
 
 State = Edit.State
 
@@ -154,6 +154,18 @@ def test_a_refusal_fails_at_once_with_the_clouds_own_words(
     assert edit.error_message == "A scripted fault."
     assert edit.message
     assert len(puts(cloud, running)) == 1
+
+
+def test_an_answer_that_hides_auto_stop_never_switches_it_off(
+    cloud: Emulator, running: Instance, operator: User
+) -> None:
+    cloud.faults.add(Fault("wrong_types", route="show", times=1))
+    edit = deliver(submit(running, operator, auto_stop_duration=7_200))
+    assert (edit.state, puts(cloud, running)) == (State.RETRYING, [])
+    due_now(edit)
+    assert deliver(edit).state == State.APPLIED
+    auto_stop = cloud.fleet.get(running.instance_id).auto_stop
+    assert (auto_stop.enable, auto_stop.duration_seconds) == (True, 7_200)
 
 
 def test_an_instance_that_is_gone_fails_its_edit(

@@ -10,6 +10,7 @@ from dashboard.edits import merge
 from dashboard.edits.delivery import calls
 from dashboard.edits.models import Edit
 from dashboard.modelarts import schemas
+from dashboard.modelarts.errors import NotSentError
 
 NOW = {
     "description": "old",
@@ -121,6 +122,19 @@ def test_only_what_changes_is_sent_and_enable_always(
     send: dict[str, Any], body: dict[str, Any]
 ) -> None:
     assert calls.update_request(send, NOW).body() == body
+
+
+@pytest.mark.parametrize(
+    "send", [{"auto_stop_duration": 7200}, {"auto_stop_prompt": False}]
+)
+def test_nothing_is_sent_while_nobody_knows_whether_auto_stop_is_on(
+    send: dict[str, Any],
+) -> None:
+    unknown = NOW | {"auto_stop_enable": None}
+    with pytest.raises(NotSentError):
+        calls.update_request(send, unknown)
+    on = send | {"auto_stop_enable": True, "auto_stop_duration": 7200}
+    assert calls.update_request(on, unknown).body()["spec"]["auto_stop"]["enable"]
 
 
 def test_switching_on_takes_the_duration_the_cloud_remembers() -> None:

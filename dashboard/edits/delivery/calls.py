@@ -9,8 +9,10 @@ from typing import Any, ClassVar, NamedTuple
 
 from dashboard.edits.models import Edit
 from dashboard.modelarts.client import ModelArtsClient
+from dashboard.modelarts.errors import NotSentError
 from dashboard.modelarts.generations import Generation
 from dashboard.modelarts.instance_state import IDLE
+from dashboard.modelarts.messages import Problem
 from dashboard.modelarts.requests import (
     NO_AUTO_STOP_SECONDS,
     AutoStopChange,
@@ -189,10 +191,14 @@ def update_request(send: Values, current: Values) -> UpdateInstanceRequest:
 
     Raises:
         pydantic.ValidationError: The cloud has a value that it would refuse.
+        NotSentError: Its answer did not say whether auto-stop is on.
     """
     auto_stop = None
     if _AUTO_STOP & send.keys():
-        enable = bool(send.get("auto_stop_enable", current["auto_stop_enable"]))
+        enable = send.get("auto_stop_enable", current["auto_stop_enable"])
+        if enable is None:
+            # A guess could switch it off.
+            raise NotSentError(Problem.UNREADABLE)
         duration = send.get("auto_stop_duration")
         if duration is None and enable:
             duration = current["auto_stop_duration"]

@@ -24,6 +24,7 @@ from dashboard.edits.models import Edit
 from dashboard.instances.models import Cloud
 from dashboard.modelarts.errors import (
     ModelArtsError,
+    NotSentError,
     StateRefusedError,
     ThrottledError,
 )
@@ -297,6 +298,9 @@ class _Group:
         except ValidationError:
             change.refuse_values(report)
             self._report(delivery, report)
+            return None
+        except NotSentError as error:
+            self._report(delivery, send.from_error(delivery, error))
             return None
         if len(requests) != 1:
             self._report_alone(delivery)
