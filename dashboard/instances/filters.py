@@ -318,7 +318,13 @@ class ListQuery:
             named = own if owner.removeprefix(EXCLUDED) == ME else [owner[len(mark) :]]
             for name in named:
                 rest.appendlist("owner", mark + name)
-        return ListQuery.of(rest)
+        found = ListQuery.of(rest)
+        if "owner" in found.filters.form.errors:
+            # So many ModelArts users are mapped to the person that they are no valid
+            # filter. Without it the list would be everyone's.
+            rest.setlist("owner", [ME])
+            return ListQuery.of(rest)
+        return found
 
     @property
     def asks_for_own(self) -> bool:
@@ -334,10 +340,6 @@ class ListQuery:
             user: Whom ``ME`` stands for.
         """
         filters = self.seen_by(user).filters
-        if "owner" in filters.form.errors and "owner" in self.kept:
-            # So many ModelArts users are mapped to the person that they are no valid
-            # filter. Without it the list would be everyone's.
-            return instances.none()
         return cast("QuerySet[Instance]", filters.filter_queryset(instances))
 
     def apply(

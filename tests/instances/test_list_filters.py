@@ -7,7 +7,8 @@ from urllib.parse import urlencode
 from django.test import Client
 from django.urls import reverse
 
-from dashboard.accounts.models import User
+from dashboard.accounts.models import CloudUser, User
+from dashboard.instances.filter_fields import ValuesField
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 from dashboard.saved.models import ListDisplay
 from tests.factories import make_instance, make_notebook
@@ -161,3 +162,18 @@ def test_a_chosen_value_that_is_gone_stays_chosen(
     client.force_login(viewer)
     page = client.get(URL, {"owner": "left.long.ago"}).text
     assert 'name="owner" value="left.long.ago" checked' in page
+
+
+def test_nobody_sees_the_instances_of_others_as_their_own(
+    client: Client, operator: User, instance: Instance
+) -> None:
+    """More ModelArts users are mapped to them than a filter may name."""
+    CloudUser.objects.bulk_create(
+        CloudUser(account=operator, identifier=f"user-{number}")
+        for number in range(ValuesField.MAX_VALUES + 1)
+    )
+    client.force_login(operator)
+    for owner in ("@me", "!@me"):
+        page = client.get(URL, {"owner": owner}).text
+        assert rows_of(page) == []
+        assert rows_of(client.get(URL).text) == [str(instance.pk)]
