@@ -5,6 +5,7 @@
     ModelArtsError
     ├── NotSentError            nothing reached ModelArts: no connection, no token
     ├── AmbiguousError          it may have been carried out: no, late or broken answer
+    ├── UnclearError            not sent: an answer does not say what it needs
     ├── ThrottledError          not carried out, wait: 429, 503 with Retry-After
     ├── AuthenticationError     the cloud does not accept our credentials
     ├── PermissionRefusedError  it accepts them, but the account may not do this
@@ -95,6 +96,12 @@ class AmbiguousError(ModelArtsError):
 
     retryable = True
     ambiguous = True
+
+
+class UnclearError(ModelArtsError):
+    """An answer does not say what the next request needs, so that was not sent."""
+
+    retryable = True
 
 
 class ThrottledError(ModelArtsError):

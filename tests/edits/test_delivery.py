@@ -14,7 +14,7 @@ from dashboard.edits import services
 from dashboard.edits.delivery import record, send
 from dashboard.edits.models import Attempt, Edit, EditQueue
 from dashboard.emulator import Emulator, Fault
-from dashboard.instances.models import Instance
+from dashboard.instances.models import Cloud, Instance
 from dashboard.instances.refresh import refresh_cloud
 
 from .deliveries import deliver, due_now, puts, submit
@@ -162,6 +162,7 @@ def test_an_answer_that_hides_auto_stop_never_switches_it_off(
     cloud.faults.add(Fault("wrong_types", route="show", times=1))
     edit = deliver(submit(running, operator, auto_stop_duration=7_200))
     assert (edit.state, puts(cloud, running)) == (State.RETRYING, [])
+    assert Cloud.objects.get().failures == 0, "the cloud did answer"
     due_now(edit)
     assert deliver(edit).state == State.APPLIED
     auto_stop = cloud.fleet.get(running.instance_id).auto_stop

@@ -10,7 +10,7 @@ from dashboard.edits import merge
 from dashboard.edits.delivery import calls
 from dashboard.edits.models import Edit
 from dashboard.modelarts import schemas
-from dashboard.modelarts.errors import NotSentError
+from dashboard.modelarts.errors import UnclearError
 
 NOW = {
     "description": "old",
@@ -131,7 +131,7 @@ def test_nothing_is_sent_while_nobody_knows_whether_auto_stop_is_on(
     send: dict[str, Any],
 ) -> None:
     unknown = NOW | {"auto_stop_enable": None}
-    with pytest.raises(NotSentError):
+    with pytest.raises(UnclearError):
         calls.update_request(send, unknown)
     on = send | {"auto_stop_enable": True, "auto_stop_duration": 7200}
     assert calls.update_request(on, unknown).body()["spec"]["auto_stop"]["enable"]

@@ -140,7 +140,7 @@ def _is_old(session: Any) -> None:
 
 
 class TestLostRights:
-    """They count at once, though no signal has told of them."""
+    """They count at once, though no signal has named them."""
 
     @pytest.mark.parametrize(
         "fields",

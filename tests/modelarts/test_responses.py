@@ -88,7 +88,10 @@ def test_503_with_retry_after_was_not_applied() -> None:
 
 
 def test_flags_follow_the_table() -> None:
-    retried = {errors.NotSentError, errors.AmbiguousError, errors.ThrottledError}
+    retried = {
+        *(errors.NotSentError, errors.AmbiguousError),
+        *(errors.UnclearError, errors.ThrottledError),
+    }
     for kind in errors.ModelArtsError.__subclasses__():
         assert kind.retryable is (kind in retried)
         assert kind.ambiguous is (kind is errors.AmbiguousError)

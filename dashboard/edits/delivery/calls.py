@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from dashboard.edits.models import Edit
 from dashboard.modelarts.client import ModelArtsClient
-from dashboard.modelarts.errors import NotSentError
+from dashboard.modelarts.errors import UnclearError
 from dashboard.modelarts.generations import Generation
 from dashboard.modelarts.instance_state import IDLE
 from dashboard.modelarts.messages import Problem
@@ -191,14 +191,14 @@ def update_request(send: Values, current: Values) -> UpdateInstanceRequest:
 
     Raises:
         pydantic.ValidationError: The cloud has a value that it would refuse.
-        NotSentError: Its answer did not say whether auto-stop is on.
+        UnclearError: Its answer did not say whether auto-stop is on.
     """
     auto_stop = None
     if _AUTO_STOP & send.keys():
         enable = send.get("auto_stop_enable", current["auto_stop_enable"])
         if enable is None:
             # A guess could switch it off.
-            raise NotSentError(Problem.UNREADABLE)
+            raise UnclearError(Problem.UNREADABLE)
         duration = send.get("auto_stop_duration")
         if duration is None and enable:
             duration = current["auto_stop_duration"]

@@ -24,9 +24,9 @@ from dashboard.edits.models import Edit
 from dashboard.instances.models import Cloud
 from dashboard.modelarts.errors import (
     ModelArtsError,
-    NotSentError,
     StateRefusedError,
     ThrottledError,
+    UnclearError,
 )
 from dashboard.modelarts.results import Observation
 
@@ -299,7 +299,7 @@ class _Group:
             change.refuse_values(report)
             self._report(delivery, report)
             return None
-        except NotSentError as error:
+        except UnclearError as error:
             self._report(delivery, send.from_error(delivery, error))
             return None
         if len(requests) != 1:

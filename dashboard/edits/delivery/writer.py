@@ -100,7 +100,7 @@ class Writer:
 
         Raises:
             pydantic.ValidationError: The cloud would refuse the values.
-            NotSentError: The cloud's values do not say enough.
+            UnclearError: The cloud's values do not say enough.
         """
         return self._calls.changes(values, current)
 
