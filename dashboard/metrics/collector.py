@@ -4,13 +4,14 @@ Counters in memory would be useless: there are several web processes, and worker
 work.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from itertools import accumulate
 
 import redis
 from django.db import DatabaseError
-from django.db.models import Count, Min, Q, QuerySet
+from django.db.models import Count, Min, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from prometheus_client.core import (
@@ -31,6 +32,17 @@ from dashboard.instances.models import Cloud, Instance
 from . import cost_metrics, queues
 
 DAY = timedelta(days=1)
+
+_COUNTED = {
+    "due": "Running instances that stop within 15 minutes, or are stopping.",
+    "overdue": "Running instances past their stop by more than a stop takes.",
+    "late_stops": "Running or stopping instances that should have stopped long ago.",
+    "without_end": "Running instances that nothing will stop.",
+    "auto_stop_off": "Running instances with auto-stop off, which counts from their "
+    "next start.",
+    "unreadable": "Instances with members that could not be read.",
+}
+"""Instances of each cloud that are counted, and the help text of their metric."""
 
 
 class CurfewCollector(Collector):
@@ -62,59 +74,39 @@ def _of_database() -> Iterator[Metric]:
 
 
 def _fleet() -> Iterator[Metric]:
-    here = Instance.objects.filter(run_state.PRESENT)
+    """Count instances with one statement, since each reads all rows."""
     now = timezone.now()
-    yield _by(
+    conditions = {
+        "due": run_state.ends_within_quarter(now),
+        "overdue": run_state.overdue(now),
+        "late_stops": run_state.late_stop(now),
+        "without_end": run_state.WITHOUT_END,
+        "auto_stop_off": run_state.RUNNING & AUTO_STOP_OFF,
+        "unreadable": ~Q(problems=[]),
+    }
+    counts = {
+        name: Count("pk", filter=condition) for name, condition in conditions.items()
+    }
+    groups = ("cloud__name", "generation", "status")
+    here = Instance.objects.filter(run_state.PRESENT)
+    rows = here.values_list(*groups).annotate(Count("pk"), **counts)
+    instances = GaugeMetricFamily(
         "curfew_instances",
         "Instances by cloud, generation of the API, and status.",
-        here,
-        ["cloud__name", "generation", "status"],
+        labels=["cloud", "generation", "status"],
     )
-    for name, text, rows in (
-        (
-            "curfew_instances_due",
-            "Running instances that stop within 15 minutes, or are stopping.",
-            here.filter(run_state.ends_within_quarter(now)),
-        ),
-        (
-            "curfew_instances_overdue",
-            "Running instances past their stop by more than a stop takes.",
-            here.filter(run_state.overdue(now)),
-        ),
-        (
-            "curfew_instances_late_stops",
-            "Running or stopping instances that should have stopped long ago.",
-            here.filter(run_state.late_stop(now)),
-        ),
-        (
-            "curfew_instances_without_end",
-            "Running instances that nothing will stop.",
-            here.filter(run_state.WITHOUT_END),
-        ),
-        (
-            "curfew_instances_auto_stop_off",
-            "Running instances with auto-stop off, which counts from their next start.",
-            here.filter(run_state.RUNNING, AUTO_STOP_OFF),
-        ),
-        (
-            "curfew_instances_unreadable",
-            "Instances with members that could not be read.",
-            here.exclude(problems=[]),
-        ),
-    ):
-        yield _by(name, text, rows, ["cloud__name"])
-
-
-def _by(
-    name: str, text: str, rows: "QuerySet[Instance]", fields: list[str]
-) -> GaugeMetricFamily:
-    labels = [field.removesuffix("__name") for field in fields]
-    family = GaugeMetricFamily(name, text, labels=labels)
-    for *values, number in (
-        rows.values_list(*fields).annotate(Count("pk")).order_by(*fields)
-    ):
-        family.add_metric([str(value) for value in values], number)
-    return family
+    by_cloud: dict[str, Counter[str]] = {name: Counter() for name in _COUNTED}
+    for cloud, generation, status, number, *numbers in rows.order_by(*groups):
+        instances.add_metric([cloud, generation, status], number)
+        for name, matching in zip(counts, numbers, strict=True):
+            by_cloud[name][cloud] += matching
+    yield instances
+    for name, text in _COUNTED.items():
+        family = GaugeMetricFamily(f"curfew_instances_{name}", text, labels=["cloud"])
+        for cloud, number in by_cloud[name].items():
+            if number:
+                family.add_metric([cloud], number)
+        yield family
 
 
 def _clouds() -> Iterator[Metric]:

@@ -216,10 +216,10 @@ def test_costs_a_fixed_number_of_queries(
 ) -> None:
     for _ in range(30):
         factories.make_instance()
-    with django_assert_max_num_queries(40):
+    with django_assert_max_num_queries(34):
         scrape(client)
     # Costs are kept for a minute.
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(6):
         scrape(client)
 
 
