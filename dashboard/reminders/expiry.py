@@ -158,8 +158,12 @@ def expire_invalid(now: datetime) -> None:
     unexpired = Reminder.objects.filter(expires_at__gt=now)
     in_page = unexpired.filter(medium=Medium.PAGE, state=State.SENT)
     is_page, is_single = Q(medium=Medium.PAGE), Q(part_of=None)
-    # What a sent message listed stays as it was.
-    in_open_list = is_page | Q(part_of__state__in=[State.WAITING, State.CANCELLED])
+    # What a sent message listed stays as it was. As a join, PostgreSQL may compare
+    # each member with each list.
+    open_list = Reminder.objects.filter(
+        pk=OuterRef("part_of_id"), state__in=[State.WAITING, State.CANCELLED]
+    )
+    in_open_list = is_page | Exists(open_list)
     _cancel(unexpired.filter(in_open_list, state=State.GROUPED))
     for reminders in (waiting, in_page):
         _cancel(reminders)
