@@ -15,7 +15,17 @@ from typing import Any
 
 from dashboard.ops.managed_process import PROJECT
 
-from . import costs, delivery, pages, search, size as sizes, table, watch, work
+from . import (
+    costs,
+    delivery,
+    pages,
+    search,
+    site as sites,
+    size as sizes,
+    table,
+    watch,
+    work,
+)
 from .place import Place
 
 COLLECT = """
@@ -153,6 +163,16 @@ class Run:
                 )
                 self._told(name)
 
+    def site(self) -> None:
+        """One whole site with twenty clouds."""
+        self.found["site"] = sites.site(
+            instances=400 if self.quick else 100_000,
+            watchers=20 if self.quick else 200,
+            seconds=10 if self.quick else 300,
+            edits=20 if self.quick else 1_000,
+            refresh_seconds=5 if self.quick else 120,
+        )
+
     def starts(self) -> None:
         """Of the demo and the web process."""
         self.found["start"] = work.starts(1 if self.quick else 3)
@@ -170,7 +190,7 @@ def main() -> int:
     parser.add_argument(
         "--only",
         action="append",
-        help="fleets, edits, rates, watchers, costs, search, size, starts",
+        help="fleets, edits, rates, watchers, costs, search, size, site, starts",
     )
     parser.add_argument(
         "--watch-seconds", type=float, help="length of the watchers' load"
@@ -189,6 +209,7 @@ def main() -> int:
         "costs": run.costs,
         "search": run.search,
         "size": run.size,
+        "site": run.site,
         "starts": run.starts,
     }
     for name in options.only or parts:

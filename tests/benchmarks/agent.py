@@ -34,14 +34,18 @@ from tests.agents import obey  # noqa: E402
 PEOPLE = 4
 
 
-def prepare() -> dict[str, Any]:
-    """A database, a mirrored fleet, static files, and people who are signed in."""
+def prepare(*, is_read: bool) -> dict[str, Any]:
+    """A database, a mirrored fleet, static files, and people who are signed in.
+
+    Args:
+        is_read: Whether the fleet is in it.
+    """
     migrated.migrate()
     refresh.ensure_clouds()
     # On a busy machine one task reads a part, and pages show no rows until the end.
-    while not Cloud.objects.get(name="demo").refreshed_at:
+    while is_read and (unread := Cloud.objects.filter(refreshed_at=None).first()):
         Cloud.objects.update(refresh_lease_until=None)
-        refresh.refresh_cloud("demo")
+        refresh.refresh_cloud(unread.name)
     Rule.objects.create(name="Auto-stop", kind=Rule.Kind.AUTO_STOP, reason="Cost.")
     hours = {"max_seconds": 8 * 3_600}
     Rule.objects.create(name="8 h", kind=Rule.Kind.MAX_HOURS, reason="Cost.", **hours)
@@ -233,6 +237,13 @@ def states() -> dict[str, int]:
     return found
 
 
+def mirror_ages() -> list[float | None]:
+    """Seconds since each cloud was read; None for one that never was."""
+    now = timezone.now()
+    read = Cloud.objects.order_by("pk").values_list("refreshed_at", flat=True)
+    return [(now - at).total_seconds() if at else None for at in read]
+
+
 def release() -> None:
     """Take the refresh over from the process that held it."""
     Cloud.objects.update(refresh_lease_until=None)
@@ -252,7 +263,7 @@ ORDERS: dict[str, Callable[..., Any]] = {
             vacuum,
             refresh_and_parse,
         ),
-        *(submit, last_turn, open_edits, states, release),
+        *(submit, last_turn, open_edits, states, mirror_ages, release),
     )
 }
 

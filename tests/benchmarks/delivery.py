@@ -80,7 +80,7 @@ def bulk(place: Place, number: int) -> dict[str, Any]:
     fault = {"kind": "delay", "latency_seconds": LATENCY_SECONDS}
     place.cloud.post("/_emulator/faults", json=fault).raise_for_status()
     counts = {route: len(place.log(route)) for route in ("show", "update")}
-    asked, confirmed = _submit(place, [one["pk"] for one in chosen])
+    asked, confirmed = submit(place, [one["pk"] for one in chosen])
     began = time.perf_counter()
     wait_until(lambda: place.ask("open_edits") == 0, seconds=400)
     delivered = time.perf_counter() - began
@@ -111,7 +111,7 @@ def at_rate(place: Place, rate: float, number: int) -> dict[str, Any]:
     chosen = place.ask("some_instances", number=number)
     routes = ("show", "list", "update")
     counts = {route: len(place.log(route)) for route in routes}
-    _, confirmed = _submit(place, [one["pk"] for one in chosen])
+    _, confirmed = submit(place, [one["pk"] for one in chosen])
     began = time.perf_counter()
     wait_until(lambda: place.ask("open_edits") == 0, seconds=600, every=0.1)
     delivered = time.perf_counter() - began
@@ -129,7 +129,7 @@ def at_rate(place: Place, rate: float, number: int) -> dict[str, Any]:
     }
 
 
-def _submit(place: Place, pks: list[int]) -> tuple[float, float]:
+def submit(place: Place, pks: list[int]) -> tuple[float, float]:
     """Tick, choose, confirm, as a person does.
 
     Returns:

@@ -1,6 +1,7 @@
 """Ratios that hold on a noisy machine: rounds in turns, medians, CPU and rate."""
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -47,6 +48,24 @@ def cpu_seconds(pid: int) -> float:
             except (OSError, IndexError):
                 continue
     return used / 1e9
+
+
+def cpu_seconds_ever(pid: int) -> float:
+    """The same with the descendants that have ended, whose clock is coarse."""
+    parts = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return cpu_seconds(pid) + sum(map(int, parts[13:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mb(pid: int) -> float:
+    """Memory of a process and its living descendants; a shared page counts once."""
+    kb = 0
+    for one in [pid, *descendants(pid)]:
+        try:
+            rollup = Path(f"/proc/{one}/smaps_rollup").read_text()
+        except OSError:
+            continue
+        kb += int(rollup.partition("\nPss:")[2].split()[0])
+    return kb / 1024
 
 
 def descendants(pid: int) -> list[int]:

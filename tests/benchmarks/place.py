@@ -6,11 +6,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
+import yaml
 
 from dashboard.ops.broker import EmbeddedBroker
 from dashboard.ops.managed_process import PROJECT, ManagedProcess
@@ -27,12 +29,16 @@ class Place:
         fleet: Number of instances.
         notebooks: Percent of them that are notebooks, of the newer generation.
         postgres: PostgreSQL instead of SQLite.
-        rate: Requests a second to the cloud.
+        rate: Requests a second to each cloud.
+        clouds: Number of clouds, which share the instances evenly.
+        is_read: Whether the fleet is in the database; if not, the workers read it.
+        settings: Environment variables of all processes.
 
     Attributes:
         port: The web server's.
-        cloud_url: The emulator's.
+        cloud_url: The emulator's; of several clouds, that of the first.
         web: The web server.
+        pids: Of each part that was started, its processes.
     """
 
     def __init__(
@@ -42,10 +48,15 @@ class Place:
         notebooks: int = 50,
         postgres: bool = False,
         rate: float = 1_000,
+        clouds: int = 1,
+        is_read: bool = True,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self._stack = ExitStack()
         self._notebooks = notebooks
         self._fleet, self._postgres, self._rate = fleet, postgres, rate
+        self._clouds, self._is_read, self._settings = clouds, is_read, settings or {}
+        self.pids: dict[str, list[int]] = {}
         self.port, cloud_port = free_port(), free_port()
         self.cloud_url = f"http://127.0.0.1:{cloud_port}"
         self._cloud_port = cloud_port
@@ -71,7 +82,9 @@ class Place:
         self.folder = Path(enter(tempfile.TemporaryDirectory(prefix="curfew-bench-")))
         database = f"sqlite:///{self.folder / 'curfew.sqlite3'}"
         if self._postgres:
-            database = enter(PostgresServer(is_migrated=True)).url
+            server = enter(PostgresServer(is_migrated=True))
+            assert server.child.pid
+            database, self.pids["PostgreSQL"] = server.url, [server.child.pid]
         broker = enter(EmbeddedBroker(port=free_port(), data_dir=self.folder / "redis"))
         clouds = self.folder / "clouds.yaml"
         (self.folder / "secure.yaml").write_text("{}\n")
@@ -84,28 +97,41 @@ class Place:
             "OS_CLIENT_CONFIG_FILE": str(clouds),
             "OS_CLIENT_SECURE_FILE": str(self.folder / "secure.yaml"),
             "PYTHONWARNINGS": "ignore",
+            **self._settings,
         }
-        self.child(
-            "emulator",
-            *("-m", "dashboard.emulator", "--port", str(self._cloud_port)),
-            *("--fleet", str(self._fleet), "--notebooks", str(self._notebooks)),
-            *("--serves", "both" if self._notebooks else "demanager"),
-            *("--clouds-file", str(clouds)),
-        )
-        wait_until(lambda: clouds.exists() and clouds.stat().st_size > 0)
+        files = [self._start_cloud(number) for number in range(self._clouds)]
+        wait_until(lambda: all(file.exists() and file.stat().st_size for file in files))
+        configured = [yaml.safe_load(file.read_text())["clouds"] for file in files]
+        merged = {name: cloud for some in configured for name, cloud in some.items()}
+        clouds.write_text(yaml.safe_dump({"clouds": merged}, sort_keys=False))
         agent = Agent(
             "tests.benchmarks.agent", self.environment, self.folder / "agent.log"
         )
         self._stack.callback(agent.close)
         self.ask = agent.ask
         self.cloud = enter(httpx.Client(base_url=self.cloud_url, trust_env=False))
-        self.sessions = self.ask("prepare")["sessions"]
+        self.sessions = self.ask("prepare", is_read=self._is_read)["sessions"]
         self.web = self.child(
             "web",
             *("-m", "dashboard.ops.server", "--port", str(self.port)),
             *("--application", "tests.benchmarks.application:make_application"),
         )
         wait_until(self._answers)
+
+    def _start_cloud(self, number: int) -> Path:
+        """Start an emulator; return the file that it writes its address to."""
+        name = f"cloud-{number + 1:02}" if number else "demo"
+        file = self.folder / f"{name}.yaml"
+        self.child(
+            f"emulator {name}",
+            *("-m", "dashboard.emulator", "--name", name),
+            *("--port", str(free_port() if number else self._cloud_port)),
+            *("--fleet", str(self._fleet // self._clouds)),
+            *("--notebooks", str(self._notebooks), "--seed", str(number + 1)),
+            *("--serves", "both" if self._notebooks else "demanager"),
+            *("--clouds-file", str(file)),
+        )
+        return file
 
     def child(self, name: str, *arguments: str) -> ManagedProcess:
         """Start a process with the place's settings; stopped with the place."""
@@ -118,20 +144,37 @@ class Place:
         )
         child.start()
         self._stack.callback(child.stop)
+        assert child.pid
+        self.pids.setdefault(name.split()[0], []).append(child.pid)
         return child
 
-    def start_workers(self, *, processes: int = 4) -> None:
-        """Deliver and sweep from now on."""
+    def start_workers(
+        self,
+        *,
+        processes: int = 4,
+        queues: Sequence[str] = ("edits,refresh,default",),
+    ) -> None:
+        """Deliver and sweep from now on.
+
+        Args:
+            processes: Of each worker.
+            queues: Of each worker, those that it serves.
+        """
         app = ("-m", "celery", "--app", "dashboard")
-        self.child(
-            "worker",
-            *(*app, "worker", "--queues", "edits,refresh,default"),
-            *("--concurrency", str(processes), "--without-gossip", "--without-mingle"),
-        )
+        logs = []
+        for served in queues:
+            name = f"worker-{served.replace(',', '-')}"
+            logs.append(
+                self.child(
+                    name,
+                    *(*app, "worker", "--queues", served, "--hostname", f"{name}@%h"),
+                    *("--concurrency", str(processes)),
+                    *("--without-gossip", "--without-mingle"),
+                ).log_path
+            )
         schedule = str(self.folder / "schedule")
         self.child("beat", *app, "beat", "--schedule", schedule, "--pidfile", "")
-        log = self.folder / "worker.log"
-        wait_until(lambda: log.exists() and "ready." in log.read_text())
+        wait_until(lambda: all("ready." in log.read_text() for log in logs))
 
     def headers(self, number: int = 0, **more: str) -> dict[str, str]:
         """Of somebody who is signed in."""

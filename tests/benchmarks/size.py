@@ -38,7 +38,7 @@ from tests import migrated
 from tests.ops.processes import wait_until
 from tests.servers import PostgresServer
 
-from .measure import cpu_seconds
+from .measure import cpu_seconds_ever
 
 SIZES, QUICK_SIZES = (1_000, 10_000, 100_000), (200, 1_000)
 CLOUDS = 20
@@ -345,15 +345,10 @@ def _cpu() -> float:
     used = time.process_time()
     if connection.vendor == "postgresql":
         connection.ensure_connection()
-        server = _stat(connection.connection.info.backend_pid)[1]
-        ended = sum(map(int, _stat(int(server))[13:15])) / os.sysconf("SC_CLK_TCK")
-        used += ended + cpu_seconds(int(server))
+        backend = Path(f"/proc/{connection.connection.info.backend_pid}/stat")
+        server = backend.read_text().rpartition(") ")[2].split()[1]  # its parent
+        used += cpu_seconds_ever(int(server))
     return used
-
-
-def _stat(pid: int) -> list[str]:
-    """Of a process: its state, its parent, and so on (``man proc_pid_stat``)."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
 
 
 def _once(work: Callable[[], Any]) -> dict[str, float]:

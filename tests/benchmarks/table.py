@@ -57,6 +57,7 @@ def lines(found: dict[str, Any]) -> list[Line]:
         "bulk": _bulk,
         "crowd": _crowd,
         "watchers": _watchers,
+        "site": _site,
         "start": _start,
     }.items():
         if name in found:
@@ -244,6 +245,29 @@ def _sizes(database: str, sizes: dict[int, dict[str, Any]]) -> Iterator[Line]:
             yield Line(what, text)
         else:
             yield at_most(what, most["cpu"], MOST_SECONDS, text)
+
+
+def _site(site: dict[str, Any]) -> Iterator[Line]:
+    """What one whole site needs, and what its people notice."""
+    at = f"site of {site['instances']:,}"
+    for name in ("cores", "most memory, MB", "first read, s CPU"):
+        parts = (f"{part} {value:.3g}" for part, value in site[name].items())
+        yield Line(f"{at}: {name}", ", ".join(parts))
+    yield Line(f"{at}: first read, s", f"{site['first read, s']:.0f}")
+    usual, oldest = site["age of the mirror, s"]
+    shown = f"{oldest:.0f}, median {usual:.0f}"
+    # A refresh of a cloud takes a while, and begins when it is due.
+    most = 2 * site["refresh_seconds"]
+    yield at_most(f"{at}: oldest copy of a cloud, s", oldest, most, shown)
+    for name in ("polls", "list"):
+        usual, worst = site[f"{name}, p50 and p99, ms"]
+        shown = f"{worst:.0f}, p50 {usual:.1f}"
+        yield at_most(f"{at}: {name}, p99 in ms", worst, 1_000, shown)
+    statuses = {name: site[name] for name in ("poll statuses", "list statuses")}
+    yield Line(f"{at}: answers", f"{statuses}")
+    change = site["bulk change"]
+    yield Line(f"{at}: bulk change of {site['edits']}", f"{change}")
+    yield at_most(f"{at}: errors logged", len(site["error lines"]), 0)
 
 
 def _usual(cost: dict[str, Any]) -> float:

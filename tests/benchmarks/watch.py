@@ -5,7 +5,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,7 +37,7 @@ def watchers(
     editor = threading.Thread(target=edit)
     before = len(place.log("list"))
     editor.start()
-    polls, pages = asyncio.run(_watch(place, number, seconds))
+    polls, pages = asyncio.run(watch(place, number, seconds))
     stop.set()
     editor.join()
     listings = len(place.log("list")) - before
@@ -61,7 +61,7 @@ def crowd(place: Place, *, number: int, seconds: float) -> dict[str, Any]:
     """Many watchers of few pages while something changes elsewhere each second."""
     shown = asyncio.run(_shown(place))
     with _changes(place, shown):
-        polls, pages = asyncio.run(_watch(place, number, seconds))
+        polls, pages = asyncio.run(watch(place, number, seconds))
     return {
         "watchers": number,
         "seconds": seconds,
@@ -218,7 +218,14 @@ def _listings(place: Place, seconds: float) -> float:
     return (len(place.log("list")) - before) / seconds * 60
 
 
-async def _watch(place: Place, number: int, seconds: float) -> tuple[Tally, Tally]:
+async def watch(
+    place: Place, number: int, seconds: float, lists: Sequence[str] = PAGES
+) -> tuple[Tally, Tally]:
+    """Have people follow lists for some seconds, and one more visit a list each second.
+
+    Returns:
+        The polls, and the visits.
+    """
     polls, pages = Tally(), Tally()
     people = len(place.sessions)
     drawn = {
@@ -230,12 +237,12 @@ async def _watch(place: Place, number: int, seconds: float) -> tuple[Tally, Tall
             )[2]
         )
         for person in range(people)
-        for page in PAGES
+        for page in lists
     }
     ends = time.monotonic() + seconds
 
-    async def watch(one: int) -> None:
-        person, page = one % people, PAGES[one // people % len(PAGES)]
+    async def follow(one: int) -> None:
+        person, page = one % people, lists[one // people % len(lists)]
         connection, (url, poll_token) = Connection(place.port), drawn[person, page]
         await asyncio.sleep(random.uniform(0, min(5, seconds)))  # noqa: S311  (no secret)
         while time.monotonic() < ends:
@@ -259,5 +266,5 @@ async def _watch(place: Place, number: int, seconds: float) -> tuple[Tally, Tall
             await asyncio.sleep(min(1, max(0, ends - time.monotonic())))
         connection.close()
 
-    await asyncio.gather(visit(), *(watch(n) for n in range(number)))
+    await asyncio.gather(visit(), *(follow(n) for n in range(number)))
     return polls, pages
