@@ -236,11 +236,7 @@ USE_I18N = True
 STATIC_URL = f"{CURFEW.path_prefix}/static/"
 STATIC_ROOT = paths.VAR / "static"
 STATICFILES_DIRS = [paths.FILES / "static"]
-STORAGES = {
-    "staticfiles": {
-        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
-    },
-}
+STORAGES = {"staticfiles": {"BACKEND": "dashboard.web.static_storage.StaticStorage"}}
 MAILERS = {
     "default": mail.mailer(
         CURFEW.mail_url.get_secret_value(), starttls=CURFEW.mail_starttls
@@ -300,6 +296,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 X_FRAME_OPTIONS = "DENY"
 # No other site needs our files.
 WHITENOISE_ALLOW_ALL_ORIGINS = False
+# No page asks for the others, and compressing takes most of the time of collecting.
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 
 # -- logs ---------------------------------------------------------------------------
 
