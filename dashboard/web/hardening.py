@@ -34,12 +34,28 @@ PERMISSIONS_POLICY = ", ".join(
 OWN_SITES = frozenset({"same-origin", "none"})
 """``Sec-Fetch-Site`` of requests from our own pages or typed by the person."""
 
+FOR_DOCUMENTS = (
+    "Content-Security-Policy",
+    "Permissions-Policy",
+    "X-Frame-Options",
+    "Cross-Origin-Opener-Policy",
+)
+"""Headers that only matter on documents (``docs/decisions/0037-first-load.md``)."""
+
+NO_DOCUMENTS = ("text/css", "text/javascript")
+
+VALIDATORS = ("ETag", "Last-Modified")
+"""For a file that may have changed. What is immutable has not (RFC 8246)."""
+
 RELEASE_HEADER = "Curfew-Release"
 """On responses to htmx: a page drawn by another release asks to be reloaded."""
 
 
 class HeadersMiddleware:
-    """Set headers on every response, static files and errors included."""
+    """Set headers on every response, static files and errors included.
+
+    It comes first, so that it can remove what styles and scripts do not need.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -52,6 +68,12 @@ class HeadersMiddleware:
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         if "HX-Request" in request.headers:
             response.headers[RELEASE_HEADER] = self._release
+        if response.headers.get("Content-Type", "").startswith(NO_DOCUMENTS):
+            for name in FOR_DOCUMENTS:
+                response.headers.pop(name, None)
+        if "immutable" in response.headers.get("Cache-Control", ""):
+            for name in VALIDATORS:
+                response.headers.pop(name, None)
         return response
 
 

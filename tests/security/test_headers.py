@@ -1,4 +1,4 @@
-"""Every answer carries the headers, whatever it is: page, error, 304, static file."""
+"""Every answer carries the headers, whatever it is: page, error, 304, picture."""
 
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,15 @@ pytestmark = pytest.mark.usefixtures("_empty_cache")
 
 EVERYWHERE = {
     "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+ON_DOCUMENTS = {
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+STORAGE = "dashboard.web.static_storage.StaticStorage"
+MANIFEST = """{"version": "1.1", "paths": {"page.css": "page.e3b0c44298fc.css"}}"""
 POLICY = {
     "default-src 'none'",
     "script-src 'self'",
@@ -56,7 +60,8 @@ ANSWERS: dict[str, tuple[str, int]] = {
     "wrong method": ("/edits/00000000-0000-4000-8000-000000000000/retry/", 405),
     "broken": ("/broken", 500),
     "not modified": ("/not-modified", 304),
-    "static": ("/static/page.css", 200),
+    # Browsers open it as a document, which may contain scripts.
+    "picture": ("/static/page.svg", 200),
     "no such static file": ("/static/no.css", 404),
     "static folder": ("/static/", 404),
     "machine": ("/healthz", 200),
@@ -71,12 +76,35 @@ def test_on_every_answer(
     # Not by the decorator: it ends before the fixture, which would bring it back.
     settings.ROOT_URLCONF = __name__
     settings.STATIC_ROOT = tmp_path
-    (tmp_path / "page.css").write_text("p {}")
+    (tmp_path / "page.svg").write_text("<svg/>")
     client = Client(raise_request_exception=False)  # reads the static files anew
     client.force_login(viewer)
     response = client.get(url)
     assert response.status_code == status
     check(response)
+
+
+@pytest.mark.parametrize(
+    ("name", "validators"),
+    [
+        ("page.css", {"ETag", "Last-Modified"}),
+        ("page.js", {"ETag", "Last-Modified"}),
+        ("page.e3b0c44298fc.css", set()),  # immutable
+    ],
+)
+def test_styles_and_scripts_have_what_matters_to_them(
+    name: str, validators: set[str], tmp_path: Path, settings: Any
+) -> None:
+    settings.STATIC_ROOT = tmp_path
+    settings.STORAGES = {"staticfiles": {"BACKEND": STORAGE}}
+    (tmp_path / name).write_text("")
+    (tmp_path / "staticfiles.json").write_text(MANIFEST)
+    response = Client().get(f"/static/{name}")
+    assert response.status_code == 200
+    told = {*EVERYWHERE, "Cache-Control", "Content-Length", "Content-Type"}
+    assert set(response.headers) == told | validators
+    for header, value in EVERYWHERE.items():
+        assert response.headers[header] == value, header
 
 
 @override_settings(ALLOWED_HOSTS=["curfew.example"])
@@ -135,14 +163,14 @@ def quick_answer(scheme: str) -> HttpResponse:
 
 
 def check_quick(answer: HttpResponse) -> None:
-    for name, value in EVERYWHERE.items():
+    for name, value in (EVERYWHERE | ON_DOCUMENTS).items():
         assert answer.headers.get(name) == value, name
     # A page that stands open gets hundreds of these in an hour.
     assert sum(len(name) + len(value) + 4 for name, value in answer.items()) < 320
 
 
 def check(response: Any) -> None:
-    for name, value in EVERYWHERE.items():
+    for name, value in (EVERYWHERE | ON_DOCUMENTS).items():
         assert response.headers.get(name) == value, name
     said = set(response.headers["Content-Security-Policy"].split("; "))
     assert said >= POLICY
