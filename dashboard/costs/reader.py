@@ -17,6 +17,7 @@ from . import live
 from .models import Price, RollUp, UsageDay, UsageWeek
 from .periods import DAY, Period, day_of, monday_of
 from .price_list import PriceList
+from .run_queries import Group, fetched
 from .scopes import Scope
 from .sums import AVOIDED, COLUMNS, Sums
 
@@ -45,7 +46,7 @@ class Span(NamedTuple):
     last_day: date
 
 
-type _Row = tuple[date, live.Group, Sums]
+type _Row = tuple[date, Group, Sums]
 """A day, whose price all days of the sums have."""
 
 
@@ -192,17 +193,17 @@ class _Stored:
         summed = rows.order_by().values(*keys).annotate(**self._sums)
         zeros = (0,) * (len(COLUMNS) - len(self._sums))
         begin = 1 if self._step else 0
-        for values in live.fetched(summed.values_list(*keys, *self._sums)):
+        for values in fetched(summed.values_list(*keys, *self._sums)):
             day = _date(values[0]) if self._step else first
             key = values[begin : len(keys)]
             sums = Sums._make((*map(int, values[len(keys) :]), *zeros))
             yield day, self._groups[key[0]] if self._columns else key, sums
 
     @cached_property
-    def _groups(self) -> dict[int, live.Group]:
+    def _groups(self) -> dict[int, Group]:
         """The group of each allocation of the scope, by ``pk``."""
         rows = self._reading.scope.allocations().order_by()
-        found = live.fetched(rows.values_list("pk", "cloud", "flavor", *self._columns))
+        found = fetched(rows.values_list("pk", "cloud", "flavor", *self._columns))
         return {pk: tuple(group) for pk, *group in found}
 
 

@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from . import gap_times, usage
-from .live import avoided_until
+from .day_table import avoided_until
 from .models import Price, Run
 from .money import Money, parts_of
 from .periods import Period, day_of
