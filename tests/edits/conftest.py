@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.test import Client
@@ -44,6 +45,14 @@ def edit(instance: Instance, operator: User, monkeypatch: pytest.MonkeyPatch) ->
         patch={"description": "Third try"},
         base={"description": instance.description},
     )
+
+
+@pytest.fixture
+def enqueue(monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """Stands for the broker."""
+    enqueue = Mock()
+    monkeypatch.setattr(dispatch, "enqueue", enqueue)
+    return enqueue
 
 
 @pytest.fixture

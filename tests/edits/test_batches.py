@@ -26,14 +26,7 @@ SIX_HOURS = BulkChange(
 )
 KEEP = BulkChange(Edit.Kind.UPDATE, {"auto_stop_enable": True}, keeps_hours=True)
 STOP, START = BulkChange(Edit.Kind.STOP, {}), BulkChange(Edit.Kind.START, {})
-
-
-@pytest.fixture(autouse=True)
-def enqueue(monkeypatch: pytest.MonkeyPatch) -> Mock:
-    """Stands for the broker."""
-    enqueue = Mock()
-    monkeypatch.setattr(dispatch, "enqueue", enqueue)
-    return enqueue
+pytestmark = pytest.mark.usefixtures("enqueue")
 
 
 def preview(actor: User, change: BulkChange, *instances: Instance) -> EditBatch:

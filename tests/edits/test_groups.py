@@ -2,9 +2,8 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from typing import Any
 from unittest.mock import Mock
 
@@ -19,7 +18,6 @@ from dashboard.edits.delivery import (
     due_queues,
     group,
     pages,
-    queue,
     record,
     send,
     writer,
@@ -31,57 +29,11 @@ from dashboard.instances.refresh import refresh_cloud
 from dashboard.modelarts.demanager import DemanagerApi
 
 from .conftest import NOTEBOOKS
-from .deliveries import due_now, in_cloud, puts, submit
+from .deliveries import due_now, submit
+from .groups import WORDS, asked, due_together, make_due, states
 
 State = Edit.State
-WORDS = "In a group"
-
-
-@pytest.fixture(autouse=True)
-def enqueue(monkeypatch: pytest.MonkeyPatch) -> Mock:
-    """Stands for the broker."""
-    enqueue = Mock()
-    monkeypatch.setattr(dispatch, "enqueue", enqueue)
-    return enqueue
-
-
-def due_together(
-    cloud: Emulator, actor: User, number: int, generation: str = "demanager"
-) -> tuple[list[Edit], due_queues.ServedGeneration]:
-    """Request new words for so many instances, and let them be due."""
-    instances = Instance.objects.filter(
-        generation=generation, status__in=["RUNNING", "STOPPED"]
-    )
-    chosen = list(instances.select_related("cloud").order_by("pk")[:number])
-    assert len(chosen) == number
-    edits = [submit(instance, actor, description=WORDS) for instance in chosen]
-    make_due()
-    return edits, due_queues.ServedGeneration(chosen[0].cloud_id, generation)
-
-
-def make_due() -> None:
-    before = timezone.now() - timedelta(seconds=10)
-    EditQueue.objects.update(last_enqueued_at=before)
-
-
-def states(edits: list[Edit]) -> list[str]:
-    found = dict(
-        Edit.objects.filter(pk__in=[edit.pk for edit in edits]).values_list(
-            "pk", "state"
-        )
-    )
-    return [found[edit.pk] for edit in edits]
-
-
-def calls(cloud: Emulator) -> Counter[str]:
-    return Counter(entry.route for entry in cloud.log.entries())
-
-
-def asked(cloud: Emulator, served: due_queues.ServedGeneration) -> Counter[str]:
-    """Deliver a group, and return what it has asked of the cloud."""
-    before = calls(cloud)
-    group.drain(served)
-    return calls(cloud) - before
+pytestmark = pytest.mark.usefixtures("enqueue")
 
 
 def test_a_page_before_and_a_page_after_read_them_all(
@@ -109,8 +61,8 @@ def test_a_cloud_may_answer_with_shorter_pages(
 
     def short(self: DemanagerApi, offset: int, wanted: Any) -> Any:
         page = genuine(self, offset, wanted)
-        fewer = {"instances": page.instances[:most], "unreadable": [], "records": most}
-        return page.__class__(**{**_fields(page), **fewer})
+        first = page.instances[:most]
+        return replace(page, instances=first, unreadable=[], records=most)
 
     monkeypatch.setattr(DemanagerApi, "list_by_age", short)
     found = asked(cloud, served)
@@ -206,239 +158,6 @@ def test_one_group_of_a_cloud_at_a_time(cloud: Emulator, operator: User) -> None
     alone = edits[-1]
     send.drain(alone.instance_id)
     assert states([alone]) == [State.APPLIED]
-
-
-def test_an_old_value_is_never_sent_over_a_newer_one(
-    cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    edits, served = due_together(cloud, operator, 8)
-    changed = edits[3].instance
-    cloud.fleet.force(changed.instance_id, description="from the console")
-    group.drain(served)
-    expected = [State.APPLIED] * 8
-    expected[3] = State.CONFLICT
-    assert states(edits) == expected
-    assert puts(cloud, changed) == []
-
-
-def test_a_value_that_is_too_old_is_not_sent(
-    cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    edits, served = due_together(cloud, operator, 8)
-    genuine = authorization.authorize_requests
-
-    def slow(*arguments: Any) -> Any:
-        allowed = genuine(*arguments)
-        moved = group.time.monotonic() + group.SEND_SECONDS + 1
-        monkeypatch.setattr(group.time, "monotonic", lambda: moved)
-        return allowed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(authorization, "authorize_requests", slow)
-        assert asked(cloud, served)["update"] == 0
-        monkeypatch.undo()
-    assert states(edits) == [State.RETRYING] * 8
-    assert not Attempt.objects.filter(ambiguous=True).exists()
-
-
-# -- someone else's change at the cloud, after the first listing ----------------------
-
-
-def before_page(
-    patch: pytest.MonkeyPatch, number: int, change: Callable[[], object]
-) -> None:
-    """Let someone change the cloud just before so many pages have been read."""
-    genuine = DemanagerApi.list_by_age
-    read: list[int] = []
-
-    def page(self: DemanagerApi, offset: int, wanted: Any) -> Any:
-        if len(read) == number:
-            change()
-        read.append(offset)
-        return genuine(self, offset, wanted)
-
-    patch.setattr(DemanagerApi, "list_by_age", page)
-
-
-def before_the_requests(
-    patch: pytest.MonkeyPatch, change: Callable[[], object], *, later: float = 0
-) -> None:
-    """Let someone change the cloud between the listing and the requests.
-
-    Args:
-        later: So many seconds pass before these.
-    """
-    genuine = authorization.authorize_requests
-
-    def authorized(*arguments: Any) -> Any:
-        change()
-        moved = group.time.monotonic() + later
-        allowed = genuine(*arguments)
-        if later:
-            patch.setattr(group.time, "monotonic", lambda: moved)
-        return allowed
-
-    patch.setattr(authorization, "authorize_requests", authorized)
-
-
-def test_a_change_within_the_window_is_replaced_and_its_delivery_began_before_it(
-    cloud: Emulator, operator: User
-) -> None:
-    """Nobody can tell: the cloud has no conditional request. See decision 34."""
-    edits, served = due_together(cloud, operator, 8)
-    theirs, moments = edits[3].instance, []
-
-    def change() -> None:
-        cloud.fleet.force(theirs.instance_id, description="from the console")
-        moments.append(timezone.now())
-
-    with pytest.MonkeyPatch.context() as patch:
-        before_the_requests(patch, change)
-        assert asked(cloud, served) == {"list": 2, "update": 8}
-    assert states(edits) == [State.APPLIED] * 8
-    assert in_cloud(cloud, theirs) == WORDS
-    attempt = edits[3].attempts.get()
-    assert attempt.started_at < moments[0], "what I3 and its checker go by"
-
-
-def test_a_change_of_another_setting_stays_and_is_seen(
-    cloud: Emulator, operator: User
-) -> None:
-    edits, served = due_together(cloud, operator, 8)
-    theirs = edits[3].instance
-    there = {"prompt": True, "enable": True, "duration_seconds": 5_400}
-    change = partial(cloud.fleet.force, theirs.instance_id, auto_stop=there)
-    with pytest.MonkeyPatch.context() as patch:
-        before_the_requests(patch, change)
-        group.drain(served)
-    assert states(edits) == [State.APPLIED] * 8
-    assert cloud.fleet.get(theirs.instance_id).auto_stop.duration_seconds == 5_400
-    theirs.refresh_from_db()
-    assert (theirs.description, theirs.auto_stop_duration) == (WORDS, 5_400)
-
-
-def test_after_the_window_the_value_is_read_again_and_the_conflict_seen(
-    cloud: Emulator, operator: User
-) -> None:
-    edits, served = due_together(cloud, operator, 8)
-    theirs = edits[3].instance
-    change = partial(
-        cloud.fleet.force, theirs.instance_id, description="from the console"
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        before_the_requests(patch, change, later=group.SEND_SECONDS + 1)
-        assert asked(cloud, served)["update"] == 0
-    assert states(edits) == [State.RETRYING] * 8
-    for edit in edits:
-        due_now(edit)
-        send.drain(edit.instance_id)
-    expected = [State.APPLIED] * 8
-    expected[3] = State.CONFLICT
-    assert states(edits) == expected
-    assert (in_cloud(cloud, theirs), puts(cloud, theirs)) == ("from the console", [])
-
-
-def test_a_change_after_the_request_is_seen_when_it_is_read_back(
-    cloud: Emulator, operator: User
-) -> None:
-    """The edit is not called applied, and the other value is never overwritten."""
-    edits, served = due_together(cloud, operator, 8)
-    theirs = edits[3].instance
-    change = partial(
-        cloud.fleet.force, theirs.instance_id, description="from the console"
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        before_page(patch, 1, change)
-        assert asked(cloud, served) == {"list": 2, "update": 8, "show": 1}
-    expected = [State.APPLIED] * 8
-    expected[3] = State.RETRYING
-    assert states(edits) == expected
-    due_now(edits[3])
-    send.drain(theirs.pk)
-    expected[3] = State.CONFLICT
-    assert states(edits) == expected
-    assert in_cloud(cloud, theirs) == "from the console"
-    assert len(puts(cloud, theirs)) == 1
-
-
-# -- what is too old, what was overtaken -----------------------------------------------
-
-
-def test_no_queue_is_claimed_once_the_values_are_old(
-    cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    edits, served = due_together(cloud, operator, 8)
-    monkeypatch.setattr(group, "CLAIM_SECONDS", -1)
-    assert asked(cloud, served)["update"] == 0
-    assert states(edits) == [State.QUEUED] * 8
-    assert not Attempt.objects.exists()
-
-
-def test_what_was_delivered_after_the_listing_is_read_again(
-    cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    edits, served = due_together(cloud, operator, 8)
-    genuine, other = queue.claim_all, edits[2].instance
-
-    def overtaken(pks: Any) -> Any:
-        monkeypatch.setattr(queue, "claim_all", genuine)
-        send.drain(other.pk)
-        other.refresh_from_db()
-        submit(other, operator, description="Newer")
-        return genuine(pks)
-
-    monkeypatch.setattr(queue, "claim_all", overtaken)
-    group.drain(served)
-    assert states(edits) == [State.APPLIED] * 8
-    assert [body["description"] for body in puts(cloud, other)] == [WORDS, "Newer"]
-
-
-@pytest.mark.parametrize(
-    "spoilt",
-    [
-        {"kind": "patch", "patch": {"description": "as it was"}},
-        {"kind": "patch", "patch": {"latest_update_timestamp": "1000000000000"}},
-        {"kind": "missing_fields", "fields": ["description", "spec"]},
-        {"kind": "wrong_types"},
-    ],
-)
-def test_a_listing_only_confirms(
-    cloud: Emulator, operator: User, spoilt: dict[str, Any]
-) -> None:
-    """A page that is stale or says too little costs a call, and nothing else."""
-    edits, served = due_together(cloud, operator, 8)
-    there = edits[0].instance.instance_id
-    genuine = authorization.authorize_requests
-
-    def meanwhile(*arguments: Any) -> Any:
-        cloud.faults.add(Fault(route="list", instance_id=there, **spoilt))
-        return genuine(*arguments)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(authorization, "authorize_requests", meanwhile)
-        assert asked(cloud, served) == {"list": 2, "update": 8, "show": 1}
-    assert states(edits) == [State.APPLIED] * 8
-
-
-def test_a_page_from_before_the_answer_confirms_nothing(
-    cloud: Emulator, operator: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By the cloud's own clock: a cache may answer."""
-    edits, served = due_together(cloud, operator, 8)
-    genuine = DemanagerApi.list_by_age
-
-    def cached(self: DemanagerApi, offset: int, wanted: Any) -> Any:
-        page = genuine(self, offset, wanted)
-        old = page.clock.__class__(0, page.clock.received_at_ms, 1_000)
-        return page.__class__(**{**_fields(page), "clock": old})
-
-    monkeypatch.setattr(DemanagerApi, "list_by_age", cached)
-    assert asked(cloud, served) == {"list": 2, "update": 8, "show": 8}
-    assert states(edits) == [State.APPLIED] * 8
-
-
-def _fields(page: Any) -> dict[str, Any]:
-    return {name: getattr(page, name) for name in page.__dataclass_fields__}
 
 
 def test_each_has_its_own_outcome(cloud: Emulator, operator: User) -> None:

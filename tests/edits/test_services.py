@@ -1,6 +1,5 @@
 """Accepting edits, taking them back, trying them again."""
 
-from collections.abc import Iterator
 from typing import Any
 from unittest.mock import Mock
 
@@ -13,14 +12,6 @@ from dashboard.edits import dispatch, merge, services
 from dashboard.edits.models import Edit
 from dashboard.instances.countdown import unix_ms
 from dashboard.instances.models import FleetVersion, Instance
-
-
-@pytest.fixture
-def enqueue(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mock]:
-    """Stands for the broker."""
-    message = Mock()
-    monkeypatch.setattr(dispatch, "enqueue", message)
-    return message
 
 
 def submit(instance: Instance, actor: User, text: str, **options: Any) -> Edit:

@@ -21,7 +21,7 @@ from dashboard.web.stored_messages import verbatim
 
 from .conftest import NOTEBOOKS
 from .deliveries import extend, submit
-from .test_groups import due_together, make_due
+from .groups import due_together, make_due
 
 ALONE, IN_A_GROUP = 15, 5
 """Statements for an edit, without BEGIN and COMMIT."""
