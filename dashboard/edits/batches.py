@@ -1,12 +1,11 @@
-"""Bulk changes: draft, preview, confirm, approve, cancel, retry and undo them.
+"""Bulk changes of people: draft, preview, confirm, approve, cancel, retry and undo.
 
 Each edit of a batch is like any other: it has its place in a queue and its audit event,
 and permission is checked now and at delivery. Only the statements are shared.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
@@ -22,7 +21,6 @@ from dashboard.accounts.permissions import Owner, can_approve_bulk, can_bulk, ca
 from dashboard.audit.services import record_event
 from dashboard.instances.models import Instance
 from dashboard.policies.models import Rule
-from dashboard.schedules.models import Schedule
 from dashboard.web import limits
 from dashboard.web.stored_messages import Message
 
@@ -39,11 +37,11 @@ _INVERSE_KINDS = {
     Edit.Kind.STOP: Edit.Kind.START,
 }
 DRAFTS = 5
-"""Drafts that one person keeps; an older one goes when another comes."""
+"""How many drafts one person may have; a further one deletes the oldest."""
 
 
 class BatchError(Exception):
-    """It cannot be done; the message says why in one sentence."""
+    """A bulk change is refused; the message says why in one sentence."""
 
 
 @transaction.atomic
@@ -64,11 +62,12 @@ def draft_batch(
         source: Says where they were selected.
         rule: The policy that they violate, if that is why.
         retry_of: The batch whose failed edits are retried; the first of its history.
-        undo_of: The batch that is undone; likewise.
+        undo_of: The batch that is undone; the first of its history, too.
 
     Raises:
         PermissionDenied: The actor's role changes nothing.
-        BatchError: Nothing or too much is selected, or too often in one minute.
+        BatchError: Nothing or too much is selected, or the person has requested too
+            many previews in this minute.
     """
     if not can_bulk(actor):
         raise PermissionDenied(_("You can view instances but not change them."))
@@ -86,7 +85,7 @@ def draft_batch(
             )
             % {"chosen": len(pks), "most": MAX_BATCH_SIZE}
         )
-    # One that still waits for an approval is no draft to be cleared away.
+    # A draft that waits for approval stays.
     waits = Q(approval_asked_at__gte=timezone.now() - selectors.APPROVAL_STAYS)
     drafts = actor.batches.filter(confirmed_at=None).exclude(waits)
     recent = drafts.filter(created_at__gte=timezone.now() - DRAFTS_STAY)
@@ -146,12 +145,13 @@ def _context(batch: EditBatch) -> plans.BulkContext:
 def _store_preview(
     batch: EditBatch, change: plans.BulkChange, plan: plans.Plan
 ) -> EditBatch:
-    # Planned before, since SQLite has one writer and a plan of thousands takes a while.
+    # The plan was made before this transaction: for thousands of instances it takes
+    # long, and SQLite has one writer.
     batch = _lock_draft(batch)
     batch.kind, batch.patch = change.kind, dict(change.patch)
     batch.keeps_hours, batch.previewed_at = change.keeps_hours, timezone.now()
     batch.reason, batch.warns_owners = change.reason, change.warns_owners
-    # Who approves a batch approves one preview.
+    # An approval counts for one preview only.
     batch.approval_asked_at = None
     batch.plan = [
         {"pk": item.instance.pk, "patch": item.patch, "base": item.base}
@@ -159,7 +159,7 @@ def _store_preview(
     ]
     batch.save()
     batch.skips.all().delete()
-    _keep_skips(batch, plan)
+    keep_skips(batch, plan)
     return batch
 
 
@@ -168,8 +168,8 @@ def confirm_batch(*, batch: EditBatch, preview: str) -> EditBatch:
     """Create the edits that the preview showed; all of them, or none.
 
     Instances that are no longer as the preview showed them are skipped, with the
-    reason. Confirming twice has no effect. A batch that ``needs_approval`` waits for
-    that instead.
+    reason. Confirming twice has no effect. A batch that ``needs_approval`` then waits
+    for it, without edits.
 
     Args:
         batch: The draft.
@@ -204,10 +204,10 @@ def approve_batch(*, batch: EditBatch, actor: User, preview: str) -> EditBatch:
     no effect.
 
     Raises:
-        PermissionDenied: The actor ``can_approve`` it not; or its author may create no
-            bulk changes any more.
-        BatchError: It does not wait any more, there is a newer preview, or nothing is
-            left to change.
+        PermissionDenied: The actor may not approve it (``can_approve``), or its author
+            may no longer create bulk changes.
+        BatchError: It no longer waits for approval, there is a newer preview, or
+            nothing is left to change.
     """
     batch = _lock(batch)
     if batch.confirmed_at:
@@ -231,8 +231,8 @@ def decline_batch(*, batch: EditBatch, actor: User) -> EditBatch:
     Its author withdraws it in this way.
 
     Raises:
-        PermissionDenied: The actor is not the author and ``can_approve`` it not.
-        BatchError: It does not wait any more.
+        PermissionDenied: The actor is not the author and may not approve it.
+        BatchError: It no longer waits for approval.
     """
     batch = _lock(batch)
     if batch.actor_id != actor.pk:
@@ -298,121 +298,16 @@ def _confirm(batch: EditBatch) -> EditBatch:
         raise BatchError(_("Nothing is left to change. Preview it again."))
     batch.confirmed_at = now
     batch.save(update_fields=["confirmed_at", "decided_by", "decided_at"])
-    _keep_skips(batch, plan)
-    _file(batch, plan, places)
+    keep_skips(batch, plan)
+    create_edits(batch, plan, places)
     return batch
-
-
-@transaction.atomic
-def file_for_rule(
-    *, rule: Rule, selection: Iterable[int], change: plans.BulkChange, source: Message
-) -> int:
-    """Create edits in the name of a policy, and return how many.
-
-    Instances that cannot get one now are left out. Call it under the lock of the
-    policy's row.
-
-    Args:
-        rule: The policy.
-        selection: ``Instance.pk``; no more than ``MAX_BATCH_SIZE`` are used.
-        change: The change of each instance.
-        source: Says where they come from.
-    """
-    pks = sorted(selection)[:MAX_BATCH_SIZE]
-    places = states.lock_queues(pks)
-    now = timezone.now()
-    plan = plans.build_plan(plans.BulkContext(pks, actor=None, now=now), change)
-    if not plan.items:
-        return 0
-    # What cannot be fixed now is tried again in a minute.
-    plan.skips.clear()
-    _file_automatically(
-        plan,
-        places,
-        change,
-        rule=rule,
-        policy_name=rule.name,
-        source=source,
-    )
-    return len(plan.items)
-
-
-@transaction.atomic
-def file_for_schedule(
-    *,
-    schedule: Schedule,
-    scheduled_for: datetime,
-    plan: plans.Plan,
-    places: Mapping[int, states.Place],
-    change: plans.BulkChange,
-    source: Message,
-) -> EditBatch:
-    """Create the edits of a plan in the name of a schedule.
-
-    Call it under the locks of the schedule's row and of the queues.
-
-    Args:
-        schedule: The schedule, which is on.
-        scheduled_for: Its moment.
-        plan: At least one edit, and what the batch shows as skipped.
-        places: Of ``states.lock_queues``.
-        change: The change of each instance.
-        source: Says where they come from.
-    """
-    return _file_automatically(
-        plan,
-        places,
-        change,
-        schedule=schedule,
-        schedule_name=schedule.name,
-        scheduled_for=scheduled_for,
-        source=source,
-    )
-
-
-def _file_automatically(
-    plan: plans.Plan,
-    places: Mapping[int, states.Place],
-    change: plans.BulkChange,
-    **author: Any,
-) -> EditBatch:
-    batch = EditBatch.objects.create(
-        selection=[item.instance.pk for item in plan.items],
-        kind=change.kind,
-        patch=dict(change.patch),
-        keeps_hours=change.keeps_hours,
-        reason=change.reason,
-        confirmed_at=timezone.now(),
-        **author,
-    )
-    _keep_skips(batch, plan)
-    _file(batch, plan, places)
-    return batch
-
-
-@transaction.atomic
-def cancel_for_rule(*, rule: Rule, actor: User) -> int:
-    """Cancel the waiting edits of a policy, and return how many."""
-    edits = Edit.objects.filter(rule=rule, actor=None, state__in=Edit.CANCELLABLE)
-    message = messages.CANCELLED_WITH_POLICY(username=actor.get_username())
-    return len(states.cancel(edits, actor=actor, message=message))
-
-
-@transaction.atomic
-def cancel_for_schedule(*, schedule: Schedule, actor: User) -> int:
-    """Cancel the waiting edits of a schedule, and return how many."""
-    edits = Edit.objects.filter(
-        schedule=schedule, actor=None, state__in=Edit.CANCELLABLE
-    )
-    message = messages.CANCELLED_WITH_SCHEDULE(username=actor.get_username())
-    return len(states.cancel(edits, actor=actor, message=message))
 
 
 @transaction.atomic
 def cancel_waiting(*, batch: EditBatch, actor: User) -> int:
     """Cancel the waiting edits that the actor may change, and return how many.
 
-    Those of its retries are among them.
+    This includes the edits of its retries.
     """
     waiting = selectors.edits_of_history(batch).filter(state__in=Edit.CANCELLABLE)
     waiting = waiting.select_related("instance")
@@ -425,7 +320,7 @@ def cancel_waiting(*, batch: EditBatch, actor: User) -> int:
 def retry_failed(*, batch: EditBatch, actor: User) -> EditBatch:
     """Draft and preview the same change for the instances where it failed.
 
-    Failures of earlier retries are among them. The draft becomes part of the history of
+    This includes failures of earlier retries. The draft becomes part of the history of
     the first batch.
 
     Raises:
@@ -450,8 +345,8 @@ def retry_failed(*, batch: EditBatch, actor: User) -> EditBatch:
 def undo_batch(*, batch: EditBatch, actor: User) -> EditBatch:
     """Draft and preview the previous values of the instances that a batch has changed.
 
-    The undo of stops starts again what ran, the undo of starts stops them. Instances
-    that someone has changed since are skipped, with the reason.
+    The undo of stops starts the instances again, and the undo of starts stops them.
+    Instances that someone has changed since are skipped, with the reason.
 
     Raises:
         PermissionDenied: The actor's role changes nothing.
@@ -494,9 +389,10 @@ def preview_of(batch: EditBatch) -> str:
     return batch.previewed_at.isoformat() if batch.previewed_at else ""
 
 
-def _file(
+def create_edits(
     batch: EditBatch, plan: plans.Plan, places: Mapping[int, states.Place]
 ) -> None:
+    """Create the edits of a confirmed batch, under the locks of their queues."""
     record_event(
         actor=batch.actor,
         actor_label=batch.actor_message,
@@ -541,7 +437,8 @@ def _failed_of(batch: EditBatch) -> QuerySet[Edit]:
     return edits.filter(state__in=Edit.RETRYABLE)
 
 
-def _keep_skips(batch: EditBatch, plan: plans.Plan) -> None:
+def keep_skips(batch: EditBatch, plan: plans.Plan) -> None:
+    """Store which instances a plan skips, and why."""
     BatchSkip.objects.bulk_create(
         (
             BatchSkip(batch=batch, instance=skip.instance, reason=skip.reason)

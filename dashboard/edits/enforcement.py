@@ -21,7 +21,7 @@ from dashboard.policies.models import PlannedStop, Rule
 from dashboard.policies.remedies import Remedy, remedies
 from dashboard.policies.rules import setting_remedy
 
-from . import batches, messages, plans, questions
+from . import automatic_batches, messages, plans, questions
 from .models import Edit
 from .plans import BulkChange
 from .states import NewEdit
@@ -147,11 +147,11 @@ def _file(rule: Rule, pks: Iterable[int], change: BulkChange, now: datetime) -> 
     pks -= _resting(rule, change.kind, pks, now)
     if not pks:
         return 0
-    # First without locks: most violations that cannot be fixed stay so for long.
+    # Planned without locks first: a violation that cannot be fixed stays so for long.
     plan = plans.build_plan(plans.BulkContext(pks, actor=None, now=now), change)
     if not plan.items:
         return 0
-    return batches.file_for_rule(
+    return automatic_batches.create_for_rule(
         rule=rule,
         selection=[item.instance.pk for item in plan.items],
         change=change,

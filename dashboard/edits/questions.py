@@ -15,7 +15,7 @@ from dashboard.policies import questions
 from dashboard.policies.models import Rule
 from dashboard.schedules.models import Override
 
-from . import batches, messages
+from . import automatic_batches, messages
 from .models import Edit
 from .plans import BulkChange
 
@@ -42,7 +42,7 @@ def ask_owners(rule: Rule) -> int:
     unanswered = questions.overdue(locked, now)
     questions.close_unanswered(unanswered)
     if unanswered and locked.is_acting:
-        number = batches.file_for_rule(
+        number = automatic_batches.create_for_rule(
             rule=locked,
             selection=[question.instance_id for question in unanswered],
             change=BulkChange(Edit.Kind.STOP, {}),

@@ -10,7 +10,7 @@ from dashboard.policies.signals import acting_ended as rule_ended
 from dashboard.schedules.models import Schedule
 from dashboard.schedules.signals import acting_ended as schedule_ended
 
-from .batches import cancel_for_rule, cancel_for_schedule
+from .automatic_batches import cancel_for_rule, cancel_for_schedule
 
 
 @receiver(rule_ended)

@@ -21,7 +21,7 @@ from dashboard.schedules.models import MomentKind, Schedule, ScheduleRun
 from dashboard.schedules.moments import Moment
 from dashboard.web.stored_messages import Message
 
-from . import authority, batches, messages, plans, states
+from . import authority, automatic_batches, batches, messages, plans, states
 from .models import MAX_REASON, Edit
 
 State = ScheduleRun.State
@@ -138,8 +138,8 @@ def _handle(schedule: Schedule, moment: Moment, now: datetime) -> None:
     concerned = selectors.concerned(schedule)
     candidates = concerned.filter(status__in=_CANDIDATES[MomentKind(moment.kind)])
     pks = sorted(candidates.values_list("pk", flat=True))
-    # All at once and before anything is written, so that no other transaction waits
-    # for this one while it is waited for.
+    # All queues at once and before any write, so that no two transactions wait for
+    # each other.
     places = states.lock_queues(pks) if schedule.is_on else {}
     number = skipped = 0
     for some in batched(pks, batches.MAX_BATCH_SIZE, strict=False):
@@ -160,7 +160,7 @@ def _file(
 ) -> None:
     is_stop = moment.kind == MomentKind.STOP
     source = messages.SCHEDULED_STOP if is_stop else messages.SCHEDULED_START
-    batches.file_for_schedule(
+    automatic_batches.create_for_schedule(
         schedule=schedule,
         scheduled_for=moment.at,
         plan=plan,
@@ -183,7 +183,7 @@ def _change(schedule: Schedule, kind: str, now: datetime) -> plans.BulkChange:
 def _waits_for_clouds(moment: Moment, now: datetime) -> bool:
     """Whether a late moment waits until the mirror shows what happened since.
 
-    A cloud that cannot be read holds up nothing.
+    It does not wait for a cloud that cannot be read.
     """
     if not ON_TIME < now - moment.at <= catch_up():
         return False

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.edits import batches, dispatch, tasks
+from dashboard.edits import automatic_batches, dispatch, tasks
 from dashboard.edits.answers import answer
 from dashboard.edits.authority import why_withdrawn
 from dashboard.edits.models import Edit
@@ -172,7 +172,7 @@ def test_a_crash_between_the_deadline_and_the_stop_leaves_both_undone(
     clock.shift(HOUR)
     with monkeypatch.context() as patch:
         crash = Mock(side_effect=RuntimeError)
-        patch.setattr(batches, "file_for_rule", crash)
+        patch.setattr(automatic_batches, "create_for_rule", crash)
         tasks.enforce_rules()
     assert crash.called
     assert states() == ["asked"]

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from dashboard.accounts.models import CloudUser, User
-from dashboard.edits import batches, dispatch, schedule_runner, services
+from dashboard.edits import automatic_batches, dispatch, schedule_runner, services
 from dashboard.edits.delivery import due_queues, group, send
 from dashboard.edits.models import Edit
 from dashboard.edits.plans import BulkChange
@@ -148,7 +148,9 @@ def rule(**fields: Any) -> Rule:
 def file_for(by: Rule, instances: list[Instance], change: BulkChange) -> None:
     pks = [instance.pk for instance in instances]
     source = verbatim("A test")
-    filed = batches.file_for_rule(rule=by, selection=pks, change=change, source=source)
+    filed = automatic_batches.create_for_rule(
+        rule=by, selection=pks, change=change, source=source
+    )
     assert filed >= min(len(pks), due_queues.MIN_GROUP)
 
 
