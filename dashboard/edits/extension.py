@@ -34,7 +34,7 @@ SHORTEST_RUN = {"auto_stop_enable": True, "auto_stop_duration": MIN_RUN_SECONDS}
 """The patch of a start for which no run time was chosen."""
 
 MARGIN = timedelta(minutes=2)
-"""How much later than the cloud's minimum an end must be: so long may delivery take."""
+"""How much later than the cloud's minimum an end must be: the time for delivery."""
 
 PATIENCE = timedelta(minutes=15)
 """How long a person may look at the earliest end that a page offers."""
@@ -73,7 +73,7 @@ def limits_of(instance: Instance, now: datetime) -> ExtensionLimits:
 def limits_of_cloud(
     instance: Instance, now: datetime, margin: timedelta = MARGIN
 ) -> ExtensionLimits:
-    """Return which ends the cloud allows if delivery takes so long; without a query."""
+    """Return which ends the cloud allows if delivery takes ``margin``; no query."""
     hours = instance.cloud.max_run_hours
     return ExtensionLimits(
         now + SHORTEST + margin,
@@ -99,14 +99,14 @@ def patch_until(
 ) -> dict[str, Any]:
     """Return the patch of an extension to a moment.
 
-    The end is ``ExtensionLimits.earliest`` at least.
+    The end is at least ``ExtensionLimits.earliest``.
 
     Args:
         instance: A running instance with a lease.
         until: Aware, by our clock.
         now: By our clock.
-        patience: How long ago the moment may have been possible: a page offers the
-            earliest end, which is too early by the time someone chooses it.
+        patience: How long ago the moment may have been possible. A page offers the
+            earliest end, which is too early when someone chooses it later.
 
     Raises:
         ValidationError: The moment is outside ``limits_of``.
@@ -139,7 +139,7 @@ def patch_hours(instance: Instance, hours: float, now: datetime) -> dict[str, An
 def patch_longer(instance: Instance, hours: float, now: datetime) -> dict[str, Any]:
     """Return the patch that moves the end of the run by so many hours.
 
-    The new end is ``ExtensionLimits.earliest`` at least.
+    The new end is at least ``ExtensionLimits.earliest``.
 
     Raises:
         ValidationError: The end would be too late.
@@ -157,7 +157,7 @@ def later_by(
 
 
 def idle_patch(instance: Instance, hours: float) -> dict[str, Any]:
-    """Return the patch that lets a run end once it was not used for so many hours.
+    """Return the patch with which a run ends after so many hours without use.
 
     Raises:
         ValidationError: The cloud does not allow so many hours.
@@ -179,7 +179,7 @@ def base_of(instance: Instance) -> dict[str, Any]:
 
 
 def start_patch(instance: Instance, patch: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the patch of a start: its run time, where each start has its own.
+    """Return the patch of a start: its run time, if each start has its own.
 
     Args:
         instance: Which is to be started.
@@ -200,8 +200,8 @@ def start_patch(instance: Instance, patch: Mapping[str, Any] | None) -> dict[str
 def run_of(instance: Instance) -> dict[str, Any]:
     """Return the run time of the current run as ``start_patch`` takes it.
 
-    Empty where the run time is a setting, and where it is unknown. A run that ends when
-    nobody uses it has none either: no start can ask for that.
+    Empty if the run time is a setting, or unknown. It is also empty for a run that ends
+    when idle, since no start can ask for that.
     """
     if instance.capabilities.has_auto_stop_setting:
         return {}

@@ -13,7 +13,8 @@ from .models import NEXT_START_FIELDS, Edit
 def why_not_undoable(edit: Edit) -> Message:
     """Return why an edit cannot be undone; empty if an undo may be submitted.
 
-    Values that someone has changed since are left to the comparison with the base.
+    It does not look for values that someone has changed since: the comparison with the
+    base finds them.
     """
     if edit.kind == Edit.Kind.EXTEND:
         return messages.EXTENSION_STAYS()

@@ -22,8 +22,8 @@ FIELDS = (
     "auto_stop_duration",
     "auto_stop_prompt",
 )
-"""The settings of all generations, named as in ``Instance``; what an instance has of
-them is in ``Capabilities.fields``."""
+"""The settings of all generations, named as in ``Instance``. ``Capabilities.fields``
+says which of them an instance has."""
 
 OUR_OWN_FOR = timedelta(hours=1)
 """How long a value that we requested counts as ours."""
@@ -45,7 +45,7 @@ def cloud_values(wire: WireInstance) -> dict[str, Any]:
 
 
 def is_same(left: Any, right: Any) -> bool:
-    """Whether two values are the same to the cloud: no text is an empty one."""
+    """Whether two values are the same to the cloud; no text equals an empty one."""
     return bool(_known(left) == _known(right))
 
 
@@ -61,9 +61,9 @@ def is_applied(send: Mapping[str, Any], current: Mapping[str, Any]) -> bool:
 def expected_values(instance: Instance) -> dict[str, Any]:
     """Return the settings as they will be after the open edits, and the lease.
 
-    A form opens with these: the next change builds on the open ones. It reads the edits
-    first and refreshes the fields of ``instance`` afterwards. In the other order, an
-    edit that ends in between would be in neither.
+    A form shows these values, since the next change builds on the open ones. The edits
+    are read first, and the fields of ``instance`` are refreshed afterwards. In the
+    other order, an edit that ends in between would be in neither.
     """
     open_edits = instance.edits.filter(state__in=Edit.OPEN, kind=Edit.Kind.UPDATE)
     patches = list(open_edits.order_by("seq").values_list("patch", flat=True))

@@ -135,12 +135,13 @@ class EditBatch(ActorMixin, models.Model):
         schedule: The schedule that acts, while it exists.
         schedule_name: Its name.
         scheduled_for: The moment of the schedule.
-        retry_of: The first batch of its history, of whose failures this is a retry.
+        retry_of: The first batch of its history; this one retries edits of that
+            history that failed.
         undo_of: The batch whose previous values it requests.
         reason: Why its instances are stopped, in the actor's words.
         warns_owners: Whether its stops wait until the owners could be notified.
         approval_asked_at: When its author asked another person to approve it; None for
-            a draft that nobody has to approve, or no longer.
+            a draft that needs no approval, or no longer waits for one.
         decided_by: Who approved or declined it last.
         decided_at: When they did.
     """
@@ -249,7 +250,7 @@ class Edit(ActorMixin, models.Model):
         request_digest: SHA-256 of the request that came with an ``Idempotency-Key``, to
             recognize another request with the same key; empty for forms.
         attempt_count: How often a worker began to send it.
-        interrupted: How many attempts ended without a result: a worker died.
+        interrupted: How many attempts ended without a result because a worker died.
         waits_for_stop: Whether it is sent once the instance has stopped: the cloud
             refused it because the notebook runs, or it is the start of a restart.
         applied_while_running: Whether the instance ran when it was applied, so that an
@@ -447,9 +448,9 @@ class Edit(ActorMixin, models.Model):
 
     @property
     def may_be_undone(self) -> bool:
-        """Whether it was applied, and the instance is still as it left it.
+        """Whether it was applied, and the mirror still shows what it applied.
 
-        It needs no query. An undo that is sent a moment later compares again.
+        This needs no query. ``services.undo_edit`` checks it again.
         """
         if self.state != self.State.APPLIED or not self.has_inverse:
             return False
@@ -459,10 +460,10 @@ class Edit(ActorMixin, models.Model):
                 for name, value in self.patch.items()
                 if name in self.former_values
             )
-        return self._has_left_this_status
+        return self._has_its_status
 
     @property
-    def _has_left_this_status(self) -> bool:
+    def _has_its_status(self) -> bool:
         """Whether the instance is stopped since this stop, or runs since this start."""
         instance = self.instance
         statuses = STOPPABLE if self.kind == self.Kind.START else _STOPPED
@@ -535,7 +536,7 @@ class Attempt(models.Model):
         sent_at: When the request was about to leave; None if none was sent.
         outcome: A state of the edits, ``dropped``, ``interrupted`` or
             ``accepted_not_applied``; empty while it runs.
-        ambiguous: Whether the cloud may have applied it without our knowing.
+        ambiguous: Whether it is unknown if the cloud has applied it.
     """
 
     instance = models.ForeignKey(

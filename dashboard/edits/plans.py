@@ -29,8 +29,8 @@ from .states import NewEdit
 
 REQUESTS_PER_EDIT = 2
 REQUESTS_PER_EDIT_OF_GROUP = 1.1
-"""The same for new settings of many instances, which are delivered in groups
-(``delivery.group``), with their share of the listings."""
+"""Requests for an edit of a group (``delivery.group``), its share of the listings
+included. New settings of many instances are delivered in groups."""
 
 
 class BulkChange(NamedTuple):
@@ -38,14 +38,15 @@ class BulkChange(NamedTuple):
 
     Attributes:
         kind: Change settings, start, stop or extend.
-        patch: The settings, for a change of settings; for a start, the run time of
-            those whose starts have one (``services.submit_power``). For an extension
-            ``hours`` (float), by which each end moves, or ``until`` (ISO 8601).
+        patch: For a change of settings, the new settings. For a start, the run time
+            (``services.submit_power``), which only some instances have. For an
+            extension ``hours`` (float), by which each end moves, or ``until``
+            (ISO 8601).
         keeps_hours: Whether each instance keeps the run time that it has.
-        reason: Of stops, why; shown to the owners.
-        warns_owners: Of stops: whether the owners are notified some minutes before.
-        ends_at: Of starts that have a run time: when each run shall end, or earlier
-            if the cloud or a policy demands it; takes the place of ``patch``.
+        reason: For stops, the reason; owners see it.
+        warns_owners: For stops, whether the owners are notified some minutes before.
+        ends_at: For starts that have a run time, when each run ends, or earlier if the
+            cloud or a policy demands it; replaces ``patch``.
     """
 
     kind: EditKind
@@ -123,7 +124,7 @@ class BulkContext:
         return mirror_values(instance) | self._patches.get(instance.pk, {})
 
     def is_long_enough(self, instance: Instance, requested: leases.Lease) -> bool:
-        """Whether a run lasts that long anyway, or will by a pending extension."""
+        """Whether a run lasts as long as requested, or will by a pending extension."""
         pending = self._leases.get(instance.pk)
         current = leases.lease_of(mirror_values(instance))
         return any(leases.is_met(requested, lease) for lease in (pending, current))
@@ -192,7 +193,7 @@ def seconds_for(edits: int, kind: str = "") -> float:
 
     Args:
         edits: How many.
-        kind: Theirs; empty for as long as if none were delivered in a group.
+        kind: Their kind; empty to assume that none of them is delivered in a group.
     """
     in_groups = kind == EditKind.UPDATE
     requests = REQUESTS_PER_EDIT_OF_GROUP if in_groups else REQUESTS_PER_EDIT
@@ -200,7 +201,7 @@ def seconds_for(edits: int, kind: str = "") -> float:
 
 
 def build_plan(context: BulkContext, change: BulkChange) -> Plan:
-    """Plan a bulk change for all instances of the context, by name."""
+    """Plan a bulk change for all instances of the context, ordered by name."""
     plan = Plan()
     plan_one = _PLANNERS.get(change.kind, _plan_settings)
     for instance in sorted(context.instances.values(), key=str):
@@ -213,7 +214,7 @@ def build_plan(context: BulkContext, change: BulkChange) -> Plan:
 
 
 def build_undo_plan(context: BulkContext, undone: Iterable[Edit]) -> Plan:
-    """Plan the edits that undo others of the context's instances, by name.
+    """Plan the edits that undo other edits of the context's instances, by name.
 
     Instances that someone has changed since are skipped, and the reason says who did.
     """
@@ -292,7 +293,7 @@ def revalidate(
             reason = messages.ANOTHER_RUN()
         edit = undone_of.get(instance.pk)
         if edit and not reason:
-            # The status alone does not tell another run from the one that was meant.
+            # The status does not show whether it is still the run that was meant.
             edit.instance = instance
             reason = inverse.why_not_undoable(edit)
         if reason:

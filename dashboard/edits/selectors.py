@@ -18,7 +18,7 @@ from . import leases
 from .models import BatchSkip, Edit, EditBatch
 
 APPROVAL_STAYS = timedelta(days=1)
-"""How long a batch waits for an approval: its preview is out of date by then."""
+"""How long a batch waits for an approval; after that its preview is too old."""
 
 _NOT_SHOWN = tuple(
     f"instance__{name}" for name in ("document", "problems", "search_text")
@@ -50,7 +50,7 @@ def edit_behind(instance: Instance, field: str, value: object) -> Edit | None:
 
 
 def extension_behind(instance: Instance) -> Edit | None:
-    """Return the newest extension that gave the run its present end, as above."""
+    """Return the newest extension that gave the run its end; see ``edit_behind``."""
     now = leases.lease_of({name: getattr(instance, name) for name in leases.FIELDS})
     edits = instance.edits.select_related("actor").filter(
         kind=Edit.Kind.EXTEND, state__in=[*Edit.OPEN, Edit.State.APPLIED]
@@ -77,7 +77,7 @@ def actors(user: User) -> QuerySet[User]:
 
 
 def batches_visible_to(user: User) -> QuerySet[EditBatch]:
-    """Return the confirmed batches, newest first; the team sees their edits anyway."""
+    """Return the confirmed batches, newest first; all of them for active people."""
     batches = EditBatch.objects.exclude(confirmed_at=None)
     if not user.is_active:
         batches = batches.none()
@@ -119,7 +119,7 @@ def edits_of_history(batch: EditBatch) -> QuerySet[Edit]:
 
 
 def edits_of_histories(firsts: Collection[UUID]) -> QuerySet[Edit]:
-    """Return the edits of some batches, by key, and of the retries of those."""
+    """Return the edits of the batches with these keys, and of their retries."""
     # A condition on the joined batch would read all edits.
     batches = EditBatch.objects.filter(Q(pk__in=firsts) | Q(retry_of__in=firsts))
     return Edit.objects.filter(batch__in=batches.values("pk"))
@@ -256,7 +256,7 @@ def batch_edits(batch: EditBatch, states: Collection[str]) -> QuerySet[Edit]:
 
 
 def history_edits(batch: EditBatch, states: Collection[str]) -> QuerySet[Edit]:
-    """Return the latest edit of each instance in a history, likewise."""
+    """Return the latest edit of each instance in a history; see ``batch_edits``."""
     return _with_instances(latest_of_history(edits_of_history(batch)), states)
 
 

@@ -80,8 +80,8 @@ def submit_edit(
         base: The same fields as the actor saw them; None for an unknown value.
         key: Names the form or, with ``once``, the change. A form that is sent twice in
             a row with the same values is one edit.
-        once: The key is an ``Idempotency-Key``: whatever is sent with it later, it
-            names the first edit.
+        once: Whether the key is an ``Idempotency-Key``. A later request with the same
+            key gets the first edit, whatever its values.
         request_digest: See ``Edit.request_digest``.
 
     Returns:
@@ -89,7 +89,8 @@ def submit_edit(
 
     Raises:
         PermissionDenied: The actor may not edit this instance.
-        EditConflictError: A field no longer has its base value, or soon will not.
+        EditConflictError: A field no longer has its base value, or an open edit is
+            going to change it.
         RuleRefusedError: An enforced policy forbids these values.
         ValidationError: The instance does not have these settings.
     """
@@ -223,8 +224,8 @@ def submit_extension(
     Args:
         instance: A running instance with a lease (``availability.why_not_extendable``).
         actor: Who requests it.
-        patch: Of ``extension.patch_until`` and its like.
-        base: ``extension.base_of`` when the actor looked.
+        patch: Of ``extension.patch_until`` or a similar function.
+        base: ``extension.base_of`` at the moment at which the actor saw the instance.
         key: See ``submit_edit``; so ``once`` and ``request_digest``.
         override: The override for which it extends the run.
 
@@ -259,7 +260,7 @@ def retry_edit(
     """Submit a failed edit again, as a new edit at the end of the queue.
 
     Args:
-        edit: It has failed or met a conflict.
+        edit: An edit that has failed or is in conflict.
         actor: Who retries it.
         fields: Those of its patch that are requested again; None for all.
 
@@ -293,13 +294,13 @@ def retry_edit(
 
 
 def resolve_edit(*, edit: Edit, actor: User, mine: Collection[str]) -> Edit:
-    """Settle an edit in conflict setting by setting.
+    """Resolve a conflict by a decision about each setting.
 
     Args:
         edit: A change of settings in conflict.
         actor: Who decides.
-        mine: The fields of its patch that shall replace the newer values. Without any,
-            the edit is discarded.
+        mine: The fields of its patch whose requested values replace the newer ones. If
+            there are none, the edit is discarded.
 
     Returns:
         The new edit, or the discarded one.

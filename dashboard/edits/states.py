@@ -120,8 +120,8 @@ def create(
         kind: One of ``Edit.Kind``.
         deadline_seconds: How long delivery is tried.
         request_digest: See ``Edit.request_digest``.
-        waits_for_stop: Whether it is a start that follows the stop before it in its
-            queue. It is cancelled with it.
+        waits_for_stop: Whether it is the start of a restart: it waits for the stop
+            before it in the queue, and is cancelled with it.
         override: The override of schedules for which it extends or starts a run.
     """
     edit = Edit(
@@ -212,7 +212,7 @@ def create_batch(
 
 
 def _move_places(instance_pks: Sequence[int], *, enqueued_at: Any) -> None:
-    """Let the next edits of queues follow new ones; last in their transaction."""
+    """Raise the next numbers of queues; call it last in a transaction."""
     EditQueue.objects.filter(pk__in=instance_pks).update(
         next_seq=F("next_seq") + 1, last_enqueued_at=enqueued_at
     )
@@ -229,7 +229,7 @@ def cancel(
 ) -> list[Edit]:
     """Cancel those of the edits that are in one of some states, and return them.
 
-    An attempt that may still be applied is watched for, and undone.
+    If an attempt of theirs is applied late, the late-write watch undoes it.
     """
     pks = {edit.pk: edit.instance_id for edit in edits}
     lock_queues(pks.values())
@@ -352,7 +352,7 @@ def move(
 
 
 def _expect_no_stop(stops: Sequence[Edit]) -> None:
-    """Let these be no late stops: the end of an edit is reported anyway."""
+    """Do not wait for these stops any more: the end of each edit is reported."""
     if stops:
         instances = Instance.objects.filter(pk__in=[edit.instance_id for edit in stops])
         running = instances.filter(status=InstanceStatus.RUNNING)
@@ -360,7 +360,7 @@ def _expect_no_stop(stops: Sequence[Edit]) -> None:
 
 
 def _cancel_starts_after(stops: Sequence[Edit]) -> None:
-    """Cancel the second half of each restart whose stop has not happened."""
+    """Cancel the start of each restart whose stop did not happen."""
     if not stops:
         return
     # Compared here: SQLite refuses a condition for each of a thousand stops.
@@ -397,10 +397,10 @@ def record_event_of(
 
 
 def _requested(edit: Edit, new: NewEdit | None = None) -> dict[str, Any]:
-    """Return the values that an edit requests; unless it changes settings, its kind.
+    """Return the values that an edit requests; also its kind, except for settings.
 
     Args:
-        edit: Its kind counts.
+        edit: The edit, or one of the same kind.
         new: The values, if they are not those of the edit.
     """
     values: dict[str, Any] = dict((new or edit).patch)
@@ -420,7 +420,7 @@ def _base_values(edit: Edit, new: NewEdit | None = None) -> dict[str, Any]:
 
 
 def _new_values(edit: Edit, state: str) -> dict[str, Any]:
-    """Return who acts if no person does, the values, and where the cloud's differ."""
+    """Return the policy or schedule, the values, and where the cloud's differ."""
     values: dict[str, Any] = {"policy": edit.policy_name} if edit.policy_name else {}
     if edit.schedule_name:
         values["schedule"] = edit.schedule_name

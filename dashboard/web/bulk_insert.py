@@ -1,4 +1,4 @@
-"""Inserts many rows that are alike in one statement."""
+"""Inserts many rows that share most values, by one statement."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -23,8 +23,9 @@ def insert_rows(
 ) -> None:
     """Insert rows that differ in some columns only; no signals are sent.
 
-    The database takes the rows apart. ``bulk_create`` makes a model and a parameter of
-    each value of each row, which takes five times as long for edits.
+    The rows are one JSON array, which the database unpacks. ``bulk_create`` makes a
+    model of each row and a parameter of each value, which takes five times as long for
+    edits.
 
     Args:
         shared: An unsaved model with the values that all rows have.

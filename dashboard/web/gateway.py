@@ -48,10 +48,9 @@ MAX_QUEUED = 1_024
 """Requests that wait for a thread per process; more get 503."""
 
 MAX_QUEUED_POLLS = 64
-"""Of these, requests that can come back later: more get 204 with ``Retry-After``.
-
-So there is room for pages. With 2,000 watchers the slowest polls still waited 3 s
-(``docs/performance.md``).
+"""How many of these may be polls, which can come back later; more get 204 with
+``Retry-After``. This leaves room for pages. With 2,000 watchers the slowest polls still
+waited 3 s (``docs/performance.md``).
 """
 
 MAX_ROUNDS = 3

@@ -18,8 +18,9 @@ _MISSING = (float("-inf"), None)
 class ProcessCache:
     """The most recently used values. Threads share them, so never change a value.
 
-    A page of a hundred rows asks 220 times, so it is a plain dictionary: the least
-    recently used key comes first. Values that are too old stay until they make room.
+    The values are in a plain dictionary, the least recently used key first, since a
+    page of a hundred rows reads 220 of them. Values that are too old stay until there
+    are too many.
     """
 
     def __init__(

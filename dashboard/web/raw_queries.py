@@ -1,6 +1,6 @@
 """Queries compiled to SQL once per process, for the lookups of most requests.
 
-To compile a query takes the ORM longer than SQLite takes to answer it.
+The ORM needs longer to compile a query than SQLite needs to answer it.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ def all_rows[M: Model](model: type[M], *, order_by: str) -> list[M]:
 
 
 def least_and_most(model: type[Model], name: str) -> tuple[Any, Any]:
-    """Return the ends of an indexed column; None where there is no row."""
+    """Return the lowest and highest value of an indexed column; None without rows."""
     quoted = connection.ops.quote_name
     field: Any = model._meta.get_field(name)
     column, table = quoted(field.column), quoted(model._meta.db_table)
@@ -40,8 +40,8 @@ def least_and_most(model: type[Model], name: str) -> tuple[Any, Any]:
 def few_values(model: type[Model], name: str) -> list[Any]:
     """Return the values of an indexed column that has few, in order.
 
-    Each is found by a jump in the index, as neither database does for ``DISTINCT``: it
-    reads an entry for each row. With thousands of values that is faster again.
+    Each value takes one search of the index. For ``DISTINCT``, both databases read the
+    index entries of all rows, which is faster only with thousands of values.
     """
     quoted = connection.ops.quote_name
     field: Any = model._meta.get_field(name)
@@ -118,7 +118,7 @@ def count_each(queries: "Sequence[Prepared[Any]]", **values: object) -> list[int
     """Return the number of rows of each query, by one statement.
 
     Args:
-        values: Of the parameters of all of them.
+        values: Of the parameters, by name; the same for all queries.
     """
     counts, params = [], []
     for query in queries:
@@ -135,7 +135,7 @@ class _Compiled(NamedTuple):
 
     Attributes:
         compiler: Knows which column becomes which attribute of which model.
-        converters: By position, for the columns that drivers return differently.
+        converters: By position, for columns whose values have to be converted.
     """
 
     compiler: Any

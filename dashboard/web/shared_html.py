@@ -1,4 +1,8 @@
-"""HTML that is rendered once for everyone who sees the same, apart from CSRF tokens."""
+"""HTML that is rendered once for all requests that show the same.
+
+Only the CSRF token differs in each response. See
+``docs/decisions/0035-shared-pages.md``.
+"""
 
 import secrets
 from collections.abc import Hashable, Mapping
@@ -12,15 +16,15 @@ from django.utils.translation import get_language
 from .process_cache import ProcessCache
 
 _TOKEN = secrets.token_hex()
-"""Stands for the CSRF token, which differs in each response. Nobody can guess it."""
+"""A placeholder for the CSRF token; random, so that no text can contain it."""
 
 
 class SharedHtml:
     """A template that is rendered once for each key.
 
     Args:
-        template: Draws nothing but its context; may contain ``{% csrf_token %}``.
-        max_size: So many results are cached.
+        template: Shows nothing but its context; may contain ``{% csrf_token %}``.
+        max_size: How many results are cached.
     """
 
     def __init__(self, template: str, *, max_size: int = 256) -> None:
@@ -33,10 +37,10 @@ class SharedHtml:
         """Return the HTML for this response.
 
         Args:
-            key: Names everything that the context contains. Language and time zone are
-                added.
-            context: Of the template.
-            csrf_token: That of the response.
+            key: Identifies everything that the context contains. Language and time
+                zone are added to it.
+            context: For the template.
+            csrf_token: The token of this response.
         """
         html: str = self._cache.get_or_compute(
             (key, get_language(), get_current_timezone_name()),
