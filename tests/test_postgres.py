@@ -20,6 +20,7 @@ AGAIN = [
     "tests/edits/test_batches.py",
     "tests/edits/test_bulk_undo.py",
     "tests/edits/test_delivery.py",
+    "tests/edits/test_due_queues.py",
     "tests/edits/test_queue.py",
     "tests/edits/test_late_writes.py",
     "tests/edits/test_order.py",

@@ -115,17 +115,19 @@ def _for_groups() -> QuerySet[EditQueue]:
 
     No attempt of theirs has failed, was interrupted or is watched.
     """
-    others = Edit.objects.filter(instance=OuterRef("pk"), state__in=Edit.OPEN).exclude(
+    settings_alone = Q(
         kind=Edit.Kind.UPDATE,
         state=State.QUEUED,
         waits_for_stop=False,
         not_before=None,
         interrupted=0,
     )
-    waiting = Edit.objects.filter(instance=OuterRef("pk"), state__in=Edit.OPEN)
+    # Open edits are read once and grouped. With EXISTS and NOT EXISTS, PostgreSQL read
+    # all of them for each queue, since its statistics are of a time without any.
+    by_instance = Edit.objects.filter(state__in=Edit.OPEN).values("instance")
+    others = by_instance.annotate(others=Count("pk", filter=~settings_alone))
     return _free_queues().filter(
-        Exists(waiting),
-        ~Exists(others),
+        pk__in=others.filter(others=0).values("instance"),
         lease_until=None,
         next_at=None,
         late_write_until=None,
