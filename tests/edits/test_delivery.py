@@ -169,6 +169,21 @@ def test_an_answer_that_hides_auto_stop_never_switches_it_off(
     assert (auto_stop.enable, auto_stop.duration_seconds) == (True, 7_200)
 
 
+@pytest.mark.parametrize("is_another_persons", [False, True])
+def test_no_value_is_overwritten_while_the_answer_hides_it(
+    cloud: Emulator, running: Instance, operator: User, is_another_persons: bool
+) -> None:
+    edit = submit(running, operator, description="New words")
+    if is_another_persons:
+        cloud.fleet.force(running.instance_id, description="From the console")
+    cloud.faults.add(Fault("wrong_types", route="show", times=1))
+    assert deliver(edit).state == State.RETRYING
+    assert puts(cloud, running) == []
+    due_now(edit)
+    state = State.CONFLICT if is_another_persons else State.APPLIED
+    assert deliver(edit).state == state
+
+
 def test_an_instance_that_is_gone_fails_its_edit(
     cloud: Emulator, stopped: Instance, operator: User
 ) -> None:

@@ -10,14 +10,15 @@ from typing import Any
 
 import structlog
 
-from dashboard.edits import leases
+from dashboard.edits import leases, merge
 from dashboard.edits.models import Edit
 from dashboard.instances import upstream
 from dashboard.instances.edit_states import EditKind
 from dashboard.modelarts.client import ModelArtsClient
-from dashboard.modelarts.errors import StateRefusedError
+from dashboard.modelarts.errors import StateRefusedError, UnclearError
 from dashboard.modelarts.instance_state import IDLE
 from dashboard.modelarts.limits import MIN_RUN_SECONDS
+from dashboard.modelarts.messages import Problem
 from dashboard.modelarts.results import MAX_CLOCK_DIFFERENCE_MS, Observation
 
 from . import authorization, late_writes
@@ -79,7 +80,7 @@ class Writer:
         Raises:
             pydantic.ValidationError: The cloud would refuse the values.
         """
-        for request in self._calls.changes(values, current):
+        for request in self.requests(values, current):
             observation = self._write(request, current)
             current = late_writes.cloud_values(observation.instance)
         return observation
@@ -102,7 +103,20 @@ class Writer:
             pydantic.ValidationError: The cloud would refuse the values.
             UnclearError: The cloud's values do not say enough.
         """
+        if self._is_hidden(values, current):
+            # Another person's value could be replaced, and nobody would know.
+            raise UnclearError(Problem.UNREADABLE)
         return self._calls.changes(values, current)
+
+    def _is_hidden(self, values: Values, current: Values) -> bool:
+        """Whether the cloud no longer says what one of the values would replace."""
+        known: dict[str, Any] = {}
+        for edit in self._delivery.edits:
+            known |= edit.base
+        return any(
+            current[name] is None and not merge.is_same(known.get(name), None)
+            for name in values
+        )
 
     def keep_prompt(
         self, values: Values, before: Values, observation: Observation
