@@ -126,16 +126,21 @@ def _why_rule_may_not(edit: Edit, state: PolicyState) -> Message:
         return messages.EXEMPT(policy=edit.policy_name)
     if other := state.shadow(rule, edit.instance):
         return messages.SHADOWED(policy=other.name)
+    if edit.kind != Edit.Kind.STOP:
+        return Message()
+    why = _why_no_stop(rule, edit, now)
     # A stop that was sent before may have ended the run.
-    if edit.kind == Edit.Kind.STOP and not _was_sent(edit):
-        if rule.kind == Rule.Kind.STILL_NEEDED:
-            if questions.may_stop(rule, edit.instance):
-                return Message()
-            return messages.ANOTHER_RUN()
-        end = required_end(rule, edit.instance, now)
-        if end is None or end > now:
-            return messages.NO_VIOLATION(policy=edit.policy_name)
-    return Message()
+    return Message() if why and _was_sent(edit) else why
+
+
+def _why_no_stop(rule: Rule, edit: Edit, now: datetime) -> Message:
+    """Return why a policy does not stop this run, or not yet; empty if it does."""
+    if rule.kind == Rule.Kind.STILL_NEEDED:
+        may_stop = questions.may_stop(rule, edit.instance)
+        return Message() if may_stop else messages.ANOTHER_RUN()
+    end = required_end(rule, edit.instance, now)
+    is_due = end is not None and end <= now
+    return Message() if is_due else messages.NO_VIOLATION(policy=edit.policy_name)
 
 
 def _why_schedule_may_not(edit: Edit) -> Message:
@@ -147,19 +152,19 @@ def _why_schedule_may_not(edit: Edit) -> Message:
     if first is None or first.schedule != schedule:
         return messages.OTHER_SCHEDULE(schedule=edit.schedule_name)
     is_start = edit.kind == Edit.Kind.START
-    # What was sent before may have changed the status.
-    if is_start and _was_sent(edit):
-        return Message()
-    if is_start and instance.status not in STARTABLE:
-        return messages.NO_LONGER_STOPPED()
     kind = MomentKind.START if is_start else MomentKind.STOP
     moment = edit.scheduled_for or edit.created_at
-    return why_moment_passes(
-        instance,
-        is_overridden=bool(overrides.covered([instance], moment, kind)),
-        kind=kind,
-        moment=moment,
-    )
+    if is_start and instance.status not in STARTABLE:
+        why = messages.NO_LONGER_STOPPED()
+    else:
+        why = why_moment_passes(
+            instance,
+            is_overridden=bool(overrides.covered([instance], moment, kind)),
+            kind=kind,
+            moment=moment,
+        )
+    # A start that was sent before may have changed the status.
+    return Message() if why and is_start and _was_sent(edit) else why
 
 
 def _was_sent(edit: Edit) -> bool:

@@ -81,19 +81,14 @@ def cause_of(before: Instance, after: Instance, now: datetime) -> Cause:
         after: The row after it.
         now: When the change was observed.
     """
-    last = before.events.select_related("actor").first()
-    if last and _continues(before.status, after.status):
+    is_next_step = _continues(before.status, after.status)
+    if is_next_step and (last := before.events.first()):
         edit_id = last.edit_id
         edit = before.edits.filter(pk=edit_id).first() if edit_id else None
         return Cause(last.reason, edit)
     kind = _kind(after.status)
-    if kind and (sent_edit := _sent_edit(before, kind, now)):
-        starts = before.edits.filter(
-            kind=EditKind.START, state__in=OPEN_STATES, seq__gt=sent_edit.seq
-        )
-        if kind == EditKind.STOP and _setting_waits(before) and starts.exists():
-            return Cause(Reason.NEW_SETTING, sent_edit)
-        return Cause(Reason.REQUESTED, sent_edit)
+    if kind and (cause := _sent_edit(before, kind, now)):
+        return cause
     if kind and (late_edit := _late_edit(before, kind, now)):
         return Cause(Reason.LATE, late_edit)
     if kind == EditKind.STOP and _was_undone(before, now):
@@ -181,13 +176,19 @@ def _continues(before: str, after: str) -> bool:
     return before in _STARTING and after in _STARTS | {_S.START_FAILED}
 
 
-def _sent_edit(before: Instance, kind: EditKind, now: datetime) -> InstanceEdit | None:
+def _sent_edit(before: Instance, kind: EditKind, now: datetime) -> Cause | None:
     """Return the edit of this kind that was sent since the status before began."""
     since = max(now - MAX_EDIT_AGE, before.status_since or now - MAX_EDIT_AGE)
     applied = Q(state=EditState.APPLIED, finished_at__gte=since)
-    sent = Q(state=EditState.SENDING) | applied
-    edits = before.edits.filter(sent, kind=kind).select_related("actor")
-    return edits.order_by("-seq").first()
+    sent = Q(Q(state=EditState.SENDING) | applied, kind=kind)
+    # A restart is a stop and the start after it.
+    start = Q(state__in=OPEN_STATES, kind=EditKind.START)
+    edits = before.edits.filter(sent | start).select_related("actor")
+    for place, edit in enumerate(edits.order_by("-seq")):
+        if edit.kind == kind and edit.state in {EditState.SENDING, EditState.APPLIED}:
+            is_restart = kind == EditKind.STOP and place > 0 and _setting_waits(before)
+            return Cause(Reason.NEW_SETTING if is_restart else Reason.REQUESTED, edit)
+    return None
 
 
 def _late_edit(before: Instance, kind: EditKind, now: datetime) -> InstanceEdit | None:

@@ -33,7 +33,7 @@ from dashboard.modelarts.results import (
 from dashboard.modelarts.statuses import TRANSITIONAL
 from dashboard.web.stored_messages import Message
 
-from . import gaps, messages, upstream, worker_liveness
+from . import gaps, mapping, messages, upstream, worker_liveness
 from .document_cache import DocumentCache
 from .models import Cloud, FleetVersion, Instance
 from .progress import Progress
@@ -43,6 +43,7 @@ from .sync import (
     CLOCKS_APART,
     WRITTEN,
     SyncBatch,
+    is_shown_by,
     mark_missing,
     sync,
     sync_page,
@@ -396,6 +397,13 @@ def apply_observation(cloud: Cloud, observation: Observation) -> Instance:
     return rows.get()
 
 
+def is_mirrored(row: Instance, observation: Observation) -> bool:
+    """Whether the mirror shows an instance as it was just read on its own."""
+    wire, skew_ms, now = observation.instance, row.cloud.skew_ms, timezone.now()
+    values = mapping.columns(wire, skew_ms=skew_ms, known=row, now=now)
+    return is_shown_by(row, values)
+
+
 def follow_clock(cloud: Cloud, observation: Observation) -> None:
     """Correct the cloud's clock by an answer; call it before instances are locked."""
     _update_skew(cloud, [observation.instance], observation)
@@ -442,11 +450,6 @@ class LockedRows:
         self._batch.save()
         self._is_written = True
 
-    @property
-    def has_events(self) -> bool:
-        """Whether a status has changed, so that other rows are written, too."""
-        return bool(self._batch.events or self._batch.transitions)
-
     def row(self, instance_id: str) -> Instance:
         """Return an instance as it will be written."""
         return self._read.get(instance_id, self._known[instance_id])
@@ -458,6 +461,8 @@ class LockedRows:
             stamped: The instances (``Instance.pk``) that look different anyway.
         """
         changed = {} if self._is_written else self._batch.changed
+        if changed:
+            self._batch.save_events()
         shown = {row.pk for row in changed.values()} | set(stamped)
         version = 0
         if shown:

@@ -4,8 +4,10 @@
 """
 
 import copy
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from itertools import groupby
+from typing import Any
 
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
@@ -62,8 +64,7 @@ class SyncBatch:
                 row.stop_requested_at = self.now
             self.new[wire.id] = row
             return
-        is_same = before.content_hash == values["content_hash"]
-        if is_same and before.missing_since is None:
+        if is_shown_by(before, values):
             return
         row = copy.copy(before)
         for name, value in values.items():
@@ -128,15 +129,19 @@ class SyncBatch:
             Instance.objects.filter(pk=row.pk).update(**values)
         else:
             Instance.objects.bulk_update(self.changed.values(), WRITTEN)
-        InstanceEvent.objects.bulk_create(self.events)
         for row in self.new.values():
             self._add_transition(row, "", row.status, None, self.now, None)
-        _send(self.cloud, self.transitions)
+        self.save_events()
         ids = [*self.new, *self.changed]
         FleetVersion.stamp(
             Instance.objects.filter(cloud=self.cloud, instance_id__in=ids),
             only_shown=self.is_only_shown,
         )
+
+    def save_events(self) -> None:
+        """Write what follows from new statuses: events, and what other apps keep."""
+        InstanceEvent.objects.bulk_create(self.events)
+        _send(self.cloud, self.transitions)
 
     @property
     def is_only_shown(self) -> bool:
@@ -292,6 +297,12 @@ def sync(
             batch.add_unreadable(bad)
         batch.save()
     return batch
+
+
+def is_shown_by(row: Instance, values: Mapping[str, Any]) -> bool:
+    """Whether a row has these values (``mapping.columns``) already."""
+    is_same: bool = row.content_hash == values["content_hash"]
+    return is_same and row.missing_since is None
 
 
 def was_read_later(row: Instance, requested_at: datetime, now: datetime) -> bool:

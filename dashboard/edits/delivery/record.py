@@ -14,7 +14,12 @@ from django.db.models.functions import Now
 from dashboard.edits import messages, states
 from dashboard.edits.models import NEXT_START_FIELDS, Attempt, Edit, EditQueue
 from dashboard.instances.models import Instance
-from dashboard.instances.refresh import LockedRows, apply_observation, follow_clock
+from dashboard.instances.refresh import (
+    LockedRows,
+    apply_observation,
+    follow_clock,
+    is_mirrored,
+)
 from dashboard.modelarts.errors import InstanceNotFoundError, ModelArtsError
 from dashboard.modelarts.results import Observation
 
@@ -163,7 +168,8 @@ def _record(results: Sequence[Result]) -> list[Delivery]:
 def _compared(results: Sequence[Result], queues: dict[int, EditQueue]) -> LockedRows:
     """Compare what was read with the mirror.
 
-    It is written last, unless other rows depend on it.
+    It is written last, unless a start or a stop has not succeeded, or a late write is
+    undone: then the same rows are changed in between.
     """
     cloud = next(iter(queues.values())).instance.cloud
     observations, at_once = [], False
@@ -177,12 +183,15 @@ def _compared(results: Sequence[Result], queues: dict[int, EditQueue]) -> Locked
         elif last is not None:
             # A cloud that answers with another instance.
             apply_observation(cloud, last)
-        at_once |= any(edit.kind in _POWER for edit in delivery.edits)
+        at_once |= any(
+            edit.kind in _POWER and state != State.APPLIED
+            for edit, (state, _) in report.new_states.items()
+        )
         at_once |= bool(delivery.undoing)
     rows = LockedRows(
         cloud, [queue.instance for queue in queues.values()], observations
     )
-    if at_once or rows.has_events:
+    if at_once:
         rows.write_now()
     return rows
 
@@ -223,14 +232,15 @@ def _return_leases(queues: Iterable[EditQueue]) -> None:
         EditQueue.objects.filter(pk__in=pks).update(**values)
 
 
-@transaction.atomic
 def mirror(delivery: Delivery, report: Report) -> None:
-    """Write what the cloud showed, before a stop is authorized.
+    """Write what the cloud showed, if it is new, before a stop is authorized.
 
     Another run may have begun than the one that the stop was meant for.
     """
-    if report.observation:
-        apply_observation(delivery.instance.cloud, report.observation)
+    observation = report.observation
+    if observation and not is_mirrored(delivery.instance, observation):
+        with transaction.atomic():
+            apply_observation(delivery.instance.cloud, observation)
 
 
 def _with_outcome(
