@@ -6,7 +6,7 @@ an instance is missing. A refresh is stored as interrupted until its last step s
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -47,6 +47,7 @@ from .sync import (
     mark_missing,
     sync,
     sync_page,
+    update_rows,
     was_read_later,
 )
 
@@ -484,36 +485,7 @@ class LockedRows:
             if values:
                 rows[tuple(values)].append((*values.values(), before.pk))
         for names, of_rows in rows.items():
-            _update_rows(names, of_rows)
-
-
-def _update_rows(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write some columns of many instances, each row with values of its own.
-
-    The ORM would compile a condition for each value (``bulk_update``), or a statement
-    for each row, which took more than a quarter of recording a group.
-
-    Args:
-        names: Of the fields.
-        rows: Their values, and then the key of the row.
-    """
-    quoted = connection.ops.quote_name
-    fields: list[Any] = [Instance._meta.get_field(name) for name in names]
-    changes = ", ".join(f"{quoted(field.column)} = %s" for field in fields)
-    table, key = quoted(Instance._meta.db_table), quoted("id")
-    statement = f"UPDATE {table} SET {changes} WHERE {key} = %s"  # noqa: S608 (names of our model)
-    stored = [
-        (
-            *(
-                field.get_db_prep_save(value, connection)
-                for field, value in zip(fields, values, strict=False)
-            ),
-            values[-1],
-        )
-        for values in rows
-    ]
-    with connection.cursor() as cursor:
-        cursor.executemany(statement, stored)
+            update_rows(names, of_rows)
 
 
 def _requested_at(observation: Observation) -> datetime:

@@ -4,14 +4,20 @@
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import InterfaceError, OperationalError, models, transaction
+from django.db import (
+    InterfaceError,
+    OperationalError,
+    connection,
+    models,
+    transaction,
+)
 from django.utils import timezone
 
 from dashboard.modelarts.results import UnreadableInstance, WireInstance
@@ -122,13 +128,13 @@ class SyncBatch:
         if not self.new and not self.changed:
             return
         Instance.objects.bulk_create(self.new.values())
-        if len(self.changed) == 1:
-            # ``bulk_update`` of one row takes far longer.
-            (row,) = self.changed.values()
-            values = {name: getattr(row, name) for name in WRITTEN}
-            Instance.objects.filter(pk=row.pk).update(**values)
-        else:
-            Instance.objects.bulk_update(self.changed.values(), WRITTEN)
+        update_rows(
+            WRITTEN,
+            (
+                (*(getattr(row, name) for name in WRITTEN), row.pk)
+                for row in self.changed.values()
+            ),
+        )
         for row in self.new.values():
             self._add_transition(row, "", row.status, None, self.now, None)
         self.save_events()
@@ -297,6 +303,35 @@ def sync(
             batch.add_unreadable(bad)
         batch.save()
     return batch
+
+
+def update_rows(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write some columns of many instances, each row with values of its own.
+
+    The ORM would compile a condition for each value (``bulk_update``, 17 times the CPU)
+    or a statement for each row (four times).
+
+    Args:
+        names: Of the fields.
+        rows: Their values, and then the key of the row.
+    """
+    quoted = connection.ops.quote_name
+    fields: list[Any] = [Instance._meta.get_field(name) for name in names]
+    changes = ", ".join(f"{quoted(field.column)} = %s" for field in fields)
+    table, key = quoted(Instance._meta.db_table), quoted("id")
+    statement = f"UPDATE {table} SET {changes} WHERE {key} = %s"  # noqa: S608 (names of our model)
+    stored = [
+        (
+            *(
+                field.get_db_prep_save(value, connection)
+                for field, value in zip(fields, values, strict=False)
+            ),
+            values[-1],
+        )
+        for values in rows
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, stored)
 
 
 def is_shown_by(row: Instance, values: Mapping[str, Any]) -> bool:
