@@ -16,17 +16,18 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import structlog
+import redis
 from django.conf import settings
 from django.contrib.auth import get_user
 from django.core.handlers.wsgi import WSGIRequest
-from django.db import close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections
 from django.http import HttpResponse
 from django.middleware.gzip import GZipMiddleware
 from django.urls import get_script_prefix, resolve, reverse
 from django.utils import timezone, translation
 from django_htmx.middleware import HtmxDetails
 
+from dashboard.web.errors import is_unavailable
 from dashboard.web.hardening import headers_of_fragments
 from dashboard.web.languages import language_of
 from dashboard.web.middleware import zone_of
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 
 View = Callable[..., HttpResponse]
 Answer = tuple[str, list[tuple[str, str]], bytes]
-
-log = structlog.get_logger(__name__)
 
 
 class NewsHandler:
@@ -69,16 +68,20 @@ class NewsHandler:
         Args:
             environ: Of a request with a valid poll token.
             expires_at: When that token expires, Unix seconds.
+
+        Raises:
+            Exception: A fault of ours. ``web.gateway`` logs it and answers 500, and
+                once the token has expired, Django answers.
         """
         view = self._views.get(environ["PATH_INFO"])
         if view is None:
             return None
         try:
             return self._answer(view, environ, expires_at)
-        except Exception:
-            # Django meets it again, and shows a page for it.
-            log.warning("poll not answered", exc_info=True)
-            return None
+        except (redis.RedisError, OperationalError, InterfaceError) as error:
+            if not is_unavailable(error):
+                raise
+            return None  # Django meets it again, and shows a page for it.
         finally:
             close_old_connections()
 

@@ -75,6 +75,11 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return _error_page(request, 500)
 
 
+def is_unavailable(fault: BaseException) -> bool:
+    """Return whether Redis or the database is unavailable."""
+    return isinstance(fault, redis.RedisError) or is_database_unavailable(fault)
+
+
 def is_database_unavailable(fault: BaseException) -> bool:
     """Return whether the database is unavailable, as opposed to a wrong query.
 

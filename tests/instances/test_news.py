@@ -5,13 +5,15 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+import redis
 import time_machine
 from django.contrib.auth.hashers import make_password
 from django.contrib.sessions.models import Session
 from django.core.handlers.wsgi import WSGIHandler
-from django.db import OperationalError
+from django.db import OperationalError, ProgrammingError
 from django.test import Client
 from django.utils import timezone
 
@@ -197,15 +199,23 @@ class TestLostRights:
         assert not rows_of(answer.body.decode())
 
 
-def test_django_reports_what_fails(
-    poll: Poll, drawn: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("reason", [OperationalError(), redis.ConnectionError()])
+def test_django_says_what_is_unavailable(
+    poll: Poll, drawn: str, monkeypatch: pytest.MonkeyPatch, reason: Exception
 ) -> None:
-    def fail(*_: object) -> None:
-        raise OperationalError
-
-    monkeypatch.setattr(list_page, "shown_to", fail)
+    monkeypatch.setattr(list_page, "shown_to", Mock(side_effect=reason))
     answer = poll(drawn)
     assert (answer.status[:3], answer.was_quick) == ("503", False)
+
+
+@pytest.mark.parametrize("fault", [ProgrammingError(), TypeError()])
+def test_a_fault_is_not_hidden_behind_django_s_answer(
+    poll: Poll, drawn: str, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    """The gateway logs it with its traceback."""
+    monkeypatch.setattr(list_page, "shown_to", Mock(side_effect=fault))
+    with pytest.raises(type(fault)):
+        poll(drawn)
 
 
 def test_django_answers_other_polls(
