@@ -1,5 +1,6 @@
 """What a page of the list shows at a fleet version, without the content of its rows."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from django.utils import timezone
@@ -18,6 +19,8 @@ from .filters import ListQuery
 
 # For a moment: it contains the time, and clouds are read without a new fleet version.
 _pages = ProcessCache(max_size=256, seconds=1)
+# By fleet version, for all pages.
+_freshness = ProcessCache(max_size=4, seconds=1)
 
 
 class ListPage(NamedTuple):
@@ -39,11 +42,15 @@ class ListPage(NamedTuple):
     freshness: selectors.Freshness
     numbers: listing.Counters
     parts: tuple[str, ...]
-    columns: list[filter_widgets.Column]
     heads: dict[int, row_cache.GroupHead]
     names: list[str]
     look: str
     shared: SharedPage
+
+    @property
+    def columns(self) -> list[filter_widgets.Column]:
+        """Built anew each time: most pages that are read are not drawn."""
+        return filter_widgets.columns(self.query, self.parts)
 
 
 def shown_to(user: User, query: ListQuery, version: int) -> ListPage:
@@ -74,8 +81,6 @@ def shown_to(user: User, query: ListQuery, version: int) -> ListPage:
 
 
 def _published(page: ListPage) -> ListPage:
-    # The sweep may be late while the workers are busy.
-    state.put(page.version, page.freshness.read_at_ms)
     rows = frozenset(row_ref.pk for row_ref in page.fleet.row_refs)
     state.put_page(
         page.shared,
@@ -95,13 +100,12 @@ def _read(user: User, query: ListQuery, display: Display, version: int) -> ListP
     fleet = listing.fleet_page(
         query, user=user, version=version, now=now, group=display.group
     )
-    freshness = selectors.freshness(now)
+    freshness = _freshness.get_or_compute(version, lambda: _read_freshness(version))
     generations = listing.generations(user, version=version)
     parts = filter_widgets.shown_parts(
         display, clouds=len(freshness.clouds), generations=len(generations)
     )
-    columns = filter_widgets.columns(query, parts)
-    heads = _group_heads(fleet, display.group, len(columns) + 1)
+    heads = _group_heads(fleet, display.group, query, parts)
     names = [
         name
         for row_ref in fleet.row_refs
@@ -129,12 +133,18 @@ def _read(user: User, query: ListQuery, display: Display, version: int) -> ListP
         freshness=freshness,
         numbers=numbers,
         parts=parts,
-        columns=columns,
         heads=heads,
         names=names,
         look=f".{layout_hash(priced)}" if priced else "",
         shared=SharedPage(key, digest),
     )
+
+
+def _read_freshness(version: int) -> selectors.Freshness:
+    freshness = selectors.freshness(timezone.now())
+    # The sweep may be late while the workers are busy.
+    state.put(version, freshness.read_at_ms)
+    return freshness
 
 
 def row_name(head: row_cache.GroupHead | None) -> str:
@@ -143,11 +153,12 @@ def row_name(head: row_cache.GroupHead | None) -> str:
 
 
 def _group_heads(
-    fleet: listing.FleetPage, group: str, columns: int
+    fleet: listing.FleetPage, group: str, query: ListQuery, parts: Iterable[str]
 ) -> dict[int, row_cache.GroupHead]:
     """Return a head for the first row of each group, by key of its instance."""
     if not group:
         return {}
+    columns = len(filter_widgets.columns(query, parts)) + 1
     firsts: dict[str, int] = {}
     for row_ref in fleet.row_refs:
         firsts.setdefault(row_ref.group, row_ref.pk)

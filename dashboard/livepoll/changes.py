@@ -49,14 +49,19 @@ _logs = ProcessCache(max_size=1, seconds=3600)
 _reading = threading.Lock()
 
 
-def read() -> int:
+def read(known: int | None = None) -> int:
     """Read what has changed since the last time, and return the fleet version.
+
+    Args:
+        known: A fleet version. If the log ends with it, nothing is read.
 
     Raises:
         DatabaseError: The database does not answer.
     """
     with _reading:
         log: _Log | None = _logs.get("log")
+        if log and log.until == known:
+            return log.until
         new = read_changes.get()(log.until if log else 2**62)
         if (
             log is None

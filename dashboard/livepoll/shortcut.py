@@ -91,7 +91,7 @@ class PollShortcut:
         if fleet.version != poll_token.version:
             is_unchanged = state.is_unchanged(page, fleet.version, may_wait=may_wait)
             if is_unchanged is None and may_wait:
-                is_unchanged = state.is_unchanged_in_database(page)
+                is_unchanged = state.is_unchanged_in_database(page, fleet.version)
             if not is_unchanged:
                 return same if is_unchanged is None else Later()
         event = unchanged_event(fleet.as_of_ms(poll_token.cloud_pk))

@@ -223,8 +223,12 @@ def keep_reader(key: str, reader: PageReader) -> None:
     _readers.put(key, reader)
 
 
-def is_unchanged_in_database(page: SharedPage) -> bool | None:
+def is_unchanged_in_database(page: SharedPage, version: int) -> bool | None:
     """Read whether a page shows the same, without Django's middleware.
+
+    Args:
+        page: As its watcher sees it.
+        version: The fleet version as far as this process knows.
 
     Returns:
         None if this process cannot tell.
@@ -233,7 +237,7 @@ def is_unchanged_in_database(page: SharedPage) -> bool | None:
     if reader is None and _shown.get(page.key) is None:
         return None
     try:
-        version = changes.read()
+        version = changes.read(version)
         cache.advance(version)
         if known := _untouched(page.key, version):
             return known[1] == page.digest

@@ -72,7 +72,7 @@ def fleet(request: SignedInRequest) -> HttpResponse:
     rows = _html(page.fleet.row_refs, request.user, page)
     context["rows"] = rows and _ROWS
     may_bulk, number = can_bulk(request.user), page.fleet.page.paginator.count
-    context["head"] = row_cache.head_html(page.columns, may_bulk=may_bulk)
+    context["head"] = row_cache.head_html(context["columns"], may_bulk=may_bulk)
     # To mask it takes as long as several rows, so all forms of the page share one.
     context["csrf_token"] = token = get_token(request)
     if may_bulk:
