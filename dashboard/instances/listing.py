@@ -46,7 +46,7 @@ from .selectors import (
     edits,
     is_of_one_moment,
     reread_if_changed,
-    rows,
+    rows_of,
     with_news,
 )
 
@@ -232,7 +232,7 @@ def rows_at(row_refs: Sequence[Versioned], *, user: User, now: datetime) -> list
             instances[instance.pk] = instance
             if is_of_one_moment(instance, instance.news):  # type: ignore[attr-defined]
                 _instances.put((instance.pk, instance.version), instance)
-    return rows(filter(None, instances.values()), user=user, now=now)
+    return rows_of(filter(None, instances.values()), user=user, now=now)
 
 
 class Counters(NamedTuple):

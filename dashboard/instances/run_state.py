@@ -83,17 +83,19 @@ def late_since(instance: "Instance", now: datetime) -> datetime | None:
     The instance need not be stored.
     """
     due_at = stop_due_at(instance)
-    return due_at if due_at and due_at <= now - late_after() else None
+    if due_at is None or due_at > now:
+        return None
+    return due_at if due_at <= now - late_after() else None
 
 
 def stop_due_at(instance: "Instance") -> datetime | None:
     """Return the column of this name; the instance need not be stored."""
-    moments = [instance.stop_requested_at]
+    requested_at, ends_at = instance.stop_requested_at, instance.stops_at
     if is_running(instance):
-        moments.append(instance.stops_at)
-    elif instance.missing_since or instance.status != InstanceStatus.STOPPING:
+        return min(filter(None, (requested_at, ends_at)), default=None)
+    if instance.missing_since or instance.status != InstanceStatus.STOPPING:
         return None
-    return min((moment for moment in moments if moment), default=None)
+    return requested_at
 
 
 def is_running(instance: "Instance") -> bool:

@@ -42,9 +42,11 @@ class _Possible(NamedTuple):
     stop: bool
 
 
-@dataclass(frozen=True)
+@dataclass
 class Row:
     """An instance as one line of the list.
+
+    It is not frozen, since Python takes four times as long to create one that is.
 
     Attributes:
         edit: The latest edit while it is open or news; else None.
@@ -144,11 +146,13 @@ def reread_if_changed(instances: Iterable[Instance], now: datetime) -> list[Inst
 
 def rows(instances: Iterable[Instance], *, user: User, now: datetime) -> list[Row]:
     """Return rows for instances that were read ``with_news``."""
+    return rows_of(reread_if_changed(instances, now), user=user, now=now)
+
+
+def rows_of(instances: Iterable[Instance], *, user: User, now: datetime) -> list[Row]:
+    """Return rows for instances, each as of one moment."""
     may_act = cache(partial(can_edit, user))
-    return [
-        _row(instance, may_act(instance.owner), now)
-        for instance in reread_if_changed(instances, now)
-    ]
+    return [_row(instance, may_act(instance.owner), now) for instance in instances]
 
 
 def _row(instance: Instance, may_act: bool, now: datetime) -> Row:
@@ -184,7 +188,7 @@ def _possible(instance: Instance) -> _Possible:
 def override_of(instance: Instance, now: datetime) -> Any:
     """Return the override in effect; None without one.
 
-    One query, unless the instance was read ``with_news``.
+    One query, unless the instance was read with it.
     """
     opened = getattr(instance, "open_overrides", None)
     if opened is None:

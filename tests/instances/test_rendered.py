@@ -40,7 +40,7 @@ SHOWN = filter_widgets.shown_parts(DEFAULT, clouds=1, generations=1)
 def html(user: User, now: datetime = NOW, **options: Any) -> str:
     instances = selectors.with_news(Instance.objects.all(), now)
     rows = selectors.rows(instances, user=user, now=now)
-    return row_cache.rows_html(rows, **{"shown": SHOWN, **options})
+    return row_cache.rows_html(rows, **{"shown": SHOWN, **options}).decode()
 
 
 def test_the_time_left_is_that_of_now(
@@ -135,7 +135,7 @@ def test_nobody_reads_the_language_of_another(
             row_cache.around_html(numbers, query, page, may_bulk=True)
     around = [
         f"list.html#{part}"
-        for part in ("number", "counters", "chips", "foot", "matching")
+        for part in ("number", "counters", "chips", "found", "foot", "matching")
     ]
     templates = ["_row.html", "_filters.html", *around] * 2
     assert rendered == [f"instances/{template}" for template in templates]

@@ -121,12 +121,13 @@ def _context(request: SignedInRequest, query: DueQuery) -> dict[str, Any]:
 
 
 def _cards(rows: list[Row], fresh: Freshness, *, out_of_band: bool = False) -> str:
-    return row_cache.rows_html(
+    html = row_cache.rows_html(
         rows,
         shown=("cloud",) if len(fresh.clouds) > 1 else (),
         out_of_band=out_of_band,
         template="handover/_card.html",
     )
+    return row_cache.text_of(html)
 
 
 def _timeline(

@@ -80,7 +80,7 @@ def fleet(request: SignedInRequest) -> HttpResponse:
     facets = listing.facets(request.user, version=version)
     context["filters"] = row_cache.filters_html(facets, query)
     response = render(request, "instances/list.html", context)
-    response.content = response.content.replace(_ROWS.encode(), rows.encode(), 1)
+    response.content = response.content.replace(_ROWS.encode(), rows, 1)
     return response
 
 
@@ -176,7 +176,7 @@ def _answer(
         and form.needs_all_rows(version=version, layout=context["layout"])
     )
     if context["whole"]:
-        context["rows"] = _html(row_refs, user, page)
+        context["rows"] = row_cache.text_of(_html(row_refs, user, page))
     else:
         if pinned:
             row_refs = listing.row_refs_of(pinned, user=user)
@@ -190,9 +190,8 @@ def _answer(
             for head in page.heads.values()
             if known and list_page.row_name(head) not in known
         ]
-        context["changed"] = row_cache.new_heads_html(heads) + _html(
-            news, user, page, out_of_band=True
-        )
+        rows = _html(news, user, page, out_of_band=True)
+        context["changed"] = row_cache.new_heads_html(heads) + row_cache.text_of(rows)
     return _Answer(
         # Without the request, because the fragment has nothing of the page's frame.
         html=render_to_string("instances/list.html#changes", context),
@@ -327,7 +326,7 @@ def _html(
     page: list_page.ListPage,
     *,
     out_of_band: bool = False,
-) -> SafeString:
+) -> bytes:
     return row_cache.rows_html(
         listing.rows_at(row_refs, user=user, now=page.freshness.now),
         shown=page.parts,

@@ -32,7 +32,7 @@ CARDS_PER_PAGE = 25
 EDITS_PER_CARD = 3
 
 
-@dataclass(frozen=True)
+@dataclass
 class Card(selectors.Row):
     """An own instance with its latest changes."""
 
