@@ -51,6 +51,8 @@ def between(
     until: datetime,
     now: datetime,
     clouds: Collection[Cloud] | None = None,
+    *,
+    has_stored: bool = True,
 ) -> list[Gap]:
     """Return the gaps in a time, the latest first; a query.
 
@@ -59,10 +61,13 @@ def between(
 
     Args:
         clouds: Default: all, which takes another query.
+        has_stored: False if it is known that no gap is stored; then without a query.
     """
     if clouds is None:
         clouds = Cloud.objects.all()
-    if len(clouds) == 1:
+    if not has_stored:
+        found = []
+    elif len(clouds) == 1:
         (cloud,) = clouds
         found = _of_cloud.rows(cloud=cloud.pk, since=since, until=until)
     else:

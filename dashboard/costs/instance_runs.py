@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from django.db.models import BigAutoField, QuerySet
+from django.db.models import BigAutoField, Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from dashboard.accounts import permissions
@@ -11,7 +11,9 @@ from dashboard.accounts.models import User
 from dashboard.instances.models import Instance
 from dashboard.web.raw_queries import Prepared
 
-from .models import Run
+from . import usage
+from .current_prices import current_prices
+from .models import Gap, Run
 from .periods import day_of
 from .run_lines import RunLine, run_lines
 
@@ -35,7 +37,10 @@ class InstanceRuns(NamedTuple):
 
 
 def _runs(instance: Any) -> QuerySet[Run]:
-    found = Run.objects.filter(instance=instance)
+    gap_since = Gap.objects.filter(
+        cloud=OuterRef("allocation__cloud"), until__gt=OuterRef("started_at")
+    )
+    found = Run.objects.filter(instance=instance).annotate(gap_since=Exists(gap_since))
     return found.select_related("allocation__cloud", "ended_by_person")[: SHOWN + 1]
 
 
@@ -55,6 +60,10 @@ def runs_of(instance: Instance, user: User) -> InstanceRuns | None:
         return None
     for run in found:
         run.instance = instance
+    # Most clouds have no gap, so one is looked for with the runs.
+    has_gap = any(run.gap_since for run in found)  # type: ignore[attr-defined]
+    gaps = usage.gaps_of(found, now, has_stored=has_gap)
+    lines = run_lines(found[:SHOWN], now, prices=current_prices().list, gaps=gaps)
     today = day_of(now)
     query = {
         "instance": f"{instance.pk}",
@@ -62,4 +71,4 @@ def runs_of(instance: Instance, user: User) -> InstanceRuns | None:
         "since": f"{today - LISTED}",
         "until": f"{today}",
     }
-    return InstanceRuns(run_lines(found[:SHOWN], now), len(found) > SHOWN, query)
+    return InstanceRuns(lines, len(found) > SHOWN, query)

@@ -1,10 +1,11 @@
 """Runs with what they cost in a period, as pages and files show them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from . import usage
+from .gap_times import GapTimes
 from .models import Run
 from .periods import Period
 from .price_list import PriceList
@@ -28,11 +29,25 @@ class RunLine:
 
 
 def run_lines(
-    runs: Iterable[Run], now: datetime, period: Period | None = None
+    runs: Iterable[Run],
+    now: datetime,
+    period: Period | None = None,
+    *,
+    prices: PriceList | None = None,
+    gaps: Mapping[int, GapTimes] | None = None,
 ) -> list[RunLine]:
-    """Return the runs, which have their allocations; three queries."""
+    """Return the runs, which have their allocations; three queries.
+
+    Args:
+        runs: With their allocations.
+        now: Aware.
+        period: Only this part of them costs something; None for all.
+        prices: Read with a query if they are not passed.
+        gaps: ``usage.gaps_of`` them; likewise.
+    """
     listed = list(runs)
-    prices, gaps = PriceList.load(), usage.gaps_of(listed, now)
+    prices = prices or PriceList.load()
+    gaps = usage.gaps_of(listed, now) if gaps is None else gaps
     return [
         RunLine(
             run,

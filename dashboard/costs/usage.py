@@ -8,7 +8,7 @@ summed up as such; it costs neither nothing nor anything.
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache
@@ -255,7 +255,7 @@ def run_cost(
     price_list: PriceList,
     now: datetime,
     period: Period | None = None,
-    gap_times_by_cloud: dict[int, GapTimes] | None = None,
+    gap_times_by_cloud: Mapping[int, GapTimes] | None = None,
 ) -> RunCost:
     """Return what a run, or its part in a period, costs.
 
@@ -284,14 +284,24 @@ def run_cost(
     return RunCost(usage.running, usage.unknown, usage.running_cost)
 
 
-def gaps_of(found: Iterable[Run], now: datetime) -> dict[int, GapTimes]:
-    """Return the gaps of the clouds of runs, for ``run_cost`` of each."""
+def gaps_of(
+    found: Iterable[Run], now: datetime, *, has_stored: bool = True
+) -> dict[int, GapTimes]:
+    """Return the gaps of the clouds of runs, for ``run_cost`` of each.
+
+    Args:
+        found: With their allocations and clouds.
+        now: Aware.
+        has_stored: As of ``gap_times.between``.
+    """
     listed = list(found)
     if not listed:
         return {}
     since = min(run.started_at for run in listed)
     clouds = {run.allocation.cloud_id: run.allocation.cloud for run in listed}
-    found_gaps = gap_times.between(since, now, now, clouds.values())
+    found_gaps = gap_times.between(
+        since, now, now, clouds.values(), has_stored=has_stored
+    )
     return gap_times.by_cloud(found_gaps)
 
 

@@ -72,6 +72,7 @@ def activity(instance: Instance, before: datetime | None = None) -> Activity:
         if is_of_one_moment(instance, found.edits):
             break
         instance.refresh_from_db()
+        vars(instance).pop("open_overrides", None)  # of an earlier moment
     return found
 
 

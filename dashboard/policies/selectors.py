@@ -294,11 +294,9 @@ def exceptions_visible_to(user: User) -> QuerySet[RuleException]:
     )
 
 
-def exceptions_waiting(user: User) -> int:
-    """Return how many exceptions wait for the user's decision; at most one query."""
-    if not can_decide_exceptions(user):
-        return 0
-    return _ASKED.count()
+def exceptions_waiting(user: User) -> list[Prepared[RuleException]]:
+    """Return the queries whose rows wait for the user's decision, to be counted."""
+    return [_ASKED] if can_decide_exceptions(user) else []
 
 
 def scope_choices(user: User) -> dict[str, list[str]]:

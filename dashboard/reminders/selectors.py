@@ -1,6 +1,6 @@
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import models
 from django.db.models import Exists, Max, OuterRef, Prefetch, Q, QuerySet
@@ -10,7 +10,8 @@ from dashboard.accounts.models import Team, User
 from dashboard.edits.models import Edit
 from dashboard.instances.models import Instance, InstanceEvent
 from dashboard.modelarts.statuses import InstanceStatus
-from dashboard.web.raw_queries import Prepared
+from dashboard.policies.selectors import exceptions_waiting
+from dashboard.web.raw_queries import Prepared, count_each
 
 from .models import (
     TEXT_RELATIONS,
@@ -96,6 +97,25 @@ def edits_of(events: Iterable[InstanceEvent]) -> dict[object, Edit]:
 def unread(user: User) -> int:
     """Return the number of unread entries that have not expired; one query."""
     return _counted.count(person=user.pk, now=timezone.now())
+
+
+class FrameCounts(NamedTuple):
+    """Numbers in the frame of each page, for one person.
+
+    Attributes:
+        unread: As ``unread``.
+        exceptions: Number of exceptions that wait for their decision.
+    """
+
+    unread: int
+    exceptions: int
+
+
+def frame_counts(user: User) -> FrameCounts:
+    """Return the numbers of what waits for the person; one query."""
+    queries = [_counted, *exceptions_waiting(user)]
+    unread, *exceptions = count_each(queries, person=user.pk, now=timezone.now())
+    return FrameCounts(unread, sum(exceptions))
 
 
 def _unread(user: Any, now: Any) -> QuerySet[Reminder]:

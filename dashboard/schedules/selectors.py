@@ -19,6 +19,7 @@ from django.db.models import (
 
 from dashboard.instances.models import Instance
 from dashboard.instances.run_state import PRESENT
+from dashboard.web.process_cache import ProcessCache
 from dashboard.web.raw_queries import Prepared
 from dashboard.web.stored_messages import Message
 
@@ -65,6 +66,14 @@ def active_schedules() -> list[Schedule]:
     return _active.rows()
 
 
+def active_schedules_at(version: int) -> list[Schedule]:
+    """Return them, read once for each fleet version, which the caller has read before.
+
+    Each change of a schedule, of its holidays or of its team raises the version.
+    """
+    return _active_at.get_or_compute(version, active_schedules)
+
+
 def with_times(pk: int) -> Schedule:
     """Return one schedule with its working times and holidays.
 
@@ -84,7 +93,8 @@ def complete_schedules() -> QuerySet[Schedule]:
     )
 
 
-# On the page of each instance.
+_active_at = ProcessCache(max_size=2, seconds=60)
+# For that, and for what acts.
 _active = Prepared(lambda: complete_schedules().filter(mode=Schedule.Mode.ON))
 
 
@@ -178,13 +188,20 @@ def numbers_of_instances(schedules: Sequence[Schedule]) -> dict[int, int]:
     return {row["first"]: row["number"] for row in counted if row["first"]}
 
 
-def for_instances(instances: Iterable[Instance], now: datetime) -> dict[int, Match]:
+def for_instances(
+    instances: Iterable[Instance],
+    now: datetime,
+    schedules: Sequence[Schedule] | None = None,
+) -> dict[int, Match]:
     """Return the schedule of each instance that has one, by ``Instance.pk``.
 
-    The number of queries is that of ``active_schedules``; the instances need their
-    cloud.
+    Args:
+        instances: With their clouds.
+        now: Aware.
+        schedules: Those that are on; read if they are not passed.
     """
-    schedules = active_schedules()
+    if schedules is None:
+        schedules = active_schedules()
     next_moments: dict[int, dict[str, Moment]] = {}
     found = {}
     for instance in instances:

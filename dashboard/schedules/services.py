@@ -234,6 +234,7 @@ def add_holidays(
         added = [day.isoformat() for day in sorted({*new, *(h.day for h in renamed)})]
         after = {"days": ", ".join(added)}
         _record(actor, "holiday_calendar.changed", calendar, {}, after)
+        _redraw(*calendar.schedules.all())
     return len(new)
 
 
@@ -249,6 +250,7 @@ def delete_holidays(
     if gone:
         before = {"days": ", ".join(gone)}
         _record(actor, "holiday_calendar.changed", calendar, before, {})
+        _redraw(*calendar.schedules.all())
     return len(gone)
 
 

@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from dashboard.accounts.models import User
-from dashboard.costs.models import Run
+from dashboard.costs.models import Gap, Run
 from tests.factories import make_instance, make_run
 from tests.instances.pages import add_edit
 
@@ -85,6 +85,16 @@ def test_the_page_of_an_instance_has_its_last_runs(reader: Client) -> None:
     link = html.partition('id="runs"')[2].partition('<a href="')[2].partition('"')[0]
     rows = tables(reader.get(link.replace("&amp;", "&"))).table("Runs")[1:]
     assert len(rows) == 7
+
+
+def test_the_page_of_an_instance_says_what_is_unknown_of_its_runs(
+    reader: Client,
+) -> None:
+    run = make_run(started_at=at(10, 8), hours=4)
+    Gap.objects.create(cloud=run.instance.cloud, since=at(10, 9), until=at(10, 10))
+    page = tables(reader.get(run.instance.get_absolute_url()))
+    (row,) = page.table("The last runs")[1:]
+    assert [cell.text for cell in row[2:4]] == ["3.0", "1.0"]
 
 
 def test_others_see_no_costs_of_an_instance_that_is_not_theirs(

@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ from dashboard.instances.countdown import unix_ms
 from dashboard.instances.mapping import columns
 from dashboard.instances.models import FleetVersion, Instance, InstanceEvent
 from dashboard.modelarts import schemas
+from dashboard.schedules.models import Override
 from tests import factories
+from tests.schedules.conftest import make_schedule
 
 DOCUMENTS = Path(__file__).parent.parent / "contract" / "documents" / "composed"
 HTMX = {"HX-Request": "true"}
@@ -421,10 +423,10 @@ def test_the_number_of_queries_does_not_grow(
     django_assert_num_queries: Any,
 ) -> None:
     monkeypatch.setattr(dispatch, "enqueue", lambda *args: None)
-    # Session, user, instance, edits, events, unread notifications, policies, runs,
-    # and once a minute the prices.
+    # Session, user, instance with its override, edits, events, what waits, policies,
+    # runs. Once for each fleet version the schedules, and once a minute the prices.
     current_prices.forget()
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(10):
         text(as_viewer, instance)
     for number in range(6):
         submit_edit(
@@ -436,5 +438,26 @@ def test_the_number_of_queries_does_not_grow(
         InstanceEvent.objects.create(
             instance=instance, at=datetime.now(UTC), to_status="RUNNING"
         )
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(9):
         text(as_viewer, instance)
+    with django_assert_num_queries(8):
+        text(as_viewer, instance)
+
+
+def test_schedules_an_override_runs_and_requests_take_no_further_query(
+    client: Client, admin: User, instance: Instance, django_assert_num_queries: Any
+) -> None:
+    client.force_login(admin)
+    make_schedule(holidays=[date(2026, 12, 25)])
+    until = timezone.now() + timedelta(hours=3)
+    Override.objects.create(
+        instance=instance, kind="ignore", until=until, created_by=admin
+    )
+    for hours in (1, 2):
+        factories.make_run(instance=instance, hours=hours)
+    page = text(client, instance)
+    assert "Ignores schedules until" in page
+    assert "Office hours 1" in page
+    assert "Runs and costs" in page
+    with django_assert_num_queries(8):
+        text(client, instance)

@@ -289,7 +289,7 @@ class TestLog:
         for _ in range(number):
             make_instance(stops_in=600)
         plan()
-        with django_assert_num_queries(8):
+        with django_assert_num_queries(7):
             as_admin.get(LOG)
 
 

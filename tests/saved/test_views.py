@@ -137,7 +137,7 @@ def test_queries_do_not_grow_with_the_views(
         make_view(owner, f"view {count}", shared=True)
     client.force_login(admin)
     # Session, person, views, open requests, the bell.
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(4):
         page = client.get(LIST).text
     assert page.count('<tr id="view-') == number
 

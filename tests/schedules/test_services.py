@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date, time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -185,6 +186,22 @@ def test_days_are_added_renamed_and_deleted(admin: User) -> None:
         "holiday_calendar.added",
         *["holiday_calendar.changed"] * 3,
     ]
+
+
+def test_pages_that_show_its_days_are_drawn_again(
+    admin: User, django_capture_on_commit_callbacks: Any
+) -> None:
+    instance = make_instance()
+    make_schedule(holidays=[CHRISTMAS])
+    calendar = HolidayCalendar.objects.get()
+    for change in (
+        partial(services.add_holidays, days={date(2027, 1, 1): ""}),
+        partial(services.delete_holidays, days=[CHRISTMAS]),
+    ):
+        before = Instance.objects.get(pk=instance.pk).version
+        with django_capture_on_commit_callbacks(execute=True):
+            change(calendar=calendar, actor=admin)
+        assert Instance.objects.get(pk=instance.pk).version > before
 
 
 def test_a_calendar_in_use_stays(admin: User) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
-from django.db.models import CharField, QuerySet
+from django.db.models import CharField, FilteredRelation, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.http import Http404, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import render
@@ -101,14 +101,19 @@ def _instance_and_version(
     )
     if not found:
         raise Http404
-    return found[0], found[0].fleet_version  # type: ignore[attr-defined]  # annotated
+    instance: Any = found[0]
+    has_override = hasattr(instance, "override")
+    instance.open_overrides = [instance.override] if has_override else []
+    return instance, instance.fleet_version
 
 
 def _by_name(cloud: Any, instance_id: Any) -> QuerySet[Instance]:
     version = FleetVersion.objects.values("version")[:1]
+    # An instance has at most one that has not ended.
+    override = FilteredRelation("overrides", condition=Q(overrides__ended_at=None))
     return (
-        Instance.objects.select_related("cloud")
-        .annotate(fleet_version=Coalesce(version, 0))
+        Instance.objects.annotate(fleet_version=Coalesce(version, 0), override=override)
+        .select_related("cloud", "override__created_by")
         .filter(cloud__name=cloud, instance_id=instance_id)
     )
 

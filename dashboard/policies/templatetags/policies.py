@@ -18,7 +18,6 @@ from dashboard.web.raw_queries import Prepared
 
 register = template.Library()
 
-register.simple_tag(selectors.exceptions_waiting)
 register.filter(requirement)
 register.simple_tag(selectors.questions_for)
 

@@ -39,7 +39,7 @@ _ICONS = {
 }
 
 
-register.simple_tag(selectors.unread, name="unread_reminders")
+register.simple_tag(selectors.frame_counts)
 
 
 @register.filter

@@ -14,7 +14,10 @@ register = template.Library()
 @register.simple_tag
 def schedule_of(instance: Instance) -> Match | None:
     """Return the schedule that applies to an instance, with its next moments."""
-    return selectors.for_instances([instance], timezone.now()).get(instance.pk)
+    version = getattr(instance, "fleet_version", None)  # on its own page
+    schedules = None if version is None else selectors.active_schedules_at(version)
+    now = timezone.now()
+    return selectors.for_instances([instance], now, schedules).get(instance.pk)
 
 
 @register.simple_tag
