@@ -14,9 +14,10 @@ from . import run_state
 from .idle_time import known_idle_seconds
 from .models import Instance
 
-MAX_NAME_SIZE, MAX_TEXT_SIZE = (512, 1_000), (255, 500)
+MAX_NAME_SIZE, MAX_TEXT_SIZE = (512, 560), (255, 500)
 """Characters, and bytes of UTF-8, of a name and of other indexed texts: PostgreSQL
-refuses an index entry above 2,704 bytes, and lower case may be half as long again."""
+refuses an index entry above 2,704 bytes. The entry of an owner and a name has both
+twice, once in lower case, which may be half as long again."""
 
 STOP_PATHS = {
     Generation.DEMANAGER: "spec.auto_stop.stop_timestamp",

@@ -82,7 +82,7 @@ def test_from_the_form_to_the_take_over(
     )
     page = writer.get(draft.get_absolute_url()).text
     assert "trainer" in page
-    assert "No entries under:\n    Late stops, No auto-stop, Failed or " in page
+    assert "No entries under:\n Late stops, No auto-stop, Failed or " in page
     writer.post(of("save", draft.pk), {"summary": "Quiet night.", "revision": 1})
     writer.post(of("add_note", draft.pk))
     note = Note.objects.get()

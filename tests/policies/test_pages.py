@@ -20,7 +20,7 @@ RULES, COMPLIANCE = "/policies/", "/policies/compliance/"
 EXCEPTIONS = "/policies/exceptions/"
 # Session, user, bell, version, rules, exceptions in force and asked for, violations,
 # and the instances of the page with their clouds.
-QUERIES = 12
+QUERIES = 11
 TYPED = {"name": "At most 8 h", "reason": "Money.", "kind": "max_hours"} | {
     "max_hours": "8",
     "mode": "report",
