@@ -220,7 +220,7 @@ class IamTokenAuth(httpx.Auth):
 
 
 class _BorrowedTokenAuth(httpx.Auth):
-    """Sends the token of another authentication, whatever becomes of the request."""
+    """Sends the token of another authentication, and ignores its refusal."""
 
     def __init__(self, lender: IamTokenAuth) -> None:
         self._lender = lender

@@ -30,7 +30,7 @@ class Effect:
         violating: Those that violate it, each with a sentence.
         excepted: How many more violate it and have an exception.
         shadowed_by: Rules that count in its place, each with the number of instances.
-        shadows: Rules in whose place it counts, likewise.
+        shadows: Rules in whose place it counts, each with the number of instances.
         history: What it would have done in the last days.
     """
 

@@ -1,7 +1,7 @@
 """Which instances violate rules: the conditions of ``rules`` as queries.
 
-``rules`` judges one instance and says how it violates a rule. Reading a whole fleet to
-judge it takes too long, so the database does, by the same conditions.
+``rules`` checks one instance and says how it violates a rule. To read a whole fleet for
+such a check takes too long, so the database checks it, by the same conditions.
 ``tests/policies/test_faults.py`` compares both for random instances, rules and times.
 """
 

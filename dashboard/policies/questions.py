@@ -1,6 +1,6 @@
 """Writes of the questions whether long runs are still needed.
 
-Who stops what was not answered is in ``edits.questions``.
+``edits.questions`` stops the runs whose questions were not answered.
 """
 
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ State = Question.State
 
 
 class QuestionClosedError(Exception):
-    """It was answered or withdrawn, or its time is over; the message says which."""
+    """A question can no longer be answered; the message says why."""
 
 
 def long_runs(rule: Rule, now: datetime) -> list[Instance]:
@@ -99,7 +99,7 @@ def record_announcement(*, questions: Iterable[Question], now: datetime) -> None
 
 @transaction.atomic
 def record_answer(*, question: Question, actor: User, is_needed: bool) -> Question:
-    """Record the answer of an owner; the caller stops what is not needed any more.
+    """Record the answer of an owner; the caller stops a run that is not needed.
 
     Raises:
         PermissionDenied: The actor may not act on the instance.
@@ -118,7 +118,7 @@ def record_answer(*, question: Question, actor: User, is_needed: bool) -> Questi
 def overdue(rule: Rule, now: datetime) -> list[Question]:
     """Return and lock a rule's open questions whose time is over.
 
-    Those that no owner was told of stay open: time begins when they are.
+    A question of which no owner was notified stays open: its time has not begun.
     """
     return _locked(
         Question.objects.filter(
@@ -137,7 +137,7 @@ def close_unanswered(questions: list[Question]) -> None:
 
 @transaction.atomic
 def withdraw(questions: QuerySet[Question]) -> None:
-    """Withdraw those that are open."""
+    """Withdraw those of the questions that are open."""
     _close(_locked(questions), State.WITHDRAWN, None)
 
 

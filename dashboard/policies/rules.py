@@ -1,7 +1,7 @@
 """Which rules an instance or a change violates. Pure functions.
 
-They do not consider exceptions; ``selectors`` does. ``faults`` asks the database the
-same about the whole fleet: a change of a condition here needs one there.
+They do not consider exceptions; ``selectors`` does. ``faults`` has the same conditions
+as queries for the whole fleet; change both together.
 """
 
 from collections.abc import Iterable, Mapping
@@ -103,7 +103,7 @@ def applicable(
 ) -> list[Rule]:
     """Return the rules that apply to an instance; for the arguments, see ``matches``.
 
-    Whatever asks which rules an instance or a change has to comply with asks here.
+    All code that needs the rules which count for an instance or a change calls it.
     """
     found = matches(rules, instance, status)
     return [match.rule for match in found if match.shadowed_by is None]

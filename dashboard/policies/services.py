@@ -51,7 +51,7 @@ def values_of(rule: Rule) -> dict[str, Any]:
 
 
 def changed_fields(rule: Rule) -> set[str]:
-    """Return the fields in which a rule differs from the stored one; all of a new."""
+    """Return the fields in which a rule differs from the stored one; all if new."""
     values, stored = values_of(rule), Rule.objects.filter(pk=rule.pk).first()
     before = values_of(stored) if stored else {}
     return {name for name, value in values.items() if before.get(name, ...) != value}
@@ -83,7 +83,8 @@ def save_rule(*, rule: Rule, actor: User) -> Rule:
 def move_rule(*, rule: Rule, actor: User, is_up: bool) -> bool:
     """Move a rule before the previous one of its kind, or after the next.
 
-    It goes on acting: owners of runs that it reaches by this are warned as usual.
+    A rule that acts continues to act. If the move brings runs into its scope, their
+    owners are warned as usual.
 
     Returns:
         Whether there was a rule to pass.
@@ -263,7 +264,7 @@ def grant_exceptions(
 def end_exceptions(
     *, exceptions: Iterable[RuleException], actor: User | None, now: datetime
 ) -> None:
-    """End those that are in effect, with what they are part of.
+    """End exceptions that are in effect, since what they are part of has ended.
 
     Args:
         exceptions: Of ``grant_exceptions``.

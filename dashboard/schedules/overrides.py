@@ -33,7 +33,7 @@ _MINUTE = timedelta(minutes=1)
 
 
 class OverrideError(Exception):
-    """It cannot be done; the message says why, and what to do."""
+    """An override is refused; the message says why, and what to do."""
 
 
 class BeyondPoliciesError(OverrideError):
@@ -42,7 +42,7 @@ class BeyondPoliciesError(OverrideError):
     Attributes:
         latest: The latest moment that they allow, by our clock; may be in the past.
         violations: The policies, and what each says about the moment.
-        needs_reason: Whether the actor may go beyond with a reason.
+        needs_reason: Whether the actor may exceed the policies with a reason.
     """
 
     def __init__(

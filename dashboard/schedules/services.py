@@ -50,14 +50,14 @@ def save_schedule(
 ) -> Schedule:
     """Save a new or changed schedule, which is validated; a new one is the last.
 
-    A change of what it does or to which instances returns one that is on to its dry
-    run, since an admin switched on the former schedule. Its edits that are waiting are
-    cancelled, and it does not look back.
+    If the times or the scope of a schedule that is on change, it returns to its dry
+    run, since an admin switched on the former schedule. Its waiting edits are
+    cancelled, and earlier moments are not caught up.
 
     Args:
         schedule: Its mode is not saved; ``switch`` does that.
         working_times: All of them, unsaved; at least one.
-        holidays: The calendars that it heeds.
+        holidays: The calendars whose days have no moments.
     """
     _require(actor)
     rows = _lock_all()
@@ -190,7 +190,7 @@ def delete_calendar(*, calendar: HolidayCalendar, actor: User) -> None:
     """Delete a holiday calendar.
 
     Raises:
-        ScheduleError: A schedule heeds it.
+        ScheduleError: A schedule uses it.
     """
     _require(actor)
     if number := calendar.schedules.count():
@@ -280,10 +280,10 @@ def _cancel_waiting(schedule: Schedule, actor: User) -> int:
 
 
 def _redraw(*schedules: Schedule) -> None:
-    """Let open pages of the instances in these scopes be drawn again, on commit.
+    """Stamp the instances in these scopes on commit, so that open pages change.
 
-    Not before: cancelling edits has locked the counter of the fleet, and instances are
-    locked before it.
+    Before the commit it would break the order of locks: cancelling edits has locked the
+    fleet version, which comes after instances.
     """
     concerned = Q(pk__in=[])
     for schedule in schedules:
