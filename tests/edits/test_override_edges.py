@@ -16,7 +16,7 @@ from dashboard.instances.models import Instance
 from dashboard.schedules import overrides
 from dashboard.schedules.models import MomentKind, Override
 
-from .test_schedule_runner import (
+from .schedules import (
     at,
     make_running,
     make_schedule,
