@@ -1,14 +1,17 @@
 """Fixtures for requests to the API."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client
 
 from dashboard.accounts.models import User
 from dashboard.api.services import create_token
 
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)  # a Friday
 JSON = "application/json"
 ALL = ("read", "write", "audit")
 
@@ -48,6 +51,19 @@ def program(_empty_cache: None) -> Programs:
         return Program(secret)
 
     return made
+
+
+@pytest.fixture
+def asks(program: Programs, operator: User) -> Program:
+    """An operator's program."""
+    return program(operator)
+
+
+@pytest.fixture
+def in_november() -> Iterator[None]:
+    """Let it be ``NOW``."""
+    with time_machine.travel(NOW, tick=False):
+        yield
 
 
 @pytest.fixture

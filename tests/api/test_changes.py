@@ -20,11 +20,6 @@ ProblemCheck = Callable[..., Any]
 
 
 @pytest.fixture
-def asks(program: Programs, operator: User) -> Program:
-    return program(operator)
-
-
-@pytest.fixture
 def path(instance: Instance) -> str:
     return f"/instances/{instance.reference}"
 

@@ -1,60 +1,19 @@
-"""Costs, runs, savings and prices as programs read them."""
+"""Costs, runs and savings as programs read them."""
 
-from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
-import time_machine
 
 from dashboard.accounts.models import CloudUser, Team, User
-from dashboard.audit.models import AuditEvent
-from dashboard.costs.models import Budget, Gap, Price, Run
+from dashboard.costs.models import Gap, Run
 from tests.factories import make_cloud, make_run
 
-from .conftest import Program, Programs
-from .test_document import conforms
+from .conftest import NOW, Program, Programs
+from .costs import DAYS, GPU, ProblemCheck, at, get, price
 
-pytestmark = pytest.mark.django_db
-
-ProblemCheck = Any
-
-NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)  # a Friday
-DAYS = "since=2026-11-09&until=2026-11-15"
-GPU = "modelarts.vm.gpu.v100"
-
-
-@pytest.fixture(autouse=True)
-def _now() -> Iterator[None]:
-    with time_machine.travel(NOW, tick=False):
-        yield
-
-
-@pytest.fixture
-def asks(program: Programs, operator: User) -> Program:
-    return program(operator)
-
-
-def at(day: int, hour: float = 0) -> datetime:
-    """A moment in November."""
-    return datetime(2026, 11, day, tzinfo=UTC) + timedelta(hours=hour)
-
-
-def price(running: str = "2", **fields: Any) -> Price:
-    values: dict[str, Any] = {
-        **{"cloud": "*", "flavor": "modelarts.*", "currency": "EUR"},
-        **{"stopped": Decimal("0.5"), "valid_from": date(2026, 1, 1)},
-    }
-    return Price.objects.create(running=Decimal(running), **values | fields)
-
-
-def get(asks: Program, path: str, query: str = DAYS) -> Any:
-    """Return the answer, which conforms to the document."""
-    response = asks("get", f"{path}?{query}")
-    assert response.status_code == 200, response.content
-    conforms(response.json(), path, "get", response)
-    return response.json()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_november")]
 
 
 def test_hours_and_costs_of_a_week(asks: Program) -> None:
@@ -386,144 +345,3 @@ def test_savings_with_their_evidence(asks: Program) -> None:
     assert next_start["until"] == next_start["next_started_at"]
     known = [item["hours"] for item in found["items"] if item["hours"] is not None]
     assert sum(known) == found["total"]["hours"]
-
-
-def test_prices_are_listed(asks: Program, admin: User) -> None:
-    price("2")
-    price("1.234567", valid_from=date(2026, 6, 1), stopped=None, created_by=admin)
-    found = get(asks, "/prices", "")["items"]
-    new, old = found
-    assert (new["running"], new["stopped"]) == ("1.234567", None)
-    assert (new["valid_from"], new["created_by"]) == ("2026-06-01", "admin")
-    assert (old["running"], old["stopped"], old["created_by"]) == ("2.00", "0.50", None)
-    assert (old["cloud"], old["flavor"]) == ("*", "modelarts.*")
-
-
-def budget(**fields: Any) -> Budget:
-    values = {"name": "All", "kind": "all", "amount": Decimal(40), "currency": "EUR"}
-    return Budget.objects.create(**values | fields)
-
-
-def test_budgets_with_what_is_spent(asks: Program) -> None:
-    price("2", stopped=Decimal(0))
-    price("3", cloud="far", currency="CNY", stopped=Decimal(0))
-    make_run(started_at=at(10, 8), hours=10)
-    make_run(started_at=at(10, 8), hours=4, cloud=make_cloud("far"))
-    make_run(started_at=at(10, 8), hours=1.5, flavor="other")
-    stored = budget()
-    (found,) = get(asks, "/budgets", "")["items"]
-    # At 12:00 on the 20th, 19.5 of 30 days have passed.
-    assert found == {
-        "id": stored.pk,
-        "name": "All",
-        "kind": "all",
-        "value": "",
-        "amount": "40.00",
-        "currency": "EUR",
-        "month": "2026-11-01",
-        "spent": "20.00",
-        "percent": 50,
-        "threshold": 50,
-        "forecast": "30.77",
-        "other_currencies": {"CNY": "12.00"},
-        "unpriced_hours": 1.5,
-        "unknown_hours": 0,
-        "url": f"/costs/budgets/{stored.pk}/",
-    }
-
-
-def test_scientists_see_budgets_of_theirs(
-    program: Programs, scientist: User, stranger: User, viewer: User
-) -> None:
-    budget()
-    budget(name="Anna", kind="owner", value="anna.schmidt")
-    team = Team.objects.create(name="Vision")
-    team.members.add(scientist)
-    budget(name="Team", kind="team", team=team)
-
-    def names(person: User) -> list[tuple[str, str]]:
-        found = get(program(person), "/budgets", "")["items"]
-        return [(item["name"], item["value"]) for item in found]
-
-    assert names(scientist) == [("Anna", "anna.schmidt"), ("Team", "Vision")]
-    assert names(stranger) == []
-    assert len(names(viewer)) == 3
-
-
-PRICE = {"flavor": "modelarts.*", "running": "4.2", "currency": "EUR"}
-PRICE |= {"valid_from": "2026-11-20"}
-
-
-def test_admins_set_and_remove_prices(program: Programs, admin: User) -> None:
-    asks = program(admin)
-    created = asks("post", "/prices", PRICE)
-    assert created.status_code == 201, created.content
-    conforms(created.json(), "/prices", "post", created)
-    new = created.json()
-    assert (new["running"], new["stopped"], new["cloud"]) == ("4.20", None, "*")
-    assert new["created_by"] == "admin"
-    again = asks("post", "/prices", PRICE)
-    assert (again.status_code, again.json()) == (200, new)
-    dearer = asks("post", "/prices", PRICE | {"running": "5", "stopped": "0.1"})
-    assert dearer.status_code == 200
-    assert (dearer.json()["id"], dearer.json()["stopped"]) == (new["id"], "0.10")
-    path = f"/prices/{new['id']}"
-    assert asks("delete", path).status_code == 204
-    assert asks("delete", path).status_code == 404
-    actions = ["price.added", "price.replaced", "price.removed"]
-    events = AuditEvent.objects.filter(action__in=actions).order_by("pk")
-    assert list(events.values_list("action", flat=True)) == actions
-
-
-def test_the_past_changes_only_on_purpose(
-    program: Programs, problem: ProblemCheck, admin: User
-) -> None:
-    asks = program(admin)
-    make_run(started_at=at(10), hours=1)
-    price("2")
-    body = PRICE | {"valid_from": "2026-11-01"}
-    refused = problem(asks("post", "/prices", body), 422, "invalid")
-    assert [error["field"] for error in refused["errors"]] == ["past"]
-    assert asks("post", "/prices", body | {"past": True}).status_code == 201
-    refused = problem(asks("post", "/prices", body | {"running": "3"}), 422, "invalid")
-    assert [error["field"] for error in refused["errors"]] == ["valid_from"]
-
-
-@pytest.mark.parametrize(
-    ("fields", "field"),
-    [
-        ({"running": "much"}, "running"),
-        ({"running": "-1"}, "running"),
-        ({"running": 4.2}, "running"),
-        ({"stopped": "1.1234567"}, "stopped"),
-        ({"currency": "euro"}, "currency"),
-        ({"valid_from": "soon"}, "valid_from"),
-        ({"cloud": "nowhere"}, "cloud"),
-        ({"flavor": ""}, "flavor"),
-        ({"price": "1"}, "price"),
-    ],
-)
-def test_prices_that_are_wrong(
-    program: Programs,
-    problem: ProblemCheck,
-    admin: User,
-    fields: dict[str, Any],
-    field: str,
-) -> None:
-    response = program(admin)("post", "/prices", PRICE | fields)
-    errors = problem(response, 422, "invalid")["errors"]
-    assert field in {error["field"] for error in errors}
-    assert not Price.objects.exists()
-
-
-@pytest.mark.parametrize("person", ["viewer", "scientist", "manager", "operator"])
-def test_others_set_no_prices(
-    program: Programs,
-    problem: ProblemCheck,
-    person: str,
-    request: pytest.FixtureRequest,
-) -> None:
-    stored, asks = price(), program(request.getfixturevalue(person))
-    problem(asks("post", "/prices", PRICE), 403, "forbidden")
-    problem(asks("delete", f"/prices/{stored.pk}"), 403, "forbidden")
-    assert Price.objects.get() == stored

@@ -7,7 +7,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pytest
 import time_machine
 from django.utils import timezone
 
@@ -34,11 +33,6 @@ def examples() -> dict[str, Any]:
 
 
 EXAMPLES = examples()
-
-
-@pytest.fixture
-def asks(program: Programs, operator: User) -> Program:
-    return program(operator)
 
 
 def test_all_examples_are_tried() -> None:

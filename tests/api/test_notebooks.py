@@ -8,7 +8,6 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from dashboard.accounts.models import User
 from dashboard.edits.models import Edit
 from dashboard.instances.models import Cloud, Instance
 from tests.factories import make_instance, make_notebook
@@ -26,11 +25,6 @@ HOUR = timedelta(hours=1)
 def naive(hours: float) -> str:
     """A moment from now, without its zone."""
     return (datetime.now(UTC) + timedelta(hours=hours)).replace(tzinfo=None).isoformat()
-
-
-@pytest.fixture
-def asks(program: Programs, operator: User) -> Program:
-    return program(operator)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from dashboard.accounts.models import CloudUser, User
 from dashboard.instances.models import Instance
 from tests.factories import make_instance
 
-from .conftest import Program, Programs
+from .conftest import Program
 from .test_document import DOCUMENT
 
 ProblemCheck = Callable[..., Any]
@@ -38,11 +38,6 @@ BODIES: dict[str, Any] = {
         "valid_from": "2026-12-01",
     },
 }
-
-
-@pytest.fixture
-def asks(program: Programs, operator: User) -> Program:
-    return program(operator)
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
