@@ -19,7 +19,7 @@ from dashboard.handover.views import handovers
 from dashboard.instances.models import Instance
 from tests.factories import make_instance
 
-from .test_services import make_draft, publish
+from .handovers import make_draft, publish
 
 LIST = reverse("handover:list")
 NEW = reverse("handover:new")

@@ -21,7 +21,7 @@ from tests.factories import make_instance
 from tests.instances.pages import add_edit
 from tests.metrics.test_metrics import scrape
 
-from .test_services import make_draft
+from .handovers import make_draft
 from .wall_pages import of, poll_of
 
 __all__ = ["program"]

@@ -14,7 +14,7 @@ from dashboard.handover.document import from_json
 from dashboard.handover.models import Handover, Note
 from dashboard.handover.services import SaveToken
 
-from .test_services import make_draft, publish, write
+from .handovers import make_draft, publish, write
 
 
 def at_once(*acts: Callable[[], object]) -> list[object]:

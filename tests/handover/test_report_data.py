@@ -1,70 +1,26 @@
-"""The content of a handover, changes since then, and its Markdown."""
+"""The content of a handover: its sections, and what its shift cost."""
 
-import re
-from collections.abc import Iterable
 from datetime import datetime, timedelta
-from itertools import product
 from typing import Any
 
 import pytest
-from django.test import Client
 from django.utils import timezone, translation
 
 from dashboard.accounts.models import User
 from dashboard.edits.models import EditBatch
-from dashboard.handover import report_data, services
-from dashboard.handover.document import Document, Section, digest, from_json, to_json
-from dashboard.handover.markdown import MAX_CHARACTERS, escape, markdown
+from dashboard.handover import services
+from dashboard.handover.document import digest, from_json, to_json
+from dashboard.handover.markdown import markdown
 from dashboard.handover.models import Handover
-from dashboard.handover.since_published import changes_since, next_handover
-from dashboard.instances.countdown import status_message
-from dashboard.instances.models import Cloud, Instance
+from dashboard.instances.models import Cloud
 from dashboard.policies.models import RuleException
 from dashboard.saved.models import SavedView
 from dashboard.web.stored_messages import verbatim
-from tests.factories import (
-    make_cloud,
-    make_instance,
-    make_notebook,
-    make_price,
-    make_run,
-)
+from tests.factories import make_instance, make_notebook, make_price, make_run
 from tests.instances.pages import add_edit
 from tests.policies.conftest import make_rule
 
-from .test_services import make_draft, publish
-
-
-def draw(handover: Handover, user: User) -> Document:
-    return report_data.build_document(handover, user=user, now=timezone.now())
-
-
-def names(document: Document) -> dict[str, list[str]]:
-    """Names in each section, in the order of its lines."""
-    return {
-        section.key: [
-            name
-            for item in section.items
-            for name in (
-                [named.name for named in item.names] if item.total else [item.name]
-            )
-        ]
-        for section in document.sections
-    }
-
-
-def lines(sections: Iterable[Section]) -> list[str]:
-    """The lines without their times."""
-    return [
-        str(re.sub(r"\w{3} (\d+ \w{3}, )?\d\d:\d\d UTC", "T", item.plain))
-        for section in sections
-        for item in section.items
-    ]
-
-
-@pytest.fixture
-def draft(operator: User, cloud_row: Cloud) -> Handover:
-    return make_draft(operator)
+from .handovers import draw, lines, make_draft, names, publish
 
 
 def test_an_empty_fleet_gives_empty_sections(draft: Handover, operator: User) -> None:
@@ -290,216 +246,6 @@ def test_the_number_of_queries_does_not_grow(
         add_edit(instance, operator, state="queued", key=f"{number}")
     with django_assert_max_num_queries(32):
         draw(draft, operator)
-
-
-def test_a_document_survives_the_conversion_to_json(
-    draft: Handover, operator: User
-) -> None:
-    make_instance(stops_in=600)
-    draft.summary = "Quiet."
-    document = draw(draft, operator)
-    assert from_json(to_json(document)) == document
-
-
-def test_a_published_handover_is_read_in_each_language_under_one_digest(
-    draft: Handover, operator: User, instance: Instance
-) -> None:
-    add_edit(instance, operator, state="queued", patch={"auto_stop_enable": False})
-    make_instance(name="odd", status="START_FAILED", problems=["spec"])
-    with translation.override("de"):
-        handover = publish(draft, operator)
-    stored = Handover.objects.get(pk=handover.pk)
-    assert stored.document is not None
-    assert digest(stored.document) == stored.digest
-    document = from_json(stored.document)
-    items = {section.key: section.items for section in document.sections}
-    [edit], [odd] = items["edits"], items["troubled"]
-    assert edit.text == "Auto-stop off · Queued"
-    assert odd.plain.startswith("Failed before ")
-    with translation.override("de"):
-        assert edit.text == "Auto-Stopp aus · Wartet"
-        assert odd.plain.startswith("Fehlgeschlagen vor ")
-        assert str(document.sections[1].title.text) == "Fällige Stopps"
-
-
-LINE = {"name": "odd", "cloud": "demo", "instance_id": "DE-1", "edit_id": ""}
-LINE |= {"who": "anna", "at": "2026-11-29T08:00:00+00:00"}
-FORMATS = {
-    1: {"words": "Start failed", "at_words": "since"},
-    2: {
-        "change": {},
-        "status": status_message("START_FAILED").to_json(),
-        "message": {},
-        "at_label": {"code": "handover.since", "params": {}},
-    },
-}
-
-
-@pytest.mark.parametrize("number", FORMATS)
-def test_a_handover_of_an_old_format_is_shown_as_it_was_published(
-    client: Client, draft: Handover, operator: User, number: int
-) -> None:
-    stored: dict[str, Any] = to_json(draw(draft, operator)) | {"format": number}
-    note = {"text": "Disk", "owner": "ada", "next_action": "", "by": "ada"}
-    stored |= {
-        "notes": [note],
-        "sections": [
-            {"key": "troubled", "total": 4, "lines": [LINE | FORMATS[number]]}
-        ],
-    }
-    del stored["scope"]
-    draft.number, draft.document, draft.digest = 1, stored, digest(stored)
-    draft.published_at, draft.published_by = timezone.now(), operator
-    draft.save()
-    client.force_login(operator)
-    page = client.get(draft.get_absolute_url()).text
-    for text in ("Start failed", "/instances/demo/DE-1/", "and 3 more", "Disk", "ada"):
-        assert text in page
-    assert "Integrity check failed" not in page
-    assert "Mark as done" not in page
-    if number == 1:
-        with translation.override("de"):
-            [troubled] = from_json(stored).sections
-            assert troubled.items[0].plain.startswith("odd (anna): Start failed, since")
-
-
-def test_changes_since_a_handover_take_15_lines(
-    draft: Handover, operator: User, admin: User
-) -> None:
-    handover = publish(draft, operator)
-    assert changes_since(handover, user=operator, now=timezone.now()) == []
-    now = timezone.now()
-    old = now - timedelta(days=1)
-    statuses = "RUNNING STOPPED STARTING STOPPING START_FAILED DREAMING CREATING"
-    for status in statuses.split():
-        for _ in range(7):
-            make_instance(status=status, status_since=now, first_seen_at=old)
-    make_instance(status="STOPPED", missing_since=now, first_seen_at=old)
-    new = make_instance(name="new")
-    for number, (kind, actor) in enumerate(
-        product(("stop", "start", "update", "extend"), (operator, admin))
-    ):
-        for key in "ab":
-            add_edit(
-                new, actor, f"{number}{key}", kind=kind, seq=10 * number + ord(key)
-            )
-    for name in ("One", "Two"):
-        RuleException.objects.create(
-            rule=make_rule(name=name),
-            instance=new,
-            reason="x",
-            until=now,
-            asked_by=admin,
-        )
-    for name in ("north", "south"):
-        make_cloud(name, problem=verbatim("It does not answer."), problem_since=now)
-    changes = changes_since(handover, user=operator, now=now)
-    parts = dict(changes)
-    assert list(parts) == ["Instances", "Changes", "Requests", "Clouds"]
-    count = sum(len(part.items) + bool(part.hidden) for part in parts.values())
-    assert count == 15
-    first = lines([parts["Instances"]])
-    assert first[0].startswith("Failed: 7 · ")
-    assert first[-1] == "New: 1 · new"
-
-
-def test_the_next_handover(draft: Handover, operator: User, instance: Instance) -> None:
-    first = publish(draft, operator)
-    second = publish(make_draft(operator), operator)
-    third = publish(make_draft(operator), operator)
-    assert next_handover(first) == second
-    assert next_handover(second) == third
-    assert next_handover(third) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "escaped"),
-    [
-        ("plain words", "plain words"),
-        ("a\n# b", "a # b"),
-        ("# b", r"\# b"),
-        ("[x](javascript:1)", r"\[x\](javascript:1)"),
-        ("a[x]: [b] c", r"a[x\]: [b] c"),
-        (r"C:\dir \*", r"C:\dir \\\*"),
-        ("2 * 3 ~ 6 | $5 < 7 #12", "2 * 3 ~ 6 | $5 < 7 #12"),
-        ("<img src=x>", r"\<img src=x>"),
-        ("1. first", r"1\. first"),
-        ("- first", r"\- first"),
-        ("===", r"\==="),
-        ("*_`|~", r"\*\_\`|\~"),
-        ("&lt; R&D", r"\&lt; R&D"),
-        ("eu-de: 14:30, 1.5 h (a_b_c!)", "eu-de: 14:30, 1.5 h (a_b_c!)"),
-        ("_a_", r"\_a\_"),
-        # Neither links nor mentions, in the chats that make them of plain text.
-        ("https://status.example.org", "https://\u2060status.example.org"),
-        ("//evil.example/x", "//\u2060evil.example/x"),
-        ("www.evil.example", "www.\u2060evil.example"),
-        ("_www.evil.example", "\\_www.\u2060evil.example"),
-        ("a@b.c", "a@\u2060b.c"),
-        ("xmpp:a@b.c", "xmpp:\u2060a@\u2060b.c"),
-        ("gpu\u202efdp", "gpu fdp"),
-    ],
-)
-def test_a_name_is_no_markup(text: str, escaped: str) -> None:
-    assert escape(text) == escaped
-
-
-def test_markdown(draft: Handover, operator: User) -> None:
-    make_instance(name="evil](x)\n# owned", stops_in=600)
-    text = markdown(
-        draw(draft, operator),
-        title="Night shift",
-        signatures=["Draft"],
-        url="https://c.x/1/",
-    )
-    assert text.startswith("# Night shift\n\nDraft · https://c.x/1/\n")
-    assert "\n## Stops due (1)\n\n- Due to stop by " in text
-    assert r"evil\](x) # owned" in text
-    assert "\n# owned" not in text
-    # What is empty is left out.
-    assert text.count("\n## ") == 1
-
-
-def test_markdown_fits_into_a_chat(draft: Handover, operator: User) -> None:
-    for number in range(60):
-        services.add_note(handover=draft, actor=operator, text=f"{number} {'x' * 200}")
-    draft.summary = "Quiet. " * 500
-    url = "https://c.x/1/"
-    text = markdown(draw(draft, operator), title="Shift", signatures=[], url=url)
-    assert 3_000 < len(text) <= MAX_CHARACTERS
-    shown = text.count("\n- ")
-    assert text.endswith(f"\n\nand {60 - shown} more: {url}\n")
-
-
-def test_markdown_in_german(draft: Handover, operator: User) -> None:
-    make_instance(name="odd", status="START_FAILED", status_since=timezone.now())
-    with translation.override("de"):
-        text = markdown(
-            draw(draft, operator), title="Übergabe", signatures=[], url="https://c.x/1/"
-        )
-    assert "\n## Fehlgeschlagen oder unbekannt (1)\n\n- Fehlgeschlagen seit " in text
-
-
-def test_markdown_keeps_the_line_breaks_of_notes_and_leaves_out_empty_fields(
-    draft: Handover, operator: User
-) -> None:
-    text = "Disk is full:\n- move a-b\n\nThen look again"
-    services.add_note(handover=draft, actor=operator, text=text, owner="ada")
-    services.add_note(
-        handover=draft, actor=operator, text="x", next_action="Call eu-de"
-    )
-    draft.summary = "Quiet.\nTwo things."
-    text = markdown(
-        draw(draft, operator),
-        title="Handover",
-        signatures=["Draft"],
-        url="https://c.x/1/",
-    )
-    assert "\n\nQuiet.  \nTwo things.\n" in text
-    assert (
-        "\n- Disk is full:  \n  \\- move a-b\n\n  Then look again · Owner: ada\n"
-        "- x · Next: Call eu-de\n"
-    ) in text
 
 
 def test_a_shift_says_what_ran_what_it_cost_and_what_was_saved(

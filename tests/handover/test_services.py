@@ -1,13 +1,10 @@
 """Drafting, saving, publishing and taking over, in any order."""
 
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.db import connection
-from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
@@ -17,30 +14,7 @@ from dashboard.handover.models import Handover, Note
 from dashboard.handover.services import SaveToken
 from tests.factories import make_instance
 
-
-def make_draft(actor: User, **fields: Any) -> Handover:
-    """A draft of a shift that began eight hours ago."""
-    fields.setdefault("since", timezone.now() - timedelta(hours=8))
-    return services.draft(actor=actor, ahead_hours=8, **fields)
-
-
-def publish(handover: Handover, actor: User) -> Handover:
-    """Publish the current version."""
-    handover.refresh_from_db()
-    return services.publish(handover=handover, actor=actor, version=handover.version)
-
-
-def write(
-    note: Note, actor: User, text: str, save_token: SaveToken | None = None
-) -> Note:
-    return services.save_note(
-        note=note,
-        actor=actor,
-        save_token=save_token or SaveToken(note.revision),
-        text=text,
-        owner="",
-        next_action="",
-    )
+from .handovers import make_draft, publish, write
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from dashboard.accounts.models import User
 from dashboard.accounts.shifts import person_on_shift
 from dashboard.handover import services
 
-from .test_services import make_draft, publish
+from .handovers import make_draft, publish
 
 
 @pytest.mark.usefixtures("cloud_row")
