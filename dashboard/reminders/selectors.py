@@ -113,7 +113,7 @@ class FrameCounts(NamedTuple):
 
 def frame_counts(user: User) -> FrameCounts:
     """Return the numbers of what waits for the person; one query."""
-    queries = [_counted, *exceptions_waiting(user)]
+    queries: list[Prepared[Any]] = [_counted, *exceptions_waiting(user)]
     unread, *exceptions = count_each(queries, person=user.pk, now=timezone.now())
     return FrameCounts(unread, sum(exceptions))
 

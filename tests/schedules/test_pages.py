@@ -11,7 +11,7 @@ from django.test import Client
 
 from dashboard.accounts.models import User
 from dashboard.audit.models import AuditEvent
-from dashboard.instances.models import Instance
+from dashboard.instances.models import FleetVersion, Instance
 from dashboard.schedules.models import HolidayCalendar, Override, Schedule, ScheduleRun
 from tests.factories import make_instance
 
@@ -314,6 +314,7 @@ def test_the_instance_says_which_schedule_applies_and_why(
         reason="Nights cost money.",
         starts=True,
     )
+    FleetVersion.stamp()  # as each change of a schedule does
     section = _schedules_of(as_admin, instance)
     assert "Office hours" in section
     assert "Mon 18:00 UTC" in section

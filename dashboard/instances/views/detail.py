@@ -113,7 +113,7 @@ def _by_name(cloud: Any, instance_id: Any) -> QuerySet[Instance]:
     override = FilteredRelation("overrides", condition=Q(overrides__ended_at=None))
     return (
         Instance.objects.annotate(fleet_version=Coalesce(version, 0), override=override)
-        .select_related("cloud", "override__created_by")
+        .select_related(*("cloud", "override__created_by"))
         .filter(cloud__name=cloud, instance_id=instance_id)
     )
 
