@@ -64,7 +64,7 @@ def test_a_start_of_a_notebook_costs_the_hours_of_the_form(as_operator: Client) 
     args = [cloud.name, stopped.instance_id]
     page = as_operator.get(reverse("edits:start", args=args)).text
     assert "Costs about 8.40 EUR, 2.10 EUR an hour" in plain(page)
-    # What scripts/run-time.js and countdown.js calculate with.
+    # What static/edit-form.js and countdown.js calculate with.
     assert 'data-price="2.100000" data-currency="EUR" data-cost-seconds="14400"' in page
     assert re.search(
         r"<p data-cost-without-end hidden>\s*Costs 2.10 EUR an hour, 50.40", page

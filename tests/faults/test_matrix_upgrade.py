@@ -168,7 +168,7 @@ def test_fault_b4_old_page_new_server(
     form = person.open(instance)
     assert poll(person, page) == drawn_by(page)
     next_web()
-    # Unlike what has drawn the page: ``static/release.js`` asks to reload it.
+    # Unlike what has drawn the page: ``static/polling.js`` asks to reload it.
     assert poll(person, page) != drawn_by(page)
     page = person.browser.get("/instances/").raise_for_status().text
     assert poll(person, page) == drawn_by(page)

@@ -17,7 +17,7 @@ from dashboard.web.release import release_mark
 
 register = template.Library()
 register.simple_tag(timezone.get_current_timezone_name, name="current_zone")
-# ``static/release.js`` compares it with the release of each response.
+# ``static/polling.js`` compares it with the release of each response.
 register.simple_tag(release_mark, name="release_name")
 register.simple_tag(lambda: MANAGE_NAME, name="manage_name")
 
