@@ -9,7 +9,7 @@ COMMENT = re.compile(r"^[ \t]*(?://.*|/\*(?:(?!\*/)[\s\S])*\*/[ \t]*)\n", re.M)
 INDENTATION = re.compile(r"\n\s+")
 
 
-class StaticStorage(CompressedManifestStaticFilesStorage):
+class StaticStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # untyped
     """Serves our styles and scripts without what only their authors read.
 
     That is comments on lines of their own, empty lines and indentation: a fifth of what
