@@ -103,8 +103,6 @@ def _add_history(running: Demo) -> str:
 
 def _add_people() -> None:
     for person in demo.PEOPLE:
-        add_user(
-            username=person.name, role=person.role, cloud_users=person.cloud_users
-        )
+        add_user(username=person.name, role=person.role, cloud_users=person.cloud_users)
     # One hash for all: each takes 0.3 s of CPU, and everybody knows the password.
     User.objects.update(password=make_password(demo.PASSWORD))
