@@ -54,8 +54,9 @@ def sweep_due_edits() -> None:
     restored_backup.fail_edits_after_restore()
     deadlines.fail_past_deadline()
     generations = due_queues.generations_to_group()
+    under_way = due_queues.generations_under_way() if generations else []
     for served in generations:
-        if not due_queues.is_group_under_way(served):
+        if served not in under_way:
             dispatch.enqueue(
                 dispatch.DRAIN_GROUP, *served, expires_seconds=GROUP_EXPIRES_SECONDS
             )

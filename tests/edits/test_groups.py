@@ -113,7 +113,7 @@ def test_the_next_group_begins_while_the_end_of_one_is_sent(
     def sent(self: Any, planned: Any) -> None:
         genuine(self, planned)
         unsent = 12 - Attempt.objects.exclude(sent_at=None).count()
-        is_under_way = due_queues.is_group_under_way(served)
+        is_under_way = served in due_queues.generations_under_way()
         if not taken:
             assert is_under_way == (unsent >= due_queues.MIN_GROUP)
             waited.append(is_under_way)
@@ -133,11 +133,11 @@ def test_one_group_of_a_cloud_at_a_time(cloud: Emulator, operator: User) -> None
     edits, served = due_together(cloud, operator, 20)
     members = due_queues.take_group(served, 10)
     assert len(members) == 10
-    assert due_queues.is_group_under_way(served)
+    assert served in due_queues.generations_under_way()
     assert due_queues.take_group(served, 10) == []
     assert due_queues.take_due_queues([served]) == []
     due_queues.give_back(members)
-    assert not due_queues.is_group_under_way(served)
+    assert served not in due_queues.generations_under_way()
     assert due_queues.take_group(served, 10) == members
     due_queues.give_back(members)
 

@@ -147,21 +147,29 @@ def generations_to_group() -> list[ServedGeneration]:
     queued = Edit.objects.filter(state=State.QUEUED, kind=Edit.Kind.UPDATE)
     if queued.order_by()[:MIN_GROUP].count() < MIN_GROUP:
         return []
-    due = (
-        _for_groups().order_by().values_list("instance__cloud", "instance__generation")
-    )
-    counted = due.annotate(number=Count("pk")).filter(number__gte=MIN_GROUP)
+    return _with_a_group(_for_groups())
+
+
+def generations_under_way() -> list[ServedGeneration]:
+    """Return where a worker still sends a group, or was just sent for one.
+
+    One at a time: the others are there for the edits of people who wait. While a group
+    is read back and recorded, the next one may begin, or the cloud would be idle.
+    """
+    return _with_a_group(_taken())
+
+
+def _with_a_group(queues: QuerySet[EditQueue]) -> list[ServedGeneration]:
+    """Return the clouds and generations that have enough of these queues."""
+    served = queues.order_by().values_list("instance__cloud", "instance__generation")
+    counted = served.annotate(number=Count("pk")).filter(number__gte=MIN_GROUP)
     return [
         ServedGeneration(cloud_pk, generation) for cloud_pk, generation, _ in counted
     ]
 
 
-def is_group_under_way(served: ServedGeneration) -> bool:
-    """Whether a worker still sends a group there, or was just sent for one.
-
-    One at a time: the others are there for the edits of people who wait. While a group
-    is read back and recorded, the next one may begin, or the cloud would be idle.
-    """
+def _taken() -> QuerySet[EditQueue]:
+    """Return the queues that are about to be sent."""
     now = Now()
     open_edits = Edit.objects.filter(instance=OuterRef("pk"), state__in=Edit.OPEN)
     sent = Attempt.objects.filter(
@@ -170,13 +178,11 @@ def is_group_under_way(served: ServedGeneration) -> bool:
         outcome="",
         sent_at__isnull=False,
     )
-    taken = EditQueue.objects.filter(
+    return EditQueue.objects.filter(
         Q(lease_until__gt=now) | Q(last_enqueued_at__gt=now - ENQUEUE_AGAIN_AFTER),
         ~Exists(sent),
-        _of_served(served),
         Exists(open_edits),
     )
-    return taken.count() >= MIN_GROUP
 
 
 def keep_taken(members: Iterable[Member]) -> None:
@@ -217,7 +223,8 @@ def take_group(served: ServedGeneration, size: int) -> list[Member]:
         return []
     pks = [member.pk for member in members]
     free = _free_queues().select_for_update(of=("self",)).filter(pk__in=pks)
-    if len(free.order_by("pk")) < len(members) or is_group_under_way(served):
+    is_available = len(free.order_by("pk")) == len(members)
+    if not is_available or _taken().filter(_of_served(served)).count() >= MIN_GROUP:
         # Another worker was sent for a group, and was faster.
         return []
     keep_taken(members)
