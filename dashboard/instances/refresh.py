@@ -70,6 +70,7 @@ REFRESH_AGAIN_AFTER = timedelta(seconds=4)
 EXPECTING_CHANGE_FOR = timedelta(minutes=5)
 LATE_STOP_AGAIN_AFTER = timedelta(seconds=30)
 MAX_REFRESHES = 20
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 _INTERRUPTED = messages.REFRESH_INTERRUPTED()
 
@@ -118,15 +119,17 @@ def due_clouds(clouds: list[Cloud], max_age: timedelta) -> list[Cloud]:
     """Return the clouds whose last refresh began longer than ``max_age`` ago.
 
     A refresh that seems to begin in the future counts, too: it was stored before our
-    clock was set back.
+    clock was set back. The one that has waited longest comes first. Messages expire, so
+    that workers which fall behind would otherwise never read the last clouds.
     """
     now = timezone.now()
-    return [
+    due = [
         cloud
         for cloud in clouds
         if cloud.attempted_at is None
         or not now - max_age < cloud.attempted_at <= now + CLOCKS_APART
     ]
+    return sorted(due, key=lambda cloud: cloud.attempted_at or _NEVER)
 
 
 def refresh_cloud(name: str) -> Outcome | None:

@@ -255,6 +255,16 @@ def test_a_clock_that_was_set_back_does_not_delay_the_mirror(
     assert running.description == "Newer"
 
 
+@pytest.mark.django_db
+def test_the_cloud_that_has_waited_longest_is_read_first() -> None:
+    now = timezone.now()
+    for name, minutes in (("a", 3), ("b", 9), ("c", None), ("d", 1)):
+        at = None if minutes is None else now - timedelta(minutes=minutes)
+        Cloud.objects.create(name=name, attempted_at=at)
+    due = due_clouds(list(Cloud.objects.all()), timedelta(minutes=2))
+    assert [cloud.name for cloud in due] == ["c", "b", "a"]
+
+
 def test_an_auto_stop_is_distinguished_from_other_stops(cloud: Emulator) -> None:
     auto, other = Instance.objects.filter(
         status="RUNNING", stops_at__gt=timezone.now() + timedelta(minutes=10)
