@@ -433,9 +433,22 @@ def measure(instances: int, rounds: int) -> dict[str, Any]:
     for name in (*after, "edits"):
         what = f"{name}, with open edits"
         found[what] = _told(what, _in_a_fork(lambda: _measured(every[name], rounds)))  # noqa: B023
+    unread = "task: reminders, nothing read for an hour"
+    found[unread] = _told(unread, _in_a_fork(lambda: _measured(_remind_later, rounds)))
     found["instances"] = number
     found["bytes"] = _sizes()
     return found
+
+
+def _remind_later() -> None:
+    """Write the reminders that an hour without any refresh would make due."""
+    from datetime import timedelta
+
+    from django.utils import timezone
+
+    from dashboard.reminders import planning
+
+    planning.plan(timezone.now() + timedelta(hours=1))
 
 
 def _told(name: str, cost: dict[str, Any]) -> dict[str, Any]:
