@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from statistics import median
 from typing import Any
 
+import httpx
+
 from tests.ops.processes import wait_until
 
 from .delivery import submit
@@ -125,7 +127,12 @@ def _bulk_change(
 
     def run() -> None:
         time.sleep(seconds / 4)
-        found["selected and previewed, s"], found["confirmed, s"] = submit(place, pks)
+        try:
+            previewed, confirmed = submit(place, pks)
+        except httpx.TransportError as error:
+            found["failed"] = repr(error)
+            return
+        found["selected and previewed, s"], found["confirmed, s"] = previewed, confirmed
         began = time.perf_counter()
         wait_until(lambda: place.ask("open_edits") == 0, seconds=600, every=1)
         found["delivered, s"] = time.perf_counter() - began
