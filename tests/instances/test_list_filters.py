@@ -18,6 +18,14 @@ from .pages import one_line, rows_of
 URL = reverse("instances:list")
 
 
+def quick_filters(page: str) -> list[tuple[str, str, str]]:
+    """Return address and number of each, and a mark of the current one."""
+    return re.findall(
+        r'href="([^"]+)" data-tone="\w+" data-number="(\d+)"( aria-current)?',
+        one_line(page),
+    )
+
+
 def test_nothing_matches_leads_back_to_everything(
     client: Client, viewer: User, instance: Instance
 ) -> None:
@@ -46,11 +54,8 @@ def test_counters_are_quick_filters(
     make_instance(stops_in=None, auto_stop_enable=False)
     make_instance(status="STOPPED", auto_stop_enable=False)
     client.force_login(viewer)
-    page = one_line(client.get(URL, {"autostop": "never"}).text)
-    matches = re.findall(
-        r'href="([^"]+)" data-tone="\w+" data-number="(\d+)"( aria-current)?', page
-    )
-    assert matches == [
+    page = client.get(URL, {"autostop": "never"}).text
+    assert quick_filters(page) == [
         ("/instances/", "4", ""),
         ("/instances/?status=RUNNING", "3", ""),
         ("/instances/?autostop=due", "1", ""),
@@ -66,11 +71,8 @@ def test_quick_filters_keep_a_search_and_count_within_it(
     make_instance(name="other", stops_in=60)
     client.force_login(viewer)
     query = {"q": "lab", "status": "RUNNING", "page": 1}
-    page = one_line(client.get(URL, query).text)
-    matches = re.findall(
-        r'href="([^"]+)" data-tone="\w+" data-number="(\d+)"( aria-current)?', page
-    )
-    assert matches == [
+    page = client.get(URL, query).text
+    assert quick_filters(page) == [
         ("/instances/?q=lab", "2", ""),
         ("/instances/?q=lab&amp;status=RUNNING", "1", " aria-current"),
         ("/instances/?q=lab&amp;autostop=due", "0", ""),

@@ -28,7 +28,7 @@ from dashboard.livepoll.shortcut import PollShortcut
 from tests.factories import make_instance
 
 from .pages import rows_of
-from .test_poll_shortcut import Answer, draw, environ_of, poller
+from .polls import Answer, draw, environ_of, poller
 
 pytestmark = pytest.mark.usefixtures("_fresh_news")
 

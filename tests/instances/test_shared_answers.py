@@ -16,7 +16,7 @@ from tests.conftest import make_person
 from tests.factories import make_instance
 
 from .pages import poll_of, rows_of
-from .test_poll_shortcut import poller
+from .polls import poller
 
 PEOPLE = {
     "viewer": {"role": "viewer"},

@@ -25,7 +25,7 @@ from dashboard.web.stored_messages import verbatim
 from tests.factories import make_cloud, make_instance, make_notebook, make_price
 
 from .pages import add_edit
-from .test_poll_shortcut import poller
+from .polls import poller
 
 Parts = dict[str, str]
 

@@ -25,7 +25,7 @@ from dashboard.web.gateway import Later
 from dashboard.web.redis_clients import quick_redis
 from tests.factories import make_instance
 
-from .test_poll_shortcut import ask, draw, environ_of
+from .polls import ask, draw, environ_of
 
 pytestmark = pytest.mark.usefixtures("_fresh_news")
 
