@@ -32,7 +32,10 @@ FILTERS: dict[str, dict[str, str]] = {
     "workspace=0": {"workspace_id": "0"},
     "generation=notebooks": {"generation__exact": "notebooks"},
 }
-"""Each filter of ours and what it is in the admin's address."""
+"""Each filter of ours and what it is in the admin's address.
+
+Both find the same rows, but ours of auto-stop leave out notebooks that do not run.
+"""
 
 
 class Requests:
@@ -231,7 +234,7 @@ def single_pages(
     return {
         name: (
             costs[name],
-            place.ask("look", path=path, session=place.sessions[0])["queries"],
+            place.ask("look", path=path, session=place.sessions[0])["again"],
         )
         for name, path in paths.items()
     }

@@ -1,6 +1,9 @@
 """The application's addresses and those of the baselines."""
 
 from django.contrib import admin
+from django.db.models import F
+from django.db.models.functions import Lower
+from django.db.models.lookups import IsNull
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
@@ -19,7 +22,11 @@ class InstanceAdmin(admin.ModelAdmin):
     search_fields = ("search_text",)
     list_select_related = ("cloud",)
     list_per_page = 100
-    ordering = ("stops_at",)
+    # As our own list, so that both show the same rows of a filter.
+    ordering = (
+        *(F("is_running").desc(), IsNull(F("run_ends_at"), True)),
+        *(F("run_ends_at"), Lower("name"), "pk"),
+    )
     show_full_result_count = False
 
     def lookup_allowed(self, *_: object) -> bool:
