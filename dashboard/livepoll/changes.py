@@ -6,6 +6,7 @@ nobody has to read from the database what it shows.
 """
 
 import threading
+import time
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
@@ -14,6 +15,10 @@ from dashboard.web.provided import Provided
 
 MOST = 2_000
 """Of more changed instances nothing is kept: every page is read again."""
+
+MEMORY_SECONDS = 1.0
+"""Redis may lack the version of a process that died after its commit. So a look depends
+on a version that the database had at most this long ago."""
 
 
 class Changes(NamedTuple):
@@ -38,6 +43,7 @@ read_changes: Provided[Callable[[int], Changes]] = Provided()
 class _Log(NamedTuple):
     """What this process has read, complete after one version and until another."""
 
+    read_at: float
     since: int
     until: int
     listed_version: int
@@ -53,14 +59,16 @@ def read(known: int | None = None) -> int:
     """Read what has changed since the last time, and return the fleet version.
 
     Args:
-        known: A fleet version. If the log ends with it, nothing is read.
+        known: A fleet version. If the log ends with it and was read less than
+            ``MEMORY_SECONDS`` ago, nothing is read.
 
     Raises:
         DatabaseError: The database does not answer.
     """
     with _reading:
+        now = time.monotonic()
         log: _Log | None = _logs.get("log")
-        if log and log.until == known:
+        if log and log.until == known and now - log.read_at < MEMORY_SECONDS:
             return log.until
         new = read_changes.get()(log.until if log else 2**62)
         if (
@@ -72,7 +80,7 @@ def read(known: int | None = None) -> int:
         else:
             changed = log.changed | dict.fromkeys(new.instance_pks, new.version)
             since = log.since
-        _logs.put("log", _Log(since, new.version, new.listed_version, changed))
+        _logs.put("log", _Log(now, since, new.version, new.listed_version, changed))
     return new.version
 
 

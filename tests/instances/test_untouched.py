@@ -145,8 +145,16 @@ def test_other_changes_are_news(
 
 
 def test_what_may_concern_lists_is_read(
-    watcher: Client, drawn: str, django_assert_num_queries: Any
+    watcher: Client,
+    drawn: str,
+    django_assert_num_queries: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # However slow the machine is.
+    monkeypatch.setattr(changes, "MEMORY_SECONDS", 60)
+    monkeypatch.setattr(
+        list_page, "_freshness", process_cache.ProcessCache(max_size=4, seconds=60)
+    )
     other = draw(watcher, owner="anna", generation="demanager")
     change("elsewhere", owner_name="tom", only_shown=False)
     # The log, clouds and generations are read once for all pages.
@@ -154,6 +162,24 @@ def test_what_may_concern_lists_is_read(
         with django_assert_num_queries(statements):
             answer = ask(watcher, page)
         assert (answer.status, answer.was_quick) == ("204 No Content", True)
+
+
+def test_a_look_finds_a_version_that_redis_lacks(
+    watcher: Client, drawn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that has written it died before it could publish it."""
+    other = draw(watcher, owner="anna", generation="demanager")
+    change("elsewhere", owner_name="tom", only_shown=False)
+    ask(watcher, drawn)
+    elsewhere = Instance.objects.filter(name="elsewhere")
+    version = FleetVersion.stamp(elsewhere, only_shown=True)
+    # After a second without another look.
+    monkeypatch.setattr(changes, "MEMORY_SECONDS", 0)
+    answer = ask(watcher, other)
+    assert (answer.status, answer.was_quick) == ("204 No Content", True)
+    published = state.FleetStateCache().read()
+    assert published
+    assert published.version == version
 
 
 def test_a_change_of_a_number_is_news(watcher: Client) -> None:
