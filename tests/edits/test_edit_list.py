@@ -104,12 +104,12 @@ def test_the_number_of_queries_does_not_grow(
 ) -> None:
     submit(instance, operator, "one")
     as_operator.get(LIST)
-    # Session, user, unread, exceptions to decide, version, count, edits, three selects.
-    with django_assert_num_queries(10):
+    # Session, user, numbers of the frame, version, count, edits, three selects.
+    with django_assert_num_queries(9):
         as_operator.get(LIST)
     for number in range(10):
         submit(factories.make_instance(), operator, f"text {number}")
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(9):
         as_operator.get(LIST)
 
 

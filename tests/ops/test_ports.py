@@ -1,6 +1,8 @@
 """Ports for processes that are about to be started."""
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,25 @@ def test_a_used_one_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
         used, free = server.getsockname()[1], free_port()
         monkeypatch.setattr("random.SystemRandom.sample", lambda *_: [used, free])
         assert free_port() == free
+
+
+def test_one_that_another_process_was_given_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    command = "from dashboard.ops import ports; print(ports.free_port()); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        theirs, free = int(other.stdout.readline()), free_port()
+        monkeypatch.setattr("random.SystemRandom.sample", lambda *_: [theirs, free])
+        assert free_port() == free
+        other.communicate("\n")
+    monkeypatch.setattr("random.SystemRandom.sample", lambda *_: [theirs])
+    assert free_port() == theirs
 
 
 def test_none_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
