@@ -407,11 +407,26 @@ def _row_refs(
 
 
 def _count(user: User, version: int, within: ListQuery | None) -> Counters:
-    # Four counts of an index each take a tenth of one pass over all rows.
     soon = timezone.now() + run_state.HOUR
-    found = Counters(*count_each(_counts(user, within), soon=soon))
+    if within and "tag" in within.active_filters:
+        # No index answers it, so each count would read all rows.
+        found = _count_in_one_pass(user, within, soon)
+    else:
+        # Four counts of an index each take a tenth of one pass over all rows.
+        found = Counters(*count_each(_counts(user, within), soon=soon))
     _results.put(_total_key(user, version, within), found.total)
     return found
+
+
+def _count_in_one_pass(user: User, within: ListQuery, soon: datetime) -> Counters:
+    narrowed = within.narrow(Instance.objects.visible_to(user), user=user)
+    numbers = narrowed.aggregate(
+        total=Count("pk"),
+        running=Count("pk", filter=run_state.RUNNING),
+        due=Count("pk", filter=run_state.ends_by(soon)),
+        without_end=Count("pk", filter=run_state.WITHOUT_END),
+    )
+    return Counters(**numbers)
 
 
 def _choices(user: User, generations: tuple[str, ...]) -> Facets:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.http import QueryDict
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -43,6 +44,23 @@ def test_nobody_gets_the_buttons_of_another(
         page = page_of(client, person)
         assert set(rows_of(page)) == {str(instance.pk), str(foreign.pk)}
         assert {pk for pk, address in edit.items() if address in page} == may
+
+
+def test_the_numbers_within_a_tag_are_counted_in_one_pass(
+    viewer: User, django_assert_num_queries: Any
+) -> None:
+    tags = {"team": "vision"}
+    make_instance(tags=tags)
+    make_instance(tags=tags, stops_in=7_200 + 3_600)
+    make_instance(tags=tags, stops_in=None, auto_stop_enable=False)
+    make_instance(tags=tags, stops_in=600)
+    make_instance(tags=tags, status="STOPPED")
+    make_instance(tags={"team": "speech"}, stops_in=600)
+    query = ListQuery.of(QueryDict("tag=team%3Dvision"))
+    with django_assert_num_queries(1) as queries:
+        numbers = listing.counters(viewer, version=1, within=query)
+    assert numbers == listing.Counters(total=5, running=4, due=1, without_end=1)
+    assert queries[0]["sql"].count("FROM") == 1
 
 
 def test_a_person_who_sees_nothing_sees_no_number_either(
