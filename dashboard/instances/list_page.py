@@ -49,7 +49,7 @@ class ListPage(NamedTuple):
 
     @property
     def columns(self) -> list[filter_widgets.Column]:
-        """Built anew each time: most pages that are read are not drawn."""
+        """Built when it is needed: most pages that are read are not drawn."""
         return filter_widgets.columns(self.query, self.parts)
 
 

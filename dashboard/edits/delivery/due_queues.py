@@ -122,12 +122,12 @@ def _for_groups() -> QuerySet[EditQueue]:
         not_before=None,
         interrupted=0,
     )
-    # Open edits are read once and grouped. With EXISTS and NOT EXISTS, PostgreSQL read
-    # all of them for each queue, since its statistics are of a time without any.
-    by_instance = Edit.objects.filter(state__in=Edit.OPEN).values("instance")
-    others = by_instance.annotate(others=Count("pk", filter=~settings_alone))
+    # Grouped, so that open edits are read once. With EXISTS and NOT EXISTS, PostgreSQL
+    # may read all of them for each queue: its statistics are of a time without any.
+    open_edits = Edit.objects.filter(state__in=Edit.OPEN).values("instance")
+    counted = open_edits.annotate(others=Count("pk", filter=~settings_alone))
     return _free_queues().filter(
-        pk__in=others.filter(others=0).values("instance"),
+        pk__in=counted.filter(others=0).values("instance"),
         lease_until=None,
         next_at=None,
         late_write_until=None,
