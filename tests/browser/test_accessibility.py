@@ -66,6 +66,17 @@ SHIFTS = """\
   }));
 })"""
 
+CUT_TABS = """\
+() => {
+  const tabs = document.querySelector(".views-tabs");
+  const edge = tabs.getBoundingClientRect();
+  return [...tabs.querySelectorAll("a")].filter((tab) => {
+    const { left, right } = tab.getBoundingClientRect();
+    return left < edge.left - 1 || right > edge.right + 1;
+  }).map((tab) => tab.textContent.trim());
+}"""
+"""The tabs that reach beyond their row."""
+
 CookiesOf = Callable[[str], list[Any]]
 
 
@@ -159,6 +170,34 @@ def test_no_violation_where_a_cloud_was_removed(
         for width in (390, 1440):
             _axe_finds_nothing(page, "removed cloud", scheme, width)
     _nothing_is_cut_off(page)
+
+
+@pytest.mark.parametrize("language", ["en", "de", "zh-hans"])
+def test_tabs_of_views_are_not_cut(
+    page: Page, cookies_of: CookiesOf, language: str
+) -> None:
+    page.context.add_cookies(cookies_of("ada"))
+    page.goto("/instances/?status=RUNNING&owner=li.wei")
+    load_in(language, page)
+    save = page.locator("#views-menu > summary")
+    for width in (1440, 1280, 1024, 768):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate(CUT_TABS) == [], width
+        save.click()
+        form = page.locator(".views-save").bounding_box()
+        assert form
+        assert form["x"] >= 0
+        assert form["x"] + form["width"] <= width
+        save.click()
+    # On a phone they scroll, and nothing stands beside them.
+    page.set_viewport_size({"width": 390, "height": 900})
+    tabs = page.locator(".views-tabs").bounding_box()
+    button = save.bounding_box()
+    assert tabs
+    assert button
+    assert tabs["y"] + tabs["height"] <= button["y"]
+    page.locator(".views-tabs a").last.focus()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def _axe_finds_nothing(page: Page, name: str, scheme: Scheme, width: int) -> None:
