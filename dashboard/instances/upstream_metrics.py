@@ -5,7 +5,8 @@ If Redis loses its data, the counters start again at zero.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -50,23 +51,28 @@ class UpstreamMetrics:
     seconds: dict[Operation, float] = field(default_factory=dict)
 
 
-def count(cloud: str, call: Call) -> None:
-    """Add one call. Never raises, since a missing count does no harm."""
-    bucket = sum(call.seconds > end for end in BUCKETS)
-    operation = f"{call.generation}.{call.operation}"
+def count(cloud: str, calls: Collection[Call]) -> None:
+    """Add calls. Never raises, since a missing count does no harm."""
+    counts: Counter[str] = Counter()
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for call in calls:
+        operation = f"{call.generation}.{call.operation}"
+        bucket = sum(call.seconds > end for end in BUCKETS)
+        counts[f"outcome|{operation}|{call.outcome}"] += 1
+        counts[f"bucket|{operation}|{bucket}"] += 1
+        seconds[f"seconds|{operation}|"] += call.seconds
+    recent = _recent_key(cloud, _slice())
     try:
         with shared_redis().pipeline(transaction=False) as pipe:
-            pipe.hincrby(_key(cloud), f"outcome|{operation}|{call.outcome}", 1)
-            pipe.hincrby(_key(cloud), f"bucket|{operation}|{bucket}", 1)
-            pipe.hincrbyfloat(
-                _key(cloud), f"seconds|{operation}|", round(call.seconds, 6)
-            )
-            recent = _recent_key(cloud, _slice())
-            pipe.incr(recent)
+            for name, number in counts.items():
+                pipe.hincrby(_key(cloud), name, number)
+            for name, total in seconds.items():
+                pipe.hincrbyfloat(_key(cloud), name, round(total, 6))
+            pipe.incrby(recent, len(calls))
             pipe.expire(recent, 2 * MINUTE)
             pipe.execute()
     except redis.RedisError as error:
-        log.warning("call not counted", cloud=cloud, reason=str(error)[:200])
+        log.warning("calls not counted", cloud=cloud, reason=str(error)[:200])
 
 
 def read(clouds: Iterable[str]) -> dict[str, UpstreamMetrics]:

@@ -1,5 +1,8 @@
 """Which clouds form the fleet, and how fast they are asked."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +10,7 @@ import pytest
 import redis
 
 from dashboard.emulator import Emulator
-from dashboard.instances import upstream
+from dashboard.instances import upstream, upstream_metrics
 from dashboard.modelarts.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -49,9 +52,67 @@ def waits(monkeypatch: pytest.MonkeyPatch, settings: Any) -> list[float]:
 def test_a_burst_passes_then_requests_queue(waits: list[float]) -> None:
     for _ in range(upstream.BURST + 3):
         upstream._wait_for_turn("some")
-    assert waits[: upstream.BURST] == pytest.approx([0] * upstream.BURST, abs=0.05)
-    assert waits[upstream.BURST :] == sorted(waits[upstream.BURST :])
+    assert len(waits) == 3, "the burst does not wait"
+    assert waits == sorted(waits)
     assert waits[-1] == pytest.approx(0.3, abs=0.1)
+
+
+@contextmanager
+def thread_of(series: upstream.CallSeries) -> Iterator[ThreadPoolExecutor]:
+    with series, ThreadPoolExecutor(1, initializer=series.join) as threads:
+        yield threads
+
+
+def test_a_series_is_no_faster_than_single_requests(
+    waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream, "BOOKED_SECONDS", 1)
+    one, other = upstream.CallSeries("some"), upstream.CallSeries("some")
+    times = sorted(
+        max(0, series.take_turn()) + upstream.time.monotonic()
+        for _ in range(10)
+        for series in (one, other, one)
+    )
+    for first in range(len(times)):
+        for last in range(first, len(times)):
+            possible = (times[last] - times[first]) * 10 + upstream.BURST
+            assert last - first + 1 <= possible + 0.5
+
+
+def test_a_turn_that_a_series_does_not_take_in_time_is_lost(
+    waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream, "BOOKED_SECONDS", 1)
+    series = upstream.CallSeries("some")
+    assert series.take_turn() <= 0
+    clock = upstream.time.monotonic
+    monkeypatch.setattr(upstream.time, "monotonic", lambda: clock() + 0.75)
+    # Ten were booked at once, of which two are still to come.
+    late = [series.take_turn() for _ in range(4)]
+    assert [wait > 0 for wait in late] == [False, False, True, True]
+
+
+def test_a_thread_of_a_series_waits_for_its_turns(waits: list[float]) -> None:
+    with thread_of(upstream.CallSeries("some")) as threads:
+        for _ in range(upstream.BURST + 3):
+            threads.submit(upstream._wait_for_turn, "some").result()
+    assert len(waits) == 3
+
+
+def test_the_calls_of_a_series_are_counted(
+    empty_cloud: Emulator, settings: Any
+) -> None:
+    settings.CURFEW = settings.CURFEW.model_copy(update={"upstream_rate": 1_000})
+    upstream.shared_redis().delete("curfew:traffic:demo")
+    api = upstream.client_for("demo").demanager
+    with thread_of(upstream.CallSeries("demo")) as threads:
+        for _ in range(30):
+            threads.submit(list, api.list_instances()).result()
+    counted = upstream_metrics.read(["demo"])["demo"]
+    listing = upstream_metrics.Operation("demanager", "list")
+    assert counted.outcomes == {(listing, "ok"): 30}
+    assert sum(counted.buckets[listing]) == 30
+    assert counted.seconds[listing] > 0
 
 
 def test_no_one_waits_forever(waits: list[float]) -> None:

@@ -142,8 +142,8 @@ def test_the_queues(client: Client) -> None:
 def test_calls_to_the_cloud(client: Client) -> None:
     factories.make_cloud("lab")
     for outcome, seconds in (("ok", 0.01), ("ok", 0.3), ("http_503", 20.0)):
-        upstream_metrics.count("lab", Call("show", outcome, seconds))
-    upstream_metrics.count("lab", Call("renew", "ok", 0.2, Generation.NOTEBOOKS))
+        upstream_metrics.count("lab", [Call("show", outcome, seconds)])
+    upstream_metrics.count("lab", [Call("renew", "ok", 0.2, Generation.NOTEBOOKS)])
     samples = scrape(client)
     of = 'cloud="lab",generation="notebooks",operation="renew",outcome="ok"'
     assert samples[f"curfew_upstream_calls_total{{{of}}}"] == 1
@@ -265,7 +265,7 @@ def test_only_reads(client: Client) -> None:
 
 
 def test_the_counts_outlive_this_process() -> None:
-    upstream_metrics.count("lab", Call("list", "ok", 0.1))
+    upstream_metrics.count("lab", [Call("list", "ok", 0.1)])
     shared_redis().connection_pool.disconnect()
     listing = upstream_metrics.Operation("demanager", "list")
     assert upstream_metrics.read(["lab"])["lab"].outcomes == {(listing, "ok"): 1}

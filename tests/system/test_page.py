@@ -80,7 +80,7 @@ class TestWell:
         call = Call(operation="list", outcome="ok", seconds=0.1, generation="demanager")
         with time_machine.travel(timezone.now() - timedelta(seconds=20)):
             for _ in range(3):
-                upstream_metrics.count("lab", call)
+                upstream_metrics.count("lab", [call])
         assert "3 of at most 600" in row(as_admin.get(URL).text, 'data-cloud="lab"')
 
     def test_the_same_list_as_doctor(self, as_admin: Client) -> None:

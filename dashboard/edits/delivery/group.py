@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from dashboard.edits import dispatch, merge
 from dashboard.edits.models import Edit
+from dashboard.instances import upstream
 from dashboard.instances.models import Cloud
 from dashboard.modelarts.errors import (
     ModelArtsError,
@@ -177,13 +178,16 @@ class _Group:
         self._under_way: list[tuple[_Write, Future[None]]] = []
         # No more requests at a time than the rate needs.
         needed = math.ceil(settings.CURFEW.upstream_rate * EXPECTED_LATENCY_SECONDS)
-        self._senders = ThreadPoolExecutor(min(MAX_SENDERS, needed))
+        self._series = upstream.CallSeries(pages.client.config.name)
+        self._senders = ThreadPoolExecutor(
+            min(MAX_SENDERS, needed), initializer=self._series.join
+        )
         self._is_over = False
 
     def deliver(self, members: Sequence[Member]) -> None:
         """Deliver as many members as there is time for; the others are not claimed."""
         try:
-            with self._senders:
+            with self._series, self._senders:
                 try:
                     left = self._send_all(list(members))
                     if not self._is_over:
