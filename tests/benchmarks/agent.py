@@ -157,19 +157,19 @@ def vacuum() -> None:
 def refresh_and_parse(rounds: int) -> dict[str, Any]:
     """CPU of refreshing an unchanged fleet, beside reading the same bytes alone."""
     client = upstream.client_for("demo")
-    http = client._connection._http
-    original = http.send
+    transport = client._connection._transport
+    original = transport.handle_request
     bodies: list[bytes] = []
 
-    def keep(*args: Any, **how: Any) -> Any:
-        response = original(*args, **how)
+    def keep(request: Any) -> Any:
+        response = original(request)
         response.read()
         bodies.append(response.content)
         return response
 
-    http.send = keep  # type: ignore[method-assign]
+    transport.handle_request = keep  # type: ignore[method-assign]
     refresh.refresh_cloud("demo")
-    http.send = original  # type: ignore[method-assign]
+    transport.handle_request = original  # type: ignore[method-assign]
     found: dict[str, Any] = {"refresh": [], "pydantic": [], "writes": []}
     for _ in range(rounds):
         with CaptureQueriesContext(connection) as queries:
