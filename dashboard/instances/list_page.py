@@ -1,6 +1,6 @@
 """What a page of the list shows at a fleet version, without the content of its rows."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
 from django.utils import timezone
@@ -8,7 +8,8 @@ from django.utils.translation import get_language, override
 
 from dashboard.accounts.models import User
 from dashboard.accounts.permissions import fleet_scope
-from dashboard.livepoll import state
+from dashboard.livepoll import changes, state
+from dashboard.livepoll.changes import Elsewhere
 from dashboard.livepoll.pages import layout_hash
 from dashboard.livepoll.token import SharedPage, page_key
 from dashboard.web.process_cache import ProcessCache
@@ -17,8 +18,14 @@ from . import filter_widgets, listing, prices, row_cache, selectors
 from .display import Display, display_of
 from .filters import ListQuery
 
+INSTANCES_PER_SECOND = 20_000
+"""A page of a fleet of so many is read once in a second, unless its rows change, and a
+page of 100,000 once in five. To count their numbers takes most of the time."""
+
 # For a moment: it contains the time, and clouds are read without a new fleet version.
 _pages = ProcessCache(max_size=256, seconds=1)
+# As they were read last.
+_paused = ProcessCache(max_size=256, seconds=60)
 # By fleet version, for all pages.
 _freshness = ProcessCache(max_size=4, seconds=1)
 
@@ -53,7 +60,9 @@ class ListPage(NamedTuple):
         return filter_widgets.columns(self.query, self.parts)
 
 
-def shown_to(user: User, query: ListQuery, version: int) -> ListPage:
+def shown_to(
+    user: User, query: ListQuery, version: int, *, since: int | None = None
+) -> ListPage:
     """Return what the page shows, found out once for all who look at the same.
 
     Publish it for polls, and keep how to find it out again.
@@ -62,33 +71,50 @@ def shown_to(user: User, query: ListQuery, version: int) -> ListPage:
         user: The person, who may see a part of the fleet.
         query: See ``filters``.
         version: The fleet version, read before.
+        since: The version that a poll has. In a large fleet the page may then be of a
+            version between the two (``INSTANCES_PER_SECOND``).
     """
     display, language = display_of.get()(user), get_language()
     key = (fleet_scope(user), query, query.seen_by(user), display, language)
 
+    def compute(version: int) -> ListPage:
+        page = _read(user, query, display, version)
+        _publish(page)
+        _paused.put(key, page)
+        return page
+
     def at(version: int) -> ListPage:
-        return _pages.get_or_compute(
-            (version, *key), lambda: _published(_read(user, query, display, version))
-        )
+        return _pages.get_or_compute((version, *key), lambda: compute(version))
 
     def read(version: int) -> SharedPage:
         with override(language):
             return at(version).shared
 
+    if since is not None and (paused := _paused_page(key, version, since)):
+        return paused
     page = at(version)
     state.keep_reader(page.shared.key, read)
     return page
 
 
-def _published(page: ListPage) -> ListPage:
-    rows = frozenset(row_ref.pk for row_ref in page.fleet.row_refs)
+def _paused_page(key: Hashable, version: int, since: int) -> ListPage | None:
+    """Return the page as it was read last, if that was just now and no row changed."""
+    page: ListPage | None = _paused.get(key)
+    if page is None or page.version < since:
+        return None
+    changes.read(version)
+    is_paused = state.is_paused(page.shared.key, version, read_at=page.version)
+    return page if is_paused else None
+
+
+def _publish(page: ListPage) -> None:
     state.put_page(
         page.shared,
         page.version,
-        instance_pks=rows if page.query.is_plain else None,
-        is_list=True,
+        instance_pks=frozenset(row_ref.pk for row_ref in page.fleet.row_refs),
+        elsewhere=Elsewhere.LISTED if page.query.is_plain else Elsewhere.ALL,
+        pause_seconds=listing.fleet_size() // INSTANCES_PER_SECOND,
     )
-    return page
 
 
 def _read(user: User, query: ListQuery, display: Display, version: int) -> ListPage:

@@ -72,6 +72,7 @@ statement was faster before place 300, keys first three to eight times from 3,00
 _instances = ProcessCache(max_size=4_096, seconds=60)
 # By (fleet version, scope, …). Some values also depend on the time: runs come due.
 _results = ProcessCache(max_size=512, seconds=5)
+_sizes = ProcessCache(max_size=1, seconds=60)
 # Compiled, by what decides the SQL.
 _queries = ProcessCache(max_size=512, seconds=600)
 
@@ -233,6 +234,11 @@ def rows_at(row_refs: Sequence[Versioned], *, user: User, now: datetime) -> list
             if is_of_one_moment(instance, instance.news):  # type: ignore[attr-defined]
                 _instances.put((instance.pk, instance.version), instance)
     return rows_of(filter(None, instances.values()), user=user, now=now)
+
+
+def fleet_size() -> int:
+    """Return the number of instances, at most a minute old."""
+    return _sizes.get_or_compute("all", Instance.objects.count)
 
 
 class Counters(NamedTuple):

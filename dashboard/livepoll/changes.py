@@ -8,6 +8,7 @@ nobody has to read from the database what it shows.
 import threading
 import time
 from collections.abc import Callable, Collection
+from enum import Enum
 from typing import NamedTuple
 
 from dashboard.web.process_cache import ProcessCache
@@ -19,6 +20,16 @@ MOST = 2_000
 MEMORY_SECONDS = 1.0
 """Redis may lack the version of a process that died after its commit. So a look depends
 on a version that the database had at most this long ago."""
+
+
+class Elsewhere(Enum):
+    """Which changes of instances that a page does not show concern the page."""
+
+    NONE = "none"
+    LISTED = "listed"
+    """Those after which lists may have other rows, another order or other numbers."""
+
+    ALL = "all"
 
 
 class Changes(NamedTuple):
@@ -85,13 +96,13 @@ def read(known: int | None = None) -> int:
 
 
 def is_untouched(
-    instance_pks: Collection[int], *, is_list: bool, since: int, until: int
+    instance_pks: Collection[int], elsewhere: Elsewhere, *, since: int, until: int
 ) -> bool | None:
     """Return whether a page shows the same at a version as at an earlier one.
 
     Args:
         instance_pks: The instances that it shows.
-        is_list: Whether others may come to be among them, or are counted.
+        elsewhere: Which changes of other instances concern it.
         since: The earlier version.
         until: The later one.
 
@@ -101,6 +112,8 @@ def is_untouched(
     log: _Log | None = _logs.get("log")
     if log is None or since < log.since or log.until < until:
         return None
-    if is_list and log.listed_version > since:
+    if elsewhere is Elsewhere.LISTED and log.listed_version > since:
+        return False
+    if elsewhere is Elsewhere.ALL and log.until > since:
         return False
     return all(log.changed.get(pk, 0) <= since for pk in instance_pks)

@@ -29,6 +29,7 @@ import structlog
 from django.db import DatabaseError, close_old_connections
 
 from dashboard.livepoll import changes, token
+from dashboard.livepoll.changes import Elsewhere
 from dashboard.livepoll.token import SharedPage
 from dashboard.web.process_cache import ProcessCache
 from dashboard.web.redis_clients import quick_redis
@@ -56,12 +57,17 @@ _pages = ProcessCache(max_size=4_096, seconds=_PAGE_LIFE_SECONDS)
 
 
 class _Shown(NamedTuple):
-    """What a page was found to show; see ``put_page``."""
+    """What a page was found to show; see ``put_page``.
+
+    Attributes:
+        paused_until: By the monotonic clock.
+    """
 
     version: int
     digest: str
     instance_pks: Collection[int]
-    is_list: bool
+    elsewhere: Elsewhere
+    paused_until: float
 
 
 # By key, too. For as long as what changes with time alone may be late.
@@ -239,7 +245,7 @@ def is_unchanged_in_database(page: SharedPage, version: int) -> bool | None:
     try:
         version = changes.read(version)
         cache.advance(version)
-        if known := _untouched(page.key, version):
+        if known := _untouched(page.key, version) or _paused(page.key, version):
             return known[1] == page.digest
         if reader is None:
             return None
@@ -257,17 +263,20 @@ def put_page(
     version: int,
     *,
     instance_pks: Collection[int] | None = None,
-    is_list: bool = False,
+    elsewhere: Elsewhere = Elsewhere.NONE,
+    pause_seconds: float = 0,
 ) -> None:
     """Publish what a page shows at a version that was read before. Never raises.
 
     Args:
-        instance_pks: The instances that it shows, if only they and what
-            ``changes.is_untouched`` knows of change it.
-        is_list: See there.
+        instance_pks: The instances that it shows; None if that is unknown.
+        elsewhere: Which changes of other instances concern it.
+        pause_seconds: How long such a change elsewhere may wait.
     """
     if page.key and instance_pks is not None:
-        _shown.put(page.key, _Shown(version, page.digest, instance_pks, is_list))
+        paused_until = time.monotonic() + pause_seconds
+        shown = _Shown(version, page.digest, instance_pks, elsewhere, paused_until)
+        _shown.put(page.key, shown)
     if not page.key or _pages.get(page.key) == (version, page.digest):
         return
     _pages.put(page.key, (version, page.digest))
@@ -295,7 +304,7 @@ def is_unchanged(
         return None
     known = _pages.get(page.key)
     if known is None or known[0] != version:
-        known = _untouched(page.key, version)
+        known = _untouched(page.key, version) or _paused(page.key, version)
     if known is None:
         known = _fetch_page(page.key) if may_wait else None
     if known is None or known[0] != version:
@@ -303,22 +312,47 @@ def is_unchanged(
     return bool(known[1] == page.digest)
 
 
+def is_paused(key: str, version: int, *, read_at: int) -> bool:
+    """Whether a page need not be read again yet, although the fleet has changed.
+
+    Args:
+        version: The present one of the fleet.
+        read_at: The version at which the page was read.
+    """
+    shown: _Shown | None = _shown.get(key)
+    return (
+        shown is not None
+        and shown.version == read_at
+        and time.monotonic() < shown.paused_until
+        and _is_untouched(shown, version, Elsewhere.NONE)
+    )
+
+
+def _paused(key: str, version: int) -> tuple[int, str] | None:
+    """Return what a page showed when it was read, if it need not be read again yet."""
+    shown: _Shown | None = _shown.get(key)
+    if shown is None or not is_paused(key, version, read_at=shown.version):
+        return None
+    return version, shown.digest
+
+
 def _untouched(key: str, version: int) -> tuple[int, str] | None:
     """Return what a page shows at a version if no change until then touches it."""
     shown: _Shown | None = _shown.get(key)
-    # A lower version is of another database.
-    if shown is None or version < shown.version:
-        return None
-    if not changes.is_untouched(
-        shown.instance_pks,
-        is_list=shown.is_list,
-        since=shown.version,
-        until=version,
-    ):
+    if shown is None or not _is_untouched(shown, version, shown.elsewhere):
         return None
     known = version, shown.digest
     _pages.put(key, known)
     return known
+
+
+def _is_untouched(shown: _Shown, version: int, elsewhere: Elsewhere) -> bool:
+    # A lower version is of another database.
+    return version >= shown.version and bool(
+        changes.is_untouched(
+            shown.instance_pks, elsewhere, since=shown.version, until=version
+        )
+    )
 
 
 def _fetch_page(key: str) -> tuple[int, str] | None:

@@ -11,6 +11,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
+from dashboard.accounts.polls import NewsHandler
 from dashboard.instances.models import Cloud, FleetVersion
 from dashboard.livepoll import state
 from dashboard.livepoll.shortcut import PollShortcut
@@ -32,7 +33,9 @@ class Answer(SimpleNamespace):
         return event["curfew:unchanged"]  # type: ignore[no-any-return]
 
 
-def ask(client: Client, page: str, **more: str) -> Answer:
+def ask(
+    client: Client, page: str, *, news: NewsHandler | None = None, **more: str
+) -> Answer:
     """Ask as htmx would, through what stands in front of Django."""
     answer = Answer(was_quick=True)
     django = WSGIHandler()
@@ -45,7 +48,8 @@ def ask(client: Client, page: str, **more: str) -> Answer:
         answer.status, answer.headers = status, dict(headers)
 
     environ = environ_of(client, page, **more)
-    body = PollShortcut(slow, state.FleetStateCache())(environ, start_response)
+    shortcut = PollShortcut(slow, state.FleetStateCache(), news)
+    body = shortcut(environ, start_response)
     answer.body = b"".join(body)
     if hasattr(body, "close"):
         body.close()

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from unittest.mock import Mock
 
@@ -12,7 +13,6 @@ import redis
 import time_machine
 from django.contrib.auth.hashers import make_password
 from django.contrib.sessions.models import Session
-from django.core.handlers.wsgi import WSGIHandler
 from django.db import OperationalError, ProgrammingError
 from django.test import Client
 from django.utils import timezone
@@ -24,11 +24,10 @@ from dashboard.config import Config
 from dashboard.instances import list_page
 from dashboard.instances.models import Cloud, FleetVersion, Instance
 from dashboard.livepoll import state, token
-from dashboard.livepoll.shortcut import PollShortcut
 from tests.factories import make_instance
 
 from .pages import rows_of
-from .polls import Answer, draw, environ_of, poller
+from .polls import Answer, ask, draw, poller
 
 pytestmark = pytest.mark.usefixtures("_fresh_news")
 
@@ -45,25 +44,8 @@ def watcher(client: Client, operator: User, cloud_row: Cloud) -> Client:
 @pytest.fixture
 def poll(watcher: Client) -> Poll:
     """Ask as htmx would; ``was_quick`` if Django's middleware did not see it."""
-
-    def ask(page: str, **more: str) -> Answer:
-        answer = Answer(was_quick=True)
-
-        def slow(environ: Any, start_response: Any) -> Any:
-            answer.was_quick = False
-            return WSGIHandler()(environ, start_response)
-
-        def start_response(status: str, headers: Any, *_: Any) -> None:
-            answer.status, answer.headers = status, dict(headers)
-
-        handler = NewsHandler(["instances:changes"])
-        shortcut = PollShortcut(slow, state.FleetStateCache(), handler)
-        answer.body = b"".join(
-            shortcut(environ_of(watcher, page, **more), start_response)
-        )
-        return answer
-
-    return ask
+    news = NewsHandler(["instances:changes"])
+    return partial(ask, watcher, news=news)
 
 
 @pytest.fixture

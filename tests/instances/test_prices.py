@@ -21,8 +21,8 @@ from .pages import one_line, rows_of
 from .test_changes import LIST, change, draw, next_poll
 
 UP, DOWN = "price_per_hour", "-price_per_hour"
-QUERIES = 18
-"""Of a list without prices."""
+QUERIES = 19
+"""Of a list without prices, the size of the fleet included."""
 
 
 def names(address: str) -> list[str]:

@@ -76,6 +76,12 @@ def test_other_pages_are_read_each_time(text: str) -> None:
     assert not ListQuery.of(QueryDict(text)).is_plain
 
 
+def test_one_of_them_finds_what_is_only_shown(watcher: Client, drawn: str) -> None:
+    page = draw(watcher, q="words")
+    change("elsewhere", search_text="elsewhere words")
+    assert ask(watcher, page).status == "200 OK"
+
+
 @pytest.fixture
 def watcher(client: Client, operator: User, cloud_row: Cloud) -> Client:
     client.force_login(operator)

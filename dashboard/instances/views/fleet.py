@@ -108,10 +108,14 @@ def changes(request: SignedInRequest) -> HttpResponse:
         fleet = selectors.publish_fleet_state(version)
         return not_modified(fleet, request, page=shown_page(request))
     query = ListQuery.of(request.GET)
-    page = list_page.shown_to(request.user, query, version)
+    # Once a minute, with an expired token, the present page.
+    is_quick = hasattr(request, "poll_token_expires_at")
+    page = list_page.shown_to(
+        request.user, query, version, since=since if is_quick else None
+    )
     is_in_order = form.cleaned_data["displayed"] in ([], page.names)
     if page.shared == shown_page(request) and is_in_order:
-        fleet = FleetState(version, page.freshness.read_at_ms)
+        fleet = FleetState(page.version, page.freshness.read_at_ms)
         return not_modified(fleet, request, page=page.shared)
     never_read = page.freshness.never_read
     if form.cleaned_data["layout"] == NEVER_READ and not never_read:
@@ -130,7 +134,7 @@ def changes(request: SignedInRequest) -> HttpResponse:
     answer = _answers.get_or_compute(
         key, lambda: _answer(request.user, page, form, pinned)
     )
-    token = poll_token(request, answer.url, version=version, page=answer.page)
+    token = poll_token(request, answer.url, version=page.version, page=answer.page)
     html = answer.html.replace(_TOKEN, token).replace(_NOW, str(now_ms()))
     return HttpResponse(html, headers=answer.headers)
 
