@@ -5,12 +5,12 @@
     beat ──▶ tasks: whole clouds, and instances that expect a change
                │
                ▼
-    refresh.refresh_cloud                        refresh.read_instance
+    refresh.refresh_cloud                        observations.read_instance
         served_generations: which APIs to list       │
         document_cache: skip what is the same        │   edits.delivery, after a write
                │                                     │        │
                ▼                                     ▼        ▼
-        sync.sync_page                           refresh.apply_observation
+        sync.sync_page                           observations.apply_observation
                └───────────────────┬─────────────────┘
                                    ▼
     sync.sync ── mapping.columns: state to columns, by our clock (skew)

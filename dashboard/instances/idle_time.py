@@ -9,7 +9,7 @@ _ROUNDING_MS = 1_000
 """A time this close to a whole minute counts as one."""
 
 _CLOCK_MS = 5_000
-"""How wrong the cloud's time may be that we work with; see ``refresh._update_skew``."""
+"""How wrong the cloud's time may be that we work with; see ``clock_skew``."""
 
 
 def known_idle_seconds(

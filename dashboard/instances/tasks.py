@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from dashboard.modelarts.errors import ConfigurationError, ModelArtsError
 
-from . import clouds, refresh, upstream
+from . import clouds, observations, refresh, upstream
 from .models import Cloud, Instance
 
 log = structlog.get_logger(__name__)
@@ -34,7 +34,7 @@ def refresh_due_clouds() -> None:
     for cloud in due:
         refresh_cloud.apply_async(args=(cloud.name,), expires=max_age)
     for cloud in configured:
-        if cloud not in due and refresh.instances_expecting_change(cloud):
+        if cloud not in due and observations.instances_expecting_change(cloud):
             refresh_expected_changes.apply_async(args=(cloud.name,), expires=2)
 
 
@@ -66,7 +66,7 @@ def refresh_expected_changes(name: str) -> None:
     They can wait for the next listing; the edits of people cannot.
     """
     cloud = Cloud.objects.get(name=name)
-    for instance in refresh.instances_expecting_change(cloud):
+    for instance in observations.instances_expecting_change(cloud):
         if not upstream.is_free(name):
             return
         try:
@@ -100,6 +100,6 @@ def _refresh(instance: Instance) -> None:
     if not instance.has_usable_id:
         return
     try:
-        refresh.read_instance(instance)
+        observations.read_instance(instance)
     except ModelArtsError as error:
         log.info("refresh failed", instance=instance.instance_id, reason=error.sentence)

@@ -12,7 +12,8 @@ from django.utils import timezone
 from dashboard.costs.models import Run
 from dashboard.emulator import Emulator
 from dashboard.instances.models import Cloud, Instance, InstanceEvent
-from dashboard.instances.refresh import read_instance, refresh_cloud
+from dashboard.instances.observations import read_instance
+from dashboard.instances.refresh import refresh_cloud
 from tests.instances.pages import add_edit
 
 Known, EndedBy, Reason = Run.Known, Run.EndedBy, InstanceEvent.Reason

@@ -14,7 +14,7 @@ from dashboard.edits.models import Edit, EditQueue
 from dashboard.emulator import Emulator
 from dashboard.instances import upstream
 from dashboard.instances.models import Cloud, Instance
-from dashboard.instances.refresh import apply_observation
+from dashboard.instances.observations import apply_observation
 
 
 def submit(instance: Instance, actor: User, **patch: Any) -> Edit:

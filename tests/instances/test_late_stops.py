@@ -11,7 +11,8 @@ from dashboard.emulator import Emulator
 from dashboard.instances import run_state
 from dashboard.instances.countdown import State, this_run
 from dashboard.instances.models import Cloud, Instance
-from dashboard.instances.refresh import instances_expecting_change, refresh_cloud
+from dashboard.instances.observations import instances_expecting_change
+from dashboard.instances.refresh import refresh_cloud
 from dashboard.instances.sync import mark_missing
 from tests.factories import make_instance
 

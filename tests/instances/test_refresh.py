@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from dashboard.emulator import CANARIES, Behavior, Emulator, Fault
-from dashboard.instances import refresh, upstream, worker_liveness
+from dashboard.instances import observations, refresh, upstream, worker_liveness
 from dashboard.instances.models import (
     Cloud,
     FleetVersion,
@@ -232,9 +232,9 @@ def test_an_older_answer_does_not_overwrite_a_newer_one(
     cloud.fleet.force(running.instance_id, description="Newer")
     newer = client.show_instance(running.instance_id)
     with transaction.atomic():
-        refresh.apply_observation(running.cloud, newer)
+        observations.apply_observation(running.cloud, newer)
         looked_at = Instance.objects.get(pk=running.pk).looked_at
-        row = refresh.apply_observation(running.cloud, older)
+        row = observations.apply_observation(running.cloud, older)
     assert (row.description, row.looked_at) == ("Newer", looked_at)
 
 
@@ -304,12 +304,14 @@ def test_instances_that_expect_a_change_are_read_on_their_own(
     Instance.objects.update(stops_at=None, status="STOPPED")
     just_due = timezone.now() - timedelta(seconds=1)
     Instance.objects.filter(pk=running.pk).update(stops_at=just_due, status="RUNNING")
-    assert refresh.instances_expecting_change(row) == [running]
+    assert observations.instances_expecting_change(row) == [running]
     cloud.fleet.force(running.instance_id, status="STOPPING")
-    refresh.read_instance(running)
+    observations.read_instance(running)
     running.refresh_from_db()
     assert running.status == "STOPPING"
-    assert refresh.instances_expecting_change(row) == [], "not again within seconds"
+    assert observations.instances_expecting_change(row) == [], (
+        "not again within seconds"
+    )
 
 
 def test_reading_a_deleted_instance_marks_it_missing(
@@ -317,7 +319,7 @@ def test_reading_a_deleted_instance_marks_it_missing(
 ) -> None:
     cloud.fleet.force(running.instance_id, status="STOPPED")
     cloud.fleet.delete(running.instance_id)
-    refresh.read_instance(running)
+    observations.read_instance(running)
     running.refresh_from_db()
     assert running.missing_since is not None
 
@@ -329,7 +331,7 @@ def test_an_answer_without_spec_keeps_what_was_known(
     cloud: Emulator, running: Instance
 ) -> None:
     cloud.faults.add(Fault("missing_fields", route="show", fields=("spec",)))
-    refresh.read_instance(running)
+    observations.read_instance(running)
     again = Instance.objects.get(pk=running.pk)
     assert again.auto_stop_duration == running.auto_stop_duration
     assert again.stops_at == running.stops_at

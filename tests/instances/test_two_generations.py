@@ -15,7 +15,8 @@ from dashboard.instances.models import (
     InstanceEvent,
     PartialListing,
 )
-from dashboard.instances.refresh import Outcome, read_instance, refresh_cloud
+from dashboard.instances.observations import read_instance
+from dashboard.instances.refresh import Outcome, refresh_cloud
 from dashboard.modelarts.errors import NotServedError
 from dashboard.modelarts.messages import Problem
 from dashboard.modelarts.requests import RenewLeaseRequest

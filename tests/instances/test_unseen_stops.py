@@ -11,7 +11,8 @@ from dashboard.audit.models import AuditEvent
 from dashboard.emulator import Emulator
 from dashboard.instances import causes, messages
 from dashboard.instances.models import Instance, InstanceEvent
-from dashboard.instances.refresh import read_instance, refresh_cloud
+from dashboard.instances.observations import read_instance
+from dashboard.instances.refresh import refresh_cloud
 
 from .pages import add_edit
 

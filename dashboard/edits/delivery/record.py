@@ -13,13 +13,9 @@ from django.db.models.functions import Now
 
 from dashboard.edits import messages, states
 from dashboard.edits.models import NEXT_START_FIELDS, Attempt, Edit, EditQueue
+from dashboard.instances.clock_skew import follow_clock
 from dashboard.instances.models import Instance
-from dashboard.instances.refresh import (
-    LockedRows,
-    apply_observation,
-    follow_clock,
-    is_mirrored,
-)
+from dashboard.instances.observations import LockedRows, apply_observation, is_mirrored
 from dashboard.modelarts.errors import InstanceNotFoundError, ModelArtsError
 from dashboard.modelarts.results import Observation
 
@@ -114,7 +110,7 @@ def record_results(results: Sequence[Result]) -> list[Delivery]:
         cloud = delivery.instance.cloud
         for observation in (report.before_undo, report.observation):
             if observation is not None:
-                follow_clock(cloud, observation)
+                follow_clock(cloud, [observation.instance], observation)
     _note_health(results)
     with transaction.atomic():
         return _record(results)
