@@ -1,16 +1,19 @@
 """Coming stops (the lanes, their cards, the timeline) and who is on shift.
 
 The runs are read once for each version of the fleet, in the order of their ends, and
-everyone who watches shares them. Lanes are parts of that order, so a page counts
-nothing one by one, and reads only the instances of its cards.
+everyone who watches shares them. Only the keys and versions of all are read; the rest
+is read of runs that this process does not know in that version. Lanes are parts of that
+order, so a page counts nothing one by one, and reads only the instances of its cards.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import NamedTuple
 
+from django.db.models import QuerySet
 from django.utils.timezone import get_current_timezone_name
 
 from dashboard.accounts.models import User
@@ -29,6 +32,7 @@ from dashboard.instances.run_state import (
 from dashboard.instances.selectors import Row
 from dashboard.livepoll.pages import layout_hash, poll_interval
 from dashboard.web.process_cache import ProcessCache
+from dashboard.web.stored_messages import Message
 
 from .filters import DueQuery
 from .lanes import HEADINGS, Heading, Lane, LaneBounds
@@ -45,6 +49,15 @@ LONGEST_SHIFT = timedelta(hours=12)
 # filters depend on the time, too.
 _runs = ProcessCache(max_size=64, seconds=5)
 _timelines = ProcessCache(max_size=64, seconds=5)
+# The runs that were read last by (scope, filters), by their keys.
+_known_runs = ProcessCache(max_size=16, seconds=60)
+# By the instances in their versions: an edit that changes gives its instance a new one.
+_causes = ProcessCache(max_size=64, seconds=5)
+
+FEW = 500
+"""Of more new runs all are read at once."""
+
+MINUTE = timedelta(minutes=1)
 
 
 class Column(NamedTuple):
@@ -90,7 +103,7 @@ class LateStops(NamedTuple):
     Attributes:
         stops: Those that are late for longest first, at most ``MAX_CARDS``.
         total: Number of all.
-        next_at: When the next stop will be late; None if none is due.
+        next_at: When the next stop will be late; None if none is due within a minute.
     """
 
     stops: list[LateStop]
@@ -146,7 +159,7 @@ def board(query: DueQuery, *, user: User, version: int, now: datetime) -> Board:
     """
     own = query.instances.seen_by(user)
     key = (version, fleet_scope(user), own.narrowed)
-    runs: _Runs = _runs.get_or_compute(key, lambda: _running(own, user))
+    runs: _Runs = _runs.get_or_compute(key, lambda: _running(own, user, now, key[1:]))
     bounds = LaneBounds(now)
     lanes = {lane: runs.ending[part] for lane, part in bounds.slices(runs.ends)}
     lanes |= {Lane.IDLE: runs.idle, Lane.NEVER: runs.never}
@@ -164,7 +177,7 @@ def board(query: DueQuery, *, user: User, version: int, now: datetime) -> Board:
             lambda: drawn_columns(lanes, group_by=query.group, now=now),
         )
     # The line of "now" moves as well.
-    late = _late_stops(own, user, now)
+    late = _late_stops(runs.due, user, now)
     changes = (bounds.changes_at(runs.ends), late.next_at, step + STEP)
     changes_at = min(moment for moment in changes if moment)
     overdue = bisect_right(runs.ends, now - overdue_after())
@@ -188,28 +201,27 @@ def board(query: DueQuery, *, user: User, version: int, now: datetime) -> Board:
     )
 
 
-def _late_stops(query: ListQuery, user: User, now: datetime) -> LateStops:
-    instances = query.narrow(Instance.objects.visible_to(user), user=user)
-    due = instances.filter(stop_due_at__lte=now).order_by("stop_due_at", "pk")
-    refs = [_DueStop(*ref) for ref in due.values_list("pk", "version", "stop_due_at")]
-    late = [ref for ref in refs if ref.due_at <= now - late_after()]
-    rows = {
-        row.instance.pk: row for row in rows_at(late[:MAX_CARDS], user=user, now=now)
-    }
-    causes = causes_of([row.instance for row in rows.values()])
+def _late_stops(due: Sequence["_DueStop"], user: User, now: datetime) -> LateStops:
+    number = bisect_right(due, now - late_after(), key=attrgetter("due_at"))
+    shown = due[: min(number, MAX_CARDS)]
+    rows = {row.instance.pk: row for row in rows_at(shown, user=user, now=now)}
+    causes: dict[int, Message] = _causes.get_or_compute(
+        tuple((pk, row.instance.version) for pk, row in rows.items()),
+        lambda: causes_of([row.instance for row in rows.values()]),
+    )
     return LateStops(
         stops=[
             LateStop(
-                rows[ref.pk],
-                ref.due_at,
-                str(causes[ref.pk]),
-                console_address(rows[ref.pk].instance),
+                rows[stop.pk],
+                stop.due_at,
+                str(causes[stop.pk]),
+                console_address(rows[stop.pk].instance),
             )
-            for ref in late[:MAX_CARDS]
-            if ref.pk in rows
+            for stop in shown
+            if stop.pk in rows
         ],
-        total=len(late),
-        next_at=refs[len(late)].due_at + late_after() if refs[len(late) :] else None,
+        total=number,
+        next_at=due[number].due_at + late_after() if number < len(due) else None,
     )
 
 
@@ -225,26 +237,69 @@ class _Runs(NamedTuple):
     Attributes:
         ends: Those of ``ending``, in order.
         never: The longest first: it has cost most.
+        due: What should have stopped, or should within a minute, in that order.
     """
 
     ending: Sequence[Run]
     ends: Sequence[datetime]
     idle: Sequence[Run]
     never: Sequence[Run]
+    due: Sequence[_DueStop]
 
 
-def _running(query: ListQuery, user: User) -> _Runs:
+def _running(query: ListQuery, user: User, now: datetime, key: Hashable) -> _Runs:
     instances = query.narrow(Instance.objects.visible_to(user), user=user)
-    # Values instead of models: this reads the whole fleet.
-    values = (
-        instances.filter(RUNNING)
-        .order_by("run_ends_at", "run_started_at", "pk")
-        .values_list(
-            *("pk", "version", "owner_name", "flavor", "run_ends_at"),
-            *("lease_type", "auto_stop_enable"),
-        )
+    due = instances.filter(stop_due_at__lte=now + MINUTE)
+    due = due.order_by("stop_due_at", "pk")
+    runs = _read_runs(instances.filter(RUNNING), key)
+    ending = [run for run in runs if run.stops_at is not None]
+    return _Runs(
+        ending=ending,
+        ends=[run.stops_at for run in ending if run.stops_at],
+        idle=[run for run in runs if run.is_idle],
+        never=[run for run in runs if run.stops_at is None and not run.is_idle],
+        due=[_DueStop(*ref) for ref in due.values_list("pk", "version", "stop_due_at")],
     )
-    runs = [
+
+
+def _read_runs(running: QuerySet[Instance], key: Hashable) -> list[Run]:
+    """Return runs in the order of their ends.
+
+    Args:
+        running: These instances.
+        key: Of what was read before.
+    """
+    running = running.order_by("run_ends_at", "run_started_at", "pk")
+    known: dict[int, Run] | None = _known_runs.get(key)
+    runs = _merged(running, known) if known else None
+    if runs is None:
+        runs = _whole(running)
+    _known_runs.put(key, {run.pk: run for run in runs})
+    return runs
+
+
+def _merged(running: QuerySet[Instance], known: dict[int, Run]) -> list[Run] | None:
+    """Read only new runs; return None if too much has changed."""
+    refs = list(running.values_list("pk", "version"))
+    new = [
+        pk for pk, version in refs if pk not in known or known[pk].version != version
+    ]
+    if len(new) > FEW:
+        return None
+    known = known | {run.pk: run for run in _whole(running.filter(pk__in=new))}
+    runs = [known[pk] for pk, _version in refs if pk in known]
+    # A run that has changed between the two queries may be at another place.
+    is_current = [(run.pk, run.version) for run in runs] == refs
+    return runs if is_current else None
+
+
+def _whole(running: QuerySet[Instance]) -> list[Run]:
+    # Values instead of models: this may read the whole fleet.
+    values = running.values_list(
+        *("pk", "version", "owner_name", "flavor", "run_ends_at"),
+        *("lease_type", "auto_stop_enable"),
+    )
+    return [
         Run(
             pk,
             version,
@@ -255,13 +310,6 @@ def _running(query: ListQuery, user: User) -> _Runs:
         )
         for pk, version, owner, flavor, end, lease_type, on in values
     ]
-    ending = [run for run in runs if run.stops_at is not None]
-    return _Runs(
-        ending=ending,
-        ends=[run.stops_at for run in ending if run.stops_at],
-        idle=[run for run in runs if run.is_idle],
-        never=[run for run in runs if run.stops_at is None and not run.is_idle],
-    )
 
 
 def person_on_shift(now: datetime) -> User | None:

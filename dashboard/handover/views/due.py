@@ -28,11 +28,15 @@ from dashboard.instances.selectors import (
 )
 from dashboard.livepoll.pages import NEVER_READ, not_modified, poller
 from dashboard.web.process_cache import ProcessCache
+from dashboard.web.shared_html import SharedHtml
 
 PLACE = filter_widgets.Place(
     "handover:due", "#board", "#troubles,#chips", absent=("status",)
 )
 
+_late = SharedHtml("handover/due.html#late")
+_numbers = SharedHtml("handover/due.html#numbers")
+_lane_heads = SharedHtml("handover/due.html#lane_head")
 _timelines = ProcessCache(max_size=64, seconds=600)
 # Columns and rows of timelines.
 _parts = ProcessCache(max_size=4_096, seconds=600)
@@ -73,7 +77,7 @@ def due_changes(request: SignedInRequest) -> HttpResponse:
     if form.is_current(version):
         fleet = publish_fleet_state(version)
         return not_modified(fleet, request, until_ms=params["until"])
-    context = _context(request, DueQuery(request.GET))
+    context = _context(request, DueQuery(request.GET), out_of_band=True)
     if params["layout"] == NEVER_READ and not context["freshness"].never_read:
         return HttpResponseClientRefresh()
     context["whole"] = form.needs_all_rows(
@@ -87,7 +91,9 @@ def due_changes(request: SignedInRequest) -> HttpResponse:
     return render(request, "handover/due.html#changes", context)
 
 
-def _context(request: SignedInRequest, query: DueQuery) -> dict[str, Any]:
+def _context(
+    request: SignedInRequest, query: DueQuery, *, out_of_band: bool = False
+) -> dict[str, Any]:
     now = timezone.now()
     # Read before the rows: a change in between is then sent twice, never missed.
     version = FleetVersion.current()
@@ -97,8 +103,15 @@ def _context(request: SignedInRequest, query: DueQuery) -> dict[str, Any]:
     return {
         "query": query,
         "board": board,
-        "late_minutes": late_after() // timedelta(minutes=1),
-        "lanes": [(column, _cards(column.rows, fresh)) for column in board.columns],
+        "late_html": _late_html(board.late, query, out_of_band=out_of_band),
+        "numbers_html": _numbers.render(
+            (out_of_band, *((column.lane, column.total) for column in board.columns)),
+            {"board": board, "oob": out_of_band},
+        ),
+        "lanes": [
+            (column, _lane_head(column, query), _cards(column.rows, fresh))
+            for column in board.columns
+        ],
         "version": version,
         "layout": layout,
         "poller": poller(
@@ -118,6 +131,38 @@ def _context(request: SignedInRequest, query: DueQuery) -> dict[str, Any]:
         ),
         "freshness": fresh,
     }
+
+
+def _late_html(
+    late: selectors.LateStops, query: DueQuery, *, out_of_band: bool
+) -> SafeString:
+    """Render the late stops."""
+    minutes = late_after() // timedelta(minutes=1)
+    stops = tuple(
+        (
+            *(row.instance.pk, row.instance.version, row.instance.cloud.name),
+            *(row.may_stop, row.may_edit, since, cause, console),
+        )
+        for row, since, cause, console in late.stops
+    )
+    today = timezone.localdate()  # the moment of a stop has its date on other days
+    return _late.render(
+        (stops, late.total, minutes, str(query.filters), out_of_band, today),
+        {"late": late, "late_minutes": minutes, "query": query, "oob": out_of_band},
+    )
+
+
+def _lane_head(column: selectors.Column, query: DueQuery) -> SafeString:
+    return _lane_heads.render(
+        (
+            column.lane,
+            column.total,
+            column.overdue,
+            not column.rows,
+            str(query.filters),
+        ),
+        {"column": column, "query": query},
+    )
 
 
 def _cards(rows: list[Row], fresh: Freshness, *, out_of_band: bool = False) -> str:
