@@ -18,7 +18,7 @@ from django.db.models.signals import post_init
 from pytest_django import DjangoDbBlocker
 
 from dashboard.accounts.models import CloudUser, User
-from dashboard.audit import labels, triggers
+from dashboard.audit import labels, services as audit_services, triggers
 from dashboard.audit.models import AuditEvent
 from dashboard.emulator import Emulator
 from dashboard.handover import triggers as handover_guard
@@ -27,6 +27,7 @@ from dashboard.instances.models import Cloud, Instance
 from dashboard.instances.refresh import ensure_clouds, refresh_cloud
 from dashboard.livepoll import state
 from dashboard.web import process_cache
+from dashboard.web.bulk_insert import insert_rows
 from dashboard.web.redis_clients import quick_redis
 
 from . import factories, migrated
@@ -268,17 +269,29 @@ def _broker() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _audit_labels() -> None:
+def _audit_labels() -> Iterator[None]:
     """Fail a test that records an action or a value which has no label."""
 
-    def check(instance: AuditEvent, **_: Any) -> None:
-        subject = instance.action.partition(".")[0]
+    def check(action: str, before: dict[str, Any], after: dict[str, Any]) -> None:
+        subject = action.partition(".")[0]
         if subject in {action.partition(".")[0] for action in labels.actions()}:
-            assert instance.action in labels.actions()
-            for name in {**instance.before, **instance.after}:
+            assert action in labels.actions()
+            for name in {**before, **after}:
                 assert (subject, name) in labels._fields
 
-    post_init.connect(check, sender=AuditEvent, weak=False)
+    def check_event(instance: AuditEvent, **_: Any) -> None:
+        check(instance.action, instance.before, instance.after)
+
+    def check_rows(shared: Any, names: Any, rows: Any, **options: Any) -> None:
+        rows = list(rows)
+        for row in rows:
+            values = dict(zip(names, row, strict=True))
+            check(shared.action, values["before"], values["after"])
+        insert_rows(shared, names, rows, **options)
+
+    post_init.connect(check_event, sender=AuditEvent, weak=False)
+    with patch.object(audit_services, "insert_rows", check_rows):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -105,6 +105,7 @@ class Target(NamedTuple):
     instance: str
     before: dict[str, Any]
     after: dict[str, Any]
+    reason: Message = Message()
 
 
 def record_events_of(
@@ -113,14 +114,20 @@ def record_events_of(
     actor: AbstractBaseUser | None,
     action: str,
     actor_label: Message | str = SYSTEM,
+    outcome: str = Outcome.DONE,
 ) -> None:
     """Write an event for each target, all in one statement."""
-    shared = record_event(actor, action, actor_label=actor_label, into=[])
+    shared = record_event(
+        actor, action, actor_label=actor_label, outcome=outcome, into=[]
+    )
     rows = (
-        target._replace(
-            target_id=_storable(target.target_id)[:255],
-            target_label=_storable(target.target_label)[:255],
-            instance=_storable(target.instance)[:511],
+        (
+            _storable(target.target_id)[:255],
+            _storable(target.target_label)[:255],
+            _storable(target.instance)[:511],
+            target.before,
+            target.after,
+            target.reason.to_json(),
         )
         for target in targets
     )

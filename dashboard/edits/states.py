@@ -28,12 +28,10 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from dashboard.accounts.models import User
-from dashboard.audit.models import AuditEvent
 from dashboard.audit.services import (
     Outcome,
     Target,
     record_event,
-    record_events,
     record_events_of,
 )
 from dashboard.instances.models import FleetVersion, Instance
@@ -316,23 +314,22 @@ def move(
         if rows.update(**changes) != len(pks):
             raise RuntimeError(f"Some edits are no longer {before}.")
     changes["finished_at"] = None if is_open else timezone.now()
-    failed = state in {State.FAILED, State.CONFLICT}
-    events: list[AuditEvent] = []
+    events: list[Target] = []
     for edit in edits:
         before = edit.state
         for field, value in changes.items():
             setattr(edit, field, value)
-        record_event_of(
-            edit,
-            action=f"edit.{state}",
-            actor=actor,
-            outcome=Outcome.FAILED if failed else Outcome.DONE,
-            # The event of an applied edit describes the change without other events.
-            before={"state": before}
-            | (_base_values(edit) if state == State.APPLIED else {}),
-            after={"state": str(state)} | _new_values(edit, state),
-            reason=edit.message,
-            into=events,
+        # The event of an applied edit describes the change without other events.
+        base = _base_values(edit) if state == State.APPLIED else {}
+        events.append(
+            Target(
+                str(edit.pk),
+                str(edit.instance),
+                edit.instance.reference,
+                before={"state": before} | base,
+                after={"state": str(state)} | _new_values(edit, state),
+                reason=edit.message,
+            )
         )
         log.info(
             "edit moved",
@@ -343,7 +340,13 @@ def move(
             to_state=str(state),
             error_code=edit.error_code,
         )
-    record_events(events)
+    failed = state in {State.FAILED, State.CONFLICT}
+    record_events_of(
+        events,
+        actor=actor,
+        action=f"edit.{state}",
+        outcome=Outcome.FAILED if failed else Outcome.DONE,
+    )
     stops = [edit for edit in edits if edit.kind == Edit.Kind.STOP]
     if state in _ENDED_WITHOUT_STOP | {State.SUPERSEDED}:
         _expect_no_stop(stops)
@@ -378,20 +381,13 @@ def _cancel_starts_after(stops: Sequence[Edit]) -> None:
         move(waiting, State.CANCELLED, message=messages.NOT_STOPPED())
 
 
-def record_event_of(
-    edit: Edit,
-    *,
-    actor: User | None = None,
-    into: list[AuditEvent] | None = None,
-    **details: Any,
-) -> None:
+def record_event_of(edit: Edit, *, actor: User | None = None, **details: Any) -> None:
     """Record an audit event about an edit; see ``record_event``."""
     record_event(
         actor=actor,
         target=edit,
         target_label=str(edit.instance),
         instance=edit.instance.reference,
-        into=into,
         **details,
     )
 
