@@ -80,9 +80,9 @@ def poller(page: str) -> tuple[str, str]:
     return match[1].replace("&amp;", "&"), poll_token[1]
 
 
-def draw(client: Client, **query: str) -> str:
-    """The list; what its polls need is known."""
-    page = client.get(reverse("instances:list"), query).text
+def draw(client: Client, view: str = "instances:list", **query: str) -> str:
+    """The page of a view; what its polls need is known."""
+    page = client.get(reverse(view), query).text
     state.put(
         FleetVersion.current(),
         {cloud.pk: cloud.refreshed_at_ms for cloud in Cloud.objects.all()},

@@ -91,10 +91,14 @@ def watcher(client: Client, operator: User, cloud_row: Cloud) -> Client:
 @pytest.fixture
 def drawn(watcher: Client) -> str:
     """A page, before changes of instances on it and elsewhere."""
+    make_instances()
+    return draw(watcher, owner="anna")
+
+
+def make_instances() -> None:
     make_instance(name="here", owner_name="anna")
     make_instance(name="elsewhere", owner_name="berta")
     changes.read()  # the log begins
-    return draw(watcher, owner="anna")
 
 
 def change(name: str, *, only_shown: bool = True, **fields: Any) -> None:
@@ -230,6 +234,66 @@ def test_the_page_of_an_instance_is_not_read_either(
         assert ask(watcher, page).was_quick
     change("here", description="other words")
     assert ask(watcher, page).status == "200 OK"
+
+
+class TestOwnPage:
+    """Of a scientist, who owns one of two instances."""
+
+    @pytest.fixture
+    def owner(self, client: Client, scientist: User, cloud_row: Cloud) -> Client:
+        scientist.cloud_users.create(identifier="anna")
+        client.force_login(scientist)
+        return client
+
+    @pytest.fixture
+    def own(self, owner: Client) -> str:
+        make_instances()
+        return draw(owner, "home")
+
+    @pytest.mark.parametrize(
+        ("change_elsewhere", "statements"),
+        [
+            (lambda: change("elsewhere", description="other words"), 1),
+            (lambda: change("elsewhere", owner_name="tom", only_shown=False), 3),
+        ],
+    )
+    def test_django_does_not_see_changes_elsewhere(
+        self,
+        owner: Client,
+        own: str,
+        change_elsewhere: Callable[[], None],
+        statements: int,
+        django_assert_num_queries: Any,
+    ) -> None:
+        change_elsewhere()
+        # What has changed; and perhaps the own instances, and the clouds.
+        with django_assert_num_queries(statements):
+            answer = ask(owner, own)
+        assert (answer.status, answer.was_quick) == ("204 No Content", True)
+
+    @pytest.mark.parametrize(
+        "touch",
+        [
+            lambda: change("here", description="other words"),
+            lambda: change("elsewhere", owner_name="anna", only_shown=False),
+            lambda: change("here", owner_name="berta", only_shown=False),
+            a_cloud_is_incomplete,
+        ],
+    )
+    def test_news_of_ones_own(
+        self, owner: Client, own: str, touch: Callable[[], None]
+    ) -> None:
+        change("elsewhere", description="other words")
+        assert ask(owner, own).was_quick
+        touch()
+        assert ask(owner, own).status == "200 OK"
+
+    def test_django_finds_nothing_new_either(self, owner: Client, own: str) -> None:
+        change("elsewhere", owner_name="tom", only_shown=False)
+        process_cache.clear_all()
+        answer = ask(owner, own)
+        assert (answer.status, answer.was_quick) == ("204 No Content", False)
+        assert answer.news["poll_token"]
 
 
 class TestRefresh:

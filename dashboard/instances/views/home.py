@@ -1,9 +1,9 @@
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Prefetch
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpResponse, HttpResponseBadRequest, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -13,18 +13,23 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.models import User
-from dashboard.accounts.permissions import has_own_page
+from dashboard.accounts.permissions import fleet_scope, has_own_page
 from dashboard.instances import availability, selectors
 from dashboard.instances.edit_states import InstanceEdit
 from dashboard.instances.filters import OWN_PAGE, ordered
 from dashboard.instances.models import FleetVersion, Instance
+from dashboard.livepoll import state
+from dashboard.livepoll.changes import Elsewhere
 from dashboard.livepoll.pages import (
     PollForm,
     layout_hash,
     not_modified,
     poll_interval,
     poller,
+    shown_page,
 )
+from dashboard.livepoll.state import FleetState
+from dashboard.livepoll.token import SharedPage, page_key
 
 CARDS_PER_PAGE = 25
 """A card takes 0.9 ms to render: with a hundred the page took 119 ms of CPU, not 44."""
@@ -48,7 +53,9 @@ def home(request: SignedInRequest) -> HttpResponse:
     """Show a scientist's own instances; redirect everyone else to the list."""
     if not has_own_page(request.user):
         return redirect("instances:list")
-    return render(request, "instances/home.html", _context(request))
+    # Read before the cards: a change in between is sent twice, never missed.
+    shown = _shown_to(request.user, FleetVersion.current())
+    return render(request, "instances/home.html", _context(request, shown))
 
 
 @require_safe
@@ -70,8 +77,13 @@ def home_changes(request: SignedInRequest) -> HttpResponse:
         return HttpResponseClientRedirect(reverse("home"))
     version, since = FleetVersion.current(), form.cleaned_data["since"]
     if form.is_current(version):
-        return not_modified(selectors.publish_fleet_state(version), request)
-    context = _context(request)
+        fleet = selectors.publish_fleet_state(version)
+        return not_modified(fleet, request, page=shown_page(request))
+    shown = _shown_to(request.user, version)
+    if shown.page == shown_page(request):
+        fleet = FleetState(version, shown.freshness.read_at_ms)
+        return not_modified(fleet, request, page=shown.page)
+    context = _context(request, shown)
     context["whole"] = form.needs_all_rows(
         version=context["version"], layout=context["layout"]
     )
@@ -81,10 +93,8 @@ def home_changes(request: SignedInRequest) -> HttpResponse:
     return render(request, "instances/home.html#changes", context)
 
 
-def _context(request: SignedInRequest) -> dict[str, Any]:
-    now = timezone.now()
-    # Read before the cards: a change in between is sent twice, never missed.
-    version = FleetVersion.current()
+def _context(request: SignedInRequest, shown: "_Shown") -> dict[str, Any]:
+    now, version = shown.freshness.now, shown.version
     page = _page(request.user, now, request.GET.get("page"))
     cards = [_card(row) for row in selectors.rows(page, user=request.user, now=now)]
     layout = layout_hash([card.instance.pk for card in cards])
@@ -104,16 +114,44 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
                 has_open_edit=any(card.has_open_edit for card in cards),
                 expects_change=any(card.this_run.expects_change for card in cards),
             ),
+            page=shown.page,
         ),
-        "freshness": selectors.freshness(now),
+        "freshness": shown.freshness,
     }
+
+
+class _Shown(NamedTuple):
+    """What the person's own pages show at a fleet version, without the cards."""
+
+    version: int
+    page: SharedPage
+    freshness: selectors.Freshness
+
+
+def _shown_to(user: User, version: int) -> _Shown:
+    """Read whether anything changed for the person, and publish it for polls."""
+    key = page_key("own", fleet_scope(user), user.pk)
+    refs = list(_own(user).values_list("pk", "version"))
+    freshness = selectors.freshness(timezone.now())
+    page = SharedPage(key, layout_hash((refs, freshness.signature)))
+    state.put_page(
+        page,
+        version,
+        instance_pks=frozenset(pk for pk, _ in refs),
+        elsewhere=Elsewhere.LISTED,
+    )
+    state.keep_reader(key, lambda version: _shown_to(user, version).page)
+    return _Shown(version, page, freshness)
+
+
+def _own(user: User) -> QuerySet[Instance]:
+    return ordered(Instance.objects.visible_to(user).owned_by(user), "stops_in")
 
 
 def _page(user: User, now: datetime, number: str | None) -> Page[Instance]:
     edits = selectors.edits.get()().select_related("actor").order_by("-seq")
     recent = Prefetch("edits", edits[:EDITS_PER_CARD], to_attr="recent")
-    own = Instance.objects.visible_to(user).owned_by(user)
-    instances = ordered(own, "stops_in").prefetch_related(recent)
+    instances = _own(user).prefetch_related(recent)
     cards = selectors.with_news(instances, now)
     return Paginator(cards, CARDS_PER_PAGE).get_page(number)
 
