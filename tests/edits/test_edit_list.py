@@ -6,12 +6,16 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.edits.models import Edit
 from dashboard.edits.services import submit_edit
-from dashboard.instances.models import FleetVersion, Instance
+from dashboard.instances.models import Cloud, FleetVersion, Instance
+from dashboard.livepoll import changes, state
+from dashboard.web import process_cache
 from tests import factories
+from tests.instances.polls import ask, draw
 
 from .conftest import HTMX, finish
 
@@ -104,12 +108,13 @@ def test_the_number_of_queries_does_not_grow(
 ) -> None:
     submit(instance, operator, "one")
     as_operator.get(LIST)
-    # Session, user, numbers of the frame, version, count, edits, three selects.
-    with django_assert_num_queries(9):
+    # Session, user, numbers of the frame, version, count, what polls compare, clouds,
+    # edits, three selects.
+    with django_assert_num_queries(11):
         as_operator.get(LIST)
     for number in range(10):
         submit(factories.make_instance(), operator, f"text {number}")
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(11):
         as_operator.get(LIST)
 
 
@@ -156,6 +161,57 @@ def test_a_poll_sends_all_when_one_came_or_no_longer_matches(
     answer = as_operator.get(waiting).text
     assert f'id="edit-{late.pk}"' in answer
     assert f'id="edit-{edits[0].pk}"' not in answer
+
+
+@pytest.mark.usefixtures("_fresh_news")
+class TestPollToken:
+    """A poll of a page that shows the same is answered in front of Django."""
+
+    @pytest.fixture
+    def drawn(self, as_operator: Client, edits: list[Edit]) -> str:
+        changes.read()  # the log begins
+        return draw(as_operator, "edits:list", state="open")
+
+    def test_of_other_instances(self, as_operator: Client, drawn: str) -> None:
+        change(factories.make_instance(name="without edits"))
+        answer = ask(as_operator, drawn)
+        assert (answer.status, answer.was_quick) == ("204 No Content", True)
+
+    def test_what_django_finds(self, as_operator: Client, drawn: str) -> None:
+        change(factories.make_instance(name="without edits"))
+        process_cache.clear_all()
+        answer = ask(as_operator, drawn)
+        assert (answer.status, answer.was_quick) == ("204 No Content", False)
+        assert answer.news["poll_token"]
+
+    def test_news(
+        self, as_operator: Client, drawn: str, edits: list[Edit], admin: User
+    ) -> None:
+        submit(factories.make_instance(name="with a new one"), admin, "four")
+        state.put_version(FleetVersion.current())
+        answer = ask(as_operator, drawn)
+        assert answer.status == "200 OK"
+        drawn = answer.body.decode()
+        finish(edits[0], "applied")
+        change(edits[0].instance)
+        answer = ask(as_operator, drawn)
+        assert answer.status == "200 OK"
+        drawn = answer.body.decode()
+        Edit.objects.filter(pk=edits[2].pk).update(state="sending")
+        change(edits[2].instance)
+        assert ask(as_operator, drawn).status == "200 OK"
+
+    def test_clouds(self, as_operator: Client, drawn: str) -> None:
+        """An edit that waits for its cloud says so."""
+        Cloud.objects.update(held_since=timezone.now())
+        change()
+        assert ask(as_operator, drawn).status == "200 OK"
+
+
+def change(*instances: Instance) -> None:
+    pks = [instance.pk for instance in instances]
+    changed = Instance.objects.filter(pk__in=pks) if pks else None
+    state.put_version(FleetVersion.stamp(changed, only_shown=bool(pks)))
 
 
 @pytest.mark.parametrize("since", ["", "x", "-1"])

@@ -1,11 +1,12 @@
 """Pages of edits: the list, one edit, and its retry, cancel and discard."""
 
 from collections.abc import Callable
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
 from django.http import (
     HttpResponse,
     HttpResponseBadRequest,
@@ -14,11 +15,13 @@ from django.http import (
 )
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.accounts.http import SignedInRequest
-from dashboard.accounts.permissions import can_edit
+from dashboard.accounts.models import User
+from dashboard.accounts.permissions import can_edit, fleet_scope
 from dashboard.edits import display, services
 from dashboard.edits.filters import PER_PAGE, EditFilter
 from dashboard.edits.merge import expected_values
@@ -26,14 +29,19 @@ from dashboard.edits.models import Edit, EditQueue
 from dashboard.edits.selectors import edits_visible_to, extension_behind
 from dashboard.instances.countdown import status_badge
 from dashboard.instances.models import FleetVersion
-from dashboard.instances.selectors import publish_fleet_state
+from dashboard.instances.selectors import Freshness, freshness, publish_fleet_state
+from dashboard.livepoll import state
+from dashboard.livepoll.changes import Elsewhere
 from dashboard.livepoll.pages import (
     PollForm,
     layout_hash,
     not_modified,
     poll_interval,
     poller,
+    shown_page,
 )
+from dashboard.livepoll.state import FleetState
+from dashboard.livepoll.token import SharedPage, page_key
 
 from .common import accepted, in_popover, not_done
 
@@ -46,7 +54,9 @@ def edit_list(request: SignedInRequest) -> HttpResponse:
         See ``filters``, and ``page``, ``per_page`` (25, 50, 100). Invalid values are
         ignored, and the page says so.
     """
-    return render(request, "edits/list.html", _list(request))
+    # Before the edits: a change in between is then sent twice, but never missed.
+    shown = _shown_to(request.user, request.GET, FleetVersion.current())
+    return render(request, "edits/list.html", _list(request, shown))
 
 
 @require_safe
@@ -65,8 +75,13 @@ def edit_changes(request: SignedInRequest) -> HttpResponse:
         return HttpResponseBadRequest()
     version, since = FleetVersion.current(), form.cleaned_data["since"]
     if form.is_current(version):
-        return not_modified(publish_fleet_state(version), request)
-    context = _list(request)
+        fleet = publish_fleet_state(version)
+        return not_modified(fleet, request, page=shown_page(request))
+    shown = _shown_to(request.user, request.GET, version)
+    if shown.page == shown_page(request):
+        fleet = FleetState(version, shown.freshness.read_at_ms)
+        return not_modified(fleet, request, page=shown.page)
+    context = _list(request, shown)
     context["whole"] = form.needs_all_rows(
         version=context["version"], layout=context["layout"]
     )
@@ -77,19 +92,52 @@ def edit_changes(request: SignedInRequest) -> HttpResponse:
     return render(request, "edits/list.html#changes", context)
 
 
-def _list(request: SignedInRequest) -> dict[str, Any]:
-    # Before the edits: a change in between is then sent twice, but never missed.
-    version = FleetVersion.current()
+class _Shown(NamedTuple):
+    """What a page of the list shows at a fleet version.
+
+    Attributes:
+        kept: The parameters of its address.
+        edits: Not read yet.
+    """
+
+    version: int
+    filter: EditFilter
+    kept: QueryDict
+    edits: Page[Edit]
+    page: SharedPage
+    freshness: Freshness
+
+
+def _shown_to(user: User, query: QueryDict, version: int) -> _Shown:
+    """Read whether the page has changed for the person, and publish it for polls."""
     edit_filter = EditFilter(
-        request.GET, queryset=edits_visible_to(request.user), request=request
+        query, queryset=edits_visible_to(user), request=SimpleNamespace(user=user)
     )
-    size = request.GET.get("per_page", "")
-    per_page = int(size) if size in map(str, PER_PAGE) else PER_PAGE[0]
-    page = Paginator(edit_filter.qs, per_page).get_page(request.GET.get("page"))
     kept = QueryDict(mutable=True)
     for name in (*edit_filter.filters, "page", "per_page"):
-        if value := request.GET.get(name):
+        if value := query.get(name):
             kept[name] = value
+    key = page_key("edits", fleet_scope(user), user.pk, kept.urlencode())
+    size = query.get("per_page", "")
+    per_page = int(size) if size in map(str, PER_PAGE) else PER_PAGE[0]
+    edits = Paginator(edit_filter.qs, per_page).get_page(query.get("page"))
+    refs = list(edits.object_list.values_list("pk", "instance", "instance__version"))
+    fresh = freshness(timezone.now())
+    digest = layout_hash((refs, edits.paginator.count, fresh.signature))
+    page = SharedPage(key, digest)
+    state.put_page(
+        page,
+        version,
+        instance_pks={instance_pk for _, instance_pk, _ in refs},
+        elsewhere=Elsewhere.ALL,
+    )
+    state.keep_reader(key, lambda version: _shown_to(user, kept, version).page)
+    return _Shown(version, edit_filter, kept, edits, page, fresh)
+
+
+def _list(request: SignedInRequest, shown: _Shown) -> dict[str, Any]:
+    version, edit_filter, kept = shown.version, shown.filter, shown.kept
+    page = shown.edits
     layout = layout_hash((page.paginator.count, [edit.pk for edit in page]))
     return {
         "filter": edit_filter,
@@ -107,6 +155,7 @@ def _list(request: SignedInRequest) -> dict[str, Any]:
             interval_seconds=poll_interval(
                 has_open_edit=any(edit.is_under_way for edit in page)
             ),
+            page=shown.page,
         ),
     }
 
