@@ -1,7 +1,7 @@
 from django.utils.translation import gettext_lazy as _
 
 from dashboard.audit.labels import Field, moment, register
-from dashboard.saved.queries import describe, read
+from dashboard.saved.queries import filter_text
 
 register(
     "handover",
@@ -32,7 +32,7 @@ register(
     },
     fields={
         "name": Field(_("name")),
-        "query": Field(_("filter"), lambda value: ", ".join(describe(read(value)))),
+        "query": Field(_("filter"), filter_text),
         "masked": Field(_("names hidden")),
     },
 )

@@ -1,15 +1,11 @@
 from django.utils.translation import gettext_lazy as _
 
-from dashboard.audit.labels import Field, register
+from dashboard.audit.labels import Field, choice, register
+from dashboard.instances.display import GROUPS, OPTIONAL
 
-from .queries import describe, read
+from .queries import filter_text
 
-
-def _query(value: str) -> str:
-    return ", ".join(describe(read(value)))
-
-
-_QUERY = Field(_("filter"), _query)
+_QUERY = Field(_("filter"), filter_text)
 
 register(
     "view",
@@ -36,9 +32,9 @@ register(
         "format": Field(_("format"), str.upper),
         "query": _QUERY,
         "instances": Field(_("instances")),
-        "hidden": Field(_("hidden columns"), ", ".join),
+        "hidden": Field(_("hidden columns"), choice(OPTIONAL.items())),
         "compact": Field(_("compact rows")),
-        "group": Field(_("groups")),
+        "group": Field(_("groups"), choice(GROUPS.items())),
         "time_zone": Field(_("time zone")),
     },
 )

@@ -32,8 +32,15 @@ def normalized(query: ListQuery) -> str:
 def describe(query: ListQuery) -> list[str]:
     """Return one phrase for each filter and one for the order."""
     plain = read(normalized(query))
-    phrases = [
-        f"{FILTER_LABELS[name]}: {', '.join(value_text(name, text) for text in texts)}"
-        for name, texts in plain.lists.items()
-    ]
+    phrases = []
+    for name, values in plain.lists.items():
+        texts = [value_text(name, value) for value in values]
+        phrases.append(
+            f"{FILTER_LABELS[name]}{gettext(': ')}{gettext(', ').join(texts)}"
+        )
     return phrases or [gettext("all instances")]
+
+
+def filter_text(query: str) -> str:
+    """Return the phrases of a stored query in one line, for the audit trail."""
+    return gettext(", ").join(describe(read(query)))

@@ -59,6 +59,16 @@ def test_columns_density_and_zone_are_kept_for_the_person(
     assert "data-zone-chosen" not in page
 
 
+def test_the_audit_trail_names_what_was_chosen(
+    viewing: Client, client: Client, operator: User
+) -> None:
+    choose(viewing, *(OPTIONAL.keys() - {"price", "workspace"}), group="status")
+    client.force_login(operator)
+    page = one_line(client.get(reverse("audit:list")).text)
+    assert "Price per hour, Workspace" in page
+    assert "<bdi>Status</bdi>" in page
+
+
 def test_mine_of_a_person_without_modelarts_users_says_so(
     viewing: Client, instance: Instance
 ) -> None:
