@@ -79,7 +79,7 @@ def _flat(
         field = labels.field(event.action, name)
         label = f"{prefix}{field.label}"
         if isinstance(value, dict):
-            flat |= _flat(event, value, f"{label}: ")
+            flat |= _flat(event, value, label + _(": "))
         else:
             flat[label] = _text(field, value), field.in_row
     return flat
@@ -91,5 +91,5 @@ def _text(field: labels.Field, value: Any) -> str:
     if isinstance(value, bool):
         return _("on") if value else _("off")
     if isinstance(value, list):
-        return ", ".join(_text(field, item) for item in value) or _("(none)")
+        return _(", ").join(_text(field, item) for item in value) or _("(none)")
     return field.show(str(value)) if value != "" else _("(empty)")

@@ -49,7 +49,7 @@ register(
             _("content"), choice([("report", _("Costs")), ("runs", _("Runs"))])
         ),
         "format": Field(_("format"), str.upper),
-        "since": Field(_("from")),
+        "since": Field(_("since")),
         "until": Field(_("until")),
         "query": Field(_("filter")),
         "rows": Field(_("rows")),

@@ -88,7 +88,7 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]  # generic at check
         """Say which currencies prices have: costs in others do not count."""
         if not self.currencies:
             return gettext("There are no prices yet.")
-        names = ", ".join(self.currencies)
+        names = gettext(", ").join(self.currencies)
         return gettext("Prices are in %(currencies)s.") % {"currencies": names}
 
     def clean_tag(self) -> str:

@@ -112,7 +112,7 @@ def _chart(unit: str, buckets: Sequence[Bucket], values: _Values) -> Chart:
             Bar(
                 day_query(bucket.first_day, bucket.last_day),
                 short_days_text(bucket.first_day, bucket.last_day),
-                f"{_long_label(bucket)}: {usage_text(bucket.usage)}",
+                _long_label(bucket) + _(": ") + usage_text(bucket.usage),
                 _parts(item, top),
                 _percent(x + slot * (1 - _FILLED) / 2),
                 _percent(slot * _FILLED),

@@ -32,8 +32,13 @@ def hours_text(seconds: float | None) -> str:
 def share_text(part: float) -> str:
     """Format a part of a whole, 0 to 1, in percent: ``12 %``, ``<1 %``."""
     percent = round(part * 100)
-    number = "<1" if part > 0 and not percent else str(percent)
-    return f"{number}\N{NO-BREAK SPACE}%"
+    return percent_text("<1" if part > 0 and not percent else percent)
+
+
+def percent_text(percent: int | str) -> str:
+    """Format a percentage: ``12 %``, in Chinese without the space."""
+    number = number_format(percent, force_grouping=True)
+    return _("%(number)s\N{NO-BREAK SPACE}%%") % {"number": number}
 
 
 def amount_number(amount: Decimal | None) -> str:
@@ -69,7 +74,7 @@ def usage_text(usage: Usage) -> str:
     if usage.unpriced:
         unpriced = hours_text(usage.unpriced)
         parts.append(_("%(hours)s without a price") % {"hours": unpriced})
-    return ", ".join(parts)
+    return _(", ").join(parts)
 
 
 def days_text(first: date, last: date) -> str:

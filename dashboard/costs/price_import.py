@@ -151,7 +151,7 @@ def _price(cells: dict[str, str], form: PriceForm) -> Price:
         try:
             values[name] = field.clean((cells | filled)[name])
         except ValidationError as error:
-            errors += [f"{field.label}: {message}" for message in error.messages]
+            errors += [f"{field.label}{_(': ')}{message}" for message in error.messages]
     if errors:
         raise ValidationError(errors)
     return Price(source=Price.Source.FILE, **values)

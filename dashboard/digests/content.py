@@ -175,7 +175,7 @@ def _facts(report: Report, reading: Reading, week: Week) -> list[tuple[str, str]
         facts.append((_("Ended by"), ended))
     if saved.seconds:
         parts = [hours(saved.seconds), *([amounts(saved.money)] if saved.money else [])]
-        facts.append((_("Saved by stops"), ", ".join(parts)))
+        facts.append((_("Saved by stops"), _(", ").join(parts)))
     return facts
 
 
@@ -189,7 +189,9 @@ def _compared[Value](value: str, before: Value, show: Callable[[Value], str]) ->
 
 def _ended_text(total: Usage) -> str:
     counts = sorted(total.ended.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{Run.EndedBy(kind).label} {number}" for kind, number in counts)
+    return _(", ").join(
+        f"{Run.EndedBy(kind).label} {number}" for kind, number in counts
+    )
 
 
 def _report_path(**filters: str) -> str:

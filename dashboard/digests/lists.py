@@ -75,7 +75,9 @@ def longest(runs: Sequence[Run], week: Week, now: datetime) -> List:
             "%(hours)s in %(number)s run", "%(hours)s in %(number)s runs", number
         )
         text %= {"hours": hours(length), "number": number}
-        lines.append(_of(instances[pk], f"{text}, {amounts(cost)}" if cost else text))
+        lines.append(
+            _of(instances[pk], _(", ").join([text, amounts(cost)]) if cost else text)
+        )
     return List(_("What ran longest"), lines, _more(len(seconds)))
 
 
@@ -128,7 +130,7 @@ def to_stop(running: QuerySet[Instance], now: datetime) -> List:
             parts.append(_("running since %(moment)s") % {"moment": moment})
         if is_without_end(instance):
             parts.append(_("no auto-stop"))
-        lines.append(_of(instance, ", ".join(parts)))
+        lines.append(_of(instance, _(", ").join(parts)))
     return List(_("Running now: still needed?"), lines, _more(number))
 
 
@@ -149,7 +151,7 @@ def without_auto_stop(scope: Scope, week: Week, now: datetime) -> List:
     for run in runs:
         owner = run.allocation.owner_name or run.allocation.owner_id
         parts = [hours(run.seconds(now)), *([escape_for_mail(owner)] if owner else [])]
-        lines.append(_of(run.instance, ", ".join(parts)))
+        lines.append(_of(run.instance, _(", ").join(parts)))
     return List(_("Longest runs without auto-stop"), lines)
 
 
@@ -190,7 +192,7 @@ def _usage_text(found: Usage) -> str:
         parts.append(amounts(found.cost))
     if found.unpriced:
         parts.append(_("%(hours)s without a price") % {"hours": hours(found.unpriced)})
-    return ", ".join(parts)
+    return _(", ").join(parts)
 
 
 def _night(day: date) -> tuple[datetime, datetime]:

@@ -147,7 +147,7 @@ def patch_text(patch: Mapping[str, Any]) -> str:
                 if value
                 else gettext("clear the description")
             )
-    text = ", ".join(parts)
+    text = gettext(", ").join(parts)
     return text[:1].upper() + text[1:]
 
 
@@ -273,7 +273,7 @@ def value_text(field: str, value: Any, skew_ms: int = 0) -> str:
     if isinstance(value, bool):
         return gettext("on") if value else gettext("off")
     if isinstance(value, dict):
-        value = ", ".join(f"{key}={text}" for key, text in value.items())
+        value = gettext(", ").join(f"{key}={text}" for key, text in value.items())
     return str(value) or gettext("(empty)")
 
 
@@ -334,7 +334,7 @@ def _cancelled_counts(progress: Progress) -> str:
 
 
 def _counts(parts: Iterable[tuple[Promise, int]]) -> str:
-    return ", ".join(
+    return gettext(", ").join(
         text % {"number": number_format(number, force_grouping=True)}
         for text, number in parts
         if number

@@ -253,7 +253,7 @@ _AUTO_STOP = {
 
 def _filters_text(filters: Sequence[Sequence[str]]) -> str:
     texts = [filter_text(name, value) for name, value in filters]
-    return gettext("Filter: %(filters)s") % {"filters": ", ".join(texts)}
+    return gettext("Filter: %(filters)s") % {"filters": gettext(", ").join(texts)}
 
 
 def filter_text(name: str, value: str) -> str:

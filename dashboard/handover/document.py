@@ -186,16 +186,18 @@ class Item:
     def plain(self) -> str:
         """Return the whole line as text, in the active language."""
         when = f"{self.at_label} {moment_text(self.at, 'stop')}" if self.at else ""
-        subject = f"{self.name} ({self.who})" if self.who and self.name else self.name
+        subject = self.name
+        if self.name and self.who:
+            subject += gettext(" (%(text)s)") % {"text": self.who}
         if self.is_counted:
-            fact = f"{self.text} {when}".strip() + f": {self.total}"
+            fact = f"{self.text} {when}".strip() + gettext(": ") + str(self.total)
         else:
-            fact = ", ".join(filter(None, [self.text, when.strip()]))
-        names = ", ".join(named.name for named in self.names)
+            fact = gettext(", ").join(filter(None, [self.text, when.strip()]))
+        names = gettext(", ").join(named.name for named in self.names)
         if names and self.unnamed:
             names += " " + gettext("and %(hidden)s more") % {"hidden": self.unnamed}
         facts = " · ".join(filter(None, [fact, names]))
-        return ": ".join(filter(None, [subject or self.who, facts]))
+        return gettext(": ").join(filter(None, [subject or self.who, facts]))
 
     @property
     def fact(self) -> str:

@@ -105,7 +105,8 @@ def _lines(
         if "without_end" in counts
         else _("%(auto_stop_off)s with auto-stop off"),
     )
-    yield f"{escape(moment(document.at))}: {', '.join(part % counts for part in parts)}"
+    numbers = _(", ").join(part % counts for part in parts)
+    yield escape(moment(document.at)) + _(": ") + numbers
     if document.summary:
         summary = Truncator(document.summary).chars(_MAX_SUMMARY)
         yield f"\n{escape_lines(summary)}"
@@ -126,7 +127,7 @@ def _lines(
 
 def _note(note: DocumentNote) -> str:
     details = [
-        f"{label}: {escape(text, _MAX_LINE)}"
+        f"{label}{_(': ')}{escape(text, _MAX_LINE)}"
         for label, text in (
             (pgettext("note", "Owner"), note.owner),
             (_("Next"), note.next_action),

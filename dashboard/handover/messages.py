@@ -75,7 +75,7 @@ def _saved(number: int, unknown: int, seconds: int, amounts: list[str]) -> str:
     if not unknown:
         return said
     note = gettext("unknown for %(number)s") % {"number": grouped(unknown)}
-    return f"{said} ({note})"
+    return said + gettext(" (%(text)s)") % {"text": note}
 
 
 def _cost(amounts: list[str]) -> str:

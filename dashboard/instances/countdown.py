@@ -341,4 +341,4 @@ def _queue_text(queued: str, instance: "Instance", now: datetime) -> str:
             gettext("about %(length)s")
             % {"length": remaining_text(max(wait, 5 * _MINUTE))}
         )
-    return ", ".join(parts)
+    return gettext(", ").join(parts)

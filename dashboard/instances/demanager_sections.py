@@ -110,7 +110,8 @@ def _hardware(instance: Instance, document: schemas.Instance) -> list[DetailItem
         span_item(gettext("Flavor time limit"), flavor.duration),
         text_item(gettext("Idle retention"), _store_time(flavor.store_time)),
         text_item(
-            gettext("Supported storage"), ", ".join(flavor.storage_list or []).upper()
+            gettext("Supported storage"),
+            gettext(", ").join(flavor.storage_list or []).upper(),
         ),
     )
 
@@ -158,7 +159,7 @@ def _storage(spec: schemas.NotebookSpec) -> list[DetailItem]:
     items = _one_storage(spec.storage, "") if spec.storage else []
     for number, storage in enumerate(spec.extend_storage or [], start=1):
         name = gettext("Additional storage %(number)s") % {"number": number}
-        items += _one_storage(storage, f"{name}: ")
+        items += _one_storage(storage, name + gettext(": "))
     return items
 
 

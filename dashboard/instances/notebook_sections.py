@@ -167,7 +167,7 @@ def _storage(document: Notebook) -> list[DetailItem]:
     items = _volume(document.volume, "") if document.volume else []
     for number, volume in enumerate(document.data_volumes or [], start=1):
         name = gettext("Data volume %(number)s") % {"number": number}
-        items += _volume(volume, f"{name}: ")
+        items += _volume(volume, name + gettext(": "))
     return items
 
 

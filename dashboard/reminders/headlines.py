@@ -205,7 +205,8 @@ def headline(reminder: Reminder, name: str) -> str:
         return _edit_headline(reminder, reminder.edit, name)
     if reminder.kind == Kind.FAILURE and reminder.instance:
         label = status_badge(reminder.instance.status).label
-        return f"{name}: {label.lower() if get_language() == 'en' else label}"
+        label = label.lower() if get_language() == "en" else label
+        return name + gettext(": ") + label
     if reminder.kind == Kind.STOP:
         return gettext("%(name)s stops soon") % {"name": name}
     return gettext("Test notification")

@@ -79,7 +79,7 @@ def write_notification(
             "span": _remaining(whole_seconds(reminder.moment - now)),
         }
     elif reminder.kind in _WITH_TIME:
-        subject = f"{subject}, {local:%H:%M}"
+        subject = subject + _(", ") + f"{local:%H:%M}"
     owner = instance.owner_name or instance.owner_id or _("not known")
     details = [
         (_("Instance"), name),
@@ -98,14 +98,14 @@ def write_notification(
     elif reminder.kind == Kind.EDIT and reminder.edit and reminder.edit.message:
         details.append((_("Why"), escape(str(reminder.edit.message))))
     url = links.absolute(texts.subject_url(reminder))
-    lines = [f"{label}: {value}" for label, value in details]
+    lines = [label + _(": ") + value for label, value in details]
     if reminder.is_escalated:
         lines.insert(0, texts.escalation_text())
     if why_not := texts.why_not_extend(reminder):
         lines.append(why_not)
     lines += ["", _("Open: %(url)s") % {"url": url}]
     if not is_mail and (path := texts.extend_url(reminder)):
-        lines.append(f"{_('Extend')}: {links.absolute(path)}")
+        lines.append(_("Extend") + _(": ") + links.absolute(path))
     if is_mail and reminder.person_id:
         settings = links.absolute(reverse("reminders:settings"))
         lines += [
@@ -137,7 +137,10 @@ def _write_other(
     if not members:
         lines = [
             _line(reminder, zone),
-            *(f"{label}: {value}" for label, value in texts.details(reminder, escape)),
+            *(
+                label + _(": ") + value
+                for label, value in texts.details(reminder, escape)
+            ),
         ]
     if reminder.is_escalated:
         lines.insert(0, texts.escalation_text())
@@ -150,7 +153,7 @@ def _write_other(
 
 
 def _line(reminder: Reminder, zone: ZoneInfo) -> str:
-    return f"{texts.moment_label(reminder)}: {_when(reminder.moment, zone)}"
+    return texts.moment_label(reminder) + _(": ") + _when(reminder.moment, zone)
 
 
 def _when(moment: datetime, zone: ZoneInfo) -> str:
@@ -181,17 +184,17 @@ def _action_lines(reminder: Reminder, person_pk: int) -> list[str]:
     if reminder.question_id:
         return [
             *(
-                f"{label}: {links.absolute(links.answer_path(link))}"
+                label + _(": ") + links.absolute(links.answer_path(link))
                 for label, link in answer_links(reminder.question_id, person_pk)
             ),
             _("(asks for confirmation; works without signing in, until the deadline)"),
         ]
     if url := texts.exception_url(reminder):
-        return [f"{_('Request exception')}: {links.absolute(url)}"]
+        return [_("Request exception") + _(": ") + links.absolute(url)]
     lines = []
     for action in texts.actions(reminder):
         path = links.action_path(links.ActionLink(person_pk, reminder.pk, action.name))
-        lines.append(f"{action.label}: {links.absolute(path)}")
+        lines.append(action.label + _(": ") + links.absolute(path))
     if lines:
         lines.append(_("(asks for confirmation; works for you only, for one day)"))
     return lines

@@ -37,7 +37,7 @@ def _slack(notification: Notification, alarm: bool) -> Payload:
 
 def _slack_workflow(notification: Notification, alarm: bool) -> Payload:
     # https://slack.com/help/articles/360041352714: one variable named ``text``.
-    return {"text": f"{notification.subject}: {notification.text}"}
+    return {"text": notification.subject + _(": ") + notification.text}
 
 
 def _teams(notification: Notification, alarm: bool) -> Payload:

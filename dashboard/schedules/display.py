@@ -10,7 +10,7 @@ from .models import WorkingTime
 
 def times_text(working_times: Iterable[WorkingTime]) -> str:
     """Return such as ``Mon-Fri 08:00-19:00; Sat, stop 13:00``, with dashes."""
-    return "; ".join(_row_text(row) for row in working_times)
+    return _("; ").join(_row_text(row) for row in working_times)
 
 
 def _row_text(row: WorkingTime) -> str:
@@ -35,5 +35,7 @@ def _days_text(weekdays: Iterable[int]) -> str:
         first, last = (str(WEEKDAYS_ABBR[day]) for day in (span[0], span[-1]))
         # A dash for two days would not be shorter.
         names = [str(WEEKDAYS_ABBR[day]) for day in span]
-        texts.append(f"{first}\N{EN DASH}{last}" if len(span) > 2 else ", ".join(names))
-    return ", ".join(texts)
+        texts.append(
+            f"{first}\N{EN DASH}{last}" if len(span) > 2 else _(", ").join(names)
+        )
+    return _(", ").join(texts)

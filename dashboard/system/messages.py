@@ -1,6 +1,6 @@
 """What the checks have found, for the command ``doctor`` and the system page."""
 
-from django.utils.translation import gettext_lazy as _, ngettext, ngettext_lazy
+from django.utils.translation import gettext, gettext_lazy as _, ngettext, ngettext_lazy
 
 from dashboard.web.stored_messages import Message, define
 
@@ -138,7 +138,7 @@ def _unserved(queues: list[str]) -> str:
         "No worker serves the queue %(queues)s.",
         "No worker serves the queues %(queues)s.",
         len(queues),
-    ) % {"queues": ", ".join(queues)}
+    ) % {"queues": gettext(", ").join(queues)}
 
 
 QUEUES_UNSERVED = define("system.queues_unserved", _unserved)
@@ -201,18 +201,19 @@ GENERATION_NOT_SERVED = define(
 def _held(generation: str, count: int, scope: str) -> str:
     # Translators: what a cloud holds, such as “notebooks: 3 instances (all)”.
     number = ngettext("%(count)s instance", "%(count)s instances", count)
-    text = f"{generation}: {number % {'count': count}}"
+    text = generation + gettext(": ") + number % {"count": count}
     if scope == "own":
-        own = _("only the account's own: it lacks administrator rights")
-        return f"{text} ({own})"
-    return f"{text} ({_('all')})"
+        which = gettext("only the account's own: it lacks administrator rights")
+    else:
+        which = gettext("all")
+    return text + gettext(" (%(text)s)") % {"text": which}
 
 
 GENERATION_SERVED = define("system.generation_served", _held)
 
 
 def _cloud_ready(generations: list[Message]) -> str:
-    held = "; ".join(map(str, generations))
+    held = gettext("; ").join(map(str, generations))
     return str(_("Credentials are valid. %(held)s.")) % {"held": held}
 
 

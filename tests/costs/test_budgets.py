@@ -204,7 +204,13 @@ class TestPages:
         assert answer.headers["Location"] == budget.get_absolute_url()
         assert (budget.kind, budget.value) == ("owner", "li.wei")
         page = client.get(budget.get_absolute_url()).text
-        for text in ("GPUs", "100.00", "250.50", "39&nbsp;%", "November 2026"):
+        for text in (
+            "GPUs",
+            "100.00",
+            "250.50",
+            "39\N{NO-BREAK SPACE}%",
+            "November 2026",
+        ):
             assert text in page
         changed = self.typed(kind="tag", tag="team=a", owner="")
         edit = f"{budget.get_absolute_url()}edit/"

@@ -184,7 +184,7 @@ def test_german_and_chinese(anna: User) -> None:
         assert line in found
     anna.language = "zh-hans"
     anna.save()
-    assert "- nacht: 1 夜" in lines(anna)
+    assert "- nacht\uff1a1 夜" in lines(anna)
 
 
 def test_days_of_another_zone_are_named(anna: User) -> None:

@@ -68,5 +68,5 @@ def test_the_failing_cloud_is_named_and_the_oldest_counts(
     client.force_login(viewer)
     page = one_line(client.get(URL).text)
     assert "Updated 1 h ago" in page
-    assert "<bdi>lab</bdi>:</strong> No answer." in page
+    assert "<bdi>lab</bdi>: </strong> No answer." in page
     assert "<bdi>good</bdi>" not in page

@@ -10,7 +10,10 @@ from .messages import DOMAINS, LOCALE
 
 HAN = "[\u4e00-\u9fff]"
 WIDE = "[\u3001\u3002\u201c\u201d\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f]"
-DATES = {"Y年n月j日 D", "Y年n月j日 H:i", "Y年n月j日 H:i:s", "n月j日 D", "n月j日 D H:i"}
+DATES = {
+    *("Y年n月", "Y年n月j日", "Y年n月j日 D", "Y年n月j日 l", "Y年n月j日 H:i"),
+    *("Y年n月j日 H:i:s", "n月j日 D", "n月j日 D H:i"),
+}
 """Formats, whose letters are replaced by numbers."""
 
 MISTAKES = {
@@ -24,6 +27,10 @@ WORDS = {
     "无自动停止": "未开启自动停止",
     "等待批准": "等待审批",
     "笔记本实例": "Notebook 实例",
+    "免打扰": "静默",
+    "凭证": "凭据",
+    "末日": "最后一天",
+    "消息代理": "broker",
     "工作区": "工作空间",
 }
 """Words of an earlier translation, and of other consoles, for one idea each."""

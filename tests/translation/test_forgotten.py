@@ -4,6 +4,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from django.template.base import Lexer, TokenType
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -20,6 +21,8 @@ from dashboard.web.stored_messages import Message, verbatim
 from dashboard.web.templatetags.fixed_texts import FixedText
 from tests.factories import make_instance, make_price, make_run
 from tests.instances.pages import add_edit
+
+from .messages import ROOT
 
 OPEN, CLOSE = "\N{LEFT WHITE SQUARE BRACKET}", "\N{RIGHT WHITE SQUARE BRACKET}"
 
@@ -214,3 +217,51 @@ def test_nothing_was_forgotten_on_the_sign_in(client: Client) -> None:
 def test_the_search_finds_what_is_forgotten() -> None:
     page = f'<p title="Say">{OPEN}All <b>of</b> this{CLOSE} but that <bdi>Ada</bdi></p>'
     assert unmarked(page) == {"Say", "but", "that"}
+
+
+PUNCTUATION = {
+    "base.html": "()",
+    "edits/detail.html": ".",
+    "handover/_timeline.html": ",",
+}
+"""Outside messages: around the count in the title of a page, after the number of an
+attempt, and in a part of an attribute."""
+
+
+def bare_punctuation(template: str) -> list[str]:
+    """Find what ends or divides clauses and is in no message.
+
+    Chinese has signs of its own for all of it, and German quotation marks.
+    """
+    text, is_inside = "", False
+    for token in Lexer(template).tokenize():
+        if token.token_type is TokenType.TEXT and not is_inside:
+            text += token.contents
+        elif token.token_type is TokenType.BLOCK:
+            name = token.contents.split()[0]
+            is_inside = name in {"blocktranslate", "comment"} or (
+                is_inside and name not in {"endblocktranslate", "endcomment"}
+            )
+    text = re.sub(
+        r"<(script|style|code|kbd|svg)\b.*?</\1>|<[^>]*>", "", text, flags=re.S
+    )
+    return re.findall(r"[,;:()“”]|\B\.\B", re.sub(r"&\w+;", "", text))
+
+
+def test_punctuation_of_templates_is_in_messages() -> None:
+    folder = ROOT / "templates"
+    found = {
+        str(path.relative_to(folder)): "".join(bare_punctuation(path.read_text()))
+        for path in folder.rglob("*.*")
+        if path.suffix in {".html", ".txt"}
+    }
+    assert {name: signs for name, signs in found.items() if signs} == PUNCTUATION
+
+
+def test_the_search_finds_bare_punctuation() -> None:
+    assert bare_punctuation("<p>{{ a }}, {{ b }} ({% translate 'c' %}).</p>") == [
+        *(",", "(", ")", ".")
+    ]
+    assert (
+        bare_punctuation("{% blocktranslate %}{{ a }}: b.{% endblocktranslate %}") == []
+    )

@@ -126,7 +126,7 @@ def _warnings() -> str:
     if not others:
         return last
     return _("%(others)s and %(last)s") % {
-        "others": ", ".join(others),
+        "others": _(", ").join(others),
         "last": last,
     }
 
