@@ -4,13 +4,14 @@ The options are the measured ones of ``docs/decisions/0003-delivery.md``: at lea
 from the broker, exactly one effect from the rows.
 """
 
+import gc
 import os
 from importlib import import_module
 from typing import Any
 
 from celery import Celery
 from celery.schedules import crontab
-from celery.signals import setup_logging, worker_init
+from celery.signals import setup_logging, worker_init, worker_process_init
 from django.conf import settings
 from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu.transport.redis import Channel, QoS
@@ -171,6 +172,12 @@ def _keep_our_logging(**_: Any) -> None:
 def _import_clouds(**_: Any) -> None:
     """Import what reads clouds once, before the worker forks its processes."""
     import_module("dashboard.modelarts.clouds")
+
+
+@worker_process_init.connect
+def _freeze_imports(**_: Any) -> None:
+    """Let no garbage collection look at what the worker has imported by now."""
+    gc.freeze()
 
 
 @worker_init.connect
