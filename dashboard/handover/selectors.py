@@ -130,6 +130,13 @@ class Board:
         return [row for column in self.columns for row in column.rows]
 
     @property
+    def instance_pks(self) -> set[int]:
+        """Return the instances that the page names."""
+        bars = (bar.pk for group in self.timeline.drawn for bar in group.bars)
+        late = (stop.row.instance.pk for stop in self.late.stops)
+        return {*bars, *late, *(row.instance.pk for row in self.cards)}
+
+    @property
     def layout(self) -> str:
         """Return a hash of the late stops, the cards and the total of each lane."""
         return layout_hash(

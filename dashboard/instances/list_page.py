@@ -18,10 +18,6 @@ from . import filter_widgets, listing, prices, row_cache, selectors
 from .display import Display, display_of
 from .filters import ListQuery
 
-INSTANCES_PER_SECOND = 20_000
-"""A page of a fleet of so many is read once in a second, unless its rows change, and a
-page of 100,000 once in five. To count their numbers takes most of the time."""
-
 # For a moment: it contains the time, and clouds are read without a new fleet version.
 _pages = ProcessCache(max_size=256, seconds=1)
 # As they were read last.
@@ -72,7 +68,7 @@ def shown_to(
         query: See ``filters``.
         version: The fleet version, read before.
         since: The version that a poll has. In a large fleet the page may then be of a
-            version between the two (``INSTANCES_PER_SECOND``).
+            version between the two (``listing.pause_seconds``).
     """
     display, language = display_of.get()(user), get_language()
     key = (fleet_scope(user), query, query.seen_by(user), display, language)
@@ -113,7 +109,7 @@ def _publish(page: ListPage) -> None:
         page.version,
         instance_pks=frozenset(row_ref.pk for row_ref in page.fleet.row_refs),
         elsewhere=Elsewhere.LISTED if page.query.is_plain else Elsewhere.ALL,
-        pause_seconds=listing.fleet_size() // INSTANCES_PER_SECOND,
+        pause_seconds=listing.pause_seconds(),
     )
 
 

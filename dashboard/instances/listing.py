@@ -67,11 +67,16 @@ On PostgreSQL with 100,000 rows both ways took the same time at about this place
 statement was faster before place 300, keys first three to eight times from 3,000 on.
 """
 
+INSTANCES_PER_SECOND = 20_000
+"""A page of a fleet of so many is read once in a second, unless its rows change, and a
+page of 100,000 once in five. To count their numbers takes most of the time."""
+
 # By (pk, version). An edit's chip is at most this old if a change of its state did not
 # raise the version of its instance.
 _instances = ProcessCache(max_size=4_096, seconds=60)
 # By (fleet version, scope, …). Some values also depend on the time: runs come due.
 _results = ProcessCache(max_size=512, seconds=5)
+# The size of the fleet.
 _sizes = ProcessCache(max_size=1, seconds=60)
 # Compiled, by what decides the SQL.
 _queries = ProcessCache(max_size=512, seconds=600)
@@ -236,9 +241,10 @@ def rows_at(row_refs: Sequence[Versioned], *, user: User, now: datetime) -> list
     return rows_of(filter(None, instances.values()), user=user, now=now)
 
 
-def fleet_size() -> int:
-    """Return the number of instances, at most a minute old."""
-    return _sizes.get_or_compute("all", Instance.objects.count)
+def pause_seconds() -> int:
+    """Return how long a page is not read again for what changes elsewhere."""
+    number = _sizes.get_or_compute("all", Instance.objects.count)
+    return number // INSTANCES_PER_SECOND
 
 
 class Counters(NamedTuple):

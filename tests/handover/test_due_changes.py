@@ -7,16 +7,22 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from dashboard.accounts.models import User
 from dashboard.edits.models import Edit
+from dashboard.handover import selectors
 from dashboard.instances.models import Cloud, FleetVersion, Instance
-from dashboard.livepoll import state
+from dashboard.livepoll import changes, state
 from dashboard.livepoll.shortcut import PollShortcut
+from dashboard.web import process_cache
 from dashboard.web.stored_messages import verbatim
 from tests.factories import make_cloud, make_instance
+from tests.instances import polls
 from tests.instances.pages import add_edit
 
 PAGE = reverse("handover:due")
@@ -94,6 +100,92 @@ def test_a_poll_token_saves_queries_until_time_moves_a_run(
         # Now the run has a quarter of an hour left, and stands in the next lane.
         clock.shift(1)
         assert quick(client, url, grant[1]) == "answered by Django"
+
+
+@pytest.mark.usefixtures("_fresh_news")
+class TestElsewhere:
+    """A change that is not on the page."""
+
+    @pytest.fixture
+    def runs(self) -> list[Instance]:
+        """More than a lane has cards for; the timeline has a bar for each."""
+        return [
+            make_instance(stops_in=60 * (count + 1))
+            for count in range(selectors.MAX_CARDS + 2)
+        ]
+
+    @pytest.fixture
+    def stopped(self) -> Instance:
+        return make_instance(status="STOPPED", stops_at=None)
+
+    @pytest.fixture
+    def drawn(self, watcher: Client, runs: list[Instance], stopped: Instance) -> str:
+        changes.read()  # the log begins
+        return polls.draw(watcher, "handover:due")
+
+    @pytest.mark.parametrize(("only_shown", "statements"), [(True, 1), (False, 4)])
+    def test_django_does_not_see_it(
+        self,
+        watcher: Client,
+        drawn: str,
+        stopped: Instance,
+        only_shown: bool,
+        statements: int,
+        django_assert_max_num_queries: Any,
+    ) -> None:
+        touch(stopped, only_shown=only_shown)
+        with django_assert_max_num_queries(statements):
+            answer = polls.ask(watcher, drawn)
+        assert (answer.status, answer.was_quick) == ("204 No Content", True)
+
+    def test_django_finds_nothing_new_either(
+        self, watcher: Client, drawn: str, stopped: Instance
+    ) -> None:
+        touch(stopped, only_shown=False)
+        process_cache.clear_all()
+        answer = polls.ask(watcher, drawn)
+        assert (answer.status, answer.was_quick) == ("204 No Content", False)
+        assert answer.news["poll_token"]
+
+    def test_a_card_is_not_elsewhere(
+        self, watcher: Client, drawn: str, runs: list[Instance]
+    ) -> None:
+        touch(runs[0], only_shown=True, description="other words")
+        answer = polls.ask(watcher, drawn)
+        assert answer.status == "200 OK"
+        assert cards(answer.body.decode()) == [runs[0].pk]
+
+    def test_a_bar_is_not_elsewhere(
+        self, watcher: Client, drawn: str, runs: list[Instance]
+    ) -> None:
+        """It leads to the form for another end, unless an edit is under way."""
+        with CaptureQueriesContext(connection) as found:
+            touch(runs[-1], only_shown=True)
+            polls.ask(watcher, drawn)
+        assert any("run_ends_at" in query["sql"] for query in found)
+
+    def test_a_new_run_is_news(
+        self, watcher: Client, drawn: str, stopped: Instance
+    ) -> None:
+        end = timezone.now() + timedelta(hours=1)
+        touch(stopped, only_shown=False, status="RUNNING", stops_at=end)
+        assert polls.ask(watcher, drawn).status == "200 OK"
+
+    def test_a_person_who_may_edit_has_another_page(
+        self, client: Client, drawn: str, operator: User
+    ) -> None:
+        """The bars of a person who may edit lead to forms."""
+        keys = {polls.poller(drawn)[1].split(".")[4]}
+        client.force_login(operator)
+        keys.add(polls.poller(client.get(PAGE).text)[1].split(".")[4])
+        assert len(keys) == 2
+
+
+def touch(instance: Instance, *, only_shown: bool, **fields: Any) -> None:
+    changed = Instance.objects.filter(pk=instance.pk)
+    if fields:
+        changed.update(**fields)
+    state.put_version(FleetVersion.stamp(changed, only_shown=only_shown))
 
 
 def quick(client: Client, url: str, grant: str) -> str:

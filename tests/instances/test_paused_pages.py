@@ -40,8 +40,7 @@ def watcher(
     make_instance(name="here", owner_name="anna", search_text="anna")
     for number in range(3):
         make_instance(name=f"elsewhere {number}", owner_name="berta")
-    size = PAUSE_SECONDS * list_page.INSTANCES_PER_SECOND
-    monkeypatch.setattr(listing, "fleet_size", lambda: size)
+    monkeypatch.setattr(listing, "INSTANCES_PER_SECOND", 4 / PAUSE_SECONDS)
     changes.read()  # the log begins
     client.force_login(operator)
     return client
@@ -147,8 +146,7 @@ def test_a_visit_shows_the_present(watcher: Client) -> None:
 def test_small_fleets_do_not_wait(
     watcher: Client, poll: Poll, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    size = list_page.INSTANCES_PER_SECOND - 1
-    monkeypatch.setattr(listing, "fleet_size", lambda: size)
+    monkeypatch.setattr(listing, "INSTANCES_PER_SECOND", 5)
     drawn = draw(watcher, owner="anna")
     enter(0)
     assert poll(drawn).status == "200 OK"

@@ -1,6 +1,6 @@
 from collections.abc import Hashable, Iterable
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import render
@@ -8,16 +8,18 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import get_language
+from django.utils.translation import get_language, override
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
 from dashboard.accounts.http import SignedInRequest
+from dashboard.accounts.models import User
+from dashboard.accounts.permissions import edit_scope, fleet_scope
 from dashboard.handover import selectors
 from dashboard.handover.filters import DueForm, DuePollForm, DueQuery
 from dashboard.handover.timeline import Group, Timeline
 from dashboard.instances import filter_widgets, row_cache
-from dashboard.instances.listing import facets
+from dashboard.instances.listing import facets, pause_seconds
 from dashboard.instances.models import FleetVersion
 from dashboard.instances.run_state import late_after
 from dashboard.instances.selectors import (
@@ -26,7 +28,17 @@ from dashboard.instances.selectors import (
     freshness,
     publish_fleet_state,
 )
-from dashboard.livepoll.pages import NEVER_READ, not_modified, poller
+from dashboard.livepoll import state
+from dashboard.livepoll.changes import Elsewhere
+from dashboard.livepoll.pages import (
+    NEVER_READ,
+    layout_hash,
+    not_modified,
+    poller,
+    shown_page,
+)
+from dashboard.livepoll.state import FleetState
+from dashboard.livepoll.token import SharedPage, page_key
 from dashboard.web.process_cache import ProcessCache
 from dashboard.web.shared_html import SharedHtml
 
@@ -45,8 +57,10 @@ _parts = ProcessCache(max_size=4_096, seconds=600)
 @require_safe
 def due(request: SignedInRequest) -> HttpResponse:
     """Show the page; it ignores invalid parameters and lists them."""
-    context = _context(request, DueQuery(request.GET))
-    query = context["query"]
+    # Read before the rows: a change in between is then sent twice, never missed.
+    shown = _shown_to(request.user, DueQuery(request.GET), FleetVersion.current())
+    context = _context(request, shown)
+    query = shown.query
     context["filters"] = row_cache.filters_html(
         facets(request.user, version=context["version"]),
         query.instances,
@@ -76,14 +90,17 @@ def due_changes(request: SignedInRequest) -> HttpResponse:
     params, version = form.cleaned_data, FleetVersion.current()
     if form.is_current(version):
         fleet = publish_fleet_state(version)
-        return not_modified(fleet, request, until_ms=params["until"])
-    context = _context(request, DueQuery(request.GET), out_of_band=True)
-    if params["layout"] == NEVER_READ and not context["freshness"].never_read:
+        page = shown_page(request)
+        return not_modified(fleet, request, until_ms=params["until"], page=page)
+    shown = _shown_to(request.user, DueQuery(request.GET), version)
+    board, fresh = shown.board, shown.freshness
+    if shown.page == shown_page(request):
+        fleet, until_ms = FleetState(version, fresh.read_at_ms), board.changes_at_ms
+        return not_modified(fleet, request, until_ms=until_ms, page=shown.page)
+    if params["layout"] == NEVER_READ and not fresh.never_read:
         return HttpResponseClientRefresh()
-    context["whole"] = form.needs_all_rows(
-        version=context["version"], layout=context["layout"]
-    )
-    board, fresh = context["board"], context["freshness"]
+    context = _context(request, shown, out_of_band=True)
+    context["whole"] = form.needs_all_rows(version=version, layout=context["layout"])
     changed = [row for row in board.cards if row.instance.version > params["since"]]
     context["changed"] = _cards(changed, fresh, out_of_band=True)
     context["redrawn"] = params["timeline"] != board.timeline.layout
@@ -91,14 +108,57 @@ def due_changes(request: SignedInRequest) -> HttpResponse:
     return render(request, "handover/due.html#changes", context)
 
 
+class _Shown(NamedTuple):
+    """What the page shows at a fleet version."""
+
+    version: int
+    query: DueQuery
+    board: selectors.Board
+    freshness: Freshness
+    page: SharedPage
+
+
+def _shown_to(user: User, query: DueQuery, version: int) -> _Shown:
+    """Read what the page shows, publish it for polls, and keep how to read it again."""
+    now, zone, language = (
+        timezone.now(),
+        timezone.get_current_timezone(),
+        get_language(),
+    )
+    board = selectors.board(query, user=user, version=version, now=now)
+    fresh, instances = freshness(now), query.instances
+    key = page_key(
+        *("due", fleet_scope(user), edit_scope(user), str(zone), language),
+        *(instances.seen_by(user).narrowed, query.group),
+    )
+    versions = [row.instance.version for row in board.cards]
+    digest = layout_hash(
+        (
+            *(board.layout, board.timeline.layout, board.changes_at_ms, versions),
+            fresh.signature,
+        )
+    )
+    page = SharedPage(key, digest)
+    state.put_page(
+        page,
+        version,
+        instance_pks=board.instance_pks,
+        elsewhere=Elsewhere.LISTED if instances.is_plain else Elsewhere.ALL,
+        pause_seconds=pause_seconds(),
+    )
+
+    def read(version: int) -> SharedPage:
+        with timezone.override(zone), override(language):
+            return _shown_to(user, query, version).page
+
+    state.keep_reader(key, read)
+    return _Shown(version, query, board, fresh, page)
+
+
 def _context(
-    request: SignedInRequest, query: DueQuery, *, out_of_band: bool = False
+    request: SignedInRequest, shown: _Shown, *, out_of_band: bool = False
 ) -> dict[str, Any]:
-    now = timezone.now()
-    # Read before the rows: a change in between is then sent twice, never missed.
-    version = FleetVersion.current()
-    board = selectors.board(query, user=request.user, version=version, now=now)
-    fresh = freshness(now)
+    query, board, fresh = shown.query, shown.board, shown.freshness
     layout = NEVER_READ if fresh.never_read else board.layout
     return {
         "query": query,
@@ -112,7 +172,7 @@ def _context(
             (column, _lane_head(column, query), _cards(column.rows, fresh))
             for column in board.columns
         ],
-        "version": version,
+        "version": shown.version,
         "layout": layout,
         "poller": poller(
             request,
@@ -120,14 +180,15 @@ def _context(
             query.instances.lists
             | query.others
             | {
-                "since": version,
+                "since": shown.version,
                 "until": board.changes_at_ms,
                 "layout": layout,
                 "timeline": board.timeline.layout,
             },
-            version=version,
+            version=shown.version,
             interval_seconds=2 if fresh.never_read else board.interval_seconds,
             until_ms=board.changes_at_ms,
+            page=shown.page,
         ),
         "freshness": fresh,
     }
