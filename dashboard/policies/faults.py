@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import IntFlag
 from functools import reduce
+from itertools import chain
 from operator import or_
 from typing import Any
 
@@ -64,13 +65,18 @@ def faults(
 
     It reads the fleet once, whatever the number of rules.
     """
-    flags = [
-        Case(When(counts & setting_fault(rule), then=Fault.SETTING), default=0)
-        + Case(When(counts & run_fault(rule, now), then=Fault.RUN), default=0)
+    conditions = [
+        (counts & setting_fault(rule), counts & run_fault(rule, now))
         for rule, counts in zip(rules, applicable(rules), strict=True)
     ]
-    judged = instances.filter(_CAN_RUN).order_by(*_LONGEST_FIRST)
-    rows = list(judged.values_list("pk", *flags))
+    flags = [
+        Case(When(by_setting, then=Fault.SETTING), default=0)
+        + Case(When(by_run, then=Fault.RUN), default=0)
+        for by_setting, by_run in conditions
+    ]
+    # To read and sort the others would take longer than to judge these twice.
+    found = instances.filter(_CAN_RUN & reduce(or_, chain(*conditions), _NONE))
+    rows = list(found.order_by(*_LONGEST_FIRST).values_list("pk", *flags))
     return [
         {row[0]: row[column] for row in rows if row[column]}
         for column in range(1, len(rules) + 1)

@@ -45,7 +45,7 @@ _COLUMNS = (
     *("workspace_id", "flavor", "flavor_type", "missing_since", "run_started_at"),
     *("status_since", "first_seen_at", "stops_at"),
     *("auto_stop_enable", "auto_stop_duration", "generation", "lease_type"),
-    "tags",
+    *("tags", "is_running", "version"),
 )
 """The columns of an instance that rules and their page need."""
 
@@ -186,26 +186,24 @@ def compliance(
         shown = (pk for pk in by_pk if (rule.pk, pk) not in exceptions)
         most = None if unlimited == str(rule.pk) else limit
         listed.append(list(islice(shown, most)))
-    instances: dict[int, Instance] = _results.get_or_compute(
+    shown: list[list[tuple[Instance, Message]]] = _results.get_or_compute(
         (*key, *map(tuple, listed)),
-        lambda: _read(visible).in_bulk({*chain.from_iterable(listed)}),
+        lambda: _with_sentences(_read(visible), rules, listed, now),
     )
     results = []
-    for rule, by_pk, pks in zip(rules, found, listed, strict=True):
+    for rule, by_pk, pairs in zip(rules, found, shown, strict=True):
         excepted = {instance for pk, instance in exceptions if pk == rule.pk}
         counts = Counter(fault for pk, fault in by_pk.items() if pk not in excepted)
         findings = [
             Finding(
                 instance,
-                violation.sentence,
+                sentence,
                 running_for(instance, now),
                 may_request=can_edit(user, instance.owner)
                 and (rule.pk, instance.pk) not in requests,
                 is_requested=(rule.pk, instance.pk) in requests,
             )
-            for pk in pks
-            if (instance := instances.get(pk))
-            for violation in violations([rule], instance, now)
+            for instance, sentence in pairs
         ]
         both = counts[Fault.SETTING | Fault.RUN]
         results.append(
@@ -219,6 +217,25 @@ def compliance(
             )
         )
     return results
+
+
+def _with_sentences(
+    instances: QuerySet[Instance],
+    rules: Iterable[Rule],
+    listed: Sequence[Sequence[int]],
+    now: datetime,
+) -> list[list[tuple[Instance, Message]]]:
+    """Return the listed instances of each rule, and how they violate it."""
+    by_pk = instances.in_bulk({*chain.from_iterable(listed)})
+    return [
+        [
+            (by_pk[pk], violation.sentence)
+            for pk in pks
+            if pk in by_pk
+            for violation in violations([rule], by_pk[pk], now)
+        ]
+        for rule, pks in zip(rules, listed, strict=True)
+    ]
 
 
 def planned_stops() -> QuerySet[PlannedStop]:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client
 from django.utils import timezone
 
@@ -375,6 +376,46 @@ def test_the_menu_counts_pending_requests(
     assert "exception request" in client.get("/edits/").content.decode()
     client.force_login(scientist)
     assert "exception request" not in client.get("/edits/").content.decode()
+
+
+def test_queries_do_not_grow_with_prices(
+    as_admin: Client, django_assert_num_queries: Any
+) -> None:
+    make_rule()
+    for _ in range(12):
+        factories.make_instance(auto_stop_enable=False)
+    factories.make_price("2.00")
+    current_prices.forget()
+    with django_assert_num_queries(QUERIES + 1):  # the prices
+        assert as_admin.get(COMPLIANCE).text.count("2.00 EUR an hour") == 12
+
+
+def test_time_alone_changes_what_a_violation_shows(
+    as_admin: Client, off: Instance
+) -> None:
+    make_rule()
+    factories.make_price("2.00")
+    current_prices.forget()
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        first = " ".join(as_admin.get(COMPLIANCE).text.split())
+        clock.shift(timedelta(minutes=6))
+        later = " ".join(as_admin.get(COMPLIANCE).text.split())
+    assert "26 h 1 min" in first
+    assert "26 h 7 min" in later
+    assert "about 52.03 EUR so far" in first
+    assert "about 52.23 EUR so far" in later
+
+
+def test_a_change_of_an_instance_shows_on_its_violation(
+    as_admin: Client, off: Instance
+) -> None:
+    make_rule()
+    assert off.name in as_admin.get(COMPLIANCE).text
+    Instance.objects.filter(pk=off.pk).update(name="renamed")
+    FleetVersion.stamp(Instance.objects.filter(pk=off.pk))
+    text = as_admin.get(COMPLIANCE).text
+    assert "renamed" in text
+    assert off.name not in text
 
 
 def test_a_violation_says_what_it_costs(as_admin: Client, off: Instance) -> None:

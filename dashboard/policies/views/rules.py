@@ -1,5 +1,7 @@
 """Pages of rules, for admins, and of their violations."""
 
+import secrets
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -8,6 +10,8 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.views.decorators.http import (
     require_http_methods,
@@ -17,15 +21,25 @@ from django.views.decorators.http import (
 
 from dashboard.accounts.http import SignedInRequest
 from dashboard.accounts.permissions import can_bulk, can_write_rules, has_own_page
+from dashboard.costs.display import money_texts
+from dashboard.costs.estimates import price_now, run_so_far
+from dashboard.instances.models import Instance
 from dashboard.policies import effects, selectors, services
 from dashboard.policies.forms import RuleForm
 from dashboard.policies.history import LOOKS_BACK
 from dashboard.policies.models import Rule
 from dashboard.policies.remedies import remedies
 from dashboard.policies.rules import requirement
+from dashboard.web.shared_html import SharedHtml
 
 LISTED = 25
 """Instances for each rule; a bulk change lists all."""
+
+_RUNNING_FOR, _COST = secrets.token_hex(), secrets.token_hex()
+"""Stand in a shared row for what changes with time."""
+
+_rows = SharedHtml("policies/compliance.html#row", max_size=1_024)
+_costs = SharedHtml("costs/_so_far.html", max_size=1_024)
 
 
 @require_safe
@@ -38,23 +52,67 @@ def compliance(request: SignedInRequest) -> HttpResponse:
     """
     whose = request.GET.get("whose", "")
     own = whose == "mine" or (whose != "all" and has_own_page(request.user))
+    now, tabs = timezone.now(), selectors.tabs(request.user, "compliance")
     rules = selectors.compliance(
         request.user,
-        timezone.now(),
+        now,
         limit=LISTED,
         unlimited=request.GET.get("all", ""),
         own=own,
     )
     context = {
-        "rules": rules,
+        "rules": [
+            (result, _rows_html(result, now, may_decide=tabs["may_decide"]))
+            for result in rules
+        ],
         "total": sum(result.number for result in rules),
         "own": own,
         "whose": "mine" if own else "all",
         "has_own": bool(request.user.cloud_identifiers),
         "may_put_right": can_bulk(request.user),
-        **selectors.tabs(request.user, "compliance"),
+        **tabs,
     }
     return render(request, "policies/compliance.html", context)
+
+
+def _rows_html(
+    result: selectors.RuleFindings, now: datetime, *, may_decide: bool
+) -> SafeString:
+    """Render the instances that violate a rule, each one once for each version."""
+    html = "".join(
+        _row_html(result.rule, finding, may_decide=may_decide)
+        .replace(_RUNNING_FOR, escape(finding.running_for))
+        .replace(_COST, _cost_html(finding.instance, now))
+        for finding in result.findings
+    )
+    return mark_safe(html)  # noqa: S308  (output of a template)
+
+
+def _row_html(rule: Rule, finding: selectors.Finding, *, may_decide: bool) -> str:
+    instance = finding.instance
+    key = (
+        *(rule.pk, instance.pk, instance.version, instance.cloud.name),
+        *(repr(finding.sentence), bool(finding.running_for), may_decide),
+        *(finding.may_request, finding.is_requested),
+    )
+    context = {
+        "rule": rule,
+        "finding": finding,
+        "running_for": _RUNNING_FOR,
+        "cost": _COST,
+        "may_decide": may_decide,
+    }
+    return _rows.render(key, context)
+
+
+def _cost_html(instance: Instance, now: datetime) -> str:
+    """Render what an hour costs, and what the run has cost."""
+    price, so_far = price_now(instance), run_so_far(instance, now)
+    key = (
+        *(instance.is_running, price and (price.running, price.currency)),
+        *money_texts(so_far),
+    )
+    return _costs.render(key, {"instance": instance})
 
 
 @require_safe
