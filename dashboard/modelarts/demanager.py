@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from dashboard.modelarts import responses, schemas
+from dashboard.modelarts import lenient, responses, schemas
 from dashboard.modelarts.connection import Connection, Exchange, id_segment
 from dashboard.modelarts.generations import Generation
 from dashboard.modelarts.paging import BYTES_PER_INSTANCE, read_pages, read_wanted
@@ -148,7 +148,8 @@ class DemanagerApi:
         response = self._send(
             action, "POST", instance_id, "/action", body={"action": action}
         )
-        return schemas.ActionResponse.model_validate(responses.read_document(response))
+        document = responses.read_document(response)
+        return lenient.read(schemas.ActionResponse.model_validate, document)[0]
 
     def _observe(self, response: httpx.Response) -> Observation:
         return read_observation(response, schemas.Instance)

@@ -4,23 +4,15 @@ A member with the wrong type becomes None and its path is recorded, so that the 
 the instance can be read. Numbers may be strings, and strings numbers.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Annotated, Any, Self
+from collections.abc import Callable
+from typing import Annotated, Any
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    field_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from dashboard.modelarts import json_reader
+
+_UNREADABLE_KEYS = "unreadable_keys"
 
 _INT64 = 2**63
 _FIRST_MOMENT_MS = 946_684_800_000  # the year 2000: a smaller number is in seconds
@@ -29,40 +21,8 @@ _MAX_SECONDS = 10**10  # about 300 years: works in datetime arithmetic
 _MAX_MS = _MAX_SECONDS * 1_000
 
 
-class Reading:
-    """The position in the document that is read, and the members with problems."""
-
-    _current: ContextVar["Reading | None"] = ContextVar("reading", default=None)
-
-    def __init__(self) -> None:
-        self.path: list[str] = []
-        self.problems: list[str] = []
-
-    @classmethod
-    @contextmanager
-    def start(cls) -> Iterator[Self]:
-        """Collect the problems of everything validated inside the block."""
-        reading = cls()
-        previous = cls._current.set(reading)
-        try:
-            yield reading
-        finally:
-            cls._current.reset(previous)
-
-    @classmethod
-    def current(cls) -> "Reading":
-        """Return the reading of the enclosing block; without one, a new one."""
-        return cls._current.get() or Reading()
-
-    def record(self, *names: str) -> None:
-        """Record that the current member, or a member below it, could not be read."""
-        path = ".".join([*self.path, *names])
-        if path not in self.problems:
-            self.problems.append(path)
-
-
 class LenientModel(BaseModel):
-    """Base of the models for answers.
+    """Base of the models for answers; ``read`` reads a document with one.
 
     Unknown members are ignored, and a member that cannot be read becomes None. So every
     field has the default None, unless the document is useless without it.
@@ -70,23 +30,64 @@ class LenientModel(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    @field_validator("*", mode="wrap")
-    @classmethod
-    def _none_if_unreadable(
-        cls, value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo
-    ) -> Any:
-        name = info.field_name or ""
-        reading = Reading.current()
-        reading.path.append(name)
+
+def read[M](validate: Callable[[Any], M], document: Any) -> tuple[M, list[str]]:
+    """Read a document without the members that cannot be read.
+
+    Most documents have none of these. So they are removed after a failed attempt: a
+    validator around each field, which would skip its errors, takes as long again as all
+    others.
+
+    Args:
+        validate: ``model_validate`` of a lenient model.
+        document: The members that cannot be read are removed from it.
+
+    Returns:
+        What was read, and the paths of the removed members, such as ``spec.storage``.
+
+    Raises:
+        ValidationError: A member without which the document is useless is missing.
+    """
+    problems: dict[str, None] = {}
+    while True:
         try:
-            return read(value)
-        except ValidationError:
-            if cls.model_fields[name].is_required():
+            return validate(document), list(problems)
+        except ValidationError as error:
+            removed = [
+                path
+                for unread in error.errors(include_url=False, include_input=False)
+                for path in _unreadable_members(unread)
+                if _remove(document, path)
+            ]
+            if not removed:
                 raise
-            reading.record()
-            return None
-        finally:
-            reading.path.pop()
+        problems |= dict.fromkeys(
+            ".".join(step for step in path if isinstance(step, str)) for path in removed
+        )
+
+
+def _unreadable_members(error: ErrorDetails) -> list[tuple[int | str, ...]]:
+    path = error["loc"]
+    while path and isinstance(path[-1], int):
+        # A list with an element that cannot be read is removed.
+        path = path[:-1]
+    if error["type"] == _UNREADABLE_KEYS:
+        return [(*path, key) for key in error["ctx"]["keys"]]
+    return [path]
+
+
+def _remove(document: Any, path: tuple[int | str, ...]) -> bool:
+    """Remove a member of a document, if it has one at this path."""
+    *parents, name = path or (None,)
+    for step in parents:
+        if isinstance(document, dict) and step not in document:
+            # It was removed with a list.
+            return False
+        document = document[step]
+    if not isinstance(document, dict) or name not in document:
+        return False
+    del document[name]
+    return True
 
 
 def _text(value: Any) -> str | None:
@@ -199,15 +200,18 @@ def _text_map(value: Any) -> dict[str, str] | None:
     members = _free_map(value)
     if members is None:
         return None
-    reading = Reading.current()
-    texts = {}
+    texts, unreadable = {}, []
     for key, member in members.items():
         if isinstance(member, bool):
             texts[key] = "true" if member else "false"
         elif isinstance(member, str | int | float):
             texts[key] = str(member)
         else:
-            reading.record(key)
+            unreadable.append(key)
+    if unreadable:
+        raise PydanticCustomError(
+            _UNREADABLE_KEYS, "not only texts", {"keys": unreadable}
+        )
     return texts
 
 

@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from dashboard.modelarts import json_reader
+from dashboard.modelarts import json_reader, lenient
 from dashboard.modelarts.generations import Generation
 from dashboard.modelarts.instance_state import IDLE, TIMING, InstanceState
 from dashboard.modelarts.lenient import (
@@ -32,7 +32,6 @@ from dashboard.modelarts.lenient import (
     Milliseconds,
     MomentMs,
     PageAddress,
-    Reading,
     Text,
 )
 from dashboard.modelarts.limits import MAX_RUN_SECONDS, MIN_RUN_SECONDS
@@ -299,10 +298,9 @@ class Notebook(LenientModel):
     ) -> Self:
         if isinstance(document, dict):
             document = json_reader.redact(document)
-        with Reading.start() as reading:
-            notebook = read(document)
-        if reading.problems:
-            notebook._problems = tuple(reading.problems)
+        notebook, problems = lenient.read(read, document)
+        if problems:
+            notebook._problems = tuple(problems)
         return notebook
 
 

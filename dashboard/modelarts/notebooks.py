@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import httpx
 
-from dashboard.modelarts import responses
+from dashboard.modelarts import lenient, responses
 from dashboard.modelarts.codes import Kind, Meaning
 from dashboard.modelarts.connection import Connection, Exchange, id_segment
 from dashboard.modelarts.errors import PermissionRefusedError
@@ -206,7 +206,8 @@ class NotebooksApi:
             ModelArtsError: Any other failure; for example, it is not running.
         """
         response = self._send("show_lease", "GET", instance_id, "/lease")
-        return Lease.model_validate(responses.read_document(response))
+        document = responses.read_document(response)
+        return lenient.read(Lease.model_validate, document)[0]
 
     def renew_lease(self, instance_id: str, lease: RenewLeaseRequest) -> Lease | None:
         """Set the end of the present run ("Prolonging a Notebook Instance").
@@ -226,7 +227,7 @@ class NotebooksApi:
             "renew", "PATCH", instance_id, "/lease", body=lease.body()
         )
         document = _optional_document(response)
-        return Lease.model_validate(document) if document else None
+        return lenient.read(Lease.model_validate, document)[0] if document else None
 
     def add_tags(self, instance_id: str, tags: Mapping[str, str]) -> None:
         """Add tags to a notebook; replace the values of those that it has.
@@ -259,7 +260,8 @@ class NotebooksApi:
         response = self._connection.send(
             Exchange(self.generation, "list_tags", "GET", f"{_ROOT}/tags")
         )
-        answer = ProjectTags.model_validate(responses.read_document(response))
+        document = responses.read_document(response)
+        answer, _ = lenient.read(ProjectTags.model_validate, document)
         return {
             tag.key: [value for value in tag.values or [] if value is not None]
             for tag in answer.tags or []

@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from dashboard.modelarts import json_reader
+from dashboard.modelarts import json_reader, lenient
 from dashboard.modelarts.generations import Generation
 from dashboard.modelarts.instance_state import InstanceState
 from dashboard.modelarts.lenient import (
@@ -29,7 +29,6 @@ from dashboard.modelarts.lenient import (
     Integer,
     LenientModel,
     MomentMs,
-    Reading,
     Seconds,
     Text,
     TextMap,
@@ -343,10 +342,9 @@ class Instance(LenientModel):
     ) -> Self:
         if isinstance(document, dict):
             document = json_reader.redact(document)
-        with Reading.start() as reading:
-            instance = read(document)
-        if reading.problems:
-            instance._problems = tuple(reading.problems)
+        instance, problems = lenient.read(read, document)
+        if problems:
+            instance._problems = tuple(problems)
         return instance
 
 

@@ -195,9 +195,12 @@ def test_a_throttled_request_ends_the_group(
     monkeypatch.setattr(settings.CURFEW, "upstream_rate", 1.0)
     monkeypatch.setattr(group, "_size", lambda: 8)
     edits, served = due_together(cloud, operator, 8)
-    cloud.faults.add(Fault("status", method="PUT", status=429, retry_after="30"))
+    # The answer comes once the second of requests after it has been claimed.
+    throttled = Fault(
+        "status", method="PUT", status=429, retry_after="30", latency_seconds=0.5
+    )
+    cloud.faults.add(throttled)
     assert asked(cloud, served)["update"] == 1
-    # The second of requests after it was claimed already, and is not sent.
     assert Counter(states(edits)) == {State.QUEUED: 6, State.RETRYING: 2}
     assert Attempt.objects.exclude(sent_at=None).count() == 1
 

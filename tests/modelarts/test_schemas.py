@@ -71,6 +71,31 @@ def test_a_member_of_the_wrong_type_is_recorded_and_omitted() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("storages", "read", "problems"),
+    [
+        (
+            [{"type": []}, {"type": "evs"}],
+            [schemas.Storage(), schemas.Storage(type="evs")],
+            ["spec.extend_storage.type"],
+        ),
+        (["evs", {"type": []}], None, ["spec.extend_storage"]),
+        (
+            [{"type": []}, "evs"],
+            None,
+            ["spec.extend_storage", "spec.extend_storage.type"],
+        ),
+    ],
+)
+def test_a_list_is_kept_if_each_element_can_be_read(
+    storages: list[Any], read: list[schemas.Storage] | None, problems: list[str]
+) -> None:
+    instance = instance_of(spec={"extend_storage": storages})
+    assert instance.spec is not None
+    assert instance.spec.extend_storage == read
+    assert sorted(instance.problems) == problems
+
+
 def test_an_answer_cannot_set_problems() -> None:
     assert instance_of(problems=["made up"], _problems=["made up"]).problems == []
 
