@@ -183,9 +183,9 @@ def compliance(
     )
     listed: list[list[int]] = []
     for rule, by_pk in zip(rules, found, strict=True):
-        shown = (pk for pk in by_pk if (rule.pk, pk) not in exceptions)
+        violated = (pk for pk in by_pk if (rule.pk, pk) not in exceptions)
         most = None if unlimited == str(rule.pk) else limit
-        listed.append(list(islice(shown, most)))
+        listed.append(list(islice(violated, most)))
     shown: list[list[tuple[Instance, Message]]] = _results.get_or_compute(
         (*key, *map(tuple, listed)),
         lambda: _with_sentences(_read(visible), rules, listed, now),

@@ -50,7 +50,7 @@ _late = SharedHtml("handover/due.html#late")
 _numbers = SharedHtml("handover/due.html#numbers")
 _lane_heads = SharedHtml("handover/due.html#lane_head")
 _timelines = ProcessCache(max_size=64, seconds=600)
-# Columns and rows of timelines.
+# Parts of timelines.
 _parts = ProcessCache(max_size=4_096, seconds=600)
 
 
@@ -251,8 +251,13 @@ def _timeline(
             "handover/_timeline.html",
             {
                 "timeline": board.timeline,
+                "grid": _grid(board.timeline, reader),
                 "drawn": [
-                    (group, _columns(number, group, query, reader))
+                    (
+                        group,
+                        _group_head(number, group, board.timeline, query, reader),
+                        _columns(number, group, query, reader),
+                    )
                     for number, group in enumerate(board.timeline.drawn, 1)
                 ],
                 "rows": _rows(board.timeline, reader),
@@ -260,6 +265,30 @@ def _timeline(
                 "groups": DueForm.GROUPS,
                 "oob": out_of_band,
             },
+        ),
+    )
+
+
+def _grid(timeline: Timeline, reader: tuple[Hashable, ...]) -> str:
+    """Render the hours and the line of "now"."""
+    ticks, now_x = tuple(timeline.ticks), timeline.now_x
+    return _part("grid", {"ticks": ticks, "now_x": now_x}, (ticks, now_x, reader))
+
+
+def _group_head(
+    number: int,
+    group: Group,
+    timeline: Timeline,
+    query: DueQuery,
+    reader: tuple[Hashable, ...],
+) -> str:
+    is_counted = timeline.is_counted
+    return _part(
+        "group_head",
+        {"number": number, "group": group, "query": query, "is_counted": is_counted},
+        (
+            *(number, group.label, group.grouped_by, group.total, group.never),
+            *(group.idle, is_counted, str(query.filters), reader),
         ),
     )
 
