@@ -11,7 +11,9 @@ from dashboard.edits.models import Edit
 from dashboard.instances.countdown import unix_ms
 from dashboard.instances.models import FleetVersion, Instance
 from dashboard.instances.views import home
+from dashboard.policies.models import Rule
 from tests.factories import make_instance
+from tests.policies.conftest import make_question, make_rule
 
 from .pages import add_edit
 
@@ -183,6 +185,34 @@ def test_a_poll_sends_all_when_one_came_or_went(
     answer = client.get(CHANGES, {"since": 0, "layout": "other"}).text
     assert len(cards_of(answer)) == 2
     assert '<div id="cards" class="cards" hx-swap-oob="true">' in answer
+
+
+def test_questions_of_one_policy_stand_together(
+    client: Client, scientist: User, instance: Instance
+) -> None:
+    alone = make_rule(kind=Rule.Kind.STILL_NEEDED, name="Alone")
+    both = make_rule(kind=Rule.Kind.STILL_NEEDED, name="Both", acts=True)
+    other = make_instance(name="<i>other</i>")
+    questions = [
+        make_question(both, instance),
+        make_question(alone, make_instance()),
+        make_question(both, other),
+    ]
+    client.force_login(scientist)
+    page = client.get(HOME).text
+    places = [page.index(f'id="question-{question.pk}"') for question in questions]
+    assert len({*places}) == 3
+    together = page[page.index(f'id="questions-{both.pk}"') :].partition("</section>")[
+        0
+    ]
+    assert "Are 2 instances still needed?" in together
+    assert "an instance is stopped" in together
+    assert re.findall(r'id="question-(\d+)"', together) == [
+        str(questions[0].pk),
+        str(questions[2].pk),
+    ]
+    assert "&lt;i&gt;other&lt;/i&gt;" in together
+    assert f'id="questions-{alone.pk}"' not in page
 
 
 @pytest.mark.parametrize("since", ["", "x", "-1"])
