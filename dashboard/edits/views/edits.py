@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from uuid import UUID
 
 from django.contrib import messages
@@ -44,6 +44,9 @@ from dashboard.livepoll.state import FleetState
 from dashboard.livepoll.token import SharedPage, page_key
 
 from .common import accepted, in_popover, not_done
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
 
 
 @require_safe
@@ -121,7 +124,8 @@ def _shown_to(user: User, query: QueryDict, version: int) -> _Shown:
     size = query.get("per_page", "")
     per_page = int(size) if size in map(str, PER_PAGE) else PER_PAGE[0]
     edits = Paginator(edit_filter.qs, per_page).get_page(query.get("page"))
-    refs = list(edits.object_list.values_list("pk", "instance", "instance__version"))
+    rows = cast("QuerySet[Edit]", edits.object_list)
+    refs = list(rows.values_list("pk", "instance", "instance__version"))
     fresh = freshness(timezone.now())
     digest = layout_hash((refs, edits.paginator.count, fresh.signature))
     page = SharedPage(key, digest)
