@@ -55,7 +55,7 @@
       anchor()?.setAttribute("aria-expanded", "true");
     }
     place();
-    const first = popover.querySelector("[autofocus]") ?? popover.querySelector("a, button, input:not([type=hidden])");
+    const first = popover.querySelector("[autofocus]") ?? popover.querySelector("a, button:not([tabindex]), input:not([type=hidden])");
     first?.focus();
     if (!first?.matches("[data-select]")) return;
     if (typed) first.value = typed;

@@ -1,5 +1,6 @@
 """The page and the popover of overrides, and what rows show of them."""
 
+import re
 from datetime import datetime, time as clock, timedelta
 from typing import Any
 
@@ -149,6 +150,32 @@ def test_operators_are_asked_for_a_reason_and_keep_their_choice(
     assert html.count('name="until"') > 4
     accepted(posted(as_operator, instance, POPOVER, until=until, reason="A demo."))
     assert Override.objects.get().exceptions.count() == 1
+
+
+def pressed_by_enter(html: str) -> str:
+    """Return the first button of the form, which the key presses in a field."""
+    form = html.partition('name="kind"')[0].rpartition("<form")[2]
+    form += html.partition('name="kind"')[2]
+    button = re.search(r'<button[^>]*type="submit"[^>]*>', form)
+    assert button
+    return button[0]
+
+
+@pytest.mark.parametrize("headers", [None, POPOVER])
+def test_enter_asks_for_the_date_that_was_typed(
+    headers: Any, as_operator: Client
+) -> None:
+    make_rule(name="Short", kind="max_hours", max_seconds=4 * 3600)
+    instance, until = make_instance(), later(50).replace(second=0, microsecond=0)
+    html = as_operator.get(address("override", instance), headers=headers).text
+    assert "name=" not in pressed_by_enter(html)
+    # Asked for a reason, Enter in its field confirms the date that was chosen.
+    html = posted(as_operator, instance, headers, until=until.isoformat()).text
+    assert "name=" not in pressed_by_enter(html)
+    own = re.search(r'name="own"[^>]*value="([^"]+)"', html)
+    assert own
+    posted(as_operator, instance, headers, until="", own=own[1], reason="A demo.")
+    assert Override.objects.get().until == until
 
 
 def test_a_skip_is_offered_only_before_a_stop_and_names_it(

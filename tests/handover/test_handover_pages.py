@@ -221,6 +221,16 @@ def test_a_removed_note_can_be_restored(writer: Client, note: Note) -> None:
     assert not note.is_removed
 
 
+def test_enter_in_a_field_of_a_note_saves_it(writer: Client, note: Note) -> None:
+    # The first button of a form is what the key presses.
+    html = writer.get(of("handover", note.handover.pk)).text
+    (form,) = re.findall(r'<form class="note".*?</form>', html, re.DOTALL)
+    button = re.search(r"<button\b[^>]*>", form)
+    assert button
+    assert "hx-post" not in button[0]
+    assert "formaction" not in button[0]
+
+
 def test_a_changed_note_is_not_removed(writer: Client, note: Note, admin: User) -> None:
     services.save_note(
         note=note,
