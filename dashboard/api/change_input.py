@@ -159,7 +159,8 @@ def read_bulk(action: str, sent: dict[str, Any]) -> BulkChange:
         if len(sent) != 1:
             raise invalid({"": ["Send either “add_hours” or “until”."]})
         if "until" in sent:
-            read_moment(sent["until"], "until")
+            if read_moment(sent["until"], "until") <= timezone.now():
+                raise invalid({"until": ["This moment has passed. Send a later one."]})
         else:
             _require_hours(sent["add_hours"], "add_hours")
         names = {"add_hours": "hours", "until": "until"}

@@ -128,6 +128,10 @@ class BulkForm(forms.Form):
                 data["seconds"] = seconds_of(data.get(field, ""))
             elif action == "until" and not data.get(field):
                 raise forms.ValidationError(gettext("Enter a date and a time."))
+            elif action == "until" and data[field] <= timezone.now():
+                raise forms.ValidationError(
+                    gettext("This moment has passed. Choose a later one.")
+                )
             elif action == "extend" or (action == "start" and data.get(field)):
                 data["hours"] = parse_hours(data[field])
         except forms.ValidationError as error:

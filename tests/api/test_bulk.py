@@ -274,6 +274,7 @@ def test_a_start_gives_notebooks_a_run_time(program: Programs, operator: User) -
         ({"action": "extend", "hours": 1}, "hours"),
         ({"action": "extend", "until": "18:00"}, "until"),
         ({"action": "extend", "until": "2126-11-25T12:00"}, "until"),
+        ({"action": "extend", "until": "2020-01-01T12:00Z"}, "until"),
         ({"action": "start", "hours": -1}, "hours"),
         ({"action": "stop", "hours": 1}, "hours"),
         ({"action": "off", "auto_stop_hours": 1}, "auto_stop_hours"),

@@ -122,6 +122,7 @@ def test_many_notebooks_are_started_for_so_long(as_operator: Client) -> None:
         ({"action": "extend"}, "Enter a number of hours"),
         ({"action": "until"}, "Enter a date and a time."),
         ({"action": "until", "until": "soon"}, 'id="until-errors"'),
+        ({"action": "until", "until": "2020-01-01T10:00"}, "This moment has passed."),
         ({"action": "start", "start_hours": "-1"}, "Enter a number of hours"),
     ],
 )
