@@ -50,7 +50,7 @@ class CostPeriodForm(forms.Form):
         if self.errors or first is None or last is None:
             return values
         if last < first:
-            self.add_error("until", "It is before “since”.")
+            self.add_error("until", "“until” is before “since”.")
         elif (last - first).days >= MOST_DAYS:
             self.add_error("until", f"A period has at most {MOST_DAYS} days.")
         return values
@@ -83,7 +83,9 @@ class CostForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         is_by_tag = self.cleaned_data.get("by") == usage.Dimension.TAG
         if is_by_tag != bool(self.cleaned_data.get("tag_key")):
-            raise ValidationError({"tag_key": "Send it with by=tag, and only then."})
+            raise ValidationError(
+                {"tag_key": "Send “tag_key” with by=tag, and only then."}
+            )
         return self.cleaned_data
 
 

@@ -27,8 +27,9 @@ KINDS: dict[str, Kind] = {
     "unauthorized": Kind(
         401,
         "Missing or invalid token",
-        "Send “Authorization: Bearer curfew_…” with a valid token. "
-        "The API accepts no passwords and no sessions.",
+        "The token is missing, wrong or no longer valid. Send a valid one as "
+        "“Authorization: Bearer curfew_…”. The API accepts no passwords and no "
+        "sessions.",
     ),
     "forbidden": Kind(403, "Not allowed", "Your role does not allow this."),
     "insufficient-scope": Kind(

@@ -76,6 +76,14 @@ def _problem(request: HttpRequest, error: problems.ProblemError) -> HttpResponse
     return error.answer()
 
 
+_FAULTS = {
+    "missing": "Send “{name}”.",
+    "extra_forbidden": "There is no field “{name}”.",
+    "model_attributes_type": "Send a JSON object.",
+}
+"""Sentences that stand alone, by Pydantic's types of errors."""
+
+
 @api.exception_handler(ValidationError)
 def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     errors: dict[str, list[str]] = {}
@@ -83,7 +91,8 @@ def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
         # The location comes first; in a body, the name of our parameter follows.
         place = [str(part) for part in fault["loc"][1:]]
         name = ".".join(place[1:] if fault["loc"][0] == "body" else place)
-        errors.setdefault(name, []).append(f"{fault['msg']}.")
+        sentence = _FAULTS.get(fault["type"], f"{fault['msg']}.")
+        errors.setdefault(name, []).append(sentence.format(name=name))
     return problems.invalid(errors).answer()
 
 

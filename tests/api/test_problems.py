@@ -56,6 +56,22 @@ def test_a_body_that_is_no_json_is_400(
         problem(response, 400, "bad-request")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "detail"),
+    [
+        ("patch", "/instances/demo/DE-1", {"x": 1}, "There is no field “x”."),
+        ("patch", "/instances/demo/DE-1", [1], "Send a JSON object."),
+        ("post", "/bulk", {"action": "stop"}, "Send “selection”."),
+    ],
+)
+def test_the_detail_of_an_error_names_the_field(
+    program: Programs, operator: User, problem: Any, method: str, path: str, body: Any,
+    detail: str,
+) -> None:  # fmt: skip
+    content = problem(program(operator)(method, path, body), 422, "invalid")
+    assert content["detail"] == detail
+
+
 def test_a_body_of_unknown_length_is_411(
     program: Programs, operator: User, instance: Instance, problem: Any
 ) -> None:
@@ -80,7 +96,7 @@ def test_the_api_answers_in_english(
     assert "a run may last" in refused.json()["detail"]
     assert "Accept-Language" not in refused.headers["Vary"]
     unknown = Program(new_secret())("get", "/me", **german)
-    assert "with a valid token" in unknown.json()["detail"]
+    assert "missing, wrong or no longer valid" in unknown.json()["detail"]
 
 
 def test_a_fault_of_ours_tells_no_details(
