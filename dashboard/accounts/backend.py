@@ -4,6 +4,8 @@ from typing import Any
 
 from allauth.account.auth_backends import AuthenticationBackend
 from django.contrib.sessions.backends import db
+from django.contrib.sessions.backends.base import UpdateError
+from django.db import OperationalError
 from django.utils import timezone
 
 from dashboard.web.raw_queries import get_by_pk
@@ -25,3 +27,17 @@ class SessionStore(db.SessionStore):
             self._session_key = None
             return None
         return session
+
+    def save(self, must_create: bool = False) -> None:
+        """Save the session.
+
+        Raises:
+            OperationalError: The database is unavailable. Django takes that for a
+                session that someone has ended, and answers 400.
+        """
+        try:
+            super().save(must_create)
+        except UpdateError as error:
+            if isinstance(error.__context__, OperationalError):
+                raise error.__context__ from error.__context__.__cause__
+            raise

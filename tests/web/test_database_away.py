@@ -8,6 +8,8 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.models import Session
 from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, override_settings
@@ -16,6 +18,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from dashboard.accounts.backend import SessionStore
 from dashboard.accounts.models import User
+from dashboard.accounts.sessions import ACTIVE_AT
 from dashboard.web import database
 from tests.conftest import PASSWORD
 from tests.servers import PostgresServer
@@ -108,6 +111,30 @@ def test_a_wrong_question_is_our_fault(hurt: Client, tmp_path: Path) -> None:
     assert hurt.get("/broken").status_code == 500
     FAULT[:] = [IntegrityError("not unique")]
     assert hurt.get("/broken").status_code == 500
+
+
+def test_so_it_does_when_the_session_cannot_be_saved(
+    hurt: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = hurt.session
+    session[ACTIVE_AT] -= 600  # so that this click is stored
+    session.save()
+
+    def locked(self: Session, **options: Any) -> None:
+        cause = sqlite3.OperationalError("database is locked")
+        raise caused(OperationalError, cause) from cause
+
+    monkeypatch.setattr(Session, "save", locked)
+    answer = hurt.get("/edits/")
+    assert answer.status_code == 503
+    assert "Temporarily unavailable" in answer.text
+
+
+def test_a_session_that_someone_ended_is_not_stored_again(hurt: Client) -> None:
+    session = hurt.session
+    Session.objects.all().delete()
+    with pytest.raises(UpdateError):
+        session.save()
 
 
 @pytest.mark.usefixtures("no_sessions")
