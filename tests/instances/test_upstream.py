@@ -1,5 +1,6 @@
 """Which clouds form the fleet, and how fast they are asked."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from dashboard.modelarts.errors import (
     ConfigurationError,
     ThrottledError,
 )
+from dashboard.web.redis_clients import shared_redis
 
 
 @pytest.fixture
@@ -69,7 +71,7 @@ def test_a_series_is_no_faster_than_single_requests(
     monkeypatch.setattr(upstream, "BOOKED_SECONDS", 1)
     one, other = upstream.CallSeries("some"), upstream.CallSeries("some")
     times = sorted(
-        max(0, series.take_turn()) + upstream.time.monotonic()
+        max(0, series.take_turn()) + time.monotonic()
         for _ in range(10)
         for series in (one, other, one)
     )
@@ -85,8 +87,8 @@ def test_a_turn_that_a_series_does_not_take_in_time_is_lost(
     monkeypatch.setattr(upstream, "BOOKED_SECONDS", 1)
     series = upstream.CallSeries("some")
     assert series.take_turn() <= 0
-    clock = upstream.time.monotonic
-    monkeypatch.setattr(upstream.time, "monotonic", lambda: clock() + 0.75)
+    clock = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + 0.75)
     # Ten were booked at once, of which two are still to come.
     late = [series.take_turn() for _ in range(4)]
     assert [wait > 0 for wait in late] == [False, False, True, True]
@@ -103,7 +105,7 @@ def test_the_calls_of_a_series_are_counted(
     empty_cloud: Emulator, settings: Any
 ) -> None:
     settings.CURFEW = settings.CURFEW.model_copy(update={"upstream_rate": 1_000})
-    upstream.shared_redis().delete("curfew:traffic:demo")
+    shared_redis().delete("curfew:traffic:demo")
     api = upstream.client_for("demo").demanager
     with thread_of(upstream.CallSeries("demo")) as threads:
         for _ in range(30):
