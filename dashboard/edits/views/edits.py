@@ -125,7 +125,7 @@ def _shown_to(user: User, query: QueryDict, version: int) -> _Shown:
     per_page = int(size) if size in map(str, PER_PAGE) else PER_PAGE[0]
     edits = Paginator(edit_filter.qs, per_page).get_page(query.get("page"))
     rows = cast("QuerySet[Edit]", edits.object_list)
-    refs = list(rows.values_list("pk", "instance", "instance__version"))
+    refs = list(rows.values_list("pk", "instance_id", "instance__version"))
     fresh = freshness(timezone.now())
     digest = layout_hash((refs, edits.paginator.count, fresh.signature))
     page = SharedPage(key, digest)
