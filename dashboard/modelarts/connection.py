@@ -22,15 +22,7 @@ from dashboard.modelarts.errors import (
 from dashboard.modelarts.messages import Problem
 from dashboard.modelarts.results import record_arrival, record_departure
 from dashboard.modelarts.transport_errors import error_from_failure
-from dashboard.outbound.transport import (
-    HEADERS,
-    TIMEOUT,
-    BoundedTransport,
-    deadline,
-)
-
-_HEADERS = {**HEADERS, "Content-Type": "application/json"}
-_TIMEOUT = TIMEOUT.as_dict()
+from dashboard.outbound.transport import deadline, open_http
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +77,19 @@ class Connection:
         self._before_request = before_request
         self._after_call = after_call
         self._project: _Project | None = None
-        self._transport = transport or BoundedTransport(config.verify, config.proxy)
+        self._http = open_http(
+            verify=config.verify,
+            proxy=config.proxy,
+            transport=transport,
+            auth=config.auth,
+            event_hooks={
+                "request": [self._wait_for_limiter, record_departure],
+                "response": [record_arrival],
+            },
+        )
 
     def close(self) -> None:
-        self._transport.close()
+        self._http.close()
 
     def send(self, exchange: Exchange) -> httpx.Response:
         """Send one request and read its answer, all within the deadline.
@@ -129,14 +130,15 @@ class Connection:
                 body = {"project_id": project.id, **(body or {})}
                 if isinstance(auth, IamTokenAuth):
                     auth = auth.without_renewal()
-            request = httpx.Request(
+            request = self._http.build_request(
                 exchange.method,
                 f"{base}{exchange.path}",
                 content=None if body is None else _encoded(body),
-                headers=_HEADERS,
-                extensions={"timeout": _TIMEOUT, **(exchange.extensions or {})},
+                headers={"Content-Type": "application/json"},
+                extensions=exchange.extensions,
             )
-            return _completed(self._authorized(request, auth), exchange)
+            response = self._http.send(request, stream=True, auth=auth)
+            return _completed(response, exchange)
         except httpx.RequestError as failure:
             error = error_from_failure(failure)
         except httpx.InvalidURL:
@@ -145,40 +147,6 @@ class Connection:
             )
         # Raised outside the handler, since httpx's error holds the request's token.
         raise error
-
-    def _authorized(self, request: httpx.Request, auth: httpx.Auth) -> httpx.Response:
-        """Send a request, and further ones if ``auth`` wants that after an answer.
-
-        ``httpx.Client`` would take a third more CPU, with its cookies and redirects.
-
-        Returns:
-            The last answer; its body has not been read.
-        """
-        flow = auth.sync_auth_flow(request)
-        try:
-            request = next(flow)
-            while True:
-                response = self._sent(request)
-                try:
-                    request = flow.send(response)
-                    response.read()
-                except StopIteration:
-                    return response
-                except BaseException:
-                    response.close()
-                    raise
-        finally:
-            flow.close()
-
-    def _sent(self, request: httpx.Request) -> httpx.Response:
-        if self._before_request is not None:
-            with deadline() as current, current.paused():
-                self._before_request()
-        record_departure(request)
-        response = self._transport.handle_request(request)
-        response.request = request
-        record_arrival(response)
-        return response
 
     def _known_project(self) -> _Project:
         """Return the project and its address; sign in if only the token has them."""
@@ -196,6 +164,11 @@ class Connection:
             self._config.check_endpoint(endpoint)
             self._project = _Project(split_endpoint(endpoint).root, project_id)
         return self._project
+
+    def _wait_for_limiter(self, request: httpx.Request) -> None:
+        if self._before_request is not None:
+            with deadline() as current, current.paused():
+                self._before_request()
 
 
 def id_segment(instance_id: str) -> str:

@@ -31,15 +31,6 @@ POOL_SECONDS = 2.0
 MAX_BYTES = 1_000_000
 """The size limit of an answer, unless ``largest_answer`` raises it."""
 
-TIMEOUT = httpx.Timeout(
-    connect=CONNECT_SECONDS,
-    read=READ_SECONDS,
-    write=WRITE_SECONDS,
-    pool=POOL_SECONDS,
-)
-HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "curfew"}
-"""The headers of each request."""
-
 NEVER_SENT = (
     *(httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout),
     httpx.ProxyError,
@@ -136,8 +127,13 @@ def open_http(
     """
     return httpx.Client(
         transport=transport or BoundedTransport(verify, proxy, public_only=public_only),
-        timeout=TIMEOUT,
-        headers=HEADERS,
+        timeout=httpx.Timeout(
+            connect=CONNECT_SECONDS,
+            read=READ_SECONDS,
+            write=WRITE_SECONDS,
+            pool=POOL_SECONDS,
+        ),
+        headers={"Accept-Encoding": "identity", "User-Agent": "curfew"},
         follow_redirects=False,
         trust_env=False,
         **options,

@@ -157,19 +157,19 @@ def vacuum() -> None:
 def refresh_and_parse(rounds: int) -> dict[str, Any]:
     """CPU of refreshing an unchanged fleet, beside reading the same bytes alone."""
     client = upstream.client_for("demo")
-    transport = client._connection._transport
-    original = transport.handle_request
+    http = client._connection._http
+    original = http.send
     bodies: list[bytes] = []
 
-    def keep(request: Any) -> Any:
-        response = original(request)
+    def keep(*args: Any, **how: Any) -> Any:
+        response = original(*args, **how)
         response.read()
         bodies.append(response.content)
         return response
 
-    transport.handle_request = keep  # type: ignore[method-assign]
+    http.send = keep  # type: ignore[method-assign]
     refresh.refresh_cloud("demo")
-    transport.handle_request = original  # type: ignore[method-assign]
+    http.send = original  # type: ignore[method-assign]
     found: dict[str, Any] = {"refresh": [], "pydantic": [], "writes": []}
     for _ in range(rounds):
         with CaptureQueriesContext(connection) as queries:

@@ -149,22 +149,22 @@ def _refreshes() -> dict[str, Any]:
     from dashboard.instances.models import Cloud, Instance
 
     requests = 0
-    transport = upstream.client_for(CLOUD)._connection._transport
-    send = transport.handle_request
+    http = upstream.client_for(CLOUD)._connection._http
+    send = http.send
 
-    def count(request: Any) -> Any:
+    def count(*args: Any, **how: Any) -> Any:
         nonlocal requests
         requests += 1
-        return send(request)
+        return send(*args, **how)
 
-    transport.handle_request = count  # type: ignore[method-assign]
+    http.send = count  # type: ignore[method-assign]
     found = {}
     for name in ("first", "again", "unchanged"):
         Cloud.objects.update(refresh_lease_until=None)
         requests = 0
         found[f"refresh, {name}"] = _once(lambda: refresh.refresh_cloud(CLOUD))
         found[f"refresh, {name}"]["requests"] = requests
-    transport.handle_request = send  # type: ignore[method-assign]
+    http.send = send  # type: ignore[method-assign]
     cloud = Cloud.objects.get(name=CLOUD)
     assert not cloud.problem, cloud.problem
     number = Instance.objects.count()
