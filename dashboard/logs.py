@@ -80,10 +80,6 @@ def _cut(text: str, longest: int) -> str:
 
 def scrubbed(text: str) -> str:
     """Return the text without the secrets in its URLs."""
-    if "/" not in text and "curfew_" not in text:
-        # Each pattern has one of them. Most texts do not, and their line takes two
-        # fifths less CPU.
-        return text
     text = PASSWORD_IN_ADDRESS.sub(r"\1[redacted]@", text)
     text = API_TOKEN.sub("[redacted]", text)
     text = RESET_KEY.sub(r"\1[redacted]", text)
