@@ -19,6 +19,7 @@ from dashboard.modelarts.instance_state import IDLE
 from dashboard.schedules import overrides
 from dashboard.schedules.models import Override
 from dashboard.schedules.moments import at_clock_time
+from dashboard.web.fields import LocalTimeField
 from dashboard.web.templatetags.pages import moment_text
 
 from . import keeping
@@ -39,7 +40,7 @@ class OverrideForm(forms.Form):
 
     kind = forms.ChoiceField(choices=Override.Kind.choices)
     until = MomentField(required=False)
-    own = forms.DateTimeField(
+    own = LocalTimeField(
         required=False,
         widget=forms.DateTimeInput(
             attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"

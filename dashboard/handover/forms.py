@@ -8,7 +8,7 @@ from django.utils.text import Truncator, format_lazy
 from django.utils.translation import gettext, gettext_lazy as _
 
 from dashboard.saved.models import SavedView
-from dashboard.web.fields import NameField
+from dashboard.web.fields import LocalTimeField, NameField
 from dashboard.web.time_zones import validate_time_zone
 
 from .models import Handover, Note, WallLink
@@ -37,7 +37,7 @@ class SaveTokenForm(forms.Form):
 
 
 class WindowForm(forms.Form):
-    since = forms.DateTimeField(
+    since = LocalTimeField(
         label=_("Shift started"),
         widget=forms.DateTimeInput(
             attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"

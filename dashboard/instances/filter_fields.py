@@ -12,6 +12,8 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 from django_filters.fields import IsoDateTimeField
 
+from dashboard.web.fields import LocalTimeField
+
 from .models import Instance
 
 EXCLUDED = "!"
@@ -95,7 +97,7 @@ class ValuesFilter(django_filters.Filter):  # type: ignore[misc]  # untyped
         return queryset
 
 
-class MomentField(IsoDateTimeField):  # type: ignore[misc]  # untyped
+class MomentField(LocalTimeField, IsoDateTimeField):  # type: ignore[misc]  # untyped
     """A moment in ISO 8601, as an aware datetime in UTC."""
 
     def to_python(self, value: object) -> datetime | None:

@@ -1,4 +1,5 @@
 import unicodedata
+from datetime import datetime
 
 from django import forms
 from django.utils.translation import gettext as _
@@ -16,3 +17,20 @@ class NameField(forms.CharField):
             raise forms.ValidationError(
                 _("A name cannot contain invisible characters.")
             )
+
+
+class LocalTimeField(forms.DateTimeField):
+    """A field for a date and a time in the zone of the person who types them."""
+
+    def to_python(self, value: object) -> datetime | None:
+        try:
+            return super().to_python(value)
+        except forms.ValidationError as error:
+            if error.code != "ambiguous_timezone":
+                raise
+            raise forms.ValidationError(
+                _(
+                    "The clocks change that night: this time does not exist, or it "
+                    "comes twice. Choose another."
+                )
+            ) from None

@@ -123,12 +123,14 @@ def test_many_notebooks_are_started_for_so_long(as_operator: Client) -> None:
         ({"action": "until"}, "Enter a date and a time."),
         ({"action": "until", "until": "soon"}, 'id="until-errors"'),
         ({"action": "until", "until": "2020-01-01T10:00"}, "This moment has passed."),
+        ({"action": "until", "until": "2127-03-30T02:30"}, "The clocks change"),
         ({"action": "start", "start_hours": "-1"}, "Enter a number of hours"),
     ],
 )
 def test_an_end_that_cannot_be_read_is_said(
     as_operator: Client, fields: dict[str, str], words: str
 ) -> None:
+    as_operator.cookies["curfew_tz"] = "Europe/Berlin"
     draft = as_operator.post(BULK, {"pick": [factories.make_notebook().pk]})
     answer = as_operator.post(draft["Location"], fields)
     assert answer.status_code == 422
