@@ -16,6 +16,7 @@ from .services import SaveToken
 
 MAX_SHIFT_LENGTH = timedelta(days=14)
 LARGEST = 2**31 - 1
+_GONE = {"invalid_choice": _("This view no longer exists. Choose another.")}
 
 
 class SaveTokenForm(forms.Form):
@@ -56,6 +57,7 @@ class WindowForm(forms.Form):
         required=False,
         label=_("Covers"),
         empty_label=_("All instances"),
+        error_messages=_GONE,
     )
 
     def __init__(self, *args: Any, views: QuerySet[SavedView], **kwargs: Any) -> None:
@@ -128,6 +130,7 @@ class WallForm(WallNameForm):
         required=False,
         label=_("Shows"),
         empty_label=_("All instances"),
+        error_messages=_GONE,
     )
     zone = forms.CharField(
         max_length=64, label=_("Time zone"), validators=[validate_time_zone]

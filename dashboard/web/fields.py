@@ -1,5 +1,6 @@
 import unicodedata
 from datetime import datetime
+from typing import Any
 
 from django import forms
 from django.utils.translation import gettext as _
@@ -22,7 +23,7 @@ class NameField(forms.CharField):
 class LocalTimeField(forms.DateTimeField):
     """A field for a date and a time in the zone of the person who types them."""
 
-    def to_python(self, value: object) -> datetime | None:
+    def to_python(self, value: Any) -> datetime | None:
         try:
             return super().to_python(value)
         except forms.ValidationError as error:

@@ -273,6 +273,13 @@ def test_an_invalid_window_is_refused(
     assert Handover.objects.count() == 1
 
 
+@pytest.mark.parametrize("url", [NEW, reverse("handover:walls")])
+def test_a_view_that_was_deleted_meanwhile_is_said(writer: Client, url: str) -> None:
+    answer = writer.post(url, {"view": 999})
+    assert answer.status_code == 422
+    assert "This view no longer exists." in answer.text
+
+
 def test_a_failed_integrity_check_is_reported(
     writer: Client, note: Note, admin: User
 ) -> None:
