@@ -74,6 +74,22 @@
         changed();
       }
     });
+    /* With Shift, all rows from the one that was clicked last get its new state. */
+    let anchor = null;
+    document.addEventListener("click", ({ target, shiftKey }) => {
+      if (target.name !== "pick") return;
+      const rows = ticks();
+      const ends = [rows.findIndex(({ value }) => value === anchor), rows.indexOf(target)];
+      anchor = target.value;
+      if (!shiftKey || ends.includes(-1)) return;
+      // The browser marks the text in between.
+      getSelection().removeAllRanges();
+      for (const { value } of rows.slice(Math.min(...ends), Math.max(...ends) + 1)) {
+        if (target.checked) picked.add(value);
+        else picked.delete(value);
+      }
+      changed();
+    });
     document.addEventListener("click", ({ target }) => {
       if (!target.closest("#pick-none")) return;
       picked.clear();

@@ -96,8 +96,12 @@ class Api:
         try:
             response = self._http.request(method, path, **options)
         except httpx.HTTPError as error:
-            kind = type(error).__name__
-            raise UnreachableError(f"Cannot reach Curfew ({kind}).") from None
+            # Without a user and password, which ``netloc`` leaves out.
+            url, kind = self._http.base_url, type(error).__name__
+            address = f"{url.scheme}://{url.netloc.decode()}"
+            raise UnreachableError(
+                f"Cannot reach Curfew at {address} ({kind})."
+            ) from None
         status = response.status_code
         if status == 204:
             return None

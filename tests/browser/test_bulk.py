@@ -118,6 +118,23 @@ def test_five_rows_get_their_hours_by_seven_keys(sign_in: SignIn, demo: Demo) ->
     assert page.evaluate("performance.timeOrigin") == loaded
 
 
+def test_shift_and_a_click_select_what_is_between(sign_in: SignIn) -> None:
+    page = sign_in("oskar")
+    page.goto("/instances/?sort=name&per_page=50")
+    ticks = page.locator("input[name=pick]")
+    count = page.locator("#picked-count")
+    ticks.nth(7).click()
+    ticks.nth(2).click(modifiers=["Shift"])
+    expect(count).to_have_text("6 selected")
+    expect(page.locator("#rows :checked")).to_have_count(6)
+    assert page.evaluate("getSelection().toString()") == ""
+    # From the row that was clicked last, and to its new state.
+    ticks.nth(4).click(modifiers=["Shift"])
+    expect(count).to_have_text("3 selected")
+    for number in (5, 6, 7):
+        expect(ticks.nth(number)).to_be_checked()
+
+
 def test_what_breaks_a_rule_is_put_right(sign_in: SignIn, demo: Demo) -> None:
     page = sign_in("oskar")
     page.goto("/policies/compliance/")

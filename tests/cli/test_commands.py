@@ -202,4 +202,4 @@ def test_the_command_needs_neither_django_nor_settings() -> None:
         check=False,
     )
     assert ended.returncode == Code.UNREACHABLE
-    assert ended.stderr == "Cannot reach Curfew (ConnectError).\n"
+    assert ended.stderr == "Cannot reach Curfew at http://127.0.0.1:1 (ConnectError).\n"

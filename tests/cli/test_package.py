@@ -54,7 +54,7 @@ def test_a_fresh_environment_has_the_command(installed: Environment) -> None:
         *("curfew", "list"),
         env={"CURFEW_URL": "http://127.0.0.1:1", "CURFEW_TOKEN": "canary"},
     )
-    assert printed == "Cannot reach Curfew (ConnectError).\n"
+    assert printed == "Cannot reach Curfew at http://127.0.0.1:1 (ConnectError).\n"
 
 
 def test_a_fresh_environment_has_no_server(installed: Environment) -> None:
