@@ -138,17 +138,16 @@ class Board:
 
     @property
     def layout(self) -> str:
-        """Return a hash of the late stops, the cards and the total of each lane."""
-        return layout_hash(
-            [
-                (column.total, column.overdue, [row.instance.pk for row in column.rows])
-                for column in self.columns
-            ]
-            + [
-                (stop.row.instance.pk, stop.row.instance.status, stop.cause)
-                for stop in self.late.stops
-            ]
-        )
+        """Return a hash of the late stops, the cards and all numbers beside them."""
+        columns = [
+            (column.total, column.overdue, [row.instance.pk for row in column.rows])
+            for column in self.columns
+        ]
+        late = [
+            (stop.row.instance.pk, stop.row.instance.status, stop.cause)
+            for stop in self.late.stops
+        ]
+        return layout_hash((columns, late, self.late.total))
 
     @property
     def interval_seconds(self) -> int:

@@ -171,6 +171,21 @@ class TestElsewhere:
         touch(stopped, only_shown=False, status="RUNNING", stops_at=end)
         assert polls.ask(watcher, drawn).status == "200 OK"
 
+    def test_the_number_of_late_stops_is_news(self, watcher: Client) -> None:
+        """More than the page names, and none of them runs or is in a lane."""
+        since = timezone.now() - timedelta(hours=2)
+        late = [
+            make_instance(status="STOPPING", stop_requested_at=since)
+            for _ in range(selectors.MAX_CARDS + 1)
+        ]
+        changes.read()
+        drawn = polls.draw(watcher, "handover:due")
+        assert f"{len(late)} late stops" in drawn
+        touch(late[-1], only_shown=False, status="STOPPED")
+        answer = polls.ask(watcher, drawn)
+        assert answer.status == "200 OK"
+        assert f"{len(late) - 1} late stops" in answer.body.decode()
+
     def test_a_person_who_may_edit_has_another_page(
         self, client: Client, drawn: str, operator: User
     ) -> None:

@@ -120,11 +120,8 @@ class _Shown(NamedTuple):
 
 def _shown_to(user: User, query: DueQuery, version: int) -> _Shown:
     """Read what the page shows, publish it for polls, and keep how to read it again."""
-    now, zone, language = (
-        timezone.now(),
-        timezone.get_current_timezone(),
-        get_language(),
-    )
+    now, zone = timezone.now(), timezone.get_current_timezone()
+    language = get_language()
     board = selectors.board(query, user=user, version=version, now=now)
     fresh, instances = freshness(now), query.instances
     key = page_key(
