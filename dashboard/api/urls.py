@@ -91,8 +91,10 @@ def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
         # The location comes first; in a body, the name of our parameter follows.
         place = [str(part) for part in fault["loc"][1:]]
         name = ".".join(place[1:] if fault["loc"][0] == "body" else place)
-        sentence = _FAULTS.get(fault["type"], f"{fault['msg']}.")
-        errors.setdefault(name, []).append(sentence.format(name=name))
+        # Pydantic's own sentence may quote what was sent, braces included.
+        ours = _FAULTS.get(fault["type"])
+        sentence = ours.format(name=name) if ours else f"{fault['msg']}."
+        errors.setdefault(name, []).append(sentence)
     return problems.invalid(errors).answer()
 
 

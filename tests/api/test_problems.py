@@ -1,12 +1,16 @@
 """The shape of errors, and their language."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.db import OperationalError
+from django.test import RequestFactory
+from ninja.errors import ValidationError
 
 from dashboard.accounts.models import User
+from dashboard.api import urls
 from dashboard.api.secret_text import new_secret
 from dashboard.instances.models import Instance
 
@@ -97,6 +101,14 @@ def test_the_api_answers_in_english(
     assert "Accept-Language" not in refused.headers["Vary"]
     unknown = Program(new_secret())("get", "/me", **german)
     assert "missing, wrong or no longer valid" in unknown.json()["detail"]
+
+
+def test_braces_in_what_was_sent(rf: RequestFactory) -> None:
+    """Pydantic's sentence may quote them."""
+    fault = {"type": "other", "loc": ("body", "body", "id"), "msg": "Found `{a}`"}
+    answer = urls.api.on_exception(rf.get("/"), ValidationError([fault]))
+    assert answer.status_code == 422
+    assert json.loads(answer.content)["detail"] == "Found `{a}`."
 
 
 def test_a_fault_of_ours_tells_no_details(
