@@ -20,8 +20,8 @@ from .filters import ListQuery
 
 # For a moment: it contains the time, and clouds are read without a new fleet version.
 _pages = ProcessCache(max_size=256, seconds=1)
-# As they were read last.
-_paused = ProcessCache(max_size=256, seconds=60)
+# Without the version: each page as this process read it last.
+_latest = ProcessCache(max_size=256, seconds=60)
 # By fleet version, for all pages.
 _freshness = ProcessCache(max_size=4, seconds=1)
 
@@ -76,7 +76,7 @@ def shown_to(
     def compute(version: int) -> ListPage:
         page = _read(user, query, display, version)
         _publish(page)
-        _paused.put(key, page)
+        _latest.put(key, page)
         return page
 
     def at(version: int) -> ListPage:
@@ -94,9 +94,9 @@ def shown_to(
 
 
 def _paused_page(key: Hashable, version: int, since: int) -> ListPage | None:
-    """Return the page as it was read last, if that was just now and no row changed."""
-    page: ListPage | None = _paused.get(key)
-    if page is None or page.version < since:
+    """Return the latest page, if it need not be read again yet; see ``state``."""
+    page: ListPage | None = _latest.get(key)
+    if page is None or page.version < since or not listing.pause_seconds():
         return None
     changes.read(version)
     is_paused = state.is_paused(page.shared.key, version, read_at=page.version)

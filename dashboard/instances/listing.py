@@ -68,8 +68,8 @@ statement was faster before place 300, keys first three to eight times from 3,00
 """
 
 INSTANCES_PER_SECOND = 20_000
-"""A page of a fleet of so many is read once in a second, unless its rows change, and a
-page of 100,000 once in five. To count their numbers takes most of the time."""
+"""A page of a fleet of this size is read at most once a second, unless one of its rows
+changes; with 100,000 instances, once in 5 s. Counting takes most of the time."""
 
 # By (pk, version). An edit's chip is at most this old if a change of its state did not
 # raise the version of its instance.

@@ -123,7 +123,7 @@ def test_who_is_late_gets_what_was_read_last(watcher: Client, poll: Poll) -> Non
 def test_nobody_is_shown_less_than_before(watcher: Client, poll: Poll) -> None:
     """Another process has read the page since; this one last read it before."""
     draw(watcher, owner="anna")
-    caches = state._shown, list_page._paused
+    caches = state._shown, list_page._latest
     before = [cache._values.copy() for cache in caches]
     enter(0)
     changes.read()

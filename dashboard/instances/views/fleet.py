@@ -108,7 +108,7 @@ def changes(request: SignedInRequest) -> HttpResponse:
         fleet = selectors.publish_fleet_state(version)
         return not_modified(fleet, request, page=shown_page(request))
     query = ListQuery.of(request.GET)
-    # Once a minute, with an expired token, the present page.
+    # A poll whose token has expired, one a minute, reads the page in any case.
     is_quick = hasattr(request, "poll_token_expires_at")
     page = list_page.shown_to(
         request.user, query, version, since=since if is_quick else None
